@@ -1,0 +1,50 @@
+# make install   .venv with everything, pinned
+# make demo      the main job, small and real: 16 problems, a real model, a real vLLM server
+# make test      all tests; make check: style, types, architecture; make bench: what pacore costs
+
+PYTHON ?= python3
+MODEL := .models/SmolLM2-135M-Instruct
+VENV := .venv/bin
+
+.DEFAULT_GOAL := install
+.PHONY: install demo test check bench lock clean
+
+# A stamp, so that an install that broke off is not taken for a whole one.
+.venv/.installed: pyproject.toml constraints.txt infra/install.sh
+	@rm -f $@
+	@infra/install.sh $(PYTHON)
+	@touch $@
+
+install: .venv/.installed
+
+$(MODEL)/config.json: | .venv/.installed
+	@$(VENV)/python infra/demo/prepare_model.py $(MODEL)
+
+# Uncompiled (--enforce-eager): so small a job is done before compiling pays, and no C++ compiler is
+# needed.
+demo: .venv/.installed $(MODEL)/config.json
+	@$(VENV)/pacore run --problems infra/demo/problems.jsonl --preset low \
+		--engine vllm --model $(MODEL) --max-tokens 512 --vllm-option=--enforce-eager \
+		--store ./store --run-id demo
+
+test: .venv/.installed $(MODEL)/config.json
+	@$(VENV)/python -m pytest
+
+check: .venv/.installed
+	@$(VENV)/ruff check --quiet
+	@$(VENV)/ruff format --check --quiet
+	@$(VENV)/mypy
+	@$(VENV)/python -m pytest --quiet tests/test_architecture.py
+
+bench: .venv/.installed
+	@$(VENV)/python -m benchmarks.overhead
+
+# Takes the newest versions that pyproject.toml allows; without --upgrade, only what has to change.
+lock: .venv/.installed
+	@$(VENV)/python -m pip install --quiet uv
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --python $(VENV)/python \
+		--no-annotate --no-header --extra demo --extra dev pyproject.toml -o constraints.txt
+
+clean:
+	@rm -rf .venv .models build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

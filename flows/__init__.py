@@ -1,0 +1,1 @@
+"""Prefect flows: when and how often; what is done stands in `pacore`."""

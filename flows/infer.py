@@ -1,0 +1,153 @@
+"""The flow `infer`: rounds of trajectories over a problem set, to answers with scores.
+
+Rounds are mapped one after the other with the round before as input, so each shard goes on as soon
+as its own messages are there: no barrier between shards. The threads only wait; the engine's slots
+bound the work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow, unmapped
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from pacore.config import RunConfig
+from pacore.errors import Interrupted, PacoreError
+from pacore.run import Run
+from pacore.stage.closing import close
+from pacore.stage.context import OpenShard, StageReport, close_context, context_of
+from pacore.store import open_store
+from pacore.warehouse import Warehouse
+from tasks.answers import answers
+from tasks.messages import messages
+from tasks.problems import problems
+from tasks.reports import ProgressArtifact, results_artifact
+from tasks.scores import scores
+from tasks.trajectories import trajectories
+
+PROGRESS_SECONDS = 2.0
+RESULT_ROWS = 200
+
+Futures = Sequence[PrefectFuture[StageReport]]
+
+
+def _run_name() -> str:
+    config = flow_run.parameters["config"]
+    named = config.get("run_id") if isinstance(config, dict) else config.run_id
+    return f"infer-{named}" if named else "infer"
+
+
+@flow(
+    name="infer",
+    flow_run_name=_run_name,
+    task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]  # its bound is a result type
+    persist_result=False,
+    log_prints=False,
+)
+def infer(config: RunConfig) -> State[Any]:
+    """Run PaCoRe on a problem set: every round, the answers and their scores.
+
+    Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
+    stayed without an answer, naming them; as PartialFailure when tasks failed; or Cancelled.
+    """
+    run, works = problems(config)
+    context = context_of(config, run.run_id)
+    try:
+        futures = _submit(config, run, works)
+        try:
+            _wait(futures, ProgressArtifact(run.run_id, context.progress))
+        except (KeyboardInterrupt, TerminationSignal) as signal:
+            context.stop()
+            _settle(futures)
+            if isinstance(signal, TerminationSignal):
+                raise
+            return Cancelled(message=f"run {run.run_id} was interrupted; start it again to go on")
+        faults = _settle(futures)
+    finally:
+        close_context(config, run.run_id)
+    if faults:
+        known = [fault for fault in faults if isinstance(fault, PacoreError)]
+        first = known[0] if known else faults[0]
+        return Failed(
+            name="PartialFailure",
+            message=f"{len(faults)} of {len(futures)} tasks did not complete; first: {first}",
+            data=first,
+        )
+    return _conclude(config, run)
+
+
+def _submit(config: RunConfig, run: Run, works: list[OpenShard]) -> Futures:
+    """Map every stage over the shards, round by round; returns all futures, in that order."""
+    shared = (unmapped(config), unmapped(run.run_id), works)
+    submitted: list[PrefectFuture[StageReport]] = []
+    if not works:
+        return submitted
+    before: Any = unmapped(None)
+    for round_ in range(1, run.plan.rounds + 1):
+        sampled = trajectories.map(*shared, unmapped(round_), before)
+        before = messages.map(*shared, unmapped(round_), sampled)
+        submitted += [*sampled, *before]
+    concluded = answers.map(*shared, before)
+    graded = scores.map(*shared, concluded)
+    return [*submitted, *concluded, *graded]
+
+
+def _wait(futures: Futures, artifact: ProgressArtifact) -> None:
+    """Wait for all, showing progress meanwhile."""
+    left = len(futures)
+    lock, all_done = threading.Lock(), threading.Event()
+
+    def one_done(_: PrefectFuture[StageReport]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if not left:
+                all_done.set()
+
+    for future in futures:
+        future.add_done_callback(one_done)
+    while futures and not all_done.wait(PROGRESS_SECONDS):
+        artifact.update()
+    artifact.update()
+
+
+def _settle(futures: Futures) -> list[BaseException]:
+    """Wait for every task to end; returns what went wrong, causes before consequences."""
+    faults: list[BaseException] = []
+    consequences: list[BaseException] = []
+    for future in futures:
+        future.wait()
+        state = future.state
+        if state.is_completed():
+            continue
+        if state.name == "NotReady":
+            consequences.append(PacoreError(f"not started: {state.message}"))
+            continue
+        fault = state.result(raise_on_failure=False)
+        cause = fault if isinstance(fault, BaseException) else PacoreError(str(state.message))
+        (consequences if isinstance(cause, Interrupted) else faults).append(cause)
+    return [*faults, *consequences]
+
+
+def _conclude(config: RunConfig, run: Run) -> State[Any]:
+    store = open_store(config.store)
+    counts = close(store, run)
+    with Warehouse(store, [run.run_id]) as warehouse:
+        rows = warehouse.results(run.run_id, RESULT_ROWS)
+        failed = warehouse.failed_problems(run.run_id)
+    summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    results_artifact(run.run_id, rows, f"run {run.run_id}: {summary}")
+    if failed:
+        named = ", ".join(failed[:20]) + (f" and {len(failed) - 20} more" if failed[20:] else "")
+        return Failed(
+            name="CompletedWithFailures", message=f"{len(failed)} problems failed: {named}"
+        )
+    return Completed(message=f"run {run.run_id}: {summary}")

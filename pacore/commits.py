@@ -1,0 +1,257 @@
+"""Commits and snapshots: how rows become part of a table, and which files a table is.
+
+A file is encoded whole, named by its content, and put; then its commit is put if absent. Only the
+commit makes it part of the table. A loser of that race adopts what the winner committed and leaves
+an orphan file that no reader ever sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pacore.errors import StoreError
+from pacore.identity import canonical_json, sha256_hex
+from pacore.layout import (
+    FORMAT_VERSION,
+    Unit,
+    commit_key,
+    commits_prefix,
+    data_key,
+    final_key,
+    snapshot_key,
+    snapshots_prefix,
+    unit_of_commit,
+)
+from pacore.store import Backend
+from pacore.tables import SCHEMA_VERSION, TABLES, Row, TableWriter
+
+APPENDED_TABLES = ("trajectory_texts",)
+"""Tables whose earlier revisions still stand: a text is stored once and never again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One published unit: its file's key, size and digest, and what it was made from."""
+
+    unit: Unit
+    path: str
+    sha256: str
+    bytes: int
+    rows: int
+    attempt_id: str
+    counts: dict[str, int]
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Draft:
+    """One unit's rows on their way into the store.
+
+    As a context manager it discards what was written unless `commit` was called: an exception while
+    rows are made or encoded publishes nothing.
+    """
+
+    def __init__(self, store: Backend, unit: Unit) -> None:
+        self._store = store
+        self.unit = unit
+        name = f"{unit.table}-{secrets.token_hex(8)}.parquet"
+        self._scratch = store.scratch() / name
+        self._writer = TableWriter(self._scratch, TABLES[unit.table])
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+        self._scratch.unlink(missing_ok=True)
+
+    def add(self, row: Row) -> None:
+        self._writer.add(row)
+
+    def commit(
+        self,
+        *,
+        inputs: Sequence[str] = (),
+        counts: dict[str, int] | None = None,
+        producer: dict[str, Any] | None = None,
+    ) -> Commit:
+        """Put the file under its content's name, then the commit; returns the one that stands."""
+        self._writer.finish()
+        sha256, size = _sha256_of(self._scratch), self._scratch.stat().st_size
+        path = data_key(self.unit, SCHEMA_VERSION, sha256)
+        self._store.put_file(path, self._scratch)
+        record = {
+            "v": FORMAT_VERSION,
+            "kind": "commit",
+            "table": self.unit.table,
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.unit.run_id,
+            "round": self.unit.round,
+            "shard": self.unit.shard,
+            "revision": self.unit.revision,
+            "attempt_id": secrets.token_hex(16),
+            "committed_at": datetime.now(UTC).isoformat(),
+            "files": [{"path": path, "sha256": sha256, "bytes": size, "rows": self._writer.rows}],
+            "inputs": list(inputs),
+            "counts": counts or {},
+            "producer": {"process": os.getpid(), **(producer or {})},
+        }
+        key = commit_key(self.unit)
+        if self._store.put_new(key, canonical_json(record)):
+            return _commit_of(record, key)
+        return read_commit(self._store, self.unit)
+
+
+def publish(
+    store: Backend,
+    unit: Unit,
+    rows: Iterable[Row],
+    *,
+    inputs: Sequence[str] = (),
+    counts: dict[str, int] | None = None,
+    producer: dict[str, Any] | None = None,
+) -> Commit:
+    """Write and commit one unit's rows, all of them or none."""
+    with Draft(store, unit) as draft:
+        for row in rows:
+            draft.add(row)
+        return draft.commit(inputs=inputs, counts=counts, producer=producer)
+
+
+def read_commit(store: Backend, unit: Unit) -> Commit:
+    """The commit of a unit. Raises KeyError when there is none, StoreError for an unusable one."""
+    key = commit_key(unit)
+    try:
+        record = json.loads(store.get(key))
+    except ValueError as fault:
+        raise StoreError(f"{key}: is not a commit: {fault}") from fault
+    return _commit_of(record, key)
+
+
+def _commit_of(record: dict[str, Any], key: str) -> Commit:
+    try:
+        (file,) = record["files"]
+        unit = Unit(
+            record["run_id"], record["table"], record["round"], record["shard"], record["revision"]
+        )
+        return Commit(
+            unit=unit,
+            path=file["path"],
+            sha256=file["sha256"],
+            bytes=file["bytes"],
+            rows=file["rows"],
+            attempt_id=record["attempt_id"],
+            counts=record["counts"],
+        )
+    except (KeyError, TypeError, ValueError) as fault:
+        raise StoreError(f"{key}: is not a commit of this version: {fault!r}") from fault
+
+
+def find_commit(store: Backend, unit: Unit) -> Commit | None:
+    """The commit of a unit, or None."""
+    try:
+        return read_commit(store, unit)
+    except KeyError:
+        return None
+
+
+def committed_units(store: Backend, run_id: str) -> set[Unit]:
+    """Every unit of a run that has been committed, all revisions."""
+    found = (unit_of_commit(key) for key in store.list(commits_prefix(run_id)))
+    return {unit for unit in found if unit is not None}
+
+
+def standing_units(units: Iterable[Unit]) -> list[Unit]:
+    """The units a run's tables consist of, sorted: the last revision of each, or all of appended ones."""
+    latest: dict[tuple[str, int, str], int] = {}
+    chosen = []
+    for unit in sorted(units):
+        if unit.table in APPENDED_TABLES:
+            chosen.append(unit)
+        else:
+            latest[unit.table, unit.round, unit.shard] = unit.revision
+            run_id = unit.run_id
+    chosen += [
+        Unit(run_id, table, round_, shard, revision)
+        for (table, round_, shard), revision in latest.items()
+    ]
+    return sorted(chosen)
+
+
+def standing_files(store: Backend, run_id: str) -> dict[str, list[str]]:
+    """Keys of the data files each table of a run consists of, by table name.
+
+    A closed run is read through its last snapshot, a run in progress through its commits.
+    """
+    if store.exists(final_key(run_id)):
+        snapshot = last_snapshot(store, run_id)
+        if snapshot is not None:
+            tables = snapshot["tables"].items()
+            return {table: [file["path"] for file in files] for table, files in tables}
+    units = committed_units(store, run_id)
+    files: dict[str, list[str]] = {}
+    for unit in standing_units(units):
+        files.setdefault(unit.table, []).append(read_commit(store, unit).path)
+    return files
+
+
+def snapshot_sequence(store: Backend, run_id: str) -> int:
+    """How many snapshots a run has."""
+    return sum(1 for _ in store.list(snapshots_prefix(run_id)))
+
+
+def last_snapshot(store: Backend, run_id: str) -> dict[str, Any] | None:
+    sequence = snapshot_sequence(store, run_id)
+    if not sequence:
+        return None
+    loaded: dict[str, Any] = json.loads(store.get(snapshot_key(run_id, sequence - 1)))
+    return loaded
+
+
+def write_snapshot(store: Backend, run_id: str) -> dict[str, Any]:
+    """Freeze the list of a run's files, chained to the snapshot before; unchanged lists add none."""
+    while True:
+        sequence = snapshot_sequence(store, run_id)
+        parent = store.get(snapshot_key(run_id, sequence - 1)) if sequence else None
+        commits = [
+            read_commit(store, unit) for unit in standing_units(committed_units(store, run_id))
+        ]
+        tables: dict[str, list[dict[str, Any]]] = {}
+        for commit in commits:
+            entry = {
+                "path": commit.path,
+                "sha256": commit.sha256,
+                "bytes": commit.bytes,
+                "rows": commit.rows,
+            }
+            tables.setdefault(commit.unit.table, []).append(entry)
+        if parent is not None:
+            before: dict[str, Any] = json.loads(parent)
+            if before["tables"] == tables:
+                return before
+        record = {
+            "v": FORMAT_VERSION,
+            "run_id": run_id,
+            "sequence": sequence,
+            "parent_sha256": sha256_hex(parent) if parent is not None else None,
+            "tables": tables,
+        }
+        if store.put_new(snapshot_key(run_id, sequence), canonical_json(record)):
+            return record

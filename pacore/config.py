@@ -1,0 +1,234 @@
+"""The configuration of a run: one pydantic model for flags, files, and the Prefect form.
+
+Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
+fields change which trajectories a run asks for and what it makes of them; both are identity, and a
+run refuses to go on under another value. ``operational`` fields change neither.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from pacore.identity import canonical_json, digest
+from pacore.plan import PRESETS, CompactionPolicy, MessageOrder, Plan, Preset
+from pacore.prompt import TEMPLATE_DIGEST
+from pacore.recipe import DEFAULT_SEED_ROOT, Recipe
+
+EngineName = Literal["http", "vllm", "scripted"]
+SCRIPTED_MODEL = "scripted"
+
+
+class Declared(StrEnum):
+    """What a configuration field is part of."""
+
+    RECIPE = "recipe"
+    PLAN = "plan"
+    OPERATIONAL = "operational"
+
+
+def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
+    """A pydantic field that says what it is part of."""
+    extra: dict[str, JsonValue] = {"pacore": declared.value}
+    return Field(default, description=description, json_schema_extra=extra, **constraints)
+
+
+def _recipe(default: Any, description: str, **constraints: Any) -> Any:
+    return _field(Declared.RECIPE, default, description, **constraints)
+
+
+def _plan(default: Any, description: str, **constraints: Any) -> Any:
+    return _field(Declared.PLAN, default, description, **constraints)
+
+
+def _operational(default: Any, description: str, **constraints: Any) -> Any:
+    return _field(Declared.OPERATIONAL, default, description, **constraints)
+
+
+def _number_properties(schema: dict[str, Any]) -> None:
+    """Number the properties: a form built from a reordered schema still shows them in order."""
+    for position, value in enumerate(schema.get("properties", {}).values()):
+        value["position"] = position
+
+
+class RunConfig(BaseModel):
+    """Everything a run can be told."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra=_number_properties, allow_inf_nan=False
+    )
+
+    problems: str = _operational(
+        ...,
+        "Problem set: a JSONL, JSON, CSV or Parquet file, local or any fsspec URL.",
+        min_length=1,
+    )
+    model: str = _recipe(
+        SCRIPTED_MODEL,
+        "Model as the endpoint serves it; with engine vllm a path or name.",
+        min_length=1,
+    )
+    preset: Preset | None = _plan(
+        None, "Trajectory configuration by name: low [4], medium [16], high [32, 4]."
+    )
+    widths: tuple[int, ...] | None = _plan(
+        None, "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied."
+    )
+    replicates: int = _plan(1, "Independent full passes over the problem set.", ge=1, le=4096)
+    engine: EngineName = _operational("http", "http: endpoints; vllm: own server; scripted: none.")
+    endpoints: tuple[str, ...] = _operational(
+        (), "OpenAI-compatible base URLs, such as http://127.0.0.1:8000/v1."
+    )
+    store: str = _operational("./store", "Folder of the store.", min_length=1)
+    run_id: str | None = _operational(
+        None,
+        "Name of the run; without one it is made from date and configuration.",
+        pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
+    )
+    limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
+
+    revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
+    tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
+    chat_template_options: dict[str, JsonValue] = _recipe(
+        {}, "Options handed to the chat template, such as enable_thinking."
+    )
+    system: str | None = _recipe(None, "System prompt of problems that bring none.")
+    temperature: float = _recipe(1.0, "Sampling temperature.", ge=0.0, le=10.0)
+    top_p: float = _recipe(1.0, "Nucleus sampling mass.", gt=0.0, le=1.0)
+    top_k: int | None = _recipe(None, "Sample from the k likeliest tokens.", ge=-1)
+    min_p: float | None = _recipe(None, "Minimum token probability, relative.", ge=0.0, le=1.0)
+    max_tokens: int | None = _recipe(
+        None, "Most tokens to generate; without it, what the window holds.", ge=1
+    )
+    stop: tuple[str, ...] = _recipe((), "Texts that end a generation.")
+    seed_root: str = _recipe(DEFAULT_SEED_ROOT, "Another root gives other samples of everything.")
+
+    pool: int | None = _plan(
+        None, "Draw round 1 of every replicate from the first P draws (the paper: 512).", ge=1
+    )
+    message_order: MessageOrder = _plan(
+        "content", "Order of messages in the prompt: by id, or as the reference code has it."
+    )
+    compaction: CompactionPolicy = _plan("conclusion", "What of a trajectory the next round sees.")
+    min_messages: int = _plan(1, "Messages a problem needs from a round to go on.", ge=1)
+
+    api_key_env: str = _operational(
+        "OPENAI_API_KEY", "Environment variable that holds the endpoint's key, if it needs one."
+    )
+    concurrency: int = _operational(64, "Requests in flight at each endpoint.", ge=1, le=4096)
+    timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
+    connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
+    retries: int = _operational(
+        4, "Further tries of a request after a passing fault.", ge=0, le=100
+    )
+    retry_wait_seconds: float = _operational(1.0, "First wait before a retry; doubles.", ge=0.0)
+    retry_wait_max_seconds: float = _operational(60.0, "Longest wait before a retry.", ge=0.0)
+    attempts: int = _operational(
+        3, "Attempts a run spends on a trajectory before it counts as lost.", ge=1
+    )
+    shard_size: int | None = _operational(
+        None, "Problems in a shard; fixed when a run first starts.", ge=1
+    )
+    grading_timeout_seconds: float = _operational(5.0, "Longest grading of one answer.", gt=0.0)
+    vllm_options: tuple[str, ...] = _operational(
+        (), "Further arguments of the vLLM server, such as --max-model-len=8192."
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _has_canonical_form(cls, value: Any) -> Any:
+        try:
+            canonical_json(value)
+        except ValueError as fault:
+            raise ValueError("has a lone surrogate, NaN or infinity in it") from fault
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        if self.preset is not None and self.widths is not None:
+            raise ValueError("preset and widths both say the trajectory configuration; give one")
+        if any(width < 1 for width in self.widths or ()):
+            raise ValueError("widths: every round needs at least one trajectory")
+        if self.engine == "http" and not self.endpoints:
+            raise ValueError("endpoints: engine http needs at least one, or take another engine")
+        if self.engine != "http" and self.endpoints:
+            raise ValueError(f"endpoints: engine {self.engine} takes none")
+        is_scripted = self.model.partition("?")[0] == SCRIPTED_MODEL
+        if is_scripted and self.engine != "scripted":
+            raise ValueError(
+                f"model: engine {self.engine} needs a model's name; {SCRIPTED_MODEL!r} is the "
+                "scripted engine's own, so that its text never stands under a real model's name"
+            )
+        if self.engine == "scripted" and not is_scripted:
+            raise ValueError(
+                f"model: engine scripted takes {SCRIPTED_MODEL!r} or {SCRIPTED_MODEL + '?…'!r}, not "
+                f"{self.model!r}, so that scripted text never stands under a real model's name"
+            )
+        if self.pool is not None and self.pool < self.plan.width(1):
+            raise ValueError(
+                f"pool: {self.pool} draws cannot fill a first round of {self.plan.width(1)}"
+            )
+        return self
+
+    @property
+    def recipe(self) -> Recipe:
+        names = declared_fields(Declared.RECIPE)
+        return Recipe(**{name: getattr(self, name) for name in names})
+
+    @property
+    def plan(self) -> Plan:
+        widths = self.widths
+        if widths is None:
+            widths = PRESETS[self.preset or "low"]
+        return Plan(
+            widths=widths,
+            replicates=self.replicates,
+            pool=self.pool,
+            message_order=self.message_order,
+            compaction=self.compaction,
+            min_messages=self.min_messages,
+        )
+
+    def identity(self, problem_set_digest: str) -> dict[str, Any]:
+        """What a run is, as JSON: recipe, plan, template and problem set, and nothing else."""
+        return {
+            "recipe": self.recipe.as_json(),
+            "plan": self.plan.as_json(),
+            "template": TEMPLATE_DIGEST,
+            "problem_set": problem_set_digest,
+        }
+
+
+def declared_fields(kind: Declared) -> list[str]:
+    """Names of the configuration fields declared as ``kind``, in order."""
+    return [name for name, declared in declarations().items() if declared is kind]
+
+
+def declarations(model: type[BaseModel] = RunConfig) -> dict[str, Declared]:
+    """What each field of ``model`` is declared to be. Raises KeyError for an undeclared field."""
+    found = {}
+    for name, info in model.model_fields.items():
+        extra = info.json_schema_extra
+        if not isinstance(extra, dict) or "pacore" not in extra:
+            raise KeyError(f"{name} is declared neither identity nor operational")
+        found[name] = Declared(str(extra["pacore"]))
+    return found
+
+
+def identity_digest(identity: dict[str, Any]) -> str:
+    """64 hex characters; the first 8 name a run that was given no name."""
+    return digest(identity)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Name every leaf in which two identities differ: ``plan.widths: [4] -> [16]``."""
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{prefix}{name}.")
+        elif canonical_json(before) != canonical_json(after):
+            found.append(f"{prefix}{name}: {before!r} -> {after!r}")
+    return found

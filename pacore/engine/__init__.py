@@ -1,0 +1,1 @@
+"""Engines: whatever turns a request into a generation, behind one protocol."""

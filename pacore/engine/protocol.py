@@ -1,0 +1,81 @@
+"""The one contract every engine keeps; pure, so that the core can be written against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pacore.problem import Turn
+from pacore.recipe import Recipe
+from pacore.trajectory import FinishReason, Generation, Request
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine says of itself before any request.
+
+    ``window_tokens`` is the context window (prompt and completion together), None where the server
+    does not tell. ``version`` is the server's own word.
+    """
+
+    name: str
+    version: str | None = None
+    window_tokens: int | None = None
+    served_models: tuple[str, ...] = ()
+
+
+class EngineFault(Exception):
+    """One try that produced no generation, classified once, here and nowhere else.
+
+    ``finish_reason`` is the tombstone's if no later try does better. ``transient`` faults are worth
+    trying again, after ``retry_after_seconds`` where the server named a time. ``wasted_tokens`` is
+    what the try is known to have cost. ``detail`` is one line and carries no secret.
+    """
+
+    def __init__(
+        self,
+        finish_reason: FinishReason,
+        detail: str,
+        *,
+        transient: bool,
+        retry_after_seconds: float | None = None,
+        wasted_tokens: int = 0,
+    ) -> None:
+        super().__init__(detail)
+        self.finish_reason: FinishReason = finish_reason
+        self.detail = detail
+        self.transient = transient
+        self.retry_after_seconds = retry_after_seconds
+        self.wasted_tokens = wasted_tokens
+
+    def as_generation(self, tries: int = 1, wasted_tokens: int = 0) -> Generation:
+        """The tombstone of a trajectory whose last try was this one."""
+        return Generation(
+            finish_reason=self.finish_reason,
+            error=self.detail,
+            tries=tries,
+            wasted_tokens=wasted_tokens + self.wasted_tokens,
+        )
+
+
+class Engine(Protocol):
+    """Samples trajectories. All methods are called from one event loop.
+
+    ``describe`` raises `pacore.errors.EngineUnavailable` when nothing answers or the model is not
+    served. ``generate`` makes one try: it returns a generation (finish reason ``stop``, ``length``
+    or ``context_overflow``) or raises `EngineFault`; nothing else, whatever the server does, but
+    ``asyncio.CancelledError``. ``count_prompt_tokens`` answers None where it cannot be known.
+    ``slots`` is how many requests the engine takes at a time.
+    """
+
+    @property
+    def slots(self) -> int: ...
+
+    async def describe(self) -> EngineInfo: ...
+
+    async def generate(self, request: Request) -> Generation: ...
+
+    async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,128 @@
+"""A run's configuration from a command line and a file: every flag is a field of `RunConfig`."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic import ValidationError
+
+from pacore.config import RunConfig
+from pacore.errors import BadInput
+
+REPEATED = {"endpoints": "--endpoint", "stop": "--stop", "vllm_options": "--vllm-option"}
+CHOICES = {
+    "preset": ("low", "medium", "high"),
+    "engine": ("http", "vllm", "scripted"),
+    "message_order": ("content", "reference"),
+    "compaction": ("conclusion", "verbatim"),
+}
+METAVARS = {"widths": "K1,K2,…", "chat_template_options": "JSON"}
+EXCLUSIVE = {"preset": "widths", "widths": "preset"}
+
+
+def flag_of(field: str) -> str:
+    """The flag that sets a configuration field: ``max_tokens`` is ``--max-tokens``."""
+    return REPEATED.get(field, "--" + field.replace("_", "-"))
+
+
+def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command one option for each field of `RunConfig`, and ``--config``.
+
+    Values reach the command as they were typed; pydantic alone decides what they mean.
+    """
+    for name, info in reversed(RunConfig.model_fields.items()):
+        default = None if info.is_required() or name in REPEATED else info.default
+        shown = "" if default in (None, {}, ()) else f"  [default: {default}]"
+        option = click.option(
+            flag_of(name),
+            name,
+            default=None,
+            multiple=name in REPEATED,
+            type=click.Choice(CHOICES[name]) if name in CHOICES else str,
+            metavar=METAVARS.get(name),
+            help=f"{info.description}{shown}",
+        )
+        command = option(command)
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help="YAML or TOML file of the same fields; flags win.",
+    )(command)
+
+
+def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
+    """Merge a configuration file and flags, flags winning.
+
+    Raises BadInput with a line for each field that is wrong, naming its flag or the file.
+    """
+    from_file = read_config_file(config_file) if config_file else {}
+    given = {
+        name: _parsed(name, value)
+        for name, value in flags.items()
+        if value is not None and value != ()
+    }
+    replaced = {EXCLUSIVE[name] for name in given if name in EXCLUSIVE}
+    kept = {name: value for name, value in from_file.items() if name not in replaced}
+    try:
+        return RunConfig.model_validate({**kept, **given})
+    except ValidationError as invalid:
+        lines = [_line(fault, given, config_file) for fault in invalid.errors(include_url=False)]
+        raise BadInput("\n".join(lines)) from None
+
+
+def _parsed(name: str, value: Any) -> Any:
+    if name == "widths":
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if name == "chat_template_options":
+        try:
+            return json.loads(value)
+        except ValueError as fault:
+            raise BadInput(f"{flag_of(name)}: is not JSON: {fault}") from None
+    return value
+
+
+def _line(fault: Any, given: Mapping[str, Any], config_file: str | None) -> str:
+    what = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        field, separator, rest = what.partition(": ")
+        is_field = separator and field in RunConfig.model_fields
+        return f"{flag_of(field)}: {rest}" if is_field else what
+    field = str(fault["loc"][0])
+    if fault["type"] == "missing":
+        return f"{flag_of(field)}: is needed"
+    if field in given or config_file is None:
+        return f"{flag_of(field)}: {what}"
+    return f"{config_file}: {'.'.join(str(part) for part in fault['loc'])}: {what}"
+
+
+def read_config_file(path: str) -> dict[str, Any]:
+    """A YAML or TOML file as a dict. Raises BadInput naming the file, and the line where known."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"--config {path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadInput(f"--config {path}: cannot be read: {fault}") from None
+    try:
+        if file.suffix == ".toml":
+            loaded: Any = tomllib.loads(text)
+        elif file.suffix in (".yaml", ".yml"):
+            loaded = yaml.safe_load(text)
+        else:
+            raise BadInput(f"--config {path}: must end in .yaml, .yml or .toml")
+    except tomllib.TOMLDecodeError as fault:
+        raise BadInput(f"{path}: is not TOML: {fault}") from None
+    except yaml.YAMLError as fault:
+        what = " ".join(str(fault).split())
+        raise BadInput(f"{path}: is not YAML: {what}") from None
+    if not isinstance(loaded, dict):
+        raise BadInput(f"{path}: must hold fields with values, such as 'preset: low'")
+    return loaded

@@ -1,0 +1,44 @@
+"""Grading: what an answer is worth beside the gold answer.
+
+`grade_fast` decides by exact rules and `refuses` keeps from computer algebra what it cannot be
+trusted with; `decide` is the two together. `pacore.sandbox` asks computer algebra about the rest,
+in processes that can be killed.
+"""
+
+from pacore.grading.rules import (
+    RULES_VERSION,
+    choose_grader,
+    decide,
+    gold_answer,
+    grade_fast,
+    prepared,
+    refuses,
+)
+from pacore.grading.score import (
+    CORRECT,
+    NO_ANSWER,
+    PARSE_ERROR,
+    TIMEOUT,
+    WRONG,
+    Score,
+    Verdict,
+    VerdictStatus,
+)
+
+__all__ = [
+    "CORRECT",
+    "NO_ANSWER",
+    "PARSE_ERROR",
+    "RULES_VERSION",
+    "TIMEOUT",
+    "WRONG",
+    "Score",
+    "Verdict",
+    "VerdictStatus",
+    "choose_grader",
+    "decide",
+    "gold_answer",
+    "grade_fast",
+    "prepared",
+    "refuses",
+]

@@ -1,0 +1,94 @@
+"""Exact numbers: integers of any length and rationals, read from text, compared unrounded."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+MAX_DIGITS = 1_000
+"""Longest numeral turned into a Python number; beyond that only integers compare, as digits."""
+
+LARGEST_RELATIVE_DIFFERENCE = Fraction(1, 10_000)
+"""Two numbers further apart than this, by the larger of them, are no roundings of each other."""
+
+_SIGN = r"(?P<sign>[+-]?)\s?"
+_WHOLE = r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
+_INTEGER = re.compile(_SIGN + _WHOLE)
+_DECIMAL = re.compile(_SIGN + rf"(?:{_WHOLE}(?:\.(?P<part>\d*))?|\.(?P<bare_part>\d+))")
+_POWER_OF_TEN = re.compile(
+    r"(?P<factor>[+-]?\s?\d+(?:\.\d+)?)\s?\\(?:times|cdot)\s?"
+    r"10\^\s?\{?\s?(?P<power>[+-]?\d{1,3})\s?\}?"
+)
+_RATIO = re.compile(
+    _SIGN + r"(?:\\frac\s?\{\s?(?P<over>[+-]?\d+)\s?\}\s?\{\s?(?P<under>\d+)\s?\}"
+    r"|(?P<plain_over>\d+)\s?/\s?(?P<plain_under>\d+))"
+)
+
+
+class Rational(NamedTuple):
+    """An exact value as it was written; ``percent`` where a percent sign followed it."""
+
+    value: Fraction
+    percent: bool
+
+
+def integer_digits(text: str) -> str | None:
+    """An integer's sign and digits without leading zeros or separators (``-1000``), or None.
+
+    Texts, not numbers, so that no length is too long.
+    """
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        return None
+    digits = re.sub("[, ]", "", found["whole"])
+    # Other scripts' digits are digits to the pattern; only ASCII has one spelling per number.
+    if not digits.isascii():
+        return None
+    digits = digits.lstrip("0") or "0"
+    return "-" + digits if found["sign"] == "-" and digits != "0" else digits
+
+
+def rational(text: str) -> Rational | None:
+    r"""Read an integer, decimal, ``a/b``, ``\frac{a}{b}`` or ``a \times 10^{n}``, or None."""
+    percent = text.endswith("%")
+    text = text.removesuffix("%").rstrip()
+    if len(text) > MAX_DIGITS or not text.isascii():
+        return None
+    if found := _RATIO.fullmatch(text):
+        under = int(found["under"] or found["plain_under"])
+        if under == 0:
+            return None
+        value = Fraction(int(found["over"] or found["plain_over"]), under)
+    elif found := _DECIMAL.fullmatch(text):
+        whole = re.sub("[, ]", "", found["whole"] or "0")
+        part = found["part"] or found["bare_part"] or ""
+        value = Fraction(int(whole + part), 10 ** len(part))
+    elif power := _POWER_OF_TEN.fullmatch(text):
+        factor = Fraction(power["factor"].replace(" ", ""))
+        return Rational(factor * Fraction(10) ** int(power["power"]), percent)
+    else:
+        return None
+    return Rational(-value if found["sign"] == "-" else value, percent)
+
+
+def equal(one: Rational, other: Rational) -> bool:
+    """Whether two numbers are the same; a lone percent sign may mean a hundredth or nothing."""
+    return any(a == b for a, b in _readings(one, other))
+
+
+def far_apart(one: Rational, other: Rational) -> bool:
+    """Whether no reading of the two brings them near enough to be roundings of one number."""
+    return all(
+        abs(a - b) > LARGEST_RELATIVE_DIFFERENCE * max(abs(a), abs(b))
+        for a, b in _readings(one, other)
+    )
+
+
+def _readings(one: Rational, other: Rational) -> list[tuple[Fraction, Fraction]]:
+    pairs = [(one.value, other.value)]
+    if one.percent and not other.percent:
+        pairs.append((one.value / 100, other.value))
+    if other.percent and not one.percent:
+        pairs.append((one.value, other.value / 100))
+    return pairs

@@ -1,0 +1,94 @@
+"""The journal: every finished generation, durable before anybody counts on it.
+
+One object a trajectory, put if absent under its content identity. It is the cache across runs and
+the source the tables are derived from; the first response to be journalled is the one that stands.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import zstandard
+
+from pacore.errors import StoreError
+from pacore.layout import FORMAT_VERSION, journal_key
+from pacore.store import Backend
+from pacore.trajectory import Generation, Request
+
+MAX_ENTRY_BYTES = 1 << 30
+_codecs = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journalled generation: who asked for it first, and when it was finished (UTC)."""
+
+    trajectory_id: str
+    generation: Generation
+    run_id: str
+    generated_at: datetime
+
+
+def _encode(request: Request, generation: Generation, run_id: str, generated_at: datetime) -> bytes:
+    record = {
+        "v": FORMAT_VERSION,
+        "trajectory_id": request.trajectory_id,
+        "recipe": request.recipe.digest,
+        "prompt": request.prompt_digest,
+        "draw": request.draw,
+        "attempt": request.attempt,
+        "seed": request.seed,
+        "run_id": run_id,
+        "generated_at": generated_at.isoformat(),
+        "generation": asdict(generation),
+    }
+    if not hasattr(_codecs, "compress"):
+        _codecs.compress = zstandard.ZstdCompressor(level=3)
+    packed: bytes = _codecs.compress.compress(json.dumps(record, ensure_ascii=False).encode())
+    return packed
+
+
+def _decode(data: bytes, key: str) -> Entry:
+    if not hasattr(_codecs, "decompress"):
+        _codecs.decompress = zstandard.ZstdDecompressor()
+    try:
+        record = json.loads(_codecs.decompress.decompress(data, max_output_size=MAX_ENTRY_BYTES))
+        return Entry(
+            record["trajectory_id"],
+            Generation(**record["generation"]),
+            record["run_id"],
+            datetime.fromisoformat(record["generated_at"]),
+        )
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError) as fault:
+        raise StoreError(f"{key}: is not a journal entry: {fault}") from fault
+
+
+class Journal:
+    """Journal entries of a store. Safe to use from several threads and processes at once."""
+
+    def __init__(self, store: Backend) -> None:
+        self._store = store
+
+    def find(self, trajectory_id: str) -> Entry | None:
+        """The entry of a trajectory, or None. Raises StoreError for one that cannot be read."""
+        key = journal_key(trajectory_id)
+        try:
+            data = self._store.get(key)
+        except KeyError:
+            return None
+        return _decode(data, key)
+
+    def add(self, request: Request, generation: Generation, run_id: str) -> Entry:
+        """Make a generation durable; where another was first, that one is returned instead."""
+        generated_at = datetime.now(UTC)
+        data = _encode(request, generation, run_id, generated_at)
+        key = journal_key(request.trajectory_id)
+        if self._store.put_new(key, data):
+            return Entry(request.trajectory_id, generation, run_id, generated_at)
+        found = self.find(request.trajectory_id)
+        if found is None:
+            raise StoreError(f"{key}: vanished while it was read")
+        return found

@@ -1,0 +1,133 @@
+"""The plan of a run: trajectory configuration, replicates, draws, and shards of problems."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pacore.errors import BadInput
+
+Preset = Literal["low", "medium", "high"]
+PRESETS: dict[str, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32, 4)}
+"""The paper's trajectory configurations (section 3.2); the final round of width 1 is implied."""
+
+MessageOrder = Literal["content", "reference"]
+CompactionPolicy = Literal["conclusion", "verbatim"]
+
+MAX_SHARDS = 200
+TRAJECTORIES_A_SHARD = 256
+MIN_SHARDS = 4
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Read a trajectory configuration such as ``32,4``; empty text is the single final round.
+
+    Raises BadInput.
+    """
+    try:
+        widths = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise BadInput(f"--widths: {text!r} is not a list of whole numbers such as 32,4") from None
+    if any(width < 1 for width in widths):
+        raise BadInput(f"--widths: {text!r}: every round needs at least one trajectory")
+    return widths
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many trajectories each round launches and how they are drawn and handed on.
+
+    ``widths`` is K⃗ without the implied final 1 (eq. 1). ``pool`` None draws every replicate
+    afresh; a number P gives each replicate K of the first P draws, as the paper does with 512.
+    ``min_messages`` is what a problem needs from a round to go on.
+    """
+
+    widths: tuple[int, ...]
+    replicates: int = 1
+    pool: int | None = None
+    message_order: MessageOrder = "content"
+    compaction: CompactionPolicy = "conclusion"
+    min_messages: int = 1
+
+    @property
+    def rounds(self) -> int:
+        """R, the final round included."""
+        return len(self.widths) + 1
+
+    def width(self, round_: int) -> int:
+        """K_r of the 1-based round; 1 for the last."""
+        return self.widths[round_ - 1] if round_ <= len(self.widths) else 1
+
+    def compaction_in(self, round_: int) -> CompactionPolicy:
+        """The policy of a round: nothing follows the last one, so its message is its conclusion."""
+        return "conclusion" if round_ == self.rounds else self.compaction
+
+    @property
+    def trajectories_a_problem(self) -> int:
+        return self.replicates * (sum(self.widths) + 1)
+
+    def draws(
+        self, recipe_digest: str, prompt_digest: str, round_: int, replicate: int
+    ) -> list[int]:
+        """Which draws of its prompt a replicate takes in a round, one for each slot.
+
+        Only round 1 shares a prompt between replicates, so only there may a pool stand in.
+        """
+        width = self.width(round_)
+        if round_ == 1 and self.pool is not None:
+            named = f"pool\n{recipe_digest}\n{prompt_digest}\n{self.pool}\n{replicate}"
+            generator = random.Random(hashlib.sha256(named.encode()).digest())
+            order = list(range(self.pool))
+            generator.shuffle(order)
+            return order[:width]
+        return list(range(replicate * width, (replicate + 1) * width))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "widths": list(self.widths),
+            "replicates": self.replicates,
+            "pool": self.pool,
+            "message_order": self.message_order,
+            "compaction": self.compaction,
+            "min_messages": self.min_messages,
+        }
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> Plan:
+        return Plan(**{**values, "widths": tuple(values["widths"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A group of whole problems: rows ``start`` to ``stop`` of the frozen problem set."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        return f"s{self.number:05d}"
+
+
+def default_shard_size(problems: int, plan: Plan) -> int:
+    """Problems in a shard: at most a few hundred tasks a round, none tiny where the set is large.
+
+    A shard costs some 0.1 s of CPU in tasks, files and commits whatever it holds.
+    """
+    bounded = -(-problems // MAX_SHARDS)
+    worthwhile = -(-TRAJECTORIES_A_SHARD // plan.trajectories_a_problem)
+    return max(1, bounded, min(worthwhile, -(-problems // MIN_SHARDS)))
+
+
+def shards(problems: int, size: int) -> list[Shard]:
+    """Cut ``problems`` rows into shards of ``size``; the last may be shorter."""
+    return list(_shards(problems, size))
+
+
+def _shards(problems: int, size: int) -> Iterator[Shard]:
+    for number, start in enumerate(range(0, problems, size)):
+        yield Shard(number, start, min(start + size, problems))

@@ -1,0 +1,263 @@
+"""Rows out of the bytes of a file: JSONL, JSON arrays and CSV, one row held at a time.
+
+JSON arrays are cut into items here, with the standard library's decoder, because a row's faults
+must come out of a ``.json`` file just as they do out of a ``.jsonl`` file: of the streaming parsers
+at hand one replaces lone surrogates without a word and the other keeps whatever it has read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from pacore.errors import BadInput
+from pacore.problem_rows import TEXT_FIELDS, TURNS_FIELDS
+
+CHUNK_BYTES = 64 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
+CUT_NUMBER_CHARACTERS = 3
+"""So much must follow a value: of ``1e+5`` cut before its last digit, ``1`` alone is a number."""
+
+NOT_UTF8 = "is not UTF-8"
+TOO_LONG = f"is longer than {MAX_LINE_BYTES // 1024**2} MiB"
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_WHITE_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+class Row(NamedTuple):
+    """One decoded row and its 1-based line, or row number where the format has no lines."""
+
+    line: int
+    value: Any
+
+
+class RowFault(NamedTuple):
+    """A row that could not be decoded, and why."""
+
+    line: int
+    what: str
+    field: str = ""
+
+
+Rows = Iterator[Row | RowFault]
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Physical lines with their 1-based numbers; None stands for one too long to hold."""
+    number, line, too_long = 1, bytearray(), False
+    while chunk := file.read(CHUNK_BYTES):
+        for index, piece in enumerate(chunk.split(b"\n")):
+            if index > 0:
+                yield number, None if too_long else bytes(line)
+                number, line, too_long = number + 1, bytearray(), False
+            too_long = too_long or len(line) + len(piece) > MAX_LINE_BYTES
+            if too_long:
+                line = bytearray()
+            else:
+                line += piece
+                if number == 1 and line.startswith(codecs.BOM_UTF8):
+                    del line[: len(codecs.BOM_UTF8)]
+    if line or too_long:
+        yield number, None if too_long else bytes(line)
+
+
+def jsonl_rows(file: BinaryIO) -> Rows:
+    """One JSON value a line; blank lines are no rows."""
+    for number, line in _lines(file):
+        if line is None:
+            yield RowFault(number, f"line {TOO_LONG}")
+        elif line.strip():
+            yield _decoded(number, line)
+
+
+def _decoded(number: int, line: bytes) -> Row | RowFault:
+    try:
+        return Row(number, _DECODER.decode(line.decode("utf-8")))
+    except UnicodeDecodeError as fault:
+        return RowFault(number, f"{NOT_UTF8} at byte {fault.start + 1}")
+    except (ValueError, RecursionError) as fault:
+        return RowFault(number, _json_fault(fault, 0))
+
+
+def _json_fault(fault: ValueError | RecursionError, start: int) -> str:
+    """Why text is not JSON, in one line; places count from ``start``."""
+    if isinstance(fault, json.JSONDecodeError):
+        return f"invalid JSON: {fault.msg} at character {fault.pos - start + 1}"
+    if isinstance(fault, RecursionError):
+        return "invalid JSON: nested too deeply"
+    return f"invalid JSON: {str(fault).partition(';')[0]}"
+
+
+def json_rows(file: BinaryIO) -> Rows:
+    """The items of one JSON array; after invalid JSON nobody knows where the next one begins.
+
+    Raises BadInput when the file holds something else.
+    """
+    text = _Text(file)
+    if not (opening := text.next_character()):
+        return
+    if opening != "[":
+        raise BadInput("is not a JSON array of objects; one object a line belongs in a .jsonl file")
+    number = 1
+    separator = text.next_character(is_peek=True)
+    if separator == "]":
+        text.next_character()
+    while separator != "]":
+        try:
+            value, is_utf8 = text.item()
+        except ValueError as fault:
+            yield RowFault(number, str(fault))
+            return
+        yield Row(number, value) if is_utf8 else RowFault(number, NOT_UTF8)
+        separator = text.next_character()
+        if separator not in (",", "]"):
+            yield RowFault(number, "invalid JSON: ',' or ']' must follow an item")
+            return
+        number += 1
+    if text.next_character():
+        yield RowFault(number, "invalid JSON: something follows the array")
+
+
+class _Text:
+    """The text of a JSON file, read as far as the item at hand needs."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
+        self._held = ""
+        self._start = 0
+        self._is_whole = False
+
+    def _grow(self) -> None:
+        """Read on by as much as is held, so that all tries at an item cost no more than two."""
+        room = max(0, MAX_LINE_BYTES - self._waiting)
+        chunk = self._file.read(CHUNK_BYTES + min(self._waiting, room))
+        self._is_whole = not chunk
+        self._held = self._held[self._start :] + self._decode(chunk, final=not chunk)
+        self._start = 0
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._held) - self._start
+
+    def next_character(self, *, is_peek: bool = False) -> str:
+        """The next character that is not white space; empty at the end of the file."""
+        while True:
+            match = _WHITE_SPACE.match(self._held, self._start)
+            self._start = match.end() if match else self._start
+            if self._waiting or self._is_whole:
+                break
+            self._grow()
+        found = self._held[self._start : self._start + 1]
+        self._start += 0 if is_peek else len(found)
+        return found
+
+    def item(self) -> tuple[Any, bool]:
+        """Decode the value that comes next; the second says whether its bytes were UTF-8.
+
+        Raises ValueError, saying in one line why there is no such value.
+        """
+        self.next_character(is_peek=True)
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._held, self._start)
+            except RecursionError as fault:
+                raise ValueError(_json_fault(fault, self._start)) from fault
+            except ValueError as fault:
+                what = _json_fault(fault, self._start)
+                if self._is_whole:
+                    raise ValueError(what) from fault
+                if self._waiting > MAX_LINE_BYTES:
+                    raise ValueError(f"item {TOO_LONG}, or {what}") from fault
+            else:
+                if len(self._held) - end >= CUT_NUMBER_CHARACTERS or self._is_whole:
+                    break
+            self._grow()
+        is_utf8 = not _UNDECODED.search(self._held, self._start, end)
+        self._start = end
+        return value, is_utf8
+
+
+class _CsvText:
+    """Decoded lines for the csv module.
+
+    ``begin`` is the line at which the record at hand begins, 0 before one is begun; ``too_long``
+    are the lines left out.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = _lines(file)
+        self.begin = 0
+        self.too_long: list[int] = []
+
+    def __iter__(self) -> _CsvText:
+        return self
+
+    def __next__(self) -> str:
+        for number, line in self._lines:
+            if line is None:
+                self.too_long.append(number)
+                continue
+            self.begin = self.begin or number
+            return line.decode("utf-8", "surrogateescape") + "\n"
+        raise StopIteration
+
+
+def csv_rows(file: BinaryIO) -> Rows:
+    """Records below a header, each with the line it begins at; an empty cell is an absent field.
+
+    Raises BadInput for a header that cannot be used.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
+    header: list[str] = []
+    for begin, cells in _csv_records(_CsvText(file)):
+        if not header:
+            header = _checked_header(cells)
+        elif isinstance(cells, str):
+            yield RowFault(begin, cells)
+        elif len(cells) != len(header):
+            yield RowFault(begin, f"has {len(cells)} cells where the header has {len(header)}")
+        else:
+            values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            bad = next((name for name in values if _UNDECODED.search(values[name])), None)
+            yield Row(begin, values) if bad is None else RowFault(begin, NOT_UTF8, bad)
+
+
+def _csv_records(text: _CsvText) -> Iterator[tuple[int, list[str] | str]]:
+    """Records that are not empty with the line each begins at; text instead says what is wrong."""
+    records = csv.reader(text, strict=True)
+    while True:
+        text.begin = 0
+        try:
+            cells: list[str] | str | None = next(records, None)
+        except csv.Error as fault:
+            cells = f"invalid CSV: {fault}"
+        yield from ((line, f"line {TOO_LONG}") for line in text.too_long)
+        text.too_long.clear()
+        if cells is None:
+            return
+        if cells:
+            yield text.begin, cells
+
+
+def _checked_header(names: list[str] | str) -> list[str]:
+    if isinstance(names, str):
+        raise BadInput(f"the header: {names}")
+    if _UNDECODED.search("".join(names)):
+        raise BadInput(f"the header {NOT_UTF8}")
+    turns_only = [name for name in names if name in TURNS_FIELDS and name not in TEXT_FIELDS]
+    if turns_only:
+        raise BadInput(f"column {turns_only[0]!r}: CSV cannot hold turns; use JSONL or Parquet")
+    if not any(name in TEXT_FIELDS for name in names):
+        shown = ",".join(names)[:200]
+        raise BadInput(f"the header has none of the columns {', '.join(TEXT_FIELDS)}: {shown!r}")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BadInput(f"column {twice[0]!r} stands twice in the header")
+    return names

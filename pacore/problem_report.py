@@ -1,0 +1,135 @@
+"""One problem of a run, readable in a terminal: its rounds, messages and answers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from pacore.errors import BadInput
+from pacore.run import Run, open_run
+from pacore.terminal import (
+    ABSENT,
+    Column,
+    Content,
+    Grid,
+    block,
+    facts,
+    line,
+    number,
+    stacked,
+    to_text,
+)
+from pacore.visible import excerpt, visible
+from pacore.warehouse import Warehouse
+
+MESSAGE_CHARACTERS = 4000
+
+
+def headline(run: Run) -> str:
+    """A run in one line: its name, model, trajectory configuration and replicates."""
+    widths = ", ".join(str(width) for width in (*run.plan.widths, 1))
+    passes = f" · {run.plan.replicates} replicates" if run.plan.replicates > 1 else ""
+    return f"run {run.run_id} · {run.recipe.model} · K = [{widths}]{passes}"
+
+
+def show_problem(
+    warehouse: Warehouse, run_id: str, problem_id: str, width: int | None = None
+) -> str:
+    """The rounds, messages and answer of one problem.
+
+    Raises BadInput for an unknown problem id, naming those that are close to it.
+    """
+    run = open_run(warehouse.store, run_id)
+    found = warehouse.rows("reports/problem", run_id=run_id, problem_id=problem_id)
+    if not found:
+        raise BadInput(_unknown_problem(warehouse, run_id, problem_id))
+    (problem,) = found
+    place = {"run_id": run_id, "problem_id": problem_id}
+    answers = {row["replicate"]: row for row in warehouse.rows("reports/problem_answers", **place)}
+    parts: list[Content] = [
+        line(f"problem {problem_id} · {headline(run)}", "bold"),
+        line(""),
+        block(problem["statement"]),
+        line(""),
+        facts([("gold", problem["gold"] or ABSENT)]),
+    ]
+    trajectories = warehouse.rows("reports/problem_trajectories", **place)
+    by_replicate = {
+        replicate: list(rows)
+        for replicate, rows in groupby(trajectories, key=lambda row: row["replicate"])
+    }
+    for replicate in range(run.plan.replicates):
+        if run.plan.replicates > 1:
+            parts += [line(""), line(f"replicate {replicate}", "bold")]
+        rounds = groupby(by_replicate.get(replicate, []), key=lambda row: row["round"])
+        for round_, rows in rounds:
+            parts += [line(""), *_round(run, round_, list(rows))]
+        parts += [line(""), *_answer(answers.get(replicate))]
+    return to_text(stacked(*parts), width)
+
+
+def _unknown_problem(warehouse: Warehouse, run_id: str, problem_id: str) -> str:
+    known = [row["problem_id"] for row in warehouse.rows("reports/problem_ids", run_id=run_id)]
+    close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or sorted(known)[:5]
+    return visible(f"run {run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}")
+
+
+def _round(run: Run, round_: int, rows: Sequence[dict[str, Any]]) -> list[Content]:
+    """A round's heading and its trajectories, a line each."""
+    messages = sum(1 for row in rows if row["position"] is not None)
+    goes_on = "the answer" if round_ == run.plan.rounds else f"{messages} messages for the next"
+    columns = [
+        Column("slot", is_number=True),
+        Column("attempt", is_number=True),
+        Column("trajectory"),
+        Column("finish"),
+        Column("tokens", is_number=True),
+        Column("reused"),
+        Column("message", is_number=True),
+        Column("conclusion"),
+    ]
+    cells = [
+        (
+            str(row["slot"]),
+            str(row["attempt"]),
+            row["trajectory_id"][:8],
+            row["finish_reason"],
+            number(row["completion_tokens"]),
+            "yes" if row["reused"] else "no",
+            ABSENT if row["position"] is None else str(row["position"]),
+            _conclusion(row),
+        )
+        for row in rows
+    ]
+    heading = f"round {round_} of {run.plan.rounds} · width {run.plan.width(round_)} · {goes_on}"
+    return [line(heading, "bold"), Grid(columns, cells)]
+
+
+def _conclusion(row: dict[str, Any]) -> str:
+    """The beginning of a conclusion, or why there is none."""
+    if row["conclusion"] is not None:
+        return excerpt(row["conclusion"], 200)
+    return f"{ABSENT} {excerpt(row['error'] or row['conclusion_status'], 200)}"
+
+
+def _answer(row: dict[str, Any] | None) -> list[Content]:
+    """What a replicate came to, and the message it was read from."""
+    if row is None:
+        return [line("no answer yet", "bold")]
+    pairs = []
+    if row["status"] == "answered":
+        pairs.append(("answer", f"{row['answer']} ({row['method']})"))
+    else:
+        pairs.append(("answer", f"{ABSENT} {row['status'].replace('_', ' ')}: {row['reason']}"))
+    if row["verdict"] is not None:
+        grader = f"{row['grader']} {row['grader_version']}"
+        pairs.append(("score", f"{number(row['score'], 2)} ({row['verdict']}, {grader})"))
+    parts: list[Content] = [facts(pairs)]
+    if row["message"]:
+        text = row["message"]
+        cut = len(text) - MESSAGE_CHARACTERS
+        more = f"\n… and {cut:,} more characters" if cut > 0 else ""
+        parts += [line(""), line("final message", "bold"), block(text[:MESSAGE_CHARACTERS] + more)]
+    return parts

@@ -1,0 +1,62 @@
+"""Counters of a run in progress, fed by the stages and read by whoever shows them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Progress:
+    """How far a run is in this process. Trajectories count once, whichever way they were settled.
+
+    ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones;
+    ``completion_tokens`` are those generated now. Safe to use from several threads.
+    """
+
+    planned: int = 0
+    reused: int = 0
+    generated: int = 0
+    unfinished: int = 0
+    completion_tokens: int = 0
+    engine: str = ""
+    finished_seconds: float | None = None
+    started: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(
+        self,
+        *,
+        reused: int = 0,
+        generated: int = 0,
+        unfinished: int = 0,
+        completion_tokens: int = 0,
+    ) -> None:
+        with self._lock:
+            self.reused += reused
+            self.generated += generated
+            self.unfinished += unfinished
+            self.completion_tokens += completion_tokens
+
+    @property
+    def settled(self) -> int:
+        return self.reused + self.generated + self.unfinished
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def tokens_a_second(self) -> float:
+        return self.completion_tokens / max(self.elapsed_seconds, 1e-9)
+
+    def line(self) -> str:
+        """One line for a log or an artifact."""
+        parts = [f"{self.settled}/{self.planned} trajectories", f"{self.reused} reused"]
+        if self.unfinished:
+            parts.append(f"{self.unfinished} unfinished")
+        parts.append(f"{self.completion_tokens} tokens")
+        if self.generated:
+            parts.append(f"{self.tokens_a_second:.0f} tokens/s")
+        return ", ".join(parts)

@@ -1,0 +1,149 @@
+"""The result of a query as a table to look at, or as CSV or JSON to work with.
+
+CSV and JSON keep the data as it is; JSON writes what could steer a terminal as escapes, which is
+the same data to whoever parses it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any
+
+from pacore.errors import BadInput
+from pacore.terminal import (
+    ABSENT,
+    Column,
+    Content,
+    Grid,
+    block,
+    facts,
+    line,
+    stacked,
+    terminal_width,
+    to_text,
+)
+from pacore.visible import CONTROLS
+from pacore.warehouse import QueryResult
+
+TABLE_ROWS = 1000
+CELL_CHARACTERS = 200
+NARROW_CHARACTERS = 30
+EXPLAINED = ("explain_key", "explain_value")
+
+_STEERING = re.compile(f"[{CONTROLS}]")
+
+
+def query_output(result: QueryResult, form: str, width: int | None = None) -> Iterator[str]:
+    """A result in pieces of text, line breaks included: ``table``, ``csv`` or ``json``.
+
+    ``csv`` is RFC 4180 with a header; ``json`` is a list of objects, a line each, in which NaN and
+    infinities are null and times ISO 8601. Both are streamed; a table shows the first thousand
+    rows. Raises BadInput for another format, and where a row cannot be computed.
+    """
+    if form == "csv":
+        return _csv(result)
+    if form == "json":
+        return _json(result)
+    if form == "table":
+        return iter([_table(result, width or terminal_width()) + "\n"])
+    raise BadInput(f"--format: {form!r} is none of table, csv, json")
+
+
+def _json(result: QueryResult) -> Iterator[str]:
+    names = [_json_string(name) for name in result.columns]
+    yield "["
+    before = "\n"
+    for row in result.rows:
+        fields = zip(names, map(_json_text, row), strict=True)
+        yield f"{before}{{{', '.join(f'{name}: {value}' for name, value in fields)}}}"
+        before = ",\n"
+    yield "\n]\n"
+
+
+def _json_string(text: str) -> str:
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], quoted)
+
+
+def _json_text(value: Any) -> str:
+    """A DuckDB value as JSON; whole and decimal numbers keep all their digits."""
+    if value is None or isinstance(value, bool | int):
+        return json.dumps(value)
+    if isinstance(value, float | Decimal):
+        written = repr(value) if isinstance(value, float) else format(value, "f")
+        return written if math.isfinite(value) else "null"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_json_text, value))}]"
+    if isinstance(value, Mapping):
+        fields = ((_json_string(_text(key) or ""), _json_text(of)) for key, of in value.items())
+        return f"{{{', '.join(f'{name}: {of}' for name, of in fields)}}}"
+    return _json_string(_text(value) or "")
+
+
+def _text(value: Any) -> str | None:
+    """A DuckDB value as a cell's text; None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    if isinstance(value, bool | Decimal | list | tuple | Mapping):
+        return _json_text(value)
+    return str(value)
+
+
+def _csv(result: QueryResult) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    for row in chain([result.columns], result.rows):
+        writer.writerow(["" if (text := _text(value)) is None else text for value in row])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _table(result: QueryResult, width: int) -> str:
+    rows = list(islice(result.rows, TABLE_ROWS))
+    if result.columns == EXPLAINED:
+        return to_text(stacked(*(block(str(plan)) for _, plan in rows)), width)
+    left_out = sum(1 for _ in result.rows)
+    counted = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
+    if left_out:
+        counted = f"the first {counted} of {len(rows) + left_out:,}; csv and json have all"
+    return to_text(stacked(_rows(result.columns, rows, width), line(f"({counted})", "dim")), width)
+
+
+def _rows(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], width: int) -> Content:
+    """A grid where cutting wide texts makes it fit, else a record for each row."""
+    numbers = [all(_is_number(row[index]) for row in rows) for index in range(len(columns))]
+    cells = [[_cell(value) for value in row] for row in rows]
+    grid = Grid([Column(*titled) for titled in zip(columns, numbers, strict=True)], cells)
+    if not rows or grid.narrowed_width(NARROW_CHARACTERS) <= width:
+        return grid
+    records: list[Content] = []
+    for position, row in enumerate(cells, 1):
+        records += [line(f"row {position}", "bold"), facts(list(zip(columns, row, strict=True)))]
+        records.append(line(""))
+    return stacked(*records)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    )
+
+
+def _cell(value: Any) -> str:
+    text = _text(value)
+    if text is None:
+        return ABSENT
+    return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"

@@ -1,0 +1,48 @@
+"""The recipe: everything that shapes a generation but the prompt (model and sampling)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import JsonValue
+
+from pacore.identity import digest
+
+DEFAULT_SEED_ROOT = "pacore"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Model and sampling of every trajectory of a run (paper, section 3: temperature = top_p = 1).
+
+    ``max_tokens`` None leaves the limit to what the context window holds. ``revision`` names the
+    weights as far as they are known; behind an endpoint only the user can know. Two recipes with
+    equal ``digest`` sample from the same distribution, as far as pacore can tell.
+    """
+
+    model: str
+    revision: str | None = None
+    tokenizer: str | None = None
+    chat_template_options: Mapping[str, JsonValue] = field(default_factory=dict)
+    system: str | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int | None = None
+    min_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed_root: str = DEFAULT_SEED_ROOT
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hex characters."""
+        return digest(self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        values = asdict(self)
+        values["stop"] = list(self.stop)
+        values["chat_template_options"] = dict(self.chat_template_options)
+        return values

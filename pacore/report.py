@@ -1,0 +1,221 @@
+"""What a person reads of a run: results, one problem, progress, and what to type next.
+
+Every function returns plain text; nothing in a text can steer the terminal (see `pacore.terminal`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pacore.commits import committed_units, read_commit, standing_units
+from pacore.planning import Forecast
+from pacore.problem_report import headline, show_problem
+from pacore.progress import Progress
+from pacore.query_output import query_output
+from pacore.run import Run, is_closed, list_runs, open_run
+from pacore.store import Backend
+from pacore.terminal import (
+    ABSENT,
+    Column,
+    Content,
+    Grid,
+    facts,
+    line,
+    live_bar,
+    number,
+    share,
+    stacked,
+    to_text,
+)
+from pacore.visible import excerpt, visible
+from pacore.warehouse import Warehouse
+
+__all__ = [
+    "failures",
+    "forecast_table",
+    "live_progress",
+    "next_commands",
+    "query_output",
+    "result_table",
+    "show_problem",
+    "status_table",
+]
+
+RESULT_ROWS = 30
+HEALTH = (
+    "no answer {no_answer} (truncated {truncated}, empty {empty}), failed {failed}, "
+    "ungraded {ungraded}"
+)
+LISTED = 20
+
+
+def result_table(
+    warehouse: Warehouse, run_id: str, progress: Progress | None = None, width: int | None = None
+) -> str:
+    """A run's problems with answers and scores, cut to the first thirty, and its totals.
+
+    ``progress`` adds time and speed of the process that made them. ``width`` is in columns.
+    """
+    run = open_run(warehouse.store, run_id)
+    columns = [
+        Column("problem"),
+        Column("answer"),
+        Column("gold"),
+        Column("score", is_number=True),
+        Column("trajectories", is_number=True),
+        Column("tokens", is_number=True),
+    ]
+    rows = [
+        (
+            row["problem"],
+            excerpt(row["answer"] or ABSENT, 60),
+            excerpt(row["gold"] or ABSENT, 30),
+            number(row["score"], 2),
+            number(row["trajectories"]),
+            number(row["tokens"]),
+        )
+        for row in warehouse.results(run_id, RESULT_ROWS)
+    ]
+    parts: list[Content] = [line(headline(run), "bold"), line(""), Grid(columns, rows)]
+    if run.problems > len(rows):
+        parts.append(line(f" … and {run.problems - len(rows):,} more problems", "dim"))
+    parts += [line(""), facts(list(_totals(warehouse, run_id, progress)))]
+    return to_text(stacked(*parts), width)
+
+
+def _totals(
+    warehouse: Warehouse, run_id: str, progress: Progress | None
+) -> Iterator[tuple[str, str]]:
+    (total,) = warehouse.rows("reports/totals", run_id=run_id)
+    scored = f"{total['scored']:,} of {total['expected']:,} answers scored"
+    yield "accuracy", f"{share(total['score'])} ({scored})"
+    names = ("no_answer", "truncated", "empty", "failed", "ungraded")
+    rates = {name: share(total[f"{name}_rate"]) for name in names}
+    yield "health", HEALTH.format_map(rates)
+    effective = f"{number(total['mean_effective_tokens'])} tokens an answer"
+    yield "effective TTC", f"{effective}, {number(total['effective_tokens'])} in all"
+    yield "marginal TTC", f"{number(total['marginal_tokens'])} tokens newly generated"
+    if total["uncounted"]:
+        yield "", f"tokens of {total['uncounted']:,} trajectories are not known and not in these"
+    if progress is not None:
+        seconds = progress.finished_seconds or progress.elapsed_seconds
+        speed = progress.completion_tokens / max(seconds, 1e-9)
+        yield "time", f"{seconds:,.1f} s, {speed:,.0f} tokens/s"
+
+
+def status_table(
+    store: Backend, run_ids: Sequence[str] | None = None, width: int | None = None
+) -> str:
+    """How far runs are, from their commits: all runs of the store, or those named."""
+    names = list_runs(store) if run_ids is None else run_ids
+    if not names:
+        return "no runs in this store"
+    columns = [
+        Column("run"),
+        Column("status"),
+        Column("shards a round"),
+        Column("trajectories", is_number=True),
+        Column("reused", is_number=True),
+        Column("new tokens", is_number=True),
+        Column("failed", is_number=True),
+    ]
+    return to_text(Grid(columns, [_status(store, open_run(store, name)) for name in names]), width)
+
+
+def _status(store: Backend, run: Run) -> tuple[str, ...]:
+    units = standing_units(committed_units(store, run.run_id))
+    filled = [read_commit(store, unit) for unit in units if unit.table == "trajectories"]
+    answered = [read_commit(store, unit) for unit in units if unit.table == "answers"]
+
+    def total(name: str) -> int:
+        return sum(commit.counts.get(name, 0) for commit in [*filled, *answered])
+
+    shards = len(run.shards)
+    rounds = [
+        f"{sum(commit.unit.round == round_ for commit in filled)}/{shards}"
+        for round_ in range(1, run.plan.rounds + 1)
+    ]
+    closed = "failures" if total("failed") else "complete"
+    return (
+        run.run_id,
+        closed if is_closed(store, run.run_id) else "open",
+        " ".join(rounds),
+        f"{total('slots') - total('unfinished'):,}/{run.trajectories:,}",
+        number(total("reused")),
+        number(total("completion_tokens")),
+        number(total("failed")),
+    )
+
+
+def failures(warehouse: Warehouse, run_id: str, width: int | None = None) -> str:
+    """Every problem without an answer, and why, a line each; failed ones first."""
+    rows = warehouse.rows("reports/unanswered", run_id=run_id)
+    several = open_run(warehouse.store, run_id).plan.replicates > 1
+    parts = [
+        line(
+            f"{row['problem_id']}"
+            + (f" (replicate {row['replicate']})" if several else "")
+            + f": {row['status'].replace('_', ' ')}: {excerpt(row['reason'] or '', 300)}"
+        )
+        for row in rows[:LISTED]
+    ]
+    if len(rows) > LISTED:
+        parts.append(line(f"… and {len(rows) - LISTED:,} more"))
+    return to_text(stacked(*parts), width)
+
+
+def next_commands(warehouse: Warehouse, run_id: str, store_url: str) -> str:
+    """Commands that show more of a run, ready to be copied: a line each, however long."""
+    problems = warehouse.rows("reports/problem_ids", run_id=run_id)
+    store = "" if store_url == "./store" else f" --store {shlex.quote(store_url)}"
+    asked = f"SELECT * FROM mart_rounds WHERE run_id = '{run_id}'"
+    commands = [f'pacore query{store} "{asked}"']
+    if problems:
+        problem_id = shlex.quote(problems[0]["problem_id"])
+        commands.insert(0, f"pacore show{store} {run_id} {problem_id}")
+    return "\n".join(["next", *(f"  {visible(command)}" for command in commands)])
+
+
+def forecast_table(found: Forecast, width: int | None = None) -> str:
+    """What a run would do, round by round, and what would not fit."""
+    columns = [
+        Column("round", is_number=True),
+        Column("width", is_number=True),
+        Column("trajectories", is_number=True),
+        Column("stored", is_number=True),
+        Column("to generate", is_number=True),
+        Column("of these unknown", is_number=True),
+    ]
+    names = ("trajectories", "stored", "to_generate", "unknown")
+    rows = [
+        (str(position), str(round_.width), *(number(getattr(round_, name)) for name in names))
+        for position, round_ in enumerate(found.rounds, 1)
+    ]
+    rows.append(("all", "", *(number(found.total(name)) for name in names)))
+    bound = found.max_new_tokens
+    pairs = [
+        ("problems", f"{found.problems:,} in {found.shards:,} shards"),
+        ("new tokens", "nothing bounds them" if bound is None else f"at most {bound:,}"),
+        (
+            "window",
+            "not known" if found.window_tokens is None else f"{found.window_tokens:,} tokens",
+        ),
+    ]
+    if found.may_be_long:
+        pairs.append(
+            ("may be long", f"{found.may_be_long:,} prompts, if messages are at their longest")
+        )
+    for round_, problem_id in found.too_long[:LISTED]:
+        pairs.append(("too long", f"{problem_id} in round {round_}"))
+    if len(found.too_long) > LISTED:
+        pairs.append(("", f"… and {len(found.too_long) - LISTED:,} more"))
+    return to_text(stacked(Grid(columns, rows), line(""), facts(pairs)), width)
+
+
+@contextmanager
+def live_progress(progress: Progress) -> Iterator[None]:
+    """Show a run's progress on stderr for as long as the context lasts."""
+    with live_bar(lambda: progress.settled / max(progress.planned, 1), progress.line):
+        yield

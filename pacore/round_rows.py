@@ -1,0 +1,37 @@
+"""Rows the stages read back from a shard's committed files."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pacore.trajectory import ConclusionStatus, FinishReason
+
+
+class CandidateRow(NamedTuple):
+    """What stands in one slot; ``tombstones`` counts attempts this run itself saw fail there."""
+
+    problem_id: str
+    replicate: int
+    slot: int
+    trajectory_id: str
+    attempt: int
+    conclusion: str | None
+    content_characters: int
+    finish_reason: FinishReason
+    conclusion_status: ConclusionStatus
+    error: str | None
+    tombstones: int
+
+
+class AnswerRow(NamedTuple):
+    """One row of the table ``answers``."""
+
+    problem_id: str
+    replicate: int
+    answer: str | None
+    method: str | None
+    trajectory_id: str | None
+    finish_reason: FinishReason | None
+    status: str
+    reason: str | None
+    failed_round: int | None

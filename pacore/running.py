@@ -1,0 +1,143 @@
+"""What ``pacore run`` and ``pacore plan`` do: the front door to the flow."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from pacore.config import RunConfig
+from pacore.dispatch import Dispatcher, RetryPolicy
+from pacore.engine.factory import open_engine, resolve_recipe
+from pacore.errors import EngineUnavailable, PacoreError
+from pacore.home import state_folder
+from pacore.journal import Journal
+from pacore.layout import run_key
+from pacore.plan import default_shard_size, shards
+from pacore.planning import Forecaster
+from pacore.problem_files import read_problem_set
+from pacore.progress import Progress
+from pacore.reading import print_result, print_run_failures
+from pacore.report import forecast_table, live_progress
+from pacore.run import Run, is_closed
+from pacore.stage.closing import run_counts
+from pacore.stage.context import context_of
+from pacore.stage.problems import begin, open_shards
+from pacore.store import open_store
+
+COMPLETE, FAILED_PROBLEMS, INTERRUPTED = 0, 3, 130
+QUIET_LINE_SECONDS = 10.0
+
+
+def run_to_end(config: RunConfig) -> int:
+    """Run or resume a configuration through the flow; prints the result; returns the exit code."""
+    run = begin(config)
+    config = config.model_copy(update={"run_id": run.run_id})
+    store = open_store(config.store)
+    if not open_shards(store, run):
+        click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
+        return _report(config, run, None)
+    started = time.monotonic()
+    progress = context_of(config, run.run_id).progress
+    state, address = _flow(config, run, progress)
+    if state.name == "Cancelled":
+        click.echo(
+            f"pacore: interrupted; run {run.run_id} is in {config.store}, and the same line goes on "
+            "where it stopped, paying for nothing again",
+            err=True,
+        )
+        return INTERRUPTED
+    if state.name not in ("Completed", "CompletedWithFailures"):
+        fault = state.result(raise_on_failure=False)
+        if isinstance(fault, PacoreError):
+            raise fault
+        raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
+    progress.finished_seconds = time.monotonic() - started
+    return _report(config, run, progress)
+
+
+def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
+    """Run the flow against the configured or standing Prefect server, with live progress."""
+    # Prefect takes a second to import, which a run that is complete need not wait for.
+    from flows.infer import infer
+    from flows.prefect_server import connected, wait_for_records
+
+    works = len(open_shards(open_store(config.store), run))
+    tasks = 1 + works * (2 * run.plan.rounds + 2)
+    click.echo(f"run {run.run_id}: starting or finding a Prefect server …", err=True)
+    with connected() as api:
+        address = api.removesuffix("/api")
+        click.echo(f"run {run.run_id}: watch it at {address}", err=True)
+        with _shown(progress):
+            state = infer(config, return_state=True)
+        flow_run_id = state.state_details.flow_run_id
+        is_whole = state.name in ("Completed", "CompletedWithFailures")
+        if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
+            click.echo("the Prefect server is still recording this run's tasks", err=True)
+    return state, address
+
+
+@contextmanager
+def _shown(progress: Progress) -> Iterator[None]:
+    """Show progress: a live bar on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        with live_progress(progress):
+            yield
+        return
+    ended = threading.Event()
+
+    def speak() -> None:
+        while not ended.wait(QUIET_LINE_SECONDS):
+            click.echo(progress.line(), err=True)
+
+    speaker = threading.Thread(target=speak, name="progress", daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        speaker.join()
+        click.echo(progress.line(), err=True)
+
+
+def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
+    print_result(config.store, run.run_id, progress)
+    counts = run_counts(open_store(config.store), run)
+    if counts["failed"]:
+        print_run_failures(config.store, run.run_id, counts["retryable"] > 0)
+        return FAILED_PROBLEMS
+    return COMPLETE
+
+
+def show_plan(config: RunConfig) -> int:
+    """Print what a run would do, reading the store and, where it answers, the endpoint."""
+    problems = read_problem_set(config.problems, config.limit)
+    recipe = resolve_recipe(config)
+    store = open_store(config.store)
+    if config.run_id and store.exists(run_key(config.run_id)):
+        run = begin(config)
+        if is_closed(store, run.run_id):
+            click.echo(f"run {run.run_id} is complete already", err=True)
+    size = config.shard_size or default_shard_size(len(problems), config.plan)
+    journal = Journal(store)
+    dispatcher = Dispatcher(
+        lambda: open_engine(config, state_folder()), journal, RetryPolicy(retries=0)
+    )
+    try:
+        info, count_tokens = None, None
+        if config.engine != "vllm":
+            try:
+                info, count_tokens = dispatcher.info(), dispatcher.count_prompt_tokens
+            except EngineUnavailable as fault:
+                click.echo(f"the context window is not known: {fault}", err=True)
+        forecaster = Forecaster(config.plan, recipe, journal, info, count_tokens)
+        found = forecaster.forecast(problems, len(shards(len(problems), size)))
+    finally:
+        dispatcher.close()
+    click.echo(forecast_table(found))
+    return COMPLETE

@@ -1,0 +1,76 @@
+"""The stage `answers`: exactly one row for each problem and replicate, answered or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pacore.answer import Answer
+from pacore.commits import Commit, find_commit, publish
+from pacore.errors import StoreError
+from pacore.message import Message
+from pacore.rounds import Standing, answer_of, missing_answer, outcome
+from pacore.stage.context import Context, OpenShard, StageReport
+from pacore.stage.messages import Place, standing_sets
+from pacore.tables import answer_row
+from pacore.warehouse import message_sets
+
+
+def conclude(context: Context, work: OpenShard) -> StageReport:
+    """Commit a shard's answers. ``retryable`` counts those a resume would try again."""
+    unit = context.unit("answers", context.run.plan.rounds, work)
+    commit = find_commit(context.store, unit)
+    if commit is None:
+        commit = context.with_tables(lambda: _publish(context, work))
+    return StageReport(unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts)
+
+
+def _publish(context: Context, work: OpenShard) -> Commit:
+    last = context.run.plan.rounds
+    counts = {"answered": 0, "no_answer": 0, "failed": 0, "retryable": 0}
+    return publish(
+        context.store,
+        context.unit("answers", last, work),
+        (answer_row(answer) for answer in _answers(context, work, counts)),
+        inputs=[context.input_of("messages", last, work)],
+        counts=counts,
+        producer=context.producer,
+    )
+
+
+def _answers(context: Context, work: OpenShard, counts: dict[str, int]) -> Iterator[Answer]:
+    plan = context.run.plan
+    finals = _final_messages(context, work)
+    ended = _last_standings(context, work)
+    for problem in context.problems(context.shards[work.number]):
+        for replicate in range(plan.replicates):
+            place = (problem.problem_id, replicate)
+            round_, standings = ended[place]
+            if (message := finals.get(place)) is not None:
+                answer = answer_of(problem, message, standings[0].finish_reason)
+            else:
+                answer = missing_answer(plan, (round_, *place), standings)
+                counts["retryable"] += outcome(plan, round_, standings).waiting > 0
+            counts[answer.status] += 1
+            yield answer
+
+
+def _final_messages(context: Context, work: OpenShard) -> dict[Place, Message]:
+    """y = m_R^(1) of every replicate that got that far (eq. 3)."""
+    last = context.run.plan.rounds
+    commit = find_commit(context.store, context.unit("messages", last, work))
+    if commit is None:
+        raise StoreError(f"{context.input_of('messages', last, work)}: is not committed")
+    found = {}
+    for (problem_id, replicate), texts, ids in message_sets(context.store.uri(commit.path)):
+        message = Message(last, problem_id, replicate, 1, ids[0], texts[0], "")
+        found[problem_id, replicate] = message
+    return found
+
+
+def _last_standings(context: Context, work: OpenShard) -> dict[Place, tuple[int, list[Standing]]]:
+    """The last round each replicate reached, and what stood in its slots."""
+    reached: dict[Place, tuple[int, list[Standing]]] = {}
+    for round_ in range(1, context.run.plan.rounds + 1):
+        for place, standings in standing_sets(context, work, round_):
+            reached[place] = (round_, standings)
+    return reached

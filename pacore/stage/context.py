@@ -1,0 +1,154 @@
+"""What every stage of one run shares in one process: the store, the run, and the engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from pacore.commits import standing_files
+from pacore.config import RunConfig
+from pacore.dispatch import Dispatcher, Gate, RetryPolicy
+from pacore.engine.factory import open_engine
+from pacore.engine.protocol import EngineInfo
+from pacore.home import state_folder
+from pacore.journal import Journal
+from pacore.layout import Unit, commit_key
+from pacore.plan import Shard
+from pacore.problem import Problem
+from pacore.progress import Progress
+from pacore.run import Run, open_run, problems_of
+from pacore.store import Backend, open_store
+from pacore.warehouse import committed_text_ids
+
+T = TypeVar("T")
+
+TABLE_THREADS = 2
+"""Threads that read and write tables. Arrow and DuckDB keep memory for each thread that ever used
+them, so the hundreds of threads that wait for shards must not."""
+
+FEWEST_ACTIVE_SHARDS = 16
+BACKLOG_PER_SLOT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShard:
+    """A shard with work to do, and the revision that work is published under."""
+
+    number: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What one stage made of one shard: a reference and counts, never rows."""
+
+    table: str
+    shard: str
+    round: int
+    path: str
+    rows: int
+    counts: dict[str, int]
+
+
+class Context:
+    """Opens a run for work. One for each run and process; see `context_of`."""
+
+    def __init__(self, store: Backend, run: Run, config: RunConfig) -> None:
+        self.store = store
+        self.run = run
+        self.config = config
+        self.journal = Journal(store)
+        self.progress = Progress(planned=run.trajectories)
+        self.producer: dict[str, Any] = {}
+        self._tables = ThreadPoolExecutor(TABLE_THREADS, thread_name_prefix="tables")
+        slots = config.concurrency * max(1, len(config.endpoints))
+        least = run.shard_size * run.plan.replicates
+        self._active = Gate(max(FEWEST_ACTIVE_SHARDS, -(-BACKLOG_PER_SLOT * slots // least)))
+        self._texts: dict[str, set[str]] = {}
+        self._texts_lock = threading.Lock()
+        self.dispatcher = Dispatcher(
+            lambda: open_engine(config, state_folder()),
+            self.journal,
+            RetryPolicy(config.retries, config.retry_wait_seconds, config.retry_wait_max_seconds),
+            self._greet,
+        )
+
+    def _greet(self, info: EngineInfo) -> None:
+        self.progress.engine = f"{info.name} {info.version or ''}".strip()
+
+    @cached_property
+    def shards(self) -> list[Shard]:
+        return self.run.shards
+
+    @contextmanager
+    def active(self, work: OpenShard, round_: int) -> Iterator[None]:
+        """Hold a shard's prompts in memory: as many shards at a time as keep the engine busy.
+
+        Later rounds come first. Raises Interrupted once the context is stopped.
+        """
+        self._active.enter((-round_, work.number))
+        try:
+            yield
+        finally:
+            self._active.leave()
+
+    def with_tables(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in one of the threads that read and write tables, and wait for it."""
+        return self._tables.submit(work).result()
+
+    def problems(self, shard: Shard) -> list[Problem]:
+        """The problems of one shard, sorted by id."""
+        return list(problems_of(self.store, self.run, shard))
+
+    def stop(self) -> None:
+        """Give up what is in flight and wake every thread that waits for its turn."""
+        self._active.shut()
+        self.dispatcher.stop()
+
+    def unit(self, table: str, round_: int, work: OpenShard) -> Unit:
+        name = self.shards[work.number].name
+        return Unit(self.run.run_id, table, round_, name, work.revision)
+
+    def input_of(self, table: str, round_: int, work: OpenShard) -> str:
+        """Key of the commit a stage reads."""
+        return commit_key(self.unit(table, round_, work))
+
+    def has_text(self, run_id: str, trajectory_id: str) -> bool:
+        """Whether a run's committed texts hold a trajectory's; known as of the first question."""
+        with self._texts_lock:
+            if run_id not in self._texts:
+                keys = standing_files(self.store, run_id).get("trajectory_texts", [])
+                self._texts[run_id] = committed_text_ids([self.store.uri(key) for key in keys])
+            return trajectory_id in self._texts[run_id]
+
+    def close(self) -> None:
+        self.stop()
+        self.dispatcher.close()
+        self._tables.shutdown()
+
+
+_contexts: dict[tuple[str, str], Context] = {}
+_contexts_lock = threading.Lock()
+
+
+def context_of(config: RunConfig, run_id: str) -> Context:
+    """The context of a run in this process, opened by the first task that asks."""
+    key = (config.store, run_id)
+    with _contexts_lock:
+        if key not in _contexts:
+            store = open_store(config.store)
+            _contexts[key] = Context(store, open_run(store, run_id), config)
+        return _contexts[key]
+
+
+def close_context(config: RunConfig, run_id: str) -> None:
+    """Give up what is in flight and end the engine; another `context_of` opens anew."""
+    with _contexts_lock:
+        context = _contexts.pop((config.store, run_id), None)
+    if context is not None:
+        context.close()

@@ -1,0 +1,79 @@
+"""The stage `scores`: grade one shard's answers against their gold answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pacore.commits import Commit, find_commit, publish
+from pacore.errors import StoreError
+from pacore.grading import choose_grader, gold_answer
+from pacore.grading.score import Score, Verdict
+from pacore.problem import GraderName
+from pacore.sandbox import grade_answers, grader_version
+from pacore.stage.context import Context, OpenShard, StageReport
+from pacore.tables import score_row
+from pacore.warehouse import AnswerRow, answers_of
+
+
+def grade(context: Context, work: OpenShard) -> StageReport:
+    """Commit a shard's scores: a row for each answer whose problem has a gold answer."""
+    unit = context.unit("scores", context.run.plan.rounds, work)
+    commit = find_commit(context.store, unit)
+    if commit is None:
+        ungraded = context.with_tables(lambda: _ungraded(context, work))
+        items = [(grader, gold, row.answer) for row, grader, gold in ungraded]
+        verdicts = grade_answers(items, context.config.grading_timeout_seconds)
+        scores = [_score(one, verdict) for one, verdict in zip(ungraded, verdicts, strict=True)]
+        commit = context.with_tables(lambda: _publish(context, work, scores))
+    return StageReport(unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts)
+
+
+class _Ungraded(NamedTuple):
+    row: AnswerRow
+    grader: GraderName
+    gold: str
+
+
+def _ungraded(context: Context, work: OpenShard) -> list[_Ungraded]:
+    """The shard's answers whose problem has a gold answer, with it."""
+    commit = find_commit(context.store, context.unit("answers", context.run.plan.rounds, work))
+    if commit is None:
+        raise StoreError("the shard's answers are not committed")
+    graded = {
+        problem.problem_id: (choose_grader(problem), gold)
+        for problem in context.problems(context.shards[work.number])
+        if (gold := gold_answer(problem)) is not None
+    }
+    return [
+        _Ungraded(row, *graded[row.problem_id])
+        for row in answers_of(context.store.uri(commit.path))
+        if row.problem_id in graded
+    ]
+
+
+def _score(ungraded: _Ungraded, verdict: Verdict) -> Score:
+    row, grader, gold = ungraded
+    return Score(
+        problem_id=row.problem_id,
+        replicate=row.replicate,
+        trajectory_id=row.trajectory_id,
+        grader=grader,
+        grader_version=grader_version(grader),
+        status=verdict.status,
+        score=verdict.score,
+        gold=gold,
+        answer=row.answer,
+    )
+
+
+def _publish(context: Context, work: OpenShard, scores: list[Score]) -> Commit:
+    last = context.run.plan.rounds
+    scored = sum(1 for score in scores if score.score is not None)
+    return publish(
+        context.store,
+        context.unit("scores", last, work),
+        map(score_row, scores),
+        inputs=[context.input_of("answers", last, work)],
+        counts={"scored": scored, "ungraded": len(scores) - scored},
+        producer=context.producer,
+    )

@@ -1,0 +1,46 @@
+"""Text that can do nothing but be read: what could steer a terminal is written out.
+
+Problem sets and models may hold anything, and what they hold is data, on a terminal too.
+"""
+
+from __future__ import annotations
+
+import re
+
+CONTROLS = (
+    "\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
+)
+"""Characters that hide or that steer a terminal or the direction of text, as a pattern's set."""
+
+_CONTROL = re.compile(f"[{CONTROLS}]")
+_SPACES = re.compile(r"[ \t\r\n]+")
+
+
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    named = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
+    if code in named:
+        return named[code]
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def visible(text: str) -> str:
+    r"""One line of text with every control character written out, such as ``\x1b`` and ``\n``."""
+    return _CONTROL.sub(_written_out, text)
+
+
+def visible_lines(text: str) -> str:
+    """Text of several lines: line breaks and tabs keep their meaning, all else is `visible`."""
+    lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
+    return "\n".join(visible(line) for line in lines)
+
+
+def excerpt(text: str, characters: int) -> str:
+    """The beginning of a text as one line, at most so long, white space run together."""
+    line = _SPACES.sub(" ", text[: 4 * characters]).strip()
+    if len(line) > characters or len(text) > 4 * characters:
+        line = line[: characters - 1].rstrip() + "…"
+    return line

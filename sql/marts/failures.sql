@@ -1,0 +1,17 @@
+-- Grain: one row per run, round, problem, replicate and slot whose standing trajectory has no
+-- conclusion to hand on.
+SELECT
+    run_id,
+    round,
+    problem_id,
+    replicate,
+    slot,
+    attempt,
+    trajectory_id,
+    finish_reason,
+    conclusion_status,
+    completion_tokens,
+    error
+FROM standing_trajectories
+WHERE conclusion_status <> 'present'
+ORDER BY run_id, round, problem_id, replicate, slot

@@ -1,0 +1,4 @@
+-- Grain: at most one row: problem $problem_id of run $run_id.
+SELECT statement, gold
+FROM problems
+WHERE run_id = $run_id AND problem_id = $problem_id

@@ -1,0 +1,25 @@
+-- Grain: one row per replicate of problem $problem_id in run $run_id that has ended; `message` is
+-- the whole text the answer was read from.
+SELECT
+    answers.replicate,
+    answers.answer,
+    answers.method,
+    answers.status,
+    answers.reason,
+    scores.status AS verdict,
+    scores.score,
+    scores.grader,
+    scores.grader_version,
+    scores.gold,
+    messages.text AS message
+FROM answers
+JOIN runs USING (run_id)
+LEFT JOIN scores USING (run_id, problem_id, replicate)
+LEFT JOIN messages
+    ON messages.run_id = answers.run_id
+    AND messages.round = runs.rounds
+    AND messages.problem_id = answers.problem_id
+    AND messages.replicate = answers.replicate
+    AND messages.trajectory_id = answers.trajectory_id
+WHERE answers.run_id = $run_id AND answers.problem_id = $problem_id
+ORDER BY answers.replicate

@@ -1,0 +1,16 @@
+-- Grain: one row per run, round, problem, replicate and position in the message set.
+SELECT
+    run_id,
+    round,
+    problem_id,
+    replicate,
+    position,
+    trajectory_id,
+    text,
+    characters,
+    compactor
+FROM read_parquet(
+    getvariable('messages_files'),
+    hive_partitioning = true,
+    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
+)

@@ -1,0 +1,13 @@
+-- Grain: one row per run and problem: every run brings the whole of its frozen problem set.
+SELECT
+    runs.run_id,
+    frozen.problem_id,
+    frozen.statement,
+    frozen.gold,
+    frozen.grader,
+    frozen.problem_set,
+    frozen.content_digest,
+    frozen.turns,
+    frozen.metadata
+FROM read_parquet(getvariable('problems_files'), hive_partitioning = false) AS frozen
+JOIN runs USING (problem_set)

@@ -1,0 +1,18 @@
+-- Grain: one row per run. Times are UTC.
+SELECT
+    run_id,
+    status,
+    created_at AT TIME ZONE 'UTC' AS created_at,
+    finished_at AT TIME ZONE 'UTC' AS finished_at,
+    identity_digest,
+    problem_set,
+    problems,
+    model,
+    revision,
+    widths,
+    replicates,
+    rounds,
+    recipe,
+    plan,
+    producer
+FROM read_parquet(getvariable('runs_files'), hive_partitioning = false)

@@ -1,0 +1,37 @@
+-- Grain: one row per run, round, problem, replicate, slot and attempt. Times are UTC.
+SELECT
+    run_id,
+    round,
+    problem_id,
+    replicate,
+    slot,
+    draw,
+    trajectory_id,
+    seed,
+    finish_reason,
+    prompt_tokens,
+    completion_tokens,
+    conclusion,
+    conclusion_status,
+    attempt,
+    reused,
+    error,
+    usage_source,
+    wasted_tokens,
+    tries,
+    thinking_closed,
+    reasoning_characters,
+    content_characters,
+    text_run_id,
+    prompt_digest,
+    engine,
+    engine_version,
+    served_model,
+    fingerprint,
+    latency_seconds,
+    generated_at AT TIME ZONE 'UTC' AS generated_at
+FROM read_parquet(
+    getvariable('trajectories_files'),
+    hive_partitioning = true,
+    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
+)

@@ -1,0 +1,46 @@
+"""Prefect artifacts: a run's progress while it goes on, and its results as a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from pacore.progress import Progress
+
+
+def _key(kind: str, run_id: str) -> str:
+    """An artifact key: lower-case letters, digits and dashes are all it may hold."""
+    return f"{kind}-{re.sub('[^a-z0-9]+', '-', run_id.lower()).strip('-')}"
+
+
+class ProgressArtifact:
+    """The progress bar of a run in the Prefect UI."""
+
+    def __init__(self, run_id: str, progress: Progress) -> None:
+        self._progress = progress
+        created = create_progress_artifact(
+            progress=0.0, key=_key("progress", run_id), description=progress.line()
+        )
+        assert isinstance(created, UUID)
+        self._artifact_id = created
+
+    def update(self) -> None:
+        done = 100.0 * self._progress.settled / max(self._progress.planned, 1)
+        update_progress_artifact(
+            self._artifact_id, progress=min(done, 100.0), description=self._progress.line()
+        )
+
+
+def results_artifact(run_id: str, rows: Sequence[Mapping[str, Any]], summary: str) -> None:
+    """The run's answers and scores as a table in the Prefect UI."""
+    create_table_artifact(
+        key=_key("results", run_id), table=[dict(row) for row in rows], description=summary
+    )

@@ -1,0 +1,78 @@
+"""Fixtures of the whole suite: a state folder of its own, and one standing Prefect server."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Set before anything imports Prefect, which reads its settings once.
+_STATE = Path(tempfile.mkdtemp(prefix="pacore-tests-"))
+os.environ.update(
+    PACORE_HOME=str(_STATE),
+    PREFECT_HOME=str(_STATE / "prefect-client"),
+    PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="CRITICAL",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="false",
+    DO_NOT_TRACK="1",
+    COLUMNS="100",
+)
+os.environ.pop("PREFECT_API_URL", None)
+
+
+class Pacore(Protocol):
+    """Runs the command line in a process of its own."""
+
+    def __call__(
+        self, *arguments: str, timeout: float = 240.0
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+def pacore_command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "pacore.cli", *arguments]
+
+
+@pytest.fixture
+def pacore() -> Pacore:
+    def run(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            pacore_command(arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=ROOT,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> str:
+    """The API address of a real Prefect server, the one ``pacore run`` starts for itself."""
+    from flows.prefect_server import start
+
+    return start()
+
+
+def _clean_up() -> None:
+    """End the server, if a test started one; Prefect's own last words must reach it before."""
+    if (_STATE / "prefect" / "server.json").exists():
+        from flows.prefect_server import stop
+
+        stop()
+    shutil.rmtree(_STATE, ignore_errors=True)
+
+
+# Registered before Prefect is imported, so it runs after everything Prefect flushes at exit.
+atexit.register(_clean_up)

@@ -1,0 +1,148 @@
+"""The direction of imports and the doors of third-party packages, held against the code itself."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+CORE = {
+    "pacore",
+    "pacore.answer",
+    "pacore.config",
+    "pacore.engine",
+    "pacore.engine.classify",
+    "pacore.engine.protocol",
+    "pacore.engine.script",
+    "pacore.errors",
+    "pacore.grading",
+    "pacore.identity",
+    "pacore.layout",
+    "pacore.message",
+    "pacore.plan",
+    "pacore.problem",
+    "pacore.prompt",
+    "pacore.recipe",
+    "pacore.rounds",
+    "pacore.trajectory",
+    "pacore.window",
+}
+FRONT = {"pacore.cli", "pacore.running"}
+"""The command line stands in front of everything and is the only part of pacore that may see flows."""
+
+LAYERS = ("core", "edges", "tasks", "flows", "front")
+
+DOORS: dict[str, set[str]] = {
+    "aiohttp": {"pacore.engine.http", "pacore.engine.routing", "pacore.engine.answers"},
+    "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading"},
+    "duckdb": {"pacore.warehouse"},
+    "fsspec": {"pacore.store"},
+    "ijson": {"pacore.problem_formats", "pacore.problem_files"},
+    "math_verify": {"pacore.sandbox"},
+    "pebble": {"pacore.sandbox"},
+    "prefect": {"tasks.*", "flows.*"},
+    "pyarrow": {"pacore.tables"},
+    "rich": {"pacore.report", "pacore.terminal"},
+    "tenacity": {"pacore.dispatch"},
+    "yaml": {"pacore.flags"},
+    "zstandard": {"pacore.journal"},
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in ("pacore", "tasks", "flows"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(module: str) -> str:
+    if module in FRONT:
+        return "front"
+    if module.partition(".")[0] in ("tasks", "flows"):
+        return module.partition(".")[0]
+    if module in CORE or module.startswith("pacore.grading."):
+        return "core"
+    return "edges"
+
+
+MODULES = dict(modules())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_its_own_layer_or_lower_ones_only(module: str) -> None:
+    for imported in imports(MODULES[module]):
+        if imported in MODULES:
+            assert LAYERS.index(layer(imported)) <= LAYERS.index(layer(module)), (
+                f"{module} ({layer(module)}) imports {imported} ({layer(imported)})"
+            )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_third_party_package_is_imported_through_its_door_only(module: str) -> None:
+    for imported in imports(MODULES[module]):
+        top = imported.partition(".")[0]
+        if top in sys.stdlib_module_names or top in ("pacore", "tasks", "flows", "pydantic"):
+            continue
+        allowed = DOORS.get(top, set())
+        package = module.partition(".")[0]
+        assert module in allowed or f"{package}.*" in allowed, f"{module} imports {imported}"
+
+
+PURE = (
+    "socket",
+    "subprocess",
+    "os",
+    "pathlib",
+    "threading",
+    "urllib",
+    "shutil",
+    "tempfile",
+    "time",
+)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) == "core"])
+def test_the_core_does_no_input_or_output(module: str) -> None:
+    assert not [name for name in imports(MODULES[module]) if name.partition(".")[0] in PURE]
+    source = MODULES[module].read_text()
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not called & {"open", "print", "input", "eval", "exec"}
+
+
+def test_every_core_module_named_here_exists() -> None:
+    assert set(MODULES) >= CORE | FRONT
+
+
+def test_no_flow_file_is_named_like_something_it_would_hide() -> None:
+    taken = {"tasks", "sql", "pacore", "flows", *sys.stdlib_module_names}
+    assert not {path.stem for path in (ROOT / "flows").glob("*.py")} & taken
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_catches_every_exception(module: str) -> None:
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"{module}:{node.lineno}: bare except"
+            assert not (isinstance(node.type, ast.Name) and node.type.id == "Exception"), (
+                f"{module}:{node.lineno}: except Exception"
+            )

@@ -1,0 +1,168 @@
+"""The configuration: what it refuses, in which words, and what a form made from it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pacore.config import Declared, RunConfig, declarations, differences
+from pacore.errors import BadInput
+from pacore.plan import parse_widths
+
+BASE: dict[str, Any] = {
+    "problems": "problems.jsonl",
+    "model": "example/model",
+    "endpoints": ["http://127.0.0.1:8000/v1"],
+}
+
+
+def refusal(changes: dict[str, Any]) -> tuple[str, str]:
+    """The one field and message with which the configuration is refused."""
+    with pytest.raises(ValidationError) as caught:
+        RunConfig(**{**BASE, **changes})
+    (fault,) = caught.value.errors(include_url=False)
+    return ".".join(str(part) for part in fault["loc"]), fault["msg"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"preset": "low", "widths": [4]}, ["preset", "widths", "give one"]),
+        ({"widths": [4, 0]}, ["widths", "at least one trajectory"]),
+        ({"endpoints": []}, ["endpoints", "at least one", "another engine"]),
+        ({"engine": "vllm"}, ["endpoints", "vllm", "takes none"]),
+        ({"engine": "scripted", "endpoints": []}, ["model", "scripted", "example/model"]),
+        ({"model": "scripted"}, ["model", "http", "scripted"]),
+        ({"model": "scripted?accuracy=0.5"}, ["model", "http", "scripted"]),
+        ({"pool": 3, "widths": [4]}, ["pool", "3", "4"]),
+        ({"pool": 3}, ["pool", "3", "4"]),
+    ],
+)
+def test_conflicting_values_are_refused_by_name_in_one_line(
+    changes: dict[str, Any], names: list[str]
+) -> None:
+    _, message = refusal(changes)
+    assert "\n" not in message
+    assert [name for name in names if name not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("problems", ""),
+        ("model", ""),
+        ("preset", "huge"),
+        ("replicates", 0),
+        ("engine", "magic"),
+        ("store", ""),
+        ("run_id", "../up"),
+        ("run_id", "9lives"),
+        ("run_id", "a" * 101),
+        ("limit", 0),
+        ("temperature", -0.5),
+        ("temperature", float("nan")),
+        ("temperature", float("inf")),
+        ("top_p", 0.0),
+        ("top_p", 1.5),
+        ("top_k", -2),
+        ("min_p", 1.5),
+        ("max_tokens", 0),
+        ("pool", 0),
+        ("message_order", "random"),
+        ("compaction", "summary"),
+        ("min_messages", 0),
+        ("concurrency", 0),
+        ("timeout_seconds", 0.0),
+        ("timeout_seconds", float("inf")),
+        ("retries", -1),
+        ("attempts", 0),
+        ("shard_size", 0),
+        ("grading_timeout_seconds", 0.0),
+        ("system", "\ud800"),
+        ("stop", ["\ud800"]),
+        ("chat_template_options", {"scale": float("nan")}),
+        ("problems", "caf\udce9.jsonl"),
+        ("surprise", 1),
+    ],
+)
+def test_a_bad_value_is_refused_under_its_fields_name_in_one_line(field: str, value: Any) -> None:
+    place, message = refusal({field: value})
+    assert place.partition(".")[0] == field
+    assert message and "\n" not in message
+
+
+def test_a_problem_set_is_the_one_thing_that_has_no_default() -> None:
+    required = [name for name, info in RunConfig.model_fields.items() if info.is_required()]
+    assert required == ["problems"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "widths"),
+    [
+        ({}, (4,)),
+        ({"preset": "low"}, (4,)),
+        ({"preset": "medium"}, (16,)),
+        ({"preset": "high"}, (32, 4)),
+        ({"widths": [8, 2]}, (8, 2)),
+        ({"widths": []}, ()),
+    ],
+)
+def test_the_plan_takes_preset_or_widths_and_is_low_without_either(
+    changes: dict[str, Any], widths: tuple[int, ...]
+) -> None:
+    plan = RunConfig(**{**BASE, **changes}).plan
+    assert plan.widths == widths
+    assert plan.width(plan.rounds) == 1
+
+
+def test_a_configuration_cannot_be_changed_once_made() -> None:
+    config = RunConfig(**BASE)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.temperature = 0.5
+
+
+def test_the_schema_numbers_its_properties_in_the_order_of_the_form() -> None:
+    properties = RunConfig.model_json_schema()["properties"]
+    assert list(properties) == list(RunConfig.model_fields)
+    assert [value["position"] for value in properties.values()] == list(range(len(properties)))
+    first_page = ["problems", "model", "preset", "widths", "replicates", "engine", "endpoints"]
+    assert list(properties)[: len(first_page)] == first_page
+
+
+def test_the_schema_describes_every_property_in_a_line_and_says_what_it_is_part_of() -> None:
+    for name, value in RunConfig.model_json_schema()["properties"].items():
+        assert value["description"].endswith("."), name
+        assert "\n" not in value["description"], name
+        assert Declared(value["pacore"]) is declarations()[name]
+
+
+def test_differences_name_every_leaf_and_nothing_else() -> None:
+    old = RunConfig(**BASE, preset="low").identity("d" * 64)
+    new = RunConfig(**BASE, widths=(16,), temperature=0.5).identity("d" * 64)
+    assert differences(old, old) == []
+    assert differences(old, new) == [
+        "plan.widths: [4] -> [16]",
+        "recipe.temperature: 1.0 -> 0.5",
+    ]
+
+
+def test_a_number_in_place_of_true_is_a_difference() -> None:
+    old = RunConfig(**BASE, chat_template_options={"enable_thinking": True}).identity("d" * 64)
+    new = RunConfig(**BASE, chat_template_options={"enable_thinking": 1}).identity("d" * 64)
+    assert differences(old, new) == ["recipe.chat_template_options.enable_thinking: True -> 1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "widths"), [("32,4", (32, 4)), (" 16 ", (16,)), ("", ()), ("4,", (4,))]
+)
+def test_widths_are_read_from_text(text: str, widths: tuple[int, ...]) -> None:
+    assert parse_widths(text) == widths
+
+
+@pytest.mark.parametrize("text", ["4,0", "-1", "four", "4;2", "4.5"])
+def test_text_that_is_no_list_of_widths_is_named(text: str) -> None:
+    with pytest.raises(BadInput, match="--widths") as caught:
+        parse_widths(text)
+    assert "\n" not in str(caught.value) and repr(text) in str(caught.value)

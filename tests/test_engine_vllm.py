@@ -1,0 +1,209 @@
+"""Engine ``vllm`` with a real server and a real model: contract, life and death of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pacore.engine.keeper import GRACE_SECONDS
+from pacore.engine.vllm import VllmEngine
+from pacore.errors import BadInput, EngineUnavailable
+from pacore.recipe import Recipe
+from pacore.trajectory import Request
+from tests.conftest import ROOT
+from tests.engine_contract import CONTRACT, Clause, clause_name, closing_twice_is_closing_once
+from tests.engine_contract import request_for as contract_request
+from tests.processes import descendants, left_after, living
+
+UNCOMPILED = "--enforce-eager"
+"""Starts in half the time, and needs no C++ compiler."""
+
+
+def engine_of(model: str | Path, log_path: Path, *options: str) -> VllmEngine:
+    return VllmEngine(
+        str(model),
+        concurrency=8,
+        timeout_seconds=300.0,
+        connect_timeout_seconds=10.0,
+        options=options,
+        log_path=log_path,
+    )
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    """The demo's model; ``PACORE_TEST_MODEL`` names another folder."""
+    folder = Path(os.environ.get("PACORE_TEST_MODEL", ROOT / ".models" / "SmolLM2-135M-Instruct"))
+    command = [sys.executable, str(ROOT / "infra" / "demo" / "prepare_model.py"), str(folder)]
+    subprocess.run(command, check=True, timeout=500)
+    return folder
+
+
+@dataclass(frozen=True)
+class Warm:
+    """One engine for many tests: its loop, a request it can answer, and where it logs."""
+
+    engine: VllmEngine
+    runner: asyncio.Runner
+    request: Request
+    log_path: Path
+
+
+@pytest.fixture(scope="module")
+def warm(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    log_path = tmp_path_factory.mktemp("warm") / "vllm.log"
+    engine = engine_of(checkpoint, log_path, UNCOMPILED)
+    request = contract_request(Recipe(checkpoint.name, max_tokens=64))
+    with asyncio.Runner() as runner:
+        yield Warm(engine, runner, request, log_path)
+        runner.run(engine.close())
+
+
+def test_a_path_to_nowhere_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="absent: no such folder"):
+        engine_of(tmp_path / "absent", tmp_path / "vllm.log")
+    assert not (tmp_path / "vllm.log").exists()
+
+
+@pytest.mark.parametrize("option", ["--port=9000", "--served-model-name", "--api-key=secret"])
+def test_an_option_that_pacore_sets_itself_is_refused(tmp_path: Path, option: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BadInput, match=option.partition("=")[0]):
+        engine_of(tmp_path, tmp_path / "vllm.log", option)
+
+
+def test_closing_an_engine_that_never_started_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    asyncio.run(engine_of(tmp_path, tmp_path / "vllm.log").close())
+    assert not (tmp_path / "vllm.log").exists()
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_start_says_why_and_where_to_read_on(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        engine = engine_of(checkpoint, tmp_path / "vllm.log", "--no-such-option")
+        with pytest.raises(EngineUnavailable) as raised:
+            await engine.describe()
+        assert "unrecognized arguments: --no-such-option" in str(raised.value)
+        assert str(tmp_path / "vllm.log") in str(raised.value)
+        await engine.close()
+
+    asyncio.run(run())
+    assert not descendants(os.getpid()) & _servers()
+
+
+@pytest.mark.slow
+def test_the_reason_is_the_root_of_the_failure_and_not_its_echo(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        engine = engine_of(checkpoint, tmp_path / "vllm.log", "--max-model-len=999999")
+        with pytest.raises(EngineUnavailable, match=r"max_model_len \(999999\) is greater than"):
+            await engine.describe()
+        await engine.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_text_again(warm: Warm) -> None:
+    """Where the server does nothing else meanwhile: another batch rounds otherwise on a CPU."""
+
+    async def run() -> None:
+        recipe = replace(warm.request.recipe, temperature=1.0)
+        requests = [contract_request(recipe, draw=draw) for draw in range(3)]
+        first = [(await warm.engine.generate(request)).content for request in requests]
+        again = [(await warm.engine.generate(request)).content for request in requests]
+        assert first == again
+        assert len(set(first)) == len(first)
+
+    warm.runner.run(run())
+
+
+@pytest.mark.slow
+def test_a_checkpoints_own_sampling_defaults_do_not_take_part(
+    warm: Warm, checkpoint: Path, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        await warm.engine.describe()
+
+    warm.runner.run(run())
+    command = warm.log_path.read_text()
+    assert "'generation_config': 'vllm'" in command
+
+
+@pytest.mark.slow
+def test_a_server_that_crashed_is_started_again(warm: Warm) -> None:
+    async def run() -> None:
+        await warm.engine.generate(warm.request)
+        servers = descendants(os.getpid()) & _servers()
+        assert len(servers) >= 3
+        for pid in servers:
+            os.kill(pid, signal.SIGKILL)
+        assert not left_after(servers, 10)
+        await asyncio.sleep(1)
+        generation = await warm.engine.generate(warm.request)
+        assert generation.is_finished
+
+    warm.runner.run(run())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clause", CONTRACT, ids=clause_name)
+def test_the_engine_keeps_the_contract(warm: Warm, clause: Clause) -> None:
+    """The last clause closes the engine, so this is the last test that uses it."""
+    warm.runner.run(clause(warm.engine, warm.request))
+    if clause is closing_twice_is_closing_once:
+        assert not descendants(os.getpid()) & _servers()
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from pacore.engine.vllm import VllmEngine
+
+async def main():
+    engine = VllmEngine(
+        sys.argv[1], concurrency=1, timeout_seconds=60, connect_timeout_seconds=5,
+        options=sys.argv[3:], log_path=Path(sys.argv[2]),
+    )
+    await engine.describe()
+    print("up", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_the_server_dies_with_an_owner_that_is_killed(checkpoint: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(checkpoint), str(tmp_path / "log"), UNCOMPILED]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "up\n", (tmp_path / "log").read_text()[-2000:]
+        below = descendants(owner.pid)
+        assert len(living(below)) >= 4
+        owner.kill()
+    assert not left_after(below, GRACE_SECONDS + 5)
+
+
+def _servers() -> set[int]:
+    """Processes of vLLM, by the names they give themselves."""
+    said = subprocess.run(
+        ["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    return {
+        int(line.split()[0])
+        for line in said.splitlines()
+        if "VLLM::" in line or "vllm.entrypoints" in line
+    }

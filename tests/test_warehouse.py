@@ -1,0 +1,271 @@
+"""The warehouse: views over what is committed, and the stages' own round queries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pacore.commits import publish, read_commit
+from pacore.errors import Refused, StoreError
+from pacore.layout import Unit
+from pacore.store import Backend, open_store
+from pacore.tables import TABLES
+from pacore.warehouse import (
+    Warehouse,
+    answers_of,
+    candidates,
+    committed_text_ids,
+    message_sets,
+)
+from tests.small_store import (
+    as_row,
+    begin_run,
+    generation,
+    identity,
+    problem,
+    publish_rows,
+    rows_of,
+    select,
+    small_store,
+    trajectory,
+)
+
+FIRST_COLUMNS = {
+    "trajectories": (
+        "run_id", "round", "problem_id", "replicate", "slot", "draw", "trajectory_id", "seed",
+        "finish_reason", "prompt_tokens", "completion_tokens", "conclusion",
+    ),
+    "trajectory_texts": ("run_id", "round", "problem_id", "replicate", "slot", "trajectory_id"),
+    "messages": ("run_id", "round", "problem_id", "replicate", "position", "trajectory_id", "text"),
+    "answers": ("run_id", "problem_id", "replicate", "answer", "trajectory_id", "finish_reason"),
+    "scores": ("run_id", "problem_id", "replicate", "grader", "status", "score"),
+    "problems": ("run_id", "problem_id", "statement", "gold"),
+    "runs": ("run_id", "status"),
+}  # fmt: skip
+LABELS = {"run_id", "problem_id", "finish_reason", "status", "grader", "compactor", "engine"}
+
+
+@pytest.fixture
+def own_store(tmp_path: Path) -> Backend:
+    """A small store to change."""
+    return small_store(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    """A small store to read only."""
+    return small_store(tmp_path_factory.mktemp("shared") / "store")
+
+
+@pytest.fixture(scope="module")
+def warehouse(store: Backend) -> Iterator[Warehouse]:
+    with Warehouse(store) as opened:
+        yield opened
+
+
+def ask(warehouse: Warehouse, text: str) -> list[tuple[object, ...]]:
+    return list(warehouse.query(text).rows)
+
+
+def path_of(store: Backend, table: str, round_: int, shard: str = "s00000") -> str:
+    return store.uri(read_commit(store, Unit("demo", table, round_, shard)).path)
+
+
+def test_every_table_shows_its_columns_in_order_and_labels_as_text(warehouse: Warehouse) -> None:
+    for table, first in FIRST_COLUMNS.items():
+        described = {str(row[0]): row[1] for row in ask(warehouse, f"DESCRIBE {table}")}
+        assert tuple(described)[: len(first)] == first
+        assert set(TABLES[table].schema.names) <= set(described)
+        for name in LABELS & set(described):
+            assert described[name] == "VARCHAR", f"{table}.{name}"
+
+
+def test_an_empty_store_has_every_table_with_the_columns_and_types_of_a_full_one(
+    tmp_path: Path, warehouse: Warehouse
+) -> None:
+    with Warehouse(open_store(str(tmp_path / "empty"))) as empty:
+        for table in FIRST_COLUMNS:
+            assert ask(empty, f"DESCRIBE {table}") == ask(warehouse, f"DESCRIBE {table}")
+            assert ask(empty, f"FROM {table}") == []
+        assert ask(empty, "FROM mart_accuracy") == []
+        assert not any(empty.run_checks().values())
+
+
+def test_a_run_that_has_only_begun_shows_its_problems_and_no_rows(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    begin_run(store, [problem(1), problem(2)])
+    with Warehouse(store) as warehouse:
+        assert ask(warehouse, "SELECT run_id, problem_id, gold FROM problems ORDER BY ALL") == [
+            ("demo", "sum-1", "2"),
+            ("demo", "sum-2", "4"),
+        ]
+        assert ask(warehouse, "SELECT count(*) FROM trajectories") == [(0,)]
+        assert ask(warehouse, "SELECT answers, scored, score FROM mart_accuracy") == [(0, 0, None)]
+
+
+def test_the_views_cover_the_runs_named_and_an_unknown_run_is_refused(own_store: Backend) -> None:
+    begin_run(own_store, [problem(7)], "other", widths=(2,))
+    other = rows_of("other")
+    publish_rows(own_store, {unit: rows for unit, rows in other.items() if unit.shard == "s00000"})
+    count = "SELECT run_id, count(*) FROM trajectories GROUP BY run_id ORDER BY run_id"
+    with Warehouse(own_store) as both:
+        assert ask(both, count) == [("demo", 16), ("other", 9)]
+        assert ask(both, "SELECT run_id FROM problems WHERE problem_id = 'sum-7'") == [("other",)]
+    with Warehouse(own_store, ["other"]) as one:
+        assert ask(one, count) == [("other", 9)]
+        assert ask(one, "SELECT run_id FROM runs") == [("other",)]
+    with pytest.raises(Refused, match="no run 'third' in this store; runs: demo, other"):
+        Warehouse(own_store, ["third"]).__enter__()
+
+
+def test_an_uncommitted_file_is_no_part_of_a_table_and_a_revision_replaces_its_shard(
+    tmp_path: Path,
+) -> None:
+    store = small_store(tmp_path / "store", is_closed=False)
+    path = Path(path_of(store, "messages", 1))
+    path.with_name("orphan.parquet").write_bytes(path.read_bytes())
+    publish(store, Unit("demo", "messages", 1, "s00000", 1), [])
+    with Warehouse(store) as warehouse:
+        assert ask(warehouse, "SELECT count(*) FROM messages WHERE round = 1") == [(3,)]
+
+
+@pytest.mark.parametrize("folder", ["it's [odd]*", "schema=7/kind=x"])
+def test_a_stores_place_never_changes_what_is_read(tmp_path: Path, folder: str) -> None:
+    store = small_store(tmp_path / folder)
+    with Warehouse(store) as warehouse:
+        assert ask(warehouse, "SELECT DISTINCT run_id, round FROM trajectories ORDER BY ALL") == [
+            ("demo", 1),
+            ("demo", 2),
+        ]
+        assert not any(warehouse.run_checks().values())
+    assert len(list(candidates(path_of(store, "trajectories", 1)))) == 6
+
+
+def test_a_store_whose_place_reads_as_a_partition_is_refused(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "round=9" / "store")
+    with pytest.raises(Refused, match="round=9 cannot hold a store"):
+        Warehouse(store).__enter__()
+
+
+def test_texts_of_another_run_are_there_for_the_rows_that_point_at_them(own_store: Backend) -> None:
+    begin_run(own_store, [problem(number) for number in range(1, 5)], "again")
+    rows = rows_of("again")
+    for row in select(rows, "trajectories"):
+        row["text_run_id"], row["reused"] = "demo", True
+    publish_rows(own_store, {u: rows for u, rows in rows.items() if u.table != "trajectory_texts"})
+    with Warehouse(own_store, ["again"]) as warehouse:
+        assert not warehouse.run_checks()["texts_exist"]
+        held = (
+            "SELECT DISTINCT t.run_id, x.run_id FROM trajectories AS t JOIN trajectory_texts AS x"
+        )
+        found = ask(warehouse, f"{held} ON x.run_id = t.text_run_id")
+        assert found == [("again", "demo")]
+
+
+def test_times_are_utc_wherever_the_query_is_asked(
+    store: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    with Warehouse(store) as warehouse:
+        ((when, zone),) = ask(
+            warehouse,
+            "SELECT DISTINCT generated_at::VARCHAR, current_setting('TimeZone') FROM trajectories",
+        )
+    assert (when, zone) == ("2026-05-04 03:02:01", "UTC")
+
+
+def test_a_damaged_file_is_a_fault_of_the_store(own_store: Backend) -> None:
+    Path(path_of(own_store, "trajectories", 2)).write_bytes(b"not Parquet at all")
+    with pytest.raises(StoreError), Warehouse(own_store) as warehouse:
+        warehouse.rows("reports/totals", run_id="demo")
+    with pytest.raises(StoreError):
+        list(candidates(path_of(own_store, "trajectories", 2)))
+
+
+def test_candidates_are_the_last_attempts_in_order_with_the_runs_own_tombstones(
+    tmp_path: Path,
+) -> None:
+    rows = rows_of()
+    unit = Unit("demo", "trajectories", 1, "s00000")
+    borrowed = as_row(
+        "trajectories", trajectory(("sum-2", 1, 1, 1), generation("timeout", None, None), "demo")
+    )
+    borrowed["reused"] = True
+    third = as_row(
+        "trajectories", trajectory(("sum-2", 1, 1, 2), generation("timeout", None, None), "demo")
+    )
+    rows[unit] = [third, *reversed(rows[unit]), borrowed]
+    store = small_store(tmp_path / "store", rows)
+    found = list(candidates(path_of(store, "trajectories", 1)))
+    assert [(row.problem_id, row.slot, row.attempt, row.tombstones) for row in found] == [
+        ("sum-1", 0, 0, 0),
+        ("sum-1", 1, 0, 0),
+        ("sum-1", 2, 0, 0),
+        ("sum-2", 0, 0, 0),
+        ("sum-2", 1, 2, 1),
+        ("sum-2", 2, 1, 1),
+    ]
+    assert found[0].conclusion == "The sum is \\boxed{2}."
+    assert found[0].content_characters == len("The sum is \\boxed{2}.")
+    assert found[4].finish_reason == "timeout" and found[4].conclusion is None
+    assert found[4].conclusion_status == "none" and "503" in str(found[4].error)
+    assert found[5].trajectory_id == identity("sum-2", 1, 2, 1)[0]
+
+
+def test_message_sets_come_whole_and_by_position(store: Backend) -> None:
+    found = list(message_sets(path_of(store, "messages", 1)))
+    assert [place for place, _, _ in found] == [("sum-1", 0), ("sum-2", 0)]
+    _, texts, ids = found[1]
+    assert texts == ["The sum is \\boxed{4}.", "The sum is \\boxed{5}."]
+    assert ids == [identity("sum-2", 1, 0)[0], identity("sum-2", 1, 2, 1)[0]]
+
+
+def test_text_ids_are_those_of_all_files_given(store: Backend) -> None:
+    paths = [path_of(store, "trajectory_texts", round_) for round_ in (1, 2)]
+    found = committed_text_ids(paths)
+    assert identity("sum-1", 1, 0)[0] in found and identity("sum-1", 2, 0)[0] in found
+    assert len(found) == 8
+    assert committed_text_ids([]) == set()
+
+
+def test_answers_are_read_back_as_they_were_written(store: Backend) -> None:
+    one, two = answers_of(path_of(store, "answers", 2))
+    assert (one.problem_id, one.answer, one.method, one.status) == (
+        "sum-1",
+        "2",
+        "boxed",
+        "answered",
+    )
+    assert (two.problem_id, two.reason, two.failed_round) == ("sum-2", None, None)
+
+
+def test_round_queries_serve_hundreds_of_threads_at_once(store: Backend) -> None:
+    path = path_of(store, "trajectories", 1)
+    expected = list(candidates(path))
+    found: list[bool] = []
+
+    def read() -> None:
+        rows = candidates(path)
+        first = next(rows)
+        others = list(candidates(path))
+        found.append([first, *rows] == others == expected)
+
+    threads = [threading.Thread(target=read) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 200
+
+
+def test_results_are_rows_for_a_table_and_failed_problems_are_named(warehouse: Warehouse) -> None:
+    first, second = warehouse.results("demo", 2)
+    assert first == {
+        "problem": "sum-1", "answer": "2", "gold": "2", "score": 1.0, "trajectories": 4,
+        "tokens": 73,
+    }  # fmt: skip
+    assert second["problem"] == "sum-2"
+    assert warehouse.failed_problems("demo") == ["sum-3"]
