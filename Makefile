@@ -1,5 +1,5 @@
 # make install   .venv with everything, pinned
-# make demo      the main job, small and real: 16 problems, a real model, a real vLLM server
+# make demo      the main job, small and real: 10 problems, a real model, a real vLLM server
 # make test      all tests; make check: style, types, architecture; make bench: what pacore costs
 
 PYTHON ?= python3
