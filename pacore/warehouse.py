@@ -6,6 +6,7 @@ keeps people's own queries to reading. Rows come out as plain tuples and dicts.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import tempfile
@@ -254,6 +255,10 @@ def _rounds_connection(process: int) -> duckdb.DuckDBPyConnection:
     """One database for the round queries of a process; a forked child must not use its parent's."""
     spill = os.path.join(tempfile.gettempdir(), f"pacore-rounds-{process}")
     return duckdb.connect(config={**_OFFLINE, "temp_directory": spill, "threads": 2})
+
+
+# A connection that is open when the interpreter ends makes DuckDB 2.0 print what it leaks.
+atexit.register(_rounds_connection.cache_clear)
 
 
 def _stream(name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:

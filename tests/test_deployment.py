@@ -74,10 +74,9 @@ def test_a_deployed_run_writes_the_tables_the_command_line_writes(
 def test_the_deployments_form_asks_for_every_field_in_order() -> None:
     from flows.infer import infer
 
-    schema = infer.parameters.model_dump()
-    (name,) = schema["definitions"]
-    properties = schema["definitions"][name]["properties"]
-    ordered = sorted(properties, key=lambda field: properties[field]["position"])
+    form = infer.parameters.model_dump()["definitions"]["RunConfig"]
+    properties = form["properties"]
+    ordered = sorted(properties, key=lambda field: int(properties[field]["position"]))
     assert ordered[:3] == ["problems", "model", "preset"]
-    assert schema["definitions"][name]["required"] == ["problems"]
+    assert form["required"] == ["problems"]
     assert all(properties[field]["description"] for field in properties)

@@ -131,9 +131,7 @@ def test_the_same_seed_gives_the_same_text_again(warm: Warm) -> None:
 
 
 @pytest.mark.slow
-def test_a_checkpoints_own_sampling_defaults_do_not_take_part(
-    warm: Warm, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoints_own_sampling_defaults_do_not_take_part(warm: Warm) -> None:
     async def run() -> None:
         await warm.engine.describe()
 
@@ -162,7 +160,11 @@ def test_a_server_that_crashed_is_started_again(warm: Warm) -> None:
 @pytest.mark.parametrize("clause", CONTRACT, ids=clause_name)
 def test_the_engine_keeps_the_contract(warm: Warm, clause: Clause) -> None:
     """The last clause closes the engine, so this is the last test that uses it."""
-    warm.runner.run(clause(warm.engine, warm.request))
+
+    async def keep() -> None:
+        await clause(warm.engine, warm.request)
+
+    warm.runner.run(keep())
     if clause is closing_twice_is_closing_once:
         assert not descendants(os.getpid()) & _servers()
 
