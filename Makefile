@@ -24,7 +24,8 @@ $(MODEL)/config.json: | .venv/.installed
 # needed.
 demo: .venv/.installed $(MODEL)/config.json
 	@$(VENV)/pacore run --problems infra/demo/problems.jsonl --preset low \
-		--engine vllm --model $(MODEL) --max-tokens 512 --vllm-option=--enforce-eager \
+		--engine vllm --model $(MODEL) --temperature 0.5 --max-tokens 512 \
+		--vllm-option=--enforce-eager \
 		--store ./store --run-id demo
 
 test: .venv/.installed $(MODEL)/config.json

@@ -6,9 +6,12 @@ import csv
 import gzip
 import io
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, ClassVar
 
 import fsspec
 import pyarrow as pa
@@ -240,6 +243,36 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_line(
     tmp_path: Path, name: str, data: bytes, what: str
 ) -> None:
     assert refusal(write(tmp_path, name, data)).startswith(what)
+
+
+class WholeFilesOnly(BaseHTTPRequestHandler):
+    """A web server that knows no ranges: it sends any file whole, from its start."""
+
+    rows: ClassVar = [{**ROWS[0], "note": Random(0).randbytes(2**20).hex()}]
+
+    def do_GET(self) -> None:
+        data = ENCODERS[self.path.partition("?")[0].removeprefix("/")](self.rows)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+def test_a_web_server_without_ranges_gives_all_but_parquet() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), WholeFilesOnly) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert len(read_problem_set(f"{base}/set.jsonl")) == 1
+            assert len(read_problem_set(f"{base}/set.csv.gz?download=true")) == 1
+            assert refusal(f"{base}/set.parquet").startswith("cannot be read: ")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:

@@ -44,15 +44,19 @@ def _group_is_alive(group: int) -> bool:
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End the child and every process of its group: ask, wait `GRACE_SECONDS`, then kill."""
-    deadline = time.monotonic() + GRACE_SECONDS
+    """End the child and every process of its group: ask, wait `GRACE_SECONDS`, then kill.
+
+    What a child that ended by itself left behind is killed unasked: nobody is there to be told.
+    """
     with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            child.poll()
-            if not _group_is_alive(child.pid):
-                return
-            time.sleep(0.05)
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGTERM)
+            deadline = time.monotonic() + GRACE_SECONDS
+            while time.monotonic() < deadline:
+                child.poll()
+                if not _group_is_alive(child.pid):
+                    return
+                time.sleep(0.05)
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
