@@ -40,7 +40,8 @@ check: .venv/.installed
 bench: .venv/.installed
 	@$(VENV)/python -m benchmarks.overhead
 
-# Takes the newest versions that pyproject.toml allows; without --upgrade, only what has to change.
+# Changes as few pins as pyproject.toml allows. uv has its own settings for where packages are found:
+# UV_FIND_LINKS or UV_EXTRA_INDEX_URL has to lead it to torch's CPU build.
 lock: .venv/.installed
 	@$(VENV)/python -m pip install --quiet uv
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --python $(VENV)/python \
