@@ -2,7 +2,7 @@
 
 One event loop in one thread drives the engine. A shard's thread is admitted a request at a time,
 later rounds first, so that memory stays bounded and problems that began get finished. A slot of
-the engine is held for one try only, never while waiting to try again.
+the engine is held for one try, until what it gave is durable, and never while waiting to try again.
 """
 
 from __future__ import annotations
@@ -222,13 +222,7 @@ class Dispatcher:
         opened = self._open()
         if (too_long := await self._overflow(opened, request)) is not None:
             return Filled(request.trajectory_id, True, 0, too_long)
-        generation = await self._generate(opened, request)
-        if generation.finish_reason == "context_overflow":
-            return Filled(request.trajectory_id, True, 0, generation)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._writers, self._journalled, request, generation, run_id
-        )
+        return await self._sample(opened, request, run_id)
 
     def _journalled(self, request: Request, generation: Generation, run_id: str) -> Filled:
         """Journal a generation. Returns no text: a future that is done is part of a reference
@@ -264,7 +258,7 @@ class Dispatcher:
             self._counts[request.prompt_digest] = task
         return await asyncio.shield(task)
 
-    async def _generate(self, opened: _Opened, request: Request) -> Generation:
+    async def _sample(self, opened: _Opened, request: Request, run_id: str) -> Filled:
         """Try until the model has its say or the policy gives up; the last fault is a tombstone."""
         tries = 0
         wasted_tokens = 0
@@ -276,6 +270,7 @@ class Dispatcher:
                 reraise=True,
             ):
                 with attempt:
+                    # Held until the generation is durable: a kill costs at most a slot's worth each.
                     async with opened.slots:
                         tries += 1
                         try:
@@ -283,9 +278,22 @@ class Dispatcher:
                         except EngineFault as fault:
                             wasted_tokens += fault.wasted_tokens
                             raise
+                        wasted_tokens += made.wasted_tokens
+                        made = replace(made, tries=tries, wasted_tokens=wasted_tokens)
+                        filled = await self._keep(request, made, run_id)
         except EngineFault as fault:
-            return replace(fault.as_generation(tries), wasted_tokens=wasted_tokens)
-        return replace(made, tries=tries, wasted_tokens=made.wasted_tokens + wasted_tokens)
+            made = replace(fault.as_generation(tries), wasted_tokens=wasted_tokens)
+            filled = await self._keep(request, made, run_id)
+        return filled
+
+    async def _keep(self, request: Request, generation: Generation, run_id: str) -> Filled:
+        """Make a generation durable; an overflow is no part of the journal."""
+        if generation.finish_reason == "context_overflow":
+            return Filled(request.trajectory_id, True, 0, generation)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._writers, self._journalled, request, generation, run_id
+        )
 
     def _wait(self, state: RetryCallState) -> float:
         """The server's own ``Retry-After`` where it named one, else exponential with jitter."""
