@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,10 @@ from typing import Protocol
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# A suite started in the background inherits SIGINT ignored and would hand that on to every process
+# it starts, those it interrupts included.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set before anything imports Prefect, which reads its settings once.
 _STATE = Path(tempfile.mkdtemp(prefix="pacore-tests-"))
