@@ -7,7 +7,7 @@ MODEL := .models/SmolLM2-135M-Instruct
 VENV := .venv/bin
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test check bench lock clean
+.PHONY: install demo test chromium check bench lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -28,8 +28,13 @@ demo: .venv/.installed $(MODEL)/config.json
 		--vllm-option=--enforce-eager \
 		--store ./store --run-id demo
 
-test: .venv/.installed $(MODEL)/config.json
+test: .venv/.installed $(MODEL)/config.json chromium
 	@$(VENV)/python -m pytest
+
+# The one thing that comes from the system's packages and not from PyPI: the tests look at Prefect's
+# pages with it, and nothing else needs it.
+chromium:
+	@infra/chromium.sh >/dev/null
 
 check: .venv/.installed
 	@$(VENV)/ruff check --quiet

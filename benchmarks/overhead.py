@@ -94,13 +94,13 @@ def through_the_flow(config: Any) -> dict[str, float]:
 MEASURED = {"straight": straight, "flow": through_the_flow}
 
 
-def _measure(kind: str, trajectories: int, characters: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable, "-m", "benchmarks.overhead", "--one", kind, "--folder", folder,
-            "--trajectories", str(trajectories), "--characters", str(characters),
-        ]  # fmt: skip
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+def _measure(kind: str, folder: Path, trajectories: int, characters: int) -> dict[str, float]:
+    folder.mkdir()
+    command = [
+        sys.executable, "-m", "benchmarks.overhead", "--one", kind, "--folder", str(folder),
+        "--trajectories", str(trajectories), "--characters", str(characters),
+    ]  # fmt: skip
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -118,9 +118,14 @@ def main() -> None:
         print(json.dumps(MEASURED[options.one](config)))
         return
     both: dict[str, list[dict[str, float]]] = {kind: [] for kind in MEASURED}
-    for _ in range(options.runs):
-        for kind, measured in both.items():
-            measured.append(_measure(kind, options.trajectories, options.characters))
+    # Deleted at the end: ext4 searches for a place around every file that was deleted in the last
+    # minutes, which would burden the next measurement with some 0.3 ms a trajectory.
+    with tempfile.TemporaryDirectory() as root:
+        for number in range(options.runs):
+            for kind, measured in both.items():
+                folder = Path(root) / f"{kind}-{number}"
+                found = _measure(kind, folder, options.trajectories, options.characters)
+                measured.append(found)
     median = {
         kind: {name: statistics.median(one[name] for one in measured) for name in measured[0]}
         for kind, measured in both.items()

@@ -19,12 +19,14 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.killed import mark, taking_over
 from pacore.config import RunConfig
 from pacore.errors import Interrupted, PacoreError
 from pacore.run import Run
 from pacore.stage.closing import close
 from pacore.stage.context import OpenShard, StageReport, close_context, context_of
 from pacore.store import open_store
+from pacore.visible import visible
 from pacore.warehouse import Warehouse
 from tasks.answers import answers
 from tasks.messages import messages
@@ -58,7 +60,17 @@ def infer(config: RunConfig) -> State[Any]:
     Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
     stayed without an answer, naming them; as PartialFailure when tasks failed; or Cancelled.
     """
+    store_url = open_store(config.store).url
+    mark(store_url, config.run_id)
     run, works = problems(config)
+    if config.run_id is None:
+        mark(store_url, run.run_id)
+    with taking_over(store_url, run.run_id):
+        return _work(config, run, works)
+
+
+def _work(config: RunConfig, run: Run, works: list[OpenShard]) -> State[Any]:
+    """Do what is left of a run; the state to end in."""
     context = context_of(config, run.run_id)
     try:
         futures = _submit(config, run, works)
@@ -143,11 +155,16 @@ def _conclude(config: RunConfig, run: Run) -> State[Any]:
     with Warehouse(store, [run.run_id]) as warehouse:
         rows = warehouse.results(run.run_id, RESULT_ROWS)
         failed = warehouse.failed_problems(run.run_id)
-    summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-    results_artifact(run.run_id, rows, f"run {run.run_id}: {summary}")
+    told = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
+    summary = f"run {run.run_id}: {', '.join(told)}"
+    shown = (
+        f"; the first {len(rows)} of {run.problems} problems" if run.problems > len(rows) else ""
+    )
+    results_artifact(run.run_id, rows, summary + shown)
     if failed:
-        named = ", ".join(failed[:20]) + (f" and {len(failed) - 20} more" if failed[20:] else "")
+        named = visible(", ".join(failed[:20]))
+        named += f" and {len(failed) - 20} more" if failed[20:] else ""
         return Failed(
             name="CompletedWithFailures", message=f"{len(failed)} problems failed: {named}"
         )
-    return Completed(message=f"run {run.run_id}: {summary}")
+    return Completed(message=summary)

@@ -28,6 +28,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from pacore.errors import EngineUnavailable
 from pacore.home import state_folder
+from pacore.secrecy import without_secrets
 
 PREFERRED_PORT = 4200
 START_SECONDS = 240.0
@@ -109,7 +110,7 @@ def start() -> str:
         url = f"http://127.0.0.1:{port}/api"
         log = folder / "server.log"
         environment = {
-            **os.environ,
+            **without_secrets(os.environ),
             **SERVER_SETTINGS,
             "PREFECT_HOME": str(folder),
             "PREFECT_UI_API_URL": url,
@@ -168,6 +169,9 @@ def stop() -> str | None:
         os.kill(int(record["pid"]), signal.SIGTERM)
         while _is_healthy(record["url"]):
             time.sleep(0.2)
+        for process in _started:
+            if process.pid == int(record["pid"]):
+                process.wait()
         return record["url"]
 
 

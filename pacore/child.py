@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from pacore.secrecy import without_secrets
+
 CLOSE_SECONDS = 10.0
 """How long a process has to end by itself after its input has ended."""
 
@@ -35,7 +37,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=os.environ | environment,
+            env=without_secrets(os.environ) | dict(environment),
             encoding="ascii",
         )
         self.pid = self._process.pid

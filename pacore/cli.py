@@ -15,9 +15,13 @@ import click
 from pacore import __version__
 from pacore.errors import PacoreError
 from pacore.flags import config_from, with_run_options
+from pacore.visible import visible_lines
 
 with_store = click.option(
-    "--store", default="./store", show_default=True, help="Folder of the store."
+    "--store",
+    default="./store",
+    show_default=True,
+    help="Folder of the store, or s3://bucket/prefix.",
 )
 
 
@@ -34,6 +38,30 @@ def run(config_file: str | None, **flags: Any) -> int:
     from pacore.running import run_to_end
 
     return run_to_end(config_from(flags, config_file))
+
+
+@app.command()
+@with_store
+@click.option("--where", required=True, help="SQL condition on the table trajectories.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1, 2**31 - 1),
+    help="Most tokens to generate this time; without it, as before.",
+)
+@click.option("--endpoint", "endpoints", multiple=True, help="Other endpoints than the run had.")
+@click.option("--concurrency", type=int, help="Requests in flight at each endpoint.")
+@click.argument("run_id", metavar="RUN")
+def retry(store: str, run_id: str, where: str, max_tokens: int | None, **flags: Any) -> int:
+    """Try trajectories of a run again, and all that follows from them.
+
+    Chosen are the slots whose trajectory meets the condition, such as "finish_reason = 'length'".
+    Each gets a further attempt that names the one it replaces; what stood before stays a row. Only
+    what changes is paid for. The same line goes on where it was interrupted, and so does run.
+    """
+    from pacore.running import retry_to_end
+
+    changes = {name: value for name, value in flags.items() if value}
+    return retry_to_end(store, run_id, where, max_tokens, changes)
 
 
 @app.command()
@@ -71,7 +99,7 @@ def show(store: str, run_id: str, problem_id: str) -> int:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
+    type=click.Choice(["table", "csv", "spreadsheet", "json"]),
     default="table",
     show_default=True,
 )
@@ -81,6 +109,103 @@ def query(store: str, form: str, sql: str) -> int:
     from pacore.reading import print_query
 
     return print_query(store, sql, form)
+
+
+@app.command()
+@with_store
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Most findings to show; all are counted.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+@click.argument("run_id", metavar="RUN")
+def audit(store: str, run_id: str, limit: int, form: str) -> int:
+    """Hold everything a run has stored against what it was made from.
+
+    Every file is hashed against its commit; ids, seeds, prompts, messages, answers, sums and the
+    chain of snapshots are made once more and compared. Nothing is written. Exit code 0: nothing is
+    wrong; 1: something is, each named with its file and row.
+    """
+    from pacore.reading import print_audit
+
+    return print_audit(store, run_id, limit, form)
+
+
+@app.command()
+@with_store
+@click.option("--replicate", type=int, help="Only this pass; the first is 0.")
+@click.option("--round", "round_", type=int, help="Only this round; the first is 1.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("problem_id", metavar="PROBLEM")
+def explain(run_id: str, problem_id: str, **options: Any) -> int:
+    """Walk back from an answer to its trajectories and messages, with the exact prompts."""
+    from pacore.reading import print_explanation
+
+    place = (options["replicate"], options["round_"])
+    return print_explanation(options["store"], run_id, problem_id, place, options["form"])
+
+
+@app.command("import")
+@with_store
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "reference", "pacore-train", "openai-batch", "export"]),
+    default="auto",
+    show_default=True,
+)
+@click.option("--problems", metavar="SET", help="Problem set the file's trajectories are of.")
+@click.option("--prompts", metavar="FILE", help="Input file of an openai-batch: what was asked.")
+@click.option("--model", help="Model that made the trajectories, as far as you know.")
+@click.option("--run-id", help="Name of the run; without one it is made from the content.")
+@click.option("--replicates", type=int, help="Passes of each problem to take, not what all have.")
+@click.argument("place", metavar="FILE")
+def import_(place: str, **options: Any) -> int:
+    """Bring in trajectories made elsewhere, or a folder that export wrote."""
+    from pacore.exchange import ImportOptions, import_from
+
+    return import_from(place, ImportOptions(**options))
+
+
+@app.command("export")
+@with_store
+@click.argument("run_id", metavar="RUN")
+@click.argument("place", metavar="DEST")
+def export(store: str, run_id: str, place: str) -> int:
+    """Write a run as one folder that another store can import."""
+    from pacore.exchange import export_to
+
+    return export_to(run_id, place, store)
+
+
+@app.command()
+@with_store
+@click.option("--delete", is_flag=True, help="Delete it; without this it is only listed.")
+@click.option(
+    "--older-than",
+    "days",
+    metavar="DAYS",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Leave alone what was written within so many days; one at least.",
+)
+def gc(store: str, delete: bool, days: float) -> int:
+    """List what lost races and killed processes left in a store, and how many bytes it takes.
+
+    Only data files and temporaries that no commit and no snapshot names, never the journal.
+    """
+    from pacore.reading import print_garbage
+
+    return print_garbage(store, days, delete)
 
 
 @app.group()
@@ -134,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except PacoreError as wrong:
-        click.echo(f"pacore: {wrong}", err=True)
+        click.echo(f"pacore: {visible_lines(str(wrong))}", err=True)
         return wrong.exit_code
     return code if isinstance(code, int) else 0
 

@@ -26,13 +26,13 @@ from pacore.layout import (
     commit_key,
     commits_prefix,
     data_key,
-    final_key,
     snapshot_key,
     snapshots_prefix,
     unit_of_commit,
 )
+from pacore.retries import end_key
 from pacore.store import Backend
-from pacore.tables import SCHEMA_VERSION, TABLES, Row, TableWriter
+from pacore.tables import SCHEMA_VERSION, TABLES, Row, TableWriter, read_column
 
 APPENDED_TABLES = ("trajectory_texts",)
 """Tables whose earlier revisions still stand: a text is stored once and never again."""
@@ -40,7 +40,10 @@ APPENDED_TABLES = ("trajectory_texts",)
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One published unit: its file's key, size and digest, and what it was made from."""
+    """One published unit: its file's key, size and digest, and what it was made from.
+
+    ``inputs`` are the keys of the commits its rows were derived from.
+    """
 
     unit: Unit
     path: str
@@ -49,6 +52,7 @@ class Commit:
     rows: int
     attempt_id: str
     counts: dict[str, int]
+    inputs: tuple[str, ...] = ()
 
 
 def _sha256_of(path: Path) -> str:
@@ -79,8 +83,14 @@ class Draft:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()
-        self._scratch.unlink(missing_ok=True)
+        try:
+            self._writer.close()
+        except StoreError:
+            # What cannot be written out is about to be thrown away.
+            if kind is None:
+                raise
+        finally:
+            self._scratch.unlink(missing_ok=True)
 
     def add(self, row: Row) -> None:
         self._writer.add(row)
@@ -137,12 +147,20 @@ def publish(
 
 def read_commit(store: Backend, unit: Unit) -> Commit:
     """The commit of a unit. Raises KeyError when there is none, StoreError for an unusable one."""
-    key = commit_key(unit)
-    try:
-        record = json.loads(store.get(key))
-    except ValueError as fault:
-        raise StoreError(f"{key}: is not a commit: {fault}") from fault
-    return _commit_of(record, key)
+    return read_commits(store, [unit])[0]
+
+
+def read_commits(store: Backend, units: Sequence[Unit]) -> list[Commit]:
+    """The commits of several units, in their order, asked for side by side."""
+    keys = [commit_key(unit) for unit in units]
+    found = []
+    for key, data in zip(keys, store.get_many(keys), strict=True):
+        try:
+            record = json.loads(data)
+        except ValueError as fault:
+            raise StoreError(f"{key}: is not a commit: {fault}") from fault
+        found.append(_commit_of(record, key))
+    return found
 
 
 def _commit_of(record: dict[str, Any], key: str) -> Commit:
@@ -159,6 +177,7 @@ def _commit_of(record: dict[str, Any], key: str) -> Commit:
             rows=file["rows"],
             attempt_id=record["attempt_id"],
             counts=record["counts"],
+            inputs=tuple(record["inputs"]),
         )
     except (KeyError, TypeError, ValueError) as fault:
         raise StoreError(f"{key}: is not a commit of this version: {fault!r}") from fault
@@ -196,20 +215,35 @@ def standing_units(units: Iterable[Unit]) -> list[Unit]:
 
 
 def standing_files(store: Backend, run_id: str) -> dict[str, list[str]]:
-    """Keys of the data files each table of a run consists of, by table name.
+    """Keys of the data files each table of a run consists of, by table name."""
+    return {table: list(sizes) for table, sizes in standing_sizes(store, run_id).items()}
+
+
+def standing_sizes(store: Backend, run_id: str) -> dict[str, dict[str, int]]:
+    """The data files of each table of a run, key to bytes, by table name.
 
     A closed run is read through its last snapshot, a run in progress through its commits.
     """
-    if store.exists(final_key(run_id)):
+    if store.exists(end_key(store, run_id)):
         snapshot = last_snapshot(store, run_id)
         if snapshot is not None:
             tables = snapshot["tables"].items()
-            return {table: [file["path"] for file in files] for table, files in tables}
-    units = committed_units(store, run_id)
-    files: dict[str, list[str]] = {}
-    for unit in standing_units(units):
-        files.setdefault(unit.table, []).append(read_commit(store, unit).path)
-    return files
+            return {
+                table: {file["path"]: file["bytes"] for file in files} for table, files in tables
+            }
+    found: dict[str, dict[str, int]] = {}
+    for commit in read_commits(store, standing_units(committed_units(store, run_id))):
+        found.setdefault(commit.unit.table, {})[commit.path] = commit.bytes
+    return found
+
+
+def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
+    """Ids of the trajectories whose text stands in the given data files."""
+    found: set[str] = set()
+    for key in keys:
+        with store.open(key) as file:
+            found.update(read_column(file, "trajectory_id"))
+    return found
 
 
 def snapshot_sequence(store: Backend, run_id: str) -> int:
@@ -230,9 +264,7 @@ def write_snapshot(store: Backend, run_id: str) -> dict[str, Any]:
     while True:
         sequence = snapshot_sequence(store, run_id)
         parent = store.get(snapshot_key(run_id, sequence - 1)) if sequence else None
-        commits = [
-            read_commit(store, unit) for unit in standing_units(committed_units(store, run_id))
-        ]
+        commits = read_commits(store, standing_units(committed_units(store, run_id)))
         tables: dict[str, list[dict[str, Any]]] = {}
         for commit in commits:
             entry = {

@@ -2,7 +2,8 @@
 
 Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
 fields change which trajectories a run asks for and what it makes of them; both are identity, and a
-run refuses to go on under another value. ``operational`` fields change neither.
+run refuses to go on under another value. ``operational`` fields change neither. ``options`` of the
+owned server are one or the other each, as `pacore.engine.vllm_options` says.
 """
 
 from __future__ import annotations
@@ -12,10 +13,24 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
+from pacore.engine.vllm_options import identity_options
+from pacore.errors import BadInput
+from pacore.form import make_readable
 from pacore.identity import canonical_json, digest
-from pacore.plan import PRESETS, CompactionPolicy, MessageOrder, Plan, Preset
+from pacore.plan import (
+    PRESETS,
+    CompactionPolicy,
+    MessageOrder,
+    OverflowPolicy,
+    Plan,
+    Preset,
+    ShortfallPolicy,
+    TruncatedPolicy,
+    parse_quorum,
+)
 from pacore.prompt import TEMPLATE_DIGEST
 from pacore.recipe import DEFAULT_SEED_ROOT, Recipe
+from pacore.secrecy import secret_in
 
 EngineName = Literal["http", "vllm", "scripted"]
 SCRIPTED_MODEL = "scripted"
@@ -27,6 +42,7 @@ class Declared(StrEnum):
     RECIPE = "recipe"
     PLAN = "plan"
     OPERATIONAL = "operational"
+    OPTIONS = "options"
 
 
 def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
@@ -47,17 +63,16 @@ def _operational(default: Any, description: str, **constraints: Any) -> Any:
     return _field(Declared.OPERATIONAL, default, description, **constraints)
 
 
-def _number_properties(schema: dict[str, Any]) -> None:
-    """Number the properties: a form built from a reordered schema still shows them in order."""
-    for position, value in enumerate(schema.get("properties", {}).values()):
-        value["position"] = position
-
-
 class RunConfig(BaseModel):
     """Everything a run can be told."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra=_number_properties, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        json_schema_extra=make_readable,
+        allow_inf_nan=False,
+        # What was typed into the wrong field may be a key.
+        hide_input_in_errors=True,
     )
 
     problems: str = _operational(
@@ -65,9 +80,16 @@ class RunConfig(BaseModel):
         "Problem set: a JSONL, JSON, CSV or Parquet file, local or any fsspec URL.",
         min_length=1,
     )
+    engine: EngineName = _operational(
+        "http",
+        "http: endpoints that serve already; vllm: a vLLM server of its own; scripted: no model at all.",
+    )
+    endpoints: tuple[str, ...] = _operational(
+        (), "OpenAI-compatible base URLs for engine http, such as http://127.0.0.1:8000/v1."
+    )
     model: str = _recipe(
         SCRIPTED_MODEL,
-        "Model as the endpoint serves it; with engine vllm a path or name.",
+        "Model by the name the endpoint serves it under; with engine vllm also a folder.",
         min_length=1,
     )
     preset: Preset | None = _plan(
@@ -77,14 +99,13 @@ class RunConfig(BaseModel):
         None, "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied."
     )
     replicates: int = _plan(1, "Independent full passes over the problem set.", ge=1, le=4096)
-    engine: EngineName = _operational("http", "http: endpoints; vllm: own server; scripted: none.")
-    endpoints: tuple[str, ...] = _operational(
-        (), "OpenAI-compatible base URLs, such as http://127.0.0.1:8000/v1."
+    store: str = _operational(
+        "./store", "Folder of the store, or s3://bucket/prefix.", min_length=1
     )
-    store: str = _operational("./store", "Folder of the store.", min_length=1)
     run_id: str | None = _operational(
         None,
-        "Name of the run; without one it is made from date and configuration.",
+        "Name of the run, of letters, digits and . _ -; without one it is made from date and "
+        "configuration.",
         pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
     )
     limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
@@ -112,14 +133,35 @@ class RunConfig(BaseModel):
         "content", "Order of messages in the prompt: by id, or as the reference code has it."
     )
     compaction: CompactionPolicy = _plan("conclusion", "What of a trajectory the next round sees.")
-    min_messages: int = _plan(1, "Messages a problem needs from a round to go on.", ge=1)
+    min_messages: int | tuple[int, ...] = _plan(
+        1, "Messages a problem needs from a round to go on: one number, or one for each width."
+    )
+    on_shortfall: ShortfallPolicy = _plan(
+        "fail", "A set short of that: fails, is refilled by further attempts, or goes on smaller."
+    )
+    refills: int = _plan(3, "Further attempts a slot gets under refill.", ge=1, le=1000)
+    truncated: TruncatedPolicy = _plan(
+        "drop", "Thinking that was cut gives no message, or its last tokens."
+    )
+    tail_tokens: int = _plan(512, "How many tokens tail keeps.", ge=1)
+    overflow: OverflowPolicy = _plan(
+        "fail", "A prompt too long for the window: a failure, or as many messages as it holds."
+    )
 
     api_key_env: str = _operational(
-        "OPENAI_API_KEY", "Environment variable that holds the endpoint's key, if it needs one."
+        "OPENAI_API_KEY",
+        "Environment variable that holds the endpoint's key, if it needs one.",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
     )
     concurrency: int = _operational(64, "Requests in flight at each endpoint.", ge=1, le=4096)
     timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
     connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
+    tls_verify: bool = _operational(
+        True, "Check the certificates of endpoints; false lets anybody answer in their place."
+    )
+    tls_ca_file: str | None = _operational(
+        None, "PEM file of the authorities to trust in place of the system's.", min_length=1
+    )
     retries: int = _operational(
         4, "Further tries of a request after a passing fault.", ge=0, le=100
     )
@@ -132,8 +174,11 @@ class RunConfig(BaseModel):
         None, "Problems in a shard; fixed when a run first starts.", ge=1
     )
     grading_timeout_seconds: float = _operational(5.0, "Longest grading of one answer.", gt=0.0)
-    vllm_options: tuple[str, ...] = _operational(
-        (), "Further arguments of the vLLM server, such as --max-model-len=8192."
+    vllm_options: tuple[str, ...] = _field(
+        Declared.OPTIONS,
+        (),
+        "Arguments of the vLLM server, such as --max-model-len=8192; those that shape text are "
+        "part of the recipe.",
     )
 
     @field_validator("*")
@@ -145,6 +190,32 @@ class RunConfig(BaseModel):
             raise ValueError("has a lone surrogate, NaN or infinity in it") from fault
         return value
 
+    @field_validator("problems", "store", "endpoints")
+    @classmethod
+    def _holds_no_secret(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if (reason := secret_in(address)) is not None:
+                raise ValueError(reason)
+        return value
+
+    @field_validator("vllm_options")
+    @classmethod
+    def _can_be_read(cls, options: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            identity_options(options)
+        except BadInput as fault:
+            raise ValueError(str(fault).removeprefix("vllm_options: ")) from None
+        return options
+
+    @field_validator("min_messages", mode="before")
+    @classmethod
+    def _is_quorum(cls, value: Any) -> int | tuple[int, ...]:
+        given = parse_quorum(value) if isinstance(value, str) else value
+        numbers = given if isinstance(given, (list, tuple)) else [given]
+        if any(not isinstance(number, int) or number < 1 for number in numbers):
+            raise ValueError("is a whole number from 1 on, or one for each width")
+        return given if isinstance(given, int) else tuple(numbers)
+
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
         if self.preset is not None and self.widths is not None:
@@ -155,6 +226,10 @@ class RunConfig(BaseModel):
             raise ValueError("endpoints: engine http needs at least one, or take another engine")
         if self.engine != "http" and self.endpoints:
             raise ValueError(f"endpoints: engine {self.engine} takes none")
+        if self.engine != "vllm" and self.vllm_options:
+            raise ValueError(f"vllm_options: engine {self.engine} starts no vLLM server")
+        if self.tls_ca_file is not None and not self.tls_verify:
+            raise ValueError("tls_ca_file: tls_verify is false, so that no authority is asked")
         is_scripted = self.model.partition("?")[0] == SCRIPTED_MODEL
         if is_scripted and self.engine != "scripted":
             raise ValueError(
@@ -172,10 +247,25 @@ class RunConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _consistent_policies(self) -> RunConfig:
+        widths, given = self.plan.widths, self.min_messages
+        needed = (given,) * len(widths) if isinstance(given, int) else given
+        if len(needed) != len(widths):
+            raise ValueError(f"min_messages: {len(needed)} numbers for {len(widths)} widths")
+        for round_, (need, width) in enumerate(zip(needed, widths, strict=True), 1):
+            if need > width:
+                raise ValueError(f"min_messages: round {round_} of {width} cannot give {need}")
+        if self.overflow == "fewer_messages" and self.max_tokens is None:
+            raise ValueError(
+                "overflow: fewer_messages needs max_tokens, which says how much room an answer needs"
+            )
+        return self
+
     @property
     def recipe(self) -> Recipe:
-        names = declared_fields(Declared.RECIPE)
-        return Recipe(**{name: getattr(self, name) for name in names})
+        given = {name: getattr(self, name) for name in declared_fields(Declared.RECIPE)}
+        return Recipe(**given, engine_options=identity_options(self.vllm_options))
 
     @property
     def plan(self) -> Plan:
@@ -189,6 +279,11 @@ class RunConfig(BaseModel):
             message_order=self.message_order,
             compaction=self.compaction,
             min_messages=self.min_messages,
+            on_shortfall=self.on_shortfall,
+            refills=self.refills,
+            truncated=self.truncated,
+            tail_tokens=self.tail_tokens,
+            overflow=self.overflow,
         )
 
     def identity(self, problem_set_digest: str) -> dict[str, Any]:
@@ -227,8 +322,9 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     found = []
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, f"{prefix}{name}.")
+        one, other = ({} if side is None else side for side in (before, after))
+        if (one or other) and isinstance(one, dict) and isinstance(other, dict):
+            found += differences(one, other, f"{prefix}{name}.")
         elif canonical_json(before) != canonical_json(after):
             found.append(f"{prefix}{name}: {before!r} -> {after!r}")
     return found

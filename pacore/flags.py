@@ -21,8 +21,11 @@ CHOICES = {
     "engine": ("http", "vllm", "scripted"),
     "message_order": ("content", "reference"),
     "compaction": ("conclusion", "verbatim"),
+    "on_shortfall": ("fail", "refill", "proceed"),
+    "truncated": ("drop", "tail"),
+    "overflow": ("fail", "fewer_messages"),
 }
-METAVARS = {"widths": "K1,K2,…", "chat_template_options": "JSON"}
+METAVARS = {"widths": "K1,K2,…", "min_messages": "N|N1,N2,…", "chat_template_options": "JSON"}
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
 
 

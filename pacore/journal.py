@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import tee
+from typing import NamedTuple
 
 import zstandard
 
@@ -22,14 +25,28 @@ MAX_ENTRY_BYTES = 1 << 30
 _codecs = threading.local()
 
 
+class Named(NamedTuple):
+    """What a generation was journalled as a sample of: digests of recipe and prompt, and the rest."""
+
+    recipe: str
+    prompt: str
+    draw: int
+    attempt: int
+    seed: int
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One journalled generation: who asked for it first, and when it was finished (UTC)."""
+    """One journalled generation: who asked for it first, and when it was finished (UTC).
+
+    ``named`` is what its identity was made of, None for one that was not read back.
+    """
 
     trajectory_id: str
     generation: Generation
     run_id: str
     generated_at: datetime
+    named: Named | None = None
 
 
 def _encode(request: Request, generation: Generation, run_id: str, generated_at: datetime) -> bytes:
@@ -61,6 +78,7 @@ def _decode(data: bytes, key: str) -> Entry:
             Generation(**record["generation"]),
             record["run_id"],
             datetime.fromisoformat(record["generated_at"]),
+            Named(*(record[name] for name in Named._fields)),
         )
     except (zstandard.ZstdError, ValueError, KeyError, TypeError) as fault:
         raise StoreError(f"{key}: is not a journal entry: {fault}") from fault
@@ -80,6 +98,12 @@ class Journal:
         except KeyError:
             return None
         return _decode(data, key)
+
+    def find_many(self, trajectory_ids: Iterable[str]) -> Iterator[Entry | None]:
+        """As `find`, of many, in their order: asked for ahead, and unpacked one at a time."""
+        keys, asked = tee(journal_key(trajectory_id) for trajectory_id in trajectory_ids)
+        for data, key in zip(self._store.find_many(asked), keys, strict=True):
+            yield None if data is None else _decode(data, key)
 
     def add(self, request: Request, generation: Generation, run_id: str) -> Entry:
         """Make a generation durable; where another was first, that one is returned instead."""

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 FORMAT_VERSION = 1
+MANIFEST_KEY = "export.json"
 _COMMIT = re.compile(
     r"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/"
     r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?\.json"
@@ -47,8 +48,31 @@ def run_key(run_id: str) -> str:
     return f"runs/{run_id}/run.json"
 
 
-def final_key(run_id: str) -> str:
-    return f"runs/{run_id}/final.json"
+def run_prefix(run_id: str) -> str:
+    """Where everything lies that is said of a run as a whole."""
+    return f"runs/{run_id}"
+
+
+def lent_key(run_id: str) -> str:
+    """The list of other runs' text files that came with an imported run."""
+    return f"runs/{run_id}/lent.json"
+
+
+def engine_key(run_id: str) -> str:
+    return f"runs/{run_id}/engine.json"
+
+
+def final_key(run_id: str, retries: int = 0) -> str:
+    """Where a run's end is recorded: once, and once more after each of its ``retries``."""
+    return f"runs/{run_id}/final.r{retries}.json" if retries else f"runs/{run_id}/final.json"
+
+
+def retries_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/retries"
+
+
+def retry_key(run_id: str, sequence: int) -> str:
+    return f"{retries_prefix(run_id)}/{sequence:06d}.json"
 
 
 def data_key(unit: Unit, schema_version: int, sha256: str) -> str:
@@ -80,9 +104,49 @@ def unit_of_commit(key: str) -> Unit | None:
     )
 
 
+STORE_KEY = "_store.json"
+"""The store's own record: its format, and what a probe found it can do."""
+
+PROBES, DATA, COMMITS, SNAPSHOTS = "probes", "data", "commits", "snapshots"
+
+
+def probe_key(token: str) -> str:
+    return f"{PROBES}/{token}"
+
+
+def lease_key(run_id: str) -> str:
+    return f"leases/{run_id}.json"
+
+
 def snapshots_prefix(run_id: str) -> str:
     return f"snapshots/run_id={run_id}"
 
 
 def snapshot_key(run_id: str, sequence: int) -> str:
     return f"{snapshots_prefix(run_id)}/{sequence:06d}.json"
+
+
+_RUN_ID = r"[A-Za-z][A-Za-z0-9._-]{0,99}"
+_EXPORTED = re.compile(
+    r"(?P<journal>journal/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{30}\.json\.zst)"
+    r"|(?P<problems>problems/[A-Za-z0-9_-]+@[0-9a-f]{12}\.parquet)"
+    rf"|(?P<data>data/\w+/schema=\d+/run_id={_RUN_ID}/round=\d+/[A-Za-z0-9.-]+\.parquet)"
+    rf"|(?P<commits>commits/run_id=(?P<of_commit>{_RUN_ID})/\w+/round=\d+/[A-Za-z0-9.]+\.json)"
+    rf"|(?P<snapshots>snapshots/run_id=(?P<of_snapshot>{_RUN_ID})/\d+\.json)"
+    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
+)
+EXPORTED_KINDS = ("journal", "problems", "data", "commits", "snapshots", "runs")
+"""What an export consists of, in the order it has to be written: what refers comes after."""
+
+
+def exported_kind(key: str, run_id: str) -> str | None:
+    """Which of `EXPORTED_KINDS` a key is, in an export of ``run_id``; None for one that is none.
+
+    A commit, snapshot or record of another run never is.
+    """
+    found = _EXPORTED.fullmatch(key)
+    if found is None:
+        return None
+    owner = found["of_commit"] or found["of_snapshot"] or found["of_record"]
+    is_own = owner in (None, run_id)
+    return next((kind for kind in EXPORTED_KINDS if found[kind]), None) if is_own else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from pacore.errors import BadInput
@@ -16,6 +16,11 @@ PRESETS: dict[str, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32
 
 MessageOrder = Literal["content", "reference"]
 CompactionPolicy = Literal["conclusion", "verbatim"]
+ShortfallPolicy = Literal["fail", "refill", "proceed"]
+TruncatedPolicy = Literal["drop", "tail"]
+OverflowPolicy = Literal["fail", "fewer_messages"]
+
+LATER_POLICIES = ("on_shortfall", "refills", "truncated", "tail_tokens", "overflow")
 
 MAX_SHARDS = 200
 TRAJECTORIES_A_SHARD = 256
@@ -36,13 +41,28 @@ def parse_widths(text: str) -> tuple[int, ...]:
     return widths
 
 
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """C of one round: what a conclusion is handed on as, and what of a thought that was cut.
+
+    ``tail_tokens`` None drops a truncated trajectory; a number keeps its last tokens.
+    """
+
+    policy: CompactionPolicy
+    tail_tokens: int | None = None
+
+
 @dataclass(frozen=True)
 class Plan:
     """How many trajectories each round launches and how they are drawn and handed on.
 
     ``widths`` is K⃗ without the implied final 1 (eq. 1). ``pool`` None draws every replicate
     afresh; a number P gives each replicate K of the first P draws, as the paper does with 512.
-    ``min_messages`` is what a problem needs from a round to go on.
+    ``min_messages`` is the quorum: what a problem needs from a round to go on, one number for all
+    rounds or one for each of ``widths``; ``on_shortfall`` says what a set short of it does, and
+    ``refills`` how many further attempts a slot gets to make it up. ``truncated`` and
+    ``tail_tokens`` say what is kept of a thought that was cut, ``overflow`` what becomes of a
+    prompt the window does not hold.
     """
 
     widths: tuple[int, ...]
@@ -50,7 +70,12 @@ class Plan:
     pool: int | None = None
     message_order: MessageOrder = "content"
     compaction: CompactionPolicy = "conclusion"
-    min_messages: int = 1
+    min_messages: int | tuple[int, ...] = 1
+    on_shortfall: ShortfallPolicy = "fail"
+    refills: int = 3
+    truncated: TruncatedPolicy = "drop"
+    tail_tokens: int = 512
+    overflow: OverflowPolicy = "fail"
 
     @property
     def rounds(self) -> int:
@@ -61,9 +86,29 @@ class Plan:
         """K_r of the 1-based round; 1 for the last."""
         return self.widths[round_ - 1] if round_ <= len(self.widths) else 1
 
-    def compaction_in(self, round_: int) -> CompactionPolicy:
-        """The policy of a round: nothing follows the last one, so its message is its conclusion."""
-        return "conclusion" if round_ == self.rounds else self.compaction
+    def need(self, round_: int) -> int:
+        """The quorum of a round: messages a set of it needs; the last round's is the answer."""
+        if round_ > len(self.widths):
+            return 1
+        given = self.min_messages
+        needed = given if isinstance(given, int) else given[round_ - 1]
+        return min(needed, self.width(round_))
+
+    def refills_in(self, round_: int) -> int:
+        """Further attempts a slot of a round gets to make up a shortfall.
+
+        None in the last round: its trajectory is the model's own word, and sampling until one
+        pleases would flatter the score.
+        """
+        is_refilled = self.on_shortfall == "refill" and round_ < self.rounds
+        return self.refills if is_refilled else 0
+
+    def compaction_in(self, round_: int) -> Compaction:
+        """C of a round: nothing follows the last one, so its message is its conclusion alone."""
+        if round_ == self.rounds:
+            return Compaction("conclusion")
+        tail_tokens = self.tail_tokens if self.truncated == "tail" else None
+        return Compaction(self.compaction, tail_tokens)
 
     @property
     def trajectories_a_problem(self) -> int:
@@ -86,18 +131,44 @@ class Plan:
         return list(range(replicate * width, (replicate + 1) * width))
 
     def as_json(self) -> dict[str, Any]:
+        """The plan as JSON; policies that came later stand in it only where they are not default,
+        so that a plan without them keeps the digest it had.
+        """
+        given = self.min_messages
+        later = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name in LATER_POLICIES and getattr(self, field.name) != field.default
+        }
         return {
             "widths": list(self.widths),
             "replicates": self.replicates,
             "pool": self.pool,
             "message_order": self.message_order,
             "compaction": self.compaction,
-            "min_messages": self.min_messages,
+            "min_messages": given if isinstance(given, int) else list(given),
+            **later,
         }
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> Plan:
-        return Plan(**{**values, "widths": tuple(values["widths"])})
+        given = values["min_messages"]
+        needed = given if isinstance(given, int) else tuple(given)
+        return Plan(**{**values, "widths": tuple(values["widths"]), "min_messages": needed})
+
+
+def parse_quorum(text: str) -> int | tuple[int, ...]:
+    """Read a quorum: one number for all rounds, or one for each width, such as ``24,3``.
+
+    Raises ValueError.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number, nor a list such as 24,3") from None
+    if not numbers:
+        raise ValueError("is empty")
+    return numbers if "," in text else numbers[0]
 
 
 @dataclass(frozen=True, slots=True)

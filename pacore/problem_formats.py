@@ -23,7 +23,12 @@ CUT_NUMBER_CHARACTERS = 3
 """So much must follow a value: of ``1e+5`` cut before its last digit, ``1`` alone is a number."""
 
 NOT_UTF8 = "is not UTF-8"
-TOO_LONG = f"is longer than {MAX_LINE_BYTES // 1024**2} MiB"
+
+
+def too_long(max_bytes: int) -> str:
+    """What is wrong with a row of more than ``max_bytes``."""
+    return f"is longer than {max_bytes // 1024**2} MiB"
+
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
@@ -48,30 +53,30 @@ class RowFault(NamedTuple):
 Rows = Iterator[Row | RowFault]
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+def _lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
     """Physical lines with their 1-based numbers; None stands for one too long to hold."""
-    number, line, too_long = 1, bytearray(), False
+    number, line, is_long = 1, bytearray(), False
     while chunk := file.read(CHUNK_BYTES):
         for index, piece in enumerate(chunk.split(b"\n")):
             if index > 0:
-                yield number, None if too_long else bytes(line)
-                number, line, too_long = number + 1, bytearray(), False
-            too_long = too_long or len(line) + len(piece) > MAX_LINE_BYTES
-            if too_long:
+                yield number, None if is_long else bytes(line)
+                number, line, is_long = number + 1, bytearray(), False
+            is_long = is_long or len(line) + len(piece) > max_bytes
+            if is_long:
                 line = bytearray()
             else:
                 line += piece
                 if number == 1 and line.startswith(codecs.BOM_UTF8):
                     del line[: len(codecs.BOM_UTF8)]
-    if line or too_long:
-        yield number, None if too_long else bytes(line)
+    if line or is_long:
+        yield number, None if is_long else bytes(line)
 
 
-def jsonl_rows(file: BinaryIO) -> Rows:
+def jsonl_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Rows:
     """One JSON value a line; blank lines are no rows."""
-    for number, line in _lines(file):
+    for number, line in _lines(file, max_bytes):
         if line is None:
-            yield RowFault(number, f"line {TOO_LONG}")
+            yield RowFault(number, f"line {too_long(max_bytes)}")
         elif line.strip():
             yield _decoded(number, line)
 
@@ -94,12 +99,12 @@ def _json_fault(fault: ValueError | RecursionError, start: int) -> str:
     return f"invalid JSON: {str(fault).partition(';')[0]}"
 
 
-def json_rows(file: BinaryIO) -> Rows:
+def json_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Rows:
     """The items of one JSON array; after invalid JSON nobody knows where the next one begins.
 
     Raises BadInput when the file holds something else.
     """
-    text = _Text(file)
+    text = _Text(file, max_bytes)
     if not (opening := text.next_character()):
         return
     if opening != "[":
@@ -127,8 +132,9 @@ def json_rows(file: BinaryIO) -> Rows:
 class _Text:
     """The text of a JSON file, read as far as the item at hand needs."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
         self._file = file
+        self._max_bytes = max_bytes
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
         self._held = ""
         self._start = 0
@@ -136,7 +142,7 @@ class _Text:
 
     def _grow(self) -> None:
         """Read on by as much as is held, so that all tries at an item cost no more than two."""
-        room = max(0, MAX_LINE_BYTES - self._waiting)
+        room = max(0, self._max_bytes - self._waiting)
         chunk = self._file.read(CHUNK_BYTES + min(self._waiting, room))
         self._is_whole = not chunk
         self._held = self._held[self._start :] + self._decode(chunk, final=not chunk)
@@ -173,8 +179,8 @@ class _Text:
                 what = _json_fault(fault, self._start)
                 if self._is_whole:
                     raise ValueError(what) from fault
-                if self._waiting > MAX_LINE_BYTES:
-                    raise ValueError(f"item {TOO_LONG}, or {what}") from fault
+                if self._waiting > self._max_bytes:
+                    raise ValueError(f"item {too_long(self._max_bytes)}, or {what}") from fault
             else:
                 if len(self._held) - end >= CUT_NUMBER_CHARACTERS or self._is_whole:
                     break
@@ -238,7 +244,7 @@ def _csv_records(text: _CsvText) -> Iterator[tuple[int, list[str] | str]]:
             cells: list[str] | str | None = next(records, None)
         except csv.Error as fault:
             cells = f"invalid CSV: {fault}"
-        yield from ((line, f"line {TOO_LONG}") for line in text.too_long)
+        yield from ((line, f"line {too_long(MAX_LINE_BYTES)}") for line in text.too_long)
         text.too_long.clear()
         if cells is None:
             return

@@ -120,7 +120,7 @@ def _answer(row: dict[str, Any] | None) -> list[Content]:
         return [line("no answer yet", "bold")]
     pairs = []
     if row["status"] == "answered":
-        pairs.append(("answer", f"{row['answer']} ({row['method']})"))
+        pairs.append(("answer", f"{_beginning(row['answer'])} ({row['method']})"))
     else:
         pairs.append(("answer", f"{ABSENT} {row['status'].replace('_', ' ')}: {row['reason']}"))
     if row["verdict"] is not None:
@@ -128,8 +128,12 @@ def _answer(row: dict[str, Any] | None) -> list[Content]:
         pairs.append(("score", f"{number(row['score'], 2)} ({row['verdict']}, {grader})"))
     parts: list[Content] = [facts(pairs)]
     if row["message"]:
-        text = row["message"]
-        cut = len(text) - MESSAGE_CHARACTERS
-        more = f"\n… and {cut:,} more characters" if cut > 0 else ""
-        parts += [line(""), line("final message", "bold"), block(text[:MESSAGE_CHARACTERS] + more)]
+        parts += [line(""), line("final message", "bold"), block(_beginning(row["message"]))]
     return parts
+
+
+def _beginning(text: str) -> str:
+    """As much of a text as a person reads, and how much more there is."""
+    cut = len(text) - MESSAGE_CHARACTERS
+    more = f"\n… and {cut:,} more characters" if cut > 0 else ""
+    return text[:MESSAGE_CHARACTERS] + more

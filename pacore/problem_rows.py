@@ -41,7 +41,7 @@ def read_row(row: Any, file: str, line: int) -> Problem | list[RowIssue]:
     and file name never matter. Fields of no other use are the problem's metadata.
     """
     if not isinstance(row, Mapping):
-        return [RowIssue(file, line, "", f"is {_kind(row)}, not an object with fields")]
+        return [RowIssue(file, line, "", f"is {kind_of(row)}, not an object with fields")]
     issues: list[RowIssue] = []
 
     def note(field: str, what: str) -> None:
@@ -60,11 +60,16 @@ def read_row(row: Any, file: str, line: int) -> Problem | list[RowIssue]:
     if issues:
         return issues
     if problem_id is None:
-        problem_id = f"p-{content_digest(turns, gold, grader)[:12]}"
+        problem_id = content_id(content_digest(turns, gold, grader))
     return Problem(problem_id, turns, gold, grader, metadata)
 
 
-def _kind(value: Any) -> str:
+def content_id(digest: str) -> str:
+    """The id of a problem that was given none, from its content's digest."""
+    return f"p-{digest[:12]}"
+
+
+def kind_of(value: Any) -> str:
     """What a decoded value is, in the words of a file's author."""
     words = {str: "text", bool: "true or false", int: "a number", float: "a number"}
     if isinstance(value, Mapping):
@@ -78,7 +83,7 @@ def _problem_id(value: Any, note: Note) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        note("id", f"is {_kind(value)}; must be text or a whole number")
+        note("id", f"is {kind_of(value)}; must be text or a whole number")
         return None
     text = str(value)
     if not text.strip():
@@ -109,7 +114,7 @@ def _turns(row: Mapping[str, Any], note: Note) -> tuple[Turn, ...]:
         return _conversation(name, value, note)
     forms = {"text": name in TEXT_FIELDS, "a list of turns": name in TURNS_FIELDS}
     allowed = " or ".join(form for form, is_allowed in forms.items() if is_allowed)
-    note(name, f"is {_kind(value)}; must be {allowed}")
+    note(name, f"is {kind_of(value)}; must be {allowed}")
     return ()
 
 
@@ -118,7 +123,7 @@ def _conversation(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
     for index, value in enumerate(values):
         place = f"{name}[{index}]"
         if not isinstance(value, Mapping):
-            note(place, f"is {_kind(value)}; a turn is an object with role and content")
+            note(place, f"is {kind_of(value)}; a turn is an object with role and content")
             continue
         role = value.get("role")
         if role not in ROLES:
@@ -138,7 +143,7 @@ def _conversation(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
 def _text(name: str, value: Any, note: Note, *, empty_allowed: bool = False) -> str | None:
     """``value`` if it is usable text; otherwise None, and what is wrong with it is noted."""
     if not isinstance(value, str):
-        note(name, f"is {_kind(value)}; must be text")
+        note(name, f"is {kind_of(value)}; must be text")
     elif fault := text_fault(value):
         note(name, fault)
     elif not empty_allowed and not value.strip():
@@ -156,7 +161,7 @@ def _gold(name: str, value: Any, note: Note) -> str | None:
         # A column of whole numbers with gaps comes out of most tools as floats.
         value = int(value) if value.is_integer() and abs(value) < 2**53 else value
     elif isinstance(value, bool | float) or not isinstance(value, str | int):
-        shown = _shown(value) if isinstance(value, float) else _kind(value)
+        shown = _shown(value) if isinstance(value, float) else kind_of(value)
         note(name, f"is {shown}; must be text or a number, or an object with 'answer'")
         return None
     text = _text(name, str(value), note)
@@ -201,5 +206,5 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 def _shown(value: Any) -> str:
     """A value as it may stand in a one-line message: escaped and short."""
-    text = ascii(value) if isinstance(value, str | int | float) else _kind(value)
+    text = ascii(value) if isinstance(value, str | int | float) else kind_of(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -12,7 +13,8 @@ class Progress:
     """How far a run is in this process. Trajectories count once, whichever way they were settled.
 
     ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones;
-    ``completion_tokens`` are those generated now. Safe to use from several threads.
+    ``completion_tokens`` are those generated now. ``notices`` are lines for a person, each handed
+    to ``listener`` at once where there is one. Safe to use from several threads.
     """
 
     planned: int = 0
@@ -22,22 +24,33 @@ class Progress:
     completion_tokens: int = 0
     engine: str = ""
     finished_seconds: float | None = None
+    notices: list[str] = field(default_factory=list)
+    listener: Callable[[str], None] | None = None
     started: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(
         self,
         *,
+        planned: int = 0,
         reused: int = 0,
         generated: int = 0,
         unfinished: int = 0,
         completion_tokens: int = 0,
     ) -> None:
         with self._lock:
+            self.planned += planned
             self.reused += reused
             self.generated += generated
             self.unfinished += unfinished
             self.completion_tokens += completion_tokens
+
+    def say(self, notice: str) -> None:
+        """Tell the person who waits for the run a line."""
+        with self._lock:
+            self.notices.append(notice)
+        if self.listener is not None:
+            self.listener(notice)
 
     @property
     def settled(self) -> int:

@@ -1,7 +1,9 @@
 """The result of a query as a table to look at, or as CSV or JSON to work with.
 
 CSV and JSON keep the data as it is; JSON writes what could steer a terminal as escapes, which is
-the same data to whoever parses it.
+the same data to whoever parses it. CSV knows no escapes: on a terminal, and only there, what could
+steer it is written out. A spreadsheet takes text that begins like a formula for one, so there is a
+CSV for spreadsheets, in which such text begins with an apostrophe.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain, islice
@@ -30,7 +33,7 @@ from pacore.terminal import (
     terminal_width,
     to_text,
 )
-from pacore.visible import CONTROLS
+from pacore.visible import CONTROLS, visible
 from pacore.warehouse import QueryResult
 
 TABLE_ROWS = 1000
@@ -38,23 +41,28 @@ CELL_CHARACTERS = 200
 NARROW_CHARACTERS = 30
 EXPLAINED = ("explain_key", "explain_value")
 
+_FORMULA = re.compile(r"[\s\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\x00]")
+"""How a cell begins that a spreadsheet computes, in wide characters too."""
+
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _STEERING = re.compile(f"[{CONTROLS}]")
 
 
 def query_output(result: QueryResult, form: str, width: int | None = None) -> Iterator[str]:
-    """A result in pieces of text, line breaks included: ``table``, ``csv`` or ``json``.
+    """A result in pieces of text, line breaks included: ``table``, ``csv``, ``spreadsheet``, ``json``.
 
-    ``csv`` is RFC 4180 with a header; ``json`` is a list of objects, a line each, in which NaN and
-    infinities are null and times ISO 8601. Both are streamed; a table shows the first thousand
-    rows. Raises BadInput for another format, and where a row cannot be computed.
+    ``csv`` is RFC 4180 with a header, ``spreadsheet`` the same without formulas; ``json`` is a list
+    of objects, a line each, in which NaN and infinities are null and times ISO 8601. All are
+    streamed; a table shows the first thousand rows. Raises BadInput for another format, and where
+    a row cannot be computed.
     """
-    if form == "csv":
-        return _csv(result)
+    if form in ("csv", "spreadsheet"):
+        return _csv(result, _harmless if form == "spreadsheet" else _unchanged)
     if form == "json":
         return _json(result)
     if form == "table":
         return iter([_table(result, width or terminal_width()) + "\n"])
-    raise BadInput(f"--format: {form!r} is none of table, csv, json")
+    raise BadInput(f"--format: {form!r} is none of table, csv, json, spreadsheet")
 
 
 def _json(result: QueryResult) -> Iterator[str]:
@@ -101,14 +109,26 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
-def _csv(result: QueryResult) -> Iterator[str]:
+def _csv(result: QueryResult, made: Callable[[str], str]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
+    written_out = visible if sys.stdout.isatty() else _unchanged
     for row in chain([result.columns], result.rows):
-        writer.writerow(["" if (text := _text(value)) is None else text for value in row])
+        cells = [made(value) if isinstance(value, str) else _text(value) or "" for value in row]
+        writer.writerow([written_out(cell) for cell in cells])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _harmless(text: str) -> str:
+    """A text no spreadsheet computes; a plain number stays one."""
+    begins = _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text)
+    return f"'{text}" if begins else text
 
 
 def _table(result: QueryResult, width: int) -> str:

@@ -1,15 +1,23 @@
-"""What ``pacore status``, ``show`` and ``query`` do: reading the store, for people and programs."""
+"""What the commands do that only read a store: status, show, query, audit and explain."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import click
 
 from pacore import report
+from pacore.audit_report import AuditReport
+from pacore.auditing.audit import Audit
+from pacore.collecting import collect, uncollected
+from pacore.errors import BadInput
+from pacore.explaining import explain
+from pacore.explanation_report import explanation_json, explanation_text
 from pacore.progress import Progress
 from pacore.run import open_run
 from pacore.store import open_store
+from pacore.visible import visible
 from pacore.warehouse import Warehouse
 
 
@@ -36,6 +44,27 @@ def print_query(store_url: str, sql: str, form: str) -> int:
     return 0
 
 
+def print_audit(store_url: str, run_id: str, limit: int, form: str) -> int:
+    """Print what an audit finds; 1 where something is wrong."""
+    found = AuditReport(Audit(open_store(store_url), run_id), run_id, limit)
+    for line in found.json() if form == "json" else found.text():
+        click.echo(line)
+    return 1 if found.counts["error"] else 0
+
+
+def print_explanation(
+    store_url: str,
+    run_id: str,
+    problem_id: str,
+    place: tuple[int | None, int | None],
+    form: str,
+) -> int:
+    """Print a problem's lineage; ``place`` = (replicate, round) narrows it where they are given."""
+    found = explain(open_store(store_url), run_id, problem_id, *place)
+    click.echo(explanation_json(found) if form == "json" else explanation_text(found))
+    return 0
+
+
 def print_result(store_url: str, run_id: str, progress: Progress | None) -> None:
     """The result table of a run, its totals, and what to type next."""
     with Warehouse(open_store(store_url), [run_id]) as warehouse:
@@ -49,3 +78,21 @@ def print_run_failures(store_url: str, run_id: str, is_retryable: bool) -> None:
         click.echo(report.failures(warehouse, run_id), err=True)
     if is_retryable:
         click.echo("the same line tries the unfinished ones again", err=True)
+
+
+def print_garbage(store_url: str, days: float, is_deleting: bool) -> int:
+    """What nothing in a store refers to, deleted or only listed, with its bytes."""
+    store = open_store(store_url)
+    try:
+        found = uncollected(store, timedelta(days=days))
+    except (OverflowError, ValueError):
+        raise BadInput(f"--older-than {days:g}: is no number of days") from None
+    gone, size = 0, 0
+    for entry in collect(store, found) if is_deleting else found:
+        click.echo(f"{entry.bytes:>15,}  {entry.modified_at:%Y-%m-%d %H:%M}  {visible(entry.key)}")
+        gone, size = gone + 1, size + entry.bytes
+    what = "deleted" if is_deleting else "that nothing refers to"
+    click.echo(f"{gone:,} files of {size:,} bytes {what}")
+    if gone and not is_deleting:
+        click.echo("pacore gc --delete deletes them", err=True)
+    return 0

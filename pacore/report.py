@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pacore.commits import committed_units, read_commit, standing_units
-from pacore.planning import Forecast
+from pacore.plan_report import forecast_table
 from pacore.problem_report import headline, show_problem
 from pacore.progress import Progress
 from pacore.query_output import query_output
@@ -44,10 +44,10 @@ __all__ = [
 ]
 
 RESULT_ROWS = 30
-HEALTH = (
-    "no answer {no_answer} (truncated {truncated}, empty {empty}), failed {failed}, "
-    "ungraded {ungraded}"
-)
+HEALTH = {
+    "health": "no answer {no_answer} (truncated {truncated}, empty {empty}, unparsed {unparsed})",
+    "": "failed {failed}, ungraded {ungraded}",
+}
 LISTED = 20
 
 
@@ -91,9 +91,10 @@ def _totals(
     (total,) = warehouse.rows("reports/totals", run_id=run_id)
     scored = f"{total['scored']:,} of {total['expected']:,} answers scored"
     yield "accuracy", f"{share(total['score'])} ({scored})"
-    names = ("no_answer", "truncated", "empty", "failed", "ungraded")
+    names = ("no_answer", "truncated", "empty", "unparsed", "failed", "ungraded")
     rates = {name: share(total[f"{name}_rate"]) for name in names}
-    yield "health", HEALTH.format_map(rates)
+    for title, wording in HEALTH.items():
+        yield title, wording.format_map(rates)
     effective = f"{number(total['mean_effective_tokens'])} tokens an answer"
     yield "effective TTC", f"{effective}, {number(total['effective_tokens'])} in all"
     yield "marginal TTC", f"{number(total['marginal_tokens'])} tokens newly generated"
@@ -176,42 +177,6 @@ def next_commands(warehouse: Warehouse, run_id: str, store_url: str) -> str:
         problem_id = shlex.quote(problems[0]["problem_id"])
         commands.insert(0, f"pacore show{store} {run_id} {problem_id}")
     return "\n".join(["next", *(f"  {visible(command)}" for command in commands)])
-
-
-def forecast_table(found: Forecast, width: int | None = None) -> str:
-    """What a run would do, round by round, and what would not fit."""
-    columns = [
-        Column("round", is_number=True),
-        Column("width", is_number=True),
-        Column("trajectories", is_number=True),
-        Column("stored", is_number=True),
-        Column("to generate", is_number=True),
-        Column("of these unknown", is_number=True),
-    ]
-    names = ("trajectories", "stored", "to_generate", "unknown")
-    rows = [
-        (str(position), str(round_.width), *(number(getattr(round_, name)) for name in names))
-        for position, round_ in enumerate(found.rounds, 1)
-    ]
-    rows.append(("all", "", *(number(found.total(name)) for name in names)))
-    bound = found.max_new_tokens
-    pairs = [
-        ("problems", f"{found.problems:,} in {found.shards:,} shards"),
-        ("new tokens", "nothing bounds them" if bound is None else f"at most {bound:,}"),
-        (
-            "window",
-            "not known" if found.window_tokens is None else f"{found.window_tokens:,} tokens",
-        ),
-    ]
-    if found.may_be_long:
-        pairs.append(
-            ("may be long", f"{found.may_be_long:,} prompts, if messages are at their longest")
-        )
-    for round_, problem_id in found.too_long[:LISTED]:
-        pairs.append(("too long", f"{problem_id} in round {round_}"))
-    if len(found.too_long) > LISTED:
-        pairs.append(("", f"… and {len(found.too_long) - LISTED:,} more"))
-    return to_text(stacked(Grid(columns, rows), line(""), facts(pairs)), width)
 
 
 @contextmanager

@@ -8,7 +8,11 @@ from pacore.trajectory import ConclusionStatus, FinishReason
 
 
 class CandidateRow(NamedTuple):
-    """What stands in one slot; ``tombstones`` counts attempts this run itself saw fail there."""
+    """What stands in one slot.
+
+    Since the slot was last retried, ``tombstones`` counts the attempts this run itself saw fail in
+    the engine, ``refills`` those the model finished after the first.
+    """
 
     problem_id: str
     replicate: int
@@ -21,6 +25,7 @@ class CandidateRow(NamedTuple):
     conclusion_status: ConclusionStatus
     error: str | None
     tombstones: int
+    refills: int
 
 
 class AnswerRow(NamedTuple):

@@ -8,125 +8,46 @@ Equation numbers are those of arXiv 2601.05593, section 2.1.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pacore.answer import Answer, extract
-from pacore.engine.protocol import Engine, EngineFault
+from pacore.engine.protocol import Engine, EngineFault, EngineInfo
 from pacore.grading import choose_grader
-from pacore.message import Candidate, Message, compacted_text, message_set
+from pacore.message import Message, message_set
 from pacore.plan import Plan
-from pacore.problem import Problem, Turn
-from pacore.prompt import prompt_digest, turns_for, with_system
-from pacore.recipe import Recipe
-from pacore.trajectory import (
-    UNFINISHED,
-    ConclusionStatus,
-    FinishReason,
-    Generation,
-    Request,
-    Slot,
-    Trajectory,
+from pacore.problem import Problem
+from pacore.quorum import (
+    Outcome,
+    Retry,
+    Standing,
+    attempt_recipe,
+    outcome,
+    passes,
+    refills_due,
 )
+from pacore.recipe import Recipe
+from pacore.round_prompt import RoundPrompt, fitted_prompt, messages_shown, round_prompt
+from pacore.trajectory import UNFINISHED, FinishReason, Generation, Request, Slot, Trajectory
+from pacore.window import overflow
 
-
-@dataclass(frozen=True, slots=True)
-class RoundPrompt:
-    """P(x, M) for one problem and replicate in one round, and the draws its slots take of it."""
-
-    round: int
-    problem_id: str
-    replicate: int
-    turns: tuple[Turn, ...]
-    digest: str
-    draws: tuple[int, ...]
-
-    def slots(self) -> list[Slot]:
-        return [
-            Slot(self.round, self.problem_id, self.replicate, slot, draw)
-            for slot, draw in enumerate(self.draws)
-        ]
-
-    def request(self, recipe: Recipe, draw: int, attempt: int = 0) -> Request:
-        return Request.of(recipe, self.turns, self.digest, draw, attempt)
-
-
-def round_prompt(
-    plan: Plan,
-    recipe: Recipe,
-    problem: Problem,
-    place: tuple[int, int],
-    messages: Sequence[str] = (),
-) -> RoundPrompt:
-    """Render P(x, M_{r-1}) for ``place`` = (round, replicate) and take its draws (eq. 1)."""
-    round_, replicate = place
-    turns = with_system(turns_for(problem.turns, messages), recipe.system)
-    digest = prompt_digest(turns)
-    draws = plan.draws(recipe.digest, digest, round_, replicate)
-    return RoundPrompt(round_, problem.problem_id, replicate, turns, digest, tuple(draws))
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands in one slot after a round: its last attempt.
-
-    ``is_lost`` says that an unfinished slot has used up its attempts and counts as it is.
-    """
-
-    candidate: Candidate
-    finish_reason: FinishReason
-    conclusion_status: ConclusionStatus
-    error: str | None = None
-    is_lost: bool = False
-
-    @staticmethod
-    def of(trajectory: Trajectory, text: str | None) -> Standing:
-        candidate = Candidate(trajectory.trajectory_id, text, trajectory.content_characters)
-        return Standing(
-            candidate,
-            trajectory.generation.finish_reason,
-            trajectory.thought.status,
-            trajectory.generation.error,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Whether a message set may go on. ``waiting`` counts slots a resume would try again.
-
-    ``reason`` is None exactly when it may: one line saying what the round is short of.
-    """
-
-    waiting: int
-    reason: str | None
-
-    @property
-    def goes_on(self) -> bool:
-        return self.reason is None
-
-
-def outcome(plan: Plan, round_: int, standings: Sequence[Standing]) -> Outcome:
-    """Judge one message set.
-
-    A slot the engine failed to fill says nothing of the model, so the set waits for it rather than
-    go on smaller. Trajectories without a conclusion are the model's own and make the set smaller,
-    down to ``min_messages``.
-    """
-    waiting = [s for s in standings if s.finish_reason in UNFINISHED and not s.is_lost]
-    have = sum(1 for standing in standings if standing.candidate.text is not None)
-    need = min(plan.min_messages, plan.width(round_))
-    if not waiting and have >= need:
-        return Outcome(0, None)
-    causes = Counter(
-        s.finish_reason if s.conclusion_status == "none" else s.conclusion_status
-        for s in standings
-        if s.candidate.text is None
-    )
-    listed = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
-    error = next((s.error for s in [*waiting, *standings] if s.error), None)
-    reason = f"round {round_}: {have} of {plan.width(round_)} messages ({listed})"
-    return Outcome(len(waiting), f"{reason}: {error}" if error else reason)
+__all__ = [
+    "Outcome",
+    "Retry",
+    "RoundPrompt",
+    "Solved",
+    "Standing",
+    "answer_of",
+    "attempt_recipe",
+    "fitted_prompt",
+    "messages_shown",
+    "missing_answer",
+    "outcome",
+    "passes",
+    "refills_due",
+    "round_prompt",
+    "solve",
+]
 
 
 def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -> Answer:
@@ -179,44 +100,147 @@ class Solved:
     answers: list[Answer] = field(default_factory=list)
 
 
-async def _sample(engine: Engine, prompt: RoundPrompt, recipe: Recipe) -> list[Trajectory]:
-    """ω_r^(i) ~ π(· | P(x, M_{r-1})), i = 1…K_r (eq. 1), one try each."""
+@dataclass
+class _Tried:
+    """One slot in the oracle: its attempts, the standing one last, and the recipe of the next."""
 
-    async def one(slot: Slot) -> Trajectory:
-        request = prompt.request(recipe, slot.draw)
-        generation: Generation
+    place: Slot
+    retry: Retry | None = None
+    retry_of: str | None = None
+    attempts: list[Trajectory] = field(default_factory=list)
+
+    @property
+    def own(self) -> list[Trajectory]:
+        """The attempts since the slot was last retried."""
+        return [attempt for attempt in self.attempts if attempt.retry_of == self.retry_of]
+
+    @property
+    def tombstones(self) -> int:
+        return sum(not attempt.generation.is_finished for attempt in self.own)
+
+    def standing(self, plan: Plan, attempts: int | None) -> Standing:
+        last = self.attempts[-1]
+        is_used_up = attempts is not None and self.tombstones >= attempts
+        return Standing.of(
+            last,
+            plan.compaction_in(self.place.round),
+            refills=max(0, len(self.own) - self.tombstones - 1),
+            is_lost=is_used_up and not last.generation.is_finished,
+        )
+
+
+@dataclass(frozen=True)
+class _Oracle:
+    """What `solve` is given, and how it fills the slots of one prompt."""
+
+    plan: Plan
+    recipe: Recipe
+    engine: Engine
+    info: EngineInfo
+    attempts: int | None
+    retries: Sequence[Retry]
+
+    async def prompt(
+        self, problem: Problem, place: tuple[int, int], messages: Sequence[str]
+    ) -> RoundPrompt:
+        """P(x, M_{r-1}), cut to the window as the plan says: every length is counted."""
+        lengths: dict[str, int | None] = {}
+        for shown in range(1, len(messages) + 1):
+            shorter = round_prompt(self.plan, self.recipe, problem, place, messages[:shown])
+            counted = await self.engine.count_prompt_tokens(self.recipe, shorter.turns)
+            lengths[shorter.digest] = counted
+
+        def fits(prompt: RoundPrompt) -> bool:
+            return self._overflow(lengths[prompt.digest], self.recipe) is None
+
+        return fitted_prompt(self.plan, self.recipe, problem, place, messages, fits)
+
+    def _overflow(self, prompt_tokens: int | None, recipe: Recipe) -> str | None:
+        if prompt_tokens is None:
+            return None
+        return overflow(prompt_tokens, recipe.max_tokens, self.info.window_tokens)
+
+    async def sample(self, prompt: RoundPrompt) -> tuple[list[Trajectory], list[Standing]]:
+        """ω_r^(i) ~ π(· | P(x, M_{r-1})), i = 1…K_r (eq. 1), and what stands in the end."""
+        tried = [_Tried(place) for place in prompt.slots()]
+
+        def standings() -> list[Standing]:
+            return [one.standing(self.plan, self.attempts) for one in tried]
+
+        def ids() -> list[str]:
+            return [one.attempts[-1].trajectory_id for one in tried]
+
+        for now in passes(self.plan, prompt.slots(), self.retries, ids, standings):
+            for slot in now.slots:
+                if now.retry is not None:
+                    tried[slot].retry = now.retry
+                    tried[slot].retry_of = tried[slot].attempts[-1].trajectory_id
+            await asyncio.gather(*(self._try(prompt, tried[slot]) for slot in now.slots))
+        return [attempt for one in tried for attempt in one.attempts], standings()
+
+    async def _try(self, prompt: RoundPrompt, one: _Tried) -> None:
+        """Attempts at one slot until the model has its say or the failures are used up."""
+        max_tokens = one.retry.max_tokens if one.retry else None
+        recipe = attempt_recipe(self.recipe, max_tokens)
+        for _ in range((self.attempts or 1) - one.tombstones * (self.attempts is not None)):
+            request = prompt.request(recipe, one.place.draw, len(one.attempts))
+            made = Trajectory.of(
+                one.place, request, await self._generation(request), prompt.prompt_messages
+            )
+            one.attempts.append(replace(made, max_tokens=max_tokens, retry_of=one.retry_of))
+            if made.generation.is_finished:
+                return
+
+    async def _generation(self, request: Request) -> Generation:
+        tokens = await self.engine.count_prompt_tokens(request.recipe, request.turns)
+        too_long = self._overflow(tokens, request.recipe)
+        if too_long is not None:
+            return Generation(
+                finish_reason="context_overflow",
+                prompt_tokens=tokens,
+                usage_source="tokenizer",
+                error=too_long,
+                engine=self.info.name,
+                engine_version=self.info.version,
+                tries=0,
+            )
         try:
-            generation = await engine.generate(request)
+            return await self.engine.generate(request)
         except EngineFault as fault:
-            generation = fault.as_generation()
-        return Trajectory.of(slot, request, generation)
-
-    return list(await asyncio.gather(*(one(slot) for slot in prompt.slots())))
+            return fault.as_generation()
 
 
-async def solve(problem: Problem, plan: Plan, recipe: Recipe, engine: Engine) -> Solved:
-    """Run PaCoRe on one problem, all rounds and replicates, keeping everything in memory."""
+async def solve(
+    problem: Problem,
+    plan: Plan,
+    recipe: Recipe,
+    engine: Engine,
+    *,
+    attempts: int | None = None,
+    retries: Sequence[Retry] = (),
+) -> Solved:
+    """Run PaCoRe on one problem, all rounds and replicates, keeping everything in memory.
+
+    ``attempts`` is how many failures of the engine a slot takes before it counts as lost; None
+    tries once and leaves the set waiting, as one start of a run does.
+    """
+    oracle = _Oracle(plan, recipe, engine, await engine.describe(), attempts, retries)
     solved = Solved()
     for replicate in range(plan.replicates):
         messages: list[Message] = []
         for round_ in range(1, plan.rounds + 1):
             texts = [message.text for message in messages]
-            prompt = round_prompt(plan, recipe, problem, (round_, replicate), texts)
-            trajectories = await _sample(engine, prompt, recipe)
+            prompt = await oracle.prompt(problem, (round_, replicate), texts)
+            trajectories, standings = await oracle.sample(prompt)
             solved.trajectories += trajectories
-            policy = plan.compaction_in(round_)
-            standings = [
-                Standing.of(trajectory, compacted_text(trajectory, policy))
-                for trajectory in trajectories
-            ]
             place = (round_, problem.problem_id, replicate)
             if not outcome(plan, round_, standings).goes_on:
                 solved.answers.append(missing_answer(plan, place, standings))
                 break
             candidates = [standing.candidate for standing in standings]
-            messages = message_set(place, candidates, plan.message_order, policy)
+            compaction = plan.compaction_in(round_)
+            messages = message_set(place, candidates, plan.message_order, compaction.policy)
             solved.messages += messages
         else:
-            final = trajectories[0].generation.finish_reason
-            solved.answers.append(answer_of(problem, messages[0], final))
+            solved.answers.append(answer_of(problem, messages[0], standings[0].finish_reason))
     return solved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,13 +15,16 @@ from pacore.commits import last_snapshot
 from pacore.config import RunConfig, differences, identity_digest
 from pacore.errors import Refused, StoreError
 from pacore.identity import canonical_json
-from pacore.layout import FORMAT_VERSION, final_key, problem_set_key, run_key
+from pacore.layout import FORMAT_VERSION, final_key, problem_set_key, retries_prefix, run_key
 from pacore.plan import Plan, Shard, default_shard_size, shards
 from pacore.problem import Problem, set_digest
 from pacore.provenance import producer
-from pacore.recipe import Recipe
+from pacore.recipe import Recipe, recipe_of
+from pacore.retries import end_key
 from pacore.store import Backend
-from pacore.tables import PROBLEMS, Row, problem_of, problem_row, read_rows, write_rows
+from pacore.store.capability import prepare
+from pacore.table_rows import problem_of, problem_row
+from pacore.tables import PROBLEMS, SCHEMA_REVISION, Row, read_rows, write_rows
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,11 @@ class Run:
     problems: int
     shard_size: int
     producer: dict[str, Any]
+    schema_revision: int = 0
 
     @cached_property
     def recipe(self) -> Recipe:
-        values = self.identity["recipe"]
-        return Recipe(**{**values, "stop": tuple(values["stop"])})
+        return recipe_of(self.identity["recipe"])
 
     @cached_property
     def plan(self) -> Plan:
@@ -73,8 +76,13 @@ def freeze_problems(store: Backend, name: str, problems: list[Problem]) -> str:
 def problems_of(store: Backend, run: Run, shard: Shard) -> Iterator[Problem]:
     """The problems of one shard, sorted by id."""
     columns = ["problem_id", "turns", "gold", "grader", "metadata"]
-    for row in read_rows(store.uri(run.problem_set), columns, shard.start, shard.stop):
-        yield problem_of(row)
+    try:
+        frozen = store.open(run.problem_set)
+    except KeyError:
+        raise StoreError(f"{run.problem_set}: is missing from the store") from None
+    with frozen:
+        for row in read_rows(frozen, columns, shard.start, shard.stop):
+            yield problem_of(row)
 
 
 def start_run(store: Backend, config: RunConfig, recipe: Recipe, problems: list[Problem]) -> Run:
@@ -84,28 +92,39 @@ def start_run(store: Backend, config: RunConfig, recipe: Recipe, problems: list[
     """
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
     run_id = config.run_id or _own_name(store, identity)
+    size = config.shard_size or default_shard_size(len(problems), config.plan)
+    asked = {"name": PurePosixPath(config.problems).stem, "config": config.model_dump(mode="json")}
+    return begin_run(store, run_id, identity, problems, size, asked)
+
+
+def begin_run(
+    store: Backend,
+    run_id: str,
+    identity: dict[str, Any],
+    problems: list[Problem],
+    shard_size: int,
+    asked: dict[str, Any],
+) -> Run:
+    """Open a run by its name and identity, or begin it.
+
+    ``asked`` has the ``name`` its problem set is kept under and the ``config`` it was asked for
+    with. Raises Refused as `start_run` does.
+    """
     if not store.exists(run_key(run_id)):
-        key = freeze_problems(store, PurePosixPath(config.problems).stem, problems)
-        run = Run(
-            run_id=run_id,
-            created_at=datetime.now(UTC).isoformat(),
-            identity=identity,
-            problem_set=key,
-            problems=len(problems),
-            shard_size=config.shard_size or default_shard_size(len(problems), config.plan),
-            producer=producer(),
-        )
+        prepare(store)
+        key = freeze_problems(store, asked["name"], problems)
         record = {
             "v": FORMAT_VERSION,
-            "run_id": run.run_id,
-            "created_at": run.created_at,
-            "identity": run.identity,
-            "identity_digest": run.identity_digest,
-            "problem_set": run.problem_set,
-            "problems": run.problems,
-            "shard_size": run.shard_size,
-            "producer": run.producer,
-            "config": config.model_dump(mode="json"),
+            "run_id": run_id,
+            "created_at": datetime.now(UTC).isoformat(),
+            "identity": identity,
+            "identity_digest": identity_digest(identity),
+            "problem_set": key,
+            "problems": len(problems),
+            "shard_size": shard_size,
+            "producer": producer(),
+            "schema_revision": SCHEMA_REVISION,
+            "config": asked["config"],
         }
         store.put_new(run_key(run_id), canonical_json(record))
     run = open_run(store, run_id)
@@ -132,16 +151,7 @@ def _own_name(store: Backend, identity: dict[str, Any]) -> str:
 def open_run(store: Backend, run_id: str) -> Run:
     """Raises Refused when there is no such run, StoreError when its record cannot be used."""
     try:
-        record = json.loads(store.get(run_key(run_id)))
-        return Run(
-            run_id=record["run_id"],
-            created_at=record["created_at"],
-            identity=record["identity"],
-            problem_set=record["problem_set"],
-            problems=record["problems"],
-            shard_size=record["shard_size"],
-            producer=record["producer"],
-        )
+        return _run_of(store.get(run_key(run_id)))
     except KeyError as missing:
         if missing.args == (run_key(run_id),):
             known = ", ".join(list_runs(store)) or "none"
@@ -149,6 +159,20 @@ def open_run(store: Backend, run_id: str) -> Run:
         raise StoreError(f"{run_key(run_id)}: has no {missing}") from missing
     except ValueError as fault:
         raise StoreError(f"{run_key(run_id)}: is not a run record: {fault}") from fault
+
+
+def _run_of(data: bytes) -> Run:
+    record = json.loads(data)
+    return Run(
+        run_id=record["run_id"],
+        created_at=record["created_at"],
+        identity=record["identity"],
+        problem_set=record["problem_set"],
+        problems=record["problems"],
+        shard_size=record["shard_size"],
+        producer=record["producer"],
+        schema_revision=record.get("schema_revision", 0),
+    )
 
 
 def list_runs(store: Backend) -> list[str]:
@@ -159,11 +183,14 @@ def list_runs(store: Backend) -> list[str]:
 
 def is_closed(store: Backend, run_id: str) -> bool:
     """Whether a run has nothing left to do, not even a tombstone to retry."""
-    return store.exists(final_key(run_id))
+    return store.exists(end_key(store, run_id))
 
 
-def close_run(store: Backend, run: Run, counts: dict[str, int]) -> None:
-    """Record that a run has nothing left to do, with its counts and its last snapshot."""
+def close_run(store: Backend, run: Run, counts: dict[str, int], retries: int = 0) -> None:
+    """Record that a run has nothing left to do, with its counts and its last snapshot.
+
+    ``retries`` is how many `pacore retry` it has done: each opens a run again, and ends once more.
+    """
     snapshot = last_snapshot(store, run.run_id)
     record = {
         "v": FORMAT_VERSION,
@@ -172,16 +199,45 @@ def close_run(store: Backend, run: Run, counts: dict[str, int]) -> None:
         "counts": counts,
         "snapshot": snapshot["sequence"] if snapshot else None,
     }
-    store.put_new(final_key(run.run_id), canonical_json(record))
+    store.put_new(final_key(run.run_id, retries), canonical_json(record))
 
 
-def run_rows(store: Backend) -> Iterator[Row]:
-    """Every run as a row of the table ``runs``."""
-    for run_id in list_runs(store):
-        run = open_run(store, run_id)
-        final: dict[str, Any] = {}
-        if is_closed(store, run_id):
-            final = json.loads(store.get(final_key(run_id)))
+def end_counts(store: Backend, run_id: str) -> dict[str, int] | None:
+    """The counts a closed run ended with; None for one that is open."""
+    key = end_key(store, run_id)
+    try:
+        counts: dict[str, int] = json.loads(store.get(key))["counts"]
+    except KeyError as missing:
+        if missing.args == (key,):
+            return None
+        raise StoreError(f"{key}: has no {missing}") from missing
+    except ValueError as fault:
+        raise StoreError(f"{key}: is not a run's end: {fault}") from fault
+    return counts
+
+
+def open_runs(store: Backend, run_ids: Sequence[str]) -> list[Run]:
+    """Several runs, in their order, asked for side by side. Raises as `open_run` does."""
+    keys = [run_key(run_id) for run_id in run_ids]
+    try:
+        return [_run_of(data) for data in store.get_many(keys)]
+    except (KeyError, ValueError):
+        return [open_run(store, run_id) for run_id in run_ids]
+
+
+def _retries_among(keys: set[str], run_id: str) -> int:
+    return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
+
+
+def run_rows(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
+    """Each run as a row of the table ``runs``."""
+    there = set(store.list("runs"))
+    end_of = {run.run_id: final_key(run.run_id, _retries_among(there, run.run_id)) for run in runs}
+    closed = [run_id for run_id, key in end_of.items() if key in there]
+    ends = store.get_many([end_of[run_id] for run_id in closed])
+    finals = {run_id: json.loads(data) for run_id, data in zip(closed, ends, strict=True)}
+    for run in runs:
+        final: dict[str, Any] = finals.get(run.run_id, {})
         status = "open" if not final else "failures" if final["counts"]["failed"] else "complete"
         finished = final.get("finished_at")
         yield (
@@ -200,4 +256,7 @@ def run_rows(store: Backend) -> Iterator[Row]:
             canonical_json(run.recipe.as_json()).decode(),
             canonical_json(run.plan.as_json()).decode(),
             canonical_json(run.producer).decode(),
+            [run.plan.need(round_) for round_ in range(1, run.plan.rounds + 1)],
+            run.plan.on_shortfall,
+            run.plan.truncated,
         )

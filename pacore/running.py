@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from pacore.config import RunConfig
-from pacore.dispatch import Dispatcher, RetryPolicy
+from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
 from pacore.errors import EngineUnavailable, PacoreError
 from pacore.home import state_folder
@@ -20,12 +20,16 @@ from pacore.journal import Journal
 from pacore.layout import run_key
 from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
+from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
-from pacore.run import Run, is_closed
-from pacore.stage.closing import run_counts
+from pacore.retrying import begin_retry, config_of
+from pacore.reuse import Planned, nearest
+from pacore.run import Run, is_closed, open_run, start_run
+from pacore.sampling import RetryPolicy
+from pacore.stage.closing import close, run_counts
 from pacore.stage.context import context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
@@ -40,6 +44,9 @@ def run_to_end(config: RunConfig) -> int:
     config = config.model_copy(update={"run_id": run.run_id})
     store = open_store(config.store)
     if not open_shards(store, run):
+        if not is_closed(store, run.run_id):
+            # It was killed between its last commit and its end.
+            close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
         return _report(config, run, None)
     started = time.monotonic()
@@ -61,6 +68,28 @@ def run_to_end(config: RunConfig) -> int:
     return _report(config, run, progress)
 
 
+def retry_to_end(
+    store_url: str, run_id: str, where: str, max_tokens: int | None, changes: Mapping[str, Any]
+) -> int:
+    """Choose what to retry, record it, and run to the end; the same line goes on with it.
+
+    ``changes`` are operational fields that differ from those the run was started with. Raises as
+    `pacore.retrying` and `run_to_end` do.
+    """
+    store = open_store(store_url)
+    run = open_run(store, run_id)
+    config = config_of(store, run, {**changes, "store": store_url})
+    record = begin_retry(store, run, where, max_tokens)
+    if record is None:
+        click.echo(f"run {run_id}: nothing to retry; no trajectory that stands is one of these")
+        return COMPLETE
+    slots, problems = len(record.chosen), len({slot.problem_id for slot in record.chosen})
+    click.echo(f"run {run_id}: {slots:,} trajectories of {problems:,} problems again", err=True)
+    # A run that is open here is taken as it is: its problem file need not be there any more.
+    context_of(config, run_id)
+    return run_to_end(config)
+
+
 def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     """Run the flow against the configured or standing Prefect server, with live progress."""
     # Prefect takes a second to import, which a run that is complete need not wait for.
@@ -73,6 +102,7 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     with connected() as api:
         address = api.removesuffix("/api")
         click.echo(f"run {run.run_id}: watch it at {address}", err=True)
+        progress.listener = _tell
         with _shown(progress):
             state = infer(config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
@@ -80,6 +110,14 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
         if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
             click.echo("the Prefect server is still recording this run's tasks", err=True)
     return state, address
+
+
+def _tell(notice: str) -> None:
+    """Show a notice. A live bar makes room for what is written to `sys.stderr`, which it replaces;
+    click writes past it.
+    """
+    sys.stderr.write(f"pacore: {notice}\n")
+    sys.stderr.flush()
 
 
 @contextmanager
@@ -119,18 +157,21 @@ def show_plan(config: RunConfig) -> int:
     problems = read_problem_set(config.problems, config.limit)
     recipe = resolve_recipe(config)
     store = open_store(config.store)
+    size = config.shard_size or default_shard_size(len(problems), config.plan)
     if config.run_id and store.exists(run_key(config.run_id)):
-        run = begin(config)
+        run = start_run(store, config, recipe, problems)
+        size = run.shard_size
         if is_closed(store, run.run_id):
             click.echo(f"run {run.run_id} is complete already", err=True)
-    size = config.shard_size or default_shard_size(len(problems), config.plan)
     journal = Journal(store)
     dispatcher = Dispatcher(
-        lambda: open_engine(config, state_folder()), journal, RetryPolicy(retries=0)
+        lambda: open_engine(config, state_folder(), _tell), journal, RetryPolicy(retries=0)
     )
     try:
         info, count_tokens = None, None
-        if config.engine != "vllm":
+        if config.engine == "vllm":
+            click.echo("the context window is not known: a plan starts no vLLM server", err=True)
+        else:
             try:
                 info, count_tokens = dispatcher.info(), dispatcher.count_prompt_tokens
             except EngineUnavailable as fault:
@@ -139,5 +180,7 @@ def show_plan(config: RunConfig) -> int:
         found = forecaster.forecast(problems, len(shards(len(problems), size)))
     finally:
         dispatcher.close()
-    click.echo(forecast_table(found))
+    identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
+    earlier = nearest(store, Planned(identity, problems), forecaster.used)
+    click.echo(forecast_table(found, earlier))
     return COMPLETE

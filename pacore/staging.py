@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pacore.commits import standing_files
-from pacore.errors import Refused
-from pacore.run import open_run, run_rows
-from pacore.store import Backend
-from pacore.tables import TABLES, write_rows
+from pacore.commits import standing_sizes
+from pacore.lending import lent_files
+from pacore.run import Run, open_runs, run_rows
+from pacore.store import Backend, Reader
+from pacore.tables import SCHEMA_REVISION, SCHEMA_VERSION, TABLES, write_rows
 
 STAGED = (
     "runs",
@@ -23,41 +23,52 @@ STAGED = (
 """Tables in the order their views are made: later ones may read earlier ones."""
 
 
-def table_files(store: Backend, run_ids: Sequence[str], folder: Path) -> dict[str, list[str]]:
-    """Local paths of the files of each table, for the runs named; no list is empty.
+def table_files(
+    store: Backend, reader: Reader, run_ids: Sequence[str], folder: Path
+) -> dict[str, list[str]]:
+    """Paths of the files of each table, as ``reader`` opens them, for the runs named.
 
-    Runs are written to a file in ``folder``, and so is a file without rows for every table nobody
-    has written to, so that it has its columns all the same. Raises Refused for an unknown run, and
-    for a store whose own folders read as a partition.
+    No list is empty: runs are written to a file in ``folder``, and so is a file without rows for
+    every table nobody has written to, so that it has its columns all the same. Raises Refused for
+    an unknown run.
     """
-    for part in Path(store.uri("data")).parts:
-        if part.casefold().startswith(("run_id=", "round=")):
-            raise Refused(f"a folder named {part} cannot hold a store: its tables use that name")
-    runs = [open_run(store, run_id) for run_id in run_ids]
+    runs = open_runs(store, run_ids)
     files: dict[str, list[str]] = {name: [] for name in STAGED}
     for run in runs:
-        for table, keys in standing_files(store, run.run_id).items():
-            files[table] += [store.uri(key) for key in keys]
-    files["problems"] = sorted({store.uri(run.problem_set) for run in runs})
-    files["runs"] = [_runs_file(store, run_ids, folder)]
+        for table, sizes in standing_sizes(store, run.run_id).items():
+            files[table] += [reader.admit(key, size) for key, size in sizes.items()]
+    files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
+    files["runs"] = [_runs_file(store, runs, folder)]
+    if has_older_files(runs):
+        files["trajectories"].append(_empty_file("trajectories", folder))
     return {name: paths or [_empty_file(name, folder)] for name, paths in files.items()}
 
 
-def text_files(store: Backend, run_id: str) -> list[str]:
-    """Local paths of the texts a run has stored."""
-    keys = standing_files(store, run_id).get("trajectory_texts", [])
-    return [store.uri(key) for key in keys]
+def has_older_files(runs: Sequence[Run]) -> bool:
+    """Whether some files may lack columns; one file without rows then stands for what there are."""
+    return any(run.schema_revision < SCHEMA_REVISION for run in runs)
 
 
-def _runs_file(store: Backend, run_ids: Sequence[str], folder: Path) -> str:
+def text_files(
+    store: Backend, reader: Reader, run_id: str, borrowers: Sequence[str] = ()
+) -> list[str]:
+    """Paths of the texts a run has stored; of a run that is not here, those that came with others."""
+    sizes = standing_sizes(store, run_id).get("trajectory_texts", {})
+    for borrower in () if sizes else borrowers:
+        lent = [file for file in lent_files(store, borrower) if file["run_id"] == run_id]
+        sizes |= {file["path"]: file["bytes"] for file in lent}
+    return [reader.admit(key, size) for key, size in sizes.items()]
+
+
+def _runs_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
     path = folder / "runs.parquet"
-    chosen = set(run_ids)
-    write_rows(path, TABLES["runs"], (row for row in run_rows(store) if row[0] in chosen))
+    write_rows(path, TABLES["runs"], run_rows(store, runs))
     return str(path)
 
 
 def _empty_file(table: str, folder: Path) -> str:
-    path = folder / "run_id=none" / "round=0" / f"{table}.parquet"
+    parts = (f"schema={SCHEMA_VERSION}", "run_id=none", "round=0")
+    path = folder.joinpath(*parts, f"{table}.parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_rows(path, TABLES[table], ())
     return str(path)

@@ -120,6 +120,11 @@ def normalise(generation: Generation) -> Thought:
     return Thought(reasoning, conclusion, closed, "present")
 
 
+def written_text(generation: Generation, thought: Thought) -> str:
+    """All a trajectory without a conclusion wrote, its thinking without the tags around it."""
+    return thought.reasoning or generation.content or ""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A trajectory's place in a run: the ``slot``-th of K_r, 0-based; ``replicate`` is 0-based."""
@@ -133,7 +138,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One row of the table ``trajectories``: a slot, what filled it, and its conclusion."""
+    """One row of the table ``trajectories``: a slot, what filled it, and its conclusion.
+
+    ``prompt_messages`` counts the messages its prompt held where some had to be left out.
+    ``retry_of`` names the trajectory that `pacore retry` replaced by this one, and ``max_tokens``
+    the limit it was given in place of the recipe's.
+    """
 
     place: Slot
     trajectory_id: str
@@ -145,9 +155,17 @@ class Trajectory:
     reused: bool = False
     text_run_id: str = ""
     generated_at: datetime | None = None
+    prompt_messages: int | None = None
+    max_tokens: int | None = None
+    retry_of: str | None = None
 
     @staticmethod
-    def of(place: Slot, request: Request, generation: Generation) -> Trajectory:
+    def of(
+        place: Slot,
+        request: Request,
+        generation: Generation,
+        prompt_messages: int | None = None,
+    ) -> Trajectory:
         return Trajectory(
             place=place,
             trajectory_id=request.trajectory_id,
@@ -156,6 +174,7 @@ class Trajectory:
             prompt_digest=request.prompt_digest,
             generation=generation,
             thought=normalise(generation),
+            prompt_messages=prompt_messages,
         )
 
     @property

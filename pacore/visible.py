@@ -5,7 +5,9 @@ Problem sets and models may hold anything, and what they hold is data, on a term
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 CONTROLS = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
@@ -15,6 +17,10 @@ CONTROLS = (
 
 _CONTROL = re.compile(f"[{CONTROLS}]")
 _SPACES = re.compile(r"[ \t\r\n]+")
+
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#!|~&:@$^\"']")
+_WORLD_WIDE = re.compile(r"www(?=\.)", re.IGNORECASE)
+_BEGINS_BLOCK = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=]))(.)(?=[\s=-]|$)")
 
 
 def _written_out(found: re.Match[str]) -> str:
@@ -36,6 +42,18 @@ def visible_lines(text: str) -> str:
     """Text of several lines: line breaks and tabs keep their meaning, all else is `visible`."""
     lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
     return "\n".join(visible(line) for line in lines)
+
+
+def visible_json(value: Any) -> str:
+    """JSON on one line in which such characters are escapes: the same data to whoever parses it."""
+    written = json.dumps(value, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], written)
+
+
+def as_markdown(text: str) -> str:
+    """A text that Markdown renders as itself: no link, image, HTML, list or emphasis in it."""
+    escaped = _WORLD_WIDE.sub(r"\g<0>\\", _MARKDOWN.sub(r"\\\g<0>", visible(text).strip()))
+    return _BEGINS_BLOCK.sub(r"\1\\\2", escaped)
 
 
 def excerpt(text: str, characters: int) -> str:

@@ -25,7 +25,7 @@ from pacore.errors import BadInput, Refused, StoreError
 from pacore.round_rows import AnswerRow, CandidateRow
 from pacore.run import list_runs
 from pacore.staging import STAGED, table_files, text_files
-from pacore.store import Backend
+from pacore.store import Backend, Reader
 from pacore.visible import visible
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
     "answers_of",
     "candidates",
     "check_names",
-    "committed_text_ids",
+    "file_rows",
     "message_sets",
     "sql",
 ]
@@ -44,7 +44,7 @@ __all__ = [
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 FETCH_ROWS = 256
 CHECK_ROWS = 100
-MARTS = ("accuracy", "ttc", "failures", "rounds")
+MARTS = ("accuracy", "ttc", "failures", "rounds", "quorums")
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -76,22 +76,25 @@ def _first_line(fault: duckdb.Error) -> str:
 
 
 @contextmanager
-def _as_store_error() -> Iterator[None]:
+def _as_store_error(reader: Reader | None = None) -> Iterator[None]:
     """pacore's own SQL fails only over what the store holds."""
     try:
         yield
     except duckdb.Error as fault:
+        if reader is not None and reader.failed is not None:
+            raise reader.failed from fault
         raise StoreError(_first_line(fault)) from fault
 
 
 @contextmanager
-def _as_bad_input() -> Iterator[None]:
+def _as_bad_input(reader: Reader) -> Iterator[None]:
     try:
         yield
-    except duckdb.IOException as fault:
-        raise StoreError(_first_line(fault)) from fault
     except duckdb.Error as fault:
-        raise BadInput(_first_line(fault)) from fault
+        if reader.failed is not None:
+            raise reader.failed from fault
+        is_stores = isinstance(fault, duckdb.IOException)
+        raise (StoreError if is_stores else BadInput)(_first_line(fault)) from fault
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,16 @@ class Warehouse:
         self.store = store
         self._run_ids = run_ids
         self._files: dict[str, list[str]] = {}
+        self._reader = store.reader()
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="pacore-warehouse-")
         spill = os.path.join(self._folder.name, "spill")
         self._connection = duckdb.connect(config={**_OFFLINE, "temp_directory": spill})
         try:
-            with _as_store_error():
+            if self._reader.filesystem is not None:
+                self._connection.register_filesystem(self._reader.filesystem)
+            with _as_store_error(self._reader):
                 self._stage()
                 self._lock()
         except BaseException:
@@ -143,7 +149,7 @@ class Warehouse:
         """Make the views: staging over the files of the runs, then marts over staging."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
         unique = list(dict.fromkeys(run_ids))
-        self._files = table_files(self.store, unique, Path(self._folder.name))
+        self._files = table_files(self.store, self._reader, unique, Path(self._folder.name))
         with self._cursor() as cursor:
             for name in STAGED:
                 cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/stg_{name}')}")
@@ -152,7 +158,11 @@ class Warehouse:
             for name in MARTS:
                 cursor.execute(f"CREATE VIEW mart_{name} AS {sql(f'marts/{name}')}")
             lenders = cursor.execute(sql("staging/lenders")).fetchall()
-        lent = [path for (run_id,) in lenders for path in text_files(self.store, run_id)]
+        lent = [
+            path
+            for (run_id,) in lenders
+            for path in text_files(self.store, self._reader, run_id, unique)
+        ]
         if lent:
             own = [path for path in self._files["trajectory_texts"] if not self._is_own(path)]
             self._files["trajectory_texts"] = own + lent
@@ -174,16 +184,20 @@ class Warehouse:
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own: an open result occupies the one it came from."""
         cursor = self._connection.cursor()
+        self._reader.failed = None
         try:
             for table, paths in self._files.items():
                 cursor.execute(f"SET VARIABLE {table}_files = $paths", {"paths": paths})
+            # A file without rows stands among a table's own where some of these may lack columns.
+            is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
+            cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
             yield cursor
         finally:
             cursor.close()
 
     def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of ``sql/<name>.sql`` as dicts; parameters are named ``$…`` in its text."""
-        with _as_store_error(), self._cursor() as cursor:
+        with _as_store_error(self._reader), self._cursor() as cursor:
             cursor.execute(sql(name), parameters)
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -215,7 +229,7 @@ class Warehouse:
 
     def _query(self, text: str) -> Iterator[tuple[Any, ...]]:
         """The column names, then the rows."""
-        with _as_bad_input(), self._cursor() as cursor:
+        with _as_bad_input(self._reader), self._cursor() as cursor:
             cursor.execute(_reading_only(cursor, text))
             yield tuple(column[0] for column in cursor.description or ())
             while rows := cursor.fetchmany(FETCH_ROWS):
@@ -286,13 +300,20 @@ def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[s
         yield (problem_id, replicate), [row[2] for row in messages], [row[3] for row in messages]
 
 
-def committed_text_ids(paths: Sequence[str]) -> set[str]:
-    """Ids of the trajectories whose text stands in the given files."""
-    if not paths:
-        return set()
-    return {trajectory_id for (trajectory_id,) in _stream("text_ids", paths=list(paths))}
-
-
 def answers_of(path: str) -> Iterator[AnswerRow]:
     """The rows of an answers file, by problem id and replicate."""
     return (AnswerRow._make(row) for row in _stream("answers", path=path))
+
+
+def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    """Rows of ``sql/audit/<name>.sql`` over one local file as dicts, fetched as they are read."""
+    cursor = _rounds_connection(os.getpid()).cursor()
+    try:
+        with _as_store_error():
+            cursor.execute(sql(f"audit/{name}"), parameters)
+            columns = [column[0] for column in cursor.description or ()]
+            while rows := cursor.fetchmany(FETCH_ROWS):
+                for row in rows:
+                    yield dict(zip(columns, row, strict=True))
+    finally:
+        cursor.close()

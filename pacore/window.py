@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pacore.problem import Turn
 
@@ -29,3 +29,36 @@ def overflow(prompt_tokens: int, max_tokens: int | None, window_tokens: int | No
         f"{prompt_tokens} prompt tokens and {wanted} to generate do not fit "
         f"a window of {window_tokens}"
     )
+
+
+def fits_window(
+    turns: Sequence[Turn],
+    max_tokens: int | None,
+    window_tokens: int | None,
+    count_tokens: Callable[[], int | None],
+) -> bool:
+    """Whether a prompt and what it asks for fit; counted only where a bound does not settle it.
+
+    What nobody can count is taken to fit: the server has the last word.
+    """
+    if overflow(prompt_tokens_bound(turns), max_tokens, window_tokens) is None:
+        return True
+    tokens = count_tokens()
+    return tokens is None or overflow(tokens, max_tokens, window_tokens) is None
+
+
+def most_that_fit(messages: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest n in 1…``messages`` for which ``fits(n)``, found by halving; None without one.
+
+    A prompt with fewer messages is shorter, so whatever fits, every smaller number fits too.
+    """
+    if messages < 1 or not fits(1):
+        return None
+    least, most = 1, messages
+    while least < most:
+        middle = (least + most + 1) // 2
+        if fits(middle):
+            least = middle
+        else:
+            most = middle - 1
+    return least

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_progress_artifact,
     create_table_artifact,
@@ -14,6 +16,7 @@ from prefect.artifacts import (
 )
 
 from pacore.progress import Progress
+from pacore.visible import as_markdown
 
 
 def _key(kind: str, run_id: str) -> str:
@@ -22,10 +25,11 @@ def _key(kind: str, run_id: str) -> str:
 
 
 class ProgressArtifact:
-    """The progress bar of a run in the Prefect UI."""
+    """The progress bar of a run in the Prefect UI; its notices go to the flow run's log."""
 
     def __init__(self, run_id: str, progress: Progress) -> None:
         self._progress = progress
+        self._logged = 0
         created = create_progress_artifact(
             progress=0.0, key=_key("progress", run_id), description=progress.line()
         )
@@ -33,6 +37,10 @@ class ProgressArtifact:
         self._artifact_id = created
 
     def update(self) -> None:
+        for notice in self._progress.notices[self._logged :]:
+            is_warning = notice.startswith("warning:")
+            get_run_logger().log(logging.WARNING if is_warning else logging.INFO, "%s", notice)
+            self._logged += 1
         done = 100.0 * self._progress.settled / max(self._progress.planned, 1)
         update_progress_artifact(
             self._artifact_id, progress=min(done, 100.0), description=self._progress.line()
@@ -42,5 +50,12 @@ class ProgressArtifact:
 def results_artifact(run_id: str, rows: Sequence[Mapping[str, Any]], summary: str) -> None:
     """The run's answers and scores as a table in the Prefect UI."""
     create_table_artifact(
-        key=_key("results", run_id), table=[dict(row) for row in rows], description=summary
+        key=_key("results", run_id),
+        table=[{name: _cell(value) for name, value in row.items()} for row in rows],
+        description=summary,
     )
+
+
+def _cell(value: Any) -> Any:
+    """A cell of an artifact's table; the UI renders texts as Markdown, and these come from models."""
+    return as_markdown(value) if isinstance(value, str) else value

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from tests.s3_server import S3Server, juicefs, seaweed
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,6 +70,19 @@ def prefect_api() -> str:
     from flows.prefect_server import start
 
     return start()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A store that ignores put-if-absent."""
+    with juicefs(tmp_path_factory.mktemp("juicefs")) as server:
+        yield server
 
 
 def _clean_up() -> None:

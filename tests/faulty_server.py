@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -161,9 +162,15 @@ class FaultyServer:
 
     ``routes`` maps a path to a behaviour, or to several to be used one after the other, the last
     for good. ``requests`` holds everything received, ``connections`` counts those accepted.
+    With ``tls`` it speaks HTTPS.
     """
 
-    def __init__(self, routes: Mapping[str, Behaviour | list[Behaviour]] | None = None) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Behaviour | list[Behaviour]] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._routes: dict[str, list[Behaviour]] = {
             "/v1/models": [answers(models(MODEL))],
             "/v1/chat/completions": [behaves()],
@@ -177,9 +184,9 @@ class FaultyServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> FaultyServer:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
-        self.root = f"http://127.0.0.1:{port}"
+        self.root = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
         self.endpoint = f"{self.root}/v1"
         return self
 

@@ -13,6 +13,7 @@ from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problem_files import read_problem_set
+from pacore.quorum import Retry
 from pacore.rounds import Solved, solve
 from pacore.run import Run
 from pacore.stage.answers import conclude
@@ -30,6 +31,7 @@ TRAJECTORY_COLUMNS = (
     "problem_id", "replicate", "slot", "draw", "attempt", "trajectory_id", "seed", "prompt_digest",
     "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",
     "usage_source", "thinking_closed", "reasoning_characters", "content_characters",
+    "prompt_messages", "max_tokens", "retry_of",
 )  # fmt: skip
 MESSAGE_COLUMNS = ("problem_id", "replicate", "position", "trajectory_id", "text", "compactor")
 ANSWER_COLUMNS = (
@@ -85,8 +87,9 @@ def table(store_url: str, run_id: str, name: str, columns: Sequence[str]) -> Row
     found: Rows = []
     for key in standing_files(store, run_id).get(name, []):
         round_ = int(key.split("round=")[1].split("/")[0])
-        for row in read_rows(store.uri(key), columns):
-            found.append((round_, *(row[column] for column in columns)))
+        with store.open(key) as file:
+            for row in read_rows(file, columns):
+                found.append((round_, *(row[column] for column in columns)))
     return sorted(found, key=lambda row: json.dumps(row, default=str))
 
 
@@ -100,23 +103,30 @@ def tables(store_url: str, run_id: str) -> dict[str, Rows]:
     }
 
 
-def oracle(config: RunConfig) -> list[Solved]:
-    """The in-memory definition on the same problems and engine."""
+def oracle(
+    config: RunConfig, attempts: int | None = None, retries: Sequence[Retry] = ()
+) -> list[Solved]:
+    """The in-memory definition on the same problems and engine; see `pacore.rounds.solve`."""
     recipe = resolve_recipe(config)
     problems = read_problem_set(config.problems, config.limit)
 
     async def all_of_them() -> list[Solved]:
         engine = ScriptedEngine(config.model)
-        solved = [await solve(problem, config.plan, recipe, engine) for problem in problems]
+        solved = [
+            await solve(problem, config.plan, recipe, engine, attempts=attempts, retries=retries)
+            for problem in problems
+        ]
         await engine.close()
         return solved
 
     return asyncio.run(all_of_them())
 
 
-def oracle_tables(config: RunConfig) -> dict[str, Rows]:
+def oracle_tables(
+    config: RunConfig, attempts: int | None = None, retries: Sequence[Retry] = ()
+) -> dict[str, Rows]:
     """The oracle's trajectories, messages and answers as the rows of the tables."""
-    solved = oracle(config)
+    solved = oracle(config, attempts, retries)
     rounds = config.plan.rounds
     trajectories = [
         (
@@ -125,6 +135,7 @@ def oracle_tables(config: RunConfig) -> dict[str, Rows]:
             t.thought.status, t.thought.conclusion, t.generation.prompt_tokens,
             t.generation.completion_tokens, t.generation.usage_source, t.thought.thinking_closed,
             len(t.thought.reasoning or ""), t.content_characters,
+            t.prompt_messages, t.max_tokens, t.retry_of,
         )
         for one in solved
         for t in one.trajectories

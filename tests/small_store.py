@@ -22,7 +22,8 @@ from pacore.message import Message
 from pacore.problem import Problem, Turn
 from pacore.run import Run, close_run, start_run
 from pacore.store import Backend, open_store
-from pacore.tables import ROW_OF, TABLES
+from pacore.table_rows import ROW_OF
+from pacore.tables import TABLES
 from pacore.trajectory import FinishReason, Generation, Slot, Thought, Trajectory, normalise
 
 WHEN = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -213,7 +214,7 @@ def _counts(unit: Unit, members: list[Row]) -> dict[str, int]:
     return {}
 
 
-def small_store(folder: Path, rows: Rows | None = None, *, is_closed: bool = True) -> Backend:
+def small_store(folder: Path | str, rows: Rows | None = None, *, is_closed: bool = True) -> Backend:
     """The run ``demo``, with its own rows or those given."""
     store = open_store(str(folder))
     run = begin_run(store, [problem(number) for number in range(1, 5)])

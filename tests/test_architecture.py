@@ -19,9 +19,13 @@ CORE = {
     "pacore.engine.classify",
     "pacore.engine.protocol",
     "pacore.engine.script",
+    "pacore.engine.vllm_options",
     "pacore.errors",
+    "pacore.form",
     "pacore.grading",
     "pacore.identity",
+    "pacore.importing",
+    "pacore.importing.rows",
     "pacore.layout",
     "pacore.message",
     "pacore.plan",
@@ -29,7 +33,11 @@ CORE = {
     "pacore.problem_rows",
     "pacore.prompt",
     "pacore.recipe",
+    "pacore.quorum",
+    "pacore.round_prompt",
     "pacore.rounds",
+    "pacore.table_rows",
+    "pacore.secrecy",
     "pacore.trajectory",
     "pacore.window",
 }
@@ -39,16 +47,22 @@ FRONT = {"pacore.cli", "pacore.running"}
 LAYERS = ("core", "edges", "tasks", "flows", "front")
 
 DOORS: dict[str, set[str]] = {
-    "aiohttp": {"pacore.engine.http", "pacore.engine.routing", "pacore.engine.answers"},
-    "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading"},
+    "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
+    "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading", "pacore.exchange"},
     "duckdb": {"pacore.warehouse"},
-    "fsspec": {"pacore.store"},
+    "botocore": {"pacore.store.s3"},
+    "fsspec": {
+        "pacore.store.opening",
+        "pacore.store.ranges",
+        "pacore.store.services",
+        "pacore.store.s3",
+    },
     "math_verify": {"pacore.sandbox"},
     "pebble": {"pacore.sandbox"},
     "prefect": {"tasks.*", "flows.*"},
-    "pyarrow": {"pacore.tables"},
+    "pyarrow": {"pacore.schemas", "pacore.tables"},
     "rich": {"pacore.report", "pacore.terminal"},
-    "tenacity": {"pacore.dispatch"},
+    "tenacity": {"pacore.sampling", "pacore.store.objects"},
     "yaml": {"pacore.flags"},
     "zstandard": {"pacore.journal"},
 }
@@ -146,3 +160,21 @@ def test_nothing_catches_every_exception(module: str) -> None:
             assert not (isinstance(node.type, ast.Name) and node.type.id == "Exception"), (
                 f"{module}:{node.lineno}: except Exception"
             )
+
+
+EXECUTABLE_FORMATS = {
+    "cloudpickle", "copyreg", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve",
+}  # fmt: skip
+LOADERS_THAT_RUN_WHAT_THEY_READ = {"allow_pickle", "full_load", "read_pickle", "unsafe_load"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_pickled_is_read_or_written(module: str) -> None:
+    """multiprocessing and pebble (`pacore.sandbox`) pickle over pipes between own processes only."""
+    assert not {name.partition(".")[0] for name in imports(MODULES[module])} & EXECUTABLE_FORMATS
+    tree = ast.parse(MODULES[module].read_text())
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    named |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+    assert not named & LOADERS_THAT_RUN_WHAT_THEY_READ
+    if "yaml" in set(imports(MODULES[module])):
+        assert "load" not in named

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pacore.config import RunConfig
 from pacore.engine.checkpoint import checkpoint_folder, checkpoint_revision, served_name
+from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput
 
 FILES = {
@@ -83,6 +89,72 @@ def test_a_folder_without_a_configuration_is_no_checkpoint(tmp_path: Path) -> No
         checkpoint_revision(folder)
     with pytest.raises(BadInput, match=r"model.*no config\.json"):
         checkpoint_folder(str(folder))
+
+
+def settled(folder: Path) -> Path:
+    """The files as they are minutes later: what is older than its last change may be known."""
+    time.sleep(2.1)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_known_checkpoint_is_not_read_again_and_a_changed_one_is(tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    folder = settled(write(tmp_path / "model", FILES))
+    first = checkpoint_revision(folder, known)
+    (kept,) = known.iterdir()
+    record = json.loads(kept.read_text())
+    assert record["digest"] == first
+    kept.write_text(json.dumps({**record, "digest": "d" * 64}))
+    assert checkpoint_revision(folder, known) == "d" * 64
+    for damage in ("", "[]", "{", json.dumps({**record, "digest": 3})):
+        kept.write_text(damage)
+        assert checkpoint_revision(folder, known) == first
+    weights = folder / "model.safetensors"
+    was = weights.stat()
+    weights.write_text("WEIGHTS")
+    os.utime(weights, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert (weights.stat().st_size, weights.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    assert checkpoint_revision(folder, known) not in (first, "d" * 64)
+    settled(folder)
+    second = checkpoint_revision(folder, known)
+    assert json.loads(kept.read_text())["digest"] == second == checkpoint_revision(folder)
+
+
+def test_a_checkpoint_that_changed_a_moment_ago_is_not_taken_for_known(tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    folder = write(tmp_path / "model", FILES)
+    checkpoint_revision(folder, known)
+    assert not known.exists()
+
+
+def vllm_config(model: Path, *options: str) -> RunConfig:
+    return RunConfig(problems="p", engine="vllm", model=str(model), vllm_options=options)
+
+
+def test_a_file_that_an_option_names_counts_as_what_is_in_it(tmp_path: Path) -> None:
+    model = write(tmp_path / "model", FILES)
+    one, copy, other = (tmp_path / f"{name}.jinja" for name in ("one", "copy", "other"))
+    for path, text in ((one, "same"), (copy, "same"), (other, "different")):
+        path.write_text(text)
+    digests = {
+        path: resolve_recipe(vllm_config(model, f"--chat-template={path}")).digest
+        for path in (one, copy, other)
+    }
+    assert digests[one] == digests[copy] != digests[other]
+    adapters = [
+        resolve_recipe(vllm_config(model, "--lora-modules", f"a={write(tmp_path / name, FILES)}"))
+        for name in ("adapter", "moved")
+    ]
+    assert adapters[0] == adapters[1]
+    (named,) = cast(list[str], adapters[0].engine_options["lora-modules"])
+    assert named.startswith("a=sha256:")
+
+
+@pytest.mark.parametrize("value", ["auto", "vllm", "", "{{ messages }}", "x" * 5000])
+def test_an_option_that_names_no_file_counts_as_its_text(tmp_path: Path, value: str) -> None:
+    config = vllm_config(write(tmp_path / "model", FILES), f"--chat-template={value}")
+    assert resolve_recipe(config).engine_options == {"chat-template": value}
 
 
 def test_a_local_model_is_served_under_its_folders_name(tmp_path: Path) -> None:

@@ -41,6 +41,19 @@ def test_wrong_flags_are_named_with_exit_code_2(tmp_path: Path, pacore: Pacore) 
     assert f"{file}: temprature: " in done.stderr
 
 
+def test_a_script_that_cannot_be_read_is_refused_and_nothing_is_written(
+    tmp_path: Path, pacore: Pacore
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 2)
+    done = pacore(
+        "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?wrds=3",
+        "--store", str(tmp_path / "s"),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "unknown option 'wrds'" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
 def test_flags_win_over_the_file_and_widths_replace_its_preset(
     tmp_path: Path, pacore: Pacore
 ) -> None:

@@ -38,6 +38,10 @@ def refusal(changes: dict[str, Any]) -> tuple[str, str]:
         ({"model": "scripted?accuracy=0.5"}, ["model", "http", "scripted"]),
         ({"pool": 3, "widths": [4]}, ["pool", "3", "4"]),
         ({"pool": 3}, ["pool", "3", "4"]),
+        ({"min_messages": 5}, ["min_messages", "round 1 of 4", "5"]),
+        ({"widths": [8, 2], "min_messages": 3}, ["min_messages", "round 2 of 2", "3"]),
+        ({"widths": [8, 2], "min_messages": [8]}, ["min_messages", "1 numbers", "2 widths"]),
+        ({"overflow": "fewer_messages"}, ["overflow", "max_tokens"]),
     ],
 )
 def test_conflicting_values_are_refused_by_name_in_one_line(
@@ -73,6 +77,15 @@ def test_conflicting_values_are_refused_by_name_in_one_line(
         ("message_order", "random"),
         ("compaction", "summary"),
         ("min_messages", 0),
+        ("min_messages", (3, 0)),
+        ("min_messages", 1.5),
+        ("min_messages", "two"),
+        ("min_messages", ","),
+        ("on_shortfall", "wait"),
+        ("refills", 0),
+        ("truncated", "keep"),
+        ("tail_tokens", 0),
+        ("overflow", "cut"),
         ("concurrency", 0),
         ("timeout_seconds", 0.0),
         ("timeout_seconds", float("inf")),
@@ -117,6 +130,15 @@ def test_the_plan_takes_preset_or_widths_and_is_low_without_either(
     assert plan.width(plan.rounds) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "quorum"), [(2, 2), ("2", 2), ("3,1", (3, 1)), ([3, 1], (3, 1)), ("3, 1", (3, 1))]
+)
+def test_a_quorum_is_one_number_or_one_for_each_width(given: Any, quorum: Any) -> None:
+    config = RunConfig(**{**BASE, "widths": [4, 2], "min_messages": given})
+    assert config.min_messages == quorum
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
 def test_a_configuration_cannot_be_changed_once_made() -> None:
     config = RunConfig(**BASE)
     with pytest.raises(ValidationError, match="frozen"):
@@ -127,7 +149,7 @@ def test_the_schema_numbers_its_properties_in_the_order_of_the_form() -> None:
     properties = RunConfig.model_json_schema()["properties"]
     assert list(properties) == list(RunConfig.model_fields)
     assert [value["position"] for value in properties.values()] == list(range(len(properties)))
-    first_page = ["problems", "model", "preset", "widths", "replicates", "engine", "endpoints"]
+    first_page = ["problems", "engine", "endpoints", "model", "preset", "widths", "replicates"]
     assert list(properties)[: len(first_page)] == first_page
 
 

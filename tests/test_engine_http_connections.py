@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.engine.http import MAX_RESPONSE_BYTES, HttpEngine, probed_socket
+from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import EngineFault
+from pacore.engine.transport import MAX_RESPONSE_BYTES, probed_socket
 from pacore.trajectory import Generation
 from tests.faulty_server import (
     MODEL,

@@ -155,9 +155,17 @@ def test_the_window_of_several_endpoints_is_the_smallest() -> None:
     assert info == EngineInfo("http", VERSION, 512, ("other", MODEL))
 
 
-def test_different_versions_behind_one_name_are_all_said() -> None:
-    older = FaultyServer({"/version": answers({"version": "0.9.1"})})
-    assert described(older, FaultyServer()).version == f"0.9.1, {VERSION}"
+def test_different_versions_behind_one_name_are_all_said_in_an_order_of_their_own() -> None:
+    older = {"/version": answers({"version": "0.9.1"})}
+    assert described(FaultyServer(older), FaultyServer()).version == f"{VERSION}, 0.9.1"
+    assert described(FaultyServer(), FaultyServer(older)).version == f"{VERSION}, 0.9.1"
+
+
+def test_what_a_served_name_stands_for_is_known_where_the_server_tells() -> None:
+    card = {"id": MODEL, "root": "/models/smol", "max_model_len": 64}
+    rooted = FaultyServer({"/v1/models": answers({"data": [card, {"id": "other", "root": "x"}]})})
+    assert described(rooted, FaultyServer()).model_root == "/models/smol"
+    assert described(FaultyServer()).model_root is None
 
 
 @pytest.mark.parametrize("route", [answers({}, 404), answers(b"?"), answers({"version": 3})])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import pytest
 from pacore.engine.keeper import GRACE_SECONDS
 from pacore.engine.protocol import EngineFault
 from pacore.engine.vllm import VllmEngine
+from pacore.engine.vllm_log import reason
+from pacore.engine.vllm_server import Launch
 from pacore.errors import BadInput, EngineUnavailable
 from pacore.recipe import Recipe
 from pacore.trajectory import Generation, Request
@@ -29,14 +32,15 @@ UNCOMPILED = "--enforce-eager"
 """Starts in half the time, and needs no C++ compiler."""
 
 
-def engine_of(model: str | Path, log_path: Path, *options: str) -> VllmEngine:
+def engine_of(
+    model: str | Path, logs: Path, *options: str, say: Callable[[str], None] = lambda _: None
+) -> VllmEngine:
     return VllmEngine(
-        str(model),
+        Launch(str(model), options, None, logs),
         concurrency=8,
         timeout_seconds=300.0,
         connect_timeout_seconds=10.0,
-        options=options,
-        log_path=log_path,
+        say=say,
     )
 
 
@@ -51,11 +55,12 @@ def checkpoint() -> Path:
 
 @dataclass(frozen=True)
 class Warm:
-    """One engine for many tests: its loop, and a request it can answer."""
+    """One engine for many tests: its loop, a request it can answer, and what it said so far."""
 
     engine: VllmEngine
     runner: asyncio.Runner
     request: Request
+    said: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -66,30 +71,45 @@ def warm(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (folder / "generation_config.json").unlink()
     greedy = {"bos_token_id": 1, "eos_token_id": 2, "do_sample": True, "top_k": 1}
     (folder / "generation_config.json").write_text(json.dumps(greedy))
-    engine = engine_of(folder, folder / "vllm.log", UNCOMPILED)
+    said: list[str] = []
+    engine = engine_of(folder, folder / "logs", UNCOMPILED, say=said.append)
     request = contract_request(Recipe(folder.name, max_tokens=64))
     with asyncio.Runner() as runner:
-        yield Warm(engine, runner, request)
+        yield Warm(engine, runner, request, said)
         runner.run(engine.close())
 
 
 def test_a_path_to_nowhere_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="absent: no such folder"):
-        engine_of(tmp_path / "absent", tmp_path / "vllm.log")
-    assert not (tmp_path / "vllm.log").exists()
+        engine_of(tmp_path / "absent", tmp_path / "logs")
+    assert not (tmp_path / "logs").exists()
 
 
 @pytest.mark.parametrize("option", ["--port=9000", "--served-model-name", "--api-key=secret"])
 def test_an_option_that_pacore_sets_itself_is_refused(tmp_path: Path, option: str) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BadInput, match=option.partition("=")[0]):
-        engine_of(tmp_path, tmp_path / "vllm.log", option)
+        engine_of(tmp_path, tmp_path / "logs", option)
 
 
 def test_closing_an_engine_that_never_started_starts_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    asyncio.run(engine_of(tmp_path, tmp_path / "vllm.log").close())
-    assert not (tmp_path / "vllm.log").exists()
+    asyncio.run(engine_of(tmp_path, tmp_path / "logs").close())
+    assert not (tmp_path / "logs").exists()
+
+
+def test_the_users_options_win_over_the_servers_defaults_and_a_hubs_revision_is_loaded(
+    tmp_path: Path,
+) -> None:
+    bare = Launch("org/model", (), "abc", tmp_path).command(1)
+    assert bare[4:8] == ["--model", "org/model", "--revision", "abc"]
+    assert "--generation-config=vllm" in bare
+    options = ("--generation-config", "auto", "--enable_chunked_prefill")
+    given = Launch("org/model", options, None, tmp_path).command(1)
+    assert given[-2:] == ["--enable-chunked-prefill", "--generation-config=auto"]
+    assert not {"--generation-config=vllm", "--no-enable-chunked-prefill", "--revision"} & set(
+        given
+    )
 
 
 @pytest.mark.slow
@@ -97,11 +117,12 @@ def test_a_server_that_does_not_start_says_why_and_where_to_read_on(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        engine = engine_of(checkpoint, tmp_path / "vllm.log", "--no-such-option")
+        engine = engine_of(checkpoint, tmp_path / "logs", "--such-option=1")
         with pytest.raises(EngineUnavailable) as raised:
             await engine.describe()
-        assert "unrecognized arguments: --no-such-option" in str(raised.value)
-        assert str(tmp_path / "vllm.log") in str(raised.value)
+        (log,) = (tmp_path / "logs").iterdir()
+        assert "unrecognized arguments: --such-option=1" in str(raised.value)
+        assert str(log) in str(raised.value)
         await engine.close()
 
     asyncio.run(run())
@@ -113,7 +134,7 @@ def test_the_reason_is_the_root_of_the_failure_and_not_its_echo(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     async def run() -> None:
-        engine = engine_of(checkpoint, tmp_path / "vllm.log", "--max-model-len=999999")
+        engine = engine_of(checkpoint, tmp_path / "logs", "--max-model-len=999999")
         with pytest.raises(EngineUnavailable, match=r"max_model_len \(999999\) is greater than"):
             await engine.describe()
         await engine.close()
@@ -146,6 +167,16 @@ def _texts(warm: Warm) -> list[str | None]:
 
 
 @pytest.mark.slow
+def test_a_start_is_said_with_its_log_and_how_long_it_took(warm: Warm) -> None:
+    info = warm.runner.run(warm.engine.describe())
+    model = warm.request.recipe.model
+    begun, up = warm.said
+    assert begun.startswith(f"starting vLLM for {model}, usually a minute or two; its log is /")
+    assert Path(begun.rpartition(" is ")[2]).stat().st_size > 0
+    assert re.fullmatch(rf"vLLM {re.escape(str(info.version))} is up after \d+ s", up)
+
+
+@pytest.mark.slow
 def test_a_server_that_crashed_is_started_again(warm: Warm) -> None:
     async def run() -> None:
         await warm.engine.generate(warm.request)
@@ -156,6 +187,10 @@ def test_a_server_that_crashed_is_started_again(warm: Warm) -> None:
         assert (await _tried(warm)).is_finished
         assert not living(servers)
         assert len(descendants(os.getpid()) & _servers()) >= 3
+        ended, begun, _ = warm.said[2:]
+        assert ended.startswith("vLLM ended by itself: ")
+        logs = {said.rpartition(" is ")[2] for said in (warm.said[0], begun)}
+        assert len(logs) == 2
 
     warm.runner.run(run())
 
@@ -189,12 +224,11 @@ import asyncio, sys
 from pathlib import Path
 from pacore.engine.protocol import EngineFault
 from pacore.engine.vllm import VllmEngine
+from pacore.engine.vllm_server import Launch
 
 async def main():
-    engine = VllmEngine(
-        sys.argv[1], concurrency=1, timeout_seconds=60, connect_timeout_seconds=5,
-        options=sys.argv[3:], log_path=Path(sys.argv[2]),
-    )
+    launch = Launch(sys.argv[1], tuple(sys.argv[3:]), None, Path(sys.argv[2]))
+    engine = VllmEngine(launch, concurrency=1, timeout_seconds=60, connect_timeout_seconds=5)
     await engine.describe()
     print("up", flush=True)
     await asyncio.sleep(600)
@@ -205,10 +239,10 @@ asyncio.run(main())
 
 @pytest.mark.slow
 def test_the_server_dies_with_an_owner_that_is_killed(checkpoint: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", OWNER, str(checkpoint), str(tmp_path / "log"), UNCOMPILED]
+    command = [sys.executable, "-c", OWNER, str(checkpoint), str(tmp_path / "logs"), UNCOMPILED]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
-        assert owner.stdout.readline() == "up\n", (tmp_path / "log").read_text()[-2000:]
+        assert owner.stdout.readline() == "up\n", reason(next((tmp_path / "logs").iterdir()))
         below = descendants(owner.pid)
         assert len(living(below)) >= 4
         owner.kill()

@@ -13,9 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pacore.config import Declared, RunConfig, declarations, declared_fields, identity_digest
-from pacore.identity import canonical_json
+from pacore.engine.vllm_options import OPERATIONAL, SEVERAL
+from pacore.identity import canonical_json, digest
 from pacore.message import Candidate, message_set
-from pacore.plan import Plan, shards
+from pacore.plan import LATER_POLICIES, Plan, shards
 from pacore.problem import Problem, Turn, set_digest
 from pacore.prompt import prompt_digest, turns_for, with_system
 from pacore.recipe import Recipe
@@ -61,7 +62,12 @@ PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "pool": st.none() | st.integers(64, 600),
     "message_order": st.sampled_from(["content", "reference"]),
     "compaction": st.sampled_from(["conclusion", "verbatim"]),
-    "min_messages": st.integers(1, 4),
+    "min_messages": st.integers(1, 4) | st.tuples(st.integers(1, 4)),
+    "on_shortfall": st.sampled_from(["fail", "refill", "proceed"]),
+    "refills": st.integers(1, 9),
+    "truncated": st.sampled_from(["drop", "tail"]),
+    "tail_tokens": st.integers(1, 4096),
+    "overflow": st.sampled_from(["fail", "fewer_messages"]),
 }
 OTHER_OPERATION: dict[str, dict[str, Any]] = {
     "problems": {"problems": "s3://elsewhere/problems.parquet"},
@@ -74,13 +80,14 @@ OTHER_OPERATION: dict[str, dict[str, Any]] = {
     "concurrency": {"concurrency": 1},
     "timeout_seconds": {"timeout_seconds": 1.5},
     "connect_timeout_seconds": {"connect_timeout_seconds": 1.5},
+    "tls_verify": {"tls_verify": False},
+    "tls_ca_file": {"tls_ca_file": "ca.pem"},
     "retries": {"retries": 0},
     "retry_wait_seconds": {"retry_wait_seconds": 0.0},
     "retry_wait_max_seconds": {"retry_wait_max_seconds": 1.0},
     "attempts": {"attempts": 9},
     "shard_size": {"shard_size": 2},
     "grading_timeout_seconds": {"grading_timeout_seconds": 1.0},
-    "vllm_options": {"vllm_options": ("--max-model-len=8192",)},
 }
 
 Walk = dict[tuple[str, int, int, int], Request]
@@ -130,6 +137,7 @@ def test_every_configuration_field_is_declared_and_every_declaration_has_a_case_
     assert set(RECIPE_VALUES) == set(declared_fields(Declared.RECIPE))
     assert set(PLAN_VALUES) == set(declared_fields(Declared.PLAN))
     assert set(OTHER_OPERATION) == set(declared_fields(Declared.OPERATIONAL))
+    assert declared_fields(Declared.OPTIONS) == ["vllm_options"]
 
 
 def test_a_field_that_is_declared_nothing_is_an_error() -> None:
@@ -142,8 +150,22 @@ def test_a_field_that_is_declared_nothing_is_an_error() -> None:
 
 def test_every_recipe_field_is_configured_and_every_plan_field_is_identity() -> None:
     recipe_fields = {field.name for field in dataclasses.fields(Recipe)}
-    assert recipe_fields == set(declared_fields(Declared.RECIPE)) == set(config().recipe.as_json())
-    assert {field.name for field in dataclasses.fields(Plan)} == set(config().plan.as_json())
+    declared = set(declared_fields(Declared.RECIPE))
+    assert set(config().recipe.as_json()) == declared
+    owned = config(engine="vllm", endpoints=(), vllm_options=("--dtype=half",))
+    assert recipe_fields == declared | {"engine_options"} == set(owned.recipe.as_json())
+    fields = {field.name for field in dataclasses.fields(Plan)}
+    assert set(config().plan.as_json()) | set(LATER_POLICIES) == fields
+    unusual = Plan((2,), 1, None, "content", "conclusion", (1,), "refill", 9, "tail", 9)
+    whole = dataclasses.replace(unusual, overflow="fewer_messages")
+    assert set(whole.as_json()) == fields
+    assert Plan.from_json(json.loads(json.dumps(whole.as_json()))) == whole
+
+
+def test_policies_that_came_later_leave_the_digest_of_a_plan_without_them_as_it_was() -> None:
+    assert digest(Plan((4,)).as_json()) == (
+        "4523897bca26f3a43ccc17f74022c16fa386d01c74a59d9a9184d19c6a61852a"
+    )
 
 
 @pytest.mark.parametrize("name", RECIPE_VALUES)
@@ -164,7 +186,8 @@ def test_another_value_of_a_recipe_field_gives_other_trajectories_and_another_ru
 @settings(deadline=None)
 @given(data=st.data())
 def test_another_value_of_a_plan_field_gives_another_run(name: str, data: st.DataObject) -> None:
-    one, other = (config(**{name: data.draw(PLAN_VALUES[name])}) for _ in range(2))
+    values = (data.draw(PLAN_VALUES[name]) for _ in range(2))
+    one, other = (config(**{name: value, "max_tokens": 8}) for value in values)
     assume(getattr(one, name) != getattr(other, name))
     assert run_digest(one) != run_digest(other)
 
@@ -197,6 +220,26 @@ def test_an_operational_field_changes_no_id_and_no_run(name: str) -> None:
     assert getattr(usual, name) != getattr(changed, name)
     assert walk(usual, PROBLEMS) == walk(changed, PROBLEMS)
     assert run_digest(usual) == run_digest(changed)
+
+
+@settings(deadline=None)
+@given(
+    shaping=st.dictionaries(st.sampled_from(["dtype", "seed", "new"]), st.text("ab1.")),
+    running=st.dictionaries(st.sampled_from(sorted(OPERATIONAL - SEVERAL)), st.text("ab1.")),
+)
+def test_of_a_servers_options_those_of_capacity_and_speed_alone_change_no_id(
+    shaping: dict[str, str], running: dict[str, str]
+) -> None:
+    def ids_with(*options: dict[str, str]) -> tuple[Walk, str]:
+        arguments = [f"--{name}={value}" for part in options for name, value in part.items()]
+        of = config(engine="vllm", endpoints=(), vllm_options=tuple(arguments))
+        return walk(of, PROBLEMS[:1]), run_digest(of)
+
+    bare, bare_run = ids_with()
+    found, found_run = ids_with(running, shaping)
+    assert (found, found_run) == ids_with(shaping)
+    assert (set(ids(bare).values()) & set(ids(found).values()) == set()) is bool(shaping)
+    assert (bare_run == found_run) is not bool(shaping)
 
 
 @pytest.mark.parametrize("pool", [None, 2048])

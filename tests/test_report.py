@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pacore.errors import BadInput, Refused
-from pacore.planning import Forecast, RoundForecast
+from pacore.planning import Forecast, RoundForecast, TooLong
 from pacore.problem import Problem, Turn
 from pacore.progress import Progress
 from pacore.report import (
@@ -75,12 +75,13 @@ def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> st
 
 def forecast() -> Forecast:
     rounds = [
-        RoundForecast(32, 128, 96, 32, 0),
-        RoundForecast(4, 16, 8, 8, 8),
+        RoundForecast(32, 128, 64, 32, 0, 0, 32),
+        RoundForecast(4, 16, 4, 8, 8, 0, 4),
         RoundForecast(1, 4, 2, 2, 2),
     ]
-    too_long = [(1, "sum-0003"), (2, "sum-0001")]
-    return Forecast(4, 2, rounds, 42 * 65536, 131072, too_long, 3)
+    why = "131073 prompt tokens and 1 to generate do not fit a window of 131072"
+    too_long = [TooLong(1, "sum-0003", why), TooLong(2, "sum-0001", why)]
+    return Forecast(4, 2, rounds, 65536, 131072, too_long, 2, 3)
 
 
 # Golden files.
@@ -105,7 +106,7 @@ def test_status_failures_forecast_and_next_commands_read_as_they_should(
     assert status_table(warehouse.store, None, WIDTH) + "\n" == golden("status.txt")
     assert failures(warehouse, "demo", WIDTH) + "\n" == golden("failures.txt")
     assert next_commands(warehouse, "demo", "my store") + "\n" == golden("next.txt")
-    assert forecast_table(forecast(), WIDTH) + "\n" == golden("forecast.txt")
+    assert forecast_table(forecast(), width=WIDTH) + "\n" == golden("forecast.txt")
 
 
 # Numbers and cuts.
@@ -172,7 +173,7 @@ def test_no_line_of_a_report_is_wider_than_the_terminal(warehouse: Warehouse, wi
         result_table(warehouse, "demo", None, width),
         show_problem(warehouse, "demo", "sum-3", width),
         status_table(warehouse.store, None, width),
-        forecast_table(forecast(), width),
+        forecast_table(forecast(), width=width),
         output(warehouse, "FROM trajectories LIMIT 3", "table", width),
     ]
     assert max(cell_len(line) for text in shown for line in text.splitlines()) <= width

@@ -13,7 +13,6 @@ from pacore.engine.classify import (
     read_error,
     read_json,
     retry_after_seconds,
-    whole_text,
 )
 from pacore.engine.protocol import EngineFault
 from pacore.errors import EngineUnavailable
@@ -31,6 +30,9 @@ CUT = frozenset({"abort", "error"})
 """What vLLM and SGLang say of a request their engine gave up, as at a shutdown."""
 
 NO_SUCH_ROUTE = frozenset({404, 405, 501})
+
+MOST_TOKENS = 2**31 - 1
+"""A count beyond this is no count, and no column of a table could hold it."""
 
 
 class Answer(NamedTuple):
@@ -86,19 +88,19 @@ def read_completion(origin: Origin, body: bytes) -> Generation:
     completion_tokens = positive(counts.get("completion_tokens"))
     return Generation(
         finish_reason=_finish_reason(origin, choice.get("finish_reason"), completion_tokens or 0),
-        content=None if content is None else whole_text(content),
-        reasoning=_reasoning(message),
+        content=None if content is None else origin.redacted(content),
+        reasoning=_reasoning(origin, message),
         prompt_tokens=positive(counts.get("prompt_tokens")),
         completion_tokens=completion_tokens,
         usage_source="unknown" if completion_tokens is None else "server",
-        served_model=_text(found.get("model")),
-        fingerprint=_text(found.get("system_fingerprint")),
+        served_model=_label(origin, found.get("model")),
+        fingerprint=_label(origin, found.get("system_fingerprint")),
     )
 
 
 def positive(value: Any) -> int | None:
     """``value`` if it is a count of tokens; a server that counted nothing says 0 or -1."""
-    return value if type(value) is int and value > 0 else None
+    return value if type(value) is int and 0 < value <= MOST_TOKENS else None
 
 
 def _finish_reason(origin: Origin, said: Any, wasted_tokens: int) -> FinishReason:
@@ -110,14 +112,16 @@ def _finish_reason(origin: Origin, said: Any, wasted_tokens: int) -> FinishReaso
     raise EngineFault("rejected", detail, transient=False, wasted_tokens=wasted_tokens)
 
 
-def _reasoning(message: dict[str, Any]) -> str | None:
+def _reasoning(origin: Origin, message: dict[str, Any]) -> str | None:
     """``reasoning`` (current vLLM) or ``reasoning_content`` (older), whichever says something."""
-    said = [_text(message.get(name)) for name in ("reasoning", "reasoning_content")]
+    found = [message.get(name) for name in ("reasoning", "reasoning_content")]
+    said = [origin.redacted(text) if isinstance(text, str) else None for text in found]
     return said[0] or said[1] or (said[0] if said[0] is not None else said[1])
 
 
-def _text(value: Any) -> str | None:
-    return whole_text(value) if isinstance(value, str) else None
+def _label(origin: Origin, value: Any) -> str | None:
+    """A server's name for something: a short line, None where it gives none."""
+    return origin.label(value) if isinstance(value, str) else None
 
 
 def _cut(origin: Origin, what: str, message: str = "", wasted_tokens: int = 0) -> EngineFault:
@@ -125,8 +129,15 @@ def _cut(origin: Origin, what: str, message: str = "", wasted_tokens: int = 0) -
     return EngineFault("engine_error", detail, transient=True, wasted_tokens=wasted_tokens)
 
 
-def read_models(origin: Origin, answer: Answer, model: str) -> dict[str, int | None]:
-    """Served models with their windows in tokens, from a list of models that has ``model``.
+class ModelCard(NamedTuple):
+    """What a list of models says of one: its context window, and what its name stands for."""
+
+    window_tokens: int | None
+    root: str | None
+
+
+def read_models(origin: Origin, answer: Answer, model: str) -> dict[str, ModelCard]:
+    """Served models by name, from a list of models that has ``model``.
 
     Empty where the server has no such list. Raises `pacore.errors.EngineUnavailable`.
     """
@@ -142,7 +153,9 @@ def read_models(origin: Origin, answer: Answer, model: str) -> dict[str, int | N
         what = f"{answer.status} and no list of models"
         raise EngineUnavailable(origin.detail(what, read_error(answer.body).message))
     served = {
-        whole_text(card["id"]): positive(card.get("max_model_len"))
+        origin.redacted(card["id"]): ModelCard(
+            positive(card.get("max_model_len")), _label(origin, card.get("root")) or None
+        )
         for card in cards
         if isinstance(card, dict) and isinstance(card.get("id"), str)
     }
@@ -154,9 +167,9 @@ def read_models(origin: Origin, answer: Answer, model: str) -> dict[str, int | N
     return served
 
 
-def read_version(answer: Answer) -> str | None:
+def read_version(origin: Origin, answer: Answer) -> str | None:
     """The server's own word for its version, as vLLM gives it."""
-    return _text(answer.json_object.get("version")) or None
+    return _label(origin, answer.json_object.get("version")) or None
 
 
 def read_count(answer: Answer) -> int | None:

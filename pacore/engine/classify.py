@@ -40,6 +40,9 @@ LASTING_SERVER_ERRORS = frozenset({501, 505})
 MAX_DETAIL_CHARACTERS = 300
 LOOKED_AT_CHARACTERS = 8192
 
+SECRET_CHARACTERS = 16
+"""A key as short as ``EMPTY`` keeps nothing secret, and a model may well say it."""
+
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -62,6 +65,21 @@ class Origin:
         visible = _visible(self._masked(message)[:LOOKED_AT_CHARACTERS])
         # Again, because taking escapes out may have put a key together.
         return self._masked(visible)[:MAX_DETAIL_CHARACTERS]
+
+    def redacted(self, text: str) -> str:
+        """A server's text as it is kept: whole, in characters that can be encoded, without the key.
+
+        A server that logs its requests, or a proxy in debug mode, may hand the key back.
+        """
+        whole = whole_text(text)
+        if self.secret is None or len(self.secret) < SECRET_CHARACTERS:
+            return whole
+        return self._masked(whole)
+
+    def label(self, text: str) -> str:
+        """A server's name for something, as it is kept: one line of at most 300 characters."""
+        visible = _visible(self.redacted(text[:LOOKED_AT_CHARACTERS]))
+        return self.redacted(visible)[:MAX_DETAIL_CHARACTERS]
 
     def _masked(self, text: str) -> str:
         if self.secret is None:

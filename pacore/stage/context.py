@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,20 +11,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from pacore.commits import standing_files
+from pacore.commits import standing_files, text_ids
 from pacore.config import RunConfig
-from pacore.dispatch import Dispatcher, Gate, RetryPolicy
+from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine
-from pacore.engine.protocol import EngineInfo
+from pacore.engine.protocol import Engine, EngineInfo
+from pacore.engine.watch import FirstFacts, WatchedEngine
+from pacore.gate import Gate, Priority
 from pacore.home import state_folder
 from pacore.journal import Journal
 from pacore.layout import Unit, commit_key
+from pacore.lease import hold_run
 from pacore.plan import Shard
 from pacore.problem import Problem
 from pacore.progress import Progress
+from pacore.quorum import Retry
+from pacore.retries import read_retries
 from pacore.run import Run, open_run, problems_of
+from pacore.sampling import Filled, RetryPolicy
 from pacore.store import Backend, open_store
-from pacore.warehouse import committed_text_ids
 
 T = TypeVar("T")
 
@@ -69,17 +75,34 @@ class Context:
         slots = config.concurrency * max(1, len(config.endpoints))
         least = run.shard_size * run.plan.replicates
         self._active = Gate(max(FEWEST_ACTIVE_SHARDS, -(-BACKLOG_PER_SLOT * slots // least)))
+        # Several schedulers on one run take its shards in different orders and so seldom meet; in one
+        # order from different shards on, one catches up and both send the same from there.
+        self._turns = random.sample(range(len(run.shards)), len(run.shards))
         self._texts: dict[str, set[str]] = {}
         self._texts_lock = threading.Lock()
+        self._lease = hold_run(store, run.run_id, self.stop)
         self.dispatcher = Dispatcher(
-            lambda: open_engine(config, state_folder()),
+            self._open_engine,
             self.journal,
             RetryPolicy(config.retries, config.retry_wait_seconds, config.retry_wait_max_seconds),
             self._greet,
         )
 
+    def _open_engine(self) -> Engine:
+        engine = open_engine(self.config, state_folder(), self.progress.say)
+        first = FirstFacts(self.store, self.run.run_id)
+        return WatchedEngine(engine, first, self.progress.say)
+
     def _greet(self, info: EngineInfo) -> None:
         self.progress.engine = f"{info.name} {info.version or ''}".strip()
+
+    def note(self, filled: Filled) -> None:
+        """Count a trajectory that was settled now."""
+        self.progress.add(
+            generated=int(filled.is_finished),
+            unfinished=int(not filled.is_finished),
+            completion_tokens=filled.completion_tokens,
+        )
 
     @cached_property
     def shards(self) -> list[Shard]:
@@ -91,11 +114,15 @@ class Context:
 
         Later rounds come first. Raises Interrupted once the context is stopped.
         """
-        self._active.enter((-round_, work.number))
+        self._active.enter(self.priority(work, round_))
         try:
             yield
         finally:
             self._active.leave()
+
+    def priority(self, work: OpenShard, round_: int) -> Priority:
+        """Later rounds first, so that problems that began get finished."""
+        return -round_, self._turns[work.number]
 
     def with_tables(self, work: Callable[[], T]) -> T:
         """Do ``work`` in one of the threads that read and write tables, and wait for it."""
@@ -104,6 +131,10 @@ class Context:
     def problems(self, shard: Shard) -> list[Problem]:
         """The problems of one shard, sorted by id."""
         return list(problems_of(self.store, self.run, shard))
+
+    def retries(self) -> list[Retry]:
+        """The retries of the run as of now, the first first."""
+        return [record.retry for record in read_retries(self.store, self.run.run_id)]
 
     def stop(self) -> None:
         """Give up what is in flight and wake every thread that waits for its turn."""
@@ -123,13 +154,15 @@ class Context:
         with self._texts_lock:
             if run_id not in self._texts:
                 keys = standing_files(self.store, run_id).get("trajectory_texts", [])
-                self._texts[run_id] = committed_text_ids([self.store.uri(key) for key in keys])
+                self._texts[run_id] = text_ids(self.store, keys)
             return trajectory_id in self._texts[run_id]
 
     def close(self) -> None:
         self.stop()
         self.dispatcher.close()
         self._tables.shutdown()
+        if self._lease is not None:
+            self._lease.release()
 
 
 _contexts: dict[tuple[str, str], Context] = {}
@@ -144,6 +177,13 @@ def context_of(config: RunConfig, run_id: str) -> Context:
             store = open_store(config.store)
             _contexts[key] = Context(store, open_run(store, run_id), config)
         return _contexts[key]
+
+
+def run_under_way(config: RunConfig) -> Run | None:
+    """The run that this very configuration has open in this process."""
+    with _contexts_lock:
+        context = _contexts.get((config.store, config.run_id or ""))
+    return context.run if context is not None and context.config == config else None
 
 
 def close_context(config: RunConfig, run_id: str) -> None:

@@ -7,16 +7,18 @@ from itertools import groupby
 
 from pacore.commits import Commit, find_commit, publish
 from pacore.errors import StoreError
-from pacore.journal import Journal
-from pacore.message import Candidate, Message, message_set, verbatim_text
-from pacore.plan import CompactionPolicy
-from pacore.rounds import Standing, outcome
+from pacore.journal import Entry
+from pacore.message import Candidate, Message, message_set, tail_text, verbatim_text
+from pacore.plan import Compaction
+from pacore.quorum import Standing, outcome
 from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.tables import message_row
+from pacore.table_rows import message_row
 from pacore.trajectory import UNFINISHED, normalise
 from pacore.warehouse import CandidateRow, candidates
 
 Place = tuple[str, int]
+Generations = Iterator[Entry | None]
+"""Journal entries of the rows whose text is needed, in the order of the rows."""
 
 
 def compact(context: Context, work: OpenShard, round_: int) -> StageReport:
@@ -44,7 +46,7 @@ def _messages(
     context: Context, work: OpenShard, round_: int, counts: dict[str, int]
 ) -> Iterator[Message]:
     plan = context.run.plan
-    policy = plan.compaction_in(round_)
+    policy = plan.compaction_in(round_).policy
     for (problem_id, replicate), standings in standing_sets(context, work, round_):
         judged = outcome(plan, round_, standings)
         if judged.goes_on:
@@ -63,27 +65,48 @@ def standing_sets(
     commit = find_commit(context.store, context.unit("trajectories", round_, work))
     if commit is None:
         raise StoreError(f"{context.input_of('trajectories', round_, work)}: is not committed")
-    policy = context.run.plan.compaction_in(round_)
-    rows = candidates(context.store.uri(commit.path))
-    for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
-        yield place, [_standing(context, row, policy) for row in group]
+    compaction = context.run.plan.compaction_in(round_)
+    with context.store.local_path(commit.path) as path:
+        rows = candidates(path)
+        for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
+            standing = list(group)
+            generations = context.journal.find_many(
+                row.trajectory_id for row in standing if _needs_text(row, compaction)
+            )
+            yield place, [_standing(context, row, compaction, generations) for row in standing]
 
 
-def _standing(context: Context, row: CandidateRow, policy: CompactionPolicy) -> Standing:
-    text = row.conclusion
-    if text is not None and policy == "verbatim":
-        text = _whole_text(context.journal, row.trajectory_id, text)
+def _standing(
+    context: Context, row: CandidateRow, compaction: Compaction, generations: Generations
+) -> Standing:
     return Standing(
-        Candidate(row.trajectory_id, text, row.content_characters),
+        _candidate(row, compaction, generations),
         row.finish_reason,
         row.conclusion_status,
         row.error,
         is_lost=row.finish_reason in UNFINISHED and row.tombstones >= context.config.attempts,
+        refills=row.refills,
     )
 
 
-def _whole_text(journal: Journal, trajectory_id: str, conclusion: str) -> str:
-    entry = journal.find(trajectory_id)
-    if entry is None:
-        raise StoreError(f"trajectory {trajectory_id} is gone from the journal")
-    return verbatim_text(normalise(entry.generation).reasoning, conclusion)
+def _needs_text(row: CandidateRow, compaction: Compaction) -> bool:
+    """Whether C of a row takes text that its conclusion does not hold."""
+    if row.conclusion_status == "truncated" and compaction.tail_tokens is not None:
+        return True
+    return row.conclusion is not None and compaction.policy == "verbatim"
+
+
+def _candidate(row: CandidateRow, compaction: Compaction, generations: Generations) -> Candidate:
+    """C of a row; where it takes more than the conclusion, the next of ``generations`` is its own."""
+    text, tail_tokens = row.conclusion, None
+    if _needs_text(row, compaction):
+        entry = next(generations)
+        if entry is None:
+            raise StoreError(f"trajectory {row.trajectory_id} is gone from the journal")
+        made, thought = entry.generation, normalise(entry.generation)
+        if row.conclusion_status == "truncated" and compaction.tail_tokens is not None:
+            tail_tokens = compaction.tail_tokens
+            text = tail_text(made, thought, tail_tokens)
+        elif text is not None:
+            text = verbatim_text(thought.reasoning, text)
+    return Candidate(row.trajectory_id, text, row.content_characters, tail_tokens)

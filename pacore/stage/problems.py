@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from pacore.commits import committed_units, find_commit
+from pacore.commits import committed_units, read_commits
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.layout import Unit
 from pacore.problem_files import read_problem_set
+from pacore.retries import read_retries
 from pacore.run import Run, is_closed, start_run
-from pacore.stage.context import OpenShard
+from pacore.stage.context import OpenShard, run_under_way
 from pacore.store import Backend, open_store
 
 
 def begin(config: RunConfig) -> Run:
-    """Open or start the run of a configuration. Raises BadInput and Refused, nothing written."""
+    """Open or start the run of a configuration. Raises BadInput and Refused, nothing written.
+
+    A run that this process has open already is not read and compared a second time.
+    """
+    if (run := run_under_way(config)) is not None:
+        return run
     problems = read_problem_set(config.problems, config.limit)
     recipe = resolve_recipe(config)
     return start_run(open_store(config.store), config, recipe, problems)
@@ -22,27 +28,66 @@ def begin(config: RunConfig) -> Run:
 def open_shards(store: Backend, run: Run) -> list[OpenShard]:
     """The shards with work left, and the revision to publish it under.
 
-    A shard is done when its scores are committed and no tombstone of it would be tried again;
-    otherwise it goes on where it stopped, or opens under its next revision.
+    A shard is done when its scores are committed, with every retry of its slots in them, and no
+    tombstone of it would be tried again; otherwise it goes on where it stopped, or opens under its
+    next revision.
     """
     if is_closed(store, run.run_id):
         return []
+    revisions, at_end = _revisions(store, run)
+    again = _retried_since(store, run, at_end) | _with_tombstones(store, run, at_end)
+    found = []
+    for shard in run.shards:
+        revision = revisions.get(shard.name, 0)
+        if shard.name not in at_end:
+            found.append(OpenShard(shard.number, revision))
+        elif shard.name in again:
+            found.append(OpenShard(shard.number, revision + 1))
+    return found
+
+
+def is_at_rest(store: Backend, run: Run) -> bool:
+    """Whether every shard has come to its end, retries included; tombstones may be left."""
+    _, at_end = _revisions(store, run)
+    return len(at_end) == len(run.shards) and not _retried_since(store, run, at_end)
+
+
+def _revisions(store: Backend, run: Run) -> tuple[dict[str, int], dict[str, int]]:
+    """The last revision of each shard that has begun, and of those where it has its scores."""
     revisions: dict[str, int] = {}
     finished: dict[str, int] = {}
     for unit in committed_units(store, run.run_id):
         revisions[unit.shard] = max(unit.revision, revisions.get(unit.shard, 0))
         if unit.table == "scores":
             finished[unit.shard] = max(unit.revision, finished.get(unit.shard, 0))
-    found = []
-    for shard in run.shards:
-        revision = revisions.get(shard.name, 0)
-        if finished.get(shard.name) != revision:
-            found.append(OpenShard(shard.number, revision))
-        elif _retryable(store, run, shard.name, revision):
-            found.append(OpenShard(shard.number, revision + 1))
-    return found
+    at_end = {name: last for name, last in finished.items() if revisions[name] == last}
+    return revisions, at_end
 
 
-def _retryable(store: Backend, run: Run, shard: str, revision: int) -> bool:
-    answers = find_commit(store, Unit(run.run_id, "answers", run.plan.rounds, shard, revision))
-    return answers is not None and answers.counts["retryable"] > 0
+def _with_tombstones(store: Backend, run: Run, at_end: dict[str, int]) -> set[str]:
+    """The shards in which a tombstone would be tried again."""
+    last = run.plan.rounds
+    answers = [Unit(run.run_id, "answers", last, *ended) for ended in at_end.items()]
+    return {
+        commit.unit.shard
+        for commit in read_commits(store, answers)
+        if commit.counts["retryable"] > 0
+    }
+
+
+def _retried_since(store: Backend, run: Run, at_end: dict[str, int]) -> set[str]:
+    """The shards with slots that were chosen for a retry after their last revision began."""
+    wanted: dict[str, int] = {}
+    for record in read_retries(store, run.run_id):
+        names = [run.shards[number].name for number in record.shards]
+        wanted |= dict.fromkeys(names, record.sequence + 1)
+    begun = [
+        Unit(run.run_id, "trajectories", 1, *ended)
+        for ended in at_end.items()
+        if ended[0] in wanted
+    ]
+    return {
+        commit.unit.shard
+        for commit in read_commits(store, begun)
+        if commit.counts.get("retries", 0) < wanted[commit.unit.shard]
+    }

@@ -11,7 +11,7 @@ from pacore.grading.score import Score, Verdict
 from pacore.problem import GraderName
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.tables import score_row
+from pacore.table_rows import score_row
 from pacore.warehouse import AnswerRow, answers_of
 
 
@@ -44,11 +44,12 @@ def _ungraded(context: Context, work: OpenShard) -> list[_Ungraded]:
         for problem in context.problems(context.shards[work.number])
         if (gold := gold_answer(problem)) is not None
     }
-    return [
-        _Ungraded(row, *graded[row.problem_id])
-        for row in answers_of(context.store.uri(commit.path))
-        if row.problem_id in graded
-    ]
+    with context.store.local_path(commit.path) as path:
+        return [
+            _Ungraded(row, *graded[row.problem_id])
+            for row in answers_of(path)
+            if row.problem_id in graded
+        ]
 
 
 def _score(ungraded: _Ungraded, verdict: Verdict) -> Score:

@@ -1,4 +1,5 @@
--- Every message stands for a trajectory of its own round, problem and replicate with a conclusion.
+-- Every message stands for a trajectory of its own round, problem and replicate with a conclusion, or
+-- for the end of one that was cut, and says so.
 SELECT
     messages.run_id,
     messages.round,
@@ -8,5 +9,11 @@ SELECT
     messages.trajectory_id
 FROM messages
 ANTI JOIN (
-    SELECT * FROM standing_trajectories WHERE conclusion IS NOT NULL
-) AS concluded USING (run_id, round, problem_id, replicate, trajectory_id)
+    SELECT * FROM standing_trajectories WHERE conclusion_status IN ('present', 'truncated')
+) AS said
+    ON said.run_id = messages.run_id
+    AND said.round = messages.round
+    AND said.problem_id = messages.problem_id
+    AND said.replicate = messages.replicate
+    AND said.trajectory_id = messages.trajectory_id
+    AND (said.conclusion IS NULL) = starts_with(messages.compactor, 'tail(')

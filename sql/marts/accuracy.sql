@@ -1,8 +1,8 @@
 -- Grain: one row per run.
 -- `score`: mean over problems of the mean over a problem's scored replicates (pass@1); null where
 -- nothing is scored. Answers without a score are left out of it, so it is read beside `scored` and
--- the rates, which are shares of the `answers` there are so far. `truncated` and `empty` finals are
--- part of `no_answer`; `ungraded` answers have no score, for want of a gold answer or of a verdict.
+-- the rates, which are shares of the `answers` there are so far. `truncated`, `empty` and `unparsed`
+-- finals, a text in which nothing reads as an answer, are the parts of `no_answer`; `ungraded` answers have no score, for want of a gold answer or of a verdict.
 WITH finals AS (
     SELECT
         answers.run_id,
@@ -34,6 +34,7 @@ by_problem AS (
         count(score) AS scored,
         count(*) FILTER (conclusion_status = 'truncated') AS truncated,
         count(*) FILTER (conclusion_status = 'empty') AS empty,
+        count(*) FILTER (status = 'no_answer' AND conclusion_status = 'present') AS unparsed,
         count(*) FILTER (status = 'no_answer') AS no_answer,
         count(*) FILTER (status = 'failed') AS failed
     FROM finals
@@ -48,6 +49,7 @@ by_run AS (
         sum(scored) AS scored,
         sum(truncated) AS truncated,
         sum(empty) AS empty,
+        sum(unparsed) AS unparsed,
         sum(no_answer) AS no_answer,
         sum(failed) AS failed
     FROM by_problem
@@ -63,6 +65,7 @@ SELECT
     by_run.score,
     by_run.truncated / nullif(by_run.answers, 0) AS truncated_rate,
     by_run.empty / nullif(by_run.answers, 0) AS empty_rate,
+    by_run.unparsed / nullif(by_run.answers, 0) AS unparsed_rate,
     by_run.no_answer / nullif(by_run.answers, 0) AS no_answer_rate,
     by_run.failed / nullif(by_run.answers, 0) AS failed_rate,
     (by_run.answers - by_run.scored) / nullif(by_run.answers, 0) AS ungraded_rate

@@ -1,5 +1,29 @@
 -- Grain: one row per problem, replicate and slot of the trajectories file $path: the attempt that
--- stands. `tombstones` counts the slot's attempts that this run itself saw fail in the engine.
+-- stands. `tombstones` counts the slot's attempts, since it was last retried, that this run itself
+-- saw fail in the engine; `refills` those the model finished after the first.
+-- The schema is spelled out because files of an earlier version lack its last column.
+WITH attempts AS (
+    SELECT *, finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled') AS finished
+    FROM read_parquet($path, hive_partitioning = false, schema = MAP {
+        'problem_id': {'name': 'problem_id', 'type': 'VARCHAR', 'default_value': NULL},
+        'replicate': {'name': 'replicate', 'type': 'INTEGER', 'default_value': NULL},
+        'slot': {'name': 'slot', 'type': 'INTEGER', 'default_value': NULL},
+        'trajectory_id': {'name': 'trajectory_id', 'type': 'VARCHAR', 'default_value': NULL},
+        'attempt': {'name': 'attempt', 'type': 'SMALLINT', 'default_value': NULL},
+        'conclusion': {'name': 'conclusion', 'type': 'VARCHAR', 'default_value': NULL},
+        'content_characters': {
+            'name': 'content_characters', 'type': 'BIGINT', 'default_value': NULL
+        },
+        'finish_reason': {'name': 'finish_reason', 'type': 'VARCHAR', 'default_value': NULL},
+        'conclusion_status': {
+            'name': 'conclusion_status', 'type': 'VARCHAR', 'default_value': NULL
+        },
+        'error': {'name': 'error', 'type': 'VARCHAR', 'default_value': NULL},
+        'reused': {'name': 'reused', 'type': 'BOOLEAN', 'default_value': NULL},
+        'retry_of': {'name': 'retry_of', 'type': 'VARCHAR', 'default_value': NULL}
+    })
+)
+
 SELECT
     problem_id,
     replicate,
@@ -11,10 +35,11 @@ SELECT
     finish_reason,
     conclusion_status,
     error,
-    count(*) FILTER (
-        NOT reused AND finish_reason IN ('rejected', 'engine_error', 'timeout', 'cancelled')
-    ) OVER slots AS tombstones
-FROM read_parquet($path, hive_partitioning = false)
-WINDOW slots AS (PARTITION BY problem_id, replicate, slot)
+    count(*) FILTER (NOT reused AND NOT finished) OVER since_retried AS tombstones,
+    greatest(0, count(*) FILTER (finished) OVER since_retried - 1) AS refills
+FROM attempts
+WINDOW
+    slots AS (PARTITION BY problem_id, replicate, slot),
+    since_retried AS (PARTITION BY problem_id, replicate, slot, retry_of)
 QUALIFY attempt = max(attempt) OVER slots
 ORDER BY problem_id, replicate, slot

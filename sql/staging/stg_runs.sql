@@ -1,4 +1,5 @@
 -- Grain: one row per run. Times are UTC.
+-- `widths` leaves the last round out; `needed_messages` is the quorum of every round, the last included.
 SELECT
     run_id,
     status,
@@ -14,5 +15,8 @@ SELECT
     rounds,
     recipe,
     plan,
-    producer
+    producer,
+    needed_messages,
+    on_shortfall,
+    truncated
 FROM read_parquet(getvariable('runs_files'), hive_partitioning = false)

@@ -1,4 +1,8 @@
 -- Grain: one row per run, round, problem, replicate, slot and attempt. Times are UTC.
+-- `prompt_messages`: messages the prompt showed, where the window did not hold all of them.
+-- `retry_of`: the trajectory of this slot that `pacore retry` replaced, and `max_tokens` the limit it
+-- gave. Files of runs begun before there were these columns lack them, and only then is every file
+-- asked for its columns.
 SELECT
     run_id,
     round,
@@ -29,9 +33,13 @@ SELECT
     served_model,
     fingerprint,
     latency_seconds,
-    generated_at AT TIME ZONE 'UTC' AS generated_at
+    generated_at AT TIME ZONE 'UTC' AS generated_at,
+    prompt_messages,
+    max_tokens,
+    retry_of
 FROM read_parquet(
     getvariable('trajectories_files'),
     hive_partitioning = true,
-    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
+    hive_types = {'run_id': VARCHAR, 'round': INTEGER},
+    union_by_name = getvariable('has_older_files')
 )

@@ -1,0 +1,204 @@
+"""How long a finished run takes to be found finished, and what it asks the store for.
+
+    python -m benchmarks.rerun --trajectories 100000
+    python -m benchmarks.rerun --trajectories 100000 --s3
+
+Builds a run of scripted trajectories (short texts) through the stages, published as the flow
+publishes them but without a journal, then times ``pacore run`` of the same line in a process of its
+own. With ``--s3`` the store is on a SeaweedFS started for it; requests are counted by the endpoint
+in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pacore.answer import Answer
+from pacore.commits import publish, write_snapshot
+from pacore.config import RunConfig
+from pacore.grading.score import Score
+from pacore.layout import Unit
+from pacore.message import Message
+from pacore.plan import Shard
+from pacore.problem_files import read_problem_set
+from pacore.run import Run, close_run, start_run
+from pacore.store import Backend, open_store
+from pacore.table_rows import ROW_OF
+from pacore.tables import Row
+from pacore.trajectory import Generation, Slot, Trajectory, normalise
+from tests.forwarder import forwarding
+from tests.pipeline import scripted_config, write_problems
+from tests.s3_server import environment_of, seaweed
+
+WIDTH = 16
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _trajectory(run: Run, problem_id: str, round_: int, slot: int) -> Trajectory:
+    place = Slot(round_, problem_id, 0, slot, slot)
+    # Not the ids that sampling would give: a run that is closed is not sampled again.
+    trajectory_id = f"{abs(hash((problem_id, round_, slot))):032x}"[-32:]
+    made = Generation(
+        finish_reason="stop",
+        content=f"Both ways agree. The answer is \\boxed{{{slot}}}.",
+        reasoning=f"Let me look at {problem_id} once more, now for the {slot}th time. " * 8,
+        prompt_tokens=40,
+        completion_tokens=120 + slot,
+        usage_source="server",
+        error=None,
+        engine="scripted",
+        latency_seconds=0.1,
+    )
+    return Trajectory(
+        place=place,
+        trajectory_id=trajectory_id,
+        attempt=0,
+        seed=slot,
+        prompt_digest=problem_id,
+        generation=made,
+        thought=normalise(made),
+        text_run_id=run.run_id,
+        generated_at=WHEN,
+    )
+
+
+def _publish(store: Backend, run: Run, shard: Shard, problem_ids: list[str]) -> None:
+    """All units of one shard."""
+    last = run.plan.rounds
+    made = {
+        round_: [
+            _trajectory(run, problem_id, round_, slot)
+            for problem_id in problem_ids
+            for slot in range(run.plan.width(round_))
+        ]
+        for round_ in range(1, last + 1)
+    }
+    for round_, trajectories in made.items():
+        messages = [
+            Message(
+                round_, t.place.problem_id, 0, t.place.slot + 1, t.trajectory_id,
+                t.thought.conclusion or "", "conclusion/1",
+            )
+            for t in trajectories
+        ]  # fmt: skip
+        slots = len(trajectories)
+        counts = {"slots": slots, "reused": 0, "unfinished": 0, "completion_tokens": slots}
+        _put(store, run, ("trajectory_texts", round_, shard), trajectories, {})
+        _put(store, run, ("trajectories", round_, shard), trajectories, counts)
+        _put(store, run, ("messages", round_, shard), messages, {"sets": len(problem_ids)})
+    ends = [
+        Answer(t.place.problem_id, 0, "0", "boxed", t.trajectory_id, "stop", "answered", None, None)
+        for t in made[last]
+    ]
+    scores = [
+        Score(a.problem_id, 0, a.trajectory_id, "math", "1", "ok", 1.0, "0", "0") for a in ends
+    ]
+    _put(store, run, ("answers", last, shard), ends, {"answered": len(ends), "retryable": 0})
+    _put(store, run, ("scores", last, shard), scores, {"scored": len(scores)})
+
+
+def _put(
+    store: Backend,
+    run: Run,
+    place: tuple[str, int, Shard],
+    items: list[Any],
+    counts: dict[str, int],
+) -> None:
+    table, round_, shard = place
+    rows: Iterator[Row] = map(ROW_OF[table], items)
+    publish(store, Unit(run.run_id, table, round_, shard.name), rows, counts=counts)
+
+
+def build(config: RunConfig) -> Run:
+    """A finished run of the configuration, published shard after shard."""
+    store = open_store(config.store)
+    problems = sorted(read_problem_set(config.problems), key=lambda problem: problem.problem_id)
+    run = start_run(store, config, config.recipe, problems)
+    for shard in run.shards:
+        ids = [problem.problem_id for problem in problems[shard.start : shard.stop]]
+        _publish(store, run, shard, ids)
+    write_snapshot(store, run.run_id)
+    counts = {"answered": len(problems), "no_answer": 0, "failed": 0, "retryable": 0}
+    close_run(store, run, {**counts, "scored": len(problems), "ungraded": 0})
+    return run
+
+
+@contextlib.contextmanager
+def _place(folder: Path, is_s3: bool) -> Iterator[tuple[str, Any]]:
+    """A store's URL, and what counts its requests."""
+    if not is_s3:
+        yield str(folder / "store"), None
+        return
+    with seaweed(folder / "seaweed") as server, forwarding(server.endpoint) as between:
+        os.environ.update(environment_of(between.endpoint))
+        yield "s3://test/rerun", between
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trajectories", type=int, default=100_000)
+    parser.add_argument("--s3", action="store_true")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, _place(Path(name), options.s3) as (url, between):
+        problems = write_problems(
+            Path(name) / "problems.jsonl", options.trajectories // (WIDTH + 1)
+        )
+        config = scripted_config(Path(name), problems, widths=(WIDTH,), run_id="rerun")
+        began = time.monotonic()
+        run = build(config.model_copy(update={"store": url}))
+        built_seconds = time.monotonic() - began
+        found: list[dict[str, float]] = []
+        for _ in range(options.runs):
+            if between is not None:
+                between.clear()
+            found.append(_rerun(url, problems, between))
+        print(
+            json.dumps(
+                {
+                    "trajectories": run.trajectories,
+                    "shards": len(run.shards),
+                    "built_seconds": round(built_seconds, 1),
+                    "reruns": found,
+                },
+                indent=2,
+            )
+        )
+
+
+def _rerun(url: str, problems: Path, between: Any) -> dict[str, float]:
+    line = [
+        sys.executable, "-m", "pacore.cli", "run", "--problems", str(problems), "--engine",
+        "scripted", "--widths", str(WIDTH), "--store", url, "--run-id", "rerun",
+    ]  # fmt: skip
+    began, before = time.monotonic(), _cpu_of_children()
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
+    seconds = time.monotonic() - began
+    if "nothing to do" not in done.stderr:
+        raise SystemExit(f"the run was not found finished: {done.stderr}")
+    cpu_seconds = _cpu_of_children() - before
+    found = {"seconds": round(seconds, 2), "cpu_seconds": round(cpu_seconds, 2)}
+    if between is not None:
+        found |= {"requests": len(between.seen), "bytes_read": between.bytes_read}
+    return found
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()

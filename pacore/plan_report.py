@@ -1,0 +1,108 @@
+"""What a run would do, readable before it spends anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pacore.planning import Forecast
+from pacore.reuse import Earlier
+from pacore.terminal import Column, Grid, facts, line, number, stacked, to_text
+
+LISTED = 20
+
+
+def forecast_table(
+    found: Forecast, earlier: Earlier | None = None, width: int | None = None
+) -> str:
+    """What a run would do, round by round, what would not fit, and what it can use of before."""
+    titles = ("round", "width", "trajectories", "reused", "stale", "to generate", "unknown")
+    columns = [Column(title, is_number=True) for title in (*titles, "tokens, at most")]
+    stale = earlier.stale if earlier is not None else {}
+    rows = [
+        (
+            str(position),
+            str(round_.width),
+            number(round_.trajectories),
+            number(round_.stored),
+            number(stale.get(position, 0)),
+            number(round_.to_generate),
+            number(round_.unknown),
+            number(found.new_tokens(round_.to_generate)),
+        )
+        for position, round_ in enumerate(found.rounds, 1)
+    ]
+    names = ("trajectories", "stored", "to_generate", "unknown")
+    total = {name: number(found.total(name)) for name in names}
+    rows.append(
+        (
+            "all",
+            "",
+            total["trajectories"],
+            total["stored"],
+            number(sum(stale.get(position, 0) for position in range(1, len(found.rounds) + 1))),
+            total["to_generate"],
+            total["unknown"],
+            number(found.new_tokens(found.total("to_generate"))),
+        )
+    )
+    pairs = [*_forecast_facts(found), *_earlier_facts(found, earlier)]
+    return to_text(stacked(Grid(columns, rows), line(""), facts(pairs)), width)
+
+
+def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
+    yield "problems", f"{found.problems:,} in {found.shards:,} shards"
+    window = found.window_tokens
+    yield "new tokens", _new_tokens(found)
+    yield "window", "not known" if window is None else f"{window:,} tokens, prompt and answer"
+    if shared := found.total("shared"):
+        yield "shared", f"{shared:,} slots take a draw that another slot generates"
+    for position, round_ in enumerate(found.rounds, 1):
+        if round_.unknown:
+            prompts = f"prompts of {round_.unknown:,} trajectories are unknown until"
+            yield f"round {position}", f"{prompts} round {position - 1} is complete"
+    if found.too_long:
+        yield "will not fit", f"{found.total('too_long'):,} trajectories, and so no later round:"
+    for one in found.too_long[:LISTED]:
+        yield "", f"{one.problem_id} in round {one.round}: {one.why}"
+    if len(found.too_long) > LISTED:
+        yield "", f"… and {len(found.too_long) - LISTED:,} more"
+    if found.uncounted:
+        yield (
+            "may not fit",
+            f"{found.uncounted:,} prompts have more bytes than the window has tokens, and the "
+            "server does not count tokens",
+        )
+    if found.may_be_long:
+        yield (
+            "may not fit",
+            f"prompts of {found.may_be_long:,} later trajectories, if the messages in them are at "
+            f"their longest ({number(found.longest_tokens)} tokens each)",
+        )
+
+
+def _new_tokens(found: Forecast) -> str:
+    """What a run can generate at most, and what bounds it."""
+    generations = found.total("to_generate")
+    bound = found.new_tokens(generations)
+    if not generations:
+        return "none"
+    if bound is None:
+        return "nothing bounds them: the window is not known, and --max-tokens is not given"
+    return f"at most {bound:,}: {generations:,} trajectories of up to {found.longest_tokens:,}"
+
+
+def _earlier_facts(found: Forecast, earlier: Earlier | None) -> Iterator[tuple[str, str]]:
+    """The nearest earlier run, and why not all of it is reused."""
+    if earlier is None:
+        return
+    stored, stale = sum(earlier.stored.values()), sum(earlier.stale.values())
+    yield (
+        "earlier run",
+        f"{earlier.run_id}: {stored - stale:,} of {stored:,} stored trajectories reused, "
+        f"{stale:,} stale; {earlier.shared:,} of its {earlier.problems:,} problems asked again",
+    )
+    if not earlier.changes:
+        goes_on = "it goes on" if found.total("to_generate") else "nothing is left to generate"
+        yield "changed", f"nothing: this is run {earlier.run_id}, and {goes_on}"
+    for position, change in enumerate(earlier.changes):
+        yield "changed" if position == 0 else "", change

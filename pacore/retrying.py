@@ -1,0 +1,77 @@
+"""Choosing what `pacore retry` tries again: trajectories that stand in a run's slots.
+
+What was chosen is recorded before anything is sampled. From then on the run is open again, and
+whoever goes on with it, this command or `pacore run`, makes the new attempts and everything that
+follows from them; what nothing has changed in is found in the store and not paid for again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from pacore.config import RunConfig
+from pacore.errors import BadInput, Refused
+from pacore.layout import run_key
+from pacore.quorum import ChosenSlot
+from pacore.retries import RetryRecord, add_retry, read_retries
+from pacore.run import Run, is_closed, problems_of
+from pacore.stage.problems import is_at_rest
+from pacore.store import Backend
+from pacore.warehouse import Warehouse, sql
+
+
+def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig:
+    """The configuration a run was started with, some operational fields changed.
+
+    Raises Refused for a run that was not started here, BadInput for a change that is wrong.
+    """
+    asked = json.loads(store.get(run_key(run.run_id))).get("config")
+    if not isinstance(asked, dict) or "model" not in asked:
+        raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
+    try:
+        return RunConfig.model_validate({**asked, **changes, "run_id": run.run_id})
+    except ValidationError as invalid:
+        fault = invalid.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise BadInput(f"run {run.run_id}: {place}: {fault['msg']}") from None
+
+
+def begin_retry(store: Backend, run: Run, where: str, max_tokens: int | None) -> RetryRecord | None:
+    """The retry a command line asks for: the one it began, or a new one; None if it chooses nothing.
+
+    Raises Refused for a run that has other work left, and where another retry came first; BadInput
+    for a condition that does not work.
+    """
+    before = read_retries(store, run.run_id)
+    if before and before[-1].is_same(where, max_tokens) and not is_closed(store, run.run_id):
+        return before[-1]
+    if not is_at_rest(store, run):
+        what = f"retry --where {before[-1].where!r}" if before else "run"
+        raise Refused(f"run {run.run_id} is not at its end; finish its pacore {what} first")
+    chosen = choose(store, run, where, max_tokens)
+    if not chosen:
+        return None
+    problem_ids = {slot.problem_id for slot in chosen}
+    shards = tuple(
+        shard.number
+        for shard in run.shards
+        if any(problem.problem_id in problem_ids for problem in problems_of(store, run, shard))
+    )
+    wanted = RetryRecord(len(before), where, max_tokens, tuple(chosen), shards)
+    record = add_retry(store, run.run_id, wanted)
+    if not record.is_same(where, max_tokens):
+        raise Refused(f"run {run.run_id}: another retry of it began at this moment")
+    return record
+
+
+def choose(store: Backend, run: Run, where: str, max_tokens: int | None) -> list[ChosenSlot]:
+    """The slots whose standing trajectory meets an SQL condition on the table ``trajectories``."""
+    limit = "NULL" if max_tokens is None else str(int(max_tokens))
+    text = sql("retries/chosen").partition("\nSELECT")
+    query = "SELECT" + text[2].replace("$max_tokens", limit).replace("$condition", where)
+    with Warehouse(store, [run.run_id]) as warehouse:
+        return [ChosenSlot(*row) for row in warehouse.query(query).rows]

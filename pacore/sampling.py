@@ -1,0 +1,190 @@
+"""Sampling one trajectory: the window, the tries and their waits, and the journal at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from pacore.engine.protocol import Engine, EngineFault, EngineInfo
+from pacore.journalling import Stands, Writers
+from pacore.trajectory import Generation, Request
+from pacore.window import overflow, prompt_tokens_bound
+
+FRESH_SECONDS = 1.0
+"""How long a look into the journal holds good: another scheduler may work on the same run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, and after which waits, a request is tried again after a passing fault."""
+
+    retries: int = 4
+    wait_seconds: float = 1.0
+    wait_max_seconds: float = 60.0
+
+    def wait(self, state: RetryCallState) -> float:
+        """The server's own ``Retry-After`` where it named one, else exponential with jitter."""
+        fault = state.outcome.exception() if state.outcome else None
+        if isinstance(fault, EngineFault) and fault.retry_after_seconds is not None:
+            return min(fault.retry_after_seconds, self.wait_max_seconds)
+        backoff = wait_random_exponential(multiplier=self.wait_seconds, max=self.wait_max_seconds)
+        return backoff(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A request's end: journalled, unless it never reached a model for want of room.
+
+    ``generation`` is set for a context overflow alone, which depends on the server's window and so
+    is no part of the journal. Nothing else holds text: a task that is done is part of a reference
+    cycle, and would keep it until the garbage collector's rarest round.
+    """
+
+    trajectory_id: str
+    is_finished: bool
+    completion_tokens: int
+    generation: Generation | None = None
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What the tries of one request came to, and when the journal last had nothing of it."""
+
+    run_id: str
+    looked_up: float
+    made: int = 0
+    wasted_tokens: int = 0
+
+
+class Sampler:
+    """Samples trajectories from one engine that answered; everything happens in one event loop.
+
+    A slot of the engine is held for one try, until what it gave is durable. ``on_rest`` hears 1
+    when a request begins to wait before another try, and -1 when it has waited.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        info: EngineInfo,
+        writers: Writers,
+        retry: RetryPolicy,
+        on_rest: Callable[[int], None],
+    ) -> None:
+        self.info = info
+        self.slots = engine.slots
+        self._engine = engine
+        self._writers = writers
+        self._retry = retry
+        self._on_rest = on_rest
+        self._free = asyncio.Semaphore(engine.slots)
+        self._counts: dict[str, asyncio.Task[int | None]] = {}
+
+    async def fill(self, request: Request, run_id: str, looked_up: float) -> Filled:
+        """Try until the model has its say or the policy gives up; the last fault is a tombstone.
+
+        ``looked_up`` is when, by the monotonic clock, the journal had nothing of it. Raises
+        StoreError where the journal fails.
+        """
+        if (too_long := await self._overflow(request)) is not None:
+            return Filled(request.trajectory_id, True, 0, too_long)
+        tries = _Tries(run_id, looked_up)
+        try:
+            return await self._try(request, tries)
+        except EngineFault as fault:
+            first = fault
+        try:
+            return await self._try_again(request, tries, first)
+        except EngineFault as fault:
+            made = replace(fault.as_generation(tries.made), wasted_tokens=tries.wasted_tokens)
+            return await self._keep(request, made, run_id)
+
+    async def prompt_tokens(self, request: Request) -> int | None:
+        """Count each distinct prompt once, however many trajectories share it."""
+        task = self._counts.get(request.prompt_digest)
+        if task is None:
+            counting = self._engine.count_prompt_tokens(request.recipe, request.turns)
+            task = asyncio.ensure_future(counting)
+            self._counts[request.prompt_digest] = task
+        return await asyncio.shield(task)
+
+    async def _overflow(self, request: Request) -> Generation | None:
+        """Know by token count what would not fit, before sending it."""
+        window, max_tokens = self.info.window_tokens, request.recipe.max_tokens
+        if window is None:
+            return None
+        if overflow(prompt_tokens_bound(request.turns), max_tokens, window) is None:
+            return None
+        tokens = await self.prompt_tokens(request)
+        if tokens is None or (fault := overflow(tokens, max_tokens, window)) is None:
+            return None
+        return Generation(
+            finish_reason="context_overflow",
+            prompt_tokens=tokens,
+            usage_source="tokenizer",
+            error=fault,
+            engine=self.info.name,
+            engine_version=self.info.version,
+            tries=0,
+        )
+
+    async def _try_again(self, request: Request, tries: _Tries, first: EngineFault) -> Filled:
+        """All tries after the first, which most requests do not need. Raises the last EngineFault."""
+        faults = [first]
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(_is_transient),
+            stop=stop_after_attempt(self._retry.retries + 1),
+            wait=self._retry.wait,
+            sleep=self._rest,
+            reraise=True,
+        ):
+            with attempt:
+                if faults:
+                    raise faults.pop()
+                filled = await self._try(request, tries)
+        return filled
+
+    async def _try(self, request: Request, tries: _Tries) -> Filled:
+        async with self._free:
+            if time.monotonic() - tries.looked_up > FRESH_SECONDS:
+                tries.looked_up = time.monotonic()
+                if (stands := await self._writers.find(request.trajectory_id)) is not None:
+                    return _filled(request, stands)
+            tries.made += 1
+            try:
+                made = await self._engine.generate(request)
+            except EngineFault as fault:
+                tries.wasted_tokens += fault.wasted_tokens
+                raise
+            tries.wasted_tokens += made.wasted_tokens
+            if tries.made > 1 or tries.wasted_tokens:
+                made = replace(made, tries=tries.made, wasted_tokens=tries.wasted_tokens)
+            # Before the slot is free again: a kill costs at most a slot's worth each.
+            return await self._keep(request, made, tries.run_id)
+
+    async def _keep(self, request: Request, generation: Generation, run_id: str) -> Filled:
+        """Make a generation durable; an overflow is no part of the journal."""
+        if generation.finish_reason == "context_overflow":
+            return Filled(request.trajectory_id, True, 0, generation)
+        return _filled(request, await self._writers.add(request, generation, run_id))
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait to try again, holding nothing."""
+        self._on_rest(1)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._on_rest(-1)
+
+
+def _filled(request: Request, stands: Stands) -> Filled:
+    return Filled(request.trajectory_id, stands.is_finished, stands.completion_tokens)
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, EngineFault) and error.transient

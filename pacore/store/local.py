@@ -1,0 +1,205 @@
+"""A folder as a store."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from pacore.errors import PacoreError, StoreError
+from pacore.store.protocol import Stored, checked_key
+
+TEMPORARY = ".tmp"
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+class LocalReader:
+    """Local files are read where they lie."""
+
+    filesystem = None
+
+    def __init__(self, store: LocalBackend) -> None:
+        self._store = store
+        self.failed: PacoreError | None = None
+
+    def admit(self, key: str, size_bytes: int | None = None) -> str:  # noqa: ARG002
+        return self._store.uri(key)
+
+
+class LocalBackend:
+    """A folder. Files appear by rename or hard link after fsync, so a kill leaves whole files only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._known_folders: set[Path] = set()
+
+    @property
+    def url(self) -> str:
+        return str(self.root)
+
+    def _path(self, key: str) -> Path:
+        return self.root / checked_key(key)
+
+    def _folder_of(self, path: Path) -> Path:
+        folder = path.parent
+        if folder not in self._known_folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._known_folders.add(folder)
+        return folder
+
+    def scratch(self) -> Path:
+        """A folder on the same file system, so that publishing is a rename."""
+        folder = self.root / TEMPORARY
+        with self._explained():
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What the operating system refuses, in a line; a folder that is gone is made anew later."""
+        try:
+            yield
+        except OSError as fault:
+            self._known_folders.clear()
+            reason = (fault.strerror or type(fault).__name__).lower()
+            if fault.errno in _NO_LINKS:
+                reason += "; a store needs a file system with hard links"
+            raise StoreError(f"{self.root}: cannot be used: {reason}") from fault
+
+    def _write_temporary(self, data: bytes) -> Path:
+        temporary = self.root / TEMPORARY / secrets.token_hex(8)
+        self._folder_of(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        finally:
+            os.close(descriptor)
+        return temporary
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        with self._explained():
+            folder = self._folder_of(path)
+            os.replace(self._write_temporary(data), path)
+            _sync_folder(folder)
+
+    def put_file(self, key: str, source: Path) -> None:
+        path = self._path(key)
+        with self._explained():
+            folder = self._folder_of(path)
+            descriptor = os.open(source, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            # What keeps a file from the collector is its age, and publishing it again begins anew.
+            os.utime(source)
+            os.replace(source, path)
+            _sync_folder(folder)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        with self._explained():
+            folder = self._folder_of(path)
+            temporary = self._write_temporary(data)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            finally:
+                os.unlink(temporary)
+            _sync_folder(folder)
+        return True
+
+    def get(self, key: str) -> bytes:
+        path = self._path(key)
+        with self._explained():
+            try:
+                return path.read_bytes()
+            except _ABSENT:
+                raise KeyError(key) from None
+
+    def get_many(self, keys: Sequence[str]) -> Sequence[bytes]:
+        return [self.get(key) for key in keys]
+
+    def find_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
+        for key in keys:
+            try:
+                yield self.get(key)
+            except KeyError:
+                yield None
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def stat(self, key: str) -> Stored:
+        path = self._path(key)
+        with self._explained():
+            try:
+                found = path.stat()
+            except _ABSENT:
+                raise KeyError(key) from None
+        if not S_ISREG(found.st_mode):
+            raise KeyError(key)
+        return Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def list(self, prefix: str) -> Iterator[str]:
+        found = []
+        for folder, _, names in os.walk(self._path(prefix.rstrip("/"))):
+            below = Path(folder).relative_to(self.root).as_posix()
+            found += [f"{below}/{name}" for name in names]
+        yield from sorted(found)
+
+    def entries(self, prefix: str) -> Iterator[Stored]:
+        for key in self.list(prefix):
+            try:
+                yield self.stat(key)
+            except KeyError:
+                continue
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._explained():
+            path.unlink(missing_ok=True)
+
+    def uri(self, key: str) -> str:
+        return str(self._path(key))
+
+    def open(self, key: str) -> BinaryIO:
+        path = self._path(key)
+        with self._explained():
+            try:
+                return path.open("rb")
+            except _ABSENT:
+                raise KeyError(key) from None
+
+    @contextmanager
+    def local_path(self, key: str) -> Iterator[str]:
+        path = self._path(key)
+        if not path.is_file():
+            raise StoreError(f"{key}: is missing from the store")
+        yield str(path)
+
+    def reader(self) -> LocalReader:
+        return LocalReader(self)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

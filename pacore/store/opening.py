@@ -1,0 +1,91 @@
+"""From what a person types for a store, or for a file, to the thing itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import fsspec
+
+from pacore.errors import BadInput, Refused
+from pacore.identity import digest
+from pacore.store.faults import judge
+from pacore.store.local import LocalBackend
+from pacore.store.objects import ObjectBackend
+from pacore.store.protocol import Backend
+from pacore.store.services import s3_faults, service_of
+
+_ENVIRONMENT = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_")
+_GLOB = "*?[]{}"
+_opened: dict[tuple[str, int, str], ObjectBackend] = {}
+_opened_lock = threading.Lock()
+
+
+def open_store(url: str) -> Backend:
+    """The store at ``url``: a folder, or ``scheme://bucket/prefix``. Nothing is asked or created yet.
+
+    Raises Refused and BadInput for a place that cannot be a store.
+    """
+    scheme, separator, rest = url.partition("://")
+    is_local = not separator or scheme in ("file", "local")
+    place = (rest if separator else url) if is_local else rest
+    for part in place.split("/"):
+        if part.casefold().startswith(("run_id=", "round=")):
+            raise Refused(
+                f"--store: a folder named {part} cannot hold a store: tables use that name"
+            )
+    if is_local:
+        return _local_store(url, place)
+    root = rest.strip("/")
+    if "@" in root.partition("/")[0]:
+        raise BadInput(f"--store {scheme}://…: credentials belong in the environment or a profile")
+    if (
+        not root
+        or set(root) & set(_GLOB)
+        or any(part in ("", ".", "..") for part in root.split("/"))
+    ):
+        raise BadInput(f"--store {url}: is not {scheme}://bucket/prefix")
+    return _object_store(scheme, root)
+
+
+def _local_store(url: str, place: str) -> LocalBackend:
+    root = Path(place).expanduser().absolute()
+    for part in root.parts:
+        if part.casefold().startswith(("run_id=", "round=")):
+            raise Refused(
+                f"--store: a folder named {part} cannot hold a store: tables use that name"
+            )
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"--store {url}: is a file, not a folder")
+    return LocalBackend(root)
+
+
+def _object_store(scheme: str, root: str) -> ObjectBackend:
+    """One backend for each place, process and environment, so that its connections are shared."""
+    settings = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+    key = (f"{scheme}://{root}", os.getpid(), digest(settings))
+    with _opened_lock:
+        if key not in _opened:
+            _opened[key] = ObjectBackend(scheme, root, service_of(scheme))
+        return _opened[key]
+
+
+def open_source(url: str) -> BinaryIO:
+    """Open someone else's file for reading, local or any fsspec URL.
+
+    Raises BadInput naming the URL when it cannot be opened.
+    """
+    is_remote = url.startswith(("s3://", "s3a://"))
+    faults: tuple[type[BaseException], ...] = (OSError, ValueError, ImportError)
+    if is_remote:
+        faults += s3_faults()
+    try:
+        opened = fsspec.open(url, "rb").open()
+    except FileNotFoundError:
+        raise BadInput(f"{url}: no such file") from None
+    except faults as fault:
+        why = judge(fault).reason if is_remote else fault
+        raise BadInput(f"{url}: cannot be opened: {why}") from fault
+    return cast(BinaryIO, opened)

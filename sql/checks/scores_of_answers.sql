@@ -1,0 +1,17 @@
+-- In a closed run a score is that of its problem's answer as it stands.
+SELECT
+    scores.run_id,
+    scores.problem_id,
+    scores.replicate,
+    scores.answer,
+    answers.answer AS standing_answer
+FROM scores
+JOIN runs USING (run_id)
+LEFT JOIN answers USING (run_id, problem_id, replicate)
+WHERE
+    runs.status <> 'open'
+    AND (
+        answers.status IS NULL
+        OR scores.answer IS DISTINCT FROM answers.answer
+        OR scores.trajectory_id IS DISTINCT FROM answers.trajectory_id
+    )
