@@ -1,0 +1,120 @@
+"""Answers and scores on trial: read again from the last message, and graded against the same gold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pacore.answer import Answer
+from pacore.auditing.finding import Finding, Where, shown
+from pacore.auditing.rows import Row
+from pacore.grading import choose_grader, gold_answer
+from pacore.message import Message
+from pacore.plan import Plan
+from pacore.problem import Problem
+from pacore.quorum import Standing
+from pacore.rounds import answer_of, missing_answer
+from pacore.run import Run
+
+ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason", "failed_round")
+"""All but ``reason``, which is words for a person."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How far one replicate of a problem came: its last round and what stood in its slots."""
+
+    round: int
+    standings: Sequence[Standing]
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """The rows one replicate of a problem ends in, and what they follow from.
+
+    A table that could not be read is None. ``final`` are the messages of the last round.
+    """
+
+    problem: Problem
+    replicate: int
+    files: Mapping[str, str]
+    ended: Ended | None
+    final: list[Row]
+    answers: list[Row]
+    scores: list[Row] | None
+
+    def where(self, plan: Plan, table: str) -> Where:
+        problem_id = self.problem.problem_id
+        return Where(self.files[table], table, plan.rounds, problem_id, self.replicate)
+
+
+def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
+    """Hold one answer against the message it was read from, and its score against the answer."""
+    if not here.answers:
+        yield Finding("answers", here.where(run.plan, "answers"), "is missing")
+        return
+    row = here.answers[0]
+    where = Where.of(row, "answers", run.plan.rounds)
+    if len(here.answers) > 1:
+        yield Finding("duplicates", where, f"stands here {len(here.answers)} times")
+    expected = _expected(run, here)
+    if expected is None:
+        yield Finding("lineage", where, "no trajectory of this replicate leads to it")
+        return
+    for column in ANSWER_COLUMNS:
+        if row.get(column) != getattr(expected, column):
+            read = "read again from the last message" if here.final else "from what there is"
+            what = (
+                f"{column} is {shown(row.get(column))}; {read} it is "
+                f"{shown(getattr(expected, column))}"
+            )
+            yield Finding("answers", where, what)
+    if (row.get("reason") is None) != (row["status"] == "answered"):
+        what = f"reason is {shown(row.get('reason'))} where status is {row['status']}"
+        yield Finding("answers", where, what)
+    if here.scores is not None:
+        yield from _check_score(run, here, row, here.scores)
+
+
+def _expected(run: Run, here: Concluded) -> Answer | None:
+    """The answer the rows before it lead to; None where there are none."""
+    if here.ended is None:
+        return None
+    problem_id, last = here.problem.problem_id, run.plan.rounds
+    if here.final:
+        first = here.final[0]
+        message = Message(
+            last, problem_id, here.replicate, 1, first["trajectory_id"], first["text"], ""
+        )
+        return answer_of(here.problem, message, here.ended.standings[0].finish_reason)
+    place = (here.ended.round, problem_id, here.replicate)
+    return missing_answer(run.plan, place, here.ended.standings)
+
+
+def _check_score(
+    run: Run, here: Concluded, answer: Row, scores: Sequence[Row]
+) -> Iterator[Finding]:
+    gold = gold_answer(here.problem)
+    place = here.where(run.plan, "scores")
+    if gold is None or not scores:
+        if scores:
+            yield Finding("scores", place, "stands for a problem without a gold answer")
+        elif gold is not None:
+            yield Finding("scores", place, "is missing")
+        return
+    if len(scores) > 1:
+        yield Finding("duplicates", place, f"stands here {len(scores)} times")
+    expected: dict[str, Any] = {
+        "gold": gold,
+        "answer": answer.get("answer"),
+        "trajectory_id": answer.get("trajectory_id"),
+        "grader": choose_grader(here.problem),
+    }
+    row = scores[0]
+    for column, value in expected.items():
+        if row.get(column) != value:
+            what = (
+                f"{column} is {shown(row.get(column))}; answer and problem make it {shown(value)}"
+            )
+            yield Finding("scores", Where.of(row, "scores", run.plan.rounds), what)

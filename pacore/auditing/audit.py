@@ -1,0 +1,127 @@
+"""The audit of one run, from its record to its invariants, a shard at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from pacore.auditing.extras import check_lent, check_records
+from pacore.auditing.files import Files
+from pacore.auditing.finding import Finding, Tally, Where
+from pacore.auditing.invariants import check_invariants
+from pacore.auditing.ledger import Ledger, check_order, read_ledger
+from pacore.auditing.record import DEFECTS, check_problem_set, read_run
+from pacore.auditing.rows import Unreadable
+from pacore.auditing.shard import ShardAudit
+from pacore.auditing.snapshots import check_final, check_snapshots, snapshot_keys
+from pacore.errors import Refused, StoreError
+from pacore.journal import Journal
+from pacore.layout import commits_prefix, run_key
+from pacore.plan import Shard
+from pacore.problem import Problem
+from pacore.run import Run, is_closed, list_runs, problems_of
+from pacore.store import Backend
+
+READERS = 8
+"""Journal entries that are read side by side."""
+
+RECORDS = ("run", "problems", "commits", "files")
+"""Checks without which a store's tables cannot be asked as a whole."""
+
+
+class Audit:
+    """Looks at everything one run has in a store, and writes nothing.
+
+    ``tally`` says what has been looked at so far. Raises Refused for a run of which there is
+    nothing, StoreError where the store does not serve at all.
+    """
+
+    def __init__(self, store: Backend, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._failed: Counter[str] = Counter()
+        self._first_ids: list[str] = []
+        self.tally = Tally()
+        anything = islice(store.list(commits_prefix(run_id)), 1)
+        if not store.exists(run_key(run_id)) and not list(anything):
+            known = ", ".join(list_runs(store)) or "none"
+            raise Refused(f"no run {run_id!r} in this store; runs: {known}")
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything wrong, as it is found: records first, then shard by shard, then invariants."""
+        for finding in self._all():
+            if finding.severity == "error":
+                self._failed[finding.check] += 1
+            yield finding
+
+    def _all(self) -> Iterator[Finding]:
+        run, found = read_run(self._store, self._run_id)
+        yield from found
+        # Asked before the commits: a run that goes on meanwhile only ever has more of those.
+        closed = is_closed(self._store, self._run_id)
+        snapshots = snapshot_keys(self._store, self._run_id)
+        ledger = read_ledger(self._store, self._run_id, self.tally)
+        yield from ledger.findings
+        if run is None:
+            yield from self._files(ledger)
+            return
+        yield from check_order(run, ledger, closed)
+        yield from check_snapshots(self._store, run, ledger, snapshots, closed)
+        if closed:
+            yield from check_final(self._store, run, ledger, snapshots)
+        yield from check_records(self._store, run)
+        yield from check_lent(self._store, run, self.tally)
+        try:
+            yield from check_problem_set(self._store, run)
+        except Unreadable as fault:
+            what = f"{fault.why}; rows were not checked"
+            yield Finding("problems", Where(fault.key), what)
+            yield from self._files(ledger)
+        else:
+            yield from self._shards(run, ledger)
+        yield from self._invariants(run, ledger)
+
+    def _invariants(self, run: Run, ledger: Ledger) -> Iterator[Finding]:
+        """The invariants, which are about the tables as a whole."""
+        why = None
+        if any(self._failed[check] for check in RECORDS):
+            why = "the run's records or files are not what they should be"
+        elif reopened := ledger.reopened(run):
+            why = f"shards are being tried again: {', '.join(reopened[:5])}"
+        if why:
+            yield Finding("invariants", Where("sql/checks"), f"were not asked: {why}", "warning")
+        else:
+            yield from check_invariants(self._store, run, ledger, self._first_ids, self.tally)
+
+    def _files(self, ledger: Ledger) -> Iterator[Finding]:
+        """Files against commits alone, where nothing can be said of their rows."""
+        for commit in ledger.commits.values():
+            with Files(self._store, self.tally) as files:
+                files.path(commit)
+                yield from files.findings
+
+    def _shards(self, run: Run, ledger: Ledger) -> Iterator[Finding]:
+        journal = Journal(self._store)
+        with ThreadPoolExecutor(READERS, thread_name_prefix="audit") as readers:
+            for shard in run.shards:
+                own = ledger.of_shard(shard.name)
+                try:
+                    problems = self._problems(run, shard)
+                except (StoreError, OSError, *DEFECTS) as fault:
+                    what = f"shard {shard.name} cannot be read: {fault}; its rows were not checked"
+                    yield Finding("problems", Where(run.problem_set), what)
+                    yield from self._files(own)
+                    continue
+                with Files(self._store, self.tally) as files:
+                    work = (run, shard.name, problems, own, files, journal, readers, self.tally)
+                    yield from ShardAudit(*work).findings()
+                    for commit in own.commits.values():
+                        files.path(commit)
+                    yield from files.findings
+
+    def _problems(self, run: Run, shard: Shard) -> list[Problem]:
+        found = list(problems_of(self._store, run, shard))
+        self._first_ids.append(found[0].problem_id if found else "")
+        return found

@@ -1,0 +1,42 @@
+"""Scores on trial: answers graded once more, where this is still the grader that graded them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pacore.auditing.finding import Finding, Where
+from pacore.auditing.rows import Row
+from pacore.errors import PacoreError
+from pacore.problem import GRADERS, GraderName
+from pacore.sandbox import grade_answers, grader_version
+
+GRADING_TIMEOUT_SECONDS = 10.0
+
+
+def check_grades(rows: Sequence[Row], round_: int) -> Iterator[Finding]:
+    """Hold each score against the verdict on its own gold answer and answer.
+
+    A grading that broke off says nothing of another, and neither does another grader's version.
+    """
+    known: dict[str, GraderName] = {grader: grader for grader in GRADERS}
+    same = [
+        row
+        for row in rows
+        if row["grader"] in known and row["grader_version"] == grader_version(known[row["grader"]])
+    ]
+    items = [(known[row["grader"]], row["gold"], row.get("answer")) for row in same]
+    if not items:
+        return
+    try:
+        verdicts = grade_answers(items, GRADING_TIMEOUT_SECONDS)
+    except PacoreError as fault:
+        where = Where.of(same[0], "scores", round_).at(problem_id=None, replicate=None)
+        yield Finding("grades", where, f"answers could not be graded again: {fault}", "warning")
+        return
+    for row, verdict in zip(same, verdicts, strict=True):
+        if "timeout" in (row["status"], verdict.status):
+            continue
+        if (row["status"], row.get("score")) != (verdict.status, verdict.score):
+            said = f"{row['status']} {row.get('score')}"
+            what = f"is {said}; graded again it is {verdict.status} {verdict.score}"
+            yield Finding("grades", Where.of(row, "scores", round_), what)

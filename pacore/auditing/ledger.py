@@ -1,0 +1,158 @@
+"""Commits on trial: each usable, and together an unbroken beginning of what the stages commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pacore.auditing.finding import Finding, Tally, Where, shown
+from pacore.commits import APPENDED_TABLES, Commit, read_commits
+from pacore.errors import StoreError
+from pacore.layout import Unit, commit_key, commits_prefix, data_key, unit_of_commit
+from pacore.run import Run
+from pacore.store import Backend
+from pacore.tables import SCHEMA_VERSION, TABLES
+
+COMMITS_AT_ONCE = 256
+ROUND_TABLES = ("trajectory_texts", "trajectories", "messages")
+LAST_TABLES = ("answers", "scores")
+
+
+@dataclass
+class Ledger:
+    """A run's commits that can be used, by unit, and what is wrong with them."""
+
+    commits: dict[Unit, Commit] = field(default_factory=dict)
+    unusable: set[Unit] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def units(self) -> set[Unit]:
+        """Every unit that has been committed, whether its commit can be used or not."""
+        return self.commits.keys() | self.unusable
+
+    def revision(self, shard: str) -> int:
+        """The last revision of a shard, 0 before anything of it is committed."""
+        return max((unit.revision for unit in self.units if unit.shard == shard), default=0)
+
+    def standing(self, table: str, round_: int, shard: str) -> list[Commit]:
+        """The commits a table of a shard and round consists of; none that is not in the ledger.
+
+        Only the last revision counts, also where it has not come as far as the one before: tables
+        of two revisions need not follow from each other.
+        """
+        last = self.revision(shard)
+        return [
+            self.commits[unit]
+            for unit in sorted(self.commits)
+            if (unit.table, unit.round, unit.shard) == (table, round_, shard)
+            and (table in APPENDED_TABLES or unit.revision == last)
+        ]
+
+    def reopened(self, run: Run) -> list[str]:
+        """Shards that are being tried again: their last revision is not their first, nor whole."""
+        last = {shard.name: self.revision(shard.name) for shard in run.shards}
+        return [
+            shard
+            for shard, revision in last.items()
+            if revision
+            and Unit(run.run_id, "scores", run.plan.rounds, shard, revision) not in self.units
+        ]
+
+    def of_shard(self, shard: str) -> Ledger:
+        """The same, for the units of one shard only."""
+        commits = {unit: commit for unit, commit in self.commits.items() if unit.shard == shard}
+        return Ledger(commits, {unit for unit in self.unusable if unit.shard == shard})
+
+
+def read_ledger(store: Backend, run_id: str, tally: Tally) -> Ledger:
+    """Read every commit of a run; those that cannot be used are findings."""
+    ledger = Ledger()
+    units = []
+    for key in store.list(commits_prefix(run_id)):
+        unit = unit_of_commit(key)
+        if unit is None or unit.table not in TABLES:
+            what = "is among the commits and is none"
+            ledger.findings.append(Finding("commits", Where(key), what, "warning"))
+        else:
+            units.append(unit)
+    for start in range(0, len(units), COMMITS_AT_ONCE):
+        some = units[start : start + COMMITS_AT_ONCE]
+        for unit, commit in zip(some, _read(store, some), strict=True):
+            tally.commits += 1
+            fault = commit if isinstance(commit, str) else _fault(commit, unit)
+            if isinstance(commit, Commit) and fault is None:
+                ledger.commits[unit] = commit
+            else:
+                ledger.unusable.add(unit)
+                where = Where(commit_key(unit), unit.table, unit.round)
+                ledger.findings.append(
+                    Finding("commits", where, f"{fault}; its rows were not checked")
+                )
+    return ledger
+
+
+def _read(store: Backend, units: Sequence[Unit]) -> list[Commit | str]:
+    """The commits of units, or what is wrong with each; one by one only where one is."""
+    try:
+        return list(read_commits(store, units))
+    except (StoreError, KeyError) as fault:
+        if len(units) == 1:
+            return [f"cannot be used: {fault}"]
+        return [found for unit in units for found in _read(store, [unit])]
+
+
+def _fault(commit: Commit, unit: Unit) -> str | None:
+    """What makes a commit unusable, if anything."""
+    texts = (commit.path, commit.sha256, *commit.inputs)
+    numbers = (commit.bytes, commit.rows)
+    if not all(isinstance(value, str) for value in texts) or not commit.sha256:
+        return "does not name its file"
+    counts = commit.counts.values() if isinstance(commit.counts, dict) else [None]
+    if not all(isinstance(value, int) for value in (*numbers, *counts)):
+        return "does not say how much it holds"
+    if commit.unit != unit:
+        return f"is the commit of {'/'.join(map(str, commit.unit))}"
+    versions = range(1, SCHEMA_VERSION + 1)
+    if commit.path not in [data_key(unit, version, commit.sha256) for version in versions]:
+        return f"names the file {shown(commit.path)}, which is not named by its content"
+    return None
+
+
+def check_order(run: Run, ledger: Ledger, is_closed: bool) -> Iterator[Finding]:
+    """Every shard's commits are an unbroken beginning of what the stages commit, or all of it."""
+    names = {shard.name for shard in run.shards}
+    by_shard: dict[str, set[Unit]] = {name: set() for name in names}
+    for unit in sorted(ledger.units):
+        if unit.shard not in names or not 1 <= unit.round <= run.plan.rounds:
+            where = Where(commit_key(unit), unit.table, unit.round)
+            yield Finding("commits", where, "the run has no such shard or round")
+        else:
+            by_shard[unit.shard].add(unit)
+    for name, present in sorted(by_shard.items()):
+        expected = _expected(run, name, max((unit.revision for unit in present), default=0))
+        reached = [position for position, unit in enumerate(expected) if unit in present]
+        last = len(expected) - 1 if is_closed else max(reached, default=-1)
+        for unit in expected[: last + 1]:
+            if unit not in present:
+                what = "is missing: " + (
+                    "the run is closed" if is_closed else "later ones are there"
+                )
+                where = Where(commit_key(unit), unit.table, unit.round)
+                yield Finding("commits", where, what)
+    keys = {commit_key(unit) for unit in ledger.units}
+    for unit, commit in sorted(ledger.commits.items()):
+        for key in commit.inputs:
+            if key not in keys:
+                where = Where(commit_key(unit), unit.table, unit.round)
+                yield Finding("lineage", where, f"was made from {shown(key)}, which is no commit")
+
+
+def _expected(run: Run, shard: str, revision: int) -> list[Unit]:
+    """What the stages commit for a shard, in their order, up to the end of a revision."""
+    found = []
+    for number in range(revision + 1):
+        for round_ in range(1, run.plan.rounds + 1):
+            found += [Unit(run.run_id, table, round_, shard, number) for table in ROUND_TABLES]
+        found += [Unit(run.run_id, table, run.plan.rounds, shard, number) for table in LAST_TABLES]
+    return found

@@ -1,0 +1,93 @@
+"""Messages on trial: each set compacted once more from its trajectories, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pacore.auditing.derive import may_go_on, needs_journal, standing_of
+from pacore.auditing.finding import Finding, Where, shown
+from pacore.auditing.gathered import Gathered
+from pacore.auditing.rows import Row
+from pacore.message import Message, message_set
+from pacore.plan import Plan
+from pacore.quorum import Standing
+from pacore.run import Run
+
+
+def standings(plan: Plan, here: Gathered) -> list[Standing]:
+    """What stands in the slots of a place, with the message compaction makes of each."""
+    return [standing_of(plan, here.round, row, here.entry(row)) for row in here.standing()]
+
+
+def check_messages(run: Run, here: Gathered, found: Sequence[Standing]) -> Iterator[Finding]:
+    """Hold one message set against what stands in its slots: texts, order, positions, set."""
+    if here.messages is None or here.trajectories is None:
+        return
+    plan, standing = run.plan, here.standing()
+    if needs_journal(plan, here.round) and any(
+        here.entry(row) is None and row["conclusion_status"] != "none" for row in standing
+    ):
+        return
+    must, may = may_go_on(plan, here.round, found)
+    if not found or not (may if here.messages else must):
+        if here.messages:
+            what = "is a message of a set that could not go on"
+            yield Finding("messages", Where.of(here.messages[0], "messages", here.round), what)
+        return
+    place = (here.round, here.problem.problem_id, here.replicate)
+    policy = plan.compaction_in(here.round).policy
+    chosen = [standing.candidate for standing in found]
+    expected = message_set(place, chosen, plan.message_order, policy)
+    yield from _compare(here, expected)
+
+
+def _compare(here: Gathered, expected: Sequence[Message]) -> Iterator[Finding]:
+    rows = here.messages or []
+    by_id = {message.trajectory_id: message for message in expected}
+    slots = {row["trajectory_id"]: row["slot"] for row in here.standing()}
+    seen: set[str] = set()
+    for row in rows:
+        where = Where.of(row, "messages", here.round)
+        message = by_id.get(row["trajectory_id"])
+        if message is None:
+            named = shown(row["trajectory_id"])
+            yield Finding("messages", where, f"trajectory {named} gives this set no message")
+        elif row["trajectory_id"] in seen:
+            yield Finding("duplicates", where, f"trajectory {message.trajectory_id} is here twice")
+        else:
+            yield from _same(row, message, where)
+        seen.add(row["trajectory_id"])
+    for message in expected:
+        if message.trajectory_id not in seen:
+            where = here.where("messages").at(position=message.position)
+            slot = slots[message.trajectory_id]
+            what = f"is missing: the message of slot {slot}, trajectory {message.trajectory_id}"
+            yield Finding("messages", where, what)
+
+
+def _same(row: Row, message: Message, where: Where) -> Iterator[Finding]:
+    """A message's row is what compaction gives."""
+    named = f"trajectory {message.trajectory_id}"
+    if row["position"] != message.position:
+        what = (
+            f"{named} stands at position {row['position']}; the order puts it at {message.position}"
+        )
+        yield Finding("messages", where, what)
+    if row["text"] != message.text:
+        at = _first_difference(row["text"], message.text)
+        what = (
+            f"text is not the one compacted from {named}: from character {at} it is "
+            f"{shown(row['text'][at:])}, and should be {shown(message.text[at:])}"
+        )
+        yield Finding("messages", where, what)
+    if row["characters"] != len(row["text"]):
+        what = f"characters is {row['characters']}; the text has {len(row['text'])}"
+        yield Finding("messages", where, what)
+    if row["compactor"] != message.compactor:
+        what = f"compactor is {shown(row['compactor'])}; the plan says {message.compactor}"
+        yield Finding("messages", where, what)
+
+
+def _first_difference(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -1,0 +1,215 @@
+"""One shard of a run on trial: every round of it, its answers and its scores, place by place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pacore.auditing.answers import Concluded, Ended, check_answer
+from pacore.auditing.files import Files
+from pacore.auditing.finding import Finding, Tally, Where, shown
+from pacore.auditing.gathered import Gathered, Journalled
+from pacore.auditing.grades import check_grades
+from pacore.auditing.ledger import Ledger
+from pacore.auditing.messages import check_messages, standings
+from pacore.auditing.record import DEFECTS
+from pacore.auditing.rows import Place, Row, Unreadable, aligned
+from pacore.auditing.trajectories import check_trajectories
+from pacore.commits import Commit
+from pacore.errors import StoreError
+from pacore.journal import Journal
+from pacore.layout import commit_key, journal_key
+from pacore.problem import Problem
+from pacore.run import Run
+from pacore.trajectory import UNFINISHED
+
+
+@dataclass
+class ShardAudit:
+    """What the audit of one shard works with. ``ledger`` has the shard's own commits."""
+
+    run: Run
+    shard: str
+    problems: Sequence[Problem]
+    ledger: Ledger
+    files: Files
+    journal: Journal
+    readers: ThreadPoolExecutor
+    tally: Tally
+    ended: dict[Place, Ended] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything wrong with the shard's rows; files are hashed as they are needed."""
+        rounds = range(1, self.run.plan.rounds + 1)
+        try:
+            for round_ in rounds:
+                yield from self._round(round_)
+            if all(self._trusted("trajectories", round_) for round_ in rounds):
+                yield from self._conclusions()
+        except Unreadable as fault:
+            yield Finding("files", Where(fault.key), fault.why)
+
+    def _trusted(self, table: str, round_: int) -> list[Commit]:
+        """The commits of a table and round whose files are what they say."""
+        standing = self.ledger.standing(table, round_, self.shard)
+        return [commit for commit in standing if self.files.path(commit) is not None]
+
+    def _stream(self, name: str, table: str, round_: int) -> list[tuple[str, Iterator[Row]]]:
+        """The rows of a table and round, a stream for each of its files; none is not readable."""
+        found = []
+        for commit in self._trusted(table, round_):
+            rows = self.files.rows(commit)
+            if rows is not None:
+                found.append((name, rows))
+        return found
+
+    def _planned(self) -> Iterator[Row]:
+        """Every place of the plan, in the order of the tables."""
+        for problem in self.problems:
+            for replicate in range(self.run.plan.replicates):
+                yield {
+                    "problem_id": problem.problem_id,
+                    "replicate": replicate,
+                    "problem": problem,
+                }
+
+    def _paths(self, round_: int, tables: Sequence[str]) -> dict[str, str]:
+        """The file each table has in a round, whether it can be trusted or not."""
+        return {
+            table: commit.path
+            for table in tables
+            for commit in self.ledger.standing(table, round_, self.shard)
+        }
+
+    def _round(self, round_: int) -> Iterator[Finding]:
+        """One round: its trajectories, their texts, and the messages before and after them."""
+        streams = {
+            "trajectories": self._stream("trajectories", "trajectories", round_),
+            "trajectory_texts": self._stream("trajectory_texts", "trajectory_texts", round_),
+            "messages": self._stream("messages", "messages", round_),
+            "before": self._stream("before", "messages", round_ - 1) if round_ > 1 else [],
+        }
+        readable = {name for name, found in streams.items() if found}
+        files = self._paths(round_, ("trajectories", "messages"))
+        given = [stream for found in streams.values() for stream in found]
+        self.counted = Counter()
+        for place, rows in aligned([("planned", self._planned()), *given]):
+            if "planned" not in rows:
+                yield from self._strangers(round_, rows)
+                continue
+            tables = {name: rows.get(name, []) for name in readable}
+            if round_ == 1:
+                tables["before"] = []
+            here = Gathered(
+                round=round_,
+                problem=rows["planned"][0]["problem"],
+                replicate=place[1],
+                files=files,
+                trajectories=tables.get("trajectories"),
+                texts=tables.get("trajectory_texts"),
+                before=tables.get("before"),
+                messages=tables.get("messages"),
+                entries=self._entries(rows),
+            )
+            yield from self._place(here)
+        yield from self._sums(round_)
+
+    def _place(self, here: Gathered) -> Iterator[Finding]:
+        self._count(here)
+        yield from check_trajectories(self.run, here)
+        found = standings(self.run.plan, here)
+        yield from check_messages(self.run, here, found)
+        if found:
+            self.ended[here.problem.problem_id, here.replicate] = Ended(here.round, found)
+
+    def _entries(self, rows: Mapping[str, list[Row]]) -> dict[str, Journalled | str | None]:
+        """The journal's entries of a place, read side by side."""
+        named = [*rows.get("trajectories", []), *rows.get("trajectory_texts", [])]
+        ids = list(dict.fromkeys(row["trajectory_id"] for row in named))
+        self.tally.journal_entries += len(ids)
+        return dict(zip(ids, self.readers.map(self._entry, ids), strict=True))
+
+    def _entry(self, trajectory_id: str) -> Journalled | str | None:
+        """One entry, None where there is none, or why it cannot be used."""
+        try:
+            entry = self.journal.find(trajectory_id)
+            return None if entry is None else Journalled.of(entry)
+        except StoreError as fault:
+            return str(fault)
+        except DEFECTS as fault:
+            return f"{journal_key(trajectory_id)}: is not a journal entry: {shown(fault)}"
+
+    def _strangers(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
+        for table in ("trajectories", "messages", "answers", "scores"):
+            for row in rows.get(table, []):
+                what = f"the plan has no such problem and replicate in shard {self.shard}"
+                yield Finding("plan", Where.of(row, table, round_), what)
+
+    def _count(self, here: Gathered) -> None:
+        """Add a place to what was looked at, and to the sums its commits state."""
+        rows, standing = here.trajectories or [], here.standing()
+        self.tally.trajectories += len(rows)
+        self.tally.prompts += bool(rows and here.before is not None)
+        self.tally.texts += len(here.texts or [])
+        self.tally.messages += len(here.messages or [])
+        self.counted["slots"] += len(standing)
+        self.counted["reused"] += sum(row["reused"] for row in rows)
+        self.counted["unfinished"] += sum(row["finish_reason"] in UNFINISHED for row in standing)
+        own = [row.get("completion_tokens") or 0 for row in rows if not row["reused"]]
+        self.counted["completion_tokens"] += sum(own)
+        self.counted["sets"] += bool(here.messages)
+
+    def _sums(self, round_: int) -> Iterator[Finding]:
+        """What the commits of a round count is what their rows add up to."""
+        names = {
+            "trajectories": ("slots", "reused", "unfinished", "completion_tokens"),
+            "messages": ("sets",),
+        }
+        for table, counted in names.items():
+            for commit in self._trusted(table, round_):
+                yield from self._sum(commit, {name: self.counted[name] for name in counted})
+
+    def _sum(self, commit: Commit, sums: dict[str, int]) -> Iterator[Finding]:
+        for name, actual in sums.items():
+            if commit.counts.get(name, actual) != actual:
+                unit = commit.unit
+                what = f"counts {name} {commit.counts[name]}; the rows of {commit.path} add up to "
+                where = Where(commit_key(unit), unit.table, unit.round)
+                yield Finding("sums", where, f"{what}{actual}")
+
+    def _conclusions(self) -> Iterator[Finding]:
+        """Every answer and score of the shard, where all they follow from could be read."""
+        last = self.run.plan.rounds
+        answers, scores = (self._stream(name, name, last) for name in ("answers", "scores"))
+        final = self._stream("final", "messages", last)
+        if not answers or not final:
+            return
+        files = self._paths(last, ("answers", "scores"))
+        statuses: Counter[str] = Counter()
+        graded: list[Row] = []
+        streams = [("planned", self._planned()), *answers, *scores, *final]
+        for place, rows in aligned(streams):
+            if "planned" not in rows:
+                yield from self._strangers(last, rows)
+                continue
+            here = Concluded(
+                problem=rows["planned"][0]["problem"],
+                replicate=place[1],
+                files=files,
+                ended=self.ended.get(place),
+                final=rows.get("final", []),
+                answers=rows.get("answers", []),
+                scores=rows.get("scores", []) if scores else None,
+            )
+            self.tally.answers += len(here.answers)
+            self.tally.scores += len(here.scores or [])
+            statuses.update(row["status"] for row in here.answers)
+            graded += here.scores or []
+            yield from check_answer(self.run, here)
+        yield from check_grades(graded, last)
+        names = ("answered", "no_answer", "failed")
+        for commit in self._trusted("answers", last):
+            yield from self._sum(commit, {name: statuses[name] for name in names})

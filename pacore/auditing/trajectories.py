@@ -1,0 +1,227 @@
+"""Trajectories on trial: planned, named by content, and as the journal has them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from pacore.auditing.derive import prompt_of, recipe_of_attempt
+from pacore.auditing.finding import Finding, Where, shown
+from pacore.auditing.gathered import Gathered
+from pacore.auditing.rows import Row
+from pacore.identity import sha256_hex, trajectory_key
+from pacore.journal import Named
+from pacore.layout import journal_key
+from pacore.run import Run
+from pacore.trajectory import UNFINISHED, normalise
+
+GENERATED = (
+    "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",
+    "usage_source", "wasted_tokens", "tries", "thinking_closed", "reasoning_characters",
+    "content_characters", "error", "engine", "engine_version", "served_model", "fingerprint",
+    "latency_seconds", "generated_at",
+)  # fmt: skip
+"""Columns that follow from the journal's entry alone."""
+
+
+def check_trajectories(run: Run, here: Gathered) -> Iterator[Finding]:
+    """Hold the trajectories of one place against the plan, their prompt and the journal."""
+    if here.trajectories is None:
+        return
+    yield from _planned(run, here)
+    yield from _attempts(here)
+    yield from _prompts(run, here)
+    for row in here.trajectories:
+        where = Where.of(row, "trajectories", here.round)
+        yield from _identity(run, row, where)
+        yield from _journalled(run, here, row, where)
+    yield from _texts(here)
+    yield from _alike(run, here)
+
+
+def _planned(run: Run, here: Gathered) -> Iterator[Finding]:
+    """Every slot of the plan is there, no other, and each took the draw the plan says."""
+    rows, place = here.trajectories or [], here.where("trajectories")
+    if here.before is None and not rows:
+        return
+    if here.round > 1 and here.before == []:
+        if rows:
+            what = f"stands in round {here.round}, but round {here.round - 1} handed on no messages"
+            yield Finding("lineage", Where.of(rows[0], "trajectories", here.round), what)
+        return
+    texts = [message["text"] for message in here.before or []]
+    prompt = prompt_of(run, here.problem, (here.round, here.replicate), texts, {})
+    draws = dict(enumerate(prompt.draws))
+    slots = here.slots()
+    for slot in draws.keys() - slots.keys():
+        yield Finding("plan", place.at(slot=slot), "is missing: the plan has a trajectory here")
+    for slot, attempts in slots.items():
+        where = Where.of(attempts[0], "trajectories", here.round)
+        if slot not in draws:
+            yield Finding("plan", where, f"is too many: the round has slots 0 to {len(draws) - 1}")
+            continue
+        for row in attempts:
+            if row["draw"] != draws[slot]:
+                what = f"has draw {row['draw']}; the plan gives this slot draw {draws[slot]}"
+                yield Finding("plan", Where.of(row, "trajectories", here.round), what)
+
+
+def _attempts(here: Gathered) -> Iterator[Finding]:
+    """Attempts count from 0 without a gap, nothing stands twice, and a retry names what it replaced."""
+    rows = here.trajectories or []
+    ids = Counter(row["trajectory_id"] for row in rows)
+    for attempts in here.slots().values():
+        earlier: set[str] = set()
+        for number, row in enumerate(attempts):
+            where = Where.of(row, "trajectories", here.round)
+            if number and row["attempt"] == attempts[number - 1]["attempt"]:
+                yield Finding("duplicates", where, "stands here twice")
+            elif row["attempt"] != number and len(attempts) == len(
+                {a["attempt"] for a in attempts}
+            ):
+                yield Finding("attempts", where, f"is the slot's attempt number {number} in order")
+            if row.get("retry_of") is not None and row["retry_of"] not in earlier:
+                what = f"retries {row['retry_of']}, which is no earlier attempt at this slot"
+                yield Finding("lineage", where, what)
+            earlier.add(row["trajectory_id"])
+    for first, second in pairwise(sorted(rows, key=lambda row: str(row["trajectory_id"]))):
+        same_slot = (first["slot"], first["attempt"]) == (second["slot"], second["attempt"])
+        if first["trajectory_id"] == second["trajectory_id"] and not same_slot:
+            count = ids[second["trajectory_id"]]
+            what = f"trajectory {second['trajectory_id']} stands {count} times in this set"
+            yield Finding("duplicates", Where.of(second, "trajectories", here.round), what)
+
+
+def _prompts(run: Run, here: Gathered) -> Iterator[Finding]:
+    """Each prompt digest is that of P(x, M), rendered again."""
+    if here.before is None:
+        return
+    texts = [message["text"] for message in here.before]
+    rendered: dict[int | None, str] = {}
+    for row in here.trajectories or []:
+        kept = row.get("prompt_messages")
+        if kept not in rendered:
+            place = (here.round, here.replicate)
+            rendered[kept] = prompt_of(run, here.problem, place, texts, row).digest
+        if row["prompt_digest"] != rendered[kept]:
+            source = f"the {len(texts)} messages before it" if texts else "the problem"
+            what = (
+                f"prompt_digest is {row['prompt_digest'][:12]}…; the prompt rendered again from "
+                f"{source} has {rendered[kept][:12]}…"
+            )
+            yield Finding("prompts", Where.of(row, "trajectories", here.round), what)
+
+
+def _identity(run: Run, row: Row, where: Where) -> Iterator[Finding]:
+    """Id and seed follow from recipe, prompt, draw and attempt."""
+    recipe = recipe_of_attempt(run, row)
+    try:
+        key = trajectory_key(recipe.digest, row["prompt_digest"], row["draw"], row["attempt"])
+    except UnicodeEncodeError:
+        yield Finding("identity", where, f"prompt_digest is {shown(row['prompt_digest'])}")
+        return
+    if row["trajectory_id"] != key.trajectory_id:
+        what = (
+            f"trajectory_id is {shown(row['trajectory_id'])}; recipe, prompt, draw and attempt "
+            f"make {key.trajectory_id}"
+        )
+        yield Finding("identity", where, what)
+    if row["seed"] != key.seed:
+        what = f"seed is {row['seed']}; recipe, prompt, draw and attempt make {key.seed}"
+        yield Finding("identity", where, what)
+
+
+def _journalled(run: Run, here: Gathered, row: Row, where: Where) -> Iterator[Finding]:
+    """The row says what the journal's entry says."""
+    key = journal_key(row["trajectory_id"])
+    found = here.entries.get(row["trajectory_id"])
+    if isinstance(found, str):
+        yield Finding("journal", where, found)
+        return
+    if found is None:
+        if row["finish_reason"] != "context_overflow":
+            yield Finding("journal", where, f"{key} is missing")
+        return
+    entry = found.entry
+    if entry.trajectory_id != row["trajectory_id"]:
+        yield Finding("journal", where, f"{key} is the entry of {shown(entry.trajectory_id)}")
+        return
+    expected = {name: found.row[name] for name in GENERATED}
+    if entry.named is not None:
+        recipe = recipe_of_attempt(run, row).digest
+        yield from _named(row, recipe, entry.named, where)
+    for column, value in expected.items():
+        if row.get(column) != value:
+            what = f"{column} is {shown(row.get(column))}; {key} says {shown(value)}"
+            yield Finding("journal", where, what)
+    if row["reused"] and entry.run_id == run.run_id:
+        yield Finding("reuse", where, f"is said to be reused; {key} is this run's own")
+    if row["text_run_id"] not in (run.run_id, entry.run_id):
+        what = f"text_run_id is {shown(row['text_run_id'])}; {key} is of {shown(entry.run_id)}"
+        yield Finding("reuse", where, what)
+
+
+def _named(row: Row, recipe: str, named: Named, where: Where) -> Iterator[Finding]:
+    """The entry was journalled as the sample the row says it is."""
+    actual = (recipe, row["prompt_digest"], row["draw"], row["attempt"], row["seed"])
+    for name, stated, value in zip(Named._fields, named, actual, strict=True):
+        if stated != value:
+            key = journal_key(row["trajectory_id"])
+            what = f"{name} is {shown(value)}; {key} says {shown(stated)}"
+            yield Finding("journal", where, what)
+
+
+def _digest(text: str | None) -> str | None:
+    return None if text is None else sha256_hex(text.encode("utf-8", "surrogatepass"))
+
+
+def _texts(here: Gathered) -> Iterator[Finding]:
+    """A stored text is the journal's, and stands once."""
+    seen: set[str] = set()
+    for row in here.texts or []:
+        where = Where.of(row, "trajectory_texts", here.round)
+        key = journal_key(row["trajectory_id"])
+        if row["trajectory_id"] in seen:
+            yield Finding("texts", where, f"the text of {row['trajectory_id']} stands here twice")
+        seen.add(row["trajectory_id"])
+        if isinstance(here.entries.get(row["trajectory_id"]), str):
+            continue
+        entry = here.entry(row)
+        if entry is None and _is_overflow(here, row):
+            continue
+        if entry is None:
+            yield Finding("texts", where, f"{key} is missing")
+            continue
+        made = normalise(entry.generation).reasoning, entry.generation.content
+        for column, text in zip(("reasoning", "content"), made, strict=True):
+            if row[f"{column}_sha256"] != _digest(text):
+                what = f"{column} of {row['trajectory_id']} is not what {key} has"
+                yield Finding("texts", where, what)
+
+
+def _is_overflow(here: Gathered, text: Row) -> bool:
+    """Whether there is nothing to be journalled: the prompt never reached a model."""
+    empty = text["reasoning_sha256"] is None and text["content_sha256"] is None
+    rows = [r for r in here.trajectories or [] if r["trajectory_id"] == text["trajectory_id"]]
+    return empty and all(row["finish_reason"] == "context_overflow" for row in rows)
+
+
+def _alike(run: Run, here: Gathered) -> Iterator[Finding]:
+    """Samples at a temperature that say the same to the letter are suspicious, not wrong."""
+    if not run.recipe.temperature > 0:
+        return
+    alike: dict[tuple[str | None, str | None], list[Row]] = defaultdict(list)
+    for row in here.standing():
+        entry = here.entry(row)
+        if entry is None or row["finish_reason"] in UNFINISHED:
+            continue
+        text = entry.generation.reasoning, entry.generation.content
+        if any(text):
+            alike[_digest(text[0]), _digest(text[1])].append(row)
+    for rows in alike.values():
+        if len({row["trajectory_id"] for row in rows}) > 1:
+            slots = ", ".join(str(row["slot"]) for row in rows)
+            what = f"slots {slots} hold the same text, sampled under different seeds"
+            where = Where.of(rows[1], "trajectories", here.round)
+            yield Finding("duplicates", where, what, "warning")

@@ -1,0 +1,223 @@
+"""Where an answer comes from: its lineage walked backwards, with the prompts as they were sent.
+
+answer ← last trajectory ← the messages it saw ← their trajectories ← …, each with its identity and
+the files it stands in. Prompts are rendered again from the messages and held against the digests
+the trajectories were sampled under.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pacore.auditing.derive import messages_seen, prompt_of, recipe_of_attempt
+from pacore.auditing.rows import problem_rows, table_rows
+from pacore.commits import Commit, committed_units, read_commits, standing_units
+from pacore.errors import BadInput
+from pacore.journal import Journal
+from pacore.layout import commit_key, journal_key
+from pacore.problem import Problem, Turn
+from pacore.run import Run, open_run
+from pacore.store import Backend
+from pacore.table_rows import problem_of
+from pacore.visible import visible
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stands:
+    """Where rows stand: the data file, and the commit that made it part of its table."""
+
+    file: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a slot. ``position`` is its message's in the next prompt, None without one.
+
+    ``row`` has its columns. ``first_run_id`` is the run that had it generated, None where the
+    journal has no entry of it.
+    """
+
+    row: Row
+    recipe_digest: str
+    journal: str
+    first_run_id: str | None
+    position: int | None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What some attempts of a round were sampled from: the turns as sent, byte for byte.
+
+    ``digest`` is the one stored, ``rendered_digest`` that of ``turns``; ``saw`` are the messages in
+    it by position, as (trajectory id, slot of the round before).
+    """
+
+    digest: str
+    rendered_digest: str
+    turns: tuple[Turn, ...]
+    saw: Sequence[tuple[str, int | None]]
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True)
+class RoundStep:
+    """One round of a lineage, and where its rows stand; ``messages`` None before it is compacted."""
+
+    round: int
+    trajectories: Stands
+    messages: Stands | None
+    prompts: Sequence[Prompt]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """One replicate, from its answer (None before there is one) back to round 1."""
+
+    replicate: int
+    answer: Row | None
+    answer_stands: Stands | None
+    final_text: str | None
+    rounds: Sequence[RoundStep]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One problem of a run, with a lineage for each replicate asked for."""
+
+    run: Run
+    problem: Problem
+    shard: str
+    lineages: Sequence[Lineage]
+
+
+def explain(
+    store: Backend,
+    run_id: str,
+    problem_id: str,
+    replicate: int | None = None,
+    round_: int | None = None,
+) -> Explanation:
+    """Walk a problem's lineage, of one replicate and round or of all.
+
+    Raises Refused for an unknown run, BadInput for an unknown problem, replicate or round,
+    StoreError for files that cannot be read.
+    """
+    run = open_run(store, run_id)
+    if replicate is not None and not 0 <= replicate < run.plan.replicates:
+        raise BadInput(f"--replicate {replicate}: the run has 0 to {run.plan.replicates - 1}")
+    if round_ is not None and not 1 <= round_ <= run.plan.rounds:
+        raise BadInput(f"--round {round_}: the run has 1 to {run.plan.rounds}")
+    number, problem = _problem(store, run, problem_id)
+    shard = next(shard.name for shard in run.shards if shard.start <= number < shard.stop)
+    chosen = range(run.plan.replicates) if replicate is None else [replicate]
+    walk = _Walk(store, run, problem, shard)
+    lineages = [walk.lineage(one, round_) for one in chosen]
+    return Explanation(run, problem, shard, lineages)
+
+
+def _problem(store: Backend, run: Run, problem_id: str) -> tuple[int, Problem]:
+    known = []
+    with store.local_path(run.problem_set) as path:
+        for row in problem_rows(path, run.problem_set):
+            if row["problem_id"] == problem_id:
+                return row["number"], problem_of(row)
+            known.append(row["problem_id"])
+    close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or known[:5]
+    named = f"run {run.run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}"
+    raise BadInput(visible(named))
+
+
+class _Walk:
+    """Reads one problem's rows of the files its shard has, and puts them in order."""
+
+    def __init__(self, store: Backend, run: Run, problem: Problem, shard: str) -> None:
+        self._run = run
+        self._problem = problem
+        self._journal = Journal(store)
+        self._stands: dict[tuple[str, int], Stands] = {}
+        self._rows: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        units = [u for u in standing_units(committed_units(store, run.run_id)) if u.shard == shard]
+        wanted = [unit for unit in units if unit.table in ("trajectories", "messages", "answers")]
+        with ExitStack() as stack:
+            for commit in read_commits(store, wanted):
+                path = stack.enter_context(store.local_path(commit.path))
+                self._read(commit, path)
+
+    def _read(self, commit: Commit, path: str) -> None:
+        unit = commit.unit
+        rows = table_rows(unit.table, path, commit.path, self._problem.problem_id)
+        self._rows[unit.table, unit.round] = list(rows)
+        self._stands[unit.table, unit.round] = Stands(commit.path, commit_key(unit))
+
+    def _of(self, table: str, round_: int, replicate: int) -> list[dict[str, Any]]:
+        rows = self._rows.get((table, round_), [])
+        return [row for row in rows if row["replicate"] == replicate]
+
+    def lineage(self, replicate: int, round_: int | None) -> Lineage:
+        last = self._run.plan.rounds
+        answers = self._of("answers", last, replicate)
+        final = self._of("messages", last, replicate)
+        wanted = range(last, 0, -1) if round_ is None else [round_]
+        return Lineage(
+            replicate=replicate,
+            answer=answers[0] if answers else None,
+            answer_stands=self._stands.get(("answers", last)),
+            final_text=final[0]["text"] if final else None,
+            rounds=[step for number in wanted for step in self._round(number, replicate)],
+        )
+
+    def _round(self, round_: int, replicate: int) -> Iterator[RoundStep]:
+        """The step of a round, if the replicate came that far."""
+        rows = self._of("trajectories", round_, replicate)
+        if not rows:
+            return
+        groups = groupby(sorted(rows, key=_prompt_key), key=_prompt_key)
+        yield RoundStep(
+            round=round_,
+            trajectories=self._stands["trajectories", round_],
+            messages=self._stands.get(("messages", round_)),
+            prompts=[self._prompt(round_, replicate, list(group)) for _, group in groups],
+        )
+
+    def _prompt(self, round_: int, replicate: int, rows: Sequence[Row]) -> Prompt:
+        before = self._of("messages", round_ - 1, replicate)
+        texts = [message["text"] for message in before]
+        prompt = prompt_of(self._run, self._problem, (round_, replicate), texts, rows[0])
+        earlier = self._of("trajectories", round_ - 1, replicate)
+        slots = {row["trajectory_id"]: row["slot"] for row in earlier}
+        seen = before[: len(messages_seen(texts, rows[0]))]
+        return Prompt(
+            digest=rows[0]["prompt_digest"],
+            rendered_digest=prompt.digest,
+            turns=prompt.turns,
+            saw=[(row["trajectory_id"], slots.get(row["trajectory_id"])) for row in seen],
+            attempts=[self._attempt(round_, replicate, row) for row in rows],
+        )
+
+    def _attempt(self, round_: int, replicate: int, row: Row) -> Attempt:
+        entry = self._journal.find(row["trajectory_id"])
+        positions = {
+            message["trajectory_id"]: message["position"]
+            for message in self._of("messages", round_, replicate)
+        }
+        return Attempt(
+            row=row,
+            recipe_digest=recipe_of_attempt(self._run, row).digest,
+            journal=journal_key(row["trajectory_id"]),
+            first_run_id=entry.run_id if entry else None,
+            position=positions.get(row["trajectory_id"]),
+        )
+
+
+def _prompt_key(row: Row) -> tuple[str, int]:
+    """What attempts of one prompt share; rows come by slot and attempt and stay so."""
+    kept = row.get("prompt_messages")
+    return row["prompt_digest"], -1 if kept is None else kept
