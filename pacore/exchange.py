@@ -1,0 +1,159 @@
+"""What ``pacore import`` and ``pacore export`` do: trajectories made elsewhere, runs made for elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+
+from pacore.config import RunConfig
+from pacore.errors import BadInput
+from pacore.exporting import export_run, is_export
+from pacore.flags import config_from
+from pacore.importing.batch import Prompts, read_prompts
+from pacore.importing.exported import import_export
+from pacore.importing.reader import FORMATS, Reader, detect
+from pacore.importing.rows import FileFormat
+from pacore.importing.source import Source, sources
+from pacore.importing.stage import imported, publish_import
+from pacore.importing.survey import survey
+from pacore.problem import BadProblems, Problem
+from pacore.problem_files import read_problem_set, unnamed_by_row
+from pacore.reading import print_result, print_run_failures
+from pacore.run import is_closed
+from pacore.stage.closing import run_counts
+from pacore.store import open_store
+
+COMPLETE, FAILED_PROBLEMS = 0, 3
+AUTO, EXPORT = "auto", "export"
+IMPORT_FORMATS = (AUTO, *FORMATS, EXPORT)
+NOWHERE = "http://import.invalid/v1"
+"""Where a trajectory that the file does not have would be asked for: a name that never resolves
+(RFC 2606), so that an import generates nothing, whatever happens to its journal meanwhile."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a person asks an import to do; ``form`` is one of `IMPORT_FORMATS`."""
+
+    store: str
+    form: str = AUTO
+    problems: str | None = None
+    prompts: str | None = None
+    model: str | None = None
+    run_id: str | None = None
+    replicates: int | None = None
+
+
+def import_from(place: str, options: ImportOptions) -> int:
+    """Import a file, or a folder that ``pacore export`` wrote; returns the exit code."""
+    if options.form == EXPORT or (options.form == AUTO and is_export(place)):
+        return _import_export(place, options)
+    config = _config(place, options)
+    with _surveyed(place, options) as (reader, notes):
+        found = survey(reader, options.replicates)
+        for note in [*notes, *found.notes]:
+            _say(note)
+        store = open_store(options.store)
+        made = imported(found, config.model)
+        run_id = config.run_id or made.run_id
+        config = config.model_copy(update={"run_id": run_id})
+        was_closed = is_closed(store, run_id)
+        run = publish_import(store, made, config, _say)
+    if was_closed:
+        _say(f"run {run_id} is imported already; nothing to do")
+    return _report(options.store, run_id, run_counts(store, run))
+
+
+def export_to(run_id: str, place: str, store: str) -> int:
+    """Write a run as a folder of its own, ready for ``pacore import`` elsewhere."""
+    done = export_run(open_store(store), run_id, open_store(place))
+    if not done.added:
+        _say(f"{place} has run {run_id} already; nothing to do")
+    click.echo(f"exported run {run_id} to {place}: {done.files:,} files, {done.bytes:,} bytes")
+    return COMPLETE
+
+
+def _import_export(place: str, options: ImportOptions) -> int:
+    given = {"--problems": options.problems, "--prompts": options.prompts, "--model": options.model}
+    if unused := [flag for flag, value in given.items() if value is not None]:
+        raise BadInput(f"{unused[0]}: an export says that itself")
+    store = open_store(options.store)
+    done = import_export(open_store(place), store, options.run_id)
+    for note in done.notes:
+        _say(note)
+    if not done.added:
+        _say(f"run {done.run_id} is in {options.store} already; nothing to do")
+    click.echo(f"imported run {done.run_id}: {done.files:,} files verified, {done.added:,} added")
+    return COMPLETE
+
+
+def _config(place: str, options: ImportOptions) -> RunConfig:
+    """The configuration the stages of an import run under. Raises BadInput naming a wrong flag."""
+    given = {
+        "problems": options.problems or place,
+        "model": options.model,
+        "store": options.store,
+        "run_id": options.run_id,
+        "endpoints": (NOWHERE,),
+        "attempts": 1,
+    }
+    if options.model is None:
+        raise BadInput("--model: is needed: who made these trajectories?")
+    if options.replicates is not None and options.replicates < 1:
+        raise BadInput("--replicates: must be at least 1")
+    return config_from(given, None)
+
+
+@contextmanager
+def _surveyed(place: str, options: ImportOptions) -> Iterator[tuple[Reader, list[str]]]:
+    """A reader of the file, over copies that last as long as the context."""
+    urls = [place] if options.prompts is None else [place, options.prompts]
+    with sources(*urls) as copies:
+        form = detect(copies[0]) if options.form == AUTO else _form(options.form)
+        problems = _problems(form, options)
+        prompts = _prompts(form, copies[1:], problems)
+        by_row = unnamed_by_row(options.problems) if options.problems is not None else []
+        yield (
+            Reader(copies[0], form, problems, prompts, by_row),
+            [f"{place}: reading as {form}"],
+        )
+
+
+def _form(name: str) -> FileFormat:
+    return next(form for form in FORMATS if form == name)
+
+
+def _problems(form: FileFormat, options: ImportOptions) -> list[Problem] | None:
+    if options.problems is not None:
+        return read_problem_set(options.problems)
+    if form == "pacore-train":
+        return None
+    raise BadInput(f"--problems: is needed: a file of format {form} does not state the problems")
+
+
+def _prompts(
+    form: FileFormat, copies: list[Source], problems: list[Problem] | None
+) -> Prompts | None:
+    if not copies:
+        return None
+    if form != "openai-batch":
+        raise BadInput(f"--prompts: is the input file of an openai-batch; this is {form}")
+    prompts, issues = read_prompts(copies[0], problems or [])
+    if issues:
+        raise BadProblems(issues)
+    return prompts
+
+
+def _report(store_url: str, run_id: str, counts: dict[str, int]) -> int:
+    print_result(store_url, run_id, None)
+    if counts["failed"]:
+        print_run_failures(store_url, run_id, is_retryable=False)
+        return FAILED_PROBLEMS
+    return COMPLETE
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

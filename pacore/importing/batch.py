@@ -1,0 +1,200 @@
+"""OpenAI batch files: the output, one response body a line, and the input with its prompts.
+
+vLLM's ``run_batch`` and other services write the same. A line of the output names its request by
+``custom_id`` alone; what was asked stands in the input file, and without that the id has to be the
+problem's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pacore.engine.answers import Answer, read_generation
+from pacore.engine.classify import Origin
+from pacore.engine.protocol import EngineFault
+from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Issues, Pass, tombstone
+from pacore.importing.source import Source
+from pacore.problem import ROLES, Problem, RowIssue, Turn
+from pacore.problem_formats import RowFault
+from pacore.problem_rows import kind_of
+from pacore.prompt import prompt_digest
+from pacore.trajectory import Generation
+
+FORM: FileFormat = "openai-batch"
+NO_LINE = "the batch's output has no line for this request"
+NUMBERED = re.compile(r"(?P<name>.+)[-_#:/.][0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of the input file: the problem it asks, and how many responses it wants."""
+
+    problem_id: str
+    responses: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The input file by ``custom_id``, and the system prompt that all its requests share."""
+
+    sha256: str
+    asked: Mapping[str, Asked]
+    system: str | None = None
+
+
+def read_prompts(source: Source, problems: list[Problem]) -> tuple[Prompts, list[RowIssue]]:
+    """Find the problem each request asks, by its turns, and everything that is wrong."""
+    by_turns = {prompt_digest(problem.turns): problem.problem_id for problem in problems}
+    asked: dict[str, Asked] = {}
+    systems: dict[str | None, int] = {}
+    found: list[RowIssue] = []
+    for row in source.rows():
+        issues = Issues(source.url, row.line)
+        if isinstance(row, RowFault):
+            issues.note(row.field, row.what)
+        else:
+            _read_request(row.value, (by_turns, asked, systems), issues)
+        found += issues.found
+    if len(systems) > 1:
+        lines = " and ".join(str(line) for line in list(systems.values())[:2])
+        what = f"lines {lines} have different system prompts; a run has one"
+        found.append(RowIssue(source.url, 0, "body.messages", what))
+    return Prompts(source.sha256, asked, next(iter(systems), None)), found
+
+
+def _read_request(
+    row: Any,
+    known: tuple[dict[str, str], dict[str, Asked], dict[str | None, int]],
+    issues: Issues,
+) -> None:
+    """Add one request to those ``known``: problems by turns, requests by id, system prompts."""
+    by_turns, asked, systems = known
+    body = row.get("body") if isinstance(row, Mapping) else None
+    custom_id = row.get("custom_id") if isinstance(row, Mapping) else None
+    if not isinstance(custom_id, str) or not custom_id:
+        issues.note("custom_id", "missing")
+        return
+    turns = _turns(body.get("messages") if isinstance(body, Mapping) else None)
+    if not isinstance(body, Mapping) or turns is None:
+        issues.note("body.messages", "must be a list of turns with role and text")
+        return
+    responses = body.get("n") or 1
+    if not isinstance(responses, int) or responses < 1:
+        issues.note("body.n", f"is {kind_of(responses)}; must be a whole number")
+        return
+    system = None
+    problem_id = by_turns.get(prompt_digest(turns))
+    if problem_id is None and turns and turns[0].role == "system":
+        system = turns[0].content
+        problem_id = by_turns.get(prompt_digest(turns[1:]))
+    if problem_id is None:
+        issues.note("body.messages", "asks none of the problems, word for word")
+    elif custom_id in asked:
+        issues.note("custom_id", f"{custom_id!r} stands in line {asked[custom_id].line} too")
+    else:
+        asked[custom_id] = Asked(problem_id, responses, issues.line)
+        systems.setdefault(system, issues.line)
+
+
+def _turns(value: Any) -> tuple[Turn, ...] | None:
+    """Turns as a request states them; None for anything that is not turns of text."""
+    if not isinstance(value, list) or not value:
+        return None
+    turns = []
+    for one in value:
+        if not isinstance(one, Mapping):
+            return None
+        content = one.get("content")
+        if isinstance(content, list):
+            parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
+            content = "".join(map(str, parts)) if all(isinstance(p, str) for p in parts) else None
+        said = "system" if one.get("role") == "developer" else one.get("role")
+        role = next((known for known in ROLES if known == said), None)
+        if not isinstance(content, str) or role is None:
+            return None
+        turns.append(Turn(role, content))
+    return tuple(turns)
+
+
+class BatchRows:
+    """Lines of a batch's output as rows; then one for each request that has no line."""
+
+    def __init__(self, prompts: Prompts | None, problem_ids: set[str]) -> None:
+        self._prompts = prompts
+        self._problem_ids = problem_ids
+        self._answered: dict[str, int] = {}
+
+    def read(self, row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
+        issues = Issues(file, line)
+        if not isinstance(row, Mapping):
+            issues.note("", f"is {kind_of(row)}, not an object with fields")
+            return issues.found
+        custom_id = row.get("custom_id")
+        if not isinstance(custom_id, str) or not custom_id:
+            issues.note("custom_id", "missing")
+            return issues.found
+        if (before := self._answered.setdefault(custom_id, line)) != line:
+            issues.note("custom_id", f"{custom_id!r} stands in line {before} too")
+        asked = self._asked(custom_id, issues)
+        made = _generations(row, custom_id, asked.responses, issues)
+        passes = tuple(Pass(((one,),)) for one in made)
+        return issues.found or ImportedRow(line, asked.problem_id, None, passes)
+
+    def unanswered(self) -> Iterator[ImportedRow]:
+        """Requests without a line, in the order of the input file: they were made and are lost."""
+        for custom_id, asked in (self._prompts.asked if self._prompts else {}).items():
+            if custom_id not in self._answered:
+                lost = Pass(((tombstone(FORM, NO_LINE),),))
+                yield ImportedRow(0, asked.problem_id, None, (lost,) * asked.responses)
+
+    def _asked(self, custom_id: str, issues: Issues) -> Asked:
+        if self._prompts is None:
+            numbered = NUMBERED.fullmatch(custom_id)
+            is_known = custom_id in self._problem_ids
+            name = numbered["name"] if numbered and not is_known else custom_id
+            return Asked(name, 1, 0)
+        if custom_id not in self._prompts.asked:
+            issues.note("custom_id", f"the input file has no request {custom_id!r}")
+            return Asked(custom_id, 1, 0)
+        return self._prompts.asked[custom_id]
+
+
+def _generations(
+    row: Mapping[str, Any], custom_id: str, responses: int, issues: Issues
+) -> list[Generation]:
+    """What one line says: a generation for each choice, or a tombstone for each response lost."""
+    response = row.get("response")
+    if response is None:
+        error = row.get("error")
+        if not isinstance(error, Mapping):
+            issues.note("response", "missing, and there is no error instead")
+            return []
+        words = [str(error[name]) for name in ("code", "message") if error.get(name)]
+        return [tombstone(FORM, f"{custom_id}: {': '.join(words)}")] * responses
+    status = response.get("status_code") if isinstance(response, Mapping) else None
+    body = response.get("body") if isinstance(response, Mapping) else None
+    if type(status) is not int or body is None:
+        issues.note("response", "must have status_code and body")
+        return []
+    choices = body.get("choices") if isinstance(body, Mapping) else None
+    if status != 200 or not isinstance(choices, list) or len(choices) <= 1:
+        return [_read(custom_id, status, body)] * (1 if status == 200 else responses)
+    # The usage is of all choices together.
+    shared = {name: value for name, value in body.items() if name != "usage"}
+    return [_read(custom_id, status, {**shared, "choices": [choice]}) for choice in choices]
+
+
+def _read(custom_id: str, status: int, body: Any) -> Generation:
+    """One response as the engine for endpoints reads it, so that both mean the same."""
+    answer = Answer(status, json.dumps(body).encode())
+    try:
+        made = read_generation(Origin(custom_id), answer, datetime.now(UTC))
+    except EngineFault as fault:
+        made = fault.as_generation()
+    return replace(made, engine=ENGINE, engine_version=FORM, tries=0)

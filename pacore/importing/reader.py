@@ -1,0 +1,108 @@
+"""The passes of a file, each with the problem it is of: one reader for every format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pacore.errors import BadInput
+from pacore.importing.batch import BatchRows, Prompts
+from pacore.importing.rows import ROW_READERS, FileFormat, ImportedRow, Pass
+from pacore.importing.source import Source
+from pacore.problem import Problem, RowIssue
+from pacore.problem_formats import RowFault
+from pacore.prompt import prompt_digest
+
+POSITION = re.compile(r"req_(?P<row>[0-9]{1,9})")
+FORMATS: tuple[FileFormat, ...] = ("reference", "pacore-train", "openai-batch")
+
+
+def detect(source: Source) -> FileFormat:
+    """The format of a file, from the fields of its first row. Raises BadInput."""
+    first = next(source.rows(), None)
+    if first is None:
+        raise BadInput(f"{source.url}: has no rows")
+    if isinstance(first, RowFault):
+        raise BadInput(f"{source.url}:{first.line}: {first.what}")
+    found = set(first.value) if isinstance(first.value, Mapping) else set()
+    if "request_id" in found and found & {"round_responses", "error"}:
+        return "reference"
+    if {"conversation", "responses"} <= found:
+        return "pacore-train"
+    if "custom_id" in found and found & {"response", "error"}:
+        return "openai-batch"
+    known = ", ".join(FORMATS)
+    raise BadInput(
+        f"{source.url}:{first.line}: nothing tells which format this is; name it with --format: "
+        f"{known}, or a folder that `pacore export` wrote"
+    )
+
+
+class Found(NamedTuple):
+    """Passes over one problem, as one row of the file has them."""
+
+    line: int
+    problem: Problem
+    passes: tuple[Pass, ...]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads a file row by row, as often as it is iterated, always the same.
+
+    ``problems`` None takes the problems as the rows themselves state them. ``by_row`` has the id of
+    each row of the problem set's file that states none: the reference implementation calls the
+    problem of row N, from 0, ``req_N`` then.
+    """
+
+    source: Source
+    form: FileFormat
+    problems: list[Problem] | None
+    prompts: Prompts | None = None
+    by_row: Sequence[str] = ()
+    _by_id: dict[str, Problem] = field(default_factory=dict, init=False)
+    _by_turns: dict[str, Problem] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for problem in self.problems or ():
+            self._by_id[problem.problem_id] = problem
+            self._by_turns[prompt_digest(problem.turns)] = problem
+
+    def __iter__(self) -> Iterator[Found | list[RowIssue]]:
+        batch = BatchRows(self.prompts, set(self._by_id)) if self.form == "openai-batch" else None
+        read: Any = batch.read if batch is not None else ROW_READERS[self.form]
+        for row in self.source.rows():
+            if isinstance(row, RowFault):
+                yield [RowIssue(self.source.url, row.line, row.field, row.what)]
+                continue
+            result = read(row.value, self.source.url, row.line)
+            yield self._matched(result) if isinstance(result, ImportedRow) else result
+        if batch is not None:
+            yield from (self._matched(row) for row in batch.unanswered())
+
+    def _matched(self, row: ImportedRow) -> Found | list[RowIssue]:
+        problem = row.problem
+        if self.problems is not None:
+            problem = self._by_id.get(self._id_of(row.name)) if row.name is not None else None
+            if problem is None and row.problem is not None:
+                problem = self._by_turns.get(prompt_digest(row.problem.turns))
+        if problem is None:
+            named = "conversation" if row.problem is not None else _NAMED[self.form]
+            shown = f"{row.name!r}" if row.name is not None else "this conversation"
+            what = f"the problem set has no problem {shown}"
+            return [RowIssue(self.source.url, row.line, named, what)]
+        return Found(row.line, problem, row.passes)
+
+    def _id_of(self, name: str) -> str:
+        numbered = POSITION.fullmatch(name)
+        row = int(numbered["row"]) if numbered and name not in self._by_id else len(self.by_row)
+        return self.by_row[row] if row < len(self.by_row) else name
+
+
+_NAMED: dict[str, str] = {
+    "reference": "request_id",
+    "pacore-train": "id",
+    "openai-batch": "custom_id",
+}

@@ -1,0 +1,182 @@
+"""Rows of files made elsewhere: each becomes passes over one problem, or all that is wrong with it.
+
+A file that went through rounds gives one pass a row. Responses to the bare problem are independent
+samples of one prompt, so each is a pass of a single round: a replicate, which is what pass@1 and
+maj@k are taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pacore.engine.classify import whole_text
+from pacore.problem import Problem, RowIssue
+from pacore.problem_rows import Note, kind_of, read_row
+from pacore.trajectory import Generation
+
+FileFormat = Literal["reference", "pacore-train", "openai-batch"]
+ENGINE = "imported"
+EMPTY = "the file has an empty response, which the reference implementation writes after any error"
+
+
+class Pass(NamedTuple):
+    """One pass over one problem: what each round generated.
+
+    ``fault`` says why there is nothing at all, in which case ``rounds`` is empty.
+    """
+
+    rounds: tuple[tuple[Generation, ...], ...]
+    fault: str | None = None
+
+    @property
+    def characters(self) -> int:
+        """How much text it holds."""
+        made = (one for responses in self.rounds for one in responses)
+        return sum(len(one.content or "") + len(one.reasoning or "") for one in made)
+
+
+class ImportedRow(NamedTuple):
+    """One row: its passes, and the problem they are of, by name or as the row states it."""
+
+    line: int
+    name: str | None
+    problem: Problem | None
+    passes: tuple[Pass, ...]
+
+
+class Issues:
+    """What is wrong with one row, noted field by field."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.found: list[RowIssue] = []
+        self.line = line
+        self._file = file
+
+    def note(self, field: str, what: str) -> None:
+        self.found.append(RowIssue(self._file, self.line, field, what))
+
+
+RowReader = Callable[[Any, str, int], ImportedRow | list[RowIssue]]
+
+
+def generation(form: FileFormat, content: str | None, reasoning: str | None) -> Generation:
+    """A response as the file has it. Where it does not say how it ended, that is ``stop``."""
+    return Generation(
+        finish_reason="stop",
+        content=None if content is None else whole_text(content),
+        reasoning=None if reasoning is None else whole_text(reasoning),
+        engine=ENGINE,
+        engine_version=form,
+        tries=0,
+    )
+
+
+def tombstone(form: FileFormat, fault: str) -> Generation:
+    """A response that was asked for and never came."""
+    error = whole_text(" ".join(fault.split()))[:300]
+    return Generation("engine_error", error=error, engine=ENGINE, engine_version=form, tries=0)
+
+
+def reference_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
+    """A row of the reference implementation's ``results.jsonl``: one pass through all its rounds.
+
+    ``request_id`` names the problem; ``round_responses`` has the responses of each round in the
+    order of the next prompt. A row with ``error`` instead is a pass that failed.
+    """
+    issues = Issues(file, line)
+    if not isinstance(row, Mapping):
+        issues.note("", f"is {kind_of(row)}, not an object with fields")
+        return issues.found
+    name = _name("request_id", row.get("request_id"), issues.note)
+    if (error := row.get("error")) is not None and "round_responses" not in row:
+        if not isinstance(error, str):
+            issues.note("error", f"is {kind_of(error)}; must be text")
+        one = Pass((), str(error) or "the file names an error without words")
+    else:
+        one = Pass(_rounds(row.get("round_responses"), issues.note))
+    return issues.found or ImportedRow(line, name, None, (one,))
+
+
+def _name(field: str, value: Any, note: Note) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        note(field, f"is {kind_of(value)}; must name a problem" if value != "" else "is empty")
+        return None
+    return str(value)
+
+
+def _rounds(value: Any, note: Note) -> tuple[tuple[Generation, ...], ...]:
+    if not isinstance(value, list) or not value:
+        note("round_responses", f"is {kind_of(value)}; must be a list of rounds")
+        return ()
+    rounds = []
+    for number, responses in enumerate(value):
+        place = f"round_responses[{number}]"
+        if not isinstance(responses, list) or not responses:
+            note(place, f"is {kind_of(responses)}; must be a list of responses")
+            continue
+        made = [
+            _reference_response(response, f"{place}[{index}]", note)
+            for index, response in enumerate(responses)
+        ]
+        rounds.append(tuple(made))
+    if len(rounds) == len(value) and len(rounds[-1]) != 1:
+        note(f"round_responses[{len(rounds) - 1}]", "the last round has one response")
+    return tuple(rounds)
+
+
+def _reference_response(value: Any, place: str, note: Note) -> Generation:
+    made = _response("reference", value, place, note)
+    if not made.content and not made.reasoning:
+        return tombstone("reference", EMPTY)
+    return made
+
+
+def _response(form: FileFormat, value: Any, place: str, note: Note) -> Generation:
+    """A response as text, or as an object with content and reasoning."""
+    if isinstance(value, str):
+        return generation(form, value, None)
+    if not isinstance(value, Mapping):
+        note(place, f"is {kind_of(value)}; must be text or an object with content")
+        return generation(form, None, None)
+    if "content" not in value:
+        note(f"{place}.content", "missing")
+    said = {}
+    for field in ("content", "reasoning", "reasoning_content"):
+        text = value.get(field)
+        if text is not None and not isinstance(text, str):
+            note(f"{place}.{field}", f"is {kind_of(text)}; must be text or null")
+            text = None
+        said[field] = text
+    return generation(form, said["content"], said["reasoning"] or said["reasoning_content"])
+
+
+def train_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
+    """A row of a PaCoRe-Train file: a problem with a pool of responses, each a pass of its own.
+
+    ``conversation`` and ``ground_truth`` state the problem as in any problem set; ``responses`` are
+    texts, or objects with content.
+    """
+    issues = Issues(file, line)
+    if not isinstance(row, Mapping):
+        issues.note("", f"is {kind_of(row)}, not an object with fields")
+        return issues.found
+    responses = row.get("responses")
+    made: list[Generation] = []
+    if not isinstance(responses, list) or not responses:
+        issues.note("responses", f"is {kind_of(responses)}; must be a list of responses")
+    else:
+        made = [
+            _response("pacore-train", response, f"responses[{index}]", issues.note)
+            for index, response in enumerate(responses)
+        ]
+    stated = {name: value for name, value in row.items() if name != "responses"}
+    problem = read_row(stated, file, line)
+    if not isinstance(problem, Problem):
+        return issues.found + problem
+    name = problem.problem_id if row.get("id") is not None else None
+    passes = tuple(Pass(((one,),)) for one in made)
+    return issues.found or ImportedRow(line, name, problem, passes)
+
+
+ROW_READERS: dict[str, RowReader] = {"reference": reference_row, "pacore-train": train_row}
