@@ -1,13 +1,14 @@
 # make install   .venv with everything, pinned
 # make demo      the main job, small and real: 10 problems, a real model, a real vLLM server
 # make test      all tests; make check: style, types, architecture; make bench: what pacore costs
+# make chaos     500 kills at random moments, on a folder and on S3, and the tables compared
 
 PYTHON ?= python3
 MODEL := .models/SmolLM2-135M-Instruct
 VENV := .venv/bin
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test chromium check bench lock clean
+.PHONY: install demo test chromium check bench chaos lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -44,6 +45,9 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	@$(VENV)/python -m benchmarks.overhead
+
+chaos: .venv/.installed
+	@$(VENV)/python -m benchmarks.chaos
 
 # Changes as few pins as pyproject.toml allows. uv has its own settings for where packages are found:
 # UV_FIND_LINKS or UV_EXTRA_INDEX_URL has to lead it to torch's CPU build.

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from pacore.answer import Answer
-from pacore.commits import publish, write_snapshot
+from pacore.commits import publish
 from pacore.config import RunConfig
 from pacore.grading.score import Score
 from pacore.layout import Unit
@@ -34,6 +34,7 @@ from pacore.message import Message
 from pacore.plan import Shard
 from pacore.problem_files import read_problem_set
 from pacore.run import Run, close_run, start_run
+from pacore.snapshots import write_snapshot
 from pacore.store import Backend, open_store
 from pacore.table_rows import ROW_OF
 from pacore.tables import Row

@@ -1,4 +1,4 @@
-"""Commits and snapshots: how rows become part of a table, and which files a table is.
+"""Commits: how rows become part of a table.
 
 A file is encoded whole, named by its content, and put; then its commit is put if absent. Only the
 commit makes it part of the table. A loser of that race adopts what the winner committed and leaves
@@ -19,18 +19,15 @@ from types import TracebackType
 from typing import Any
 
 from pacore.errors import StoreError
-from pacore.identity import canonical_json, sha256_hex
+from pacore.identity import canonical_json
 from pacore.layout import (
     FORMAT_VERSION,
     Unit,
     commit_key,
     commits_prefix,
     data_key,
-    snapshot_key,
-    snapshots_prefix,
     unit_of_commit,
 )
-from pacore.retries import end_key
 from pacore.store import Backend
 from pacore.tables import SCHEMA_VERSION, TABLES, Row, TableWriter, read_column
 
@@ -214,29 +211,6 @@ def standing_units(units: Iterable[Unit]) -> list[Unit]:
     return sorted(chosen)
 
 
-def standing_files(store: Backend, run_id: str) -> dict[str, list[str]]:
-    """Keys of the data files each table of a run consists of, by table name."""
-    return {table: list(sizes) for table, sizes in standing_sizes(store, run_id).items()}
-
-
-def standing_sizes(store: Backend, run_id: str) -> dict[str, dict[str, int]]:
-    """The data files of each table of a run, key to bytes, by table name.
-
-    A closed run is read through its last snapshot, a run in progress through its commits.
-    """
-    if store.exists(end_key(store, run_id)):
-        snapshot = last_snapshot(store, run_id)
-        if snapshot is not None:
-            tables = snapshot["tables"].items()
-            return {
-                table: {file["path"]: file["bytes"] for file in files} for table, files in tables
-            }
-    found: dict[str, dict[str, int]] = {}
-    for commit in read_commits(store, standing_units(committed_units(store, run_id))):
-        found.setdefault(commit.unit.table, {})[commit.path] = commit.bytes
-    return found
-
-
 def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
     """Ids of the trajectories whose text stands in the given data files."""
     found: set[str] = set()
@@ -244,46 +218,3 @@ def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
         with store.open(key) as file:
             found.update(read_column(file, "trajectory_id"))
     return found
-
-
-def snapshot_sequence(store: Backend, run_id: str) -> int:
-    """How many snapshots a run has."""
-    return sum(1 for _ in store.list(snapshots_prefix(run_id)))
-
-
-def last_snapshot(store: Backend, run_id: str) -> dict[str, Any] | None:
-    sequence = snapshot_sequence(store, run_id)
-    if not sequence:
-        return None
-    loaded: dict[str, Any] = json.loads(store.get(snapshot_key(run_id, sequence - 1)))
-    return loaded
-
-
-def write_snapshot(store: Backend, run_id: str) -> dict[str, Any]:
-    """Freeze the list of a run's files, chained to the snapshot before; unchanged lists add none."""
-    while True:
-        sequence = snapshot_sequence(store, run_id)
-        parent = store.get(snapshot_key(run_id, sequence - 1)) if sequence else None
-        commits = read_commits(store, standing_units(committed_units(store, run_id)))
-        tables: dict[str, list[dict[str, Any]]] = {}
-        for commit in commits:
-            entry = {
-                "path": commit.path,
-                "sha256": commit.sha256,
-                "bytes": commit.bytes,
-                "rows": commit.rows,
-            }
-            tables.setdefault(commit.unit.table, []).append(entry)
-        if parent is not None:
-            before: dict[str, Any] = json.loads(parent)
-            if before["tables"] == tables:
-                return before
-        record = {
-            "v": FORMAT_VERSION,
-            "run_id": run_id,
-            "sequence": sequence,
-            "parent_sha256": sha256_hex(parent) if parent is not None else None,
-            "tables": tables,
-        }
-        if store.put_new(snapshot_key(run_id, sequence), canonical_json(record)):
-            return record

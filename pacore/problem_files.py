@@ -11,7 +11,8 @@ from typing import BinaryIO, cast
 
 from pacore.errors import BadInput
 from pacore.problem import BadProblems, Problem, RowIssue, merge
-from pacore.problem_formats import NOT_UTF8, Row, RowFault, Rows, csv_rows, json_rows, jsonl_rows
+from pacore.problem_csv import csv_rows
+from pacore.problem_formats import NOT_UTF8, Row, RowFault, Rows, json_rows, jsonl_rows
 from pacore.problem_rows import content_id, read_row
 from pacore.store import open_source
 from pacore.tables import iter_parquet_rows

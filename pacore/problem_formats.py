@@ -1,4 +1,4 @@
-"""Rows out of the bytes of a file: JSONL, JSON arrays and CSV, one row held at a time.
+"""Rows out of the bytes of a file, one row held at a time: JSONL and JSON arrays.
 
 JSON arrays are cut into items here, with the standard library's decoder, because a row's faults
 must come out of a ``.json`` file just as they do out of a ``.jsonl`` file: of the streaming parsers
@@ -8,14 +8,12 @@ at hand one replaces lone surrogates without a word and the other keeps whatever
 from __future__ import annotations
 
 import codecs
-import csv
 import json
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from pacore.errors import BadInput
-from pacore.problem_rows import TEXT_FIELDS, TURNS_FIELDS
 
 CHUNK_BYTES = 64 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -30,7 +28,7 @@ def too_long(max_bytes: int) -> str:
     return f"is longer than {max_bytes // 1024**2} MiB"
 
 
-_UNDECODED = re.compile("[\udc80-\udcff]")
+UNDECODED = re.compile("[\udc80-\udcff]")
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 
@@ -53,7 +51,7 @@ class RowFault(NamedTuple):
 Rows = Iterator[Row | RowFault]
 
 
-def _lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
+def lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
     """Physical lines with their 1-based numbers; None stands for one too long to hold."""
     number, line, is_long = 1, bytearray(), False
     while chunk := file.read(CHUNK_BYTES):
@@ -74,7 +72,7 @@ def _lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[in
 
 def jsonl_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Rows:
     """One JSON value a line; blank lines are no rows."""
-    for number, line in _lines(file, max_bytes):
+    for number, line in lines(file, max_bytes):
         if line is None:
             yield RowFault(number, f"line {too_long(max_bytes)}")
         elif line.strip():
@@ -185,85 +183,6 @@ class _Text:
                 if len(self._held) - end >= CUT_NUMBER_CHARACTERS or self._is_whole:
                     break
             self._grow()
-        is_utf8 = not _UNDECODED.search(self._held, self._start, end)
+        is_utf8 = not UNDECODED.search(self._held, self._start, end)
         self._start = end
         return value, is_utf8
-
-
-class _CsvText:
-    """Decoded lines for the csv module.
-
-    ``begin`` is the line at which the record at hand begins, 0 before one is begun; ``too_long``
-    are the lines left out.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._lines = _lines(file)
-        self.begin = 0
-        self.too_long: list[int] = []
-
-    def __iter__(self) -> _CsvText:
-        return self
-
-    def __next__(self) -> str:
-        for number, line in self._lines:
-            if line is None:
-                self.too_long.append(number)
-                continue
-            self.begin = self.begin or number
-            return line.decode("utf-8", "surrogateescape") + "\n"
-        raise StopIteration
-
-
-def csv_rows(file: BinaryIO) -> Rows:
-    """Records below a header, each with the line it begins at; an empty cell is an absent field.
-
-    Raises BadInput for a header that cannot be used.
-    """
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
-    header: list[str] = []
-    for begin, cells in _csv_records(_CsvText(file)):
-        if not header:
-            header = _checked_header(cells)
-        elif isinstance(cells, str):
-            yield RowFault(begin, cells)
-        elif len(cells) != len(header):
-            yield RowFault(begin, f"has {len(cells)} cells where the header has {len(header)}")
-        else:
-            values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-            bad = next((name for name in values if _UNDECODED.search(values[name])), None)
-            yield Row(begin, values) if bad is None else RowFault(begin, NOT_UTF8, bad)
-
-
-def _csv_records(text: _CsvText) -> Iterator[tuple[int, list[str] | str]]:
-    """Records that are not empty with the line each begins at; text instead says what is wrong."""
-    records = csv.reader(text, strict=True)
-    while True:
-        text.begin = 0
-        try:
-            cells: list[str] | str | None = next(records, None)
-        except csv.Error as fault:
-            cells = f"invalid CSV: {fault}"
-        yield from ((line, f"line {too_long(MAX_LINE_BYTES)}") for line in text.too_long)
-        text.too_long.clear()
-        if cells is None:
-            return
-        if cells:
-            yield text.begin, cells
-
-
-def _checked_header(names: list[str] | str) -> list[str]:
-    if isinstance(names, str):
-        raise BadInput(f"the header: {names}")
-    if _UNDECODED.search("".join(names)):
-        raise BadInput(f"the header {NOT_UTF8}")
-    turns_only = [name for name in names if name in TURNS_FIELDS and name not in TEXT_FIELDS]
-    if turns_only:
-        raise BadInput(f"column {turns_only[0]!r}: CSV cannot hold turns; use JSONL or Parquet")
-    if not any(name in TEXT_FIELDS for name in names):
-        shown = ",".join(names)[:200]
-        raise BadInput(f"the header has none of the columns {', '.join(TEXT_FIELDS)}: {shown!r}")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise BadInput(f"column {twice[0]!r} stands twice in the header")
-    return names

@@ -195,15 +195,7 @@ class _Oracle:
         tokens = await self.engine.count_prompt_tokens(request.recipe, request.turns)
         too_long = self._overflow(tokens, request.recipe)
         if too_long is not None:
-            return Generation(
-                finish_reason="context_overflow",
-                prompt_tokens=tokens,
-                usage_source="tokenizer",
-                error=too_long,
-                engine=self.info.name,
-                engine_version=self.info.version,
-                tries=0,
-            )
+            return self.info.overflowed(tokens, too_long)
         try:
             return await self.engine.generate(request)
         except EngineFault as fault:

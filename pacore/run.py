@@ -11,20 +11,20 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pacore.commits import last_snapshot
 from pacore.config import RunConfig, differences, identity_digest
 from pacore.errors import Refused, StoreError
 from pacore.identity import canonical_json
-from pacore.layout import FORMAT_VERSION, final_key, problem_set_key, retries_prefix, run_key
+from pacore.layout import FORMAT_VERSION, final_key, problem_set_key, run_key
 from pacore.plan import Plan, Shard, default_shard_size, shards
 from pacore.problem import Problem, set_digest
 from pacore.provenance import producer
 from pacore.recipe import Recipe, recipe_of
 from pacore.retries import end_key
+from pacore.snapshots import last_snapshot
 from pacore.store import Backend
 from pacore.store.capability import prepare
 from pacore.table_rows import problem_of, problem_row
-from pacore.tables import PROBLEMS, SCHEMA_REVISION, Row, read_rows, write_rows
+from pacore.tables import PROBLEMS, SCHEMA_REVISION, read_rows, write_rows
 
 
 @dataclass(frozen=True)
@@ -223,40 +223,3 @@ def open_runs(store: Backend, run_ids: Sequence[str]) -> list[Run]:
         return [_run_of(data) for data in store.get_many(keys)]
     except (KeyError, ValueError):
         return [open_run(store, run_id) for run_id in run_ids]
-
-
-def _retries_among(keys: set[str], run_id: str) -> int:
-    return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
-
-
-def run_rows(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
-    """Each run as a row of the table ``runs``."""
-    there = set(store.list("runs"))
-    end_of = {run.run_id: final_key(run.run_id, _retries_among(there, run.run_id)) for run in runs}
-    closed = [run_id for run_id, key in end_of.items() if key in there]
-    ends = store.get_many([end_of[run_id] for run_id in closed])
-    finals = {run_id: json.loads(data) for run_id, data in zip(closed, ends, strict=True)}
-    for run in runs:
-        final: dict[str, Any] = finals.get(run.run_id, {})
-        status = "open" if not final else "failures" if final["counts"]["failed"] else "complete"
-        finished = final.get("finished_at")
-        yield (
-            run.run_id,
-            status,
-            datetime.fromisoformat(run.created_at),
-            datetime.fromisoformat(finished) if finished else None,
-            run.identity_digest,
-            PurePosixPath(run.problem_set).stem,
-            run.problems,
-            run.recipe.model,
-            run.recipe.revision,
-            list(run.plan.widths),
-            run.plan.replicates,
-            run.plan.rounds,
-            canonical_json(run.recipe.as_json()).decode(),
-            canonical_json(run.plan.as_json()).decode(),
-            canonical_json(run.producer).decode(),
-            [run.plan.need(round_) for round_ in range(1, run.plan.rounds + 1)],
-            run.plan.on_shortfall,
-            run.plan.truncated,
-        )

@@ -123,15 +123,7 @@ class Sampler:
         tokens = await self.prompt_tokens(request)
         if tokens is None or (fault := overflow(tokens, max_tokens, window)) is None:
             return None
-        return Generation(
-            finish_reason="context_overflow",
-            prompt_tokens=tokens,
-            usage_source="tokenizer",
-            error=fault,
-            engine=self.info.name,
-            engine_version=self.info.version,
-            tries=0,
-        )
+        return self.info.overflowed(tokens, fault)
 
     async def _try_again(self, request: Request, tries: _Tries, first: EngineFault) -> Filled:
         """All tries after the first, which most requests do not need. Raises the last EngineFault."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pacore.commits import standing_sizes
 from pacore.lending import lent_files
-from pacore.run import Run, open_runs, run_rows
+from pacore.run import Run, open_runs
+from pacore.run_rows import run_rows
+from pacore.snapshots import standing_sizes
 from pacore.store import Backend, Reader
 from pacore.tables import SCHEMA_REVISION, SCHEMA_VERSION, TABLES, write_rows
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pacore.commits import standing_files
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
@@ -16,6 +15,7 @@ from pacore.problem_files import read_problem_set
 from pacore.quorum import Retry
 from pacore.rounds import Solved, solve
 from pacore.run import Run
+from pacore.snapshots import standing_files
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close
 from pacore.stage.context import Context, close_context, context_of

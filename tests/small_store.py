@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pacore.answer import Answer
-from pacore.commits import publish, write_snapshot
+from pacore.commits import publish
 from pacore.config import RunConfig
 from pacore.grading.score import Score
 from pacore.identity import trajectory_key
@@ -21,6 +21,7 @@ from pacore.layout import Unit
 from pacore.message import Message
 from pacore.problem import Problem, Turn
 from pacore.run import Run, close_run, start_run
+from pacore.snapshots import write_snapshot
 from pacore.store import Backend, open_store
 from pacore.table_rows import ROW_OF
 from pacore.tables import TABLES

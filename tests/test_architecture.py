@@ -15,6 +15,7 @@ CORE = {
     "pacore",
     "pacore.answer",
     "pacore.config",
+    "pacore.config_fields",
     "pacore.engine",
     "pacore.engine.classify",
     "pacore.engine.protocol",
@@ -49,7 +50,7 @@ LAYERS = ("core", "edges", "tasks", "flows", "front")
 DOORS: dict[str, set[str]] = {
     "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
     "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading", "pacore.exchange"},
-    "duckdb": {"pacore.warehouse"},
+    "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},
     "fsspec": {
         "pacore.store.opening",
@@ -57,8 +58,8 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.services",
         "pacore.store.s3",
     },
-    "math_verify": {"pacore.sandbox"},
-    "pebble": {"pacore.sandbox"},
+    "math_verify": {"pacore.sandbox_process"},
+    "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.schemas", "pacore.tables"},
     "rich": {"pacore.report", "pacore.terminal"},
@@ -170,7 +171,7 @@ LOADERS_THAT_RUN_WHAT_THEY_READ = {"allow_pickle", "full_load", "read_pickle", "
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_pickled_is_read_or_written(module: str) -> None:
-    """multiprocessing and pebble (`pacore.sandbox`) pickle over pipes between own processes only."""
+    """multiprocessing and pebble (`pacore.sandbox_process`) pickle between own processes only."""
     assert not {name.partition(".")[0] for name in imports(MODULES[module])} & EXECUTABLE_FORMATS
     tree = ast.parse(MODULES[module].read_text())
     named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}

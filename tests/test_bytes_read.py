@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import publish, standing_sizes, write_snapshot
+from pacore.commits import publish
 from pacore.layout import Unit
 from pacore.run import Run, start_run
+from pacore.snapshots import standing_sizes, write_snapshot
 from pacore.store import ObjectBackend, open_store
 from pacore.store.services import service_of
 from pacore.table_rows import ROW_OF

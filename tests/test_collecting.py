@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from pacore.collecting import collect, uncollected
-from pacore.commits import publish, read_commit, write_snapshot
+from pacore.commits import publish, read_commit
 from pacore.errors import Refused, StoreError
 from pacore.layout import Unit, commit_key
+from pacore.snapshots import write_snapshot
 from pacore.store import Backend, open_store
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore

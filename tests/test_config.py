@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pacore.config import Declared, RunConfig, declarations, differences
+from pacore.config import RunConfig, declarations, differences
+from pacore.config_fields import Declared
 from pacore.errors import BadInput
 from pacore.plan import parse_widths
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pacore.config import Declared, RunConfig, declarations, declared_fields, identity_digest
+from pacore.config import RunConfig, declarations, declared_fields, identity_digest
+from pacore.config_fields import Declared
 from pacore.engine.vllm_options import OPERATIONAL, SEVERAL
 from pacore.identity import canonical_json, digest
 from pacore.message import Candidate, message_set

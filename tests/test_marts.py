@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pacore.commits import standing_files
 from pacore.run import open_run
+from pacore.snapshots import standing_files
 from pacore.store import Backend, open_store
 from pacore.tables import TABLES, read_rows
 from pacore.trajectory import UNFINISHED

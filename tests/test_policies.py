@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from pacore.commits import standing_files
 from pacore.config import RunConfig
 from pacore.message import COMPACTOR_VERSION
 from pacore.run import is_closed, open_run
+from pacore.snapshots import standing_files
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
 from tests.pipeline import (

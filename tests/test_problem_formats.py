@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from pacore.errors import BadInput
 from pacore.problem import BadProblems
+from pacore.problem_csv import csv_rows
 from pacore.problem_files import read_problem_set
-from pacore.problem_formats import MAX_LINE_BYTES, Row, Rows, csv_rows, json_rows, jsonl_rows
+from pacore.problem_formats import MAX_LINE_BYTES, Row, Rows, json_rows, jsonl_rows
 
 MEBIBYTE = 1024 * 1024
 

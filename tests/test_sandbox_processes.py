@@ -18,7 +18,8 @@ import pytest
 from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grading import CORRECT, PARSE_ERROR, TIMEOUT, WRONG
-from pacore.sandbox import WORKER_MEMORY_BYTES, WORKERS, MathGrader
+from pacore.sandbox import WORKERS, MathGrader
+from pacore.sandbox_process import WORKER_MEMORY_BYTES
 
 TOWER = r"9^{9^{9^{9}}}"
 """One operation on integers that no signal handler written in Python can interrupt."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from pacore.commits import standing_files
 from pacore.config import RunConfig
 from pacore.retrying import begin_retry
 from pacore.run import is_closed, open_run
+from pacore.snapshots import standing_files
 from pacore.store import Backend, open_store
 from pacore.tables import SCHEMA_VERSION, TABLES, read_rows
 from pacore.warehouse import Warehouse, candidates

@@ -26,6 +26,18 @@ class EngineInfo:
     served_models: tuple[str, ...] = ()
     model_root: str | None = None
 
+    def overflowed(self, prompt_tokens: int | None, error: str) -> Generation:
+        """What stands for a request that was never sent, for its prompt leaves no room."""
+        return Generation(
+            finish_reason="context_overflow",
+            prompt_tokens=prompt_tokens,
+            usage_source="tokenizer",
+            error=error,
+            engine=self.name,
+            engine_version=self.version,
+            tries=0,
+        )
+
 
 class EngineFault(Exception):
     """One try that produced no generation, classified once, here and nowhere else.

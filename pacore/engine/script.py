@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pacore.config import SCRIPTED_MODEL
+from pacore.config_fields import SCRIPTED_MODEL
 from pacore.errors import BadInput
 from pacore.trajectory import FinishReason, Request
 

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO, cast
 
 from pacore.errors import BadInput
+from pacore.problem_csv import csv_rows
 from pacore.problem_files import file_format, parquet_rows
-from pacore.problem_formats import Rows, csv_rows, json_rows, jsonl_rows
+from pacore.problem_formats import Rows, json_rows, jsonl_rows
 from pacore.store import open_source
 
 MAX_ROW_BYTES = 512 * 1024 * 1024

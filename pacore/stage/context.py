@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from pacore.commits import standing_files, text_ids
+from pacore.commits import text_ids
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine
@@ -29,6 +29,7 @@ from pacore.quorum import Retry
 from pacore.retries import read_retries
 from pacore.run import Run, open_run, problems_of
 from pacore.sampling import Filled, RetryPolicy
+from pacore.snapshots import standing_files
 from pacore.store import Backend, open_store
 
 T = TypeVar("T")

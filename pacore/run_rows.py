@@ -1,0 +1,52 @@
+"""Runs as rows of the table ``runs``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from pacore.identity import canonical_json
+from pacore.layout import final_key, retries_prefix
+from pacore.run import Run
+from pacore.store import Backend
+from pacore.tables import Row
+
+
+def _retries_among(keys: set[str], run_id: str) -> int:
+    return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
+
+
+def run_rows(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
+    """Each run as a row of the table ``runs``."""
+    there = set(store.list("runs"))
+    end_of = {run.run_id: final_key(run.run_id, _retries_among(there, run.run_id)) for run in runs}
+    closed = [run_id for run_id, key in end_of.items() if key in there]
+    ends = store.get_many([end_of[run_id] for run_id in closed])
+    finals = {run_id: json.loads(data) for run_id, data in zip(closed, ends, strict=True)}
+    for run in runs:
+        final: dict[str, Any] = finals.get(run.run_id, {})
+        status = "open" if not final else "failures" if final["counts"]["failed"] else "complete"
+        finished = final.get("finished_at")
+        yield (
+            run.run_id,
+            status,
+            datetime.fromisoformat(run.created_at),
+            datetime.fromisoformat(finished) if finished else None,
+            run.identity_digest,
+            PurePosixPath(run.problem_set).stem,
+            run.problems,
+            run.recipe.model,
+            run.recipe.revision,
+            list(run.plan.widths),
+            run.plan.replicates,
+            run.plan.rounds,
+            canonical_json(run.recipe.as_json()).decode(),
+            canonical_json(run.plan.as_json()).decode(),
+            canonical_json(run.producer).decode(),
+            [run.plan.need(round_) for round_ in range(1, run.plan.rounds + 1)],
+            run.plan.on_shortfall,
+            run.plan.truncated,
+        )

@@ -1,0 +1,25 @@
+"""The warehouse: DuckDB over a store's committed files. The only package that imports duckdb.
+
+All SQL stands in ``sql/``, one file a relation; this package only says which files a table is and
+keeps people's own queries to reading. Rows come out as plain tuples and dicts.
+"""
+
+from pacore.round_rows import AnswerRow, CandidateRow
+from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
+from pacore.warehouse.files import answers_of, candidates, file_rows, message_sets
+from pacore.warehouse.views import MARTS, QueryResult, Warehouse
+
+__all__ = [
+    "MARTS",
+    "SQL_FOLDER",
+    "AnswerRow",
+    "CandidateRow",
+    "QueryResult",
+    "Warehouse",
+    "answers_of",
+    "candidates",
+    "check_names",
+    "file_rows",
+    "message_sets",
+    "sql",
+]

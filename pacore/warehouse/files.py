@@ -1,0 +1,69 @@
+"""Queries over one local file each, as the stages and the audit need them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from pacore.round_rows import AnswerRow, CandidateRow
+from pacore.warehouse.connection import FETCH_ROWS, Connection, as_store_error, connect, sql
+
+
+@cache
+def _rounds_connection(process: int) -> Connection:
+    """One database for the round queries of a process; a forked child must not use its parent's."""
+    spill = os.path.join(tempfile.gettempdir(), f"pacore-rounds-{process}")
+    return connect(spill, threads=2)
+
+
+# A connection that is open when the interpreter ends makes DuckDB 2.0 print what it leaks.
+atexit.register(_rounds_connection.cache_clear)
+
+
+def _stream(name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
+    """Rows of ``sql/rounds/<name>.sql``, fetched as they are read; safe from any thread."""
+    cursor = _rounds_connection(os.getpid()).cursor()
+    try:
+        with as_store_error():
+            cursor.execute(sql(f"rounds/{name}"), parameters)
+            while rows := cursor.fetchmany(FETCH_ROWS):
+                yield from rows
+    finally:
+        cursor.close()
+
+
+def candidates(path: str) -> Iterator[CandidateRow]:
+    """The standing row of every slot of a trajectories file, by problem id, replicate and slot."""
+    return (CandidateRow._make(row) for row in _stream("candidates", path=path))
+
+
+def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[str]]]:
+    """Each message set of a messages file: (problem id, replicate), texts and ids by position."""
+    rows = _stream("message_sets", path=path)
+    for (problem_id, replicate), group in groupby(rows, key=lambda row: (row[0], row[1])):
+        messages = list(group)
+        yield (problem_id, replicate), [row[2] for row in messages], [row[3] for row in messages]
+
+
+def answers_of(path: str) -> Iterator[AnswerRow]:
+    """The rows of an answers file, by problem id and replicate."""
+    return (AnswerRow._make(row) for row in _stream("answers", path=path))
+
+
+def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    """Rows of ``sql/audit/<name>.sql`` over one local file as dicts, fetched as they are read."""
+    cursor = _rounds_connection(os.getpid()).cursor()
+    try:
+        with as_store_error():
+            cursor.execute(sql(f"audit/{name}"), parameters)
+            columns = [column[0] for column in cursor.description or ()]
+            while rows := cursor.fetchmany(FETCH_ROWS):
+                for row in rows:
+                    yield dict(zip(columns, row, strict=True))
+    finally:
+        cursor.close()
