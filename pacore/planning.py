@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import NamedTuple
 
 from pacore.engine.protocol import EngineInfo
-from pacore.journal import Journal
+from pacore.journal import Entry, Journal
 from pacore.message import message_set
 from pacore.plan import Plan
 from pacore.problem import Problem
@@ -152,9 +151,17 @@ class Forecaster:
 
         for now in passes(self._plan, places, (), list, standings):
             missing: list[str] = []
-            for slot in now.slots:
-                after = found[slot][-1].attempt + 1 if found[slot] else 0
-                stored = self._stored(prompt, places[slot], after)
+            requests = [
+                prompt.request(
+                    self._recipe,
+                    places[slot].draw,
+                    found[slot][-1].attempt + 1 if found[slot] else 0,
+                )
+                for slot in now.slots
+            ]
+            entries = self._journal.find_many(request.trajectory_id for request in requests)
+            for slot, request, entry in zip(now.slots, requests, entries, strict=True):
+                stored = self._stored(prompt, places[slot], request, entry)
                 if isinstance(stored, Trajectory):
                     found[slot].append(stored)
                 else:
@@ -182,18 +189,18 @@ class Forecaster:
                 longest = around + messages * found.longest_tokens
                 found.may_be_long += forecast.width * (self._overflow(longest) is not None)
 
-    def _stored(self, prompt: RoundPrompt, slot: Slot, after: int) -> Trajectory | str:
-        """A slot's first finished generation in the journal from an attempt on, or the id of the one
-        to be made.
+    def _stored(
+        self, prompt: RoundPrompt, slot: Slot, request: Request, entry: Entry | None
+    ) -> Trajectory | str:
+        """A slot's first finished generation in the journal, from a request and what the journal has
+        of it on, or the id of the one to be made.
         """
-        for attempt in count(after):
-            request = prompt.request(self._recipe, slot.draw, attempt)
-            entry = self._journal.find(request.trajectory_id)
-            if entry is None:
-                break
+        while entry is not None:
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)
                 return Trajectory.of(slot, request, entry.generation)
+            request = prompt.request(self._recipe, slot.draw, request.attempt + 1)
+            entry = self._journal.find(request.trajectory_id)
         return request.trajectory_id
 
     def _fits(self, prompt: RoundPrompt) -> bool:
