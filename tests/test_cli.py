@@ -119,6 +119,7 @@ def test_failed_problems_are_named_with_exit_code_3(
     assert done.returncode == 3
     assert "sum-0000" in done.stderr
     assert "sum-0001" in done.stderr
+    assert "nanobind" not in done.stderr, "DuckDB complains at the end of the process"
     rows = pacore(
         "query", "select distinct status from answers", "--format", "json",
         "--store", str(tmp_path / "s"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -16,7 +17,8 @@ from pacore.visible import visible
 SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"
 FETCH_ROWS = 256
 
-Connection = duckdb.DuckDBPyConnection
+# As text: a type of DuckDB's among a module's names outlives the interpreter, and DuckDB 2.0 prints it.
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
