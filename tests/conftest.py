@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.s3_server import S3Server, juicefs, seaweed
 
 ROOT = Path(__file__).parent.parent
+
+# A property holds or does not, however busy the machine is that tries it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # A suite started in the background inherits SIGINT ignored and would hand that on to every process
 # it starts, those it interrupts included.

@@ -18,7 +18,7 @@ def config_for(folder: Path, url: str, **fields: Any) -> RunConfig:
         "endpoints": (url,),
         "widths": (WIDTH,),
         "run_id": "faults",
-        "timeout_seconds": 1.0,
+        "timeout_seconds": 4.0,
         "retries": 2,
         "retry_wait_seconds": 0.05,
         "retry_wait_max_seconds": 1.0,
