@@ -36,11 +36,9 @@ PROBLEMS = tuple(
 SET_DIGEST = set_digest(PROBLEMS)
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | words,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words, inner, max_size=2),
-    max_leaves=4,
-)
+scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | words
+lists = st.lists(scalars, max_size=2)
+json_values = scalars | lists | st.dictionaries(words, scalars | lists, max_size=2)
 
 RECIPE_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "model": words.filter(lambda name: name.partition("?")[0] != "scripted"),
