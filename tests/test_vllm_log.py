@@ -52,6 +52,10 @@ def test_the_oldest_logs_of_owners_that_are_gone_make_room(tmp_path: Path) -> No
             "api_server.py: error: unrecognized arguments: --x\n",
             "error: unrecognized arguments: --x",
         ),
+        (
+            "(pid=1) WARNING 11-24 05:03:37 [utils.py:255] limits may lead to OSError: too many\nserving\n",
+            "serving",
+        ),
         ("RuntimeError: " + "x" * 5000, "RuntimeError: " + "x" * (REASON_CHARACTERS - 14)),
     ],
 )

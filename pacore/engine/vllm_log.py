@@ -14,6 +14,7 @@ KEPT_LOGS = 10
 READ_BACK_BYTES = 512 * 1024
 REASON_CHARACTERS = 400
 _ERROR = re.compile(r"\b(?:\w*(?:Error|Exception|Exit): |error: |Value error, )\S.*")
+_WARNING = re.compile(r"\bWARNING \d\d-\d\d ")
 _POINTS_ELSEWHERE = re.compile(r"See root cause above|validation errors? for")
 _LOG = re.compile(r"vllm-\d{8}T\d{6}Z-(?P<owner>\d+)(?:-\d+)?\.log")
 
@@ -54,7 +55,9 @@ def reason(log: Path) -> str:
     with log.open("rb") as opened:
         opened.seek(max(0, opened.seek(0, os.SEEK_END) - READ_BACK_BYTES))
         lines = opened.read().decode("utf-8", "replace").splitlines()
-    errors = [found[0] for line in lines if (found := _ERROR.search(line))]
+    # A warning may speak of errors that could come; it is not why a server that was killed ended.
+    telling = [line for line in lines if line.strip() and not _WARNING.search(line)]
+    errors = [found[0] for line in telling if (found := _ERROR.search(line))]
     roots = [error for error in errors if not _POINTS_ELSEWHERE.search(error)]
-    said = roots or errors or [line for line in lines if line.strip()] or ["it said nothing"]
+    said = roots or errors or telling or ["it said nothing"]
     return said[-1].strip()[:REASON_CHARACTERS]
