@@ -104,7 +104,7 @@ def _publish(store: Backend, run: Run, shard: Shard, problem_ids: list[str]) -> 
         for t in made[last]
     ]
     scores = [
-        Score(a.problem_id, 0, a.trajectory_id, "math", "1", "ok", 1.0, "0", "0") for a in ends
+        Score(a.problem_id, 0, a.trajectory_id, "math", "1", "correct", 1.0, "0", "0") for a in ends
     ]
     _put(store, run, ("answers", last, shard), ends, {"answered": len(ends), "retryable": 0})
     _put(store, run, ("scores", last, shard), scores, {"scored": len(scores)})

@@ -113,6 +113,7 @@ class Draft:
             "round": self.unit.round,
             "shard": self.unit.shard,
             "revision": self.unit.revision,
+            **({"grading": self.unit.grading} if self.unit.grading else {}),
             "attempt_id": secrets.token_hex(16),
             "committed_at": datetime.now(UTC).isoformat(),
             "files": [{"path": path, "sha256": sha256, "bytes": size, "rows": self._writer.rows}],
@@ -164,7 +165,12 @@ def _commit_of(record: dict[str, Any], key: str) -> Commit:
     try:
         (file,) = record["files"]
         unit = Unit(
-            record["run_id"], record["table"], record["round"], record["shard"], record["revision"]
+            record["run_id"],
+            record["table"],
+            record["round"],
+            record["shard"],
+            record["revision"],
+            record.get("grading", ""),
         )
         return Commit(
             unit=unit,
@@ -195,18 +201,21 @@ def committed_units(store: Backend, run_id: str) -> set[Unit]:
 
 
 def standing_units(units: Iterable[Unit]) -> list[Unit]:
-    """The units a run's tables consist of, sorted: the last revision of each, or all of appended ones."""
-    latest: dict[tuple[str, int, str], int] = {}
+    """The units a run's tables consist of, sorted: the last revision of each, or all of appended ones.
+
+    Every grading stands, by the last revision of each shard that it has graded.
+    """
+    latest: dict[tuple[str, int, str, str], int] = {}
     chosen = []
     for unit in sorted(units):
         if unit.table in APPENDED_TABLES:
             chosen.append(unit)
         else:
-            latest[unit.table, unit.round, unit.shard] = unit.revision
+            latest[unit.table, unit.round, unit.shard, unit.grading] = unit.revision
             run_id = unit.run_id
     chosen += [
-        Unit(run_id, table, round_, shard, revision)
-        for (table, round_, shard), revision in latest.items()
+        Unit(run_id, table, round_, shard, revision, grading)
+        for (table, round_, shard, grading), revision in latest.items()
     ]
     return sorted(chosen)
 

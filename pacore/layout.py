@@ -13,7 +13,7 @@ FORMAT_VERSION = 1
 MANIFEST_KEY = "export.json"
 _COMMIT = re.compile(
     r"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/"
-    r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?\.json"
+    r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?\.json"
 )
 
 
@@ -21,7 +21,8 @@ class Unit(NamedTuple):
     """What one commit publishes: a table's rows of one shard in one round.
 
     ``revision`` counts on when a finished shard is opened again to retry its tombstones; the last
-    revision stands for the shard.
+    revision stands for the shard. ``grading`` says whose verdicts they are, by the grading's id;
+    empty for everything that a run itself publishes.
     """
 
     run_id: str
@@ -29,10 +30,12 @@ class Unit(NamedTuple):
     round: int
     shard: str
     revision: int = 0
+    grading: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.shard}.r{self.revision}" if self.revision else self.shard
+        revision = f".r{self.revision}" if self.revision else ""
+        return f"{self.shard}{revision}" + (f".g{self.grading}" if self.grading else "")
 
 
 def journal_key(trajectory_id: str) -> str:
@@ -75,6 +78,20 @@ def retry_key(run_id: str, sequence: int) -> str:
     return f"{retries_prefix(run_id)}/{sequence:06d}.json"
 
 
+def gradings_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/gradings"
+
+
+def grading_key(run_id: str, sequence: int) -> str:
+    """What the ``sequence``-th grading of a run is, counted from 1."""
+    return f"{gradings_prefix(run_id)}/{sequence:06d}.json"
+
+
+def graded_key(run_id: str, sequence: int) -> str:
+    """That a grading came to its end."""
+    return f"{gradings_prefix(run_id)}/{sequence:06d}.done.json"
+
+
 def data_key(unit: Unit, schema_version: int, sha256: str) -> str:
     return (
         f"data/{unit.table}/schema={schema_version}/run_id={unit.run_id}/round={unit.round}/"
@@ -101,6 +118,7 @@ def unit_of_commit(key: str) -> Unit | None:
         int(found["round"]),
         found["shard"],
         int(found["revision"] or 0),
+        found["grading"] or "",
     )
 
 
@@ -133,7 +151,7 @@ _EXPORTED = re.compile(
     rf"|(?P<data>data/\w+/schema=\d+/run_id={_RUN_ID}/round=\d+/[A-Za-z0-9.-]+\.parquet)"
     rf"|(?P<commits>commits/run_id=(?P<of_commit>{_RUN_ID})/\w+/round=\d+/[A-Za-z0-9.]+\.json)"
     rf"|(?P<snapshots>snapshots/run_id=(?P<of_snapshot>{_RUN_ID})/\d+\.json)"
-    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
+    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
 )
 EXPORTED_KINDS = ("journal", "problems", "data", "commits", "snapshots", "runs")
 """What an export consists of, in the order it has to be written: what refers comes after."""

@@ -20,7 +20,7 @@ from typing import Self
 
 from pacore.child import Child
 from pacore.errors import PacoreError
-from pacore.grading import PARSE_ERROR, RULES_VERSION, Verdict, decide, prepared
+from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, prepared
 from pacore.problem import GraderName
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, READY, START_SECONDS
 
@@ -91,7 +91,7 @@ class MathGrader:
         """Verdicts on (gold, answer) pairs, in order; both texts as they would stand in a box.
 
         A gold answer that computer algebra cannot read, and a pair on which a worker dies, is a
-        ``parse_error``. Raises PacoreError when the grader process cannot be started.
+        ``crash``. Raises PacoreError when the grader process cannot be started.
         """
         verdicts: list[Verdict] = []
         for start in range(0, len(pairs), PAIRS_AT_A_TIME):
@@ -103,7 +103,7 @@ class MathGrader:
             found = self._ask(pairs, timeout_seconds)
             if not found and len(pairs) == 1:
                 # A process may be killed for no fault of the pair; one that dies again may not.
-                found = self._ask(pairs, timeout_seconds) or {0: PARSE_ERROR}
+                found = self._ask(pairs, timeout_seconds) or {0: CRASH}
         lost = [index for index in range(len(pairs)) if index not in found]
         # The grader process itself died. Halving what it left open finds the pair it died on.
         middle = (len(lost) + 1) // 2

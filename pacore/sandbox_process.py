@@ -21,7 +21,7 @@ from typing import IO
 
 from pebble import ProcessFuture, ProcessPool
 
-from pacore.grading import PARSE_ERROR, TIMEOUT, Verdict
+from pacore.grading import CORRECT, CRASH, TIMEOUT, WRONG, Verdict
 
 WORKER_MEMORY_BYTES = 3 * 2**30
 TASKS_A_WORKER = 500
@@ -73,9 +73,9 @@ def _reply(replies: int, index: int, done: ProcessFuture[Verdict]) -> None:
     if isinstance(fault, BrokenProcessPool):
         reply: tuple[int, str, float | None] = (index, BROKEN, None)
     elif fault is not None:
-        reply = (index, *(TIMEOUT if isinstance(fault, FutureTimeoutError) else PARSE_ERROR))
+        reply = (index, *(TIMEOUT if isinstance(fault, FutureTimeoutError) else CRASH)[:2])
     else:
-        reply = (index, *done.result())
+        reply = (index, *done.result()[:2])
     # One short write to a pipe is atomic, and two threads of the pool come here.
     os.write(replies, (json.dumps(reply) + "\n").encode())
 
@@ -112,7 +112,7 @@ def _judge(gold: str, answer: str, timeout_seconds: float) -> Verdict:
 
     read_gold = parse(f"\\boxed{{{gold}}}", parsing_timeout=None, raise_on_error=True)
     if all(isinstance(reading, str) for reading in read_gold):
-        return PARSE_ERROR
+        return CRASH
     read_answer = parse(f"\\boxed{{{answer}}}", parsing_timeout=None, raise_on_error=True)
     same = verify(
         read_gold,
@@ -121,4 +121,4 @@ def _judge(gold: str, answer: str, timeout_seconds: float) -> Verdict:
         timeout_seconds=None,
         raise_on_error=True,
     )
-    return Verdict("ok", float(same))
+    return CORRECT if same else WRONG

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-SCHEMA_REVISION = 1
+SCHEMA_REVISION = 2
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
@@ -94,6 +94,7 @@ TRAJECTORIES = TableSchema(
         prompt_messages=pa.int32(),
         max_tokens=pa.int32(),
         retry_of=pa.string(),
+        cached_prompt_tokens=pa.int32(),
     ),
     text=("conclusion",),
     bloom=("trajectory_id",),
@@ -158,6 +159,26 @@ SCORES = TableSchema(
     ),
 )
 
+VERDICTS = TableSchema(
+    "verdicts",
+    _schema(
+        _problem_id=_LABEL,
+        _replicate=pa.int32(),
+        _slot=pa.int32(),
+        _trajectory_id=pa.string(),
+        _grading=_LABEL,
+        _grader=_LABEL,
+        _grader_version=_LABEL,
+        _verdict=_LABEL,
+        score=pa.float64(),
+        answer=pa.large_string(),
+        method=_LABEL,
+        answer_key=pa.large_string(),
+        detail=pa.string(),
+    ),
+    text=("answer", "answer_key"),
+)
+
 RUNS = TableSchema(
     "runs",
     _schema(
@@ -182,7 +203,32 @@ RUNS = TableSchema(
     ),
 )
 
+GRADINGS = TableSchema(
+    "gradings",
+    _schema(
+        _run_id=pa.string(),
+        _grading=pa.string(),
+        _sequence=pa.int32(),
+        _grader=pa.string(),
+        _grader_version=pa.string(),
+        _against=pa.string(),
+        _created_at=pa.timestamp("us", "UTC"),
+        finished_at=pa.timestamp("us", "UTC"),
+        _stands=pa.bool_(),
+    ),
+)
+
 TABLES: dict[str, TableSchema] = {
     table.name: table
-    for table in (PROBLEMS, TRAJECTORIES, TRAJECTORY_TEXTS, MESSAGES, ANSWERS, SCORES, RUNS)
+    for table in (
+        PROBLEMS,
+        TRAJECTORIES,
+        TRAJECTORY_TEXTS,
+        MESSAGES,
+        ANSWERS,
+        SCORES,
+        VERDICTS,
+        RUNS,
+        GRADINGS,
+    )
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
+from pacore.gradings import grading_rows, read_gradings
 from pacore.lending import lent_files
 from pacore.run import Run, open_runs
 from pacore.run_rows import run_rows
@@ -19,6 +21,8 @@ STAGED = (
     "trajectory_texts",
     "messages",
     "answers",
+    "gradings",
+    "verdicts",
     "scores",
 )
 """Tables in the order their views are made: later ones may read earlier ones."""
@@ -40,6 +44,7 @@ def table_files(
             files[table] += [reader.admit(key, size) for key, size in sizes.items()]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
     files["runs"] = [_runs_file(store, runs, folder)]
+    files["gradings"] = [_gradings_file(store, runs, folder)]
     if has_older_files(runs):
         files["trajectories"].append(_empty_file("trajectories", folder))
     return {name: paths or [_empty_file(name, folder)] for name, paths in files.items()}
@@ -64,6 +69,22 @@ def text_files(
 def _runs_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
     path = folder / "runs.parquet"
     write_rows(path, TABLES["runs"], run_rows(store, runs))
+    return str(path)
+
+
+def _gradings_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
+    path = folder / "gradings.parquet"
+    keys = set(store.list("runs"))
+    rows = (
+        row
+        for run in runs
+        for row in grading_rows(
+            run.run_id,
+            datetime.fromisoformat(run.created_at),
+            read_gradings(store, run.run_id, keys),
+        )
+    )
+    write_rows(path, TABLES["gradings"], rows)
     return str(path)
 
 

@@ -71,6 +71,7 @@ def trajectory_row(trajectory: Trajectory) -> Row:
         trajectory.prompt_messages,
         trajectory.max_tokens,
         trajectory.retry_of,
+        made.cached_prompt_tokens,
     )
 
 
@@ -119,7 +120,7 @@ def score_row(score: Score) -> Row:
         score.trajectory_id,
         score.grader,
         score.grader_version,
-        score.status,
+        score.verdict,
         score.score,
         score.gold,
         score.answer,

@@ -50,7 +50,8 @@ class Generation:
     """What an engine made of a request, exactly as it said it, or why there is nothing.
 
     ``content`` and ``reasoning`` are the server's own fields, None where it sent null. Token counts
-    are None where nobody counted; ``usage_source`` says who did. ``error`` is one line for a person
+    are None where nobody counted; ``usage_source`` says who did, and ``cached_prompt_tokens`` how many
+    of the prompt's the server had in its cache. ``error`` is one line for a person
     and carries no secret. ``tries`` counts requests sent, ``wasted_tokens`` what failed tries cost.
     """
 
@@ -68,6 +69,7 @@ class Generation:
     tries: int = 1
     wasted_tokens: int = 0
     latency_seconds: float = 0.0
+    cached_prompt_tokens: int | None = None
 
     @property
     def is_finished(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from pacore.answer import Answer
 from pacore.commits import publish
 from pacore.config import RunConfig
-from pacore.grading.score import Score
+from pacore.grading.score import Score, VerdictName
 from pacore.identity import trajectory_key
 from pacore.layout import Unit
 from pacore.message import Message
@@ -146,7 +146,11 @@ def answers() -> list[Answer]:
 
 
 def scores() -> list[Score]:
-    verdicts = {"sum-1": ("ok", 1.0), "sum-2": ("ok", 0.0), "sum-3": ("no_answer", 0.0)}
+    verdicts: dict[str, tuple[VerdictName, float]] = {
+        "sum-1": ("correct", 1.0),
+        "sum-2": ("wrong", 0.0),
+        "sum-3": ("no_answer", 0.0),
+    }
     return [
         Score(
             answer.problem_id, answer.replicate, answer.trajectory_id, "math", "1",

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pacore.grading import (
     CORRECT,
+    CRASH,
     NO_ANSWER,
-    PARSE_ERROR,
     WRONG,
     Verdict,
     choose_grader,
@@ -134,11 +134,11 @@ def test_numbers_that_only_round_to_the_same_are_different(answer: str) -> None:
     ["1+" * 10_000 + "1", "\\[" * 50_000, "(" * 21 + "5" + ")" * 21, "{" * 2_000, "1 " * 50_000,
      "9" * 10_000, "x" * 1_001],
 )  # fmt: skip
-def test_an_answer_beyond_the_caps_is_wrong_and_a_gold_beyond_them_is_a_parse_error(
+def test_an_answer_beyond_the_caps_is_wrong_and_a_gold_beyond_them_is_a_crash(
     hostile: str,
 ) -> None:
     assert decide("math", "7", hostile) == WRONG
-    assert decide("math", hostile, "7 + x") == PARSE_ERROR
+    assert decide("math", hostile, "7 + x") == CRASH
 
 
 def test_integers_longer_than_python_reads_are_compared_digit_by_digit() -> None:
@@ -164,7 +164,7 @@ def test_no_answer_scores_nothing_and_says_so(answer: str | None, grader: Grader
     [
         ("C", "C", CORRECT), ("(C)", "c", CORRECT), ("C", r"\textbf{(C)}\ 12", CORRECT),
         ("C", "B", WRONG), ("C", "12", WRONG), ("C", "A and C", WRONG),
-        ("12", "12", CORRECT), ("12", "C", PARSE_ERROR),
+        ("12", "12", CORRECT), ("12", "C", CRASH),
     ],
 )  # fmt: skip
 def test_choices_compare_by_letter(gold: str, answer: str, verdict: Verdict) -> None:
@@ -204,7 +204,7 @@ def test_fractions_are_never_taken_for_others(one: object, other: object) -> Non
 def test_rules_never_raise_and_every_answer_equals_itself(
     grader: GraderName, gold: str, answer: str
 ) -> None:
-    assert decide(grader, gold, answer) in (CORRECT, WRONG, NO_ANSWER, PARSE_ERROR, None)
+    assert decide(grader, gold, answer) in (CORRECT, WRONG, NO_ANSWER, CRASH, None)
     assert decide(grader, answer, answer) in (CORRECT, NO_ANSWER, WRONG)
     assert all(isinstance(text, str) for text in prepared(gold, answer))
 
@@ -219,7 +219,7 @@ MATH_PIECES = [
 @given(*[st.lists(st.sampled_from(MATH_PIECES)).map("".join)] * 2)
 def test_rules_never_raise_on_broken_mathematics(gold: str, answer: str) -> None:
     verdict = decide("math", gold, answer)
-    assert verdict in (CORRECT, WRONG, NO_ANSWER, PARSE_ERROR, None)
+    assert verdict in (CORRECT, WRONG, NO_ANSWER, CRASH, None)
     if answer.strip():
         assert decide("math", answer, answer) == CORRECT
     assert all(isinstance(text, str) for text in prepared(gold, answer))

@@ -12,8 +12,8 @@ import pytest
 from pacore.answer import extract
 from pacore.grading import (
     CORRECT,
+    CRASH,
     NO_ANSWER,
-    PARSE_ERROR,
     TIMEOUT,
     WRONG,
     Verdict,
@@ -139,7 +139,7 @@ def test_verdicts_come_in_the_order_of_the_items_whatever_decides_them() -> None
         ("math", r"\frac{", "x+1"),
         ("math", r"\sqrt{8}", r"2\sqrt{2}"),
     ]
-    expected = [CORRECT, WRONG, CORRECT, WRONG, NO_ANSWER, PARSE_ERROR, CORRECT]
+    expected = [CORRECT, WRONG, CORRECT, WRONG, NO_ANSWER, CRASH, CORRECT]
     assert grade_answers(items, 10.0) == expected  # type: ignore[arg-type]
     assert grade_answers([], 10.0) == []
 
@@ -200,7 +200,7 @@ def test_a_hostile_answer_costs_its_timeout_and_the_pool_goes_on(
     verdict, after = grader.grade_many([("7", answer), ("x+1", "1+x")], TIMEOUT_SECONDS)
     assert time.monotonic() - start < TIMEOUT_SECONDS + MARGIN_SECONDS
     assert after == CORRECT
-    assert verdict in ((expected,) if expected else (TIMEOUT, WRONG, PARSE_ERROR))
+    assert verdict in ((expected,) if expected else (TIMEOUT, WRONG, CRASH))
     assert grader.grade_many([(r"\sqrt{8}", r"2\sqrt{2}")], TIMEOUT_SECONDS) == [CORRECT]
 
 

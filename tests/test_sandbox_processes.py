@@ -17,7 +17,7 @@ import pytest
 
 from pacore.child import Child
 from pacore.errors import PacoreError
-from pacore.grading import CORRECT, PARSE_ERROR, TIMEOUT, WRONG
+from pacore.grading import CORRECT, CRASH, TIMEOUT, WRONG
 from pacore.sandbox import WORKERS, MathGrader
 from pacore.sandbox_process import WORKER_MEMORY_BYTES
 
@@ -109,7 +109,7 @@ def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
         assert eventually(lambda: len(busy(process_id)) == 1, 60.0)
         for worker in busy(process_id):
             os.kill(worker, signal.SIGKILL)
-        assert grading.result() == [PARSE_ERROR, CORRECT]
+        assert grading.result() == [CRASH, CORRECT]
         assert grader.process_id == process_id
 
 
@@ -133,7 +133,7 @@ def test_a_killed_grader_process_is_replaced_and_every_answer_graded() -> None:
 
 
 @pytest.mark.slow
-def test_a_pair_on_which_the_grader_process_dies_twice_is_a_parse_error() -> None:
+def test_a_pair_on_which_the_grader_process_dies_twice_is_a_crash() -> None:
     with MathGrader() as grader, ThreadPoolExecutor(1) as thread:
         grading = thread.submit(grader.grade_many, [("7", TOWER)], 60.0)
         seen: set[int] = set()
@@ -145,7 +145,7 @@ def test_a_pair_on_which_the_grader_process_dies_twice_is_a_parse_error() -> Non
             assert eventually(lambda: len(busy(process_id)) == 1, 60.0)  # noqa: B023
             seen.add(process_id)
             os.kill(process_id, signal.SIGKILL)
-        assert grading.result() == [PARSE_ERROR]
+        assert grading.result() == [CRASH]
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
 
 

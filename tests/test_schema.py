@@ -19,11 +19,18 @@ from pacore.snapshots import standing_files
 from pacore.store import Backend, open_store
 from pacore.tables import SCHEMA_VERSION, TABLES, read_rows
 from pacore.warehouse import Warehouse, candidates
-from tests.pipeline import journal_size, oracle_tables, run_stages, scripted_config, tables
+from tests.pipeline import (
+    SCORE_COLUMNS,
+    journal_size,
+    oracle_tables,
+    run_stages,
+    scripted_config,
+    tables,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "schema1"
 ROWS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text())
-ADDED = {"trajectories": {"prompt_messages", "max_tokens", "retry_of"}}
+ADDED = {"trajectories": {"prompt_messages", "max_tokens", "retry_of", "cached_prompt_tokens"}}
 
 
 @pytest.fixture
@@ -123,7 +130,27 @@ def test_a_run_of_that_time_that_stopped_goes_on(golden: Backend, after: str) ->
             shutil.rmtree(round_)
     run_stages(config)
     assert is_closed(golden, "golden")
+    expected["scores"] = [as_named_now(row) for row in expected["scores"]]
     assert tables(config.store, "golden") == expected
+
+
+def as_named_now(score: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of scores with the verdict that ``ok`` stood for."""
+    named = dict(zip(("round", *SCORE_COLUMNS), score, strict=True))
+    if named["status"] == "ok":
+        named["status"] = "correct" if named["score"] == 1 else "wrong"
+    return tuple(named.values())
+
+
+def test_its_scores_are_shown_under_the_verdicts_of_today(golden: Backend) -> None:
+    written = [(row["status"], row["score"]) for row in ROWS["scores"]]
+    assert ("ok", 1.0) in written
+    with Warehouse(golden) as warehouse:
+        shown = list(warehouse.query("SELECT verdict, score FROM scores").rows)
+    assert sorted(shown) == sorted(
+        ("correct" if score == 1 else "wrong" if status == "ok" else status, score)
+        for status, score in written
+    )
 
 
 def test_a_run_of_that_time_is_retried_and_its_files_stand_beside_newer_ones(

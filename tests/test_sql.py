@@ -151,8 +151,8 @@ BREAKS: dict[str, tuple[str, Break]] = {
         "texts_exist",
         change("trajectories", "text_run_id", "elsewhere", problem_id="sum-1"),
     ),
-    "a score that is missing": ("scores_given", change("scores", "score", None, status="ok")),
-    "a score above 1": ("scores_given", change("scores", "score", 1.5, status="ok")),
+    "a score that is missing": ("scores_given", change("scores", "score", None, status="wrong")),
+    "a score above 1": ("scores_given", change("scores", "score", 1.5, status="wrong")),
     "a score of another answer": (
         "scores_of_answers",
         change("scores", "answer", "7", problem_id="sum-2"),
@@ -200,7 +200,7 @@ def test_what_is_still_to_come_breaks_no_invariant(tmp_path: Path) -> None:
 
 def test_a_grading_that_broke_off_may_leave_no_score_and_tombstones_no_text(tmp_path: Path) -> None:
     rows = rows_of()
-    for status, problem_id in (("timeout", "sum-1"), ("parse_error", "sum-2")):
+    for status, problem_id in (("timeout", "sum-1"), ("crash", "sum-2")):
         select(rows, "scores", problem_id=problem_id)[0].update(score=None, status=status)
     assert not [
         row for unit, rows in rows.items() if unit.table == "trajectory_texts"

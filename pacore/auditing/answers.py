@@ -10,6 +10,7 @@ from pacore.answer import Answer
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row
 from pacore.grading import choose_grader, gold_answer
+from pacore.grading.score import recorded_gold
 from pacore.message import Message
 from pacore.plan import Plan
 from pacore.problem import Problem
@@ -106,7 +107,7 @@ def _check_score(
     if len(scores) > 1:
         yield Finding("duplicates", place, f"stands here {len(scores)} times")
     expected: dict[str, Any] = {
-        "gold": gold,
+        "gold": recorded_gold(gold),
         "answer": answer.get("answer"),
         "trajectory_id": answer.get("trajectory_id"),
         "grader": choose_grader(here.problem),

@@ -13,30 +13,30 @@ from pacore.sandbox import grade_answers, grader_version
 GRADING_TIMEOUT_SECONDS = 10.0
 
 
-def check_grades(rows: Sequence[Row], round_: int) -> Iterator[Finding]:
-    """Hold each score against the verdict on its own gold answer and answer.
+def check_grades(rows: Sequence[tuple[Row, str]], round_: int) -> Iterator[Finding]:
+    """Hold each score, given with its problem's gold answer, against the verdict on its answer.
 
     A grading that broke off says nothing of another, and neither does another grader's version.
     """
     known: dict[str, GraderName] = {grader: grader for grader in GRADERS}
     same = [
-        row
-        for row in rows
+        (row, gold)
+        for row, gold in rows
         if row["grader"] in known and row["grader_version"] == grader_version(known[row["grader"]])
     ]
-    items = [(known[row["grader"]], row["gold"], row.get("answer")) for row in same]
+    items = [(known[row["grader"]], gold, row.get("answer")) for row, gold in same]
     if not items:
         return
     try:
         verdicts = grade_answers(items, GRADING_TIMEOUT_SECONDS)
     except PacoreError as fault:
-        where = Where.of(same[0], "scores", round_).at(problem_id=None, replicate=None)
+        where = Where.of(same[0][0], "scores", round_).at(problem_id=None, replicate=None)
         yield Finding("grades", where, f"answers could not be graded again: {fault}", "warning")
         return
-    for row, verdict in zip(same, verdicts, strict=True):
-        if "timeout" in (row["status"], verdict.status):
+    for (row, _), verdict in zip(same, verdicts, strict=True):
+        if "timeout" in (row["verdict"], verdict.verdict):
             continue
-        if (row["status"], row.get("score")) != (verdict.status, verdict.score):
-            said = f"{row['status']} {row.get('score')}"
-            what = f"is {said}; graded again it is {verdict.status} {verdict.score}"
+        if (row["verdict"], row.get("score")) != (verdict.verdict, verdict.score):
+            said = f"{row['verdict']} {row.get('score')}"
+            what = f"is {said}; graded again it is {verdict.verdict} {verdict.score}"
             yield Finding("grades", Where.of(row, "scores", round_), what)

@@ -39,7 +39,7 @@ NEEDED: dict[str, dict[str, type]] = {
         "compactor": str,
     },
     "answers": {**_PLACE, "status": str},
-    "scores": {**_PLACE, "grader": str, "grader_version": str, "status": str, "gold": str},
+    "scores": {**_PLACE, "grader": str, "grader_version": str, "verdict": str, "gold": str},
 }
 """Columns without which a row of a table says nothing, and what their values are."""
 

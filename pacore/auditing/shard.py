@@ -19,6 +19,7 @@ from pacore.auditing.rows import Place, Row, Unreadable, aligned
 from pacore.auditing.trajectories import check_trajectories
 from pacore.commits import Commit
 from pacore.errors import StoreError
+from pacore.grading import gold_answer
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
 from pacore.problem import Problem
@@ -189,7 +190,7 @@ class ShardAudit:
             return
         files = self._paths(last, ("answers", "scores"))
         statuses: Counter[str] = Counter()
-        graded: list[Row] = []
+        graded: list[tuple[Row, str]] = []
         streams = [("planned", self._planned()), *answers, *scores, *final]
         for place, rows in aligned(streams):
             if "planned" not in rows:
@@ -207,7 +208,8 @@ class ShardAudit:
             self.tally.answers += len(here.answers)
             self.tally.scores += len(here.scores or [])
             statuses.update(row["status"] for row in here.answers)
-            graded += here.scores or []
+            if (gold := gold_answer(here.problem)) is not None:
+                graded += [(row, gold) for row in here.scores or []]
             yield from check_answer(self.run, here)
         yield from check_grades(graded, last)
         names = ("answered", "no_answer", "failed")

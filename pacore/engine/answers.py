@@ -86,6 +86,8 @@ def read_completion(origin: Origin, body: bytes) -> Generation:
     usage = found.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     completion_tokens = positive(counts.get("completion_tokens"))
+    details = counts.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
     return Generation(
         finish_reason=_finish_reason(origin, choice.get("finish_reason"), completion_tokens or 0),
         content=None if content is None else origin.redacted(content),
@@ -95,6 +97,7 @@ def read_completion(origin: Origin, body: bytes) -> Generation:
         usage_source="unknown" if completion_tokens is None else "server",
         served_model=_label(origin, found.get("model")),
         fingerprint=_label(origin, found.get("system_fingerprint")),
+        cached_prompt_tokens=0 if cached == 0 else positive(cached),
     )
 
 

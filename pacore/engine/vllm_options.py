@@ -52,8 +52,8 @@ OPERATIONAL = _names(
     disable-frontend-multiprocessing shutdown-timeout
 
     disable-log-stats disable-log-requests enable-log-requests enable-log-outputs enable-log-deltas
-    max-log-len log-level log-config-file log-error-stack otlp-traces-endpoint
-    collect-detailed-traces show-hidden-metrics-for-version kv-cache-metrics
+    enable-prompt-tokens-details max-log-len log-level log-config-file log-error-stack
+    otlp-traces-endpoint collect-detailed-traces show-hidden-metrics-for-version kv-cache-metrics
     kv-cache-metrics-sample cudagraph-metrics enable-mfu-metrics enable-server-load-tracking
     """
 )

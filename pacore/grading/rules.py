@@ -15,7 +15,7 @@ from pacore.grading.notation import (
     split_units,
     words,
 )
-from pacore.grading.score import CORRECT, NO_ANSWER, PARSE_ERROR, WRONG, Verdict
+from pacore.grading.score import CORRECT, CRASH, NO_ANSWER, WRONG, Verdict
 from pacore.problem import GraderName, Problem
 
 RULES_VERSION = "1"
@@ -74,7 +74,7 @@ def grade_fast(grader: GraderName, gold: str, answer: str | None) -> Verdict | N
     """Decide what exact rules can decide; None means that ``math`` needs computer algebra.
 
     Integers compare as integers of any length, other plain numbers exactly, plain words as text.
-    A choice gold that is no letter compares as text, and where that fails is a ``parse_error``.
+    A choice gold that is no letter compares as text, and where that fails is a ``crash``.
     """
     if answer is None or not answer.strip():
         return NO_ANSWER
@@ -84,7 +84,7 @@ def grade_fast(grader: GraderName, gold: str, answer: str | None) -> Verdict | N
         return CORRECT if choice_letter(answer) == letter else WRONG
     if words(gold) == words(answer):
         return CORRECT
-    return WRONG if grader == "text" else PARSE_ERROR
+    return WRONG if grader == "text" else CRASH
 
 
 def decide(grader: GraderName, gold: str, answer: str | None) -> Verdict | None:
@@ -165,10 +165,10 @@ def refuses(gold: str, answer: str) -> Verdict | None:
     It would not come back from some (length, nesting), and is known to accept others wrongly:
     numbers of different size that round to the same (``10^{-7}`` and 0), and an equation in place
     of a number, of which it looks at the right side only (7 and ``x^2+1=7``). A gold answer beyond
-    the caps is a ``parse_error``; an answer beyond them is wrong.
+    the caps is a ``crash``; an answer beyond them is wrong.
     """
     if len(gold) > MAX_CHARACTERS or nesting(gold) > MAX_NESTING:
-        return PARSE_ERROR
+        return CRASH
     if len(answer) > MAX_CHARACTERS or nesting(answer) > MAX_NESTING:
         return WRONG
     one, other = clean(gold), clean(answer)

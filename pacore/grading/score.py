@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-VerdictStatus = Literal["ok", "no_answer", "timeout", "parse_error"]
+from pacore.identity import sha256_hex
+
+VerdictName = Literal["correct", "wrong", "no_answer", "timeout", "crash"]
+VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
+DECIDED: tuple[VerdictName, ...] = ("correct", "wrong")
+"""The verdicts that say something of an answer; rates of the others stand beside every score."""
 
 
 class Verdict(NamedTuple):
     """What grading one answer came to.
 
-    ``score`` is 1.0 or 0.0; a missing answer scores 0.0. It is None for ``timeout`` and
-    ``parse_error``, which say something of the grader or the gold answer and nothing of the answer.
+    ``correct`` and ``wrong`` are verdicts on an answer; ``score`` is in [0, 1], 1.0 exactly where
+    it is ``correct``, and a wrong program may have passed some of its tests. A missing answer
+    scores 0.0. ``timeout`` and ``crash`` have none: they say something of the grader or the gold
+    answer and nothing of the answer. ``detail`` is a line for a person.
     """
 
-    status: VerdictStatus
+    verdict: VerdictName
     score: float | None
+    detail: str | None = None
 
 
-CORRECT = Verdict("ok", 1.0)
-WRONG = Verdict("ok", 0.0)
+CORRECT = Verdict("correct", 1.0)
+WRONG = Verdict("wrong", 0.0)
 NO_ANSWER = Verdict("no_answer", 0.0)
 TIMEOUT = Verdict("timeout", None)
-PARSE_ERROR = Verdict("parse_error", None)
+CRASH = Verdict("crash", None)
+
+
+RECORDED_GOLD_CHARACTERS = 4_096
+
+
+def recorded_gold(gold: str) -> str:
+    """A gold answer as the table ``scores`` has it: itself, or the digest of a long one.
+
+    The tests of a program may be megabytes, and the table ``problems`` has them once.
+    """
+    if len(gold) <= RECORDED_GOLD_CHARACTERS:
+        return gold
+    return f"sha256:{sha256_hex(gold.encode())}"
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One row of the table ``scores``; grading again under another version adds a row.
+    """One row of the table ``scores``: what an answer was worth when its run graded it.
 
-    ``grader`` is a name (``math``), ``grader_version`` the version of its rules and of what else
-    decides (``1+math-verify-0.9.0``). ``score`` is in [0, 1], None as in `Verdict`.
+    ``gold`` is as `recorded_gold` gives it. ``grader`` is a name (``math``), ``grader_version`` the
+    version of its rules and of what else decides (``1+math-verify-0.9.0``). ``score`` is in [0, 1],
+    None as in `Verdict`.
     """
 
     problem_id: str
@@ -39,7 +61,7 @@ class Score:
     trajectory_id: str | None
     grader: str
     grader_version: str
-    status: str
+    verdict: VerdictName
     score: float | None
     gold: str
     answer: str | None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pacore.commits import Commit, find_commit, publish
 from pacore.errors import StoreError
 from pacore.grading import choose_grader, gold_answer
-from pacore.grading.score import Score, Verdict
+from pacore.grading.score import Score, Verdict, recorded_gold
 from pacore.problem import GraderName
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.context import Context, OpenShard, StageReport
@@ -60,9 +60,9 @@ def _score(ungraded: _Ungraded, verdict: Verdict) -> Score:
         trajectory_id=row.trajectory_id,
         grader=grader,
         grader_version=grader_version(grader),
-        status=verdict.status,
+        verdict=verdict.verdict,
         score=verdict.score,
-        gold=gold,
+        gold=recorded_gold(gold),
         answer=row.answer,
     )
 

@@ -27,6 +27,12 @@ from pacore.warehouse.connection import (
 from pacore.warehouse.statement import reading_only
 
 CHECK_ROWS = 100
+INNER = ("own_scores",)
+"""Views that staged tables are made of."""
+
+STANDING = ("standing_trajectories", "standing_verdicts")
+"""Views of what counts of a table: each slot's last attempt, and the verdict that stands on it."""
+
 MARTS = ("accuracy", "ttc", "failures", "rounds", "quorums")
 
 
@@ -84,10 +90,12 @@ class Warehouse:
         unique = list(dict.fromkeys(run_ids))
         self._files = table_files(self.store, self._reader, unique, Path(self._folder.name))
         with self._cursor() as cursor:
+            for name in INNER:
+                cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/{name}')}")
             for name in STAGED:
                 cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/stg_{name}')}")
-            standing = "standing_trajectories"
-            cursor.execute(f"CREATE VIEW {standing} AS {sql(f'staging/{standing}')}")
+            for name in STANDING:
+                cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/{name}')}")
             for name in MARTS:
                 cursor.execute(f"CREATE VIEW mart_{name} AS {sql(f'marts/{name}')}")
             lenders = cursor.execute(sql("staging/lenders")).fetchall()

@@ -1,6 +1,7 @@
--- A score lies in [0, 1], and only a grading that broke off has none.
-SELECT run_id, problem_id, replicate, grader, status, score
+-- A score lies in [0, 1], is 1 exactly for a correct answer, and only a grading that broke off has none.
+SELECT run_id, problem_id, replicate, grader, verdict, score
 FROM scores
 WHERE
     score NOT BETWEEN 0 AND 1
-    OR (score IS NULL AND status NOT IN ('timeout', 'parse_error'))
+    OR (score IS NULL) <> (verdict IN ('timeout', 'crash'))
+    OR (score = 1) <> (verdict = 'correct')

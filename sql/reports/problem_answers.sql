@@ -6,7 +6,7 @@ SELECT
     answers.method,
     answers.status,
     answers.reason,
-    scores.status AS verdict,
+    scores.verdict,
     scores.score,
     scores.grader,
     scores.grader_version,

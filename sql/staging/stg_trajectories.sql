@@ -1,7 +1,8 @@
 -- Grain: one row per run, round, problem, replicate, slot and attempt. Times are UTC.
 -- `prompt_messages`: messages the prompt showed, where the window did not hold all of them.
 -- `retry_of`: the trajectory of this slot that `pacore retry` replaced, and `max_tokens` the limit it
--- gave. Files of runs begun before there were these columns lack them, and only then is every file
+-- gave. `cached_prompt_tokens`: those of the prompt's that the server had in its cache, null where it
+-- does not say. Files of runs begun before there were these columns lack them, and only then is every file
 -- asked for its columns.
 SELECT
     run_id,
@@ -36,7 +37,8 @@ SELECT
     generated_at AT TIME ZONE 'UTC' AS generated_at,
     prompt_messages,
     max_tokens,
-    retry_of
+    retry_of,
+    cached_prompt_tokens
 FROM read_parquet(
     getvariable('trajectories_files'),
     hive_partitioning = true,

@@ -1,0 +1,23 @@
+-- Grain: one row per run, problem and replicate whose problem has a gold answer: what the run itself
+-- said when it ended. Files of an earlier version called both verdicts on an answer ok.
+SELECT
+    run_id,
+    round,
+    problem_id,
+    replicate,
+    grader,
+    CASE status
+        WHEN 'ok' THEN if(score = 1, 'correct', 'wrong')
+        WHEN 'parse_error' THEN 'crash'
+        ELSE status
+    END AS verdict,
+    score,
+    gold,
+    answer,
+    trajectory_id,
+    grader_version
+FROM read_parquet(
+    getvariable('scores_files'),
+    hive_partitioning = true,
+    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
+)

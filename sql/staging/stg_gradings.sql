@@ -1,0 +1,15 @@
+-- Grain: one row per run and grading: what one grader, in one version, says of a run. Times are UTC.
+-- `sequence` 0, called `run`, is what the run itself says of its answers; `stands` marks the one whose
+-- verdicts count; `against` is `gold`, or `opinion` for a judge that was shown no gold answer.
+-- `finished_at` is null while a grading goes on, and its verdicts may be incomplete.
+SELECT
+    run_id,
+    grading,
+    sequence,
+    grader,
+    grader_version,
+    against,
+    created_at AT TIME ZONE 'UTC' AS created_at,
+    finished_at AT TIME ZONE 'UTC' AS finished_at,
+    stands
+FROM read_parquet(getvariable('gradings_files'), hive_partitioning = false)

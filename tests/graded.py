@@ -1,0 +1,82 @@
+"""Gradings of the hand-made runs: verdicts on every trajectory, as `pacore grade` would publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pacore.answer import extract
+from pacore.commits import publish
+from pacore.grading.score import VerdictName
+from pacore.gradings import Grading, GradingRecord, begin_grading, finish_grading
+from pacore.layout import Unit
+from pacore.run import open_run
+from pacore.snapshots import write_snapshot
+from pacore.store import Backend
+from pacore.tables import TABLES
+from tests.small_store import Row, Rows
+
+Judged = tuple[VerdictName, float | None]
+Judge = Callable[[Row, str | None], Judged]
+"""The verdict on a row of trajectories, by the answer that was read from it."""
+
+MATH = Grading("auto", "math 1")
+
+
+def by_gold(row: Row, answer: str | None) -> Judged:
+    """Right where the answer is twice the number of the problem ``sum-N``."""
+    if answer is None:
+        return "no_answer", 0.0
+    is_right = answer == str(2 * int(row["problem_id"].partition("-")[2]))
+    return ("correct", 1.0) if is_right else ("wrong", 0.0)
+
+
+def verdict_rows(rows: Rows, grading: Grading, judge: Judge = by_gold) -> Rows:
+    """A verdict on the standing trajectory of every slot of ``rows``, by the unit it belongs in."""
+    found: Rows = {}
+    for unit, members in rows.items():
+        if unit.table != "trajectories":
+            continue
+        standing = {(row["problem_id"], row["replicate"], row["slot"]): row for row in members}
+        place = Unit(unit.run_id, "verdicts", unit.round, unit.shard, 0, grading.grading_id)
+        found[place] = [_verdict(row, grading, judge) for row in standing.values()]
+    return found
+
+
+def _verdict(row: Row, grading: Grading, judge: Judge) -> Row:
+    read = extract(row["conclusion"], "math") if row["conclusion"] is not None else None
+    answer = read.text if read else None
+    verdict, score = judge(row, answer)
+    values: dict[str, Any] = {
+        **{name: row[name] for name in ("problem_id", "replicate", "slot", "trajectory_id")},
+        "grading": grading.grading_id,
+        "grader": "math",
+        "grader_version": grading.grader_version,
+        "verdict": verdict,
+        "score": score,
+        "answer": answer,
+        "method": read.method if read else None,
+        "answer_key": answer,
+        "detail": None,
+    }
+    return values
+
+
+def grade_rows(
+    store: Backend,
+    run_id: str,
+    verdicts: Rows,
+    grading: Grading = MATH,
+    *,
+    is_finished: bool = True,
+) -> GradingRecord:
+    """Publish a grading's verdicts, and its end."""
+    assert open_run(store, run_id)
+    record = begin_grading(store, run_id, grading)
+    names = TABLES["verdicts"].schema.names
+    for unit, members in verdicts.items():
+        publish(store, unit, [tuple(row[name] for name in names) for row in members])
+    if is_finished:
+        write_snapshot(store, run_id)
+        finish_grading(store, run_id, record, {})
+    return record
