@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pacore.gradings import grading_rows, read_gradings
+from pacore.gradings import as_published, grading_rows, read_gradings
+from pacore.layout import Unit, unit_of_data
 from pacore.lending import lent_files
 from pacore.run import Run, open_runs
 from pacore.run_rows import run_rows
@@ -39,12 +40,16 @@ def table_files(
     """
     runs = open_runs(store, run_ids)
     files: dict[str, list[str]] = {name: [] for name in STAGED}
+    units: dict[str, list[Unit]] = {}
     for run in runs:
-        for table, sizes in standing_sizes(store, run.run_id).items():
+        tables = standing_sizes(store, run.run_id)
+        for table, sizes in tables.items():
             files[table] += [reader.admit(key, size) for key, size in sizes.items()]
+        named = (unit_of_data(key) for sizes in tables.values() for key in sizes)
+        units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
     files["runs"] = [_runs_file(store, runs, folder)]
-    files["gradings"] = [_gradings_file(store, runs, folder)]
+    files["gradings"] = [_gradings_file(store, runs, units, folder)]
     if has_older_files(runs):
         files["trajectories"].append(_empty_file("trajectories", folder))
     return {name: paths or [_empty_file(name, folder)] for name, paths in files.items()}
@@ -72,7 +77,9 @@ def _runs_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
     return str(path)
 
 
-def _gradings_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
+def _gradings_file(
+    store: Backend, runs: Sequence[Run], units: Mapping[str, Sequence[Unit]], folder: Path
+) -> str:
     path = folder / "gradings.parquet"
     keys = set(store.list("runs"))
     rows = (
@@ -81,7 +88,7 @@ def _gradings_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
         for row in grading_rows(
             run.run_id,
             datetime.fromisoformat(run.created_at),
-            read_gradings(store, run.run_id, keys),
+            as_published(read_gradings(store, run.run_id, keys), units[run.run_id]),
         )
     )
     write_rows(path, TABLES["gradings"], rows)
