@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pacore.errors import Refused
 from pacore.evaluation_config import EvaluateConfig
+from pacore.grading.graders import is_by_rules
 from pacore.gradings import Grading, begin_grading
 from pacore.lease import Lease, hold_run
 from pacore.progress import GradingProgress
@@ -19,7 +20,6 @@ from pacore.stage.gradings import (
     UngradedShard,
     count_trajectories,
     end,
-    is_by_rules,
     ungraded,
     wanted_grading,
 )
@@ -98,7 +98,7 @@ class Evaluation:
         found: list[tuple[str, list[UngradedShard]]] = []
         for opened in self.gradings():
             works = ungraded(opened)
-            if works and not is_by_rules(opened.grading):
+            if works and not is_by_rules(opened.grading.grader):
                 raise Refused(
                     f"run {opened.run.run_id} has trajectories that its grader "
                     f"{opened.grading.grader} has not seen; pacore grade with it goes on"

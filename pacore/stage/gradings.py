@@ -10,27 +10,18 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pacore.commits import committed_units, read_commits, standing_units
-from pacore.errors import BadInput, Interrupted, Refused
-from pacore.grading import choose_grader, gold_answer
-from pacore.gradings import (
-    Grading,
-    GradingRecord,
-    finish_grading,
-    lacking,
-    read_gradings,
-)
+from pacore.errors import Interrupted, Refused
+from pacore.grading import gold_answer
+from pacore.grading.graders import AUTO, grader_of, is_by_rules, known_grader, stated_version
+from pacore.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
 from pacore.layout import Unit
 from pacore.plan import Shard
-from pacore.problem import GRADERS, GraderName, Problem
 from pacore.progress import GradingProgress
 from pacore.run import Run, problems_of
 from pacore.sandbox import grader_version
 from pacore.snapshots import write_snapshot
 from pacore.stage.problems import is_at_rest
 from pacore.store import Backend
-
-AUTO = "auto"
-"""The grader that takes for each problem the one it calls for."""
 
 TIMEOUT_SECONDS = 5.0
 
@@ -73,7 +64,7 @@ class OpenGrading:
         """Units that hold verdicts on answers of a shard, by its name, as of the first question."""
         found: dict[str, list[Unit]] = {shard.name: [] for shard in self.run.shards}
         for unit in sorted(committed_units(self.store, self.run.run_id)):
-            if unit.table in ("scores", "verdicts"):
+            if unit.table in ("scores", "verdicts") and unit.shard in found:
                 found[unit.shard].append(unit)
         return found
 
@@ -81,24 +72,6 @@ class OpenGrading:
         """Raise Interrupted once the work is to end."""
         if self.stopped.is_set():
             raise Interrupted("the grading was interrupted")
-
-
-def grader_of(grader: str, problem: Problem) -> GraderName:
-    """The grader that judges a problem under ``auto`` or a grader for all."""
-    return choose_grader(problem) if grader == AUTO else known_grader(grader)
-
-
-def known_grader(grader: str) -> GraderName:
-    """Raises BadInput for a grader that there is not."""
-    for name in GRADERS:
-        if name == grader:
-            return name
-    raise BadInput(f"--grader {grader!r}: is none of {', '.join((AUTO, *GRADERS))}")
-
-
-def is_by_rules(grading: Grading) -> bool:
-    """Whether verdicts follow from answer and gold answer alone."""
-    return grading.grader in (AUTO, *GRADERS)
 
 
 def grading_by(store: Backend, run: Run, grader: str) -> Grading:
@@ -116,11 +89,8 @@ def grading_by(store: Backend, run: Run, grader: str) -> Grading:
     }
     if not graders:
         raise Refused(f"run {run.run_id}: no problem of it has a gold answer to grade against")
-    versions = {name: grader_version(name) for name in sorted(graders)}
-    if grader == AUTO:
-        return Grading(AUTO, ", ".join(f"{name} {said}" for name, said in versions.items()))
-    (version,) = versions.values()
-    return Grading(grader, version)
+    versions = {name: grader_version(name) for name in graders}
+    return Grading(grader, stated_version(grader, versions))
 
 
 def last_finished(store: Backend, run_id: str) -> GradingRecord | None:
@@ -146,7 +116,7 @@ def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
     last = last_finished(store, run.run_id) if grader is None else None
     if last is None:
         return grading_by(store, run, grader or AUTO)
-    if is_by_rules(last.grading):
+    if is_by_rules(last.grading.grader):
         return grading_by(store, run, last.grading.grader)
     return last.grading
 

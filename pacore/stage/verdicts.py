@@ -14,13 +14,14 @@ from typing import NamedTuple
 from pacore.answer import extract
 from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.grading import gold_answer
+from pacore.grading.graders import grader_of
 from pacore.grading.score import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
 from pacore.layout import Unit, commit_key
 from pacore.problem import GraderName
 from pacore.run import problems_of
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.context import StageReport
-from pacore.stage.gradings import OpenGrading, UngradedShard, grader_of
+from pacore.stage.gradings import OpenGrading, UngradedShard
 from pacore.table_rows import verdict_row
 from pacore.warehouse import conclusions, verdicts_in
 
