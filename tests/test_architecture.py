@@ -22,6 +22,7 @@ CORE = {
     "pacore.engine.script",
     "pacore.engine.vllm_options",
     "pacore.errors",
+    "pacore.evaluation_config",
     "pacore.form",
     "pacore.grading",
     "pacore.identity",
@@ -42,14 +43,21 @@ CORE = {
     "pacore.trajectory",
     "pacore.window",
 }
-FRONT = {"pacore.cli", "pacore.running"}
+FRONT = {"pacore.cli", "pacore.evaluating", "pacore.running"}
 """The command line stands in front of everything and is the only part of pacore that may see flows."""
 
 LAYERS = ("core", "edges", "tasks", "flows", "front")
 
 DOORS: dict[str, set[str]] = {
     "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
-    "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading", "pacore.exchange"},
+    "click": {
+        "pacore.cli",
+        "pacore.evaluating",
+        "pacore.exchange",
+        "pacore.flags",
+        "pacore.reading",
+        "pacore.running",
+    },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},
     "fsspec": {

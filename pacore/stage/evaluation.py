@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -59,6 +59,7 @@ class Evaluation:
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="grading")
         self._lock = threading.Lock()
         self._opened: dict[str, OpenGrading] = {}
+        self._batches: list[GradingBatch] | None = None
         self._leases: list[Lease] = []
 
     def gradings(self) -> list[OpenGrading]:
@@ -91,26 +92,33 @@ class Evaluation:
         )
 
     def batches(self) -> list[GradingBatch]:
-        """What is left to be graded, in a few hundred parts at most.
+        """What was left to be graded when first asked, in a few hundred parts at most.
 
         Raises as `gradings`, and Refused where what is left is not for the rules to decide.
         """
-        found: list[tuple[str, list[UngradedShard]]] = []
-        for opened in self.gradings():
-            works = ungraded(opened)
-            if works and not is_by_rules(opened.grading.grader):
-                raise Refused(
-                    f"run {opened.run.run_id} has trajectories that its grader "
-                    f"{opened.grading.grader} has not seen; pacore grade with it goes on"
-                )
+        opened = self.gradings()
+        with self._lock:
+            if self._batches is None:
+                self._batches = list(self._batched([(one, self._left(one)) for one in opened]))
+            return self._batches
+
+    def _left(self, opened: OpenGrading) -> list[UngradedShard]:
+        works = ungraded(opened)
+        if works and not is_by_rules(opened.grading.grader):
+            raise Refused(
+                f"run {opened.run.run_id} has trajectories that its grader "
+                f"{opened.grading.grader} has not seen; pacore grade with it goes on"
+            )
+        return works
+
+    def _batched(
+        self, left: Sequence[tuple[OpenGrading, list[UngradedShard]]]
+    ) -> Iterator[GradingBatch]:
+        size = max(1, -(-sum(len(works) for _, works in left) // MOST_BATCHES))
+        for opened, works in left:
             count_trajectories(opened, works)
-            found.append((opened.run.run_id, works))
-        size = max(1, -(-sum(len(works) for _, works in found) // MOST_BATCHES))
-        return [
-            GradingBatch(run_id, tuple(works[start : start + size]))
-            for run_id, works in found
-            for start in range(0, len(works), size)
-        ]
+            for start in range(0, len(works), size):
+                yield GradingBatch(opened.run.run_id, tuple(works[start : start + size]))
 
     def submit(self, batch: GradingBatch) -> Future[list[StageReport]]:
         """Grade a batch as soon as a thread is free."""

@@ -25,7 +25,7 @@ from pacore.stage.gradings import OpenGrading, UngradedShard
 from pacore.table_rows import verdict_row
 from pacore.warehouse import conclusions, verdicts_in
 
-ANSWERS_AT_A_TIME = 64
+ANSWERS_AT_A_TIME = 16
 """Answers graded between two looks at whether the work is to end."""
 
 
