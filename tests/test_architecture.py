@@ -23,6 +23,7 @@ CORE = {
     "pacore.engine.vllm_options",
     "pacore.errors",
     "pacore.form",
+    "pacore.grader",
     "pacore.grading",
     "pacore.identity",
     "pacore.importing",
