@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pacore.errors import BadInput
+from pacore.grader import canonical_spec
 from pacore.identity import canonical_json
 from pacore.problem import (
-    GRADERS,
     OBSERVATIONS,
     ROLES,
-    GraderName,
     Problem,
     RowIssue,
     Turn,
@@ -171,11 +171,17 @@ def _gold(name: str, value: Any, note: Note) -> str | None:
     return found["gold"].strip() if found else text
 
 
-def _grader(value: Any, note: Note) -> GraderName | None:
-    found = next((name for name in GRADERS if name == value), None)
-    if value is not None and found is None:
-        note("grader", f"unknown grader {_shown(value)}; one of {', '.join(GRADERS)}")
-    return found
+def _grader(value: Any, note: Note) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        note("grader", f"is {kind_of(value)}; must be text such as math or numeric:rel=1e-4")
+        return None
+    try:
+        return canonical_spec(value)
+    except BadInput as fault:
+        note("grader", str(fault))
+        return None
 
 
 def _check_metadata(metadata: Mapping[str, Any], note: Note) -> None:

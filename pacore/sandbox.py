@@ -20,8 +20,8 @@ from typing import Self
 
 from pacore.child import Child
 from pacore.errors import PacoreError
-from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, prepared
-from pacore.problem import GraderName
+from pacore.grader import parse_spec
+from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, plain_key, prepared
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, READY, START_SECONDS
 
 WORKERS = 2
@@ -30,24 +30,25 @@ PAIRS_AT_A_TIME = 64
 
 
 @cache
-def grader_version(grader: GraderName) -> str:
-    """Version of everything that decides a verdict: ``1`` or ``1+math-verify-0.9.0``."""
-    if grader != "math":
+def grader_version(spec: str) -> str:
+    """Version of everything that decides a verdict: ``2`` or ``2+math-verify-0.9.0``."""
+    if parse_spec(spec).name != "math":
         return RULES_VERSION
     return f"{RULES_VERSION}+math-verify-{version('math-verify')}"
 
 
 def grade_answers(
-    items: Sequence[tuple[GraderName, str, str | None]], timeout_seconds: float
+    items: Sequence[tuple[str, str, str | None]], timeout_seconds: float
 ) -> list[Verdict]:
-    """Grade (grader, gold, answer) items; verdicts come in the order of the items.
+    """Grade (spec, gold, answer) items; verdicts come in the order of the items.
 
     Exact rules decide first; equal items are decided once; what needs computer algebra shares one
     grader process, whichever thread calls. ``timeout_seconds`` bounds the grading of one answer.
-    Raises PacoreError when the grader process cannot be started.
+    Raises PacoreError when the grader process cannot be started, and BadInput for a judge, who is a
+    model and no part of this.
     """
-    verdicts: dict[tuple[GraderName, str, str | None], Verdict] = {}
-    undecided: dict[tuple[GraderName, str, str | None], tuple[str, str]] = {}
+    verdicts: dict[tuple[str, str, str | None], Verdict] = {}
+    undecided: dict[tuple[str, str, str | None], tuple[str, str]] = {}
     for item in dict.fromkeys(items):
         _, gold, answer = item
         verdict = decide(*item)
@@ -58,6 +59,15 @@ def grade_answers(
     asked = SHARED_GRADER.grade_many(list(undecided.values()), timeout_seconds)
     verdicts.update(zip(undecided, asked, strict=True))
     return [verdicts[item] for item in items]
+
+
+def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> list[str]:  # noqa: ARG001
+    """Keys of (spec, answer) items, in order: answers with equal keys are the same answer.
+
+    ``timeout_seconds`` bounds the work on one answer.
+    """
+    keys = {item: plain_key(parse_spec(item[0]), item[1]) for item in dict.fromkeys(items)}
+    return [keys[item] for item in items]
 
 
 class MathGrader:

@@ -24,6 +24,7 @@ CORE = {
     "pacore.errors",
     "pacore.evaluation_config",
     "pacore.form",
+    "pacore.grader",
     "pacore.grading",
     "pacore.identity",
     "pacore.importing",

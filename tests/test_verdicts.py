@@ -16,7 +16,6 @@ from pacore.config import RunConfig
 from pacore.errors import BadInput, Interrupted, Refused
 from pacore.evaluation_config import EvaluateConfig
 from pacore.grading import NO_ANSWER, TIMEOUT, WRONG, Verdict, choose_grader, gold_answer
-from pacore.grading.graders import known_grader
 from pacore.gradings import Grading, begin_grading, read_gradings
 from pacore.layout import Unit
 from pacore.plan import Shard
@@ -109,7 +108,7 @@ def plain_loop(config: RunConfig, grader: str) -> list[tuple[Any, ...]]:
         gold = gold_answer(asked)
         if gold is None or row["finish_reason"] in UNFINISHED:
             continue
-        by = choose_grader(asked) if grader == "auto" else known_grader(grader)
+        by = choose_grader(asked) if grader == "auto" else grader
         read = extract(row["conclusion"], by) if row["conclusion"] is not None else None
         (verdict,) = grade_answers([(by, gold, read.text if read else None)], 5.0)
         place = [row[name] for name in ("round", *SLOT)]
@@ -284,7 +283,7 @@ def test_an_unknown_grader_is_refused_and_nothing_begins(config: RunConfig) -> N
     before = read_gradings(open_store(config.store), "mine")
     with (
         evaluation(config, grader="maths") as found,
-        pytest.raises(BadInput, match=r"--grader 'maths': is none of auto, math, choice, text"),
+        pytest.raises(BadInput, match=r"unknown grader 'maths'; one of math"),
     ):
         found.batches()
     assert read_gradings(open_store(config.store), "mine") == before

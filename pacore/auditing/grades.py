@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pacore.auditing.finding import Finding, Severity, Where
+from pacore.auditing.finding import Finding, Severity, Where, shown
 from pacore.auditing.rows import Row
-from pacore.errors import PacoreError
+from pacore.errors import BadInput, PacoreError
+from pacore.grader import parse_spec
 from pacore.grading import Verdict
-from pacore.problem import GRADERS, GraderName
-from pacore.sandbox import grade_answers, grader_version
+from pacore.sandbox import answer_keys, grade_answers, grader_version
 
 GRADING_TIMEOUT_SECONDS = 10.0
 
@@ -52,13 +52,10 @@ def _sampled(rows: Sequence[Graded]) -> list[Graded]:
 
 
 def _graded_again(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Finding]:
-    known: dict[str, GraderName] = {grader: grader for grader in GRADERS}
     same = [
-        (row, gold)
-        for row, gold in rows
-        if row["grader"] in known and row["grader_version"] == grader_version(known[row["grader"]])
+        (row, gold) for row, gold in rows if row["grader_version"] == _version_here(row["grader"])
     ]
-    items = [(known[row["grader"]], gold, row.get("answer")) for row, gold in same]
+    items = [(row["grader"], gold, row.get("answer")) for row, gold in same]
     verdicts = grade_answers(items, GRADING_TIMEOUT_SECONDS) if items else []
     for (row, _), verdict in zip(same, verdicts, strict=True):
         if "timeout" in (row["verdict"], verdict.verdict):
@@ -68,6 +65,26 @@ def _graded_again(rows: Sequence[Graded], table: str, round_: int) -> Iterator[F
             what = f"is {said}; graded again it is {verdict.verdict} {verdict.score}"
             where = Where.of(row, table, round_)
             yield Finding("grades", where, what, _severity(row, verdict))
+    yield from _keys_again([row for row, _ in same if row.get("answer_key") is not None], round_)
+
+
+def _keys_again(rows: Sequence[Row], round_: int) -> Iterator[Finding]:
+    """The equivalence class of each answer is the one its grader puts it in."""
+    asked = [(row["grader"], row["answer"]) for row in rows if row.get("answer") is not None]
+    keys = dict(zip(asked, answer_keys(asked, GRADING_TIMEOUT_SECONDS), strict=True))
+    for row in rows:
+        expected = keys.get((row["grader"], row.get("answer")))
+        if row["answer_key"] != expected:
+            what = f"answer_key is {shown(row['answer_key'])}; the answer has {shown(expected)}"
+            yield Finding("grades", Where.of(row, "verdicts", round_), what)
+
+
+def _version_here(spec: str) -> str | None:
+    """The version of a grader in this installation; None for one it does not have."""
+    try:
+        return None if parse_spec(spec).name == "judge" else grader_version(spec)
+    except BadInput:
+        return None
 
 
 def _severity(row: Row, verdict: Verdict) -> Severity:

@@ -21,7 +21,7 @@ from pacore.auditing.rows import Place, Row, Unreadable, aligned
 from pacore.auditing.trajectories import check_trajectories
 from pacore.commits import Commit
 from pacore.errors import StoreError
-from pacore.grading import gold_answer
+from pacore.grading import run_grading
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
 from pacore.problem import Problem
@@ -214,8 +214,8 @@ class ShardAudit:
             self.tally.answers += len(here.answers)
             self.tally.scores += len(here.scores or [])
             statuses.update(row["status"] for row in here.answers)
-            if (gold := gold_answer(here.problem)) is not None:
-                graded += [(row, gold) for row in here.scores or []]
+            if (by := run_grading(here.problem)) is not None:
+                graded += [(row, by[1]) for row in here.scores or []]
             yield from check_answer(self.run, here)
         yield from check_grades(graded, "scores", last)
         names = ("answered", "no_answer", "failed")

@@ -10,8 +10,7 @@ from typing import Any
 from pacore.answer import extract
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row
-from pacore.grading import gold_answer
-from pacore.grading.graders import grader_of, is_by_rules, states_version
+from pacore.grading.graders import is_by_rules, judged_by, states_version
 from pacore.gradings import Grading
 from pacore.problem import Problem
 from pacore.trajectory import UNFINISHED
@@ -38,8 +37,9 @@ class Judged:
         return Where(self.file, "verdicts", self.round, problem_id, self.replicate)
 
     @property
-    def is_judged(self) -> bool:
-        return gold_answer(self.problem) is not None or self.grading.against == "opinion"
+    def by(self) -> tuple[str, str | None] | None:
+        """Spec and gold answer, None where the grading does not judge the problem."""
+        return judged_by(self.grading.grader, self.grading.against, self.problem)
 
     def finished(self) -> dict[int, Row]:
         """What stands in each slot, where the model finished it."""
@@ -51,13 +51,13 @@ class Judged:
 
 def check_verdicts(here: Judged) -> Iterator[Finding]:
     """Hold the verdicts of one place against what stands there, answers read once more."""
-    finished = here.finished() if here.is_judged else {}
+    finished = here.finished() if here.by is not None else {}
     counted = Counter(row["slot"] for row in here.verdicts)
     for row in here.verdicts:
         where = Where.of(row, "verdicts", here.round)
         judged = finished.get(row["slot"])
-        if not here.is_judged:
-            yield Finding("verdicts", where, "is on a problem without a gold answer")
+        if here.by is None:
+            yield Finding("verdicts", where, "is on a problem that its grading does not judge")
         elif judged is None or judged["trajectory_id"] != row["trajectory_id"]:
             stands = judged["trajectory_id"] if judged else "nothing that was finished"
             what = f"is on trajectory {shown(row['trajectory_id'])}; in its slot stands {stands}"
@@ -75,11 +75,11 @@ def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[F
     """The row says of its answer what conclusion, problem and grading make of it."""
     grading = here.grading
     expected: dict[str, Any] = {"grading": grading.grading_id}
-    if is_by_rules(grading.grader):
-        grader = grader_of(grading.grader, here.problem)
-        read = None if judged["conclusion"] is None else extract(judged["conclusion"], grader)
+    if is_by_rules(grading.grader) and here.by is not None:
+        spec, _ = here.by
+        read = None if judged["conclusion"] is None else extract(judged["conclusion"], spec)
         answer, method = read if read and read.text.strip() else (None, None)
-        expected |= {"grader": grader, "answer": answer, "method": method}
+        expected |= {"grader": spec, "answer": answer, "method": method}
     for column, value in expected.items():
         if row.get(column) != value:
             what = f"{column} is {shown(row.get(column))}; read again it is {shown(value)}"

@@ -10,9 +10,14 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pacore.commits import committed_units, read_commits, standing_units
-from pacore.errors import Interrupted, Refused
-from pacore.grading import gold_answer
-from pacore.grading.graders import AUTO, grader_of, is_by_rules, known_grader, stated_version
+from pacore.errors import BadInput, Interrupted, Refused
+from pacore.grading.graders import (
+    AUTO,
+    canonical_grader,
+    is_by_rules,
+    judged_by,
+    stated_version,
+)
 from pacore.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
 from pacore.layout import Unit
 from pacore.plan import Shard
@@ -77,20 +82,21 @@ class OpenGrading:
 def grading_by(store: Backend, run: Run, grader: str) -> Grading:
     """What grading a run by ``grader`` is, with the versions of all that decides in it.
 
-    Reads the problem set once. Raises BadInput for an unknown grader, Refused for a run whose
-    problems have no gold answers.
+    Reads the problem set once. Raises BadInput for what is no grader, or no rule's to decide;
+    Refused for a run without a problem that it could be held against.
     """
-    if grader != AUTO:
-        known_grader(grader)
-    graders = {
-        grader_of(grader, problem)
+    if not is_by_rules(grader := canonical_grader(grader)):
+        raise BadInput(f"--grader {grader}: is a model, and no rule can take its place")
+    found = (
+        judged_by(grader, "gold", problem)
         for problem in problems_of(store, run, Shard(0, 0, run.problems))
-        if gold_answer(problem) is not None
-    }
-    if not graders:
-        raise Refused(f"run {run.run_id}: no problem of it has a gold answer to grade against")
-    versions = {name: grader_version(name) for name in graders}
-    return Grading(grader, stated_version(grader, versions))
+    )
+    specs = {by[0] for by in found if by is not None}
+    if not specs:
+        raise Refused(
+            f"run {run.run_id}: no problem of it has a gold answer that rules can grade against"
+        )
+    return Grading(grader, stated_version(grader, {spec: grader_version(spec) for spec in specs}))
 
 
 def last_finished(store: Backend, run_id: str) -> GradingRecord | None:

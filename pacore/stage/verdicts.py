@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 from pacore.answer import extract
 from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
-from pacore.grading import gold_answer
-from pacore.grading.graders import grader_of
+from pacore.grading.graders import is_by_rules, judged_by
 from pacore.grading.score import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
 from pacore.layout import Unit, commit_key
-from pacore.problem import GraderName
 from pacore.run import problems_of
-from pacore.sandbox import grade_answers, grader_version
+from pacore.sandbox import answer_keys, grade_answers, grader_version
 from pacore.stage.context import StageReport
 from pacore.stage.gradings import OpenGrading, UngradedShard
 from pacore.table_rows import verdict_row
@@ -40,7 +38,7 @@ class Item(NamedTuple):
     replicate: int
     slot: int
     trajectory_id: str
-    grader: GraderName
+    spec: str
     gold: str | None
     answer: str | None
     method: str | None
@@ -65,20 +63,26 @@ class ShardGrading:
     def __init__(self, opened: OpenGrading, work: UngradedShard) -> None:
         self.opened = opened
         self.work = work
-        self._verdicts: dict[tuple[GraderName, str, str], Verdict] = {}
-        self._keys: dict[tuple[GraderName, str], str] = {}
+        self._verdicts: dict[tuple[str, str, str], Verdict] = {}
+        self._keys: dict[tuple[str, str], str] = {}
         self._has_recalled = False
 
     @cached_property
-    def golds(self) -> dict[str, tuple[GraderName, str | None]]:
-        """Grader and gold answer of each problem that is judged, by problem id."""
-        opened = self.opened
+    def golds(self) -> dict[str, tuple[str, str | None]]:
+        """Spec and gold answer of each problem that is judged, by problem id."""
+        opened, grading = self.opened, self.opened.grading
+        shard = opened.run.shards[self.work.number]
         found = {}
-        for problem in problems_of(opened.store, opened.run, opened.run.shards[self.work.number]):
-            gold = gold_answer(problem)
-            if gold is not None or opened.grading.against == "opinion":
-                found[problem.problem_id] = (grader_of(opened.grading.grader, problem), gold)
+        for problem in problems_of(opened.store, opened.run, shard):
+            by = judged_by(grading.grader, grading.against, problem)
+            if by is not None:
+                found[problem.problem_id] = by
         return found
+
+    def _version(self, spec: str) -> str:
+        """The version of what decides: the rules', or the grading's own."""
+        grading = self.opened.grading
+        return grader_version(spec) if is_by_rules(spec) else grading.grader_version
 
     def grade(self, round_: int, decide: Decide) -> StageReport:
         """Commit the verdicts of one round, each as ``decide`` gives it. Idempotent."""
@@ -116,14 +120,14 @@ class ShardGrading:
             for row in conclusions(path):
                 if row.problem_id not in self.golds:
                     continue
-                grader, gold = self.golds[row.problem_id]
-                read = None if row.conclusion is None else extract(row.conclusion, grader)
+                spec, gold = self.golds[row.problem_id]
+                read = None if row.conclusion is None else extract(row.conclusion, spec)
                 answer, method = read if read and read.text.strip() else (None, None)
                 place = (row.problem_id, row.replicate, row.slot, row.trajectory_id)
-                yield Item(*place, grader, gold, answer, method)
+                yield Item(*place, spec, gold, answer, method)
 
     def _graded(
-        self, item: Item, verdict: Verdict, keys: dict[tuple[GraderName, str], str]
+        self, item: Item, verdict: Verdict, keys: dict[tuple[str, str], str]
     ) -> GradedTrajectory:
         return GradedTrajectory(
             problem_id=item.problem_id,
@@ -131,12 +135,12 @@ class ShardGrading:
             slot=item.slot,
             trajectory_id=item.trajectory_id,
             grading=self.opened.grading.grading_id,
-            grader=item.grader,
-            grader_version=grader_version(item.grader),
+            grader=item.spec,
+            grader_version=self._version(item.spec),
             verdict=verdict,
             answer=item.answer,
             method=item.method,
-            answer_key=None if item.answer is None else keys[item.grader, item.answer],
+            answer_key=None if item.answer is None else keys[item.spec, item.answer],
         )
 
     def by_rules(self, items: Sequence[Item]) -> list[Verdict]:
@@ -147,7 +151,7 @@ class ShardGrading:
         """
         self._recall()
         asked = dict.fromkeys(
-            (item.grader, item.gold, item.answer)
+            (item.spec, item.gold, item.answer)
             for item in items
             if item.answer is not None and item.gold is not None
         )
@@ -162,16 +166,14 @@ class ShardGrading:
         return [
             NO_ANSWER
             if item.answer is None or item.gold is None
-            else self._verdicts[item.grader, item.gold, item.answer]
+            else self._verdicts[item.spec, item.gold, item.answer]
             for item in items
         ]
 
-    def _answer_keys(self, items: Sequence[Item]) -> dict[tuple[GraderName, str], str]:
+    def _answer_keys(self, items: Sequence[Item]) -> dict[tuple[str, str], str]:
         """The equivalence class of every different answer."""
         self._recall()
-        asked = dict.fromkeys(
-            (item.grader, item.answer) for item in items if item.answer is not None
-        )
+        asked = dict.fromkeys((item.spec, item.answer) for item in items if item.answer is not None)
         new = [one for one in asked if one not in self._keys]
         for start in range(0, len(new), ANSWERS_AT_A_TIME):
             self.opened.go_on()
@@ -191,19 +193,13 @@ class ShardGrading:
         for commit in read_commits(store, units):
             with store.local_path(commit.path) as path:
                 for row in verdicts_in(commit.unit.table, path):
-                    grader, gold = self.golds.get(row.problem_id, ("text", None))
+                    spec, gold = self.golds.get(row.problem_id, ("text", None))
                     if gold is None or (row.grader, row.grader_version) != (
-                        grader,
-                        grader_version(grader),
+                        spec,
+                        self._version(spec),
                     ):
                         continue
                     verdict = Verdict(row.verdict, row.score, row.detail)
-                    self._verdicts[grader, gold, row.answer] = verdict
+                    self._verdicts[spec, gold, row.answer] = verdict
                     if row.answer_key is not None:
-                        self._keys[grader, row.answer] = row.answer_key
-
-
-def answer_keys(items: Sequence[tuple[GraderName, str]], timeout_seconds: float) -> list[str]:
-    """Placeholder until `pacore.sandbox` has it."""
-    assert timeout_seconds
-    return [answer.strip() for _, answer in items]
+                        self._keys[spec, row.answer] = row.answer_key
