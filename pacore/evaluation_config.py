@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from pacore.config_fields import Declared
+from pacore.errors import BadInput
 from pacore.form import make_readable
+from pacore.grading.graders import canonical_grader
 from pacore.secrecy import secret_in
 
 
@@ -56,6 +58,14 @@ class EvaluateConfig(BaseModel):
     @classmethod
     def _names_each_once(cls, runs: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(runs))
+
+    @field_validator("grader")
+    @classmethod
+    def _is_grader(cls, grader: str | None) -> str | None:
+        try:
+            return None if grader is None else canonical_grader(grader)
+        except BadInput as fault:
+            raise ValueError(f"{fault}, or auto") from None
 
     @field_validator("store")
     @classmethod

@@ -147,6 +147,23 @@ def test_the_grading_that_is_asked_for_last_stands_with_the_verdicts_it_had(
         assert not any(warehouse.run_checks().values())
 
 
+def test_an_answer_that_the_run_did_not_grade_has_the_score_a_later_grading_gives_it(
+    tmp_path: Path,
+) -> None:
+    """As one that is for a judge, who is asked when the run is over."""
+    rows = rows_of()
+    for unit in rows:
+        if unit.table == "scores":
+            rows[unit] = [row for row in rows[unit] if row["problem_id"] != "sum-1"]
+    store = small_store(tmp_path / "other", rows)
+    assert [row[0] for row in ask(store, SCORES)] == ["sum-2", "sum-3", "sum-4"]
+    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    asked = "SELECT grading, score, gold, answer FROM scores WHERE problem_id = 'sum-1'"
+    assert ask(store, asked) == [(MATH.grading_id, 1.0, "2", "2")]
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
+
+
 def replaced(store: Backend, grading: Grading | None = None) -> None:
     """Publish shard s00000 as a retry would: round 1 of it anew, and everything after it."""
     rows = rows_of()

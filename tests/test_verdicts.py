@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pacore.answer import extract
 from pacore.commits import committed_units, read_commit, standing_units
@@ -279,14 +280,21 @@ def test_a_grading_names_the_versions_of_all_that_decides_in_it(config: RunConfi
     assert grading_by(store, run, "math") == Grading("math", by["math"])
 
 
-def test_an_unknown_grader_is_refused_and_nothing_begins(config: RunConfig) -> None:
+def test_a_judge_is_no_rule_and_nothing_begins(config: RunConfig) -> None:
     before = read_gradings(open_store(config.store), "mine")
-    with (
-        evaluation(config, grader="maths") as found,
-        pytest.raises(BadInput, match=r"unknown grader 'maths'; one of math"),
-    ):
+    refused = pytest.raises(BadInput, match="--grader judge: is a model")
+    with evaluation(config, grader="judge") as found, refused:
         found.batches()
     assert read_gradings(open_store(config.store), "mine") == before
+
+
+def test_a_grader_is_named_by_one_spelling_of_its_spec(config: RunConfig) -> None:
+    def asked(grader: str) -> EvaluateConfig:
+        return EvaluateConfig(runs=("mine",), store=config.store, grader=grader)
+
+    assert asked("numeric: abs=2.0, rel=1e-4") == asked("numeric:rel=0.0001,abs=2")
+    with pytest.raises(ValidationError, match="unknown grader 'maths'; one of math, .*, or auto"):
+        asked("maths")
 
 
 def test_a_run_that_is_not_at_its_end_is_refused_and_so_are_those_beside_it(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
-from pacore.errors import StoreError
+from pacore.errors import BadInput, StoreError
+from pacore.grading.graders import is_by_rules
 from pacore.gradings import GradingRecord, read_gradings
-from pacore.layout import Unit, commit_key, graded_key, gradings_prefix
+from pacore.layout import Unit, commit_key, graded_key, grading_key, gradings_prefix
 from pacore.run import Run
 from pacore.store import Backend
 
@@ -34,7 +35,15 @@ def known_gradings(store: Backend, run_id: str) -> tuple[Gradings, list[Finding]
         for key in sorted(keys)
         if key.endswith(".done.json") and key not in ends
     ]
-    return {record.grading.grading_id: record for record in records}, found
+    known = {}
+    for record in records:
+        try:
+            is_by_rules(record.grading.grader)
+            known[record.grading.grading_id] = record
+        except BadInput as fault:
+            where = Where(grading_key(run_id, record.sequence))
+            found.append(Finding("gradings", where, str(fault)))
+    return known, found
 
 
 def check_gradings(

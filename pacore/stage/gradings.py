@@ -13,7 +13,6 @@ from pacore.commits import committed_units, read_commits, standing_units
 from pacore.errors import BadInput, Interrupted, Refused
 from pacore.grading.graders import (
     AUTO,
-    canonical_grader,
     is_by_rules,
     judged_by,
     stated_version,
@@ -82,10 +81,10 @@ class OpenGrading:
 def grading_by(store: Backend, run: Run, grader: str) -> Grading:
     """What grading a run by ``grader`` is, with the versions of all that decides in it.
 
-    Reads the problem set once. Raises BadInput for what is no grader, or no rule's to decide;
+    Reads the problem set once. Raises BadInput for what no rule decides;
     Refused for a run without a problem that it could be held against.
     """
-    if not is_by_rules(grader := canonical_grader(grader)):
+    if not is_by_rules(grader):
         raise BadInput(f"--grader {grader}: is a model, and no rule can take its place")
     found = (
         judged_by(grader, "gold", problem)

@@ -1,7 +1,7 @@
 -- A finished grading against the gold has one verdict on every standing trajectory that was finished
--- and whose problem has a gold answer, and none on anything else.
+-- and whose problem has a gold answer, and none on anything else; `auto` asks no judge.
 WITH ended AS (
-    SELECT run_id, grading
+    SELECT run_id, grading, grader
     FROM gradings
     WHERE sequence > 0 AND against = 'gold' AND finished_at IS NOT NULL
 ),
@@ -20,6 +20,7 @@ expected AS (
     JOIN problems USING (run_id, problem_id)
     WHERE
         problems.gold IS NOT NULL
+        AND NOT (ended.grader = 'auto' AND coalesce(starts_with(problems.grader, 'judge'), false))
         AND standing.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
 ),
 
