@@ -89,9 +89,8 @@ def _whole(run: Run, ledger: Ledger, record: GradingRecord) -> Iterator[Finding]
     for round_ in range(1, run.plan.rounds + 1):
         for shard in run.shards:
             if (round_, shard.name) not in published:
-                unit = Unit(
-                    run.run_id, "verdicts", round_, shard.name, 0, record.grading.grading_id
-                )
+                place = (round_, shard.name, ledger.revision(shard.name))
+                unit = Unit(run.run_id, "verdicts", *place, record.grading.grading_id)
                 what = f"is missing: {graded_key(run.run_id, record.sequence)} says all are there"
                 yield Finding("commits", Where(commit_key(unit), "verdicts", round_), what)
 
