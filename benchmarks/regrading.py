@@ -1,0 +1,99 @@
+"""How fast a stored run is graded again, beside reading its conclusions only.
+
+    python -m benchmarks.regrading --trajectories 20000
+
+Builds a run of short trajectories with integer answers, as `benchmarks.rerun` does, and grades every
+round of it: extraction, exact rules, keys, and the verdicts published. The same files are then read
+without being graded. A second grading, by another version of the same rules, is timed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.rerun import WIDTH, build
+from pacore.commits import committed_units, read_commits, standing_units
+from pacore.evaluation_config import EvaluateConfig
+from pacore.stage.evaluation import close_evaluation, evaluation_of, grade_all
+from pacore.store import open_store
+from pacore.warehouse import conclusions
+from tests.pipeline import scripted_config, write_problems
+
+
+def _read(store_url: str) -> int:
+    """Read every conclusion of the run, as the stage does; how many there are."""
+    store = open_store(store_url)
+    units = [
+        u for u in standing_units(committed_units(store, "rerun")) if u.table == "trajectories"
+    ]
+    count = 0
+    for commit in read_commits(store, units):
+        with store.local_path(commit.path) as path:
+            count += sum(1 for _ in conclusions(path))
+    return count
+
+
+def _grade(store_url: str, grader: str) -> int:
+    config = EvaluateConfig(runs=("rerun",), store=store_url, grader=grader)
+    evaluation = evaluation_of(config)
+    grade_all(evaluation, evaluation.batches())
+    close_evaluation(config)
+    return evaluation.progress.settled
+
+
+def _measured(work: Callable[[], int]) -> dict[str, float]:
+    began, before = time.monotonic(), _cpu_seconds()
+    count = work()
+    seconds, cpu_seconds = time.monotonic() - began, _cpu_seconds() - before
+    return {
+        "trajectories": count,
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
+        "trajectories_a_second": round(count / seconds),
+        "trajectories_a_cpu_second": round(count / cpu_seconds),
+    }
+
+
+def _cpu_seconds() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trajectories", type=int, default=20_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        problems = write_problems(
+            Path(name) / "problems.jsonl", options.trajectories // (WIDTH + 1)
+        )
+        config = scripted_config(Path(name) / "store", problems, widths=(WIDTH,), run_id="rerun")
+        run = build(config)
+        found = {
+            "reading": _measured(lambda: _read(config.store)),
+            "grading": _measured(lambda: _grade(config.store, "auto")),
+            "grading by another grader": _measured(lambda: _grade(config.store, "numeric")),
+        }
+    ratio = found["grading"]["cpu_seconds"] / found["reading"]["cpu_seconds"]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        json.dumps(
+            {
+                "shards": len(run.shards),
+                **found,
+                "cpu_of_grading_to_reading": round(ratio, 1),
+                "peak_memory_mebibytes": memory,
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
