@@ -163,6 +163,9 @@ def explain(run_id: str, problem_id: str, **options: Any) -> int:
     show_default=True,
 )
 @click.option("--problems", metavar="SET", help="Problem set the file's trajectories are of.")
+@click.option(
+    "--fields", metavar="PART=PATH,…", help="Which field of the problem set is what, as in run."
+)
 @click.option("--prompts", metavar="FILE", help="Input file of an openai-batch: what was asked.")
 @click.option("--model", help="Model that made the trajectories, as far as you know.")
 @click.option("--run-id", help="Name of the run; without one it is made from the content.")

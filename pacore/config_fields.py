@@ -26,6 +26,7 @@ from pacore.plan import (
     TruncatedPolicy,
     parse_quorum,
 )
+from pacore.problem_shapes import check_mapping, parse_mapping
 from pacore.recipe import DEFAULT_SEED_ROOT
 from pacore.secrecy import secret_in
 
@@ -106,6 +107,11 @@ class ConfigFields(BaseModel):
         pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
     )
     limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
+    fields: dict[str, str] = _operational(
+        {},
+        "Which field of the problem set is what, where pacore cannot know: problem, answer, id and "
+        "options each with the path of a field, grader with a grader's name.",
+    )
 
     revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
     tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
@@ -203,6 +209,21 @@ class ConfigFields(BaseModel):
         except BadInput as fault:
             raise ValueError(str(fault).removeprefix("vllm_options: ")) from None
         return options
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_mapping(value)
+        if isinstance(value, dict):
+            return {name: "" if path is None else path for name, path in value.items()}
+        return value
+
+    @field_validator("fields")
+    @classmethod
+    def _is_meant(cls, fields: dict[str, str]) -> dict[str, str]:
+        check_mapping(fields)
+        return fields
 
     @field_validator("min_messages", mode="before")
     @classmethod

@@ -25,7 +25,12 @@ CHOICES = {
     "truncated": ("drop", "tail"),
     "overflow": ("fail", "fewer_messages"),
 }
-METAVARS = {"widths": "K1,K2,…", "min_messages": "N|N1,N2,…", "chat_template_options": "JSON"}
+METAVARS = {
+    "widths": "K1,K2,…",
+    "min_messages": "N|N1,N2,…",
+    "chat_template_options": "JSON",
+    "fields": "PART=PATH,…",
+}
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
 
 

@@ -17,7 +17,7 @@ from pacore.identity import canonical_json, digest
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = get_args(Role)
 OBSERVATIONS = ("user", "tool")
-GraderName = Literal["math", "choice", "text"]
+GraderName = Literal["math", "choice", "text", "code", "judge"]
 GRADERS: tuple[GraderName, ...] = get_args(GraderName)
 
 MAX_PRINTED_ISSUES = 50
@@ -81,6 +81,18 @@ class RowIssue:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.field}: {self.what}" if self.field else f"{place}: {self.what}"
+
+
+class Issues:
+    """What is wrong with one row, noted field by field."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.found: list[RowIssue] = []
+        self.line = line
+        self._file = file
+
+    def note(self, field: str, what: str) -> None:
+        self.found.append(RowIssue(self._file, self.line, field, what))
 
 
 class BadProblems(BadInput):

@@ -154,7 +154,7 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
 
 def show_plan(config: RunConfig) -> int:
     """Print what a run would do, reading the store and, where it answers, the endpoint."""
-    problems = read_problem_set(config.problems, config.limit)
+    problems = read_problem_set(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     store = open_store(config.store)
     size = config.shard_size or default_shard_size(len(problems), config.plan)

@@ -32,6 +32,9 @@ CORE = {
     "pacore.plan",
     "pacore.problem",
     "pacore.problem_rows",
+    "pacore.problem_tests",
+    "pacore.problem_turns",
+    "pacore.problem_shapes",
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",
@@ -91,7 +94,7 @@ def layer(module: str) -> str:
         return "front"
     if module.partition(".")[0] in ("tasks", "flows"):
         return module.partition(".")[0]
-    if module in CORE or module.startswith("pacore.grading."):
+    if module in CORE or module.startswith(("pacore.grading.", "pacore.problem_shapes.")):
         return "core"
     return "edges"
 
