@@ -1,4 +1,4 @@
-"""The command ``pacore``: run, plan, status, show, query, server.
+"""The command ``pacore``: run, plan, problems, status, show, query, server.
 
 Exit codes: 0 complete; 1 something went wrong; 2 bad input or refused; 3 completed with failed
 problems, each named; 130 interrupted, resumable.
@@ -71,6 +71,23 @@ def plan(config_file: str | None, **flags: Any) -> int:
     from pacore.running import show_plan
 
     return show_plan(config_from(flags, config_file))
+
+
+@app.command()
+@click.option(
+    "--fields",
+    metavar="PART=PATH,…",
+    help="Which field is what, where pacore cannot know: problem=Prompt,answer=Final.value,id=uid. "
+    "Parts are problem, answer, id, options and grader; grader takes a grader's name.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
+@click.argument("place", metavar="FILE")
+def problems(place: str, fields: str | None, limit: int | None) -> int:
+    """Say what pacore makes of a problem set: shapes, graders, digest, and the first problem."""
+    from pacore.problem_set_report import show_problem_set
+
+    click.echo(show_problem_set(place, fields, limit))
+    return 0
 
 
 @app.command()

@@ -1,0 +1,144 @@
+"""What pacore makes of a problem set: shapes, graders, gold answers, and what a person should know."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from pacore.grading import choose_grader
+from pacore.problem import Problem, set_digest
+from pacore.problem_files import Gathered, ReadRow, read_rows
+from pacore.problem_rows import content_id
+from pacore.problem_shapes import FieldMapping, listed_paths
+from pacore.problem_tests import decoded_tests
+from pacore.prompt import prompt_digest
+
+LONG_CHARACTERS = 100_000
+LONG_GOLD_CHARACTERS = 200
+LISTED = 5
+
+_IMAGE = re.compile(r"!\[[^\]\n]{0,200}\]\(|<image|<img\b|\\includegraphics\b", re.IGNORECASE)
+_IMAGE_FIELDS = frozenset(("image", "images", "picture", "figure", "img"))
+
+
+@dataclass
+class ShapeCount:
+    """The rows of one shape: how many, how many with gold, by which graders, and their fields."""
+
+    rows: int = 0
+    with_gold: int = 0
+    graders: Counter[str] = field(default_factory=Counter)
+    fields: list[str] = field(default_factory=list)
+
+    def add(self, row: ReadRow, problem: Problem) -> None:
+        self.rows += 1
+        if problem.gold is not None:
+            self.with_gold += 1
+            self.graders[choose_grader(problem)] += 1
+        self.fields = self.fields or listed_paths(row.value)
+
+
+@dataclass(frozen=True)
+class ProblemSurvey:
+    """A problem set, read: ``shapes`` by name in the order of the file, ``warnings`` a line each."""
+
+    problems: list[Problem]
+    rows: int
+    shapes: dict[str, ShapeCount]
+    warnings: list[str]
+
+    @property
+    def digest(self) -> str:
+        return set_digest(self.problems)
+
+    @property
+    def named(self) -> int:
+        """How many problems have an id of their file."""
+        return sum(one.problem_id != content_id(one.content_digest) for one in self.problems)
+
+    @property
+    def median_characters(self) -> int:
+        return int(median(_characters(problem) for problem in self.problems))
+
+    @property
+    def longest(self) -> tuple[int, str]:
+        """Characters and id of the longest problem."""
+        return max((_characters(one), one.problem_id) for one in self.problems)
+
+
+def survey_problems(url: str, limit: int | None, fields: FieldMapping) -> ProblemSurvey:
+    """Read a problem set and say what it comes to. Raises as `read_problem_set` does."""
+    gathered = Gathered(url, fields)
+    shapes: dict[str, ShapeCount] = {}
+    rows = 0
+    for row in read_rows(url, limit, fields):
+        gathered.add(row)
+        rows += 1
+        if isinstance(row.reading.result, Problem):
+            shapes.setdefault(row.reading.shape, ShapeCount()).add(row, row.reading.result)
+    problems = gathered.problems()
+    return ProblemSurvey(problems, rows, shapes, list(_warnings(problems, rows)))
+
+
+def _characters(problem: Problem) -> int:
+    return sum(len(turn.content) for turn in problem.turns)
+
+
+def _warnings(problems: Sequence[Problem], rows: int) -> Iterator[str]:
+    if repeated := rows - len(problems):
+        yield f"{_count(repeated, 'row')} said what another row says, and count once"
+    yield from _same_questions(problems)
+    for what, is_so in _WORTH_SAYING.items():
+        if found := [problem.problem_id for problem in problems if is_so(problem)]:
+            yield f"{_count(len(found), 'problem')} {what}: {_listed(found)}"
+
+
+def _same_questions(problems: Sequence[Problem]) -> Iterator[str]:
+    by_prompt: defaultdict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        by_prompt[prompt_digest(problem.turns)].append(problem)
+    groups = [group for group in by_prompt.values() if len(group) > 1]
+    for what, is_differing in (("the same gold", False), ("different gold answers", True)):
+        alike = [
+            " = ".join(problem.problem_id for problem in group)
+            for group in groups
+            if (len({problem.gold for problem in group}) > 1) is is_differing
+        ]
+        if alike:
+            yield f"asked more than once, word for word, with {what}: {_listed(alike)}"
+
+
+def _is_illustrated(problem: Problem) -> bool:
+    named = _IMAGE_FIELDS & {name.lower() for name in problem.metadata if problem.metadata[name]}
+    return bool(named) or any(_IMAGE.search(turn.content) for turn in problem.turns)
+
+
+def _has_long_text_gold(problem: Problem) -> bool:
+    return len(problem.gold or "") > LONG_GOLD_CHARACTERS and choose_grader(problem) == "text"
+
+
+def _has_unused_tests(problem: Problem) -> bool:
+    return choose_grader(problem) != "code" and decoded_tests(problem.gold) is not None
+
+
+_WORTH_SAYING: dict[str, Callable[[Problem], bool]] = {
+    "seem to have an image, which is not sent": _is_illustrated,
+    f"are longer than {LONG_CHARACTERS:,} characters": lambda one: (
+        _characters(one) > LONG_CHARACTERS
+    ),
+    f"have a gold answer of more than {LONG_GOLD_CHARACTERS} characters that only the very same "
+    "words match": _has_long_text_gold,
+    "have tests of a program as gold and another grader than code": _has_unused_tests,
+    "have no gold answer and cannot be graded": lambda one: one.gold is None,
+}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number > 1 else ''}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
