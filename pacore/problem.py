@@ -92,7 +92,9 @@ class Issues:
         self._file = file
 
     def note(self, field: str, what: str) -> None:
-        self.found.append(RowIssue(self._file, self.line, field, what))
+        """``field`` is what the file calls it: names of fields may hold anything."""
+        place = field if field.isprintable() else ascii(field)
+        self.found.append(RowIssue(self._file, self.line, place, what))
 
 
 class BadProblems(BadInput):

@@ -29,20 +29,23 @@ ANSWER_FIELDS = (
     "answer_index", "answer_idx", "answer_letter", "answerKey", "answer", "correct_answer",
     "correct_option",
 )  # fmt: skip
+PLACE_FIELDS = ("answer_index", "answer_idx")
 LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label")
 ID_FIELDS = ("id", "question_id", "Record ID", "uuid")
 LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
 
 RIGHT = "Correct Answer"
 _WRONG = re.compile(r"Incorrect Answer \d{1,2}")
+_PLACE = re.compile(r"[0-9]{1,2}")
 _LABEL = re.compile(r"\(?(?P<label>\w{1,2})[).:]*")
 
 
 class Option(NamedTuple):
-    """An option's text, and what the file calls it: a letter, mostly."""
+    """An option's text, what the file calls it (a letter, mostly), and whether it is a number there."""
 
     label: str
     text: str
+    is_number: bool
 
 
 def _is_choice(row: Row) -> bool:
@@ -110,7 +113,7 @@ def _options(listed: Field, note: Note) -> list[Option]:
             what = fault or ("is empty" if value == "" else f"is {kind_of(value)}; must be text")
             note(f"{listed.name}.{shown(label)}", what)
             return []
-        options.append(Option(label, text))
+        options.append(Option(label, text, not isinstance(value, str)))
     return _without_own_labels(options)
 
 
@@ -119,7 +122,9 @@ def _labelled(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
         labels, listed = (value.get(name) for name in ("label", "text"))
         if isinstance(labels, list) and isinstance(listed, list):
-            return [(str(label), text) for label, text in zip_longest(labels, listed)]
+            # A text without a label is no option that an answer could name.
+            pairs = zip_longest(labels, listed)
+            return [(str(label), None if label is None else text) for label, text in pairs]
         return sorted((str(name), text) for name, text in value.items() if text is not None)
     found = []
     for letter, one in zip(ascii_uppercase, value, strict=False):
@@ -138,43 +143,51 @@ def _without_own_labels(options: list[Option]) -> list[Option]:
         own = re.match(rf"\(?{letter}[).:]\s*(?=\S)", option.text)
         if own is None:
             return options
-        cut.append(Option(option.label, option.text[own.end() :]))
+        cut.append(option._replace(text=option.text[own.end() :]))
     return cut
 
 
 def _right_option(options: list[Option], answers: Sequence[Field], note: Note) -> int | None:
     """The 0-based place of the right option; None where nobody says, or noted that it is unclear."""
     found: dict[int, str] = {}
-    for name, value in answers:
-        places = _places(options, value)
+    for answer in answers:
+        places = _places(options, answer)
         if len(places) != 1:
             named_ones = " and ".join(LETTERS[place] for place in sorted(places))
             which = f"may mean options {named_ones}" if places else "names none of the options"
-            note(name, f"{shown(value)} {which}")
+            note(answer.name, f"{shown(answer.value)} {which}")
             return None
-        found.setdefault(places.pop(), name)
+        found.setdefault(places.pop(), answer.name)
     if len(found) > 1:
         note(" and ".join(found.values()), "name different options")
         return None
     return next(iter(found), None)
 
 
-def _places(options: list[Option], value: Any) -> set[int]:
-    """The options a value may mean: by label first; else by text, and a number by its 0-based place."""
+def _places(options: list[Option], answer: Field) -> set[int]:
+    """The 0-based places of the options that an answer may mean.
+
+    A text is a label, or else an option's text or a place. A number is a place, as in MMLU; among
+    options that are numbers themselves it may be one of them, unless its field says that it is not.
+    """
+    value = answer.value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return set()
     said = str(value).strip()
-    if isinstance(value, str):
-        label = _LABEL.fullmatch(said)
-        labels = [option.label.casefold() for option in options]
-        if label and labels.count(label["label"].casefold()) == 1:
-            return {labels.index(label["label"].casefold())}
-    places = {place for place, option in enumerate(options) if option.text == said}
-    if said.isascii() and said.isdigit() and len(said) <= 2 and int(said) < len(options):
-        places.add(int(said))
-    return places
+    place = {int(said)} if _PLACE.fullmatch(said) and int(said) < len(options) else set()
+    same = {index for index, option in enumerate(options) if option.text == said}
+    if isinstance(value, int):
+        is_place = place and (
+            answer.name in PLACE_FIELDS or not any(option.is_number for option in options)
+        )
+        return place if is_place else place | same
+    label = _LABEL.fullmatch(said)
+    labels = [option.label.casefold() for option in options]
+    if label and labels.count(label["label"].casefold()) == 1:
+        return {labels.index(label["label"].casefold())}
+    return place | same
 
 
 def _is_gpqa(row: Row) -> bool:

@@ -76,8 +76,9 @@ def _mbpp_parts(row: Row, note: Note) -> Parts:
 def _lines(name: str, value: Any) -> list[str]:
     """Code as one text or as a list of them. Raises BadInput."""
     found = [] if value is None else value if isinstance(value, list) else [value]
-    if wrong := next((line for line in found if not isinstance(line, str)), None):
-        raise BadInput(f"{name}: is {kind_of(wrong)}; must be code")
+    for line in found:
+        if not isinstance(line, str):
+            raise BadInput(f"{name}: is {kind_of(line)}; must be code")
     return [line for line in found if line.strip()]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.problem import Issues
+from pacore.problem import Issues, text_fault
 from pacore.problem_rows import Field, Parts, read_grader
 from pacore.problem_shapes.choices import choice_parts
 from pacore.problem_shapes.plain import other_parts
@@ -51,6 +51,8 @@ def check_mapping(mapping: FieldMapping) -> None:
             raise ValueError(f"{name!r} is no part of a problem; parts are {', '.join(PARTS)}")
         if not path and name not in MAY_BE_NONE:
             raise ValueError(f"{name}: names no field")
+        if fault := text_fault(path, line_breaks=False):
+            raise ValueError(f"{name}: {fault}")
     for name in NEED_PROBLEM:
         if name in mapping and "problem" not in mapping:
             raise ValueError(f"{name}: say which field is the problem, too")
@@ -120,20 +122,17 @@ def _field(path: str, row: Row) -> Field | None:
 def found_at(value: Any, path: str) -> tuple[Any] | None:
     """The value at a path, in a tuple; None where it leads nowhere. Longer names win over paths."""
     if isinstance(value, Mapping):
-        head, rest = path, ""
-        while True:
-            if head in value:
-                found = found_at(value[head], rest) if rest else (value[head],)
-                if found is not None:
-                    return found
-            if "." not in head:
-                return None
+        if path in value:
+            return (value[path],)
+        head = path
+        while "." in head:
             head = head.rpartition(".")[0]
-            rest = path[len(head) + 1 :]
+            if head in value and (found := found_at(value[head], path[len(head) + 1 :])):
+                return found
     if isinstance(value, list):
-        head, _, rest = path.partition(".")
-        if _PLACE.fullmatch(head) and -len(value) <= int(head) < len(value):
-            return found_at(value[int(head)], rest) if rest else (value[int(head)],)
+        place, dot, rest = path.partition(".")
+        if _PLACE.fullmatch(place) and -len(value) <= int(place) < len(value):
+            return found_at(value[int(place)], rest) if dot else (value[int(place)],)
     return None
 
 
