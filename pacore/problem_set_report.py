@@ -61,7 +61,8 @@ def _graders(count: ShapeCount) -> str:
     """Each grader with its problems; the name alone where there is only one."""
     if len(count.graders) <= 1:
         return next(iter(count.graders), ABSENT)
-    return ", ".join(f"{name} {number:,}" for name, number in count.graders.most_common())
+    ordered = sorted(count.graders.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{name} {number:,}" for name, number in ordered)
 
 
 def _facts(found: ProblemSurvey) -> Iterator[tuple[str, str]]:
@@ -93,5 +94,6 @@ def _problem(problem: Problem) -> Iterator[Content]:
         yield line(turn.role)
         yield block(turn.content[:SHOWN_CHARACTERS] + more)
     gold = ABSENT if problem.gold is None else excerpt(problem.gold, GOLD_CHARACTERS)
+    grader = ABSENT if problem.gold is None else choose_grader(problem)
     yield line("")
-    yield facts([("gold", gold), ("grader", choose_grader(problem))])
+    yield facts([("gold", gold), ("grader", grader)])

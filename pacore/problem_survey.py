@@ -89,11 +89,11 @@ def _characters(problem: Problem) -> int:
 
 def _warnings(problems: Sequence[Problem], rows: int) -> Iterator[str]:
     if repeated := rows - len(problems):
-        yield f"{_count(repeated, 'row')} said what another row says, and count once"
+        yield f"rows that say what another row says, and so count once: {repeated:,}"
     yield from _same_questions(problems)
     for what, is_so in _WORTH_SAYING.items():
         if found := [problem.problem_id for problem in problems if is_so(problem)]:
-            yield f"{_count(len(found), 'problem')} {what}: {_listed(found)}"
+            yield f"{what}: {_listed(found)}"
 
 
 def _same_questions(problems: Sequence[Problem]) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _same_questions(problems: Sequence[Problem]) -> Iterator[str]:
             if (len({problem.gold for problem in group}) > 1) is is_differing
         ]
         if alike:
-            yield f"asked more than once, word for word, with {what}: {_listed(alike)}"
+            yield f"asked word for word more than once, with {what}: {_listed(alike)}"
 
 
 def _is_illustrated(problem: Problem) -> bool:
@@ -124,21 +124,26 @@ def _has_unused_tests(problem: Problem) -> bool:
     return choose_grader(problem) != "code" and decoded_tests(problem.gold) is not None
 
 
+def _is_long(problem: Problem) -> bool:
+    return _characters(problem) > LONG_CHARACTERS
+
+
+def _has_no_gold(problem: Problem) -> bool:
+    return problem.gold is None
+
+
 _WORTH_SAYING: dict[str, Callable[[Problem], bool]] = {
-    "seem to have an image, which is not sent": _is_illustrated,
-    f"are longer than {LONG_CHARACTERS:,} characters": lambda one: (
-        _characters(one) > LONG_CHARACTERS
+    "seems to have an image, which is not sent": _is_illustrated,
+    f"longer than {LONG_CHARACTERS:,} characters": _is_long,
+    f"gold answer longer than {LONG_GOLD_CHARACTERS} characters, which only the same words match": (
+        _has_long_text_gold
     ),
-    f"have a gold answer of more than {LONG_GOLD_CHARACTERS} characters that only the very same "
-    "words match": _has_long_text_gold,
-    "have tests of a program as gold and another grader than code": _has_unused_tests,
-    "have no gold answer and cannot be graded": lambda one: one.gold is None,
+    "gold answer looks like the tests of a program, and the grader is not code": _has_unused_tests,
+    "no gold answer, and so no score": _has_no_gold,
 }
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number > 1 else ''}"
-
-
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
+    """How many, and the first of them."""
+    more = ", …" if len(names) > LISTED else ""
+    return f"{len(names):,} ({', '.join(names[:LISTED])}{more})"
