@@ -19,7 +19,7 @@ from pacore.programs.inside.values import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself is slow to import
-    from typing import Any
+    from typing import Any, NoReturn
 
 NOT_EQUAL = 3
 """Exit code of tests whose assertion is false."""
@@ -140,7 +140,7 @@ class Names(dict[str, "Any"]):
         return value
 
 
-def run_assertions(given: bytes) -> None:
+def run_assertions(given: bytes) -> NoReturn:
     """Run one test, which standard input holds, against a program that answers elsewhere.
 
     ``given`` is JSON ``[entry point or null, prelude, setup]``. Ends with 0 where the test raises
@@ -177,11 +177,12 @@ def _assert(program: Program, entry_point: str | None, prelude: str, setup: str)
     exec(before, names)
     if entry_point is not None:
         names[entry_point] = program.ask("name", entry_point)
-        program.is_asked = False
+        # A test that fails before it calls anything is faulty, unless there is nothing to call.
+        program.is_asked = not isinstance(names[entry_point], Remote)
     exec(test, names)
 
 
-def _end(code: int, said: str) -> None:
+def _end(code: int, said: str) -> NoReturn:
     sys.stderr.write(" ".join(said.split()))
     sys.stderr.flush()
     os._exit(code)
