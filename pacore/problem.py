@@ -17,7 +17,7 @@ from pacore.identity import canonical_json, digest
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = get_args(Role)
 OBSERVATIONS = ("user", "tool")
-GraderName = Literal["math", "choice", "text"]
+GraderName = Literal["math", "choice", "text", "code"]
 GRADERS: tuple[GraderName, ...] = get_args(GraderName)
 
 MAX_PRINTED_ISSUES = 50

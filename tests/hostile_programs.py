@@ -13,7 +13,7 @@ SECRET = "the-secret-4f1c09b2"
 
 IMPORTS = "import ctypes, gc, os, resource, signal, socket, subprocess, sys, threading, time\n"
 
-TRY = '''
+TRY = """
 def attempt(action):
     try:
         if action() is not False:
@@ -28,15 +28,15 @@ def call(number, *arguments):
     if found == -1:
         raise OSError(ctypes.get_errno(), "")
     return found
-'''
+"""
 
-_NUMBERS = '''
+_NUMBERS = """
 NUMBERS = {"x86_64": dict(ptrace=101, mount=165, unshare=272, keyctl=250, bpf=321, shmget=29,
     memfd=319, userfaultfd=323, read_memory=310, perf=298, msgget=68, chroot=161, clone=56),
     "aarch64": dict(ptrace=117, mount=40, unshare=97, keyctl=219, bpf=280, shmget=194,
     memfd=279, userfaultfd=282, read_memory=270, perf=241, msgget=186, chroot=51, clone=220),
 }[os.uname().machine]
-'''
+"""
 
 
 def _attempt(action: str, before: str = "") -> str:
@@ -51,10 +51,14 @@ SCRIPTS: Mapping[str, str] = {
     # processes
     "a fork bomb": "import os\nprint('ESCAPED')\nwhile True: os.fork()",
     "one fork": _attempt("os.fork"),
-    "a daemon, forked twice": _attempt("lambda: os.fork() or (os.setsid(), os.fork(), time.sleep(99))"),
+    "a daemon, forked twice": _attempt(
+        "lambda: os.fork() or (os.setsid(), os.fork(), time.sleep(99))"
+    ),
     "a background child": _attempt("lambda: subprocess.Popen(['sleep', '1000'])"),
     "a shell": _attempt("lambda: os.system('true') == 0"),
-    "another program in its place": _attempt("lambda: os.execv(sys.executable, ['python', '-c', ''])"),
+    "another program in its place": _attempt(
+        "lambda: os.execv(sys.executable, ['python', '-c', ''])"
+    ),
     "a clone by number": _call("clone", "signal.SIGCHLD, 0, 0, 0, 0"),
     "a new user name space": _call("unshare", "0x10000000"),
     "a bomb of threads": f"""{IMPORTS}
@@ -118,7 +122,9 @@ print("ESCAPED" if set(os.listdir("/dev")) - allowed else "contained")
     "another root": _call("chroot", "b'/usr'"),
     # other processes
     "the environment of process 1": _attempt("lambda: open('/proc/1/environ').read()"),
-    "the environment of its parent": _attempt("lambda: open(f'/proc/{os.getppid()}/environ').read()"),
+    "the environment of its parent": _attempt(
+        "lambda: open(f'/proc/{os.getppid()}/environ').read()"
+    ),
     "the files of its host": _attempt("lambda: os.listdir('/proc/1/fd')"),
     "its own environment": f"""{IMPORTS}
 names = {{"LC_ALL", "LC_CTYPE", "MALLOC_ARENA_MAX", "PATH", "PWD"}}
@@ -148,24 +154,33 @@ for number in range(2, 40000):
         pass
 print("ESCAPED" if set(found) - {{os.getpid()}} else "contained")
 """,
-    "the name of the machine": "import os\nprint('contained' if os.uname().nodename == 'sandbox' else 'ESCAPED')",
+    "the name of the machine": (
+        "import os\nprint('contained' if os.uname().nodename == 'sandbox' else 'ESCAPED')"
+    ),
     # network
     "the network": _attempt("lambda: socket.create_connection(('127.0.0.1', PORT), 1)"),
     "the network, version 6": _attempt("lambda: socket.create_connection(('::1', PORT), 1)"),
     "a server": _attempt("lambda: socket.create_server(('', 0))"),
     "a name": _attempt("lambda: socket.gethostbyname('localhost')"),
-    "datagrams": _attempt("lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))"),
+    "datagrams": _attempt(
+        "lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))"
+    ),
     "a local socket": _attempt("lambda: socket.socket(socket.AF_UNIX).connect('/run/docker.sock')"),
-    "a local socket without a file": _attempt("lambda: socket.socket(socket.AF_UNIX).connect('\\0ABSTRACT')"),
+    "a local socket without a file": _attempt(
+        "lambda: socket.socket(socket.AF_UNIX).connect('\\0ABSTRACT')"
+    ),
     "a local socket through a pair": _attempt(
-        "lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', '\\0ABSTRACT')"
+        "lambda: pair[0].sendto(b'x', '\\0ABSTRACT-datagram')",
+        "pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
     ),
     "the machine below this one": _attempt("lambda: socket.socket(socket.AF_VSOCK)"),
     "routes": _attempt("lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)"),
     # rights
     "root": _attempt("lambda: os.setuid(0)"),
     "another group": _attempt("lambda: os.setgroups([0])"),
-    "more memory": _attempt("lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))", """
+    "more memory": _attempt(
+        "lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))",
+        """
 resource_setrlimit = resource.setrlimit
 def setrlimit(*arguments):
     try:
@@ -173,7 +188,8 @@ def setrlimit(*arguments):
     except ValueError as fault:
         raise PermissionError(str(fault)) from fault
 resource.setrlimit = setrlimit
-"""),
+""",
+    ),
     "a program in the kernel": _call("bpf", "0, 0, 0"),
     "counters of the kernel": _call("perf", "0, 0, -1, -1, 0"),
     "keys of the kernel": _call("keyctl", "0, -3, 1"),
@@ -212,16 +228,23 @@ while True:
     "sleep": "import time\ntime.sleep(1000)",
     "stopping itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
     "one long operation": "print(9 ** 9 ** 9)",
-    "a thread that goes on": "import threading\nthreading.Thread(target=lambda: list(iter(int, 1))).start()",
+    "a thread that goes on": (
+        "import threading\nthreading.Thread(target=lambda: list(iter(int, 1))).start()"
+    ),
     "an end that does not end": "import atexit, time\natexit.register(time.sleep, 1000)",
     # output
     "a flood of output": "while True: print('x' * 10000)",
     "a flood of errors": "import sys\nwhile True: sys.stderr.write('x' * 10000)",
-    "output that is no text": "import sys\nsys.stdout.buffer.write(b'\\x00\\xff\\xfe\\x1b[2J\\x1b]0;x\\x07\\xed\\xa0\\x80')",
+    "output that is no text": (
+        "import sys\n"
+        "sys.stdout.buffer.write(b'\\x00\\xff\\xfe\\x1b[2J\\x1b]0;x\\x07\\xed\\xa0\\x80')"
+    ),
     "a number of a million digits": "print(10 ** 1000000)",
     # crashes
     "no end of recursion": "import sys\nsys.setrecursionlimit(10**9)\nf = lambda: f()\nf()",
-    "recursion in C": "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nrepr(x)",
+    "recursion in C": (
+        "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nrepr(x)"
+    ),
     "address nothing": "import ctypes\nctypes.string_at(0)",
     "a program that is none": "\\x00",
     "brackets without end": "(" * 100000,

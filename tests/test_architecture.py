@@ -32,6 +32,7 @@ CORE = {
     "pacore.plan",
     "pacore.problem",
     "pacore.problem_rows",
+    "pacore.program",
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",

@@ -9,12 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from pacore.grading.code_results import Outcome
-from pacore.grading.code_tests import CodeTests, assertion_tests, function_tests, stdin_tests
+from pacore.grading.code_tests import (
+    CodeTests,
+    StatedLimits,
+    assertion_tests,
+    function_tests,
+    stdin_tests,
+)
 from pacore.programs import run_tests
 from pacore.visible import visible
 from tests.hostile_programs import FUNCTIONS, HARMLESS, OUTCOMES, SCRIPTS, SECRET
@@ -24,7 +32,7 @@ INNOCENT = "one, other = map(int, input().split())\nprint(one + other)"
 INNOCENT_TESTS = stdin_tests([("1 2\n", "3\n"), ("40 2\n", "42\n")])
 HOST = b"pacore.programs.inside.host"
 
-LIMITED = {"time_limit_seconds": 0.5, "memory_limit_bytes": 128 * 2**20}
+LIMITED: StatedLimits = {"time_limit_seconds": 0.5, "memory_limit_bytes": 128 * 2**20}
 
 
 def hosts() -> set[int]:
@@ -66,22 +74,44 @@ def nothing_is_left_behind() -> Iterator[None]:
     assert not files()
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """A port of this machine, and a name without a file, that nobody ever connects to."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as named:
-        named.bind("\0" + abstract_name())
+class Listeners(NamedTuple):
+    """Sockets of this machine: a port, and two names without files."""
+
+    server: socket.socket
+    named: socket.socket
+    datagrams: socket.socket
+
+    def place(self, program: str) -> str:
+        """The program, with where the listeners are."""
+        name = self.named.getsockname().decode().removeprefix("\0")
+        port = str(self.server.getsockname()[1])
+        return program.replace("PORT", port).replace("ABSTRACT", name)
+
+
+@contextmanager
+def listening(name: str) -> Iterator[Listeners]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as named,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
+    ):
+        named.bind(f"\0{name}")
         named.listen()
-        number: int = server.getsockname()[1]
-        yield number
-        for one in (server, named):
+        datagrams.bind(f"\0{name}-datagram")
+        yield Listeners(server, named, datagrams)
+
+
+@pytest.fixture(scope="module")
+def listeners() -> Iterator[Listeners]:
+    """Nobody has spoken to them in the end."""
+    with listening(f"pacore-tests-{os.getpid()}") as found:
+        yield found
+        for one in (found.server, found.named):
             one.setblocking(False)
             with pytest.raises(BlockingIOError):
                 one.accept()
-
-
-def abstract_name() -> str:
-    return f"pacore-tests-{os.getpid()}"
+        with pytest.raises(BlockingIOError):
+            found.datagrams.recv(1, socket.MSG_DONTWAIT)
 
 
 def outcome_of(program: str, tests: CodeTests) -> Outcome:
@@ -89,14 +119,11 @@ def outcome_of(program: str, tests: CodeTests) -> Outcome:
     return outcome
 
 
-def placed(program: str, port: int) -> str:
-    return program.replace("PORT", str(port)).replace("ABSTRACT", abstract_name())
-
-
 @pytest.mark.parametrize("case", SCRIPTS)
-def test_a_hostile_program_gets_nothing_and_does_not_pass(case: str, port: int) -> None:
+def test_a_hostile_program_gets_nothing_and_does_not_pass(case: str, listeners: Listeners) -> None:
     start = time.monotonic()
-    outcome = outcome_of(placed(SCRIPTS[case], port), stdin_tests([("", "ESCAPED\n")], **LIMITED))
+    tests = stdin_tests([("", "ESCAPED\n")], **LIMITED)
+    outcome = outcome_of(listeners.place(SCRIPTS[case]), tests)
     assert outcome.outcome in OUTCOMES.get(case, {"wrong_output"})
     assert outcome.points == 0.0
     assert "found 'ESCAPED" not in outcome.excerpt
@@ -109,13 +136,9 @@ def test_without_a_sandbox_a_hostile_program_gets_what_it_tries_to(
     case: str, tmp_path: Path
 ) -> None:
     """The suite can fail: what is tried is possible on this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as named:
-        name = f"{abstract_name()}-open"
-        named.bind("\0" + name)
-        named.listen()
-        program = placed(SCRIPTS[case], server.getsockname()[1]).replace(abstract_name(), name)
+    with listening(f"pacore-tests-{os.getpid()}-open") as listeners:
         said = subprocess.run(
-            [sys.executable, "-I", "-c", program],
+            [sys.executable, "-I", "-c", listeners.place(SCRIPTS[case])],
             capture_output=True,
             text=True,
             timeout=60,
@@ -162,7 +185,9 @@ def test_signals_to_its_host_change_nothing() -> None:
     assert [one.outcome for one in report.outcomes] == ["passed", "passed"]
 
 
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(3)", "print(3, flush=True); 1 / 0"])
+@pytest.mark.parametrize(
+    "end", ["os.kill(os.getpid(), 9)", "os._exit(3)", "print(3, flush=True); 1 / 0"]
+)
 def test_a_right_output_before_a_bad_end_does_not_pass(end: str) -> None:
     program = f"import os\nprint(3, flush=True)\n{end}"
     assert outcome_of(program, stdin_tests([("", "3\n")])).outcome == "runtime_error"
@@ -195,7 +220,9 @@ grade_programs([(gold, "while True: pass"), (gold, "import time; time.sleep(1000
 def test_no_sandbox_outlives_a_killed_caller() -> None:
     before = hosts()
     with subprocess.Popen(
-        [sys.executable, "-c", CALLER], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        [sys.executable, "-c", CALLER],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     ) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == b"ready\n"

@@ -26,6 +26,8 @@ NOT_EQUAL = 3
 FAULTY = 4
 """Exit code of tests that cannot say anything of any program."""
 
+FILE = "test.py"
+
 
 class Gone(BaseException):
     """The program ended while it was asked; no test can catch that with the program's exceptions."""
@@ -148,10 +150,11 @@ def run_assertions(given: bytes) -> NoReturn:
     error says why.
     """
     program = Program()
+    test = all_of(0)
     try:
-        _assert(program, *json.loads(given))
+        _assert(program, test, *json.loads(given))
     except AssertionError as fault:
-        _end(NOT_EQUAL, str(fault))
+        _end(NOT_EQUAL, str(fault) or _line_of(fault, test))
     except MemoryError:
         _end(OUT_OF_MEMORY, "")
     except FaultyTests as fault:
@@ -164,9 +167,11 @@ def run_assertions(given: bytes) -> NoReturn:
     _end(0, "")
 
 
-def _assert(program: Program, entry_point: str | None, prelude: str, setup: str) -> None:
+def _assert(
+    program: Program, test: bytes, entry_point: str | None, prelude: str, setup: str
+) -> None:
     try:
-        test = compiled(all_of(0))
+        code = compiled(test, FILE)
         before = compiled(setup.encode("utf-8", "surrogatepass"))
     except (SyntaxError, ValueError) as fault:
         raise FaultyTests(f"the tests are not Python: {fault}") from fault
@@ -179,7 +184,18 @@ def _assert(program: Program, entry_point: str | None, prelude: str, setup: str)
         names[entry_point] = program.ask("name", entry_point)
         # A test that fails before it calls anything is faulty, unless there is nothing to call.
         program.is_asked = not isinstance(names[entry_point], Remote)
-    exec(test, names)
+    exec(code, names)
+
+
+def _line_of(fault: BaseException, test: bytes) -> str:
+    """The line of the test that raised."""
+    number = 0
+    trace = fault.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == FILE:
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    return test.decode(errors="replace").splitlines()[number - 1] if number else ""
 
 
 def _end(code: int, said: str) -> NoReturn:

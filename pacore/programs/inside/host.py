@@ -120,9 +120,9 @@ def _end(code: int) -> NoReturn:
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
         try:
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]  # None counts as anything, too
         except BaseException:  # a program may have closed it, or put anything in its place
             continue
     os._exit(code)
@@ -134,9 +134,9 @@ def main_module(name: str) -> dict[str, Any]:
     return module.__dict__
 
 
-def compiled(program: bytes) -> CodeType:
+def compiled(program: bytes, file: str = "program.py") -> CodeType:
     """The code of a program. Raises what `compile` raises."""
-    return compile(program, "program.py", "exec", dont_inherit=True)
+    return compile(program, file, "exec", dont_inherit=True)
 
 
 def _read_blob(blobs: int) -> bytes | None:
