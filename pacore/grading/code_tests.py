@@ -188,7 +188,7 @@ def check_tests(
     constants, which HumanEval is padded with, are dropped.
     """
     try:
-        tests = _one_assertion_each(ast.parse(check))
+        tests = _one_assertion_each(check)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         raise BadInput(f"check: is not Python: {fault}") from fault
     if not tests:
@@ -197,17 +197,17 @@ def check_tests(
     return assertion_tests(calls, entry_point=entry_point, prelude=prelude, **limits)
 
 
-def _one_assertion_each(module: ast.Module) -> list[str]:
+def _one_assertion_each(check: str) -> list[str]:
     """Copies of a module, in each of which its function ``check`` has one asserting statement.
 
     The module itself where only a function within that one asserts; none where nothing does.
     """
+    module = ast.parse(check)
     functions = [
         node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "check"
     ]
     if not functions or not _asserted(functions[-1]):
         return []
-    whole = ast.unparse(module)
     function = functions[-1]
     before: list[ast.stmt] = []
     copies: list[str] = []
@@ -218,7 +218,7 @@ def _one_assertion_each(module: ast.Module) -> list[str]:
         elif not all(isinstance(node.test, ast.Constant) for node in asserted):
             function.body = [*before, statement]
             copies.append(ast.unparse(module))
-    return copies or [whole]
+    return copies or [check]
 
 
 def _asserted(statement: ast.stmt) -> list[ast.Assert]:
