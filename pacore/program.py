@@ -39,7 +39,8 @@ def extract_program(conclusion: str) -> str | None:
     is_fenced = False
     opened: re.Match[str] | None = None
     lines: list[str] = []
-    for line in text.splitlines():
+    # Not splitlines: a program may have other line separators in its texts.
+    for line in text.replace("\r\n", "\n").split("\n"):
         found = _FENCE.fullmatch(line)
         if found is None:
             lines.append(line)

@@ -22,6 +22,7 @@ from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, prepared
 from pacore.problem import GraderName
+from pacore.programs import code_grader_version, grade_programs
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, READY, START_SECONDS
 
 WORKERS = 2
@@ -32,6 +33,8 @@ PAIRS_AT_A_TIME = 64
 @cache
 def grader_version(grader: GraderName) -> str:
     """Version of everything that decides a verdict: ``1`` or ``1+math-verify-0.9.0``."""
+    if grader == "code":
+        return code_grader_version()
     if grader != "math":
         return RULES_VERSION
     return f"{RULES_VERSION}+math-verify-{version('math-verify')}"
@@ -43,12 +46,18 @@ def grade_answers(
     """Grade (grader, gold, answer) items; verdicts come in the order of the items.
 
     Exact rules decide first; equal items are decided once; what needs computer algebra shares one
-    grader process, whichever thread calls. ``timeout_seconds`` bounds the grading of one answer.
-    Raises PacoreError when the grader process cannot be started.
+    grader process, whichever thread calls; programs run in sandboxes (`pacore.programs`).
+    ``timeout_seconds`` bounds the grading of one answer.
+    Raises PacoreError when the grader process cannot be started, or programs cannot be confined.
     """
     verdicts: dict[tuple[GraderName, str, str | None], Verdict] = {}
     undecided: dict[tuple[GraderName, str, str | None], tuple[str, str]] = {}
+    programs = [item for item in dict.fromkeys(items) if item[0] == "code"]
+    graded = grade_programs([(gold, answer) for _, gold, answer in programs], timeout_seconds)
+    verdicts.update(zip(programs, graded, strict=True))
     for item in dict.fromkeys(items):
+        if item in verdicts:
+            continue
         _, gold, answer = item
         verdict = decide(*item)
         if verdict is not None:

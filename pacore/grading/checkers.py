@@ -231,7 +231,7 @@ TESTLIB = {
 }
 """testlib's names for the same."""
 
-_REALS = re.compile(r"reals:(?P<tolerance>[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]{1,3})?)")
+_REALS = re.compile(r"reals:(?P<tolerance>[0-9]+(?:\.[0-9]+)?(?:e-[0-9]{1,3})?)")
 
 
 def checker_named(name: str) -> Checker | None:

@@ -122,7 +122,7 @@ _ADAPTER: TypeAdapter[CodeTests] = TypeAdapter(Annotated[CodeTests, Field(discri
 _SHARED = TypeVar("_SHARED", bound=_Tests)
 
 
-class Limits(TypedDict, total=False):
+class StatedLimits(TypedDict, total=False):
     """What every constructor of tests takes besides."""
 
     time_limit_seconds: float | None
@@ -132,7 +132,7 @@ class Limits(TypedDict, total=False):
 def stdin_tests(
     tests: Iterable[tuple[str, str]],
     checker: str | CustomChecker = "tokens",
-    **limits: Unpack[Limits],
+    **limits: Unpack[StatedLimits],
 ) -> StdinTests:
     """Tests from (input, output) pairs. Raises BadInput, as all that makes tests here does."""
     pairs = [{"input": given, "output": expected} for given, expected in tests]
@@ -145,7 +145,7 @@ def function_tests(
     *,
     prelude: str = "",
     tolerance: float | None = None,
-    **limits: Unpack[Limits],
+    **limits: Unpack[StatedLimits],
 ) -> FunctionTests:
     """Tests from (arguments, result) pairs, as LiveCodeBench has them."""
     pairs = [{"arguments": list(given), "result": result} for given, result in tests]
@@ -165,7 +165,7 @@ def assertion_tests(
     entry_point: str | None = None,
     prelude: str = "",
     setup: str = "",
-    **limits: Unpack[Limits],
+    **limits: Unpack[StatedLimits],
 ) -> AssertionTests:
     """Tests from ``assert`` statements, as MBPP has them; ``setup`` holds what they import."""
     return _made(
@@ -179,7 +179,7 @@ def assertion_tests(
 
 
 def check_tests(
-    entry_point: str, check: str, *, prelude: str = "", **limits: Unpack[Limits]
+    entry_point: str, check: str, *, prelude: str = "", **limits: Unpack[StatedLimits]
 ) -> AssertionTests:
     """Tests from a function ``check(candidate)``, as HumanEval has them; ``prelude`` is its prompt.
 
@@ -188,7 +188,7 @@ def check_tests(
     constants, which HumanEval is padded with, are dropped.
     """
     try:
-        tests = _one_assertion_each(ast.parse(check))
+        tests = _one_assertion_each(check)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         raise BadInput(f"check: is not Python: {fault}") from fault
     if not tests:
@@ -197,17 +197,17 @@ def check_tests(
     return assertion_tests(calls, entry_point=entry_point, prelude=prelude, **limits)
 
 
-def _one_assertion_each(module: ast.Module) -> list[str]:
+def _one_assertion_each(check: str) -> list[str]:
     """Copies of a module, in each of which its function ``check`` has one asserting statement.
 
     The module itself where only a function within that one asserts; none where nothing does.
     """
+    module = ast.parse(check)
     functions = [
         node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "check"
     ]
     if not functions or not _asserted(functions[-1]):
         return []
-    whole = ast.unparse(module)
     function = functions[-1]
     before: list[ast.stmt] = []
     copies: list[str] = []
@@ -218,7 +218,7 @@ def _one_assertion_each(module: ast.Module) -> list[str]:
         elif not all(isinstance(node.test, ast.Constant) for node in asserted):
             function.body = [*before, statement]
             copies.append(ast.unparse(module))
-    return copies or [whole]
+    return copies or [check]
 
 
 def _asserted(statement: ast.stmt) -> list[ast.Assert]:

@@ -19,12 +19,14 @@ from pacore.programs.inside.values import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself is slow to import
-    from typing import Any
+    from typing import Any, NoReturn
 
 NOT_EQUAL = 3
 """Exit code of tests whose assertion is false."""
 FAULTY = 4
 """Exit code of tests that cannot say anything of any program."""
+
+FILE = "test.py"
 
 
 class Gone(BaseException):
@@ -140,7 +142,7 @@ class Names(dict[str, "Any"]):
         return value
 
 
-def run_assertions(given: bytes) -> None:
+def run_assertions(given: bytes) -> NoReturn:
     """Run one test, which standard input holds, against a program that answers elsewhere.
 
     ``given`` is JSON ``[entry point or null, prelude, setup]``. Ends with 0 where the test raises
@@ -148,10 +150,11 @@ def run_assertions(given: bytes) -> None:
     error says why.
     """
     program = Program()
+    test = all_of(0)
     try:
-        _assert(program, *json.loads(given))
+        _assert(program, test, *json.loads(given))
     except AssertionError as fault:
-        _end(NOT_EQUAL, str(fault))
+        _end(NOT_EQUAL, str(fault) or _line_of(fault, test))
     except MemoryError:
         _end(OUT_OF_MEMORY, "")
     except FaultyTests as fault:
@@ -164,9 +167,11 @@ def run_assertions(given: bytes) -> None:
     _end(0, "")
 
 
-def _assert(program: Program, entry_point: str | None, prelude: str, setup: str) -> None:
+def _assert(
+    program: Program, test: bytes, entry_point: str | None, prelude: str, setup: str
+) -> None:
     try:
-        test = compiled(all_of(0))
+        code = compiled(test, FILE)
         before = compiled(setup.encode("utf-8", "surrogatepass"))
     except (SyntaxError, ValueError) as fault:
         raise FaultyTests(f"the tests are not Python: {fault}") from fault
@@ -177,11 +182,23 @@ def _assert(program: Program, entry_point: str | None, prelude: str, setup: str)
     exec(before, names)
     if entry_point is not None:
         names[entry_point] = program.ask("name", entry_point)
-        program.is_asked = False
-    exec(test, names)
+        # A test that fails before it calls anything is faulty, unless there is nothing to call.
+        program.is_asked = not isinstance(names[entry_point], Remote)
+    exec(code, names)
 
 
-def _end(code: int, said: str) -> None:
+def _line_of(fault: BaseException, test: bytes) -> str:
+    """The line of the test that raised."""
+    number = 0
+    trace = fault.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == FILE:
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    return test.decode(errors="replace").splitlines()[number - 1] if number else ""
+
+
+def _end(code: int, said: str) -> NoReturn:
     sys.stderr.write(" ".join(said.split()))
     sys.stderr.flush()
     os._exit(code)

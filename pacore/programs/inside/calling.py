@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself is slow to import
     from collections.abc import Callable
     from types import CodeType
-    from typing import Any
+    from typing import Any, NoReturn
 
 NAME = "program"
 """The module a program is: no main program, whose demonstration would run."""
@@ -26,7 +26,7 @@ RAISED = 88
 """Exit code of a process whose function raised; 1 may be what the function itself exits with."""
 
 
-def run_function(given: bytes) -> None:
+def run_function(given: bytes) -> NoReturn:
     """Call a function once; ``given`` is its `head` and the program.
 
     Standard input holds the arguments as JSON; `RESULTS` takes the result as JSON.
@@ -130,7 +130,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 """What tests may ask of a value that stays here, besides calling it."""
 
 
-def serve_calls(given: bytes) -> None:
+def serve_calls(given: bytes) -> NoReturn:
     """Answer calls, one JSON line each, until an empty one; ``given`` is as for `run_function`.
 
     A call is ``[operation, arguments, keywords]``, its answer ``{"value": …}`` or

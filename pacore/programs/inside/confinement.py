@@ -126,27 +126,34 @@ def call_filter(machine: str) -> bytes:
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
-def confine(memory_bytes: int, cpu_seconds: int) -> None:
-    """Give it all up for good. Raises OSError where the kernel does not take the filter."""
-    most_bytes = memory_bytes + INTERPRETER_BYTES
-    _, most_stack = resource.getrlimit(resource.RLIMIT_STACK)
-    is_endless = most_stack == resource.RLIM_INFINITY
-    stack_bytes = STACK_BYTES if is_endless else min(STACK_BYTES, most_stack)
-    for name, soft, hard in (
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_FSIZE, 0, 0),
-        (resource.RLIMIT_MEMLOCK, 0, 0),
-        (resource.RLIMIT_MSGQUEUE, 0, 0),
-        (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
-        (resource.RLIMIT_NPROC, THREADS, THREADS),
-        (resource.RLIMIT_STACK, stack_bytes, most_stack),
-        (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
-        (resource.RLIMIT_AS, most_bytes, most_bytes),
-    ):
-        resource.setrlimit(name, (soft, hard))
-    code = call_filter(os.uname().machine)
-    steps = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HL", len(code) // 8, ctypes.addressof(steps))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.c_char_p(program), 0, 0):
-        raise OSError(ctypes.get_errno(), "the kernel takes no system call filter")
+class Confinement:
+    """Prepared once, since every test takes its own process into it."""
+
+    def __init__(self, memory_bytes: int, cpu_seconds: int) -> None:
+        most_bytes = memory_bytes + INTERPRETER_BYTES
+        _, most_stack = resource.getrlimit(resource.RLIMIT_STACK)
+        is_endless = most_stack == resource.RLIM_INFINITY
+        stack_bytes = STACK_BYTES if is_endless else min(STACK_BYTES, most_stack)
+        self._limits = (
+            (resource.RLIMIT_CORE, 0, 0),
+            (resource.RLIMIT_FSIZE, 0, 0),
+            (resource.RLIMIT_MEMLOCK, 0, 0),
+            (resource.RLIMIT_MSGQUEUE, 0, 0),
+            (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
+            (resource.RLIMIT_NPROC, THREADS, THREADS),
+            (resource.RLIMIT_STACK, stack_bytes, most_stack),
+            (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
+            (resource.RLIMIT_AS, most_bytes, most_bytes),
+        )
+        code = call_filter(os.uname().machine)
+        self._steps = ctypes.create_string_buffer(code, len(code))
+        self._filter = struct.pack("HL", len(code) // 8, ctypes.addressof(self._steps))
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def take_effect(self) -> None:
+        """Give it all up, for good. Raises OSError where the kernel does not take the filter."""
+        for name, soft, hard in self._limits:
+            resource.setrlimit(name, (soft, hard))
+        program = ctypes.c_char_p(self._filter)
+        if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
+            raise OSError(ctypes.get_errno(), "the kernel takes no system call filter")

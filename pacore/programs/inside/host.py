@@ -9,6 +9,7 @@ the calls that would are denied to it. It is alone with the host, since it canno
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import math
 import os
@@ -17,12 +18,12 @@ import struct
 import sys
 from types import CodeType, ModuleType
 
-from pacore.programs.inside.confinement import confine
+from pacore.programs.inside.confinement import Confinement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself is slow to import
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
 READY = b"ready\n"
 UNCONFINED = b"unconfined\n"
@@ -53,6 +54,7 @@ def main() -> None:
         fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, _HIGH) for number in sys.argv[4:8]
     )
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    confinement = Confinement(memory_bytes, math.ceil(cpu_seconds))
     run = _runner(mode)
     program = _read_blob(blobs) or b""
     os.write(lines, READY)
@@ -62,13 +64,12 @@ def main() -> None:
         if process == 0:
             _separate(sealed, results, calls, lines)
             try:
-                confine(memory_bytes, math.ceil(cpu_seconds))
+                confinement.take_effect()
             except OSError:
                 os.write(lines, UNCONFINED)
                 os._exit(1)
             os.close(lines)
             run(program)
-            return
         os.close(sealed)
         _, status, used = os.wait4(process, 0)
         code, number = (
@@ -77,7 +78,7 @@ def main() -> None:
         os.write(lines, f"{code} {number} {used.ru_utime + used.ru_stime:.6f}\n".encode())
 
 
-def _runner(mode: str) -> Callable[[bytes], None]:
+def _runner(mode: str) -> Callable[[bytes], NoReturn]:
     """What a process does with its program; imported before the fork, and only if needed."""
     if mode == "script":
         return run_script
@@ -90,14 +91,41 @@ def _runner(mode: str) -> Callable[[bytes], None]:
     return run_function if mode == "function" else serve_calls
 
 
-def run_script(program: bytes) -> None:
+def run_script(program: bytes) -> NoReturn:
     """Be the main program: read standard input, print, and end as Python does."""
     sys.argv[:] = ["program.py"]
     namespace = main_module("__main__")
+    code = 0
     try:
         exec(compiled(program), namespace)
+    except SystemExit as ending:
+        code = _exit_code(ending.code)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
+    except BaseException:  # whatever a program raises is its end
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    _end(code)
+
+
+def _exit_code(given: object) -> int:
+    if given is None or isinstance(given, int):
+        return (given or 0) & 0xFF
+    print(given, file=sys.stderr)
+    return 1
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but for taking its memory apart, which takes longer than most programs."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+        try:
+            stream.flush()  # type: ignore[union-attr]  # None counts as anything, too
+        except BaseException:  # a program may have closed it, or put anything in its place
+            continue
+    os._exit(code)
 
 
 def main_module(name: str) -> dict[str, Any]:
@@ -106,9 +134,9 @@ def main_module(name: str) -> dict[str, Any]:
     return module.__dict__
 
 
-def compiled(program: bytes) -> CodeType:
+def compiled(program: bytes, file: str = "program.py") -> CodeType:
     """The code of a program. Raises what `compile` raises."""
-    return compile(program, "program.py", "exec", dont_inherit=True)
+    return compile(program, file, "exec", dont_inherit=True)
 
 
 def _read_blob(blobs: int) -> bytes | None:
