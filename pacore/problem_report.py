@@ -53,7 +53,7 @@ def show_problem(
         line(""),
         block(problem["statement"]),
         line(""),
-        facts([("gold", problem["gold"] or ABSENT)]),
+        facts([("gold", _beginning(problem["gold"] or ABSENT))]),
     ]
     trajectories = warehouse.rows("reports/problem_trajectories", **place)
     by_replicate = {

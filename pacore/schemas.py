@@ -56,7 +56,7 @@ PROBLEMS = TableSchema(
         grader=_LABEL,
         metadata=pa.string(),
     ),
-    text=("turns", "statement"),
+    text=("turns", "statement", "gold"),
     group_rows=1024,
 )
 
