@@ -29,7 +29,9 @@ ANSWER_FIELDS = (
     "answer_index", "answer_idx", "answer_letter", "answerKey", "answer", "correct_answer",
     "correct_option",
 )  # fmt: skip
-PLACE_FIELDS = ("answer_index", "answer_idx")
+PLACE_NAMES = ("index", "idx")
+"""What the name of a field that holds a place ends with."""
+
 LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label")
 ID_FIELDS = ("id", "question_id", "Record ID", "uuid")
 LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
@@ -180,7 +182,7 @@ def _places(options: list[Option], answer: Field) -> set[int]:
     same = {index for index, option in enumerate(options) if option.text == said}
     if isinstance(value, int):
         is_place = place and (
-            answer.name in PLACE_FIELDS or not any(option.is_number for option in options)
+            answer.name.endswith(PLACE_NAMES) or not any(option.is_number for option in options)
         )
         return place if is_place else place | same
     label = _LABEL.fullmatch(said)
