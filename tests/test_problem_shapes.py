@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.grading import choose_grader, decide
 from pacore.grading.code_tests import from_gold
-from pacore.problem import Problem, Turn, set_digest
+from pacore.problem import BadProblems, Problem, Turn, set_digest
 from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import SHAPES, read_row, reading, recognised
 from tests.problem_sets import ADD, ADD_HIDDEN, ALL_ROWS, ROWS, Row, packed
@@ -475,3 +480,59 @@ def test_neither_the_order_of_rows_nor_the_name_of_the_file_makes_another_set(
     assert len(sets[0]) == len(ALL_ROWS)
     assert sets[0] == sets[1] == sets[2]
     assert len({set_digest(problems) for problems in sets}) == 1
+
+
+# Files: what a format can hold of a shape is the same problem in every format.
+
+
+def parquet_of(row: Row) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([row]), file)
+    return file.getvalue()
+
+
+def csv_of(row: Row) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(row))
+    writer.writeheader()
+    writer.writerow(row)
+    return text.getvalue().encode()
+
+
+def fits_csv(row: Row) -> bool:
+    return not any(isinstance(value, list | dict) for value in row.values())
+
+
+@pytest.mark.parametrize(("shape", "row"), ALL_ROWS)
+def test_a_parquet_file_and_a_csv_file_state_what_a_line_of_json_states(
+    tmp_path: Path, shape: str, row: Row
+) -> None:
+    path = tmp_path / "set.parquet"
+    path.write_bytes(parquet_of(row))
+    assert read_problem_set(str(path)) == [problem(row)], shape
+    if fits_csv(row):
+        path = tmp_path / "set.csv"
+        path.write_bytes(csv_of(row))
+        assert read_problem_set(str(path)) == [problem(row)], shape
+
+
+def test_most_shapes_can_be_csv() -> None:
+    assert {name for name, row in ALL_ROWS if fits_csv(row)} == {
+        "GSM8K", "MATH", "NeMo-Skills", "titled columns", "multiple choice", "GPQA", "HumanEval",
+        "LiveCodeBench", "plain",
+    }  # fmt: skip
+
+
+def test_dates_as_parquet_has_them_are_metadata_as_text(tmp_path: Path) -> None:
+    row = changed("LiveCodeBench", contest_date=datetime(2031, 1, 2, 3, 4))
+    path = tmp_path / "set.parquet"
+    path.write_bytes(parquet_of(row))
+    (found,) = read_problem_set(str(path))
+    assert found.metadata["contest_date"] == "2031-01-02T03:04:00"
+
+
+def test_pictures_as_parquet_has_them_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "set.parquet"
+    path.write_bytes(parquet_of(changed("contest", image={"bytes": b"\x89PNG", "path": "x.png"})))
+    with pytest.raises(BadProblems, match="set.parquet:1: image: is an image; pacore sends text"):
+        read_problem_set(str(path))
