@@ -13,6 +13,7 @@ from pacore.problem import Problem, set_digest
 from pacore.problem_files import Gathered, ReadRow, read_rows
 from pacore.problem_rows import content_id
 from pacore.problem_shapes import FieldMapping, listed_paths
+from pacore.problem_shapes.choices import OPTION_FIELDS
 from pacore.problem_tests import decoded_tests
 from pacore.prompt import prompt_digest
 
@@ -124,6 +125,10 @@ def _has_unused_tests(problem: Problem) -> bool:
     return choose_grader(problem) != "code" and decoded_tests(problem.gold) is not None
 
 
+def _has_unshown_options(problem: Problem) -> bool:
+    return any(problem.metadata.get(name) for name in OPTION_FIELDS)
+
+
 def _is_long(problem: Problem) -> bool:
     return _characters(problem) > LONG_CHARACTERS
 
@@ -134,6 +139,9 @@ def _has_no_gold(problem: Problem) -> bool:
 
 _WORTH_SAYING: dict[str, Callable[[Problem], bool]] = {
     "seems to have an image, which is not sent": _is_illustrated,
+    "has options that pacore cannot read beside the problem, and does not send": (
+        _has_unshown_options
+    ),
     f"longer than {LONG_CHARACTERS:,} characters": _is_long,
     f"gold answer longer than {LONG_GOLD_CHARACTERS} characters, which only the same words match": (
         _has_long_text_gold

@@ -58,6 +58,8 @@ def test_the_right_option_is_found_in_every_published_form(number: int, gold: st
         ["A) x", "B) y", "C) z"],
         ["(A) x", "(B) y", "(C) z"],
         [" x\n", "y", "z"],
+        '["x", "y", "z"]',
+        '{"A": "x", "B": "y", "C": "z"}',
     ],
 )
 def test_options_are_the_same_however_they_are_written(options: Any) -> None:
@@ -79,6 +81,8 @@ def test_what_only_looks_like_a_label_stays_part_of_an_option() -> None:
         (["x", "y"], {"answer": "(B)"}, "B"),
         (["x", "y"], {"answer": "B."}, "B"),
         (["x", "y"], {"answer": " y "}, "B"),
+        (["A) x", "B) y"], {"answer": "B) y"}, "B"),
+        (["(A) x", "(B) y"], {"answer": "(B) y"}, "B"),
         (["x", "y"], {"label": 1}, "B"),
         (["x", "y"], {"label": "easy", "answer": "x"}, "A"),
         (["x", "y"], {"answer": "y", "answer_letter": "B", "answer_index": 1}, "B"),
@@ -113,6 +117,7 @@ def test_the_right_option_may_be_named_by_letter_text_or_place(
         (["x", "y"], {"answer": 2}, "answer: 2 names none of the options"),
         (["x", "y"], {"answer": -1}, "answer: -1 names none of the options"),
         (["x", "y"], {"answer": "C"}, "answer: 'C' names none of the options"),
+        (["x", "y"], {"answer": "A) y"}, "answer: 'A) y' names none of the options"),
         (["x", "y"], {"answer": ["A", "B"]}, "answer: a list names none of the options"),
         (["x", "y"], {"answer": True}, "answer: True names none of the options"),
         (["x", "x"], {"answer": "x"}, "answer: 'x' may mean options A and B"),

@@ -105,6 +105,9 @@ def test_mapped_options_make_a_multiple_choice() -> None:
     found = problem(row, "problem=Stem,options=Answers,answer=Key")
     known = {"question": "Which is even?", "options": ["3", "8"], "answer": "B"}
     assert found == reading(known, "set.jsonl", 1).result
+    text = {**row, "Answers": json.dumps(row["Answers"]), "Key": ""}
+    unknown = problem(text, "problem=Stem,options=Answers,answer=Key")
+    assert (unknown.turns, unknown.gold) == (found.turns, None)
     assert issues(row, "problem=Stem,options=Key,answer=Key") == [
         "Key: is text; must be a list of options, or an object of them"
     ]

@@ -45,6 +45,7 @@ WORTH_A_NOTE: list[Row] = [
     {"id": "otherwise", "problem": SUMS[2]["problem"], "answer": "7"},
     {"id": "pictured", "problem": "What is shown? ![](x.png)", "answer": "a cat"},
     {"id": "drawn", "problem": "What is drawn?", "image": "cat.png", "answer": "a cat"},
+    {"id": "choice", "problem": "Which?", "options": "['x' 'y']", "answer": "B"},
     {"id": "proof", "problem": "Prove it."},
     {"id": "essay", "problem": "Tell it.", "answer": "It was a long day. " * 20},
     {"id": "long", "problem": "x" * 100_001, "answer": "1"},

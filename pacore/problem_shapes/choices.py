@@ -6,6 +6,7 @@ answer is the letter of the right option.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,6 +40,7 @@ LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
 RIGHT = "Correct Answer"
 _WRONG = re.compile(r"Incorrect Answer \d{1,2}")
 _PLACE = re.compile(r"[0-9]{1,2}")
+_OWN_LABEL = re.compile(r"\(?(?P<letter>[A-J])[).:]\s*(?=\S)")
 _LABEL = re.compile(r"\(?(?P<label>\w{1,2})[).:]*")
 
 
@@ -76,11 +78,22 @@ def _listed(row: Row) -> Field | None:
     """The field that lists options; columns A, B, … count as one of that name."""
     found = first_given(row, OPTION_FIELDS)
     if found is not None:
-        return found if isinstance(found.value, list | Mapping) and found.value else None
+        listed = decoded_options(found.value)
+        return Field(found.name, listed) if listed else None
     columns = [letter for letter in LETTERS if row.get(letter) not in (None, "")]
     if len(columns) < FEWEST or columns != list(LETTERS[: len(columns)]):
         return None
     return Field("A", {letter: row[letter] for letter in columns})
+
+
+def decoded_options(value: Any) -> list[Any] | Mapping[str, Any] | None:
+    """Options as data, decoded where a CSV file has them as JSON text; None for anything else."""
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list | Mapping) else None
 
 
 def choice_parts(question: Field, listed: Field, answers: Sequence[Field], note: Note) -> Parts:
@@ -142,8 +155,8 @@ def _without_own_labels(options: list[Option]) -> list[Option]:
     """Options as texts without "A) " before them, where every one of them has its letter there."""
     cut = []
     for letter, option in zip(LETTERS, options, strict=False):
-        own = re.match(rf"\(?{letter}[).:]\s*(?=\S)", option.text)
-        if own is None:
+        own = _OWN_LABEL.match(option.text)
+        if own is None or own["letter"] != letter:
             return options
         cut.append(option._replace(text=option.text[own.end() :]))
     return cut
@@ -179,7 +192,12 @@ def _places(options: list[Option], answer: Field) -> set[int]:
         return set()
     said = str(value).strip()
     place = {int(said)} if _PLACE.fullmatch(said) and int(said) < len(options) else set()
-    same = {index for index, option in enumerate(options) if option.text == said}
+    bare = _OWN_LABEL.sub("", said)
+    same = {
+        index
+        for index, option in enumerate(options)
+        if option.text == said or (option.text == bare and said.lstrip("(")[0] == LETTERS[index])
+    }
     if isinstance(value, int):
         is_place = place and (
             answer.name.endswith(PLACE_NAMES) or not any(option.is_number for option in options)

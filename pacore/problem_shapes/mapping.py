@@ -15,7 +15,7 @@ from typing import Any
 
 from pacore.problem import Issues, text_fault
 from pacore.problem_rows import Field, Parts, read_grader
-from pacore.problem_shapes.choices import choice_parts
+from pacore.problem_shapes.choices import choice_parts, decoded_options
 from pacore.problem_shapes.plain import other_parts
 from pacore.problem_shapes.shape import Row, Shape, without
 from pacore.problem_turns import Note, kind_of
@@ -102,14 +102,16 @@ def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
     if "options" not in mapping or statement is None:
         return parts
     listed = _field(mapping["options"], row)
-    if listed is None or not isinstance(listed.value, list | Mapping):
+    options = None if listed is None else decoded_options(listed.value)
+    if listed is None or options is None:
         what = "missing" if listed is None else f"is {kind_of(listed.value)}"
         note(mapping["options"], f"{what}; must be a list of options, or an object of them")
         return parts
     if not isinstance(statement.value, str):
         note(statement.name, f"is {kind_of(statement.value)}; a problem with options is text")
         return parts
-    chosen = choice_parts(statement, listed, [gold] if gold else [], note)
+    answers = [] if gold is None or gold.value == "" else [gold]
+    chosen = choice_parts(statement, Field(listed.name, options), answers, note)
     return replace(parts, statement=chosen.statement, gold=chosen.gold, grader=chosen.grader)
 
 
