@@ -83,7 +83,23 @@ def plan(config_file: str | None, **flags: Any) -> int:
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
 @click.argument("place", metavar="FILE")
 def problems(place: str, fields: str | None, limit: int | None) -> int:
-    """Say what pacore makes of a problem set: shapes, graders, digest, and the first problem."""
+    """Say what pacore makes of a problem set: shapes, graders, digest, and the first problem.
+
+    A row is known by its fields and values, whatever the file is called, as the first of:
+
+    \b
+      HumanEval, MBPP, LiveCodeBench   programs, graded by running their tests
+      PaCoRe-Train                     its responses are left out: `pacore import` takes them
+      MultiChallenge                   graded by a judge
+      GPQA, multiple choice            ARC, MMLU, MMLU-Pro, MedQA, columns A to J, …
+      GSM8K, MATH, NeMo-Skills         MATH-500 too; a unique_id becomes the id
+      contest, titled columns          AIME, HMMT, IMO-AnswerBench
+      ShareGPT, conversation           several turns; the last is from the user or a tool
+      plain                            {id?, problem|question|prompt|messages, answer?, grader?}
+
+    Bad rows are all named, and nothing else is said. For rows of none of these, or to be read
+    otherwise, there is --fields, here as in run, plan and import.
+    """
     from pacore.problem_set_report import show_problem_set
 
     click.echo(show_problem_set(place, fields, limit))

@@ -10,11 +10,12 @@ from typing import Any
 import fsspec
 import pytest
 
-from pacore.cli import main
+from pacore.cli import app, main
 from pacore.errors import BadInput
 from pacore.problem import BadProblems, set_digest
 from pacore.problem_files import read_problem_set
 from pacore.problem_set_report import show_problem_set
+from pacore.problem_shapes import SHAPES
 from pacore.visible import CONTROLS
 from tests.problem_sets import ALL_ROWS, ROWS, Row
 from tests.test_report import HOSTILE
@@ -98,6 +99,13 @@ def test_the_command_ends_with_2_for_bad_rows_and_says_nothing_else(
     shown = capsys.readouterr()
     assert "What is 1 + 1?" in shown.out and shown.err == ""
     assert main(["problems", str(tmp_path / "none.jsonl")]) == 2
+
+
+def test_the_help_names_every_shape_in_the_order_in_which_they_are_tried() -> None:
+    told = app.commands["problems"].help
+    assert told is not None
+    named = [told.index(shape.name) for shape in SHAPES]
+    assert named == sorted(named)
 
 
 def test_what_a_file_says_can_do_nothing_but_be_read() -> None:
