@@ -176,6 +176,14 @@ def test_a_mapping_that_cannot_be_meant_is_refused_in_a_line(fields: Any, what: 
     assert fault["msg"].startswith(f"Value error, {what}") and "\n" not in fault["msg"]
 
 
+def test_a_grader_may_have_options_with_commas_of_their_own() -> None:
+    assert parse_mapping("problem=a,grader=numeric:rel=1e-4,abs=0,id=b") == {
+        "problem": "a",
+        "grader": "numeric:rel=1e-4,abs=0",
+        "id": "b",
+    }
+
+
 def test_what_is_typed_and_what_a_configuration_file_has_are_the_same() -> None:
     typed = scripted_config(Path("s"), Path("p"), fields="problem=Prompt, answer=, grader=text")
     written = {"problem": "Prompt", "answer": None, "grader": "text"}
