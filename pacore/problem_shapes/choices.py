@@ -53,7 +53,7 @@ class Option(NamedTuple):
 
 
 def _is_choice(row: Row) -> bool:
-    return _question(row) is not None and _listed(row) is not None
+    return _listed(row) is not None and _question(row) is not None
 
 
 def _choice_parts(row: Row, note: Note) -> Parts:
@@ -80,6 +80,8 @@ def _listed(row: Row) -> Field | None:
     if found is not None:
         listed = decoded_options(found.value)
         return Field(found.name, listed) if listed else None
+    if "A" not in row:
+        return None
     columns = [letter for letter in LETTERS if row.get(letter) not in (None, "")]
     if len(columns) < FEWEST or columns != list(LETTERS[: len(columns)]):
         return None

@@ -25,12 +25,19 @@ class Shape(NamedTuple):
 
 def texts(row: Row, *names: str) -> bool:
     """Whether a row has text, more than white space, under every one of these names."""
-    return all(isinstance(value := row.get(name), str) and value.strip() for name in names)
+    for name in names:
+        value = row.get(name)
+        if not isinstance(value, str) or not value.strip():
+            return False
+    return True
 
 
 def first_given(row: Row, names: Iterable[str]) -> Field | None:
     """The first of several fields that a row has, and that is not null."""
-    return next((Field(name, row[name]) for name in names if row.get(name) is not None), None)
+    for name in names:
+        if (value := row.get(name)) is not None:
+            return Field(name, value)
+    return None
 
 
 def without(row: Row, used: Collection[str]) -> dict[str, Any]:
