@@ -4,7 +4,7 @@ Everything here is a function of numbers. The unit is the problem: replicates of
 independent of each other, so all spread is taken between problems, or within each (Miller 2024).
 """
 
-from pacore.statistics.bootstrap import Estimate, Pool, majority_of, mean_of, two_level
+from pacore.statistics.bootstrap import Estimate, Pool, majority_of, mean_of, two_level, wilson
 from pacore.statistics.paired import Equivalence, Paired, equivalence, paired
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "mean_of",
     "paired",
     "two_level",
+    "wilson",
 ]

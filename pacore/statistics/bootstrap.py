@@ -6,9 +6,11 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 RESAMPLES = 1_000
 SUBSETS = 8
@@ -47,11 +49,20 @@ class Estimate:
     these_high: float | None
 
 
-Resampled = Callable[[Pool, np.random.Generator, int], Floats]
-"""Estimates of one problem, each on its samples drawn again with replacement."""
+class Redrawn(NamedTuple):
+    """Estimates of one problem, each on its samples drawn again with replacement.
+
+    ``noise`` is the variance that the estimator itself adds to each by drawing.
+    """
+
+    estimates: Floats
+    noise: float
 
 
-def mean_of(pool: Pool, random: np.random.Generator, resamples: int) -> Floats:
+Estimator = Callable[[Pool, np.random.Generator, int], Redrawn]
+
+
+def mean_of(pool: Pool, random: np.random.Generator, resamples: int) -> Redrawn:
     """pass@1 of one problem: the mean score of its samples."""
     scores = np.asarray(pool.scores, dtype=np.float64)
     found = np.empty(resamples)
@@ -60,30 +71,31 @@ def mean_of(pool: Pool, random: np.random.Generator, resamples: int) -> Floats:
         rows = min(step, resamples - start)
         drawn = random.integers(0, len(scores), size=(rows, len(scores)))
         found[start : start + rows] = scores[drawn].mean(axis=1)
-    return found
+    return Redrawn(found, 0.0)
 
 
-def majority_of(k: int) -> Resampled:
+def majority_of(k: int) -> Estimator:
     """maj@k of one problem: the mean score of the answer that most of k samples give.
 
     Of tied answers each is as likely, and samples without an answer never vote. On each resampled
     pool `SUBSETS` votes are held, of k samples without replacement.
     """
 
-    def resampled(pool: Pool, random: np.random.Generator, resamples: int) -> Floats:
+    def redrawn(pool: Pool, random: np.random.Generator, resamples: int) -> Redrawn:
         shares, worth = _classes(pool)
         count = len(pool.scores)
-        found = np.empty(resamples)
+        found, noise = np.empty(resamples), np.empty(resamples)
         step = max(1, BLOCK // (SUBSETS * len(shares)))
         for start in range(0, resamples, step):
             rows = min(step, resamples - start)
             drawn = random.multinomial(count, shares, size=rows)
             votes = _subsets(np.repeat(drawn, SUBSETS, axis=0), min(k, count), random)
-            elected = _elected(votes[:, 1:], worth)
-            found[start : start + rows] = elected.reshape(rows, SUBSETS).mean(axis=1)
-        return found
+            elected = _elected(votes[:, 1:], worth).reshape(rows, SUBSETS)
+            found[start : start + rows] = elected.mean(axis=1)
+            noise[start : start + rows] = elected.var(axis=1, ddof=1) / SUBSETS
+        return Redrawn(found, float(noise.mean()))
 
-    return resampled
+    return redrawn
 
 
 def _classes(pool: Pool) -> tuple[Floats, Floats]:
@@ -122,39 +134,51 @@ def _elected(votes: Integers, worth: Floats) -> Floats:
 
 def two_level(
     pools: Sequence[Pool],
-    estimator: Resampled,
-    value: float,
+    estimator: Estimator,
+    values: Sequence[float],
     name: str,
     resamples: int = RESAMPLES,
 ) -> Estimate:
-    """95 % intervals of a mean over problems of which ``value`` is the estimate.
+    """95 % intervals of a mean over problems, of which ``values`` are the problems' estimates.
 
-    Problems are drawn with replacement, and for each drawn one its samples; percentile intervals,
-    widened by sqrt(P / (P - 1)) as the bootstrap's variance of a mean is too small by that. What is
-    drawn follows from ``name`` and nothing else.
+    Problems are drawn with replacement, and for each drawn one its samples. The bootstrap gives the
+    standard errors; the intervals are Wilson's at the effective sample size these come to, with
+    Student's t over problems, as percentiles of few problems near 0 or 1 hold the truth too seldom.
+    What is drawn follows from ``name`` and nothing else. Raises ValueError for no problems.
     """
-    known = [pool for pool in pools if len(pool.scores)]
-    if len(known) < 2:
+    if len(pools) != len(values) or not values:
+        raise ValueError("an estimate for each problem, and one problem at least, is needed")
+    value, count = float(np.mean(values)), len(values)
+    if count < 2:
         return Estimate(value, None, None, None, None)
     random = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-    estimates = np.stack([estimator(pool, random, resamples) for pool in known], axis=1)
-    count = len(known)
+    redrawn = [estimator(pool, random, resamples) for pool in pools]
+    estimates = np.stack([one.estimates for one in redrawn], axis=1)
+    noise = float(np.mean([one.noise for one in redrawn])) / count
     problems = random.integers(0, count, size=(resamples, count))
     rows = random.integers(0, resamples, size=(resamples, count))
     both = estimates[rows, problems].mean(axis=1)
-    low, high = _percentiles(both, value, math.sqrt(count / (count - 1)))
-    these = estimates.mean(axis=1)
-    if all(len(pool.scores) < 2 for pool in known):
+    # The bootstrap's variance of a mean of n is too small by (n - 1) / n.
+    spread = (float(both.var(ddof=1)) - noise) * count / (count - 1)
+    low, high = wilson(value, spread, count - 1)
+    sizes = [len(pool.scores) for pool in pools]
+    if max(sizes) < 2:
         return Estimate(value, low, high, None, None)
-    sizes = [len(pool.scores) for pool in known if len(pool.scores) > 1]
-    widened = math.sqrt(np.mean([size / (size - 1) for size in sizes]))
-    return Estimate(value, low, high, *_percentiles(these, value, widened))
+    inflated = float(np.mean([size / (size - 1) for size in sizes if size > 1]))
+    within = (float(estimates.var(axis=0, ddof=1).sum()) / count**2 - noise) * inflated
+    these = wilson(value, within, sum(size - 1 for size in sizes))
+    return Estimate(value, low, high, *these)
 
 
-def _percentiles(means: Floats, value: float, widened: float) -> tuple[float, float]:
-    low, high = np.quantile(means, [0.025, 0.975])
-    middle = float(means.mean())
-    return (
-        max(0.0, value + widened * (float(low) - middle)),
-        min(1.0, value + widened * (float(high) - middle)),
-    )
+def wilson(value: float, variance: float, df: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a mean in [0, 1] from the variance of its estimate.
+
+    The effective sample size is value (1 - value) / variance (Kish), and Student's t stands in place
+    of z. Where nothing varied it is that of ``df + 1`` answers.
+    """
+    t = float(stats.t.ppf(0.975, df))
+    size = value * (1 - value) / variance if variance > 0 else df + 1.0
+    size = size or df + 1.0
+    middle = (value + t * t / (2 * size)) / (1 + t * t / size)
+    half = t / (1 + t * t / size) * math.sqrt(value * (1 - value) / size + (t / (2 * size)) ** 2)
+    return max(0.0, middle - half), min(1.0, middle + half)
