@@ -93,6 +93,7 @@ def _rows(run_id: str, problem: Problem, replicate: int, sample: Sample) -> dict
     )  # fmt: skip
     return {
         "trajectories": as_row("trajectories", trajectory),
+        "trajectory_texts": as_row("trajectory_texts", trajectory),
         "answers": as_row("answers", answer),
         "scores": as_row("scores", score),
     }

@@ -141,10 +141,12 @@ def two_level(
 ) -> Estimate:
     """95 % intervals of a mean over problems, of which ``values`` are the problems' estimates.
 
-    Problems are drawn with replacement, and for each drawn one its samples. The bootstrap gives the
-    standard errors; the intervals are Wilson's at the effective sample size these come to, with
-    Student's t over problems, as percentiles of few problems near 0 or 1 hold the truth too seldom.
-    What is drawn follows from ``name`` and nothing else. Raises ValueError for no problems.
+    Problems are drawn with replacement, and for each drawn one its samples. As the problems'
+    estimates bear the noise of their samples already, drawing both counts it twice, and once is
+    taken away. The bootstrap gives the standard errors; the intervals are Wilson's at the effective
+    sample size these come to, with Student's t over problems: percentiles of few problems near 0 or
+    1 hold the truth too seldom. What is drawn follows from ``name`` and nothing else. Raises
+    ValueError for no problems.
     """
     if len(pools) != len(values) or not values:
         raise ValueError("an estimate for each problem, and one problem at least, is needed")
@@ -158,15 +160,15 @@ def two_level(
     problems = random.integers(0, count, size=(resamples, count))
     rows = random.integers(0, resamples, size=(resamples, count))
     both = estimates[rows, problems].mean(axis=1)
+    redraw = max(0.0, float(estimates.var(axis=0, ddof=1).sum()) / count**2 - noise)
     # The bootstrap's variance of a mean of n is too small by (n - 1) / n.
-    spread = (float(both.var(ddof=1)) - noise) * count / (count - 1)
+    spread = max(0.0, float(both.var(ddof=1)) - noise - redraw) * count / (count - 1)
     low, high = wilson(value, spread, count - 1)
     sizes = [len(pool.scores) for pool in pools]
     if max(sizes) < 2:
         return Estimate(value, low, high, None, None)
     inflated = float(np.mean([size / (size - 1) for size in sizes if size > 1]))
-    within = (float(estimates.var(axis=0, ddof=1).sum()) / count**2 - noise) * inflated
-    these = wilson(value, within, sum(size - 1 for size in sizes))
+    these = wilson(value, redraw * inflated, sum(size - 1 for size in sizes))
     return Estimate(value, low, high, *these)
 
 

@@ -24,16 +24,18 @@ class Paired:
     """B against A over the problems both have; all differences are B less A.
 
     ``low`` and ``high`` are the 95 % interval of the mean difference, Student's t over problems;
-    None below two problems. ``permutation_p`` is two-sided, from flipping the signs of the
-    problems' differences; ``is_exact`` where every pattern was counted. ``mcnemar_p`` is exact and
-    two-sided, on which of the two solves a problem more often than not. ``detectable`` is the least
-    true difference that so many problems would find significant 4 times in 5.
+    None below two problems; ``at_worst`` is the lower end of the one-sided one. ``permutation_p`` is
+    two-sided, from flipping the signs of the problems' differences; ``is_exact`` where every pattern
+    was counted. ``mcnemar_p`` is exact and two-sided, on which of the two solves a problem more
+    often than not: ``gained`` problems only B, ``lost`` ones only A. ``detectable`` is the least true
+    difference that so many problems would find significant 4 times in 5.
     """
 
     problems: int
     difference: float
     low: float | None
     high: float | None
+    at_worst: float | None
     permutation_p: float | None
     is_exact: bool
     better: int
@@ -72,10 +74,11 @@ def paired(a: Sequence[float], b: Sequence[float]) -> Paired:
     differences = second - first
     count = len(differences)
     mean = float(differences.mean())
-    half = detectable = None
+    half = one_sided = detectable = None
     if count > 1:
         error = float(differences.std(ddof=1)) / math.sqrt(count)
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+        one_sided = float(stats.t.ppf(CONFIDENCE, count - 1)) * error
         detectable = half + float(stats.t.ppf(POWER, count - 1)) * error
     permutation_p, is_exact = _permutation(differences)
     gained = int(np.sum((second > 0.5) & (first < 0.5)))
@@ -85,6 +88,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> Paired:
         difference=mean,
         low=None if half is None else mean - half,
         high=None if half is None else mean + half,
+        at_worst=None if one_sided is None else mean - one_sided,
         permutation_p=permutation_p,
         is_exact=is_exact,
         better=int(np.sum(differences > 0)),
