@@ -1,7 +1,7 @@
 """The command ``pacore``: run, plan, problems, status, show, query, server.
 
 Exit codes: 0 complete; 1 something went wrong; 2 bad input or refused; 3 completed with failed
-problems, each named; 130 interrupted, resumable.
+problems, each named; 4 NO-GO; 130 interrupted, resumable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from pacore import __version__
+from pacore.comparing_cli import compare, with_prices
 from pacore.errors import PacoreError
 from pacore.flags import config_from, with_run_options
 from pacore.visible import visible_lines
@@ -136,12 +137,16 @@ def show(store: str, run_id: str, problem_id: str) -> int:
     default="table",
     show_default=True,
 )
+@with_prices
 @click.argument("sql", metavar="SQL")
-def query(store: str, form: str, sql: str) -> int:
+def query(store: str, form: str, sql: str, prices: str | None) -> int:
     """Ask the tables: problems, trajectories, messages, answers, scores, runs."""
     from pacore.reading import print_query
 
-    return print_query(store, sql, form)
+    return print_query(store, sql, form, prices)
+
+
+app.add_command(compare)
 
 
 @app.command()

@@ -200,6 +200,18 @@ RUNS = TableSchema(
         needed_messages=pa.list_(pa.int32()),
         on_shortfall=pa.string(),
         truncated=pa.string(),
+        pool=pa.int32(),
+    ),
+)
+
+PRICES = TableSchema(
+    "prices",
+    _schema(
+        _model=pa.string(),
+        _currency=pa.string(),
+        _prompt_per_million=pa.float64(),
+        _cached_prompt_per_million=pa.float64(),
+        _completion_per_million=pa.float64(),
     ),
 )
 
@@ -230,5 +242,6 @@ TABLES: dict[str, TableSchema] = {
         VERDICTS,
         RUNS,
         GRADINGS,
+        PRICES,
     )
 }

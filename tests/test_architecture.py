@@ -53,7 +53,15 @@ LAYERS = ("core", "edges", "tasks", "flows", "front")
 
 DOORS: dict[str, set[str]] = {
     "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
-    "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading", "pacore.exchange"},
+    "click": {
+        "pacore.cli",
+        "pacore.comparing_cli",
+        "pacore.comparison_reading",
+        "pacore.exchange",
+        "pacore.flags",
+        "pacore.reading",
+        "pacore.running",
+    },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},
     "fsspec": {
@@ -63,10 +71,12 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.s3",
     },
     "math_verify": {"pacore.sandbox_process"},
+    "numpy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.schemas", "pacore.tables"},
     "rich": {"pacore.report", "pacore.terminal"},
+    "scipy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
     "tenacity": {"pacore.sampling", "pacore.store.objects"},
     "yaml": {"pacore.flags"},
     "zstandard": {"pacore.journal"},

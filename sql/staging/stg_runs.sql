@@ -1,5 +1,6 @@
 -- Grain: one row per run. Times are UTC.
--- `widths` leaves the last round out; `needed_messages` is the quorum of every round, the last included.
+-- `widths` leaves the last round out; `needed_messages` is the quorum of every round, the last included;
+-- `pool` is how many draws round 1 of all replicates is taken from, null where each draws its own.
 SELECT
     run_id,
     status,
@@ -18,5 +19,6 @@ SELECT
     producer,
     needed_messages,
     on_shortfall,
-    truncated
+    truncated,
+    pool
 FROM read_parquet(getvariable('runs_files'), hive_partitioning = false)
