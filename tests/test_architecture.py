@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 CORE = {
     "pacore",
     "pacore.answer",
+    "pacore.arms",
     "pacore.config",
     "pacore.config_fields",
     "pacore.engine",
