@@ -60,6 +60,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.s3",
     },
     "math_verify": {"pacore.sandbox_process"},
+    "matplotlib": {"pacore.frontier"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.schemas", "pacore.tables"},
