@@ -40,6 +40,7 @@ CORE = {
     "pacore.rounds",
     "pacore.table_rows",
     "pacore.secrecy",
+    "pacore.sweep_config",
     "pacore.trajectory",
     "pacore.window",
 }
