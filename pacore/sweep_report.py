@@ -92,7 +92,7 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
         cells = [
             row.name,
             share(row.accuracy),
-            f"{share(row.low)} – {share(row.high)}" if known else ABSENT,
+            f"{share(row.low)} to {share(row.high)}" if known else ABSENT,
             share(row.unanswered),
             number(row.effective_tokens),
             share(row.accuracy_per_thousand_tokens),
