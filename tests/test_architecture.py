@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 CORE = {
     "pacore",
     "pacore.answer",
+    "pacore.arms",
     "pacore.config",
     "pacore.config_fields",
     "pacore.engine",
@@ -43,6 +44,7 @@ CORE = {
     "pacore.rounds",
     "pacore.table_rows",
     "pacore.secrecy",
+    "pacore.sweep_config",
     "pacore.trajectory",
     "pacore.window",
 }
@@ -72,6 +74,7 @@ DOORS: dict[str, set[str]] = {
     },
     "math_verify": {"pacore.sandbox_process"},
     "numpy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
+    "matplotlib": {"pacore.frontier"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.schemas", "pacore.tables"},
