@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from pacore.commits import committed_units, read_commits, standing_units
@@ -18,6 +19,7 @@ from pacore.plan import Plan, Shard
 from pacore.problem import Problem
 from pacore.prompt import prompt_digest
 from pacore.run import Run, list_runs, open_runs, problems_of
+from pacore.step import StepKind
 from pacore.store import Backend
 from pacore.tables import read_rows
 from pacore.trajectory import UNFINISHED
@@ -32,12 +34,21 @@ PROMPT_FIELDS = (
 """Fields that shape what the messages of a round are, and so the prompts of later ones."""
 
 _GOING_ON = ": no stored prompt changes, but which problems go on may"
+STEP_FIELDS: dict[str, StepKind] = {
+    "plan.summary_tokens": "condense",
+    "plan.workspace_tokens": "distill",
+    "condense_template": "condense",
+    "distill_template": "distill",
+}
+"""Fields of the rounds of one kind: other prompts from the first of them on."""
+
 EFFECTS = {
     "plan.pool": ": other draws of round 1",
     "plan.min_messages": _GOING_ON,
     "plan.on_shortfall": _GOING_ON,
     "plan.refills": _GOING_ON,
     "plan.overflow": ": only prompts longer than the window change",
+    "plan.subset": ": only prompts over more messages than that change",
 }
 """What a change of the other fields of a plan does."""
 
@@ -148,6 +159,9 @@ def _explained(near: _Near, planned: Planned, stored: dict[int, int]) -> Iterato
             yield f"{change} makes all {total:,} stored trajectories of run {run.run_id} stale"
         elif field == "template":
             yield f"template: another synthesis prompt; {_later(run, stored, 2)}"
+        elif field in STEP_FIELDS:
+            first = _first_of(STEP_FIELDS[field], run.plan, plan)
+            yield f"{change}: other prompts; {_later(run, stored, first)}"
         elif field == "plan.widths" and is_same_recipe:
             yield f"{change}: {_widths(run, plan, stored)}"
         elif field in PROMPT_FIELDS:
@@ -169,17 +183,30 @@ def _later(run: Run, stored: dict[int, int], first: int) -> str:
     return f"all {lost:,} stored trajectories of {rounds} are stale"
 
 
+def _first_of(kind: StepKind, *plans: Plan) -> int:
+    """The first round of a kind in any of some plans."""
+    rounds = (enumerate(plan.steps, 1) for plan in plans)
+    return min(round_ for steps in rounds for round_, step in steps if step.kind == kind)
+
+
 def _widths(run: Run, plan: Plan, stored: dict[int, int]) -> str:
-    """Up to the first round of another width everything is the same, after it nothing is."""
-    before, after = (*run.plan.widths, 1), (*plan.widths, 1)
-    first = next(i for i in range(len(before)) if before[: i + 1] != after[: i + 1]) + 1
+    """Up to the first round of another width everything is the same, after it nothing is.
+
+    Nothing but summaries, each of which is made of one message alone.
+    """
+    before, after = run.plan.steps, plan.steps
+    alike = takewhile(lambda pair: pair[0].label == pair[1].label, zip(before, after, strict=False))
+    first = len(list(alike)) + 1
+    if first > min(len(before), len(after)):
+        return f"the same up to round {first - 1}"
     kept = f"round {first} takes other draws of its pool"
     if plan.pool is None and run.plan.pool is None:
         old, new = _draws(run.plan, first), _draws(plan, first)
         kept = f"{len(old & new):,} of {len(new):,} draws of round {first} reused"
     if first >= run.plan.rounds:
         return kept
-    return f"{kept}; other messages make other prompts; {_later(run, stored, first + 1)}"
+    later = first + 1 + (before[first].kind == "condense")
+    return f"{kept}; other messages make other prompts; {_later(run, stored, later)}"
 
 
 def _draws(plan: Plan, round_: int) -> set[tuple[int, int]]:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 CORE = {
     "pacore",
     "pacore.answer",
+    "pacore.compaction",
     "pacore.config",
     "pacore.config_fields",
     "pacore.engine",
@@ -22,6 +23,7 @@ CORE = {
     "pacore.engine.script",
     "pacore.engine.vllm_options",
     "pacore.errors",
+    "pacore.forecast",
     "pacore.form",
     "pacore.grading",
     "pacore.identity",
@@ -37,6 +39,7 @@ CORE = {
     "pacore.quorum",
     "pacore.round_prompt",
     "pacore.rounds",
+    "pacore.step",
     "pacore.table_rows",
     "pacore.secrecy",
     "pacore.trajectory",

@@ -9,8 +9,6 @@ from pydantic import ValidationError
 
 from pacore.config import RunConfig, declarations, differences
 from pacore.config_fields import Declared
-from pacore.errors import BadInput
-from pacore.plan import parse_widths
 
 BASE: dict[str, Any] = {
     "problems": "problems.jsonl",
@@ -175,17 +173,3 @@ def test_a_number_in_place_of_true_is_a_difference() -> None:
     old = RunConfig(**BASE, chat_template_options={"enable_thinking": True}).identity("d" * 64)
     new = RunConfig(**BASE, chat_template_options={"enable_thinking": 1}).identity("d" * 64)
     assert differences(old, new) == ["recipe.chat_template_options.enable_thinking: True -> 1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "widths"), [("32,4", (32, 4)), (" 16 ", (16,)), ("", ()), ("4,", (4,))]
-)
-def test_widths_are_read_from_text(text: str, widths: tuple[int, ...]) -> None:
-    assert parse_widths(text) == widths
-
-
-@pytest.mark.parametrize("text", ["4,0", "-1", "four", "4;2", "4.5"])
-def test_text_that_is_no_list_of_widths_is_named(text: str) -> None:
-    with pytest.raises(BadInput, match="--widths") as caught:
-        parse_widths(text)
-    assert "\n" not in str(caught.value) and repr(text) in str(caught.value)

@@ -10,9 +10,10 @@ import pytest
 
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
+from pacore.forecast import Forecast
 from pacore.journal import Journal
 from pacore.plan import default_shard_size, shards
-from pacore.planning import Forecast, Forecaster
+from pacore.planning import Forecaster
 from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table

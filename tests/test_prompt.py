@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from pacore.identity import sha256_hex
 from pacore.problem import Turn
 from pacore.prompt import (
+    SYNTHESIS,
     TEMPLATE,
-    TEMPLATE_DIGEST,
     prompt_digest,
-    render_synthesis,
     turns_for,
     with_system,
 )
@@ -47,7 +46,7 @@ def turns_of(values: list[dict[str, Any]]) -> tuple[Turn, ...]:
 def test_the_template_is_the_papers_to_the_byte_and_ends_without_a_newline() -> None:
     assert golden("template.txt") == TEMPLATE
     assert not TEMPLATE.endswith("\n")
-    assert sha256_hex((GOLDEN / "template.txt").read_bytes()) == TEMPLATE_DIGEST
+    assert sha256_hex((GOLDEN / "template.txt").read_bytes()) == SYNTHESIS.digest
 
 
 def test_without_messages_the_template_is_bypassed() -> None:
@@ -79,14 +78,14 @@ def test_rendering_gives_what_jinja_gives_for_the_template(
     original: str, messages: list[str]
 ) -> None:
     expected = jinja2.Template(TEMPLATE).render(original_prompt=original, ref_responses=messages)
-    assert render_synthesis(original, messages) == expected
+    assert SYNTHESIS.render(original, messages) == expected
 
 
 @settings(deadline=None)
 @given(st.permutations(range(4)))
 def test_the_order_of_messages_is_part_of_the_prompt(order: list[int]) -> None:
     messages = [f"message {number}" for number in order]
-    prompt = render_synthesis(QUESTION, messages)
+    prompt = SYNTHESIS.render(QUESTION, messages)
     places = [prompt.index(f"Reference {i}:\n{text}\n") for i, text in enumerate(messages, 1)]
     assert places == sorted(places)
 
