@@ -67,14 +67,16 @@ class RunConfig(ConfigFields):
 
     @model_validator(mode="after")
     def _consistent_strategy(self) -> RunConfig:
-        if (self.compaction == "summary") != (self.summary_tokens is not None):
-            raise ValueError(
-                "summary_tokens: compaction summary needs it, and only that: it bounds a summary"
-            )
+        if self.compaction == "summary" and self.summary_tokens is None:
+            raise ValueError("summary_tokens: compaction summary needs it, to bound a summary")
+        if self.compaction != "summary" and self.summary_tokens is not None:
+            raise ValueError(f"summary_tokens: compaction {self.compaction} makes no summaries")
         if self.compaction == "answer" and self.truncated == "tail":
-            raise ValueError("truncated: tail hands on a text, and compaction answer answers alone")
+            raise ValueError(
+                "truncated: a tail is no answer, and compaction answer hands on no more"
+            )
         if self.subset is not None and self.workspace_tokens is not None:
-            raise ValueError("subset: workspace_tokens leaves one message, of which all is seen")
+            raise ValueError("subset: workspace_tokens leaves one message to be seen")
         for name in ("summary_tokens", "workspace_tokens"):
             bound = getattr(self, name)
             if None not in (bound, self.max_tokens) and bound > self.max_tokens:

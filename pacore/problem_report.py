@@ -33,7 +33,7 @@ def headline(run: Run) -> str:
     plan = run.plan
     shown = {
         "answers alone": plan.compaction == "answer",
-        f"each sees {plan.subset}": plan.subset is not None,
+        f"subsets of {plan.subset}": plan.subset is not None,
         f"{plan.replicates} replicates": plan.replicates > 1,
     }
     beside = "".join(f" · {what}" for what, is_so in shown.items() if is_so)
@@ -41,10 +41,14 @@ def headline(run: Run) -> str:
 
 
 def round_heading(plan: Plan, round_: int) -> str:
-    """A round in a few words: its number, its width, and what it does where that is not sampling."""
+    """A round in a few words: its number, and how many slots do what."""
     step = plan.step(round_)
-    does = {"sample": "", "condense": " · condensing", "distill": " · distilling"}[step.kind]
-    return f"round {round_} of {plan.rounds} · width {step.width}{does}"
+    does = {
+        "sample": f"width {step.width}",
+        "condense": f"condenses up to {step.width} messages",
+        "distill": "distils all messages into one",
+    }
+    return f"round {round_} of {plan.rounds} · {does[step.kind]}"
 
 
 def show_problem(

@@ -41,6 +41,19 @@ def refusal(changes: dict[str, Any]) -> tuple[str, str]:
         ({"widths": [8, 2], "min_messages": 3}, ["min_messages", "round 2 of 2", "3"]),
         ({"widths": [8, 2], "min_messages": [8]}, ["min_messages", "1 numbers", "2 widths"]),
         ({"overflow": "fewer_messages"}, ["overflow", "max_tokens"]),
+        ({"compaction": "summary"}, ["summary_tokens", "compaction summary needs it"]),
+        ({"summary_tokens": 64}, ["summary_tokens", "compaction conclusion"]),
+        ({"compaction": "answer", "summary_tokens": 64}, ["summary_tokens", "compaction answer"]),
+        ({"compaction": "answer", "truncated": "tail"}, ["truncated", "tail", "answer"]),
+        ({"subset": 2, "workspace_tokens": 64}, ["subset", "workspace_tokens"]),
+        (
+            {"compaction": "summary", "summary_tokens": 64, "max_tokens": 32},
+            ["summary_tokens", "64", "max_tokens", "32"],
+        ),
+        (
+            {"workspace_tokens": 64, "max_tokens": 32},
+            ["workspace_tokens", "64", "max_tokens", "32"],
+        ),
     ],
 )
 def test_conflicting_values_are_refused_by_name_in_one_line(
@@ -74,7 +87,10 @@ def test_conflicting_values_are_refused_by_name_in_one_line(
         ("max_tokens", 0),
         ("pool", 0),
         ("message_order", "random"),
-        ("compaction", "summary"),
+        ("compaction", "whole"),
+        ("summary_tokens", 0),
+        ("subset", 0),
+        ("workspace_tokens", 0),
         ("min_messages", 0),
         ("min_messages", (3, 0)),
         ("min_messages", 1.5),

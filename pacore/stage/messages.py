@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import groupby
 
 from pacore.commits import Commit, find_commit, publish
@@ -60,9 +60,12 @@ def _messages(
 
 
 def standing_sets(
-    context: Context, work: OpenShard, round_: int
+    context: Context, work: OpenShard, round_: int, passed_over: Container[Place] = ()
 ) -> Iterator[tuple[Place, list[Standing]]]:
-    """What stands in the slots of each (problem id, replicate) after a round, in slot order."""
+    """What stands in the slots of each (problem id, replicate) after a round, in slot order.
+
+    Of those ``passed_over`` nothing is read.
+    """
     commit = find_commit(context.store, context.unit("trajectories", round_, work))
     if commit is None:
         raise StoreError(f"{context.input_of('trajectories', round_, work)}: is not committed")
@@ -72,6 +75,8 @@ def standing_sets(
         rows = candidates(path)
         for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
             standing = list(group)
+            if place in passed_over:
+                continue
             compaction = compactions.get(place[0], every_problems)
             generations = context.journal.find_many(
                 row.trajectory_id for row in standing if needs_generation(row.said, compaction)
