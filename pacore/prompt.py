@@ -47,7 +47,7 @@ Reference {{ loop.index }}:
 Now write the summary, in no more than {{ max_tokens }} tokens: which way the response went, what it established and how surely, which doubts and dead ends it met, and its final answer exactly as it gives it. Do not solve the problem yourself, and correct nothing."""  # noqa: E501 - as the synthesis template, a paragraph a line
 
 _DISTILLING = """\
-Below are a problem and reference responses to it, written independently of each other. Distil them into one workspace: all that the next attempt at the problem will see beside the problem itself.
+Below are a problem and reference responses to it. Distil them into one workspace: all that the next attempt at the problem will see beside the problem itself.
 
 Original Problem:
 {{ original_prompt }}
