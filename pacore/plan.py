@@ -32,6 +32,9 @@ LATER_POLICIES = (
     "workspace_tokens",
 )
 
+DRAWS_A_ROUND = 10_000_000
+"""More than any round takes of a prompt."""
+
 MAX_SHARDS = 200
 TRAJECTORIES_A_SHARD = 256
 MIN_SHARDS = 4
@@ -143,13 +146,17 @@ class Plan:
     ) -> list[int]:
         """Which draws of its prompt a replicate takes in a round, one for each slot.
 
-        Only round 1 shares a prompt between replicates, so only there may a pool stand in.
+        Only round 1 shares a prompt between replicates, so only there may a pool stand in. Where
+        messages are answers alone, or one workspace, two rounds often have the very same prompt;
+        their draws are then numbered apart, as the later would else be samples of the earlier.
         """
         width = self.width(round_)
         if round_ == 1 and self.pool is not None:
             named = f"pool\n{recipe_digest}\n{prompt_digest}\n{self.pool}\n{replicate}"
             return _shuffled(named, self.pool)[:width]
-        return list(range(replicate * width, (replicate + 1) * width))
+        is_apart = self.compaction == "answer" or self.workspace_tokens is not None
+        first = replicate * width + is_apart * (round_ - 1) * DRAWS_A_ROUND
+        return list(range(first, first + width))
 
     def positions_seen(
         self, recipe_digest: str, prompt_digest: str, draw: int, messages: int

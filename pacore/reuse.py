@@ -34,11 +34,14 @@ PROMPT_FIELDS = (
 """Fields that shape what the messages of a round are, and so the prompts of later ones."""
 
 _GOING_ON = ": no stored prompt changes, but which problems go on may"
+TEMPLATES_OF_STEPS: dict[str, StepKind] = {
+    "condense_template": "condense",
+    "distill_template": "distill",
+}
 STEP_FIELDS: dict[str, StepKind] = {
     "plan.summary_tokens": "condense",
     "plan.workspace_tokens": "distill",
-    "condense_template": "condense",
-    "distill_template": "distill",
+    **TEMPLATES_OF_STEPS,
 }
 """Fields of the rounds of one kind: other prompts from the first of them on."""
 
@@ -159,6 +162,8 @@ def _explained(near: _Near, planned: Planned, stored: dict[int, int]) -> Iterato
             yield f"{change} makes all {total:,} stored trajectories of run {run.run_id} stale"
         elif field == "template":
             yield f"template: another synthesis prompt; {_later(run, stored, 2)}"
+        elif field in TEMPLATES_OF_STEPS.keys() - (run.identity.keys() & planned.identity.keys()):
+            continue  # It came or went with a kind of round, as fields of the plan say already.
         elif field in STEP_FIELDS:
             first = _first_of(STEP_FIELDS[field], run.plan, plan)
             yield f"{change}: other prompts; {_later(run, stored, first)}"
@@ -184,9 +189,9 @@ def _later(run: Run, stored: dict[int, int], first: int) -> str:
 
 
 def _first_of(kind: StepKind, *plans: Plan) -> int:
-    """The first round of a kind in any of some plans."""
+    """The first round of a kind in any of some plans; the second where none has any."""
     rounds = (enumerate(plan.steps, 1) for plan in plans)
-    return min(round_ for steps in rounds for round_, step in steps if step.kind == kind)
+    return min((one for steps in rounds for one, step in steps if step.kind == kind), default=2)
 
 
 def _widths(run: Run, plan: Plan, stored: dict[int, int]) -> str:

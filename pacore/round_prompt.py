@@ -155,13 +155,11 @@ class Round:
         M says the same several times the next. So neither where it stands nor how many stand
         beside it makes another trajectory of it.
         """
-        round_, replicate = self.place
+        draws = self.plan.draws(self.recipe.digest, digest, *self.place)
         if self.step.kind != "condense":
-            draws = self.plan.draws(self.recipe.digest, digest, round_, replicate)
             return tuple(draws[slot] for slot in view.slots)
         (text,) = view.of(self.messages)
-        again = self.messages[: view.slots[0]].count(text)
-        return (replicate * self.step.width + again,)
+        return (draws[0] + self.messages[: view.slots[0]].count(text),)
 
     def _cuts(self, view: View) -> range:
         """How many messages of a view a prompt may show where it cannot show all."""

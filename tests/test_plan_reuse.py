@@ -76,6 +76,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "order": {"message_order": "reference"},
     "replicates": {"replicates": 3},
     "pool": {"pool": 8, "replicates": 3},
+    "one-round-more": {"widths": (4, 2, 1)},
+    "summaries": {"compaction": "summary", "summary_tokens": 16},
+    "workspace": {"workspace_tokens": 32},
+    "subset": {"subset": 2},
 }
 
 
@@ -94,7 +98,9 @@ def test_a_plan_names_problems_that_changed_their_text_or_gold_and_those_that_ca
     assert said(planned(place, edited_problems(place))) == golden
 
 
-@pytest.mark.parametrize("name", ["later-width", "order", "replicates", "pool"])
+@pytest.mark.parametrize(
+    "name", ["later-width", "order", "replicates", "pool", "summaries", "workspace", "subset"]
+)
 def test_what_a_plan_says_is_to_generate_is_what_the_run_then_generates(
     place: Path, tmp_path: Path, name: str
 ) -> None:

@@ -192,6 +192,19 @@ def test_answers_alone_are_the_answers_and_nothing_else(tmp_path: Path) -> None:
     assert {compactor for is_early, _, compactor in rows if not is_early} == {"conclusion/1"}
 
 
+def test_rounds_in_which_all_agree_are_sampled_each_by_itself(tmp_path: Path) -> None:
+    """Every answer is 0, so that both later rounds have the same prompt."""
+    config = config_of(tmp_path, "answers alone", model="scripted?answers=1", widths=(3, 3))
+    Path(config.problems).write_text('{"id": "p", "problem": "How many?", "answer": "0"}\n')
+    run_stages(config)
+    later = ask(
+        config,
+        "SELECT count(DISTINCT prompt_digest), count(*), count(DISTINCT trajectory_id)"
+        " FROM trajectories WHERE round > 1",
+    )
+    assert later == [(1, 4, 4)]
+
+
 def test_a_trajectory_without_an_answer_gives_no_message_where_answers_alone_count(
     tmp_path: Path,
 ) -> None:
