@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.forecast import Forecast
@@ -17,7 +18,7 @@ from pacore.planning import Forecaster
 from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
-from pacore.reuse import Earlier, Planned, nearest
+from pacore.reuse import Earlier, nearest
 from pacore.store import open_store
 from tests.conftest import Pacore
 from tests.pipeline import journal_size, run_stages, scripted_config, write_problems

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.engine.protocol import EngineInfo
 from pacore.forecast import Forecast
@@ -16,7 +17,7 @@ from pacore.planning import Forecaster
 from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
-from pacore.reuse import Planned, nearest
+from pacore.reuse import nearest
 from pacore.store import open_store
 from pacore.trajectory import Request
 from tests.pipeline import (

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from pacore.config import RunConfig
+from pacore.exchange import ImportOptions, import_from
+from pacore.exporting import export_run
 from pacore.retrying import begin_retry
 from pacore.run import is_closed, open_run
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
+from tests.audited import errors
 from tests.pipeline import (
     journal_size,
     oracle_tables,
@@ -320,3 +323,19 @@ def test_medium_after_low_condenses_only_what_low_did_not_have(tmp_path: Path) -
     assert journal_size(low.store) == 3 * (4 + 4 + 1)
     run_stages(low.model_copy(update={"run_id": "medium", "widths": (16,)}))
     assert journal_size(low.store) == 3 * (16 + 16 + 1) + 3
+
+
+def test_a_run_of_any_strategy_moves_to_another_store_and_is_complete_there(
+    tmp_path: Path,
+) -> None:
+    config = config_of(tmp_path, "summaries in subsets", widths=(4, 3))
+    run_stages(config)
+    store, folder = open_store(config.store), tmp_path / "exported"
+    export_run(store, "mine", open_store(str(folder)))
+    other = config.model_copy(update={"store": str(tmp_path / "other")})
+    assert import_from(str(folder), ImportOptions(other.store)) == 0
+    assert tables(other.store, "mine") == tables(config.store, "mine")
+    assert errors(open_store(other.store), "mine") == []
+    paid = journal_size(other.store)
+    run_stages(other)
+    assert journal_size(other.store) == paid
