@@ -33,7 +33,7 @@ LATER_POLICIES = (
 )
 
 DRAWS_A_ROUND = 10_000_000
-"""More than any round takes of a prompt."""
+"""More than any round takes of a prompt: the distance between rounds that are numbered apart."""
 
 MAX_SHARDS = 200
 TRAJECTORIES_A_SHARD = 256
@@ -52,9 +52,10 @@ class Plan:
     ``tail_tokens`` say what is kept of a thought that was cut, ``overflow`` what becomes of a
     prompt the window does not hold.
 
-    Beyond the paper: compaction ``summary`` has the model condense each trajectory to
-    ``summary_tokens``; ``subset`` shows each slot its own so many messages; ``workspace_tokens``
-    has one trajectory distil all messages of a round into what the next one sees.
+    Beyond the paper: compaction ``answer`` hands on answers alone, and ``summary`` has the model
+    condense each trajectory to ``summary_tokens``; ``subset`` shows each slot of the later rounds,
+    the last included, its own so many messages; ``workspace_tokens`` has one trajectory distil all
+    messages of a round into what the next one sees.
     """
 
     widths: tuple[int, ...]

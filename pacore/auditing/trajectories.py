@@ -217,17 +217,17 @@ def _is_overflow(here: Gathered, text: Row) -> bool:
 
 
 def _alike(run: Run, here: Gathered) -> Iterator[Finding]:
-    """Samples at a temperature that say the same to the letter are suspicious, not wrong."""
+    """Samples of a prompt at a temperature that say the same to the letter are suspicious, not wrong."""
     if not run.recipe.temperature > 0:
         return
-    alike: dict[tuple[str | None, str | None], list[Row]] = defaultdict(list)
+    alike: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
     for row in here.standing():
         entry = here.entry(row)
         if entry is None or row["finish_reason"] in UNFINISHED:
             continue
         text = entry.generation.reasoning, entry.generation.content
         if any(text):
-            alike[_digest(text[0]), _digest(text[1])].append(row)
+            alike[row["prompt_digest"], *map(_digest, text)].append(row)
     for rows in alike.values():
         if len({row["trajectory_id"] for row in rows}) > 1:
             slots = ", ".join(str(row["slot"]) for row in rows)
