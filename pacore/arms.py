@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pacore.errors import BadInput
-from pacore.plan import PRESETS, parse_widths
+from pacore.plan import PRESETS
 
 ArmKind = Literal["pool", "majority", "best", "run"]
 
@@ -83,10 +83,10 @@ def parse_arm(text: str) -> Arm:
     if base in PRESETS:
         return Arm(name, text, "run", PRESETS[base], policies=policies)
     if _WIDTHS.fullmatch(base):
-        try:
-            return Arm(name, text, "run", parse_widths(base), policies=policies)
-        except BadInput as fault:
-            raise BadInput(f"--arm {text!r}: {str(fault).partition(': ')[2]}") from None
+        widths = tuple(int(part) for part in base.split(","))
+        if 0 in widths:
+            raise BadInput(f"--arm {text!r}: every round needs at least one trajectory")
+        return Arm(name, text, "run", widths, policies=policies)
     known = "single, sc:K, bon:K, sequential:N, verbatim, low, medium, high, or widths such as 32,4"
     raise BadInput(f"--arm {text!r}: {base!r} is none of {known}")
 

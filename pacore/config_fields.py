@@ -135,7 +135,25 @@ class ConfigFields(BaseModel):
     message_order: MessageOrder = _plan(
         "content", "Order of messages in the prompt: by id, or as the reference code has it."
     )
-    compaction: CompactionPolicy = _plan("conclusion", "What of a trajectory the next round sees.")
+    compaction: CompactionPolicy = _plan(
+        "conclusion",
+        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, or "
+        "a summary of all of it by the model.",
+    )
+    summary_tokens: int | None = _plan(
+        None,
+        "Most tokens of a summary, thinking included; what is cut there counts as it is.",
+        ge=1,
+    )
+    subset: int | None = _plan(
+        None, "Each trajectory of a later round sees its own so many messages, not all.", ge=1
+    )
+    workspace_tokens: int | None = _plan(
+        None,
+        "The model distils each round's messages into one of at most so many tokens, thinking "
+        "included, which is all the next round sees.",
+        ge=1,
+    )
     min_messages: int | tuple[int, ...] = _plan(
         1, "Messages a problem needs from a round to go on: one number, or one for each width."
     )

@@ -20,7 +20,7 @@ CHOICES = {
     "preset": ("low", "medium", "high"),
     "engine": ("http", "vllm", "scripted"),
     "message_order": ("content", "reference"),
-    "compaction": ("conclusion", "verbatim"),
+    "compaction": ("conclusion", "verbatim", "answer", "summary"),
     "on_shortfall": ("fail", "refill", "proceed"),
     "truncated": ("drop", "tail"),
     "overflow": ("fail", "fewer_messages"),

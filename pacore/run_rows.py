@@ -50,4 +50,7 @@ def run_rows(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
             run.plan.on_shortfall,
             run.plan.truncated,
             run.plan.pool,
+            run.plan.compaction,
+            [step.kind for step in run.plan.steps],
+            [step.max_tokens for step in run.plan.steps],
         )

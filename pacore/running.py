@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
@@ -26,7 +27,7 @@ from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
 from pacore.retrying import begin_retry, config_of
-from pacore.reuse import Planned, nearest
+from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
 from pacore.stage.closing import close, run_counts

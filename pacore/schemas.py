@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-SCHEMA_REVISION = 2
+SCHEMA_REVISION = 3
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
@@ -95,6 +95,7 @@ TRAJECTORIES = TableSchema(
         max_tokens=pa.int32(),
         retry_of=pa.string(),
         cached_prompt_tokens=pa.int32(),
+        prompt_positions=pa.list_(pa.int32()),
     ),
     text=("conclusion",),
     bloom=("trajectory_id",),
@@ -201,6 +202,9 @@ RUNS = TableSchema(
         on_shortfall=pa.string(),
         truncated=pa.string(),
         pool=pa.int32(),
+        compaction=pa.string(),
+        steps=pa.list_(pa.string()),
+        bound_tokens=pa.list_(pa.int32()),
     ),
 )
 
