@@ -24,6 +24,14 @@ with_store = click.option(
     show_default=True,
     help="Folder of the store, or s3://bucket/prefix.",
 )
+with_timeout = click.option(
+    "--grading-timeout-seconds",
+    metavar="SECONDS",
+    help="Longest grading of one answer.  [default: 5]",
+)
+with_workers = click.option(
+    "--workers", metavar="N", help="Shards that are graded side by side.  [default: 2]"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -105,6 +113,85 @@ def problems(place: str, fields: str | None, limit: int | None) -> int:
 
     click.echo(show_problem_set(place, fields, limit))
     return 0
+
+
+@app.command()
+@with_store
+@click.option(
+    "--grader",
+    default="auto",
+    show_default=True,
+    help="Grader of every answer, or auto for the one each problem calls for.",
+)
+@with_timeout
+@with_workers
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def grade(**flags: Any) -> int:
+    """Grade every trajectory of runs at their end, all rounds, without generating anything.
+
+    Old verdicts stay beside new ones; the grading asked for last is the one that counts, and flips
+    shows what it changed. The same line goes on where it was interrupted, and grades what a retry
+    has replaced since.
+    """
+    from pacore.evaluating import grade_to_end
+    from pacore.flags import evaluation_from
+
+    return grade_to_end(evaluation_from(flags))
+
+
+@app.command()
+@with_store
+@click.option(
+    "--grader",
+    help="Grader of every answer, or auto for the one each problem calls for; without it the one the "
+    "run was last graded by.",
+)
+@with_timeout
+@with_workers
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def evaluate(**flags: Any) -> int:
+    """Grade runs, check every invariant over them, and report.
+
+    Nothing is reported while a check returns rows: each is named with its first ones, and the exit
+    code is 1.
+    """
+    from pacore.evaluating import evaluate_to_end
+    from pacore.flags import evaluation_from
+
+    return evaluate_to_end(evaluation_from(flags))
+
+
+@app.command()
+@with_store
+@click.option(
+    "--from", "before", metavar="GRADING", help="Grading by its id, or the run's own: run."
+)
+@click.option("--to", "after", metavar="GRADING", help="Grading to hold against it.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Most flips to show; without it 50 in a table, and all in the other formats.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "spreadsheet", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("other", metavar="[RUN]", required=False)
+def flips(run_id: str, other: str | None, **options: Any) -> int:
+    """Show which verdicts differ between two gradings of a run, or between two runs.
+
+    Of one run the two gradings that were finished last are compared, the run's own being its first;
+    of two runs the answers to problems both have.
+    """
+    from pacore.reading import print_flips
+
+    run_ids = [run_id] if other is None else [run_id, other]
+    gradings = (options["before"], options["after"])
+    return print_flips(options["store"], run_ids, gradings, options["form"], options["limit"])
 
 
 @app.command()

@@ -3,7 +3,8 @@
 Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
 fields change which trajectories a run asks for and what it makes of them; both are identity, and a
 run refuses to go on under another value. ``operational`` fields change neither. ``options`` of the
-owned server are one or the other each, as `pacore.engine.vllm_options` says.
+owned server are one or the other each, as `pacore.engine.vllm_options` says. ``grading`` fields make
+a grading another one, and are no run's.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Declared(StrEnum):
     PLAN = "plan"
     OPERATIONAL = "operational"
     OPTIONS = "options"
+    GRADING = "grading"
 
 
 def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
+from pacore.errors import BadInput
+from pacore.grader import canonical_spec
 from pacore.identity import canonical_json
 from pacore.problem import (
-    GRADERS,
-    GraderName,
     Issues,
     Problem,
     Turn,
@@ -128,12 +128,18 @@ def _gold(name: str, value: Any, note: Note) -> str | None:
     return found["gold"].strip() if found else text
 
 
-def read_grader(value: Any, note: Note) -> GraderName | None:
-    """The grader a row or a person names; None and noted for one that nobody knows."""
-    found = next((name for name in GRADERS if name == value), None)
-    if value is not None and found is None:
-        note("grader", f"unknown grader {shown(value)}; one of {', '.join(GRADERS)}")
-    return found
+def read_grader(value: Any, note: Note) -> str | None:
+    """The grader's spec a row or a person names; None and noted for one that nobody knows."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        note("grader", f"is {kind_of(value)}; must be text such as math or numeric:rel=1e-4")
+        return None
+    try:
+        return canonical_spec(value)
+    except BadInput as fault:
+        note("grader", str(fault))
+        return None
 
 
 def _plain(value: Any) -> Any:

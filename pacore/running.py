@@ -103,8 +103,8 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     with connected() as api:
         address = api.removesuffix("/api")
         click.echo(f"run {run.run_id}: watch it at {address}", err=True)
-        progress.listener = _tell
-        with _shown(progress):
+        progress.listener = tell
+        with shown(progress):
             state = infer(config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         is_whole = state.name in ("Completed", "CompletedWithFailures")
@@ -113,7 +113,7 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     return state, address
 
 
-def _tell(notice: str) -> None:
+def tell(notice: str) -> None:
     """Show a notice. A live bar makes room for what is written to `sys.stderr`, which it replaces;
     click writes past it.
     """
@@ -122,7 +122,7 @@ def _tell(notice: str) -> None:
 
 
 @contextmanager
-def _shown(progress: Progress) -> Iterator[None]:
+def shown(progress: Progress) -> Iterator[None]:
     """Show progress: a live bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         with live_progress(progress):
@@ -166,7 +166,7 @@ def show_plan(config: RunConfig) -> int:
             click.echo(f"run {run.run_id} is complete already", err=True)
     journal = Journal(store)
     dispatcher = Dispatcher(
-        lambda: open_engine(config, state_folder(), _tell), journal, RetryPolicy(retries=0)
+        lambda: open_engine(config, state_folder(), tell), journal, RetryPolicy(retries=0)
     )
     try:
         info, count_tokens = None, None

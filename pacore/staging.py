@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pacore.gradings import grading_rows, read_gradings
+from pacore.gradings import as_published, grading_rows, read_gradings
+from pacore.layout import Unit, unit_of_data
 from pacore.lending import lent_files
 from pacore.run import Run, open_runs
 from pacore.run_rows import run_rows
@@ -44,12 +45,16 @@ def table_files(
     """
     runs = open_runs(store, run_ids)
     files: dict[str, list[str]] = {name: [] for name in STAGED}
+    units: dict[str, list[Unit]] = {}
     for run in runs:
-        for table, sizes in standing_sizes(store, run.run_id).items():
+        tables = standing_sizes(store, run.run_id)
+        for table, sizes in tables.items():
             files[table] += [reader.admit(key, size) for key, size in sizes.items()]
+        named = (unit_of_data(key) for sizes in tables.values() for key in sizes)
+        units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
     files["runs"] = [_written("runs", run_rows(store, runs), folder)]
-    files["gradings"] = [_written("gradings", _gradings(store, runs), folder)]
+    files["gradings"] = [_written("gradings", _gradings(store, runs, units), folder)]
     if has_older_files(runs):
         files["trajectories"].append(_empty_file("trajectories", folder))
     if prices:
@@ -79,11 +84,14 @@ def _written(table: str, rows: Iterable[Row], folder: Path) -> str:
     return str(path)
 
 
-def _gradings(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
+def _gradings(
+    store: Backend, runs: Sequence[Run], units: Mapping[str, Sequence[Unit]]
+) -> Iterator[Row]:
     keys = set(store.list("runs"))
     for run in runs:
         begun = datetime.fromisoformat(run.created_at)
-        yield from grading_rows(run.run_id, begun, read_gradings(store, run.run_id, keys))
+        records = as_published(read_gradings(store, run.run_id, keys), units[run.run_id])
+        yield from grading_rows(run.run_id, begun, records)
 
 
 def _empty_file(table: str, folder: Path) -> str:

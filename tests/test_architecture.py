@@ -24,8 +24,10 @@ CORE = {
     "pacore.engine.script",
     "pacore.engine.vllm_options",
     "pacore.errors",
+    "pacore.evaluation_config",
     "pacore.forecast",
     "pacore.form",
+    "pacore.grader",
     "pacore.grading",
     "pacore.identity",
     "pacore.importing",
@@ -51,7 +53,7 @@ CORE = {
     "pacore.trajectory",
     "pacore.window",
 }
-FRONT = {"pacore.cli", "pacore.running"}
+FRONT = {"pacore.cli", "pacore.evaluating", "pacore.running"}
 """The command line stands in front of everything and is the only part of pacore that may see flows."""
 
 LAYERS = ("core", "edges", "tasks", "flows", "front")
@@ -62,6 +64,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.cli",
         "pacore.comparing_cli",
         "pacore.comparison_reading",
+        "pacore.evaluating",
         "pacore.exchange",
         "pacore.flags",
         "pacore.reading",

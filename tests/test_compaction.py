@@ -17,8 +17,9 @@ from pacore.compaction import (
     compactor,
     needs_generation,
 )
+from pacore.grader import GRADERS, GraderName
 from pacore.plan import Plan
-from pacore.problem import GRADERS, GraderName, Problem, Turn
+from pacore.problem import Problem, Turn
 from pacore.prompt import prompt_digest
 from pacore.quorum import Standing, outcome
 from pacore.recipe import Recipe

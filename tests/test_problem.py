@@ -153,7 +153,7 @@ def test_an_id_is_taken_as_it_is_or_made_from_the_content() -> None:
         ),
         (
             {"problem": "x", "grader": "vibes"},
-            "grader: unknown grader 'vibes'; one of math, choice, text, code, judge",
+            "grader: unknown grader 'vibes'; one of math, choice, text, numeric, code, judge",
         ),
         ({"problem": "x", "note": "\ud800"}, "note: has a lone surrogate, which is not text"),
         ({"problem": "x", "note": ["\x00"]}, "note: has a NUL byte"),

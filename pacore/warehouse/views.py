@@ -164,6 +164,17 @@ class Warehouse:
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
+    def stream(self, name: str, **parameters: Any) -> QueryResult:
+        """The rows of ``sql/<name>.sql``, fetched as they are read; else as `rows`."""
+        rows = self._stream(name, parameters)
+        columns = next(rows)
+        return QueryResult(columns, rows)
+
+    def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        with as_store_error(self._reader), self._cursor() as cursor:
+            cursor.execute(sql(name), parameters)
+            yield from _fetched(cursor)
+
     def run_checks(self) -> dict[str, list[dict[str, Any]]]:
         """For every invariant by name, the rows that break it, the first hundred at most."""
         return {name: self.rows(f"checks/{name}")[:CHECK_ROWS] for name in check_names()}
@@ -193,6 +204,11 @@ class Warehouse:
         """The column names, then the rows."""
         with as_bad_input(self._reader), self._cursor() as cursor:
             cursor.execute(reading_only(cursor, text))
-            yield tuple(column[0] for column in cursor.description or ())
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                yield from rows
+            yield from _fetched(cursor)
+
+
+def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:
+    """The column names of what was executed, then its rows."""
+    yield tuple(column[0] for column in cursor.description or ())
+    while rows := cursor.fetchmany(FETCH_ROWS):
+        yield from rows
