@@ -8,7 +8,7 @@ MODEL := .models/SmolLM2-135M-Instruct
 VENV := .venv/bin
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test chromium check bench chaos lock clean
+.PHONY: install demo test chromium bubblewrap check bench chaos lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -29,13 +29,17 @@ demo: .venv/.installed $(MODEL)/config.json
 		--vllm-option=--enforce-eager \
 		--store ./store --run-id demo
 
-test: .venv/.installed $(MODEL)/config.json chromium
+test: .venv/.installed $(MODEL)/config.json chromium bubblewrap
 	@$(VENV)/python -m pytest
 
-# The one thing that comes from the system's packages and not from PyPI: the tests look at Prefect's
-# pages with it, and nothing else needs it.
+# Two things come from the system's packages and not from PyPI. With this one the tests look at
+# Prefect's pages, and nothing else needs it.
 chromium:
 	@infra/chromium.sh >/dev/null
+
+# In this one programs are graded.
+bubblewrap:
+	@infra/bubblewrap.sh >/dev/null
 
 check: .venv/.installed
 	@$(VENV)/ruff check --quiet

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pacore.grader import parse_spec
+from pacore.program import extract_program
 from pacore.trajectory import FinishReason
 
-ExtractionMethod = Literal["boxed", "choice", "final_line"]
+ExtractionMethod = Literal["boxed", "choice", "final_line", "program"]
 AnswerStatus = Literal["answered", "no_answer", "failed"]
 
 TAIL_CHARACTERS = 1_000_000
@@ -101,11 +102,15 @@ def extract(conclusion: str, spec: str) -> Extracted | None:
     - ``choice``: the letter of the box, else the last letter that is stated ("answer is (B)"), set
       in bold ("**B**"), begins the final line ("B. Paris") or stands in parentheses ("(B)"), tried
       in that order. A box without a letter is the answer only if there is no letter elsewhere.
+    - ``code``: the program that `extract_program` finds, whatever boxes there are.
     - The others without a box: the final line that is more than markup, after "answer is" or
       "answer:", and for ``math`` and ``numeric`` after the last "="; without stars, dollars, final
       period.
     """
     grader = parse_spec(spec).name
+    if grader == "code":
+        program = extract_program(conclusion)
+        return None if program is None else Extracted(program, "program")
     tail = conclusion[-TAIL_CHARACTERS:]
     boxes = find_boxes(tail)
     if boxes.begun:

@@ -23,12 +23,17 @@ CHOICES = {
     "preset": ("low", "medium", "high"),
     "engine": ("http", "vllm", "scripted"),
     "message_order": ("content", "reference"),
-    "compaction": ("conclusion", "verbatim"),
+    "compaction": ("conclusion", "verbatim", "answer", "summary"),
     "on_shortfall": ("fail", "refill", "proceed"),
     "truncated": ("drop", "tail"),
     "overflow": ("fail", "fewer_messages"),
 }
-METAVARS = {"widths": "K1,K2,…", "min_messages": "N|N1,N2,…", "chat_template_options": "JSON"}
+METAVARS = {
+    "widths": "K1,K2,…",
+    "min_messages": "N|N1,N2,…",
+    "chat_template_options": "JSON",
+    "fields": "PART=PATH,…",
+}
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
 
 

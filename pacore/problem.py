@@ -81,6 +81,20 @@ class RowIssue:
         return f"{place}: {self.field}: {self.what}" if self.field else f"{place}: {self.what}"
 
 
+class Issues:
+    """What is wrong with one row, noted field by field."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.found: list[RowIssue] = []
+        self.line = line
+        self._file = file
+
+    def note(self, field: str, what: str) -> None:
+        """``field`` is what the file calls it: names of fields may hold anything."""
+        place = field if field.isprintable() else ascii(field)
+        self.found.append(RowIssue(self._file, self.line, place, what))
+
+
 class BadProblems(BadInput):
     """A problem set with bad rows: ``issues`` has every one of them, the text the first 50."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pacore.compaction import Said
 from pacore.grading.score import VerdictName
 from pacore.trajectory import ConclusionStatus, FinishReason
 
@@ -27,6 +28,12 @@ class CandidateRow(NamedTuple):
     error: str | None
     tombstones: int
     refills: int
+
+    @property
+    def said(self) -> Said:
+        return Said(
+            self.trajectory_id, self.conclusion, self.conclusion_status, self.content_characters
+        )
 
 
 class AnswerRow(NamedTuple):

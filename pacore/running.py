@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
@@ -26,7 +27,7 @@ from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
 from pacore.retrying import begin_retry, config_of
-from pacore.reuse import Planned, nearest
+from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
 from pacore.stage.closing import close, run_counts
@@ -154,7 +155,7 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
 
 def show_plan(config: RunConfig) -> int:
     """Print what a run would do, reading the store and, where it answers, the endpoint."""
-    problems = read_problem_set(config.problems, config.limit)
+    problems = read_problem_set(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     store = open_store(config.store)
     size = config.shard_size or default_shard_size(len(problems), config.plan)

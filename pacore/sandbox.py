@@ -22,6 +22,7 @@ from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grader import parse_spec
 from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, plain_key, prepared
+from pacore.programs import code_grader_version, grade_programs
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, READY, START_SECONDS
 
 WORKERS = 2
@@ -32,7 +33,10 @@ PAIRS_AT_A_TIME = 64
 @cache
 def grader_version(spec: str) -> str:
     """Version of everything that decides a verdict: ``2`` or ``2+math-verify-0.9.0``."""
-    if parse_spec(spec).name != "math":
+    name = parse_spec(spec).name
+    if name == "code":
+        return code_grader_version()
+    if name != "math":
         return RULES_VERSION
     return f"{RULES_VERSION}+math-verify-{version('math-verify')}"
 
@@ -43,13 +47,19 @@ def grade_answers(
     """Grade (spec, gold, answer) items; verdicts come in the order of the items.
 
     Exact rules decide first; equal items are decided once; what needs computer algebra shares one
-    grader process, whichever thread calls. ``timeout_seconds`` bounds the grading of one answer.
-    Raises PacoreError when the grader process cannot be started, and BadInput for a judge, who is a
-    model and no part of this.
+    grader process, whichever thread calls; programs run in sandboxes (`pacore.programs`).
+    ``timeout_seconds`` bounds the grading of one answer. Raises PacoreError when the grader process
+    cannot be started, or programs cannot be confined, and BadInput for a judge, who is a model and
+    no part of this.
     """
     verdicts: dict[tuple[str, str, str | None], Verdict] = {}
     undecided: dict[tuple[str, str, str | None], tuple[str, str]] = {}
+    programs = [item for item in dict.fromkeys(items) if parse_spec(item[0]).name == "code"]
+    graded = grade_programs([(gold, answer) for _, gold, answer in programs], timeout_seconds)
+    verdicts.update(zip(programs, graded, strict=True))
     for item in dict.fromkeys(items):
+        if item in verdicts:
+            continue
         _, gold, answer = item
         verdict = decide(*item)
         if verdict is not None:

@@ -72,6 +72,7 @@ def trajectory_row(trajectory: Trajectory) -> Row:
         trajectory.max_tokens,
         trajectory.retry_of,
         made.cached_prompt_tokens,
+        None if trajectory.prompt_positions is None else list(trajectory.prompt_positions),
     )
 
 

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 CORE = {
     "pacore",
     "pacore.answer",
+    "pacore.arms",
+    "pacore.compaction",
     "pacore.config",
     "pacore.config_fields",
     "pacore.engine",
@@ -23,6 +25,7 @@ CORE = {
     "pacore.engine.vllm_options",
     "pacore.errors",
     "pacore.evaluation_config",
+    "pacore.forecast",
     "pacore.form",
     "pacore.grader",
     "pacore.grading",
@@ -34,13 +37,19 @@ CORE = {
     "pacore.plan",
     "pacore.problem",
     "pacore.problem_rows",
+    "pacore.problem_shapes",
+    "pacore.problem_tests",
+    "pacore.problem_turns",
+    "pacore.program",
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",
     "pacore.round_prompt",
     "pacore.rounds",
+    "pacore.step",
     "pacore.table_rows",
     "pacore.secrecy",
+    "pacore.sweep_config",
     "pacore.trajectory",
     "pacore.window",
 }
@@ -53,6 +62,8 @@ DOORS: dict[str, set[str]] = {
     "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
     "click": {
         "pacore.cli",
+        "pacore.comparing_cli",
+        "pacore.comparison_reading",
         "pacore.evaluating",
         "pacore.exchange",
         "pacore.flags",
@@ -68,10 +79,13 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.s3",
     },
     "math_verify": {"pacore.sandbox_process"},
+    "numpy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
+    "matplotlib": {"pacore.frontier"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.schemas", "pacore.tables"},
     "rich": {"pacore.report", "pacore.terminal"},
+    "scipy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
     "tenacity": {"pacore.sampling", "pacore.store.objects"},
     "yaml": {"pacore.flags"},
     "zstandard": {"pacore.journal"},
@@ -100,7 +114,7 @@ def layer(module: str) -> str:
         return "front"
     if module.partition(".")[0] in ("tasks", "flows"):
         return module.partition(".")[0]
-    if module in CORE or module.startswith("pacore.grading."):
+    if module in CORE or module.startswith(("pacore.grading.", "pacore.problem_shapes.")):
         return "core"
     return "edges"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pacore.errors import BadInput
 from pacore.grader import GRADERS, canonical_spec, parse_spec
 from pacore.problem import Problem, Turn
-from pacore.problem_rows import read_row
+from pacore.problem_shapes import read_row
 
 
 @pytest.mark.parametrize("name", GRADERS)

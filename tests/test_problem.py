@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.problem import BadProblems, Problem, RowIssue, Turn, merge, set_digest
-from pacore.problem_rows import GOLD_FIELDS, STATEMENT_FIELDS, read_row
+from pacore.problem_shapes import read_row
+from pacore.problem_shapes.plain import GOLD_FIELDS, STATEMENT_FIELDS
 
 UNICODE = st.text(st.characters(exclude_categories=()), max_size=8)
 JSON_VALUES = st.recursive(

@@ -125,7 +125,7 @@ class ShardAudit:
     def _place(self, here: Gathered) -> Iterator[Finding]:
         self._count(here)
         yield from check_trajectories(self.run, here)
-        found = standings(self.run.plan, here)
+        found = standings(self.run, here)
         yield from check_messages(self.run, here, found)
         if found:
             self.ended[here.problem.problem_id, here.replicate] = Ended(here.round, found)

@@ -15,6 +15,7 @@ from pacore.errors import BadInput
 from pacore.run import list_runs
 from pacore.staging import STAGED, table_files, text_files
 from pacore.store import Backend
+from pacore.tables import Row
 from pacore.warehouse.connection import (
     FETCH_ROWS,
     Connection,
@@ -27,13 +28,25 @@ from pacore.warehouse.connection import (
 from pacore.warehouse.statement import reading_only
 
 CHECK_ROWS = 100
-INNER = ("own_scores",)
-"""Views that staged tables are made of."""
+INNER = ("own_scores", "student_t")
+"""Views that staged tables and marts are made of."""
 
-STANDING = ("standing_trajectories", "standing_verdicts")
-"""Views of what counts of a table: each slot's last attempt, and the verdict that stands on it."""
+STANDING = ("standing_trajectories", "standing_verdicts", "pools", "pool_sizes", "majorities")
+"""Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
+and what several marts are made of; later ones may read earlier ones."""
 
-MARTS = ("accuracy", "ttc", "failures", "rounds", "quorums")
+MARTS = (
+    "accuracy",
+    "ttc",
+    "failures",
+    "rounds",
+    "quorums",
+    "pass_at_k",
+    "majority",
+    "oracle_gap",
+    "costs",
+    "frontier",
+)
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,19 @@ class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
     ``run_ids`` None means every run. The views cover what was committed when the warehouse was
-    opened. Raises Refused for a run that is not there, StoreError for files that cannot be read.
+    opened. ``prices`` are rows of `pacore.prices`, which money is counted by. Raises Refused for a
+    run that is not there, StoreError for files that cannot be read.
     """
 
-    def __init__(self, store: Backend, run_ids: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        store: Backend,
+        run_ids: Sequence[str] | None = None,
+        prices: Sequence[Row] = (),
+    ) -> None:
         self.store = store
         self._run_ids = run_ids
+        self._prices = prices
         self._files: dict[str, list[str]] = {}
         self._reader = store.reader()
 
@@ -88,7 +108,8 @@ class Warehouse:
         """Make the views: staging over the files of the runs, then marts over staging."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
         unique = list(dict.fromkeys(run_ids))
-        self._files = table_files(self.store, self._reader, unique, Path(self._folder.name))
+        folder = Path(self._folder.name)
+        self._files = table_files(self.store, self._reader, unique, folder, self._prices)
         with self._cursor() as cursor:
             for name in INNER:
                 cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/{name}')}")

@@ -1,0 +1,61 @@
+"""Verdicts on programs, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pacore.errors import BadInput
+from pacore.grading.code_tests import from_gold
+from pacore.grading.score import CRASH, NO_ANSWER, Verdict
+from pacore.programs.bubblewrap import find_interpreter
+from pacore.programs.keeper import GraderFault, Limits, one_line
+from pacore.programs.sandbox import require_sandbox
+from pacore.programs.testing import run_tests
+
+CODE_VERSION = "1"
+"""Counts on when a change in how programs are found, run or compared can change a verdict."""
+
+WORKERS = 2
+_THREADS = ThreadPoolExecutor(WORKERS, "program")
+"""Shared, so that no more programs run at once however many threads ask for verdicts."""
+
+
+def code_grader_version() -> str:
+    """Version of all that decides: ``1+python-3.11.2``. Raises NoSandbox without a Python."""
+    return f"{CODE_VERSION}+python-{find_interpreter().version}"
+
+
+def grade_programs(
+    items: Sequence[tuple[str, str | None]], timeout_seconds: float = 0.0
+) -> list[Verdict]:
+    """Verdicts on (gold, program) pairs, in order; equal pairs are graded once.
+
+    ``timeout_seconds`` is how long the grader may take over a program besides what its tests are
+    allowed: for starting a sandbox, and never less than `Limits.start_seconds`. Raises NoSandbox
+    where programs cannot be confined: then none was run.
+    """
+    limits = Limits()
+    limits = limits._replace(start_seconds=max(timeout_seconds, limits.start_seconds))
+    different = list(dict.fromkeys(items))
+    if any(program is not None for _, program in different):
+        require_sandbox()
+    grading = {item: _THREADS.submit(_grade, *item, limits) for item in different}
+    try:
+        return [grading[item].result() for item in items]
+    finally:
+        for future in grading.values():
+            future.cancel()
+
+
+def _grade(gold: str, program: str | None, limits: Limits) -> Verdict:
+    if program is None or not program.strip():
+        return NO_ANSWER
+    try:
+        tests = from_gold(gold)
+    except BadInput as fault:
+        return CRASH._replace(detail=one_line(f"gold answer: {fault}"))
+    try:
+        return run_tests(program, tests, limits).verdict()
+    except GraderFault as fault:
+        return fault.verdict

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox, on whatever Python the machine has: the standard library only."""

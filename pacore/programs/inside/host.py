@@ -1,0 +1,176 @@
+"""Process 1 of a sandbox: starts one process a test, waits for it, and says how it ended.
+
+    outside ── blobs ──> host ── fork ──> program
+    outside <── lines ── host             (input, output, errors and results go past the host)
+
+A program cannot stop, end or look into its host: signals from inside do not reach process 1, and
+the calls that would are denied to it. It is alone with the host, since it cannot start a process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import math
+import os
+import signal
+import struct
+import sys
+from types import CodeType, ModuleType
+
+from pacore.programs.inside.confinement import Confinement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself is slow to import
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+READY = b"ready\n"
+UNCONFINED = b"unconfined\n"
+
+OUT_OF_MEMORY = 86
+"""Exit code of a process whose program ran out of memory. Claiming it falsely gains nothing."""
+
+RESULTS, CALLS = 3, 4
+"""Descriptors of a process that is spoken to while it runs: what it says, and what it is told."""
+
+_HIGH = 100  # above any descriptor that a program may open
+_LENGTH = struct.Struct(">Q")
+
+
+def framed(blob: bytes) -> bytes:
+    """A blob as the host reads it: its length in 8 bytes, and itself."""
+    return _LENGTH.pack(len(blob)) + blob
+
+
+def main() -> None:
+    """Be the host: ``mode memory_bytes cpu_seconds blobs lines results calls`` are the arguments.
+
+    The first blob is the program, each after it the input of one test; the end of blobs is the end.
+    Replies are `READY` and then a line ``exit_code signal cpu_seconds`` for every test.
+    """
+    mode, memory_bytes, cpu_seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    blobs, lines, results, calls = (
+        fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, _HIGH) for number in sys.argv[4:8]
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    confinement = Confinement(memory_bytes, math.ceil(cpu_seconds))
+    run = _runner(mode)
+    program = _read_blob(blobs) or b""
+    os.write(lines, READY)
+    while (given := _read_blob(blobs)) is not None:
+        sealed = _sealed(given)
+        process = os.fork()
+        if process == 0:
+            _separate(sealed, results, calls, lines)
+            try:
+                confinement.take_effect()
+            except OSError:
+                os.write(lines, UNCONFINED)
+                os._exit(1)
+            os.close(lines)
+            run(program)
+        os.close(sealed)
+        _, status, used = os.wait4(process, 0)
+        code, number = (
+            (0, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
+        )
+        os.write(lines, f"{code} {number} {used.ru_utime + used.ru_stime:.6f}\n".encode())
+
+
+def _runner(mode: str) -> Callable[[bytes], NoReturn]:
+    """What a process does with its program; imported before the fork, and only if needed."""
+    if mode == "script":
+        return run_script
+    if mode == "assertions":
+        from pacore.programs.inside.asserting import run_assertions
+
+        return run_assertions
+    from pacore.programs.inside.calling import run_function, serve_calls
+
+    return run_function if mode == "function" else serve_calls
+
+
+def run_script(program: bytes) -> NoReturn:
+    """Be the main program: read standard input, print, and end as Python does."""
+    sys.argv[:] = ["program.py"]
+    namespace = main_module("__main__")
+    code = 0
+    try:
+        exec(compiled(program), namespace)
+    except SystemExit as ending:
+        code = _exit_code(ending.code)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except BaseException:  # whatever a program raises is its end
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    _end(code)
+
+
+def _exit_code(given: object) -> int:
+    if given is None or isinstance(given, int):
+        return (given or 0) & 0xFF
+    print(given, file=sys.stderr)
+    return 1
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but for taking its memory apart, which takes longer than most programs."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+        try:
+            stream.flush()  # type: ignore[union-attr]  # None counts as anything, too
+        except BaseException:  # a program may have closed it, or put anything in its place
+            continue
+    os._exit(code)
+
+
+def main_module(name: str) -> dict[str, Any]:
+    """The namespace of a new module of that name; classes find themselves in it."""
+    module = sys.modules[name] = ModuleType(name)
+    return module.__dict__
+
+
+def compiled(program: bytes, file: str = "program.py") -> CodeType:
+    """The code of a program. Raises what `compile` raises."""
+    return compile(program, file, "exec", dont_inherit=True)
+
+
+def _read_blob(blobs: int) -> bytes | None:
+    """The next blob, None at the end."""
+    head = _read(blobs, _LENGTH.size)
+    return _read(blobs, _LENGTH.unpack(head)[0]) if head else None
+
+
+def _read(blobs: int, count: int) -> bytes:
+    pieces = []
+    while count and (piece := os.read(blobs, min(count, 1 << 20))):
+        pieces.append(piece)
+        count -= len(piece)
+    return b"" if count else b"".join(pieces)
+
+
+def _sealed(given: bytes) -> int:
+    """A file in memory that holds the input of one test and can no longer be written."""
+    file = os.memfd_create("input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    view = memoryview(given)
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    fcntl.fcntl(
+        file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
+    )
+    return file
+
+
+def _separate(sealed: int, results: int, calls: int, lines: int) -> None:
+    """Give a new process its own descriptors 0, `RESULTS` and `CALLS`, and none but these."""
+    os.dup2(sealed, 0)
+    os.dup2(results, RESULTS)
+    os.dup2(calls, CALLS)
+    os.closerange(CALLS + 1, lines)
+    os.closerange(lines + 1, 65536)
+    sys.stdin = os.fdopen(0, encoding="utf-8", errors="surrogateescape", closefd=False)
