@@ -6,6 +6,7 @@ grade, and those for the processes that do the work, of which one process of pac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,12 +20,20 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.evaluation_config import EvaluateConfig
+from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import refusal
+from pacore.prices import read_prices
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of
+from pacore.tables import Row
 from pacore.terminal import share
 from pacore.warehouse import Warehouse
 from tasks.checks import checks
-from tasks.reports import ProgressArtifact, gradings_artifact, results_artifact
+from tasks.reports import (
+    ProgressArtifact,
+    report_artifact,
+    results_artifact,
+    verdicts_artifact,
+)
 from tasks.verdicts import verdicts
 
 RESULT_ROWS = 200
@@ -49,6 +58,7 @@ def evaluate(config: EvaluateConfig) -> State[Any]:
     Goes on where an evaluation was stopped. Ends Completed; as ChecksFailed where a check returns
     rows, and then nothing is reported; as PartialFailure when tasks failed; or Cancelled.
     """
+    prices = [] if config.prices is None else read_prices(config.prices)
     evaluation = evaluation_of(config)
     try:
         evaluation.gradings()
@@ -56,7 +66,7 @@ def evaluate(config: EvaluateConfig) -> State[Any]:
             for run_id in config.runs:
                 mark(evaluation.store.url, run_id)
                 stack.enter_context(taking_over(evaluation.store.url, run_id))
-            return _grade(evaluation) or _report(evaluation)
+            return _grade(evaluation) or _report(evaluation, prices)
     finally:
         close_evaluation(config)
 
@@ -80,21 +90,22 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
     return None
 
 
-def _report(evaluation: Evaluation) -> State[Any]:
+def _report(evaluation: Evaluation, prices: Sequence[Row]) -> State[Any]:
     """Check, and report where no check returns rows."""
     if broken := checks(evaluation.config):
         fault = refusal(broken)
         return Failed(name="ChecksFailed", message=str(fault), data=fault)
     said = []
-    with Warehouse(evaluation.store, evaluation.config.runs) as warehouse:
+    with Warehouse(evaluation.store, evaluation.config.runs, prices) as warehouse:
         for run_id in evaluation.config.runs:
             gradings = warehouse.rows("reports/gradings", run_id=run_id)
             (stands,) = (row for row in gradings if row["stands"])
+            summary = f"run {run_id}: accuracy {share(stands['score'])}, by {stands['grader']}"
             rounds = warehouse.rows(
                 "reports/grading_rounds", run_id=run_id, grading=stands["grading"]
             )
-            gradings_artifact(run_id, rounds, gradings)
-            summary = f"run {run_id}: accuracy {share(stands['score'])}, by {stands['grader']}"
+            verdicts_artifact(run_id, rounds, f"{summary}; verdicts by round")
+            report_artifact(run_id, evaluation_report(warehouse, [run_id]), gradings)
             results_artifact(run_id, warehouse.results(run_id, RESULT_ROWS), summary)
             said.append(summary)
     return Completed(message="; ".join(said))

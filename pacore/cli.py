@@ -148,6 +148,9 @@ def grade(**flags: Any) -> int:
 )
 @with_timeout
 @with_workers
+@click.option(
+    "--prices", metavar="FILE", help="Price table: CSV of model and prices per million tokens."
+)
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
 def evaluate(**flags: Any) -> int:
     """Grade runs, check every invariant over them, and report.

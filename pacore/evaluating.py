@@ -12,8 +12,9 @@ import click
 
 from pacore.errors import PacoreError
 from pacore.evaluation_config import EvaluateConfig
+from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import grading_table
-from pacore.report import result_table
+from pacore.prices import read_prices
 from pacore.running import COMPLETE, INTERRUPTED, shown, tell
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
 from pacore.stage.gradings import OpenGrading
@@ -62,8 +63,10 @@ def _next(config: EvaluateConfig) -> str:
 def evaluate_to_end(config: EvaluateConfig) -> int:
     """Evaluate some runs through the flow, and print the report.
 
-    Raises what the flow ended with: ChecksFailed where invariants are broken, or the first fault.
+    Raises what the flow ended with: ChecksFailed where invariants are broken, or the first fault;
+    BadInput for a price table that cannot be read.
     """
+    prices = [] if config.prices is None else read_prices(config.prices)
     evaluation = evaluation_of(config)
     try:
         tasks = 1 + len(evaluation.batches())
@@ -78,13 +81,12 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
         if isinstance(fault, PacoreError):
             raise fault
         raise PacoreError(f"the evaluation stopped: {state.message}; see {address}")
-    with Warehouse(evaluation.store, config.runs) as warehouse:
+    with Warehouse(evaluation.store, config.runs, prices) as warehouse:
         for run_id in config.runs:
             gradings = warehouse.rows("reports/gradings", run_id=run_id)
             (stands,) = (row["grading"] for row in gradings if row["stands"])
-            click.echo(grading_table(warehouse, run_id, stands))
-            click.echo("")
-            click.echo(result_table(warehouse, run_id))
+            click.echo(grading_table(warehouse, run_id, stands) + "\n")
+        click.echo(evaluation_report(warehouse, config.runs))
     return COMPLETE
 
 

@@ -58,26 +58,28 @@ def results_artifact(run_id: str, rows: Sequence[Mapping[str, Any]], summary: st
     )
 
 
-def gradings_artifact(
-    run_id: str, rounds: Sequence[Mapping[str, Any]], gradings: Sequence[Mapping[str, Any]]
-) -> None:
-    """A run's verdicts by round as a table in the Prefect UI, and its accuracy by each grading."""
-    create_table_artifact(
-        key=_key("verdicts", run_id),
-        table=[dict(row) for row in rounds],
-        description=f"run {run_id}: verdicts on its trajectories, by the grading that stands",
-    )
+def verdicts_artifact(run_id: str, rounds: Sequence[Mapping[str, Any]], summary: str) -> None:
+    """How many verdicts of each kind there are on a run's trajectories, as a table by round."""
+    rows = [dict(row) for row in rounds]
+    create_table_artifact(key=_key("verdicts", run_id), table=rows, description=summary)
+
+
+def report_artifact(run_id: str, report: str, gradings: Sequence[Mapping[str, Any]]) -> None:
+    """The report of a run as it stands in a terminal, and its accuracy by each grading."""
+    names = ("grading", "grader", "grader_version")
     rows = [
-        f"| {row['grading']} | {as_markdown(row['grader'])} | {as_markdown(row['grader_version'])} "
-        f"| {share(row['score'])} | {row['scored']} of {row['answers']} | "
-        f"{'yes' if row['stands'] else ''} |"
+        f"| {' | '.join(as_markdown(row[name]) for name in names)} | {share(row['score'])} | "
+        f"{row['scored']} of {row['answers']} | {'yes' if row['stands'] else ''} |"
         for row in gradings
     ]
     head = [
         "| grading | grader | version | accuracy | scored | stands |",
         "|---|---|---|---|---|---|",
     ]
-    create_markdown_artifact(key=_key("evaluation", run_id), markdown="\n".join([*head, *rows]))
+    # Longer than any fence in the text, so that nothing in it ends the block.
+    fence = "`" * (3 + max(map(len, re.findall("`+", report)), default=0))
+    markdown = "\n".join([fence, report, fence, "", *head, *rows])
+    create_markdown_artifact(key=_key("evaluation", run_id), markdown=markdown)
 
 
 def _cell(value: Any) -> Any:

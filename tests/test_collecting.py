@@ -12,12 +12,14 @@ import pytest
 from pacore.collecting import collect, uncollected
 from pacore.commits import publish, read_commit
 from pacore.errors import Refused, StoreError
+from pacore.gradings import Grading
 from pacore.layout import Unit, commit_key
 from pacore.snapshots import write_snapshot
 from pacore.store import Backend, open_store
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
-from tests.small_store import rows_of, small_store
+from tests.graded import MATH, grade_rows, verdict_rows
+from tests.small_store import publish_rows, rows_of, small_store
 from tests.stores import fresh_url
 
 DAY_SECONDS = 86_400.0
@@ -121,3 +123,17 @@ def test_a_run_goes_on_after_a_collection(store: Backend) -> None:
     write_snapshot(store, "demo")
     with Warehouse(store, ["demo"]) as warehouse:
         assert list(warehouse.query("SELECT count(*) FROM messages WHERE round = 1").rows) == [(4,)]
+
+
+def test_no_verdict_is_collected_whether_it_stands_or_not(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "store")
+    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    other = Grading("text", "1")
+    grade_rows(store, "demo", verdict_rows(rows_of(), other), other, is_finished=False)
+    judged = Unit("demo", "trajectories", 1, "s00000")
+    replaced = {judged._replace(revision=1): rows_of()[judged]}
+    publish_rows(store, replaced)
+    publish_rows(store, verdict_rows(replaced, MATH))
+    for key in store.list("data"):
+        aged(store, key, 2.0)
+    assert uncollected(store) == []

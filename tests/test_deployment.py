@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.infer import infer
+from pacore.gradings import read_gradings
+from pacore.store import open_store
 from tests.conftest import Pacore
 from tests.deployed import deployed, prefect, worker
 from tests.pipeline import tables, write_problems
@@ -34,6 +36,14 @@ def test_a_deployed_run_writes_the_tables_the_command_line_writes(
             "--param", f"config={json.dumps(config)}", "--watch",
         )  # fmt: skip
         assert "finished successfully" in said or "Completed" in said
+        asked = {"runs": ["same"], "store": config["store"]}
+        said = prefect(
+            prefect_api, "deployment", "run", "evaluate/local-evaluation",
+            "--param", f"config={json.dumps(asked)}", "--watch",
+        )  # fmt: skip
+        assert "finished successfully" in said or "Completed" in said
+    (record,) = read_gradings(open_store(str(tmp_path / "deployed")), "same")
+    assert record.finished_at is not None
     done = pacore(
         "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?words=20",
         "--store", str(tmp_path / "typed"), "--widths", "3,2", "--run-id", "same",

@@ -87,7 +87,9 @@ def test_runs_are_graded_checked_and_reported_and_the_records_say_so(
     assert made["progress-evaluated"]["data"] == 100.0
     rounds = json.loads(made["verdicts-beside-it"]["data"])
     assert [(row["round"], row["trajectories"]) for row in rounds] == [(1, 9), (2, 3)]
-    assert "| auto |" in made["evaluation-evaluated"]["data"]
+    report = made["evaluation-evaluated"]["data"]
+    assert report.startswith("```\nrun evaluated · ") and "effective TTC" in report
+    assert "| auto | math " in report
     assert len(json.loads(made["results-evaluated"]["data"])) == 4
     units = [unit for unit in committed_units(store, "evaluated") if unit.table == "verdicts"]
     assert len(units) == 2 * 4
@@ -133,13 +135,22 @@ def test_the_command_ends_with_1_and_names_the_checks_or_prints_the_report(
     assert done.stdout == ""
     (tmp_path / "sound").mkdir()
     sound = finished(tmp_path / "sound", "mine")
-    done = pacore("evaluate", "mine", "--store", sound.store, "--grader", "text")
+    prices = str(tmp_path / "prices.csv")
+    Path(prices).write_text(
+        "model,prompt_per_million,completion_per_million\nscripted?words=12&truncate=0.2,1,2\n"
+    )
+    done = pacore(
+        "evaluate", "mine", "--store", sound.store, "--grader", "text", "--prices", prices
+    )
     assert done.returncode == 0, done.stderr
-    for part in ("· text · ", "mean score", "stands", "effective TTC"):
-        assert part in done.stdout
+    for part in ("· text · ", "mean score", "stands", "95 %", "effective TTC", "USD"):
+        assert part in done.stdout, done.stdout
     refused = pacore("evaluate", "nobody", "--store", sound.store)
     assert refused.returncode == 2
     assert refused.stderr == "pacore: no run 'nobody' in this store; runs: mine\n"
+    unpriced = pacore("evaluate", "mine", "--store", sound.store, "--prices", f"{prices}.not")
+    assert unpriced.returncode == 2
+    assert "prices.csv.not" in unpriced.stderr
 
 
 @pytest.mark.slow

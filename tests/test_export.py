@@ -16,12 +16,16 @@ from pacore.collecting import uncollected
 from pacore.errors import BadInput, Refused, StoreError
 from pacore.exchange import ImportOptions, export_to, import_from
 from pacore.exporting import export_run
+from pacore.gradings import read_gradings
 from pacore.importing.exported import import_export
 from pacore.layout import MANIFEST_KEY, STORE_KEY, exported_kind
+from pacore.stage.gradings import ungraded
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
+from tests.audited import audited
 from tests.conftest import Pacore
 from tests.pipeline import journal_size, run_stages, scripted_config, tables, write_problems
+from tests.regraded import grade, grade_units, opened
 from tests.stores import fresh_url
 
 FIELDS: dict[str, Any] = {"widths": (3,), "run_id": "base"}
@@ -374,3 +378,25 @@ def test_the_commands_move_a_run_that_status_show_and_query_then_know(
     assert "nothing to do" in again.stderr
     audited = pacore("audit", "wide", *there)
     assert audited.returncode == 0, audited.stdout + audited.stderr
+
+
+def test_an_export_carries_the_gradings_finished_or_not_and_what_stands(tmp_path: Path) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 4)
+    config = scripted_config(tmp_path / "store", problems, shard_size=2, **FIELDS)
+    run_stages(config)
+    store = open_store(config.store)
+    grade(config.store, "base", "text")
+    grade(config.store, "base")
+    grade_units(opened(store, "base", "numeric"), 1)
+    export_run(store, "base", open_store(str(tmp_path / "out")))
+    assert bring(tmp_path / "out", tmp_path / "other") == 0
+    other = open_store(str(tmp_path / "other"))
+    assert read_gradings(other, "base") == read_gradings(store, "base")
+    for name in ("gradings", "verdicts", "scores"):
+        text = f"FROM {name} ORDER BY ALL"
+        with Warehouse(store) as here, Warehouse(other) as there:
+            assert list(here.query(text).rows) == list(there.query(text).rows)
+    assert [str(finding) for finding in audited(other, "base")] == []
+    assert ungraded(opened(other, "base", "numeric")) == ungraded(opened(store, "base", "numeric"))
+    grade(str(tmp_path / "other"), "base", "numeric")
+    assert [str(finding) for finding in audited(other, "base")] == []
