@@ -11,10 +11,12 @@ import pytest
 from pacore.auditing.audit import Audit
 from pacore.auditing.grades import PROGRAMS, check_grades
 from pacore.commits import read_commit
+from pacore.grading.code_tests import as_gold, stdin_tests
 from pacore.gradings import read_gradings
 from pacore.layout import Unit, commit_key, graded_key, grading_key, snapshots_prefix
 from pacore.retrying import begin_retry
 from pacore.run import is_closed, open_run
+from pacore.sandbox import answer_keys, grader_version
 from pacore.snapshots import write_snapshot
 from pacore.stage.gradings import ungraded
 from pacore.store import Backend
@@ -268,11 +270,38 @@ def test_every_seeded_corruption_of_a_grading_is_named_with_its_file_and_row(
     assert all("\n" not in str(finding) for finding in found)
 
 
-def test_a_verdict_that_broke_off_or_is_another_versions_says_nothing_of_this_one() -> None:
+def graded_row(number: int, **values: Any) -> Row:
+    """A row of ``verdicts`` by the grader for programs, of a program that passes its test."""
     row: Row = {
-        "file": "f", "problem_id": "p", "replicate": 0, "slot": 0, "trajectory_id": "t",
-        "grader": "text", "grader_version": "of another time", "verdict": "correct", "score": 1.0,
-        "answer": "Rome", "answer_key": "rome", "detail": None,
+        "file": "f", "problem_id": "echo", "replicate": 0, "slot": number,
+        "trajectory_id": f"{number:032x}", "grader": "code", "grader_version": grader_version("code"),
+        "verdict": "correct", "score": 1.0, "answer": f"print(input())  # {number}",
+        "method": "program", "detail": None,
     }  # fmt: skip
-    assert list(check_grades([(row, "Paris")], "verdicts", 1)) == []
-    assert PROGRAMS > 0
+    (row["answer_key"],) = answer_keys([("code", row["answer"])], 5.0)
+    return {**row, **values}
+
+
+ECHO = as_gold(stdin_tests([("1\n", "1\n")]))
+
+
+def test_a_verdict_that_broke_off_or_is_of_another_version_says_nothing_of_this_one() -> None:
+    rows = [
+        graded_row(0, grader="text", grader_version="of another time", answer="Rome"),
+        graded_row(1, verdict="timeout", score=None),
+        graded_row(2, grader="judge", grader_version="judge 1", verdict="wrong", score=0.0),
+        graded_row(3, grader="oracle", verdict="wrong", score=0.0),
+    ]
+    assert list(check_grades([(row, ECHO) for row in rows], "verdicts", 1)) == []
+
+
+def test_a_few_programs_of_a_shard_are_run_again_and_a_slow_machine_is_no_fault() -> None:
+    wrong = {"verdict": "wrong", "score": 0.0}
+    rows = [graded_row(number, **wrong) for number in range(PROGRAMS + 3)]
+    found = list(check_grades([(row, ECHO) for row in reversed(rows)], "verdicts", 1))
+    assert {finding.where.slot for finding in found} == set(range(PROGRAMS))
+    assert {finding.severity for finding in found} == {"error"}
+    slow = graded_row(0, **wrong, detail="0 of 1 tests; test 1: timeout: 2.0 s")
+    (finding,) = check_grades([(slow, ECHO)], "verdicts", 1)
+    assert finding.severity == "warning"
+    assert list(check_grades([(graded_row(0), ECHO)], "verdicts", 1)) == []
