@@ -407,6 +407,13 @@ def solve(number):
     os.write(3, b'{"value": {"library": ["os", "_exit", [0]]}}\n')
     return "x"
 """,
+    "a result nested as deep as may be": """
+import os
+def solve(number):
+    depth = 900
+    os.write(3, b"[" * depth + b"]" * depth)
+    os._exit(0)
+""",
     "an answer that is none": """
 import os
 def solve(number):

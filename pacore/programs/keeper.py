@@ -147,12 +147,19 @@ def failure(reply: Reply, time_seconds: float) -> Outcome | None:
     if ended.exit_code == OUT_OF_MEMORY:
         return Outcome("memory", seconds=ended.cpu_seconds)
     if ended.signal:
-        said = f"killed by {signal.Signals(ended.signal).name}"
+        said = f"killed by {_name_of(ended.signal)}"
     elif ended.exit_code:
         said = one_line(reply.last_words) or f"exit code {ended.exit_code}"
     else:
         return None
     return Outcome("runtime_error", seconds=ended.cpu_seconds, excerpt=said)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals between the first and the last have no names
+        return f"signal {number}"
 
 
 def one_line(said: str) -> str:

@@ -113,10 +113,10 @@ def _function_runner(stack: ExitStack, source: bytes, tests: FunctionTests, limi
         try:
             found: JsonValue = json.loads(reply.result)
             is_same = same_result(test.result, found, tests.tolerance)
+            said = f"expected {shown(json.dumps(test.result))}, found {shown(json.dumps(found))}"
         except (ValueError, RecursionError):
             # The program wrote something of its own where its result belongs.
             return _checked(0.0, reply.ended, "the result cannot be read")
-        said = f"expected {shown(json.dumps(test.result))}, found {shown(json.dumps(found))}"
         return _checked(float(is_same), reply.ended, said)
 
     return run
@@ -165,7 +165,10 @@ def _points(ended: object, result: bytes, last_words: str) -> Checked:
     """What a checker of the problem's own says of an output."""
     if isinstance(ended, Ending) and ended.signal == 0:
         if result:
-            said = json.loads(result)
+            try:
+                said = json.loads(result)
+            except (ValueError, RecursionError):
+                said = None
             if isinstance(said, bool | int | float) and 0 <= said <= 1:
                 return Checked(float(said), f"the checker gives {said}")
         elif ended.exit_code in ACCEPTED:
