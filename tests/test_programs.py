@@ -25,6 +25,7 @@ from pacore.grading.code_tests import (
 from pacore.grading.score import CORRECT, NO_ANSWER, Verdict
 from pacore.programs import code_grader_version, grade_programs, run_tests
 from pacore.programs.keeper import GraderFault, Limits
+from tests.conftest import ROOT
 
 ADD = "print(sum(map(int, input().split())))"
 ADDITIONS = stdin_tests([("1 2\n", "3\n"), ("5 6", "11"), ("-1 1", "0")])
@@ -552,6 +553,12 @@ def refusal_with(path: Path, marker: Path) -> str:
     )
     assert not marker.exists()
     return said.stdout
+
+
+def test_the_script_that_installs_bubblewrap_finds_it() -> None:
+    script = [str(ROOT / "infra/bubblewrap.sh"), "--find"]
+    said = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == shutil.which("bwrap")
 
 
 def test_without_bubblewrap_nothing_runs(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from functools import cache
 from typing import Literal, NamedTuple, Self
@@ -97,7 +98,7 @@ class Sandbox:
 
         room = self._room
         blobs, self.blobs = outward()
-        lines, self.lines = inward(1 << 20)
+        lines, self.lines = inward(sys.maxsize)
         results, self.results = inward(room.output_bytes)
         calls, self.calls = outward()
         output, self.output = inward(room.output_bytes)
