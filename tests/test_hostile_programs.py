@@ -71,7 +71,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     yield
     report = run_tests(INNOCENT, INNOCENT_TESTS)
     assert [one.outcome for one in report.outcomes] == ["passed", "passed"]
-    assert not left_after(hosts() - before[0], 10.0)
+    assert not left_after(hosts() - before[0], 60.0)
     assert (mounts(), len(os.listdir("/proc/self/fd"))) == before[1:]
     assert not files()
 

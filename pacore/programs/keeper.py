@@ -23,10 +23,10 @@ from pacore.visible import excerpt, visible
 
 EXCERPT_CHARACTERS = 160
 
-TIMES_OF_WAITING = 3
+TIMES_OF_WAITING = 10
 """A test may last so many times its limit of CPU by the clock, on a machine that is busy."""
-WAITING_SECONDS = 1.0
-"""And so much longer."""
+WAITING_SECONDS = 10.0
+"""And so much longer. One that does nothing is ended much earlier, by its host."""
 
 
 class Limits(NamedTuple):
