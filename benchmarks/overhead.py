@@ -23,7 +23,7 @@ from typing import Any
 
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problem_files import read_problem_set
-from pacore.rounds import round_prompt
+from pacore.round_prompt import Round
 from tests.pipeline import scripted_config, write_problems
 
 WIDTH = 16
@@ -59,7 +59,7 @@ def straight(config: Any) -> dict[str, float]:
         engine = ScriptedEngine(config.model)
         sent = 0
         for problem in read_problem_set(config.problems):
-            prompt = round_prompt(config.plan, config.recipe, problem, (1, 0))
+            (prompt,) = Round(config.plan, config.recipe, problem, (1, 0)).prompts()
             draws = [*prompt.draws, WIDTH]
             for draw in draws:
                 await engine.generate(prompt.request(config.recipe, draw))

@@ -7,8 +7,6 @@ bound the work.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, unmapped
@@ -20,8 +18,8 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.killed import mark, taking_over
+from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.config import RunConfig
-from pacore.errors import Interrupted, PacoreError
 from pacore.run import Run
 from pacore.stage.closing import close
 from pacore.stage.context import OpenShard, StageReport, close_context, context_of
@@ -35,10 +33,7 @@ from tasks.reports import ProgressArtifact, results_artifact
 from tasks.scores import scores
 from tasks.trajectories import trajectories
 
-PROGRESS_SECONDS = 2.0
 RESULT_ROWS = 200
-
-Futures = Sequence[PrefectFuture[StageReport]]
 
 
 def _run_name() -> str:
@@ -75,28 +70,24 @@ def _work(config: RunConfig, run: Run, works: list[OpenShard]) -> State[Any]:
     try:
         futures = _submit(config, run, works)
         try:
-            _wait(futures, ProgressArtifact(run.run_id, context.progress))
+            wait_for_all(futures, ProgressArtifact(run.run_id, context.progress))
         except (KeyboardInterrupt, TerminationSignal) as signal:
             context.stop()
-            _settle(futures)
+            settle(futures)
             if isinstance(signal, TerminationSignal):
                 raise
             return Cancelled(message=f"run {run.run_id} was interrupted; start it again to go on")
-        faults = _settle(futures)
+        faults = settle(futures)
     finally:
         close_context(config, run.run_id)
     if faults:
-        known = [fault for fault in faults if isinstance(fault, PacoreError)]
-        first = known[0] if known else faults[0]
-        return Failed(
-            name="PartialFailure",
-            message=f"{len(faults)} of {len(futures)} tasks did not complete; first: {first}",
-            data=first,
-        )
+        return partial_failure(faults, len(futures))
     return _conclude(config, run)
 
 
-def _submit(config: RunConfig, run: Run, works: list[OpenShard]) -> Futures:
+def _submit(
+    config: RunConfig, run: Run, works: list[OpenShard]
+) -> list[PrefectFuture[StageReport]]:
     """Map every stage over the shards, round by round; returns all futures, in that order."""
     shared = (unmapped(config), unmapped(run.run_id), works)
     submitted: list[PrefectFuture[StageReport]] = []
@@ -110,43 +101,6 @@ def _submit(config: RunConfig, run: Run, works: list[OpenShard]) -> Futures:
     concluded = answers.map(*shared, before)
     graded = scores.map(*shared, concluded)
     return [*submitted, *concluded, *graded]
-
-
-def _wait(futures: Futures, artifact: ProgressArtifact) -> None:
-    """Wait for all, showing progress meanwhile."""
-    left = len(futures)
-    lock, all_done = threading.Lock(), threading.Event()
-
-    def one_done(_: PrefectFuture[StageReport]) -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            if not left:
-                all_done.set()
-
-    for future in futures:
-        future.add_done_callback(one_done)
-    while futures and not all_done.wait(PROGRESS_SECONDS):
-        artifact.update()
-    artifact.update()
-
-
-def _settle(futures: Futures) -> list[BaseException]:
-    """Wait for every task to end; returns what went wrong, causes before consequences."""
-    faults: list[BaseException] = []
-    consequences: list[BaseException] = []
-    for future in futures:
-        future.wait()
-        state = future.state
-        if state.is_completed():
-            continue
-        if state.name == "NotReady":
-            consequences.append(PacoreError(f"not started: {state.message}"))
-            continue
-        fault = state.result(raise_on_failure=False)
-        cause = fault if isinstance(fault, BaseException) else PacoreError(str(state.message))
-        (consequences if isinstance(cause, Interrupted) else faults).append(cause)
-    return [*faults, *consequences]
 
 
 def _conclude(config: RunConfig, run: Run) -> State[Any]:

@@ -18,6 +18,8 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterId,
     FlowRunFilterState,
@@ -143,10 +145,15 @@ def _crash_task_runs(dead: dict[UUID, str], is_over: threading.Event) -> None:
 
 
 def _begun(client: SyncPrefectClient, run_id: str) -> list[FlowRun]:
-    """All flow runs of a run that say they are at work."""
+    """The runs of this very flow that say they are at work on a run.
+
+    Another flow does not go on with what this one does.
+    """
+    same_flow = FlowFilter(name=FlowFilterName(any_=[str(flow_run.get_flow_name())]))
     found: list[FlowRun] = []
     while True:
         page = client.read_flow_runs(
+            flow_filter=same_flow,
             flow_run_filter=FlowRunFilter(
                 tags=FlowRunFilterTags(all_=[run_tag(run_id)]),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=BEGUN)),

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from pacore.problem import GraderName
+from pacore.grader import parse_spec
 from pacore.program import extract_program
 from pacore.trajectory import FinishReason
 
@@ -91,8 +91,10 @@ def find_boxes(text: str) -> Boxes:
     return Boxes(None if best is None else text[best[0] : best[1]].strip(), begun)
 
 
-def extract(conclusion: str, grader: GraderName) -> Extracted | None:
-    r"""Find the answer a conclusion gives, or None where it gives none. Never raises.
+def extract(conclusion: str, spec: str) -> Extracted | None:
+    r"""Find the answer a conclusion gives to the grader of ``spec``, None where it gives none.
+
+    Never raises but for a text that is no spec.
 
     - The last balanced box (`find_boxes`) is the answer. An empty one says there is none: nothing
       else in the text stands in for it.
@@ -101,9 +103,11 @@ def extract(conclusion: str, grader: GraderName) -> Extracted | None:
       in bold ("**B**"), begins the final line ("B. Paris") or stands in parentheses ("(B)"), tried
       in that order. A box without a letter is the answer only if there is no letter elsewhere.
     - ``code``: the program that `extract_program` finds, whatever boxes there are.
-    - ``math`` and ``text`` without a box: the final line that is more than markup, after "answer
-      is" or "answer:", and for ``math`` after the last "="; without stars, dollars, final period.
+    - The others without a box: the final line that is more than markup, after "answer is" or
+      "answer:", and for ``math`` and ``numeric`` after the last "="; without stars, dollars, final
+      period.
     """
+    grader = parse_spec(spec).name
     if grader == "code":
         program = extract_program(conclusion)
         return None if program is None else Extracted(program, "program")
@@ -199,12 +203,12 @@ def _final_line(text: str) -> str:
 _ANSWER_IS = re.compile(r"(?i:\banswers?[\s*]{0,4}(?:(?:is|are)\b|:))[\s*:]{0,8}")
 
 
-def _final_statement(text: str, grader: GraderName) -> str:
+def _final_statement(text: str, grader: str) -> str:
     line = _final_line(text)
     stated = _last_match(_ANSWER_IS, line)
     if stated is not None:
         line = line[stated.end() :]
-    if grader == "math":
+    if grader in ("math", "numeric"):
         before, sign, after = line.rpartition("=")
         if sign and not before.endswith(("<", ">", "!")):
             line = after

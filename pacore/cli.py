@@ -1,7 +1,7 @@
-"""The command ``pacore``: run, plan, status, show, query, server.
+"""The command ``pacore``: run, plan, problems, status, show, query, server.
 
 Exit codes: 0 complete; 1 something went wrong; 2 bad input or refused; 3 completed with failed
-problems, each named; 130 interrupted, resumable.
+problems, each named; 4 NO-GO; 130 interrupted, resumable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from pacore import __version__
+from pacore.comparing_cli import compare, with_prices
 from pacore.errors import PacoreError
 from pacore.flags import config_from, with_run_options
 from pacore.visible import visible_lines
@@ -22,6 +23,14 @@ with_store = click.option(
     default="./store",
     show_default=True,
     help="Folder of the store, or s3://bucket/prefix.",
+)
+with_timeout = click.option(
+    "--grading-timeout-seconds",
+    metavar="SECONDS",
+    help="Longest grading of one answer.  [default: 5]",
+)
+with_workers = click.option(
+    "--workers", metavar="N", help="Shards that are graded side by side.  [default: 2]"
 )
 
 
@@ -74,6 +83,118 @@ def plan(config_file: str | None, **flags: Any) -> int:
 
 
 @app.command()
+@click.option(
+    "--fields",
+    metavar="PART=PATH,…",
+    help="Which field is what, where pacore cannot know: problem=Prompt,answer=Final.value,id=uid. "
+    "Parts are problem, answer, id, options and grader; grader takes a grader's name.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
+@click.argument("place", metavar="FILE")
+def problems(place: str, fields: str | None, limit: int | None) -> int:
+    """Say what pacore makes of a problem set: shapes, graders, digest, and the first problem.
+
+    A row is known by its fields and values, whatever the file is called, as the first of:
+
+    \b
+      HumanEval, MBPP, LiveCodeBench   programs, graded by running their tests
+      PaCoRe-Train                     its responses are left out: `pacore import` takes them
+      MultiChallenge                   graded by a judge
+      GPQA, multiple choice            ARC, MMLU, MMLU-Pro, MedQA, columns A to J, …
+      GSM8K, MATH, NeMo-Skills         MATH-500 too; a unique_id becomes the id
+      contest, titled columns          AIME, HMMT, IMO-AnswerBench
+      ShareGPT, conversation           several turns; the last is from the user or a tool
+      plain                            {id?, problem|question|prompt|messages, answer?, grader?}
+
+    Bad rows are all named, and nothing else is said. For rows of none of these, or to be read
+    otherwise, there is --fields, here as in run, plan and import.
+    """
+    from pacore.problem_set_report import show_problem_set
+
+    click.echo(show_problem_set(place, fields, limit))
+    return 0
+
+
+@app.command()
+@with_store
+@click.option(
+    "--grader",
+    default="auto",
+    show_default=True,
+    help="Grader of every answer, or auto for the one each problem calls for.",
+)
+@with_timeout
+@with_workers
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def grade(**flags: Any) -> int:
+    """Grade every trajectory of runs at their end, all rounds, without generating anything.
+
+    Old verdicts stay beside new ones; the grading asked for last is the one that counts, and flips
+    shows what it changed. The same line goes on where it was interrupted, and grades what a retry
+    has replaced since.
+    """
+    from pacore.evaluating import grade_to_end
+    from pacore.flags import evaluation_from
+
+    return grade_to_end(evaluation_from(flags))
+
+
+@app.command()
+@with_store
+@click.option(
+    "--grader",
+    help="Grader of every answer, or auto for the one each problem calls for; without it the one the "
+    "run was last graded by.",
+)
+@with_timeout
+@with_workers
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def evaluate(**flags: Any) -> int:
+    """Grade runs, check every invariant over them, and report.
+
+    Nothing is reported while a check returns rows: each is named with its first ones, and the exit
+    code is 1.
+    """
+    from pacore.evaluating import evaluate_to_end
+    from pacore.flags import evaluation_from
+
+    return evaluate_to_end(evaluation_from(flags))
+
+
+@app.command()
+@with_store
+@click.option(
+    "--from", "before", metavar="GRADING", help="Grading by its id, or the run's own: run."
+)
+@click.option("--to", "after", metavar="GRADING", help="Grading to hold against it.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Most flips to show; without it 50 in a table, and all in the other formats.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "spreadsheet", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("other", metavar="[RUN]", required=False)
+def flips(run_id: str, other: str | None, **options: Any) -> int:
+    """Show which verdicts differ between two gradings of a run, or between two runs.
+
+    Of one run the two gradings that were finished last are compared, the run's own being its first;
+    of two runs the answers to problems both have.
+    """
+    from pacore.reading import print_flips
+
+    run_ids = [run_id] if other is None else [run_id, other]
+    gradings = (options["before"], options["after"])
+    return print_flips(options["store"], run_ids, gradings, options["form"], options["limit"])
+
+
+@app.command()
 @with_store
 @click.argument("run_ids", metavar="[RUN]…", nargs=-1)
 def status(store: str, run_ids: tuple[str, ...]) -> int:
@@ -103,12 +224,16 @@ def show(store: str, run_id: str, problem_id: str) -> int:
     default="table",
     show_default=True,
 )
+@with_prices
 @click.argument("sql", metavar="SQL")
-def query(store: str, form: str, sql: str) -> int:
+def query(store: str, form: str, sql: str, prices: str | None) -> int:
     """Ask the tables: problems, trajectories, messages, answers, scores, runs."""
     from pacore.reading import print_query
 
-    return print_query(store, sql, form)
+    return print_query(store, sql, form, prices)
+
+
+app.add_command(compare)
 
 
 @app.command()
@@ -163,6 +288,9 @@ def explain(run_id: str, problem_id: str, **options: Any) -> int:
     show_default=True,
 )
 @click.option("--problems", metavar="SET", help="Problem set the file's trajectories are of.")
+@click.option(
+    "--fields", metavar="PART=PATH,…", help="Which field of the problem set is what, as in run."
+)
 @click.option("--prompts", metavar="FILE", help="Input file of an openai-batch: what was asked.")
 @click.option("--model", help="Model that made the trajectories, as far as you know.")
 @click.option("--run-id", help="Name of the run; without one it is made from the content.")

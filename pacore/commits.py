@@ -203,21 +203,30 @@ def committed_units(store: Backend, run_id: str) -> set[Unit]:
 def standing_units(units: Iterable[Unit]) -> list[Unit]:
     """The units a run's tables consist of, sorted: the last revision of each, or all of appended ones.
 
-    Every grading stands, by the last revision of each shard that it has graded.
+    Every grading stands, but for its verdicts on trajectories that a later revision has replaced.
     """
-    latest: dict[tuple[str, int, str, str], int] = {}
-    chosen = []
+    latest: dict[tuple[str, int, str], int] = {}
+    appended: list[Unit] = []
+    verdicts: list[Unit] = []
     for unit in sorted(units):
         if unit.table in APPENDED_TABLES:
-            chosen.append(unit)
+            appended.append(unit)
+        elif unit.grading:
+            verdicts.append(unit)
         else:
-            latest[unit.table, unit.round, unit.shard, unit.grading] = unit.revision
+            latest[unit.table, unit.round, unit.shard] = unit.revision
             run_id = unit.run_id
-    chosen += [
-        Unit(run_id, table, round_, shard, revision, grading)
-        for (table, round_, shard, grading), revision in latest.items()
-    ]
-    return sorted(chosen)
+    return sorted(
+        [
+            *appended,
+            *(Unit(run_id, *place, revision) for place, revision in latest.items()),
+            *(
+                unit
+                for unit in verdicts
+                if latest.get(("trajectories", unit.round, unit.shard)) == unit.revision
+            ),
+        ]
+    )
 
 
 def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:

@@ -13,7 +13,7 @@ from pacore.config_fields import SCRIPTED_MODEL, ConfigFields, Declared
 from pacore.engine.vllm_options import identity_options
 from pacore.identity import canonical_json, digest
 from pacore.plan import PRESETS, Plan
-from pacore.prompt import TEMPLATE_DIGEST
+from pacore.prompt import template_digests
 from pacore.recipe import Recipe
 
 
@@ -45,10 +45,9 @@ class RunConfig(ConfigFields):
                 f"model: engine scripted takes {SCRIPTED_MODEL!r} or {SCRIPTED_MODEL + '?…'!r}, not "
                 f"{self.model!r}, so that scripted text never stands under a real model's name"
             )
-        if self.pool is not None and self.pool < self.plan.width(1):
-            raise ValueError(
-                f"pool: {self.pool} draws cannot fill a first round of {self.plan.width(1)}"
-            )
+        first = (*self.plan.widths, 1)[0]
+        if self.pool is not None and self.pool < first:
+            raise ValueError(f"pool: {self.pool} draws cannot fill a first round of {first}")
         return self
 
     @model_validator(mode="after")
@@ -64,6 +63,24 @@ class RunConfig(ConfigFields):
             raise ValueError(
                 "overflow: fewer_messages needs max_tokens, which says how much room an answer needs"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_strategy(self) -> RunConfig:
+        if self.compaction == "summary" and self.summary_tokens is None:
+            raise ValueError("summary_tokens: compaction summary needs it, to bound a summary")
+        if self.compaction != "summary" and self.summary_tokens is not None:
+            raise ValueError(f"summary_tokens: compaction {self.compaction} makes no summaries")
+        if self.compaction == "answer" and self.truncated == "tail":
+            raise ValueError(
+                "truncated: a tail is no answer, and compaction answer hands on no more"
+            )
+        if self.subset is not None and self.workspace_tokens is not None:
+            raise ValueError("subset: workspace_tokens leaves one message to be seen")
+        for name in ("summary_tokens", "workspace_tokens"):
+            bound = getattr(self, name)
+            if None not in (bound, self.max_tokens) and bound > self.max_tokens:
+                raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
         return self
 
     @property
@@ -88,14 +105,17 @@ class RunConfig(ConfigFields):
             truncated=self.truncated,
             tail_tokens=self.tail_tokens,
             overflow=self.overflow,
+            summary_tokens=self.summary_tokens,
+            subset=self.subset,
+            workspace_tokens=self.workspace_tokens,
         )
 
     def identity(self, problem_set_digest: str) -> dict[str, Any]:
-        """What a run is, as JSON: recipe, plan, template and problem set, and nothing else."""
+        """What a run is, as JSON: recipe, plan, templates and problem set, and nothing else."""
         return {
             "recipe": self.recipe.as_json(),
             "plan": self.plan.as_json(),
-            "template": TEMPLATE_DIGEST,
+            **template_digests(self.plan.steps),
             "problem_set": problem_set_digest,
         }
 

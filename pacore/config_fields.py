@@ -3,7 +3,8 @@
 Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
 fields change which trajectories a run asks for and what it makes of them; both are identity, and a
 run refuses to go on under another value. ``operational`` fields change neither. ``options`` of the
-owned server are one or the other each, as `pacore.engine.vllm_options` says.
+owned server are one or the other each, as `pacore.engine.vllm_options` says. ``grading`` fields make
+a grading another one, and are no run's.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pacore.plan import (
     TruncatedPolicy,
     parse_quorum,
 )
+from pacore.problem_shapes import check_mapping, parse_mapping
 from pacore.recipe import DEFAULT_SEED_ROOT
 from pacore.secrecy import secret_in
 
@@ -40,6 +42,7 @@ class Declared(StrEnum):
     PLAN = "plan"
     OPERATIONAL = "operational"
     OPTIONS = "options"
+    GRADING = "grading"
 
 
 def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
@@ -106,6 +109,11 @@ class ConfigFields(BaseModel):
         pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
     )
     limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
+    fields: dict[str, str] = _operational(
+        {},
+        "Which field of the problem set is what, where pacore cannot know: problem, answer, id and "
+        "options each with the path of a field, grader with a grader's name.",
+    )
 
     revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
     tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
@@ -129,7 +137,25 @@ class ConfigFields(BaseModel):
     message_order: MessageOrder = _plan(
         "content", "Order of messages in the prompt: by id, or as the reference code has it."
     )
-    compaction: CompactionPolicy = _plan("conclusion", "What of a trajectory the next round sees.")
+    compaction: CompactionPolicy = _plan(
+        "conclusion",
+        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, or "
+        "a summary of all of it by the model.",
+    )
+    summary_tokens: int | None = _plan(
+        None,
+        "Most tokens of a summary, thinking included; what is cut there counts as it is.",
+        ge=1,
+    )
+    subset: int | None = _plan(
+        None, "Each trajectory of a later round sees its own so many messages, not all.", ge=1
+    )
+    workspace_tokens: int | None = _plan(
+        None,
+        "The model distils each round's messages into one of at most so many tokens, thinking "
+        "included, which is all the next round sees.",
+        ge=1,
+    )
     min_messages: int | tuple[int, ...] = _plan(
         1, "Messages a problem needs from a round to go on: one number, or one for each width."
     )
@@ -203,6 +229,21 @@ class ConfigFields(BaseModel):
         except BadInput as fault:
             raise ValueError(str(fault).removeprefix("vllm_options: ")) from None
         return options
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_mapping(value)
+        if isinstance(value, dict):
+            return {name: "" if path is None else path for name, path in value.items()}
+        return value
+
+    @field_validator("fields")
+    @classmethod
+    def _is_meant(cls, fields: dict[str, str]) -> dict[str, str]:
+        check_mapping(fields)
+        return fields
 
     @field_validator("min_messages", mode="before")
     @classmethod

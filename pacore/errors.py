@@ -4,6 +4,7 @@
     ├── BadInput                2   a file, line, field or flag is wrong; nothing was written
     ├── Refused                 2   the request is clear, and doing it would be harmful
     ├── StoreError              1   the store answered with something unusable
+    ├── ChecksFailed            1   stored rows break invariants; nothing was reported
     ├── EngineUnavailable       2   no endpoint answers, or the model is not served
     └── Interrupted           130   stopped by a person; the same line goes on
 
@@ -33,6 +34,10 @@ class Refused(PacoreError):
 
 class StoreError(PacoreError):
     """The store holds or returned something that breaks its own rules."""
+
+
+class ChecksFailed(PacoreError):
+    """Rows that break an invariant, so that no number may be made of them."""
 
 
 class EngineUnavailable(PacoreError):

@@ -21,6 +21,7 @@ from pacore.importing.stage import imported, publish_import
 from pacore.importing.survey import survey
 from pacore.problem import BadProblems, Problem
 from pacore.problem_files import read_problem_set, unnamed_by_row
+from pacore.problem_shapes import FieldMapping
 from pacore.reading import print_result, print_run_failures
 from pacore.run import is_closed
 from pacore.stage.closing import run_counts
@@ -41,6 +42,7 @@ class ImportOptions:
     store: str
     form: str = AUTO
     problems: str | None = None
+    fields: str | None = None
     prompts: str | None = None
     model: str | None = None
     run_id: str | None = None
@@ -52,7 +54,7 @@ def import_from(place: str, options: ImportOptions) -> int:
     if options.form == EXPORT or (options.form == AUTO and is_export(place)):
         return _import_export(place, options)
     config = _config(place, options)
-    with _surveyed(place, options) as (reader, notes):
+    with _surveyed(place, options, config.fields) as (reader, notes):
         found = survey(reader, options.replicates)
         for note in [*notes, *found.notes]:
             _say(note)
@@ -77,7 +79,12 @@ def export_to(run_id: str, place: str, store: str) -> int:
 
 
 def _import_export(place: str, options: ImportOptions) -> int:
-    given = {"--problems": options.problems, "--prompts": options.prompts, "--model": options.model}
+    given = {
+        "--problems": options.problems,
+        "--fields": options.fields,
+        "--prompts": options.prompts,
+        "--model": options.model,
+    }
     if unused := [flag for flag, value in given.items() if value is not None]:
         raise BadInput(f"{unused[0]}: an export says that itself")
     store = open_store(options.store)
@@ -94,6 +101,7 @@ def _config(place: str, options: ImportOptions) -> RunConfig:
     """The configuration the stages of an import run under. Raises BadInput naming a wrong flag."""
     given = {
         "problems": options.problems or place,
+        "fields": options.fields,
         "model": options.model,
         "store": options.store,
         "run_id": options.run_id,
@@ -102,20 +110,24 @@ def _config(place: str, options: ImportOptions) -> RunConfig:
     }
     if options.model is None:
         raise BadInput("--model: is needed: who made these trajectories?")
+    if options.fields is not None and options.problems is None:
+        raise BadInput("--fields: says how to read --problems, which is not given")
     if options.replicates is not None and options.replicates < 1:
         raise BadInput("--replicates: must be at least 1")
     return config_from(given, None)
 
 
 @contextmanager
-def _surveyed(place: str, options: ImportOptions) -> Iterator[tuple[Reader, list[str]]]:
+def _surveyed(
+    place: str, options: ImportOptions, fields: FieldMapping
+) -> Iterator[tuple[Reader, list[str]]]:
     """A reader of the file, over copies that last as long as the context."""
     urls = [place] if options.prompts is None else [place, options.prompts]
     with sources(*urls) as copies:
         form = detect(copies[0]) if options.form == AUTO else _form(options.form)
-        problems = _problems(form, options)
+        problems = _problems(form, options, fields)
         prompts = _prompts(form, copies[1:], problems)
-        by_row = unnamed_by_row(options.problems) if options.problems is not None else []
+        by_row = [] if options.problems is None else unnamed_by_row(options.problems, fields)
         yield (
             Reader(copies[0], form, problems, prompts, by_row),
             [f"{place}: reading as {form}"],
@@ -126,9 +138,11 @@ def _form(name: str) -> FileFormat:
     return next(form for form in FORMATS if form == name)
 
 
-def _problems(form: FileFormat, options: ImportOptions) -> list[Problem] | None:
+def _problems(
+    form: FileFormat, options: ImportOptions, fields: FieldMapping
+) -> list[Problem] | None:
     if options.problems is not None:
-        return read_problem_set(options.problems)
+        return read_problem_set(options.problems, fields=fields)
     if form == "pacore-train":
         return None
     raise BadInput(f"--problems: is needed: a file of format {form} does not state the problems")

@@ -11,16 +11,16 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from pacore.auditing.derive import messages_seen, prompt_of, recipe_of_attempt
+from pacore.auditing.derive import Prompts, recipe_of_attempt
 from pacore.auditing.rows import problem_rows, table_rows
 from pacore.commits import Commit, committed_units, read_commits, standing_units
 from pacore.errors import BadInput
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
 from pacore.problem import Problem, Turn
+from pacore.round_prompt import RoundPrompt
 from pacore.run import Run, open_run
 from pacore.store import Backend
 from pacore.table_rows import problem_of
@@ -57,11 +57,12 @@ class Prompt:
     """What some attempts of a round were sampled from: the turns as sent, byte for byte.
 
     ``digest`` is the one stored, ``rendered_digest`` that of ``turns``; ``saw`` are the messages in
-    it by position, as (trajectory id, slot of the round before).
+    it in their order, as (trajectory id, slot of the round before). For slots that the plan does not
+    have, nothing can be rendered.
     """
 
     digest: str
-    rendered_digest: str
+    rendered_digest: str | None
     turns: tuple[Turn, ...]
     saw: Sequence[tuple[str, int | None]]
     attempts: Sequence[Attempt]
@@ -179,25 +180,37 @@ class _Walk:
         rows = self._of("trajectories", round_, replicate)
         if not rows:
             return
-        groups = groupby(sorted(rows, key=_prompt_key), key=_prompt_key)
+        before = self._of("messages", round_ - 1, replicate)
+        texts = [message["text"] for message in before]
+        prompts = Prompts(self._run, self._problem, (round_, replicate), texts)
+        groups: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            prompt = prompts.of(row)
+            shown = prompt and (prompt.view, prompt.prompt_messages)
+            groups.setdefault((row["prompt_digest"], shown), []).append(row)
         yield RoundStep(
             round=round_,
             trajectories=self._stands["trajectories", round_],
             messages=self._stands.get(("messages", round_)),
-            prompts=[self._prompt(round_, replicate, list(group)) for _, group in groups],
+            prompts=[
+                self._prompt((round_, replicate), prompts.of(group[0]), group)
+                for group in groups.values()
+            ],
         )
 
-    def _prompt(self, round_: int, replicate: int, rows: Sequence[Row]) -> Prompt:
+    def _prompt(
+        self, place: tuple[int, int], prompt: RoundPrompt | None, rows: Sequence[Row]
+    ) -> Prompt:
+        """A prompt with the attempts drawn from it, at ``place`` = (round, replicate)."""
+        round_, replicate = place
         before = self._of("messages", round_ - 1, replicate)
-        texts = [message["text"] for message in before]
-        prompt = prompt_of(self._run, self._problem, (round_, replicate), texts, rows[0])
         earlier = self._of("trajectories", round_ - 1, replicate)
         slots = {row["trajectory_id"]: row["slot"] for row in earlier}
-        seen = before[: len(messages_seen(texts, rows[0]))]
+        seen = prompt.shown(before) if prompt else ()
         return Prompt(
             digest=rows[0]["prompt_digest"],
-            rendered_digest=prompt.digest,
-            turns=prompt.turns,
+            rendered_digest=prompt.digest if prompt else None,
+            turns=prompt.turns if prompt else (),
             saw=[(row["trajectory_id"], slots.get(row["trajectory_id"])) for row in seen],
             attempts=[self._attempt(round_, replicate, row) for row in rows],
         )
@@ -215,9 +228,3 @@ class _Walk:
             first_run_id=entry.run_id if entry else None,
             position=positions.get(row["trajectory_id"]),
         )
-
-
-def _prompt_key(row: Row) -> tuple[str, int]:
-    """What attempts of one prompt share; rows come by slot and attempt and stay so."""
-    kept = row.get("prompt_messages")
-    return row["prompt_digest"], -1 if kept is None else kept

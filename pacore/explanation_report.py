@@ -14,7 +14,7 @@ from typing import Any
 
 from pacore.explaining import Attempt, Explanation, Lineage, Prompt, RoundStep, Stands
 from pacore.identity import sha256_hex
-from pacore.problem_report import headline
+from pacore.problem_report import headline, round_heading
 from pacore.terminal import ABSENT, number
 from pacore.visible import visible, visible_json
 
@@ -91,7 +91,7 @@ def _stands(table: str, stands: Stands) -> Iterator[str]:
 
 def _round(explanation: Explanation, step: RoundStep) -> Iterator[str]:
     plan = explanation.run.plan
-    yield f"round {step.round} of {plan.rounds} · width {plan.width(step.round)}"
+    yield round_heading(plan, step.round)
     yield from _stands("trajectories", step.trajectories)
     if step.messages:
         yield from _stands("messages", step.messages)
@@ -137,8 +137,11 @@ def _provenance(run_id: str, attempt: Attempt) -> str:
 
 
 def _prompt(round_: int, prompt: Prompt) -> Iterator[str]:
-    agrees = prompt.digest == prompt.rendered_digest
-    again = "rendered again: the same" if agrees else f"RENDERED AGAIN: {prompt.rendered_digest}"
+    again = f"RENDERED AGAIN: {prompt.rendered_digest}"
+    if prompt.rendered_digest is None:
+        again = "NOT RENDERED AGAIN: the plan has no such slot"
+    elif prompt.digest == prompt.rendered_digest:
+        again = "rendered again: the same"
     yield visible(f"  prompt sha256 {prompt.digest} · {again}")
     for position, (trajectory_id, slot) in enumerate(prompt.saw, 1):
         place = f"slot {ABSENT if slot is None else slot} of round {round_ - 1}"

@@ -1,4 +1,6 @@
-"""A run's configuration from a command line and a file: every flag is a field of `RunConfig`."""
+"""Configurations from a command line and a file: every flag is a field of `RunConfig`, or of
+`EvaluateConfig`.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +16,24 @@ from pydantic import ValidationError
 
 from pacore.config import RunConfig
 from pacore.errors import BadInput
+from pacore.evaluation_config import EvaluateConfig
 
 REPEATED = {"endpoints": "--endpoint", "stop": "--stop", "vllm_options": "--vllm-option"}
 CHOICES = {
     "preset": ("low", "medium", "high"),
     "engine": ("http", "vllm", "scripted"),
     "message_order": ("content", "reference"),
-    "compaction": ("conclusion", "verbatim"),
+    "compaction": ("conclusion", "verbatim", "answer", "summary"),
     "on_shortfall": ("fail", "refill", "proceed"),
     "truncated": ("drop", "tail"),
     "overflow": ("fail", "fewer_messages"),
 }
-METAVARS = {"widths": "K1,K2,…", "min_messages": "N|N1,N2,…", "chat_template_options": "JSON"}
+METAVARS = {
+    "widths": "K1,K2,…",
+    "min_messages": "N|N1,N2,…",
+    "chat_template_options": "JSON",
+    "fields": "PART=PATH,…",
+}
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
 
 
@@ -77,6 +85,16 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
         return RunConfig.model_validate({**kept, **given})
     except ValidationError as invalid:
         lines = [_line(fault, given, config_file) for fault in invalid.errors(include_url=False)]
+        raise BadInput("\n".join(lines)) from None
+
+
+def evaluation_from(flags: Mapping[str, Any]) -> EvaluateConfig:
+    """The evaluation that flags ask for. Raises BadInput with a line for each that is wrong."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return EvaluateConfig.model_validate(given)
+    except ValidationError as invalid:
+        lines = [_line(fault, given, None) for fault in invalid.errors(include_url=False)]
         raise BadInput("\n".join(lines)) from None
 
 

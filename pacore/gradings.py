@@ -3,13 +3,17 @@
 A grading is what one grader said of every trajectory of a run, under one version of it. Each keeps
 its verdicts: grading again adds one, and the last that came to its end stands. What a run itself
 says of its answers while it is made is its first grading, called ``run``.
+
+That a grading came to its end is recorded once; whether it is still at it follows from what is
+committed. A retry replaces trajectories, and until their successors have verdicts too, a grading
+goes on again and does not stand.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,7 +21,7 @@ from pydantic import JsonValue
 
 from pacore.errors import StoreError
 from pacore.identity import canonical_json, digest
-from pacore.layout import FORMAT_VERSION, graded_key, grading_key, gradings_prefix
+from pacore.layout import FORMAT_VERSION, Unit, graded_key, grading_key, gradings_prefix
 from pacore.store import Backend
 from pacore.tables import Row
 
@@ -69,10 +73,18 @@ class GradingRecord:
 def read_gradings(
     store: Backend, run_id: str, keys: Collection[str] | None = None
 ) -> list[GradingRecord]:
-    """Every grading of a run that was begun, the first first. Raises StoreError for a bad record.
+    """Every grading of a run that was begun, the first first; one that was begun again at its last.
 
-    ``keys`` are those of all records of runs where they have been listed already.
+    ``keys`` are those of all records of runs where they have been listed already. Raises StoreError
+    for a bad record.
     """
+    last = {record.grading.grading_id: record for record in _read_all(store, run_id, keys)}
+    return sorted(last.values(), key=lambda record: record.sequence)
+
+
+def _read_all(
+    store: Backend, run_id: str, keys: Collection[str] | None = None
+) -> list[GradingRecord]:
     prefix = gradings_prefix(run_id) + "/"
     listed = store.list(gradings_prefix(run_id)) if keys is None else keys
     keys = {key for key in listed if key.startswith(prefix)}
@@ -89,12 +101,18 @@ def read_gradings(
 
 
 def begin_grading(store: Backend, run_id: str, grading: Grading) -> GradingRecord:
-    """The record of a grading, made now unless this very grading was begun before."""
+    """The record of a grading, made now unless it is there.
+
+    The grading that is asked for last is the one that should stand: where another was begun since,
+    it is begun again and keeps its verdicts.
+    """
     while True:
-        records = read_gradings(store, run_id)
-        for record in records:
+        records = _read_all(store, run_id)
+        for record in reversed(records):
             if record.grading.grading_id == grading.grading_id:
                 return record
+            if record.grading.against == grading.against == "gold":
+                break
         sequence = len(records) + 1
         stated = {
             "v": FORMAT_VERSION,
@@ -118,6 +136,28 @@ def finish_grading(
         "counts": dict(counts),
     }
     store.put_new(graded_key(run_id, record.sequence), canonical_json(stated))
+
+
+def as_published(records: Iterable[GradingRecord], units: Iterable[Unit]) -> list[GradingRecord]:
+    """Gradings beside the units that a run's tables consist of: one that lacks verdicts goes on."""
+    published = set(units)
+    return [
+        record
+        if record.finished_at is None or not lacking(published, record.grading.grading_id)
+        else replace(record, finished_at=None)
+        for record in records
+    ]
+
+
+def lacking(units: Iterable[Unit], grading_id: str) -> list[Unit]:
+    """What a grading still has to publish of a run that consists of ``units``, sorted."""
+    published = set(units)
+    wanted = [
+        unit._replace(table="verdicts", grading=grading_id)
+        for unit in published
+        if unit.table == "trajectories"
+    ]
+    return sorted(unit for unit in wanted if unit not in published)
 
 
 def standing(records: Iterable[GradingRecord]) -> GradingRecord | None:

@@ -11,9 +11,13 @@ from typing import NamedTuple
 
 FORMAT_VERSION = 1
 MANIFEST_KEY = "export.json"
+_NAME = r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?"
 _COMMIT = re.compile(
-    r"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/"
-    r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?\.json"
+    rf"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/{_NAME}\.json"
+)
+_DATA = re.compile(
+    r"data/(?P<table>\w+)/schema=\d+/run_id=(?P<run_id>[^/]+)/round=(?P<round>\d+)/"
+    rf"{_NAME}-[0-9a-f]{{16}}\.parquet"
 )
 
 
@@ -109,7 +113,15 @@ def commits_prefix(run_id: str) -> str:
 
 def unit_of_commit(key: str) -> Unit | None:
     """The unit a commit's key names; None for any other key."""
-    found = _COMMIT.fullmatch(key)
+    return _unit_of(_COMMIT.fullmatch(key))
+
+
+def unit_of_data(key: str) -> Unit | None:
+    """The unit a data file's key names; None for any other key."""
+    return _unit_of(_DATA.fullmatch(key))
+
+
+def _unit_of(found: re.Match[str] | None) -> Unit | None:
     if found is None:
         return None
     return Unit(

@@ -1,16 +1,15 @@
-"""Messages and compaction C: each trajectory's conclusion, ordered for the next prompt (eq. 2)."""
+"""Messages: what compaction made of a round's trajectories, in the order of the next prompt."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from unicodedata import combining
 
-from pacore.plan import Compaction, CompactionPolicy, MessageOrder
-from pacore.trajectory import Generation, Thought, Trajectory, written_text
+from pacore.compaction import Candidate, compactor
+from pacore.plan import MessageOrder
+from pacore.step import MessagePolicy
 
-COMPACTOR_VERSION = "1"
 REFERENCE_SEED = 42
 
 
@@ -29,63 +28,6 @@ class Message:
     @property
     def sort_key(self) -> tuple[str, int, int]:
         return (self.problem_id, self.replicate, self.position)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What compaction needs to know of one trajectory; ``text`` None means it has no message.
-
-    ``tail_tokens`` is set where the text is the end of a thought that was cut.
-    """
-
-    trajectory_id: str
-    text: str | None
-    content_characters: int
-    tail_tokens: int | None = None
-
-
-def compacted_text(trajectory: Trajectory, policy: CompactionPolicy) -> str | None:
-    """C of one trajectory (section 2.1): its conclusion, or under ``verbatim`` all it said.
-
-    ``verbatim`` is the paper's ablation without compaction. A trajectory without a conclusion has
-    no message under either policy.
-    """
-    thought = trajectory.thought
-    if thought.conclusion is None or policy == "conclusion":
-        return thought.conclusion
-    return verbatim_text(thought.reasoning, thought.conclusion)
-
-
-def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
-    """C of one trajectory under the policies of its round."""
-    text = compacted_text(trajectory, compaction.policy)
-    tail_tokens = None
-    if trajectory.thought.status == "truncated" and compaction.tail_tokens is not None:
-        tail_tokens = compaction.tail_tokens
-        text = tail_text(trajectory.generation, trajectory.thought, tail_tokens)
-    characters = trajectory.content_characters
-    return Candidate(trajectory.trajectory_id, text, characters, tail_tokens)
-
-
-def tail_text(generation: Generation, thought: Thought, tail_tokens: int) -> str | None:
-    """The last tokens of a thought that was cut: its reasoning, and its content where it has any.
-
-    Measured by the trajectory's own characters a token; where nobody counted its tokens, by one
-    character each, so that it is never longer than asked. None where nothing was written.
-    """
-    written = written_text(generation, thought)
-    tokens = generation.completion_tokens or len(written)
-    if tail_tokens < tokens:
-        start = len(written) - len(written) * tail_tokens // tokens
-        while start < len(written) and combining(written[start]):
-            start += 1
-        written = written[start:]
-    return written.strip() or None
-
-
-def verbatim_text(reasoning: str | None, conclusion: str) -> str:
-    """Reasoning and conclusion as one text."""
-    return f"{reasoning.strip()}\n\n{conclusion}" if reasoning else conclusion
 
 
 def order(candidates: Iterable[Candidate], policy: MessageOrder) -> list[Candidate]:
@@ -107,7 +49,7 @@ def message_set(
     place: tuple[int, str, int],
     candidates: Sequence[Candidate],
     order_policy: MessageOrder,
-    compaction: CompactionPolicy,
+    policy: MessagePolicy,
 ) -> list[Message]:
     """M of one (round, problem id, replicate): a message for each trajectory that has a text."""
     round_, problem_id, replicate = place
@@ -120,14 +62,7 @@ def message_set(
             position=position,
             trajectory_id=candidate.trajectory_id,
             text=candidate.text or "",
-            compactor=compactor(candidate, compaction),
+            compactor=compactor(candidate, policy),
         )
         for position, candidate in enumerate(kept, 1)
     ]
-
-
-def compactor(candidate: Candidate, compaction: CompactionPolicy) -> str:
-    """What made a message, and in which version: ``conclusion/1``, or ``tail(512)/1`` of a cut one."""
-    is_tail = candidate.tail_tokens is not None
-    name = f"tail({candidate.tail_tokens})" if is_tail else compaction
-    return f"{name}/{COMPACTOR_VERSION}"

@@ -6,50 +6,38 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal
 
-from pacore.errors import BadInput
+from pacore.step import Compaction, Step
 
 Preset = Literal["low", "medium", "high"]
 PRESETS: dict[str, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32, 4)}
 """The paper's trajectory configurations (section 3.2); the final round of width 1 is implied."""
 
 MessageOrder = Literal["content", "reference"]
-CompactionPolicy = Literal["conclusion", "verbatim"]
+CompactionPolicy = Literal["conclusion", "verbatim", "answer", "summary"]
 ShortfallPolicy = Literal["fail", "refill", "proceed"]
 TruncatedPolicy = Literal["drop", "tail"]
 OverflowPolicy = Literal["fail", "fewer_messages"]
 
-LATER_POLICIES = ("on_shortfall", "refills", "truncated", "tail_tokens", "overflow")
+LATER_POLICIES = (
+    "on_shortfall",
+    "refills",
+    "truncated",
+    "tail_tokens",
+    "overflow",
+    "summary_tokens",
+    "subset",
+    "workspace_tokens",
+)
+
+DRAWS_A_ROUND = 10_000_000
+"""More than any round takes of a prompt: the distance between rounds that are numbered apart."""
 
 MAX_SHARDS = 200
 TRAJECTORIES_A_SHARD = 256
 MIN_SHARDS = 4
-
-
-def parse_widths(text: str) -> tuple[int, ...]:
-    """Read a trajectory configuration such as ``32,4``; empty text is the single final round.
-
-    Raises BadInput.
-    """
-    try:
-        widths = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise BadInput(f"--widths: {text!r} is not a list of whole numbers such as 32,4") from None
-    if any(width < 1 for width in widths):
-        raise BadInput(f"--widths: {text!r}: every round needs at least one trajectory")
-    return widths
-
-
-@dataclass(frozen=True, slots=True)
-class Compaction:
-    """C of one round: what a conclusion is handed on as, and what of a thought that was cut.
-
-    ``tail_tokens`` None drops a truncated trajectory; a number keeps its last tokens.
-    """
-
-    policy: CompactionPolicy
-    tail_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +51,11 @@ class Plan:
     ``refills`` how many further attempts a slot gets to make it up. ``truncated`` and
     ``tail_tokens`` say what is kept of a thought that was cut, ``overflow`` what becomes of a
     prompt the window does not hold.
+
+    Beyond the paper: compaction ``answer`` hands on answers alone, and ``summary`` has the model
+    condense each trajectory to ``summary_tokens``; ``subset`` shows each slot of the later rounds,
+    the last included, its own so many messages; ``workspace_tokens`` has one trajectory distil all
+    messages of a round into what the next one sees.
     """
 
     widths: tuple[int, ...]
@@ -76,23 +69,64 @@ class Plan:
     truncated: TruncatedPolicy = "drop"
     tail_tokens: int = 512
     overflow: OverflowPolicy = "fail"
+    summary_tokens: int | None = None
+    subset: int | None = None
+    workspace_tokens: int | None = None
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """What each round does: the widths one after the other, each with the steps that make its
+        messages, and the final trajectory (eq. 3), whose message is its conclusion alone.
+        """
+        found = [step for number in range(len(self.widths)) for step in self._steps_of(number)]
+        return (*found, Step("sample", 1, 1, Compaction("conclusion")))
+
+    def _steps_of(self, number: int) -> Iterator[Step]:
+        """The steps of one of ``widths``; a quorum holds for its messages, whatever they become."""
+        width, given = self.widths[number], self.min_messages
+        need = min(given if isinstance(given, int) else given[number], width)
+        tail_tokens = self.tail_tokens if self.truncated == "tail" else None
+        if self.compaction != "summary":
+            yield Step("sample", width, need, Compaction(self.compaction, tail_tokens))
+        else:
+            bound = self.summary_tokens
+            yield Step("sample", width, need, Compaction("verbatim", tail_tokens))
+            summary = Compaction("summary", bound_tokens=bound)
+            yield Step("condense", width, need, summary, bound)
+        if (bound := self.workspace_tokens) is not None:
+            yield Step("distill", 1, 1, Compaction("workspace", bound_tokens=bound), bound)
 
     @property
     def rounds(self) -> int:
         """R, the final round included."""
-        return len(self.widths) + 1
+        return len(self.steps)
+
+    def step(self, round_: int) -> Step:
+        """What the 1-based round does."""
+        return self.steps[round_ - 1]
 
     def width(self, round_: int) -> int:
         """K_r of the 1-based round; 1 for the last."""
-        return self.widths[round_ - 1] if round_ <= len(self.widths) else 1
+        return self.step(round_).width
 
     def need(self, round_: int) -> int:
         """The quorum of a round: messages a set of it needs; the last round's is the answer."""
-        if round_ > len(self.widths):
+        return self.step(round_).need
+
+    def most_seen(self, round_: int) -> int:
+        """How many messages a slot of a round after the first sees at most."""
+        before = self.width(round_ - 1)
+        kind = self.step(round_).kind
+        if kind == "condense":
             return 1
-        given = self.min_messages
-        needed = given if isinstance(given, int) else given[round_ - 1]
-        return min(needed, self.width(round_))
+        return before if kind == "distill" else min(before, self.subset or before)
+
+    @property
+    def configuration(self) -> str:
+        """K⃗ as people read it: ``[4, 1]``; ``[4, 4c, 1d, 1]`` with a condensing and a distilling
+        round.
+        """
+        return f"[{', '.join(step.label for step in self.steps)}]"
 
     def refills_in(self, round_: int) -> int:
         """Further attempts a slot of a round gets to make up a shortfall.
@@ -103,32 +137,41 @@ class Plan:
         is_refilled = self.on_shortfall == "refill" and round_ < self.rounds
         return self.refills if is_refilled else 0
 
-    def compaction_in(self, round_: int) -> Compaction:
-        """C of a round: nothing follows the last one, so its message is its conclusion alone."""
-        if round_ == self.rounds:
-            return Compaction("conclusion")
-        tail_tokens = self.tail_tokens if self.truncated == "tail" else None
-        return Compaction(self.compaction, tail_tokens)
-
     @property
     def trajectories_a_problem(self) -> int:
-        return self.replicates * (sum(self.widths) + 1)
+        """Slots of all rounds and replicates; fewer where a condensing round has fewer messages."""
+        return self.replicates * sum(step.width for step in self.steps)
 
     def draws(
         self, recipe_digest: str, prompt_digest: str, round_: int, replicate: int
     ) -> list[int]:
         """Which draws of its prompt a replicate takes in a round, one for each slot.
 
-        Only round 1 shares a prompt between replicates, so only there may a pool stand in.
+        Only round 1 shares a prompt between replicates, so only there may a pool stand in. Where
+        messages are answers alone, or one workspace, two rounds often have the very same prompt;
+        their draws are then numbered apart, as the later would else be samples of the earlier.
         """
         width = self.width(round_)
         if round_ == 1 and self.pool is not None:
             named = f"pool\n{recipe_digest}\n{prompt_digest}\n{self.pool}\n{replicate}"
-            generator = random.Random(hashlib.sha256(named.encode()).digest())
-            order = list(range(self.pool))
-            generator.shuffle(order)
-            return order[:width]
-        return list(range(replicate * width, (replicate + 1) * width))
+            return _shuffled(named, self.pool)[:width]
+        is_apart = self.compaction == "answer" or self.workspace_tokens is not None
+        first = replicate * width + is_apart * (round_ - 1) * DRAWS_A_ROUND
+        return list(range(first, first + width))
+
+    def positions_seen(
+        self, recipe_digest: str, prompt_digest: str, draw: int, messages: int
+    ) -> tuple[int, ...] | None:
+        """Which 1-based positions of M the slot that takes ``draw`` sees, in M's order; None for all.
+
+        ``prompt_digest`` is that of P(x, M) over all of M, which has ``messages``. A smaller subset
+        is part of a larger one, so that runs that differ in it alone look at like things.
+        """
+        if self.subset is None or messages <= self.subset:
+            return None
+        named = f"subset\n{recipe_digest}\n{prompt_digest}\n{draw}"
+        chosen = _shuffled(named, messages)[: self.subset]
+        return tuple(sorted(index + 1 for index in chosen))
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON; policies that came later stand in it only where they are not default,
@@ -155,6 +198,13 @@ class Plan:
         given = values["min_messages"]
         needed = given if isinstance(given, int) else tuple(given)
         return Plan(**{**values, "widths": tuple(values["widths"]), "min_messages": needed})
+
+
+def _shuffled(named: str, count: int) -> list[int]:
+    """0 to ``count`` - 1 in an order that follows from a name."""
+    order = list(range(count))
+    random.Random(hashlib.sha256(named.encode()).digest()).shuffle(order)
+    return order
 
 
 def parse_quorum(text: str) -> int | tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.planning import Forecast
+from pacore.forecast import Forecast
 from pacore.reuse import Earlier
 from pacore.terminal import Column, Grid, facts, line, number, stacked, to_text
 
@@ -21,13 +21,13 @@ def forecast_table(
     rows = [
         (
             str(position),
-            str(round_.width),
+            round_.step.label,
             number(round_.trajectories),
             number(round_.stored),
             number(stale.get(position, 0)),
             number(round_.to_generate),
             number(round_.unknown),
-            number(found.new_tokens(round_.to_generate)),
+            number(found.new_tokens([position])),
         )
         for position, round_ in enumerate(found.rounds, 1)
     ]
@@ -42,7 +42,7 @@ def forecast_table(
             number(sum(stale.get(position, 0) for position in range(1, len(found.rounds) + 1))),
             total["to_generate"],
             total["unknown"],
-            number(found.new_tokens(found.total("to_generate"))),
+            number(found.new_tokens(range(1, len(found.rounds) + 1))),
         )
     )
     pairs = [*_forecast_facts(found), *_earlier_facts(found, earlier)]
@@ -83,12 +83,14 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
 def _new_tokens(found: Forecast) -> str:
     """What a run can generate at most, and what bounds it."""
     generations = found.total("to_generate")
-    bound = found.new_tokens(generations)
+    paid = [number for number, one in enumerate(found.rounds, 1) if one.to_generate]
+    bound = found.new_tokens(paid)
     if not generations:
         return "none"
     if bound is None:
         return "nothing bounds them: the window is not known, and --max-tokens is not given"
-    return f"at most {bound:,}: {generations:,} trajectories of up to {found.longest_tokens:,}"
+    longest = max(found.longest_in(number) or 0 for number in paid)
+    return f"at most {bound:,}: {generations:,} trajectories of up to {longest:,}"
 
 
 def _earlier_facts(found: Forecast, earlier: Earlier | None) -> Iterator[tuple[str, str]]:

@@ -2,76 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
 
 from pacore.engine.protocol import EngineInfo
+from pacore.forecast import Forecast, RoundForecast, TooLong
 from pacore.journal import Entry, Journal
 from pacore.message import message_set
 from pacore.plan import Plan
 from pacore.problem import Problem
-from pacore.prompt import turns_for
-from pacore.quorum import Standing, outcome, passes
+from pacore.prompt import template_of, turns_for
+from pacore.quorum import Standing, attempt_recipe, outcome, passes
 from pacore.recipe import Recipe
-from pacore.round_prompt import RoundPrompt, fitted_prompt
-from pacore.trajectory import Request, Slot, Trajectory
+from pacore.round_prompt import Round, RoundPrompt, View, by_slot
+from pacore.trajectory import Generation, Request, Slot, Trajectory
 from pacore.window import overflow, prompt_tokens_bound
-
-
-@dataclass(slots=True)
-class RoundForecast:
-    """One round of a plan, in trajectories. ``unknown`` ones depend on messages yet to be made.
-
-    ``trajectories`` counts slots. Each is ``stored``, or ``to_generate``, or ``shared``: it takes a
-    draw that another slot has generated already by then, as replicates of a pool do; or its prompt
-    is ``too_long``, so that it is not sent and its problem ends there.
-    """
-
-    width: int
-    trajectories: int = 0
-    stored: int = 0
-    to_generate: int = 0
-    unknown: int = 0
-    shared: int = 0
-    too_long: int = 0
-
-
-class TooLong(NamedTuple):
-    """A prompt that does not fit the window for certain: where, and by how much."""
-
-    round: int
-    problem_id: str
-    why: str
-
-
-@dataclass(slots=True)
-class Forecast:
-    """What `forecast` finds.
-
-    ``too_long`` names each prompt of the kind once, however many replicates have it. ``uncounted``
-    are prompts with more bytes than the window has tokens, and nobody to count their tokens;
-    ``may_be_long`` trajectories have a prompt yet unknown that would be too long if every message
-    were as long as allowed. ``longest_tokens`` bounds one generation, None where nothing does.
-    """
-
-    problems: int
-    shards: int
-    rounds: list[RoundForecast]
-    longest_tokens: int | None = None
-    window_tokens: int | None = None
-    too_long: list[TooLong] = field(default_factory=list)
-    uncounted: int = 0
-    may_be_long: int = 0
-
-    def new_tokens(self, to_generate: int) -> int | None:
-        """At most this much is paid for so many generations; None where nothing bounds them."""
-        return None if self.longest_tokens is None else self.longest_tokens * to_generate
-
-    def total(self, name: str) -> int:
-        found: int = sum(getattr(round_, name) for round_ in self.rounds)
-        return found
-
 
 TokenCounter = Callable[[Request], int | None]
 
@@ -102,14 +46,13 @@ class Forecaster:
 
     def forecast(self, problems: Sequence[Problem], shard_count: int) -> Forecast:
         """Forecast a whole problem set; reads the journal and writes nothing."""
-        plan = self._plan
-        widths = [plan.width(round_) for round_ in range(1, plan.rounds + 1)]
-        found = Forecast(len(problems), shard_count, [RoundForecast(width) for width in widths])
+        rounds = [RoundForecast(step) for step in self._plan.steps]
+        found = Forecast(len(problems), shard_count, rounds)
         found.window_tokens = self._window_tokens
         # The limit of each request, or all the window holds.
         found.longest_tokens = self._recipe.max_tokens or self._window_tokens
         for problem in problems:
-            for replicate in range(plan.replicates):
+            for replicate in range(self._plan.replicates):
                 self._walk(problem, replicate, found)
         return found
 
@@ -117,77 +60,106 @@ class Forecaster:
         """Add one (problem, replicate): each round is known while the round before is stored."""
         texts: list[str] = []
         for round_, forecast in enumerate(found.rounds, 1):
-            place = (round_, replicate)
-            prompt = fitted_prompt(self._plan, self._recipe, problem, place, texts, self._fits)
-            tokens = self._tokens(prompt)
-            if tokens is None:
-                found.uncounted += 1
-            elif (why := self._overflow(tokens)) is not None:
-                forecast.trajectories += len(prompt.draws)
-                forecast.too_long += len(prompt.draws)
-                one = TooLong(round_, problem.problem_id, why)
-                found.too_long += [one] if [one] != found.too_long[-1:] else []
-                return
-            standings = self._standings(prompt, forecast)
+            given = Round(self._plan, self._recipe, problem, (round_, replicate), texts)
+            prompts = given.prompts(self._fits)
+            refused = self._refused(prompts, found)
+            standings = self._standings(prompts, refused, forecast)
             if standings is None:
                 self._leave_unknown(problem, round_, found)
                 return
             if not outcome(self._plan, round_, standings).goes_on:
                 return
             candidates = [standing.candidate for standing in standings]
-            policy = self._plan.compaction_in(round_).policy
+            policy = self._plan.step(round_).compaction.policy
             named = (round_, problem.problem_id, replicate)
             messages = message_set(named, candidates, self._plan.message_order, policy)
             texts = [message.text for message in messages]
 
-    def _standings(self, prompt: RoundPrompt, forecast: RoundForecast) -> list[Standing] | None:
-        """What stands in a prompt's slots; None where some of it is yet to be generated."""
-        places = prompt.slots()
-        found: list[list[Trajectory]] = [[] for _ in places]
-        compaction = self._plan.compaction_in(prompt.round)
+    def _refused(self, prompts: Sequence[RoundPrompt], found: Forecast) -> dict[View, str]:
+        """The views whose prompts are too long, and by how much; what nobody counts is counted."""
+        refused = {}
+        for prompt in prompts:
+            tokens = self._tokens(prompt)
+            if tokens is None:
+                found.uncounted += 1
+            elif (why := self._overflow(tokens, prompt.max_tokens)) is not None:
+                one = TooLong(prompt.round, prompt.problem_id, why)
+                found.too_long += [one] if [one] != found.too_long[-1:] else []
+                refused[prompt.view] = why
+        return refused
+
+    def _standings(
+        self,
+        prompts: Sequence[RoundPrompt],
+        refused: Mapping[View, str],
+        forecast: RoundForecast,
+    ) -> list[Standing] | None:
+        """What stands in a set's slots; None where some of it is yet to be generated."""
+        slots = by_slot(prompts)
+        found: list[list[Trajectory]] = [[] for _ in slots]
 
         def standings() -> list[Standing]:
-            return [Standing.of(own[-1], compaction, len(own) - 1) for own in found]
-
-        for now in passes(self._plan, places, (), list, standings):
-            missing: list[str] = []
-            requests = [
-                prompt.request(
-                    self._recipe,
-                    places[slot].draw,
-                    found[slot][-1].attempt + 1 if found[slot] else 0,
-                )
-                for slot in now.slots
+            return [
+                Standing.of(own[-1], prompt.compaction, len(own) - 1)
+                for own, (prompt, _) in zip(found, slots, strict=True)
             ]
-            entries = self._journal.find_many(request.trajectory_id for request in requests)
-            for slot, request, entry in zip(now.slots, requests, entries, strict=True):
-                stored = self._stored(prompt, places[slot], request, entry)
-                if isinstance(stored, Trajectory):
-                    found[slot].append(stored)
-                else:
-                    missing.append(stored)
-            new = set(missing) - self._pending
-            self._pending |= new
+
+        for now in passes(self._plan, [place for _, place in slots], (), list, standings):
             forecast.trajectories += len(now.slots)
-            forecast.stored += len(now.slots) - len(missing)
-            forecast.to_generate += len(new)
-            forecast.shared += len(missing) - len(new)
-            if missing:
+            asked = []
+            for number in now.slots:
+                prompt, place = slots[number]
+                tried = found[number][-1].attempt + 1 if found[number] else 0
+                request = self._request(prompt, place.draw, tried)
+                if (why := refused.get(prompt.view)) is None:
+                    asked.append((number, request))
+                else:
+                    overflowed = Generation("context_overflow", error=why)
+                    found[number].append(Trajectory.of(place, request, overflowed))
+                    forecast.too_long += 1
+            if not self._look_up(asked, slots, found, forecast):
                 return None
         return standings()
+
+    def _look_up(
+        self,
+        asked: Sequence[tuple[int, Request]],
+        slots: Sequence[tuple[RoundPrompt, Slot]],
+        found: Sequence[list[Trajectory]],
+        forecast: RoundForecast,
+    ) -> bool:
+        """Add what is stored of the requests of some slots to ``found``; whether all of it is."""
+        missing: list[str] = []
+        entries = self._journal.find_many(request.trajectory_id for _, request in asked)
+        for (number, request), entry in zip(asked, entries, strict=True):
+            stored = self._stored(*slots[number], request, entry)
+            if isinstance(stored, Trajectory):
+                found[number].append(stored)
+            else:
+                missing.append(stored)
+        new = set(missing) - self._pending
+        self._pending |= new
+        forecast.stored += len(asked) - len(missing)
+        forecast.to_generate += len(new)
+        forecast.shared += len(missing) - len(new)
+        return not missing
 
     def _leave_unknown(self, problem: Problem, after: int, found: Forecast) -> None:
         """The rounds after one that is not stored: to be paid for, with prompts yet unknown."""
         for round_ in range(after + 1, self._plan.rounds + 1):
-            forecast = found.rounds[round_ - 1]
-            forecast.trajectories += forecast.width
-            forecast.to_generate += forecast.width
-            forecast.unknown += forecast.width
-            if found.longest_tokens is not None:
-                messages = self._plan.width(round_ - 1)
-                around = prompt_tokens_bound(turns_for(problem.turns, [""] * messages))
-                longest = around + messages * found.longest_tokens
-                found.may_be_long += forecast.width * (self._overflow(longest) is not None)
+            forecast, step = found.rounds[round_ - 1], self._plan.step(round_)
+            forecast.trajectories += step.width
+            forecast.to_generate += step.width
+            forecast.unknown += step.width
+            if (longest_tokens := found.longest_in(round_ - 1)) is not None:
+                messages = self._plan.most_seen(round_)
+                turns = turns_for(problem.turns, [""] * messages, template_of(step))
+                longest = prompt_tokens_bound(turns) + messages * longest_tokens
+                is_long = self._overflow(longest, step.max_tokens) is not None
+                found.may_be_long += step.width * is_long
+
+    def _request(self, prompt: RoundPrompt, draw: int, attempt: int = 0) -> Request:
+        return prompt.request(attempt_recipe(self._recipe, prompt.max_tokens), draw, attempt)
 
     def _stored(
         self, prompt: RoundPrompt, slot: Slot, request: Request, entry: Entry | None
@@ -199,22 +171,23 @@ class Forecaster:
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)
                 return Trajectory.of(slot, request, entry.generation)
-            request = prompt.request(self._recipe, slot.draw, request.attempt + 1)
+            request = self._request(prompt, slot.draw, request.attempt + 1)
             entry = self._journal.find(request.trajectory_id)
         return request.trajectory_id
 
     def _fits(self, prompt: RoundPrompt) -> bool:
         tokens = self._tokens(prompt)
-        return tokens is None or self._overflow(tokens) is None
+        return tokens is None or self._overflow(tokens, prompt.max_tokens) is None
 
     def _tokens(self, prompt: RoundPrompt) -> int | None:
         """A prompt's tokens: a bound where even that fits, else counted; None where nobody counts."""
         bound = prompt_tokens_bound(prompt.turns)
-        if self._overflow(bound) is None:
+        if self._overflow(bound, prompt.max_tokens) is None:
             return bound
         if self._count_tokens is None:
             return None
-        return self._count_tokens(prompt.request(self._recipe, prompt.draws[0]))
+        return self._count_tokens(self._request(prompt, prompt.draws[0]))
 
-    def _overflow(self, prompt_tokens: int) -> str | None:
-        return overflow(prompt_tokens, self._recipe.max_tokens, self._window_tokens)
+    def _overflow(self, prompt_tokens: int, bound_tokens: int | None) -> str | None:
+        limit = bound_tokens or self._recipe.max_tokens
+        return overflow(prompt_tokens, limit, self._window_tokens)

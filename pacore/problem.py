@@ -17,8 +17,6 @@ from pacore.identity import canonical_json, digest
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = get_args(Role)
 OBSERVATIONS = ("user", "tool")
-GraderName = Literal["math", "choice", "text", "code"]
-GRADERS: tuple[GraderName, ...] = get_args(GraderName)
 
 MAX_PRINTED_ISSUES = 50
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,14 +38,14 @@ class Problem:
     """One question x with its gold answer.
 
     ``turns`` ends with the last observation (a user or tool turn), which is what the synthesis
-    prompt replaces. ``grader`` None means: chosen from the gold answer. ``metadata`` holds the
-    row's other fields and is no part of the problem's identity.
+    prompt replaces. ``grader`` is a canonical spec (`pacore.grader`); None means: chosen from the
+    gold answer. ``metadata`` holds the row's other fields and is no part of the problem's identity.
     """
 
     problem_id: str
     turns: tuple[Turn, ...]
     gold: str | None = None
-    grader: GraderName | None = None
+    grader: str | None = None
     metadata: Mapping[str, JsonValue] = field(default_factory=dict, compare=False, hash=False)
 
     @cached_property
@@ -61,7 +59,7 @@ class Problem:
         return self.turns[-1].content
 
 
-def content_digest(turns: Sequence[Turn], gold: str | None, grader: GraderName | None) -> str:
+def content_digest(turns: Sequence[Turn], gold: str | None, grader: str | None) -> str:
     return digest({"turns": [turn.as_json() for turn in turns], "gold": gold, "grader": grader})
 
 
@@ -81,6 +79,20 @@ class RowIssue:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.field}: {self.what}" if self.field else f"{place}: {self.what}"
+
+
+class Issues:
+    """What is wrong with one row, noted field by field."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.found: list[RowIssue] = []
+        self.line = line
+        self._file = file
+
+    def note(self, field: str, what: str) -> None:
+        """``field`` is what the file calls it: names of fields may hold anything."""
+        place = field if field.isprintable() else ascii(field)
+        self.found.append(RowIssue(self._file, self.line, place, what))
 
 
 class BadProblems(BadInput):

@@ -17,7 +17,7 @@ from pacore.problem_formats import (
     lines,
     too_long,
 )
-from pacore.problem_rows import TEXT_FIELDS, TURNS_FIELDS
+from pacore.problem_shapes.plain import TEXT_FIELDS, TURNS_FIELDS
 
 
 class _CsvText:
@@ -27,8 +27,8 @@ class _CsvText:
     are the lines left out.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._lines = lines(file)
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self._lines = lines(file, max_bytes)
         self.begin = 0
         self.too_long: list[int] = []
 
@@ -45,14 +45,14 @@ class _CsvText:
         raise StopIteration
 
 
-def csv_rows(file: BinaryIO) -> Rows:
+def csv_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Rows:
     """Records below a header, each with the line it begins at; an empty cell is an absent field.
 
     Raises BadInput for a header that cannot be used.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
+    csv.field_size_limit(max(csv.field_size_limit(), max_bytes))
     header: list[str] = []
-    for begin, cells in _csv_records(_CsvText(file)):
+    for begin, cells in _csv_records(_CsvText(file, max_bytes), max_bytes):
         if not header:
             header = _checked_header(cells)
         elif isinstance(cells, str):
@@ -65,7 +65,7 @@ def csv_rows(file: BinaryIO) -> Rows:
             yield Row(begin, values) if bad is None else RowFault(begin, NOT_UTF8, bad)
 
 
-def _csv_records(text: _CsvText) -> Iterator[tuple[int, list[str] | str]]:
+def _csv_records(text: _CsvText, max_bytes: int) -> Iterator[tuple[int, list[str] | str]]:
     """Records that are not empty with the line each begins at; text instead says what is wrong."""
     records = csv.reader(text, strict=True)
     while True:
@@ -74,7 +74,7 @@ def _csv_records(text: _CsvText) -> Iterator[tuple[int, list[str] | str]]:
             cells: list[str] | str | None = next(records, None)
         except csv.Error as fault:
             cells = f"invalid CSV: {fault}"
-        yield from ((line, f"line {too_long(MAX_LINE_BYTES)}") for line in text.too_long)
+        yield from ((line, f"line {too_long(max_bytes)}") for line in text.too_long)
         text.too_long.clear()
         if cells is None:
             return
@@ -90,9 +90,6 @@ def _checked_header(names: list[str] | str) -> list[str]:
     turns_only = [name for name in names if name in TURNS_FIELDS and name not in TEXT_FIELDS]
     if turns_only:
         raise BadInput(f"column {turns_only[0]!r}: CSV cannot hold turns; use JSONL or Parquet")
-    if not any(name in TEXT_FIELDS for name in names):
-        shown = ",".join(names)[:200]
-        raise BadInput(f"the header has none of the columns {', '.join(TEXT_FIELDS)}: {shown!r}")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise BadInput(f"column {twice[0]!r} stands twice in the header")

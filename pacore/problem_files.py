@@ -4,45 +4,106 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from pacore.errors import BadInput
 from pacore.problem import BadProblems, Problem, RowIssue, merge
 from pacore.problem_csv import csv_rows
 from pacore.problem_formats import NOT_UTF8, Row, RowFault, Rows, json_rows, jsonl_rows
-from pacore.problem_rows import content_id, read_row
+from pacore.problem_rows import content_id
+from pacore.problem_shapes import (
+    MISSING,
+    NO_ROW,
+    FieldMapping,
+    Reading,
+    listed_paths,
+    paths_in,
+    reading,
+)
 from pacore.store import open_source
 from pacore.tables import iter_parquet_rows
 
 
-def read_problem_set(url: str, limit: int | None = None) -> list[Problem]:
+class ReadRow(NamedTuple):
+    """One row of a file: its line, what it held (None where it could not be decoded), what it is."""
+
+    line: int
+    value: Any
+    reading: Reading
+
+
+def read_problem_set(
+    url: str, limit: int | None = None, fields: FieldMapping | None = None
+) -> list[Problem]:
     """Read a problem set, sorted by id, identical rows merged; ``limit`` takes the first N rows.
 
-    Raises BadInput for a file that cannot be read at all or has no rows, and BadProblems naming
+    ``fields`` is a person's mapping (`pacore.problem_shapes.mapping`). Raises BadInput for a file
+    that cannot be read at all, has no rows or none with a problem in it, and BadProblems naming
     every bad row of the file (of the first N rows) otherwise.
     """
-    found: list[tuple[Problem, str, int]] = []
-    issues: list[RowIssue] = []
-    for line, result in _results(url, limit):
+    gathered = Gathered(url, fields or {})
+    for row in read_rows(url, limit, fields):
+        gathered.add(row)
+    return gathered.problems()
+
+
+class Gathered:
+    """What the rows of one file come to; `problems` once all of them are added."""
+
+    def __init__(self, url: str, fields: FieldMapping) -> None:
+        self._url = url
+        self._fields = fields
+        self._found: list[tuple[Problem, str, int]] = []
+        self._issues: list[RowIssue] = []
+        self._first: Mapping[str, Any] | None = None
+        self._leading: set[str] = set()
+        self._is_stated = False
+
+    def add(self, row: ReadRow) -> None:
+        result = row.reading.result
         if isinstance(result, Problem):
-            found.append((result, url, line))
+            self._found.append((result, self._url, row.line))
         else:
-            issues.extend(result)
-    problems, duplicates = merge(found)
-    issues = sorted([*issues, *duplicates], key=lambda issue: issue.line)
-    if issues:
-        raise BadProblems(issues)
-    if not problems:
-        raise BadInput(f"{url}: no problems: the file has no rows")
-    return problems
+            self._issues += result
+        if isinstance(row.value, Mapping):
+            self._first = row.value if self._first is None else self._first
+            self._leading |= paths_in(self._fields, row.value)
+        is_silent = isinstance(result, list) and any(one.what == MISSING for one in result)
+        self._is_stated |= not is_silent
+
+    def problems(self) -> list[Problem]:
+        """The problem set. Raises as `read_problem_set` does."""
+        if self._first is not None:
+            self._check_fields(self._first)
+        problems, duplicates = merge(self._found)
+        issues = sorted([*self._issues, *duplicates], key=lambda issue: issue.line)
+        if issues:
+            raise BadProblems(issues)
+        if not problems:
+            raise BadInput(f"{self._url}: no problems: the file has no rows")
+        return problems
+
+    def _check_fields(self, first: Mapping[str, Any]) -> None:
+        """Say once what would otherwise be said of every row. Raises BadInput."""
+        has = (
+            f"the first row has the fields {', '.join(listed_paths(first)) or 'of an empty object'}"
+        )
+        for name, path in self._fields.items():
+            if name not in self._leading:
+                raise BadInput(f"fields: {name}={path}: no row of {self._url} has it; {has}")
+        if not self._is_stated:
+            raise BadInput(
+                f"{self._url}: no row has a field that pacore knows for a problem; {has}; "
+                "say which is which with --fields problem=NAME,answer=NAME"
+            )
 
 
-def unnamed_by_row(url: str) -> list[str]:
+def unnamed_by_row(url: str, fields: FieldMapping | None = None) -> list[str]:
     """The problem id of each row that states none itself, in the order of the file, and else ""."""
-    results = (result for _, result in _results(url, None))
+    results = (row.reading.result for row in read_rows(url, None, fields))
     return [
         result.problem_id
         if isinstance(result, Problem) and result.problem_id == content_id(result.content_digest)
@@ -51,8 +112,8 @@ def unnamed_by_row(url: str) -> list[str]:
     ]
 
 
-def _results(url: str, limit: int | None) -> Iterator[tuple[int, Problem | list[RowIssue]]]:
-    """Each row's line, and its problem or everything that is wrong with it."""
+def read_rows(url: str, limit: int | None, fields: FieldMapping | None = None) -> Iterator[ReadRow]:
+    """Each row of a file with its problem or everything that is wrong with it. Raises BadInput."""
     rows_of, compressed = file_format(url)
     with ExitStack() as stack:
         file = stack.enter_context(open_source(url))
@@ -61,9 +122,10 @@ def _results(url: str, limit: int | None) -> Iterator[tuple[int, Problem | list[
         try:
             for row in islice(rows_of(file), limit):
                 if isinstance(row, RowFault):
-                    yield row.line, [RowIssue(url, row.line, row.field, row.what)]
+                    issue = RowIssue(url, row.line, row.field, row.what)
+                    yield ReadRow(row.line, None, Reading(NO_ROW, [issue]))
                 else:
-                    yield row.line, read_row(row.value, url, row.line)
+                    yield ReadRow(row.line, row.value, reading(row.value, url, row.line, fields))
         except BadInput as fault:
             raise BadInput(f"{url}: {fault}") from fault
         except (OSError, EOFError, zlib.error) as fault:

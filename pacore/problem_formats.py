@@ -16,7 +16,9 @@ from typing import Any, BinaryIO, NamedTuple
 from pacore.errors import BadInput
 
 CHUNK_BYTES = 64 * 1024
-MAX_LINE_BYTES = 16 * 1024 * 1024
+MAX_LINE_BYTES = 128 * 1024 * 1024
+"""Longest row of a problem set: LiveCodeBench has the tests of a program in one."""
+
 CUT_NUMBER_CHARACTERS = 3
 """So much must follow a value: of ``1e+5`` cut before its last digit, ``1`` alone is a number."""
 

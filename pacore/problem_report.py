@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from pacore.errors import BadInput
+from pacore.plan import Plan
 from pacore.run import Run, open_run
 from pacore.terminal import (
     ABSENT,
@@ -28,10 +29,26 @@ MESSAGE_CHARACTERS = 4000
 
 
 def headline(run: Run) -> str:
-    """A run in one line: its name, model, trajectory configuration and replicates."""
-    widths = ", ".join(str(width) for width in (*run.plan.widths, 1))
-    passes = f" · {run.plan.replicates} replicates" if run.plan.replicates > 1 else ""
-    return f"run {run.run_id} · {run.recipe.model} · K = [{widths}]{passes}"
+    """A run in one line: its name, model, trajectory configuration, strategy and replicates."""
+    plan = run.plan
+    shown = {
+        "answers alone": plan.compaction == "answer",
+        f"subsets of {plan.subset}": plan.subset is not None,
+        f"{plan.replicates} replicates": plan.replicates > 1,
+    }
+    beside = "".join(f" · {what}" for what, is_so in shown.items() if is_so)
+    return f"run {run.run_id} · {run.recipe.model} · K = {plan.configuration}{beside}"
+
+
+def round_heading(plan: Plan, round_: int) -> str:
+    """A round in a few words: its number, and how many slots do what."""
+    step = plan.step(round_)
+    does = {
+        "sample": f"width {step.width}",
+        "condense": f"condenses up to {step.width} messages",
+        "distill": "distils all messages into one",
+    }
+    return f"round {round_} of {plan.rounds} · {does[step.kind]}"
 
 
 def show_problem(
@@ -53,7 +70,7 @@ def show_problem(
         line(""),
         block(problem["statement"]),
         line(""),
-        facts([("gold", problem["gold"] or ABSENT)]),
+        facts([("gold", _beginning(problem["gold"] or ABSENT))]),
     ]
     trajectories = warehouse.rows("reports/problem_trajectories", **place)
     by_replicate = {
@@ -103,7 +120,7 @@ def _round(run: Run, round_: int, rows: Sequence[dict[str, Any]]) -> list[Conten
         )
         for row in rows
     ]
-    heading = f"round {round_} of {run.plan.rounds} · width {run.plan.width(round_)} · {goes_on}"
+    heading = f"{round_heading(run.plan, round_)} · {goes_on}"
     return [line(heading, "bold"), Grid(columns, cells)]
 
 

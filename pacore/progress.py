@@ -73,3 +73,24 @@ class Progress:
         if self.generated:
             parts.append(f"{self.tokens_a_second:.0f} tokens/s")
         return ", ".join(parts)
+
+
+@dataclass
+class GradingProgress(Progress):
+    """How far gradings are in this process: ``reused`` trajectories had their verdicts before.
+
+    ``decided`` counts the different answers that were graded now, ``known`` those whose verdict the
+    run had already.
+    """
+
+    decided: int = 0
+    known: int = 0
+
+    def add_answers(self, *, decided: int = 0, known: int = 0) -> None:
+        with self._lock:
+            self.decided += decided
+            self.known += known
+
+    def line(self) -> str:
+        parts = [f"{self.settled}/{self.planned} trajectories", f"{self.decided} answers graded"]
+        return ", ".join([*parts, f"{self.known} known"])

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
-from pacore.message import Candidate, compacted
-from pacore.plan import Compaction, Plan
+from pacore.compaction import Candidate, compacted
+from pacore.plan import Plan
 from pacore.recipe import Recipe
+from pacore.step import Compaction
 from pacore.trajectory import UNFINISHED, ConclusionStatus, FinishReason, Slot, Trajectory
 
 
@@ -50,6 +52,13 @@ class Standing:
         """Whether a resume would try the slot again: the engine failed to fill it."""
         return self.finish_reason in UNFINISHED and not self.is_lost
 
+    @property
+    def cause(self) -> str:
+        """Why there is no message, in a word: no conclusion, or none that reads as an answer."""
+        if self.conclusion_status == "present":
+            return "no_answer"
+        return self.finish_reason if self.conclusion_status == "none" else self.conclusion_status
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -79,17 +88,13 @@ def outcome(plan: Plan, round_: int, standings: Sequence[Standing]) -> Outcome:
     enough = 1 if plan.on_shortfall == "proceed" else need
     if not waiting and have >= enough:
         return Outcome(0, None)
-    causes = Counter(
-        s.finish_reason if s.conclusion_status == "none" else s.conclusion_status
-        for s in standings
-        if s.candidate.text is None
-    )
+    causes = Counter(s.cause for s in standings if s.candidate.text is None)
     listed = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
     first_waiting = sorted(standings, key=lambda standing: not standing.is_waiting)
     error = next((s.error for s in first_waiting if s.error), None)
     refills = sum(standing.refills for standing in standings)
     reason = (
-        f"round {round_}: {have} of {plan.width(round_)} messages"
+        f"round {round_}: {have} of {len(standings)} messages"
         + (f", {need} needed" if need > 1 else "")
         + (f", {refills} refills" if refills else "")
         + f" ({listed})"
@@ -135,16 +140,33 @@ class ChosenSlot(NamedTuple):
     trajectory_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Retry:
     """One `pacore retry`: the slots it chose, and their limit; None leaves the recipe's."""
 
     chosen: frozenset[ChosenSlot]
     max_tokens: int | None = None
 
+    @cached_property
+    def _named(self) -> frozenset[tuple[int, str, int, str]]:
+        return frozenset((c.round, c.problem_id, c.replicate, c.trajectory_id) for c in self.chosen)
+
     def names(self, place: Slot, trajectory_id: str) -> bool:
-        named = (place.round, place.problem_id, place.replicate, place.slot, trajectory_id)
-        return named in self.chosen
+        """Whether it chose what stands in a slot, which may have moved since.
+
+        The slots of a condensing round are the positions of M, which another retry can shift. No
+        trajectory fills two slots of a set, so its id says which is meant.
+        """
+        return (place.round, place.problem_id, place.replicate, trajectory_id) in self._named
+
+
+def attempt_limit(bound_tokens: int | None, retry: Retry | None) -> int | None:
+    """The ``max_tokens`` of an attempt's row: a retry's or its step's, whichever is less.
+
+    A retry never lifts the bound of a step: how long a summary may be is the plan's to say.
+    """
+    asked = retry.max_tokens if retry is not None else None
+    return min((limit for limit in (bound_tokens, asked) if limit is not None), default=None)
 
 
 def attempt_recipe(recipe: Recipe, max_tokens: int | None) -> Recipe:
@@ -166,7 +188,7 @@ def passes(
     standing_ids: Callable[[], list[str]],
     standings: Callable[[], list[Standing]],
 ) -> Iterator[Pass]:
-    """The slots of one prompt to try, pass after pass, each looking at what the one before gave.
+    """The slots of one set to try, pass after pass, each looking at what the one before gave.
 
     First every slot, then refills; then each retry in the order they were asked for, and its
     refills: so a later retry finds everything that was made before it in its place.

@@ -1,4 +1,4 @@
-"""What the commands do that only read a store: status, show, query, audit and explain."""
+"""What the commands do that only read a store: status, show, query, flips, audit and explain."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pacore.collecting import collect, uncollected
 from pacore.errors import BadInput
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
+from pacore.flips import compare_gradings, compare_runs, flips_output
+from pacore.prices import read_prices
 from pacore.progress import Progress
 from pacore.run import open_run
 from pacore.store import open_store
@@ -37,9 +39,32 @@ def print_problem(store_url: str, run_id: str, problem_id: str) -> int:
     return 0
 
 
-def print_query(store_url: str, sql: str, form: str) -> int:
-    with Warehouse(open_store(store_url)) as warehouse:
+def print_query(store_url: str, sql: str, form: str, prices: str | None = None) -> int:
+    rows = read_prices(prices) if prices else ()
+    with Warehouse(open_store(store_url), prices=rows) as warehouse:
         for part in report.query_output(warehouse.query(sql), form):
+            click.echo(part, nl=False)
+    return 0
+
+
+def print_flips(
+    store_url: str,
+    run_ids: Sequence[str],
+    gradings: tuple[str | None, str | None],
+    form: str,
+    limit: int | None,
+) -> int:
+    """Print what changed between two ``gradings`` of a run, or between two runs."""
+    is_one = len(run_ids) == 1
+    if not is_one and gradings != (None, None):
+        raise BadInput("--from and --to name gradings of one run; of two, those that stand count")
+    with Warehouse(open_store(store_url), run_ids) as warehouse:
+        compared = (
+            compare_gradings(warehouse, run_ids[0], *gradings)
+            if is_one
+            else compare_runs(warehouse, run_ids[0], run_ids[1])
+        )
+        for part in flips_output(warehouse, compared, form, limit):
             click.echo(part, nl=False)
     return 0
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pacore.commits import committed_units, read_commit, standing_units
+from pacore.gradings import OWN, GradingRecord, as_published, read_gradings, standing
 from pacore.plan_report import forecast_table
 from pacore.problem_report import headline, show_problem
 from pacore.progress import Progress
@@ -121,6 +122,7 @@ def status_table(
         Column("reused", is_number=True),
         Column("new tokens", is_number=True),
         Column("failed", is_number=True),
+        Column("graded by"),
     ]
     return to_text(Grid(columns, [_status(store, open_run(store, name)) for name in names]), width)
 
@@ -147,7 +149,16 @@ def _status(store: Backend, run: Run) -> tuple[str, ...]:
         number(total("reused")),
         number(total("completion_tokens")),
         number(total("failed")),
+        _graders(as_published(read_gradings(store, run.run_id), units)),
     )
+
+
+def _graders(records: Sequence[GradingRecord]) -> str:
+    """The grader whose verdicts count, and how many gradings go on."""
+    stands = standing(records)
+    going_on = sum(record.finished_at is None for record in records)
+    more = f", {going_on} not finished" if going_on else ""
+    return f"{stands.grading.grader if stands else OWN}{more}"
 
 
 def failures(warehouse: Warehouse, run_id: str, width: int | None = None) -> str:

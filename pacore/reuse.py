@@ -7,39 +7,20 @@ comes nearest, which fields of its identity differ, and what each difference mak
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass
-from typing import Any
 
+from pacore.changes import Differing, Planned, explained
 from pacore.commits import committed_units, read_commits, standing_units
 from pacore.config import differences
 from pacore.errors import StoreError
-from pacore.plan import Plan, Shard
+from pacore.plan import Shard
 from pacore.problem import Problem
 from pacore.prompt import prompt_digest
 from pacore.run import Run, list_runs, open_runs, problems_of
 from pacore.store import Backend
 from pacore.tables import read_rows
 from pacore.trajectory import UNFINISHED
-
-LISTED = 3
-PROMPT_FIELDS = (
-    "plan.message_order",
-    "plan.compaction",
-    "plan.truncated",
-    "plan.tail_tokens",
-)
-"""Fields that shape what the messages of a round are, and so the prompts of later ones."""
-
-_GOING_ON = ": no stored prompt changes, but which problems go on may"
-EFFECTS = {
-    "plan.pool": ": other draws of round 1",
-    "plan.min_messages": _GOING_ON,
-    "plan.on_shortfall": _GOING_ON,
-    "plan.refills": _GOING_ON,
-    "plan.overflow": ": only prompts longer than the window change",
-}
-"""What a change of the other fields of a plan does."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +37,6 @@ class Earlier:
     stored: dict[int, int]
     stale: dict[int, int]
     changes: list[str]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a plan asks for: the identity of its run, and its problems."""
-
-    identity: dict[str, Any]
-    problems: Sequence[Problem]
 
 
 @dataclass(frozen=True)
@@ -105,7 +78,8 @@ def nearest(store: Backend, planned: Planned, used: Set[str]) -> Earlier | None:
         return None
     found = min(near, key=lambda one: one.distance)
     stored, stale = _counts(store, found.run, used)
-    changes = list(_explained(found, planned, stored))
+    beside = Differing(found.run, found.theirs, found.changes, stored)
+    changes = list(explained(beside, planned))
     return Earlier(found.run.run_id, len(found.theirs), found.shared, stored, stale, changes)
 
 
@@ -135,97 +109,3 @@ def _counts(store: Backend, run: Run, used: Set[str]) -> tuple[dict[int, int], d
                 stored[commit.unit.round] += is_finished
                 stale[commit.unit.round] += is_finished and row["trajectory_id"] not in used
     return dict(stored), dict(stale)
-
-
-def _explained(near: _Near, planned: Planned, stored: dict[int, int]) -> Iterator[str]:
-    """Each difference, and what it makes stale."""
-    run, total = near.run, sum(stored.values())
-    plan = Plan.from_json(planned.identity["plan"])
-    is_same_recipe = not any(change.startswith("recipe.") for change in near.changes)
-    for change in near.changes:
-        field = change.partition(": ")[0]
-        if field.startswith("recipe."):
-            yield f"{change} makes all {total:,} stored trajectories of run {run.run_id} stale"
-        elif field == "template":
-            yield f"template: another synthesis prompt; {_later(run, stored, 2)}"
-        elif field == "plan.widths" and is_same_recipe:
-            yield f"{change}: {_widths(run, plan, stored)}"
-        elif field in PROMPT_FIELDS:
-            yield f"{change}: other messages make other prompts; {_later(run, stored, 2)}"
-        elif field == "plan.replicates" and is_same_recipe and plan.pool == run.plan.pool is None:
-            yield f"{change}: {_replicates(run.plan, plan)}"
-        elif field == "problem_set":
-            yield from _problem_changes(near, planned)
-        else:
-            yield f"{change}{EFFECTS.get(field, '')}"
-
-
-def _later(run: Run, stored: dict[int, int], first: int) -> str:
-    """What is lost where the prompts of a round and all after it are others."""
-    lost = sum(number for round_, number in stored.items() if round_ >= first)
-    rounds = (
-        f"round {first}" if first >= run.plan.rounds else f"rounds {first} to {run.plan.rounds}"
-    )
-    return f"all {lost:,} stored trajectories of {rounds} are stale"
-
-
-def _widths(run: Run, plan: Plan, stored: dict[int, int]) -> str:
-    """Up to the first round of another width everything is the same, after it nothing is."""
-    before, after = (*run.plan.widths, 1), (*plan.widths, 1)
-    first = next(i for i in range(len(before)) if before[: i + 1] != after[: i + 1]) + 1
-    kept = f"round {first} takes other draws of its pool"
-    if plan.pool is None and run.plan.pool is None:
-        old, new = _draws(run.plan, first), _draws(plan, first)
-        kept = f"{len(old & new):,} of {len(new):,} draws of round {first} reused"
-    if first >= run.plan.rounds:
-        return kept
-    return f"{kept}; other messages make other prompts; {_later(run, stored, first + 1)}"
-
-
-def _draws(plan: Plan, round_: int) -> set[tuple[int, int]]:
-    """The draws a plan without a pool takes of a problem in a round.
-
-    In round 1 all replicates share a prompt; later each has its own.
-    """
-    return {
-        (0 if round_ == 1 else replicate, draw)
-        for replicate in range(plan.replicates)
-        for draw in plan.draws("", "", round_, replicate)
-    }
-
-
-def _replicates(before: Plan, after: Plan) -> str:
-    if after.replicates > before.replicates:
-        more = after.replicates - before.replicates
-        return f"{_passes(before.replicates)} reused, {more} more to make"
-    return f"{_passes(before.replicates - after.replicates)} not needed"
-
-
-def _passes(count: int) -> str:
-    return f"{count:,} pass{'es' if count > 1 else ''} over each problem"
-
-
-def _problem_changes(near: _Near, planned: Planned) -> Iterator[str]:
-    """Which problems are new, gone, or ask or answer something else than they did."""
-    theirs, ours = near.theirs, {problem.problem_id: problem for problem in planned.problems}
-    both = sorted(theirs.keys() & ours.keys())
-    asked = [one for one in both if theirs[one].turns != ours[one].turns]
-    graded = [
-        one
-        for one in both
-        if one not in asked and theirs[one].content_digest != ours[one].content_digest
-    ]
-    if asked:
-        yield f"problem text: changed in {_listed(asked)}, of which nothing stored is reused"
-    if graded:
-        yield f"gold answer or grader: changed in {_listed(graded)}; graded anew, nothing is stale"
-    if new := sorted(ours.keys() - theirs.keys()):
-        yield f"problem set: {_listed(new)} not in run {near.run.run_id}"
-    if gone := sorted(theirs.keys() - ours.keys()):
-        yield f"problem set: {_listed(gone)} of run {near.run.run_id} not asked for"
-
-
-def _listed(problem_ids: list[str]) -> str:
-    count = f"{len(problem_ids):,} problem{'s' if len(problem_ids) > 1 else ''}"
-    shown = ", ".join(problem_ids[:LISTED])
-    return f"{count} ({shown}{', …' if len(problem_ids) > LISTED else ''})"

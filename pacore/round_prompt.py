@@ -1,23 +1,49 @@
-"""P(x, M) of one round: its turns, the draws its slots take of it, and what of M it shows."""
+"""The prompts of one round: who sees which messages of M, the turns that makes, and the draws taken.
+
+Under the paper's policy all slots of a round see all of M, in one prompt (eq. 1). A condensing round
+shows each slot one message, and a subset shows each slot its own few, so a round has as many prompts
+as there are different views of M.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from pacore.compaction import compaction_of
 from pacore.plan import Plan
 from pacore.problem import Problem, Turn
-from pacore.prompt import prompt_digest, turns_for, with_system
+from pacore.prompt import prompt_digest, template_of, turns_for, with_system
 from pacore.recipe import Recipe
+from pacore.step import Compaction, Step
 from pacore.trajectory import Request, Slot
 from pacore.window import most_that_fit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What some slots of a round see of M: its messages at 1-based ``positions``, None for all."""
+
+    slots: tuple[int, ...]
+    positions: tuple[int, ...] | None = None
+
+    def of(self, messages: Sequence[T]) -> Sequence[T]:
+        """The messages seen, in M's order."""
+        if self.positions is None:
+            return messages
+        return [messages[position - 1] for position in self.positions]
 
 
 @dataclass(frozen=True, slots=True)
 class RoundPrompt:
-    """P(x, M) for one problem and replicate in one round, and the draws its slots take of it.
+    """One prompt of a round for one problem and replicate, with the slots drawn from it.
 
-    ``prompt_messages`` is how many of M it shows where the window does not hold all, else None.
+    ``draws`` are those of the view's slots. ``prompt_messages`` is how many messages of its view it
+    shows where the window does not hold all, else None. ``max_tokens`` bounds its generations where
+    the round does, and ``compaction`` is what they are handed on as.
     """
 
     round: int
@@ -25,59 +51,130 @@ class RoundPrompt:
     replicate: int
     turns: tuple[Turn, ...]
     digest: str
+    view: View
     draws: tuple[int, ...]
+    compaction: Compaction
     prompt_messages: int | None = None
+    max_tokens: int | None = None
 
     def slots(self) -> list[Slot]:
         return [
             Slot(self.round, self.problem_id, self.replicate, slot, draw)
-            for slot, draw in enumerate(self.draws)
+            for slot, draw in zip(self.view.slots, self.draws, strict=True)
         ]
+
+    @property
+    def positions(self) -> tuple[int, ...] | None:
+        """Positions of the messages it shows, None where its view is all of M."""
+        positions = self.view.positions
+        return None if positions is None else positions[: self.prompt_messages]
+
+    def shown(self, messages: Sequence[T]) -> Sequence[T]:
+        """Of all messages of M those that stand in it, the first reference first."""
+        return self.view.of(messages)[: self.prompt_messages]
 
     def request(self, recipe: Recipe, draw: int, attempt: int = 0) -> Request:
         return Request.of(recipe, self.turns, self.digest, draw, attempt)
 
 
-def round_prompt(
-    plan: Plan,
-    recipe: Recipe,
-    problem: Problem,
-    place: tuple[int, int],
-    messages: Sequence[str] = (),
-) -> RoundPrompt:
-    """Render P(x, M_{r-1}) for ``place`` = (round, replicate) and take its draws (eq. 1)."""
-    round_, replicate = place
-    turns = with_system(turns_for(problem.turns, messages), recipe.system)
-    digest = prompt_digest(turns)
-    draws = plan.draws(recipe.digest, digest, round_, replicate)
-    return RoundPrompt(round_, problem.problem_id, replicate, turns, digest, tuple(draws))
+Fits = Callable[[RoundPrompt], bool]
 
 
-def messages_shown(messages: Sequence[str], prompt_messages: int | None) -> Sequence[str]:
-    """The messages of M that a prompt shows: its first ``prompt_messages`` positions, None for all."""
-    return messages[:prompt_messages]
+def anything_fits(prompt: RoundPrompt) -> bool:  # noqa: ARG001 - stands for a window that is asked
+    return True
 
 
-def fitted_prompt(
-    plan: Plan,
-    recipe: Recipe,
-    problem: Problem,
-    place: tuple[int, int],
-    messages: Sequence[str],
-    fits: Callable[[RoundPrompt], bool],
-) -> RoundPrompt:
-    """P(x, M), or under ``fewer_messages`` over as many of M's first positions as the window holds.
+@dataclass(frozen=True)
+class Round:
+    """One round of one problem, at ``place`` = (round, replicate), over the messages M before it."""
 
-    Where not even one message fits the prompt shows all of them, and its trajectories become rows
-    with ``context_overflow``, as they do under the other policy.
-    """
-    whole = round_prompt(plan, recipe, problem, place, messages)
-    if plan.overflow != "fewer_messages" or not messages or fits(whole):
-        return whole
+    plan: Plan
+    recipe: Recipe
+    problem: Problem
+    place: tuple[int, int]
+    messages: Sequence[str] = ()
 
-    def shorter(shown: int) -> RoundPrompt:
-        prompt = round_prompt(plan, recipe, problem, place, messages_shown(messages, shown))
-        return replace(prompt, prompt_messages=shown)
+    @property
+    def step(self) -> Step:
+        return self.plan.step(self.place[0])
 
-    most = most_that_fit(len(messages) - 1, lambda shown: fits(shorter(shown)))
-    return whole if most is None else shorter(most)
+    def prompts(self, fits: Fits = anything_fits) -> list[RoundPrompt]:
+        """The prompts of the round (eq. 1), in the order of their first slots.
+
+        Under ``fewer_messages`` each shows as many of its view's first messages as ``fits`` allows.
+        Where not even one does it shows all of them, and its trajectories become rows with
+        ``context_overflow``, as they do under the other policy.
+        """
+        return [self._fitted(view, fits) for view in self.views()]
+
+    def possible(self) -> Iterator[RoundPrompt]:
+        """Every prompt about which `prompts` may ask whether it fits."""
+        for view in self.views():
+            yield self.prompt(view)
+            yield from (self.prompt(view, shown) for shown in self._cuts(view))
+
+    def views(self) -> list[View]:
+        """Who sees what of M, in the order of the first slots."""
+        if self.step.kind == "condense":
+            return [View((slot,), (slot + 1,)) for slot in range(len(self.messages))]
+        everybody = View(tuple(range(self.step.width)))
+        if self.step.kind == "distill" or self.plan.subset is None or not self.messages:
+            return [everybody]
+        whole = self.prompt(everybody)
+        slots_of: dict[tuple[int, ...] | None, list[int]] = {}
+        for slot, draw in enumerate(whole.draws):
+            positions = self.plan.positions_seen(
+                self.recipe.digest, whole.digest, draw, len(self.messages)
+            )
+            slots_of.setdefault(positions, []).append(slot)
+        return [View(tuple(slots), positions) for positions, slots in slots_of.items()]
+
+    def prompt(self, view: View, prompt_messages: int | None = None) -> RoundPrompt:
+        """The prompt of a view, or of its first messages alone."""
+        seen = view.of(self.messages)[:prompt_messages]
+        turns = turns_for(self.problem.turns, seen, template_of(self.step))
+        turns = with_system(turns, self.recipe.system)
+        digest = prompt_digest(turns)
+        return RoundPrompt(
+            self.place[0],
+            self.problem.problem_id,
+            self.place[1],
+            turns,
+            digest,
+            view,
+            self._draws(view, digest),
+            compaction_of(self.plan, self.place[0], self.problem),
+            prompt_messages,
+            self.step.max_tokens,
+        )
+
+    def _draws(self, view: View, digest: str) -> tuple[int, ...]:
+        """The draws that the slots of a view take: the replicate's, each by its slot's number.
+
+        A message to be condensed has a prompt of its own, and takes its first draw there, or where
+        M says the same several times the next. So neither where it stands nor how many stand
+        beside it makes another trajectory of it.
+        """
+        draws = self.plan.draws(self.recipe.digest, digest, *self.place)
+        if self.step.kind != "condense":
+            return tuple(draws[slot] for slot in view.slots)
+        (text,) = view.of(self.messages)
+        return (draws[0] + self.messages[: view.slots[0]].count(text),)
+
+    def _cuts(self, view: View) -> range:
+        """How many messages of a view a prompt may show where it cannot show all."""
+        may_cut = self.plan.overflow == "fewer_messages"
+        return range(1, len(view.of(self.messages)) if may_cut else 1)
+
+    def _fitted(self, view: View, fits: Fits) -> RoundPrompt:
+        whole, cuts = self.prompt(view), self._cuts(view)
+        if not cuts or fits(whole):
+            return whole
+        most = most_that_fit(len(cuts), lambda shown: fits(self.prompt(view, shown)))
+        return whole if most is None else self.prompt(view, most)
+
+
+def by_slot(prompts: Iterable[RoundPrompt]) -> list[tuple[RoundPrompt, Slot]]:
+    """The slots of a round in their order, each with its prompt."""
+    pairs = ((prompt, slot) for prompt in prompts for slot in prompt.slots())
+    return sorted(pairs, key=lambda pair: pair[1].slot)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pacore.compaction import Said
+from pacore.grading.score import VerdictName
 from pacore.trajectory import ConclusionStatus, FinishReason
 
 
@@ -27,6 +29,12 @@ class CandidateRow(NamedTuple):
     tombstones: int
     refills: int
 
+    @property
+    def said(self) -> Said:
+        return Said(
+            self.trajectory_id, self.conclusion, self.conclusion_status, self.content_characters
+        )
+
 
 class AnswerRow(NamedTuple):
     """One row of the table ``answers``."""
@@ -40,3 +48,26 @@ class AnswerRow(NamedTuple):
     status: str
     reason: str | None
     failed_round: int | None
+
+
+class ConclusionRow(NamedTuple):
+    """What the model concluded in one slot, None where it came to nothing."""
+
+    problem_id: str
+    replicate: int
+    slot: int
+    trajectory_id: str
+    conclusion: str | None
+
+
+class VerdictRow(NamedTuple):
+    """What one version of a grader said of an answer to a problem."""
+
+    problem_id: str
+    grader: str
+    grader_version: str
+    answer: str
+    verdict: VerdictName
+    score: float
+    answer_key: str | None
+    detail: str | None

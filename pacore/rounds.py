@@ -2,6 +2,7 @@
 
 The pure decisions the pipeline takes stand here, and `solve`, the whole algorithm in memory over
 the Engine protocol: the executable definition, and the oracle every flow is held against.
+What pacore has beyond the paper is the plan's (`pacore.step`): another round is another step.
 Equation numbers are those of arXiv 2601.05593, section 2.1.
 """
 
@@ -18,36 +19,19 @@ from pacore.message import Message, message_set
 from pacore.plan import Plan
 from pacore.problem import Problem
 from pacore.quorum import (
-    Outcome,
     Retry,
     Standing,
+    attempt_limit,
     attempt_recipe,
     outcome,
     passes,
-    refills_due,
 )
 from pacore.recipe import Recipe
-from pacore.round_prompt import RoundPrompt, fitted_prompt, messages_shown, round_prompt
+from pacore.round_prompt import Round, RoundPrompt, by_slot
 from pacore.trajectory import UNFINISHED, FinishReason, Generation, Request, Slot, Trajectory
 from pacore.window import overflow
 
-__all__ = [
-    "Outcome",
-    "Retry",
-    "RoundPrompt",
-    "Solved",
-    "Standing",
-    "answer_of",
-    "attempt_recipe",
-    "fitted_prompt",
-    "messages_shown",
-    "missing_answer",
-    "outcome",
-    "passes",
-    "refills_due",
-    "round_prompt",
-    "solve",
-]
+__all__ = ["Solved", "answer_of", "missing_answer", "solve"]
 
 
 def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -> Answer:
@@ -105,6 +89,7 @@ class _Tried:
     """One slot in the oracle: its attempts, the standing one last, and the recipe of the next."""
 
     place: Slot
+    prompt: RoundPrompt
     retry: Retry | None = None
     retry_of: str | None = None
     attempts: list[Trajectory] = field(default_factory=list)
@@ -118,12 +103,12 @@ class _Tried:
     def tombstones(self) -> int:
         return sum(not attempt.generation.is_finished for attempt in self.own)
 
-    def standing(self, plan: Plan, attempts: int | None) -> Standing:
+    def standing(self, attempts: int | None) -> Standing:
         last = self.attempts[-1]
         is_used_up = attempts is not None and self.tombstones >= attempts
         return Standing.of(
             last,
-            plan.compaction_in(self.place.round),
+            self.prompt.compaction,
             refills=max(0, len(self.own) - self.tombstones - 1),
             is_lost=is_used_up and not last.generation.is_finished,
         )
@@ -131,7 +116,7 @@ class _Tried:
 
 @dataclass(frozen=True)
 class _Oracle:
-    """What `solve` is given, and how it fills the slots of one prompt."""
+    """What `solve` is given, and how it fills the slots of one round."""
 
     plan: Plan
     recipe: Recipe
@@ -140,54 +125,60 @@ class _Oracle:
     attempts: int | None
     retries: Sequence[Retry]
 
-    async def prompt(
-        self, problem: Problem, place: tuple[int, int], messages: Sequence[str]
-    ) -> RoundPrompt:
+    async def prompts(self, round_: Round) -> list[RoundPrompt]:
         """P(x, M_{r-1}), cut to the window as the plan says: every length is counted."""
         lengths: dict[str, int | None] = {}
-        for shown in range(1, len(messages) + 1):
-            shorter = round_prompt(self.plan, self.recipe, problem, place, messages[:shown])
-            counted = await self.engine.count_prompt_tokens(self.recipe, shorter.turns)
-            lengths[shorter.digest] = counted
+        for prompt in round_.possible():
+            counted = await self.engine.count_prompt_tokens(self.recipe, prompt.turns)
+            lengths[prompt.digest] = counted
 
         def fits(prompt: RoundPrompt) -> bool:
-            return self._overflow(lengths[prompt.digest], self.recipe) is None
+            recipe = attempt_recipe(self.recipe, prompt.max_tokens)
+            return self._overflow(lengths[prompt.digest], recipe) is None
 
-        return fitted_prompt(self.plan, self.recipe, problem, place, messages, fits)
+        return round_.prompts(fits)
 
     def _overflow(self, prompt_tokens: int | None, recipe: Recipe) -> str | None:
         if prompt_tokens is None:
             return None
         return overflow(prompt_tokens, recipe.max_tokens, self.info.window_tokens)
 
-    async def sample(self, prompt: RoundPrompt) -> tuple[list[Trajectory], list[Standing]]:
+    async def sample(
+        self, prompts: Sequence[RoundPrompt]
+    ) -> tuple[list[Trajectory], list[Standing]]:
         """ω_r^(i) ~ π(· | P(x, M_{r-1})), i = 1…K_r (eq. 1), and what stands in the end."""
-        tried = [_Tried(place) for place in prompt.slots()]
+        tried = [_Tried(place, prompt) for prompt, place in by_slot(prompts)]
 
         def standings() -> list[Standing]:
-            return [one.standing(self.plan, self.attempts) for one in tried]
+            return [one.standing(self.attempts) for one in tried]
 
         def ids() -> list[str]:
             return [one.attempts[-1].trajectory_id for one in tried]
 
-        for now in passes(self.plan, prompt.slots(), self.retries, ids, standings):
+        places = [one.place for one in tried]
+        for now in passes(self.plan, places, self.retries, ids, standings):
             for slot in now.slots:
                 if now.retry is not None:
                     tried[slot].retry = now.retry
                     tried[slot].retry_of = tried[slot].attempts[-1].trajectory_id
-            await asyncio.gather(*(self._try(prompt, tried[slot]) for slot in now.slots))
+            await asyncio.gather(*(self._try(tried[slot]) for slot in now.slots))
         return [attempt for one in tried for attempt in one.attempts], standings()
 
-    async def _try(self, prompt: RoundPrompt, one: _Tried) -> None:
+    async def _try(self, one: _Tried) -> None:
         """Attempts at one slot until the model has its say or the failures are used up."""
-        max_tokens = one.retry.max_tokens if one.retry else None
+        prompt = one.prompt
+        max_tokens = attempt_limit(prompt.max_tokens, one.retry)
         recipe = attempt_recipe(self.recipe, max_tokens)
         for _ in range((self.attempts or 1) - one.tombstones * (self.attempts is not None)):
             request = prompt.request(recipe, one.place.draw, len(one.attempts))
-            made = Trajectory.of(
-                one.place, request, await self._generation(request), prompt.prompt_messages
+            made = replace(
+                Trajectory.of(one.place, request, await self._generation(request)),
+                prompt_messages=prompt.prompt_messages,
+                prompt_positions=prompt.positions,
+                max_tokens=max_tokens,
+                retry_of=one.retry_of,
             )
-            one.attempts.append(replace(made, max_tokens=max_tokens, retry_of=one.retry_of))
+            one.attempts.append(made)
             if made.generation.is_finished:
                 return
 
@@ -222,16 +213,16 @@ async def solve(
         messages: list[Message] = []
         for round_ in range(1, plan.rounds + 1):
             texts = [message.text for message in messages]
-            prompt = await oracle.prompt(problem, (round_, replicate), texts)
-            trajectories, standings = await oracle.sample(prompt)
+            given = Round(plan, recipe, problem, (round_, replicate), texts)
+            trajectories, standings = await oracle.sample(await oracle.prompts(given))
             solved.trajectories += trajectories
             place = (round_, problem.problem_id, replicate)
             if not outcome(plan, round_, standings).goes_on:
                 solved.answers.append(missing_answer(plan, place, standings))
                 break
             candidates = [standing.candidate for standing in standings]
-            compaction = plan.compaction_in(round_)
-            messages = message_set(place, candidates, plan.message_order, compaction.policy)
+            policy = plan.step(round_).compaction.policy
+            messages = message_set(place, candidates, plan.message_order, policy)
             solved.messages += messages
         else:
             solved.answers.append(answer_of(problem, messages[0], standings[0].finish_reason))

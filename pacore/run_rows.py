@@ -49,4 +49,8 @@ def run_rows(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
             [run.plan.need(round_) for round_ in range(1, run.plan.rounds + 1)],
             run.plan.on_shortfall,
             run.plan.truncated,
+            run.plan.pool,
+            run.plan.compaction,
+            [step.kind for step in run.plan.steps],
+            [step.max_tokens for step in run.plan.steps],
         )

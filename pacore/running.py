@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
@@ -26,7 +27,7 @@ from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
 from pacore.retrying import begin_retry, config_of
-from pacore.reuse import Planned, nearest
+from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
 from pacore.stage.closing import close, run_counts
@@ -102,8 +103,8 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     with connected() as api:
         address = api.removesuffix("/api")
         click.echo(f"run {run.run_id}: watch it at {address}", err=True)
-        progress.listener = _tell
-        with _shown(progress):
+        progress.listener = tell
+        with shown(progress):
             state = infer(config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         is_whole = state.name in ("Completed", "CompletedWithFailures")
@@ -112,7 +113,7 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     return state, address
 
 
-def _tell(notice: str) -> None:
+def tell(notice: str) -> None:
     """Show a notice. A live bar makes room for what is written to `sys.stderr`, which it replaces;
     click writes past it.
     """
@@ -121,7 +122,7 @@ def _tell(notice: str) -> None:
 
 
 @contextmanager
-def _shown(progress: Progress) -> Iterator[None]:
+def shown(progress: Progress) -> Iterator[None]:
     """Show progress: a live bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         with live_progress(progress):
@@ -154,7 +155,7 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
 
 def show_plan(config: RunConfig) -> int:
     """Print what a run would do, reading the store and, where it answers, the endpoint."""
-    problems = read_problem_set(config.problems, config.limit)
+    problems = read_problem_set(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     store = open_store(config.store)
     size = config.shard_size or default_shard_size(len(problems), config.plan)
@@ -165,7 +166,7 @@ def show_plan(config: RunConfig) -> int:
             click.echo(f"run {run.run_id} is complete already", err=True)
     journal = Journal(store)
     dispatcher = Dispatcher(
-        lambda: open_engine(config, state_folder(), _tell), journal, RetryPolicy(retries=0)
+        lambda: open_engine(config, state_folder(), tell), journal, RetryPolicy(retries=0)
     )
     try:
         info, count_tokens = None, None

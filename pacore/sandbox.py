@@ -20,8 +20,8 @@ from typing import Self
 
 from pacore.child import Child
 from pacore.errors import PacoreError
-from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, prepared
-from pacore.problem import GraderName
+from pacore.grader import parse_spec
+from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, plain_key, prepared
 from pacore.programs import code_grader_version, grade_programs
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, READY, START_SECONDS
 
@@ -31,28 +31,30 @@ PAIRS_AT_A_TIME = 64
 
 
 @cache
-def grader_version(grader: GraderName) -> str:
-    """Version of everything that decides a verdict: ``1`` or ``1+math-verify-0.9.0``."""
-    if grader == "code":
+def grader_version(spec: str) -> str:
+    """Version of everything that decides a verdict: ``2`` or ``2+math-verify-0.9.0``."""
+    name = parse_spec(spec).name
+    if name == "code":
         return code_grader_version()
-    if grader != "math":
+    if name != "math":
         return RULES_VERSION
     return f"{RULES_VERSION}+math-verify-{version('math-verify')}"
 
 
 def grade_answers(
-    items: Sequence[tuple[GraderName, str, str | None]], timeout_seconds: float
+    items: Sequence[tuple[str, str, str | None]], timeout_seconds: float
 ) -> list[Verdict]:
-    """Grade (grader, gold, answer) items; verdicts come in the order of the items.
+    """Grade (spec, gold, answer) items; verdicts come in the order of the items.
 
     Exact rules decide first; equal items are decided once; what needs computer algebra shares one
     grader process, whichever thread calls; programs run in sandboxes (`pacore.programs`).
-    ``timeout_seconds`` bounds the grading of one answer.
-    Raises PacoreError when the grader process cannot be started, or programs cannot be confined.
+    ``timeout_seconds`` bounds the grading of one answer. Raises PacoreError when the grader process
+    cannot be started, or programs cannot be confined, and BadInput for a judge, who is a model and
+    no part of this.
     """
-    verdicts: dict[tuple[GraderName, str, str | None], Verdict] = {}
-    undecided: dict[tuple[GraderName, str, str | None], tuple[str, str]] = {}
-    programs = [item for item in dict.fromkeys(items) if item[0] == "code"]
+    verdicts: dict[tuple[str, str, str | None], Verdict] = {}
+    undecided: dict[tuple[str, str, str | None], tuple[str, str]] = {}
+    programs = [item for item in dict.fromkeys(items) if parse_spec(item[0]).name == "code"]
     graded = grade_programs([(gold, answer) for _, gold, answer in programs], timeout_seconds)
     verdicts.update(zip(programs, graded, strict=True))
     for item in dict.fromkeys(items):
@@ -67,6 +69,15 @@ def grade_answers(
     asked = SHARED_GRADER.grade_many(list(undecided.values()), timeout_seconds)
     verdicts.update(zip(undecided, asked, strict=True))
     return [verdicts[item] for item in items]
+
+
+def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> list[str]:  # noqa: ARG001
+    """Keys of (spec, answer) items, in order: answers with equal keys are the same answer.
+
+    ``timeout_seconds`` bounds the work on one answer.
+    """
+    keys = {item: plain_key(parse_spec(item[0]), item[1]) for item in dict.fromkeys(items)}
+    return [keys[item] for item in items]
 
 
 class MathGrader:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-SCHEMA_REVISION = 2
+SCHEMA_REVISION = 3
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
@@ -56,7 +56,7 @@ PROBLEMS = TableSchema(
         grader=_LABEL,
         metadata=pa.string(),
     ),
-    text=("turns", "statement"),
+    text=("turns", "statement", "gold"),
     group_rows=1024,
 )
 
@@ -95,6 +95,7 @@ TRAJECTORIES = TableSchema(
         max_tokens=pa.int32(),
         retry_of=pa.string(),
         cached_prompt_tokens=pa.int32(),
+        prompt_positions=pa.list_(pa.int32()),
     ),
     text=("conclusion",),
     bloom=("trajectory_id",),
@@ -200,6 +201,21 @@ RUNS = TableSchema(
         needed_messages=pa.list_(pa.int32()),
         on_shortfall=pa.string(),
         truncated=pa.string(),
+        pool=pa.int32(),
+        compaction=pa.string(),
+        steps=pa.list_(pa.string()),
+        bound_tokens=pa.list_(pa.int32()),
+    ),
+)
+
+PRICES = TableSchema(
+    "prices",
+    _schema(
+        _model=pa.string(),
+        _currency=pa.string(),
+        _prompt_per_million=pa.float64(),
+        _cached_prompt_per_million=pa.float64(),
+        _completion_per_million=pa.float64(),
     ),
 )
 
@@ -230,5 +246,6 @@ TABLES: dict[str, TableSchema] = {
         VERDICTS,
         RUNS,
         GRADINGS,
+        PRICES,
     )
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pacore.gradings import grading_rows, read_gradings
+from pacore.gradings import as_published, grading_rows, read_gradings
+from pacore.layout import Unit, unit_of_data
 from pacore.lending import lent_files
 from pacore.run import Run, open_runs
 from pacore.run_rows import run_rows
 from pacore.snapshots import standing_sizes
 from pacore.store import Backend, Reader
-from pacore.tables import SCHEMA_REVISION, SCHEMA_VERSION, TABLES, write_rows
+from pacore.tables import SCHEMA_REVISION, SCHEMA_VERSION, TABLES, Row, write_rows
 
 STAGED = (
     "runs",
@@ -24,29 +25,40 @@ STAGED = (
     "gradings",
     "verdicts",
     "scores",
+    "prices",
 )
 """Tables in the order their views are made: later ones may read earlier ones."""
 
 
 def table_files(
-    store: Backend, reader: Reader, run_ids: Sequence[str], folder: Path
+    store: Backend,
+    reader: Reader,
+    run_ids: Sequence[str],
+    folder: Path,
+    prices: Sequence[Row] = (),
 ) -> dict[str, list[str]]:
     """Paths of the files of each table, as ``reader`` opens them, for the runs named.
 
-    No list is empty: runs are written to a file in ``folder``, and so is a file without rows for
-    every table nobody has written to, so that it has its columns all the same. Raises Refused for
-    an unknown run.
+    No list is empty: runs and ``prices`` are written to files in ``folder``, and so is a file
+    without rows for every table nobody has written to, so that it has its columns all the same.
+    Raises Refused for an unknown run.
     """
     runs = open_runs(store, run_ids)
     files: dict[str, list[str]] = {name: [] for name in STAGED}
+    units: dict[str, list[Unit]] = {}
     for run in runs:
-        for table, sizes in standing_sizes(store, run.run_id).items():
+        tables = standing_sizes(store, run.run_id)
+        for table, sizes in tables.items():
             files[table] += [reader.admit(key, size) for key, size in sizes.items()]
+        named = (unit_of_data(key) for sizes in tables.values() for key in sizes)
+        units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
-    files["runs"] = [_runs_file(store, runs, folder)]
-    files["gradings"] = [_gradings_file(store, runs, folder)]
+    files["runs"] = [_written("runs", run_rows(store, runs), folder)]
+    files["gradings"] = [_written("gradings", _gradings(store, runs, units), folder)]
     if has_older_files(runs):
         files["trajectories"].append(_empty_file("trajectories", folder))
+    if prices:
+        files["prices"] = [_written("prices", prices, folder)]
     return {name: paths or [_empty_file(name, folder)] for name, paths in files.items()}
 
 
@@ -66,26 +78,20 @@ def text_files(
     return [reader.admit(key, size) for key, size in sizes.items()]
 
 
-def _runs_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
-    path = folder / "runs.parquet"
-    write_rows(path, TABLES["runs"], run_rows(store, runs))
+def _written(table: str, rows: Iterable[Row], folder: Path) -> str:
+    path = folder / f"{table}.parquet"
+    write_rows(path, TABLES[table], rows)
     return str(path)
 
 
-def _gradings_file(store: Backend, runs: Sequence[Run], folder: Path) -> str:
-    path = folder / "gradings.parquet"
+def _gradings(
+    store: Backend, runs: Sequence[Run], units: Mapping[str, Sequence[Unit]]
+) -> Iterator[Row]:
     keys = set(store.list("runs"))
-    rows = (
-        row
-        for run in runs
-        for row in grading_rows(
-            run.run_id,
-            datetime.fromisoformat(run.created_at),
-            read_gradings(store, run.run_id, keys),
-        )
-    )
-    write_rows(path, TABLES["gradings"], rows)
-    return str(path)
+    for run in runs:
+        begun = datetime.fromisoformat(run.created_at)
+        records = as_published(read_gradings(store, run.run_id, keys), units[run.run_id])
+        yield from grading_rows(run.run_id, begun, records)
 
 
 def _empty_file(table: str, folder: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pacore.answer import Answer
-from pacore.grading.score import Score
+from pacore.grading.score import GradedTrajectory, Score
 from pacore.identity import canonical_json
 from pacore.message import Message
 from pacore.problem import Problem, Turn
@@ -72,6 +72,7 @@ def trajectory_row(trajectory: Trajectory) -> Row:
         trajectory.max_tokens,
         trajectory.retry_of,
         made.cached_prompt_tokens,
+        None if trajectory.prompt_positions is None else list(trajectory.prompt_positions),
     )
 
 
@@ -127,10 +128,29 @@ def score_row(score: Score) -> Row:
     )
 
 
+def verdict_row(graded: GradedTrajectory) -> Row:
+    return (
+        graded.problem_id,
+        graded.replicate,
+        graded.slot,
+        graded.trajectory_id,
+        graded.grading,
+        graded.grader,
+        graded.grader_version,
+        graded.verdict.verdict,
+        graded.verdict.score,
+        graded.answer,
+        graded.method,
+        graded.answer_key,
+        graded.verdict.detail,
+    )
+
+
 ROW_OF: dict[str, Callable[[Any], Row]] = {
     "trajectories": trajectory_row,
     "trajectory_texts": text_row,
     "messages": message_row,
     "answers": answer_row,
     "scores": score_row,
+    "verdicts": verdict_row,
 }

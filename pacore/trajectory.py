@@ -143,8 +143,9 @@ class Trajectory:
     """One row of the table ``trajectories``: a slot, what filled it, and its conclusion.
 
     ``prompt_messages`` counts the messages its prompt held where some had to be left out.
-    ``retry_of`` names the trajectory that `pacore retry` replaced by this one, and ``max_tokens``
-    the limit it was given in place of the recipe's.
+    ``prompt_positions`` are the 1-based positions in M of those it held, where its slot was not to
+    see all of M; else they are M's first. ``retry_of`` names the trajectory that `pacore retry`
+    replaced by this one, and ``max_tokens`` the limit it was given in place of the recipe's.
     """
 
     place: Slot
@@ -160,14 +161,10 @@ class Trajectory:
     prompt_messages: int | None = None
     max_tokens: int | None = None
     retry_of: str | None = None
+    prompt_positions: tuple[int, ...] | None = None
 
     @staticmethod
-    def of(
-        place: Slot,
-        request: Request,
-        generation: Generation,
-        prompt_messages: int | None = None,
-    ) -> Trajectory:
+    def of(place: Slot, request: Request, generation: Generation) -> Trajectory:
         return Trajectory(
             place=place,
             trajectory_id=request.trajectory_id,
@@ -176,7 +173,6 @@ class Trajectory:
             prompt_digest=request.prompt_digest,
             generation=generation,
             thought=normalise(generation),
-            prompt_messages=prompt_messages,
         )
 
     @property

@@ -10,12 +10,14 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import (
+    create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
 
 from pacore.progress import Progress
+from pacore.terminal import share
 from pacore.visible import as_markdown
 
 
@@ -54,6 +56,28 @@ def results_artifact(run_id: str, rows: Sequence[Mapping[str, Any]], summary: st
         table=[{name: _cell(value) for name, value in row.items()} for row in rows],
         description=summary,
     )
+
+
+def gradings_artifact(
+    run_id: str, rounds: Sequence[Mapping[str, Any]], gradings: Sequence[Mapping[str, Any]]
+) -> None:
+    """A run's verdicts by round as a table in the Prefect UI, and its accuracy by each grading."""
+    create_table_artifact(
+        key=_key("verdicts", run_id),
+        table=[dict(row) for row in rounds],
+        description=f"run {run_id}: verdicts on its trajectories, by the grading that stands",
+    )
+    rows = [
+        f"| {row['grading']} | {as_markdown(row['grader'])} | {as_markdown(row['grader_version'])} "
+        f"| {share(row['score'])} | {row['scored']} of {row['answers']} | "
+        f"{'yes' if row['stands'] else ''} |"
+        for row in gradings
+    ]
+    head = [
+        "| grading | grader | version | accuracy | scored | stands |",
+        "|---|---|---|---|---|---|",
+    ]
+    create_markdown_artifact(key=_key("evaluation", run_id), markdown="\n".join([*head, *rows]))
 
 
 def _cell(value: Any) -> Any:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pacore.answer import extract
 from pacore.commits import publish
 from pacore.grading.score import VerdictName
 from pacore.gradings import Grading, GradingRecord, begin_grading, finish_grading
-from pacore.layout import Unit
 from pacore.run import open_run
 from pacore.snapshots import write_snapshot
 from pacore.store import Backend
 from pacore.tables import TABLES
-from tests.small_store import Row, Rows
+from pacore.trajectory import UNFINISHED
+from tests.small_store import Row, Rows, rows_of, small_store
 
 Judged = tuple[VerdictName, float | None]
 Judge = Callable[[Row, str | None], Judged]
@@ -32,14 +33,21 @@ def by_gold(row: Row, answer: str | None) -> Judged:
 
 
 def verdict_rows(rows: Rows, grading: Grading, judge: Judge = by_gold) -> Rows:
-    """A verdict on the standing trajectory of every slot of ``rows``, by the unit it belongs in."""
+    """A verdict on what stands in every slot of ``rows``, by the unit it belongs in.
+
+    None is on a tombstone: a trajectory that the engine never finished is no answer.
+    """
     found: Rows = {}
     for unit, members in rows.items():
         if unit.table != "trajectories":
             continue
         standing = {(row["problem_id"], row["replicate"], row["slot"]): row for row in members}
-        place = Unit(unit.run_id, "verdicts", unit.round, unit.shard, 0, grading.grading_id)
-        found[place] = [_verdict(row, grading, judge) for row in standing.values()]
+        place = unit._replace(table="verdicts", grading=grading.grading_id)
+        found[place] = [
+            _verdict(row, grading, judge)
+            for row in standing.values()
+            if row["finish_reason"] not in UNFINISHED
+        ]
     return found
 
 
@@ -60,6 +68,18 @@ def _verdict(row: Row, grading: Grading, judge: Judge) -> Row:
         "detail": None,
     }
     return values
+
+
+def graded_rows(grading: Grading = MATH, judge: Judge = by_gold) -> Rows:
+    """The rows of the hand-made run, with a grading's verdicts on them."""
+    return {**rows_of(), **verdict_rows(rows_of(), grading, judge)}
+
+
+def graded_store(folder: Path, rows: Rows | None = None, grading: Grading = MATH) -> Backend:
+    """The run ``demo`` with a finished grading, of its own rows or those given."""
+    store = small_store(folder, graded_rows() if rows is None else rows)
+    finish_grading(store, "demo", begin_grading(store, "demo", grading), {})
+    return store
 
 
 def grade_rows(

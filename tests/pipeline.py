@@ -31,7 +31,7 @@ TRAJECTORY_COLUMNS = (
     "problem_id", "replicate", "slot", "draw", "attempt", "trajectory_id", "seed", "prompt_digest",
     "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",
     "usage_source", "thinking_closed", "reasoning_characters", "content_characters",
-    "prompt_messages", "max_tokens", "retry_of",
+    "prompt_messages", "max_tokens", "retry_of", "prompt_positions",
 )  # fmt: skip
 MESSAGE_COLUMNS = ("problem_id", "replicate", "position", "trajectory_id", "text", "compactor")
 ANSWER_COLUMNS = (
@@ -136,6 +136,7 @@ def oracle_tables(
             t.generation.completion_tokens, t.generation.usage_source, t.thought.thinking_closed,
             len(t.thought.reasoning or ""), t.content_characters,
             t.prompt_messages, t.max_tokens, t.retry_of,
+            None if t.prompt_positions is None else list(t.prompt_positions),
         )
         for one in solved
         for t in one.trajectories

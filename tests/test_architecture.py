@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 CORE = {
     "pacore",
     "pacore.answer",
+    "pacore.arms",
+    "pacore.compaction",
     "pacore.config",
     "pacore.config_fields",
     "pacore.engine",
@@ -22,7 +24,10 @@ CORE = {
     "pacore.engine.script",
     "pacore.engine.vllm_options",
     "pacore.errors",
+    "pacore.evaluation_config",
+    "pacore.forecast",
     "pacore.form",
+    "pacore.grader",
     "pacore.grading",
     "pacore.identity",
     "pacore.importing",
@@ -32,25 +37,39 @@ CORE = {
     "pacore.plan",
     "pacore.problem",
     "pacore.problem_rows",
+    "pacore.problem_shapes",
+    "pacore.problem_tests",
+    "pacore.problem_turns",
     "pacore.program",
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",
     "pacore.round_prompt",
     "pacore.rounds",
+    "pacore.step",
     "pacore.table_rows",
     "pacore.secrecy",
+    "pacore.sweep_config",
     "pacore.trajectory",
     "pacore.window",
 }
-FRONT = {"pacore.cli", "pacore.running"}
+FRONT = {"pacore.cli", "pacore.evaluating", "pacore.running"}
 """The command line stands in front of everything and is the only part of pacore that may see flows."""
 
 LAYERS = ("core", "edges", "tasks", "flows", "front")
 
 DOORS: dict[str, set[str]] = {
     "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
-    "click": {"pacore.cli", "pacore.flags", "pacore.running", "pacore.reading", "pacore.exchange"},
+    "click": {
+        "pacore.cli",
+        "pacore.comparing_cli",
+        "pacore.comparison_reading",
+        "pacore.evaluating",
+        "pacore.exchange",
+        "pacore.flags",
+        "pacore.reading",
+        "pacore.running",
+    },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},
     "fsspec": {
@@ -60,10 +79,13 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.s3",
     },
     "math_verify": {"pacore.sandbox_process"},
+    "numpy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
+    "matplotlib": {"pacore.frontier"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.schemas", "pacore.tables"},
     "rich": {"pacore.report", "pacore.terminal"},
+    "scipy": {"pacore.statistics.bootstrap", "pacore.statistics.paired"},
     "tenacity": {"pacore.sampling", "pacore.store.objects"},
     "yaml": {"pacore.flags"},
     "zstandard": {"pacore.journal"},
@@ -92,7 +114,7 @@ def layer(module: str) -> str:
         return "front"
     if module.partition(".")[0] in ("tasks", "flows"):
         return module.partition(".")[0]
-    if module in CORE or module.startswith("pacore.grading."):
+    if module in CORE or module.startswith(("pacore.grading.", "pacore.problem_shapes.")):
         return "core"
     return "edges"
 

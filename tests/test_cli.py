@@ -34,6 +34,11 @@ def test_wrong_flags_are_named_with_exit_code_2(tmp_path: Path, pacore: Pacore) 
     done = pacore("run", "--problems", str(problems), "--model", "m", "--temperature", "hot")
     assert done.returncode == 2
     assert "--temperature: " in done.stderr
+    done = pacore(
+        "run", "--problems", str(problems), "--engine", "scripted", "--compaction", "summary"
+    )
+    assert done.returncode == 2
+    assert "--summary-tokens: compaction summary needs it" in done.stderr
     file = tmp_path / "run.yaml"
     file.write_text("engine: scripted\ntemprature: 1\n")
     done = pacore("run", "--problems", str(problems), "--config", str(file))

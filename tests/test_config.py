@@ -9,8 +9,6 @@ from pydantic import ValidationError
 
 from pacore.config import RunConfig, declarations, differences
 from pacore.config_fields import Declared
-from pacore.errors import BadInput
-from pacore.plan import parse_widths
 
 BASE: dict[str, Any] = {
     "problems": "problems.jsonl",
@@ -43,6 +41,19 @@ def refusal(changes: dict[str, Any]) -> tuple[str, str]:
         ({"widths": [8, 2], "min_messages": 3}, ["min_messages", "round 2 of 2", "3"]),
         ({"widths": [8, 2], "min_messages": [8]}, ["min_messages", "1 numbers", "2 widths"]),
         ({"overflow": "fewer_messages"}, ["overflow", "max_tokens"]),
+        ({"compaction": "summary"}, ["summary_tokens", "compaction summary needs it"]),
+        ({"summary_tokens": 64}, ["summary_tokens", "compaction conclusion"]),
+        ({"compaction": "answer", "summary_tokens": 64}, ["summary_tokens", "compaction answer"]),
+        ({"compaction": "answer", "truncated": "tail"}, ["truncated", "tail", "answer"]),
+        ({"subset": 2, "workspace_tokens": 64}, ["subset", "workspace_tokens"]),
+        (
+            {"compaction": "summary", "summary_tokens": 64, "max_tokens": 32},
+            ["summary_tokens", "64", "max_tokens", "32"],
+        ),
+        (
+            {"workspace_tokens": 64, "max_tokens": 32},
+            ["workspace_tokens", "64", "max_tokens", "32"],
+        ),
     ],
 )
 def test_conflicting_values_are_refused_by_name_in_one_line(
@@ -76,7 +87,10 @@ def test_conflicting_values_are_refused_by_name_in_one_line(
         ("max_tokens", 0),
         ("pool", 0),
         ("message_order", "random"),
-        ("compaction", "summary"),
+        ("compaction", "whole"),
+        ("summary_tokens", 0),
+        ("subset", 0),
+        ("workspace_tokens", 0),
         ("min_messages", 0),
         ("min_messages", (3, 0)),
         ("min_messages", 1.5),
@@ -175,17 +189,3 @@ def test_a_number_in_place_of_true_is_a_difference() -> None:
     old = RunConfig(**BASE, chat_template_options={"enable_thinking": True}).identity("d" * 64)
     new = RunConfig(**BASE, chat_template_options={"enable_thinking": 1}).identity("d" * 64)
     assert differences(old, new) == ["recipe.chat_template_options.enable_thinking: True -> 1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "widths"), [("32,4", (32, 4)), (" 16 ", (16,)), ("", ()), ("4,", (4,))]
-)
-def test_widths_are_read_from_text(text: str, widths: tuple[int, ...]) -> None:
-    assert parse_widths(text) == widths
-
-
-@pytest.mark.parametrize("text", ["4,0", "-1", "four", "4;2", "4.5"])
-def test_text_that_is_no_list_of_widths_is_named(text: str) -> None:
-    with pytest.raises(BadInput, match="--widths") as caught:
-        parse_widths(text)
-    assert "\n" not in str(caught.value) and repr(text) in str(caught.value)

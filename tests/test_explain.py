@@ -17,8 +17,9 @@ from pacore.terminal import ABSENT
 from pacore.visible import CONTROLS
 from tests.audited import FAULTY, finish
 from tests.conftest import Pacore
-from tests.corruption import standing_rows
+from tests.corruption import rewrite, standing_rows, unit_of
 from tests.pipeline import scripted_config, write_problems
+from tests.strategies import STRATEGIES
 
 HOSTILE = (
     "What is 1 + 2?\tx\r\n\x1b[2J\x1b]0;owned\x07\u202eevil\n\nround 9 of 9 · width 1\n  slot 7"
@@ -145,6 +146,69 @@ def test_a_pass_that_failed_is_explained_as_far_as_it_came(tmp_path: Path) -> No
     text = explanation_text(found)
     assert f"answer {ABSENT} failed: round 1: 0 of 2 messages (2 engine_error)" in text
     assert "no message of this round" in text
+
+
+@pytest.mark.parametrize("strategy", ["subsets", "a workspace of summaries"])
+def test_every_slot_is_explained_by_the_messages_it_saw_itself(
+    tmp_path: Path, strategy: str
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 1)
+    config = scripted_config(
+        tmp_path / "store", problems, model="scripted?words=4", widths=(5, 4), run_id="r",
+        **STRATEGIES[strategy],
+    )  # fmt: skip
+    store = finish(config)
+    rows = standing_rows(store, "r")
+    (lineage,) = explain(store, "r", "sum-0000").lineages
+    assert len(lineage.rounds) == config.plan.rounds
+    for step in lineage.rounds:
+        before = {
+            row["position"]: row["trajectory_id"]
+            for row in rows["messages"]
+            if row["round"] == step.round - 1
+        }
+        told = {
+            attempt.row["slot"]: [trajectory_id for trajectory_id, _ in prompt.saw]
+            for prompt in step.prompts
+            for attempt in prompt.attempts
+        }
+        seen = {
+            row["slot"]: [before[at] for at in row["prompt_positions"] or sorted(before)]
+            for row in rows["trajectories"]
+            if row["round"] == step.round
+        }
+        assert told == seen
+        for prompt in step.prompts:
+            assert prompt.digest == prompt.rendered_digest == prompt_digest(prompt.turns)
+    several = [step.round for step in lineage.rounds if len(step.prompts) > 1]
+    assert several == ([2] if strategy == "subsets" else [5, 2])
+    text = explanation_text(explain(store, "r", "sum-0000"))
+    headings = [line for line in text.splitlines() if line.startswith("round ")]
+    if strategy == "subsets":
+        assert headings == [
+            "round 3 of 3 · width 1",
+            "round 2 of 3 · width 4",
+            "round 1 of 3 · width 5",
+        ]
+        assert "K = [5, 4, 1] · subsets of 2" in text
+    else:
+        assert headings[-3:] == [
+            "round 3 of 7 · distils all messages into one",
+            "round 2 of 7 · condenses up to 5 messages",
+            "round 1 of 7 · width 5",
+        ]
+        assert "K = [5, 5c, 1d, 4, 4c, 1d, 1]" in text
+
+
+def test_a_slot_that_the_plan_does_not_have_is_told_without_a_prompt(tmp_path: Path) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 1)
+    store = finish(scripted_config(tmp_path / "store", problems, widths=(2,), run_id="r"))
+    unit = unit_of(store, "r", "trajectories", 2)
+    rewrite(store, unit, lambda rows: rows[0].update(slot=7))
+    (prompt,) = explain(store, "r", "sum-0000", round_=2).lineages[0].rounds[0].prompts
+    assert (prompt.rendered_digest, prompt.turns, list(prompt.saw)) == (None, (), [])
+    text = explanation_text(explain(store, "r", "sum-0000", round_=2))
+    assert "NOT RENDERED AGAIN: the plan has no such slot" in text
 
 
 def hostile(folder: Path) -> tuple[Backend, Explanation]:

@@ -16,6 +16,7 @@ from flows.prefect_server import wait_for_records
 from pacore.config import RunConfig
 from pacore.stage.problems import begin
 from tests.pipeline import oracle_tables, scripted_config, tables, write_problems
+from tests.strategies import STRATEGIES, UNTHINKING
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +58,22 @@ def test_the_tables_a_flow_writes_equal_the_oracles(
     assert {name: found[name] for name in expected} == expected
     failed = [row for row in found["answers"] if row[7] == "failed"]
     assert state.name == ("CompletedWithFailures" if failed else "Completed")
+
+
+def test_a_flow_over_condensing_and_distilling_rounds_equals_the_oracle_and_shows_every_task(
+    tmp_path: Path,
+) -> None:
+    config = scripted_config(
+        tmp_path / "store", write_problems(tmp_path / "problems.jsonl"), model=UNTHINKING,
+        widths=(4, 3), shard_size=2, run_id="strategy", replicates=2,
+        **STRATEGIES["a workspace of summaries"],
+    )  # fmt: skip
+    state = infer(config, return_state=True)
+    found, expected = tables(config.store, "strategy"), oracle_tables(config)
+    assert {name: found[name] for name in expected} == expected
+    flow_run_id = state.state_details.flow_run_id
+    assert flow_run_id is not None
+    assert wait_for_records(flow_run_id, 1 + 3 * (2 * 7 + 2))
 
 
 def test_the_records_of_a_run_are_complete_and_named_for_a_person(

@@ -20,12 +20,12 @@ from pacore.grading import (
     prepared,
     refuses,
 )
-from pacore.problem import GraderName, Problem, Turn
+from pacore.problem import Problem, Turn
 
-GRADERS: tuple[GraderName, ...] = ("math", "choice", "text")
+GRADERS = ("math", "choice", "text", "numeric")
 
 
-def problem(gold: str | None, grader: GraderName | None = None) -> Problem:
+def problem(gold: str | None, grader: str | None = None) -> Problem:
     return Problem("p", (Turn("user", "What?"),), gold, grader)
 
 
@@ -43,12 +43,12 @@ def problem(gold: str | None, grader: GraderName | None = None) -> Problem:
         (r"\text{Box B}", "text"), ("17 March 1999", "text"), ("well-known", "text"), ("?", "text"),
     ],
 )  # fmt: skip
-def test_the_gold_answer_calls_for_its_grader(gold: str, grader: GraderName) -> None:
+def test_the_gold_answer_calls_for_its_grader(gold: str, grader: str) -> None:
     assert choose_grader(problem(gold)) == grader
 
 
 @pytest.mark.parametrize("grader", GRADERS)
-def test_the_grader_a_problem_names_is_taken(grader: GraderName) -> None:
+def test_the_grader_a_problem_names_is_taken(grader: str) -> None:
     assert choose_grader(problem("C", grader)) == grader
 
 
@@ -155,7 +155,7 @@ def test_an_enormous_exponent_is_never_written_out() -> None:
 
 @pytest.mark.parametrize("answer", [None, "", "  \n"])
 @pytest.mark.parametrize("grader", GRADERS)
-def test_no_answer_scores_nothing_and_says_so(answer: str | None, grader: GraderName) -> None:
+def test_no_answer_scores_nothing_and_says_so(answer: str | None, grader: str) -> None:
     assert decide(grader, "7", answer) == NO_ANSWER == Verdict("no_answer", 0.0)
 
 
@@ -202,10 +202,11 @@ def test_fractions_are_never_taken_for_others(one: object, other: object) -> Non
 
 @given(st.sampled_from(GRADERS), st.text(), st.text(min_size=1))
 def test_rules_never_raise_and_every_answer_equals_itself(
-    grader: GraderName, gold: str, answer: str
+    grader: str, gold: str, answer: str
 ) -> None:
     assert decide(grader, gold, answer) in (CORRECT, WRONG, NO_ANSWER, CRASH, None)
-    assert decide(grader, answer, answer) in (CORRECT, NO_ANSWER, WRONG)
+    if grader != "numeric":  # where a gold answer that is no number is a crash
+        assert decide(grader, answer, answer) in (CORRECT, NO_ANSWER, WRONG)
     assert all(isinstance(text, str) for text in prepared(gold, answer))
 
 

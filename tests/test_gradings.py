@@ -5,20 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pacore.commits import standing_units
 from pacore.errors import StoreError
 from pacore.gradings import (
     Grading,
     begin_grading,
     finish_grading,
+    lacking,
     read_gradings,
     standing,
 )
-from pacore.layout import Unit, commit_key, grading_key, unit_of_commit
+from pacore.layout import (
+    Unit,
+    commit_key,
+    data_key,
+    grading_key,
+    unit_of_commit,
+    unit_of_data,
+)
+from pacore.snapshots import write_snapshot
 from pacore.store import Backend
 from pacore.warehouse import Warehouse
 from tests.graded import MATH, Judged, grade_rows, verdict_rows
-from tests.small_store import Row, rows_of, small_store
+from tests.small_store import Row, publish_rows, rows_of, small_store
 
 LENIENT = Grading("auto", "math 2")
 OPINION = Grading("judge", "judge 1", against="opinion", details={"votes": 3})
@@ -78,12 +90,13 @@ def test_every_slot_has_one_verdict_that_stands_on_the_trajectory_that_stands(
     grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
     places = "run_id, round, problem_id, replicate, slot, trajectory_id"
     assert ask(store, f"SELECT {places} FROM standing_verdicts ORDER BY ALL") == ask(
-        store, f"SELECT {places} FROM standing_trajectories ORDER BY ALL"
+        store,
+        f"SELECT {places} FROM standing_trajectories WHERE finish_reason <> 'timeout' ORDER BY ALL",
     )
     assert ask(
         store,
         "SELECT verdict, count(*) FROM standing_verdicts WHERE round = 1 GROUP BY ALL ORDER BY ALL",
-    ) == [("correct", 7), ("no_answer", 4), ("wrong", 1)]
+    ) == [("correct", 7), ("no_answer", 1), ("wrong", 1)]
 
 
 @pytest.mark.parametrize("is_finished", [False, True])
@@ -102,13 +115,136 @@ def test_the_same_grading_begins_once_and_another_comes_after_it(store: Backend)
     first = begin_grading(store, "demo", MATH)
     assert begin_grading(store, "demo", Grading("auto", "math 1")) == first
     assert begin_grading(store, "demo", LENIENT).sequence == 2
+    assert begin_grading(store, "demo", OPINION).sequence == 3
+    assert begin_grading(store, "demo", LENIENT).sequence == 2, "no opinion takes its place"
     finish_grading(store, "demo", first, {"graded": 14})
     records = read_gradings(store, "demo")
-    assert [record.sequence for record in records] == [1, 2]
+    assert [record.sequence for record in records] == [1, 2, 3]
     found = standing(records)
     assert found is not None
     assert found.grading == MATH
     assert standing(records[1:]) is None
+
+
+def test_the_grading_that_is_asked_for_last_stands_with_the_verdicts_it_had(
+    store: Backend,
+) -> None:
+    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    grade_rows(store, "demo", verdict_rows(rows_of(), LENIENT, all_right), LENIENT)
+    again = begin_grading(store, "demo", MATH)
+    assert again.sequence == 3
+    gradings = "SELECT grading, sequence, stands FROM gradings ORDER BY sequence"
+    begun = [("run", 0, False), (LENIENT.grading_id, 2, True), (MATH.grading_id, 3, False)]
+    assert ask(store, gradings) == begun, "until it is finished the one before counts"
+    finish_grading(store, "demo", again, {})
+    assert ask(store, gradings) == [
+        ("run", 0, False),
+        (LENIENT.grading_id, 2, False),
+        (MATH.grading_id, 3, True),
+    ]
+    assert ("sum-2", MATH.grading_id, "wrong", 0.0) in ask(store, SCORES)
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
+
+
+def test_an_answer_that_the_run_did_not_grade_has_the_score_a_later_grading_gives_it(
+    tmp_path: Path,
+) -> None:
+    """As one that is for a judge, who is asked when the run is over."""
+    rows = rows_of()
+    for unit in rows:
+        if unit.table == "scores":
+            rows[unit] = [row for row in rows[unit] if row["problem_id"] != "sum-1"]
+    store = small_store(tmp_path / "other", rows)
+    assert [row[0] for row in ask(store, SCORES)] == ["sum-2", "sum-3", "sum-4"]
+    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    asked = "SELECT grading, score, gold, answer FROM scores WHERE problem_id = 'sum-1'"
+    assert ask(store, asked) == [(MATH.grading_id, 1.0, "2", "2")]
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
+
+
+def replaced(store: Backend, grading: Grading | None = None) -> None:
+    """Publish shard s00000 as a retry would: round 1 of it anew, and everything after it."""
+    rows = rows_of()
+    for unit, members in rows.items():
+        if unit.shard == "s00000":
+            again = {unit._replace(revision=1): [dict(row) for row in members]}
+            publish_rows(store, again)
+            if grading is not None:
+                publish_rows(store, verdict_rows(again, grading))
+    write_snapshot(store, "demo")
+
+
+def test_a_grading_goes_on_once_a_retry_has_replaced_what_it_judged(store: Backend) -> None:
+    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    replaced(store)
+    assert ask(store, "SELECT grading, finished_at IS NULL, stands FROM gradings") == [
+        ("run", False, True),
+        (MATH.grading_id, True, False),
+    ]
+    assert {row[1] for row in ask(store, SCORES)} == {"run"}
+    shown = "SELECT DISTINCT problem_id FROM verdicts WHERE grading <> 'run' ORDER BY problem_id"
+    assert ask(store, shown) == [("sum-4",)], "what stood on the replaced ones is gone with them"
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
+
+
+def test_a_grading_stands_again_once_what_came_is_graded_too(store: Backend) -> None:
+    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    replaced(store, MATH)
+    assert ask(store, "SELECT grading, stands FROM gradings WHERE stands") == [
+        (MATH.grading_id, True)
+    ]
+    assert ask(store, "SELECT count(*) FROM standing_verdicts") == [(12,)]
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
+
+
+UNITS = st.builds(
+    Unit,
+    st.just("demo"),
+    st.sampled_from(["trajectories", "messages", "trajectory_texts"]),
+    st.integers(1, 2),
+    st.sampled_from(["s00000", "s00001"]),
+    st.integers(0, 3),
+    st.just(""),
+)
+GRADED = st.builds(
+    Unit,
+    st.just("demo"),
+    st.just("verdicts"),
+    st.integers(1, 2),
+    st.sampled_from(["s00000", "s00001"]),
+    st.integers(0, 3),
+    st.sampled_from(["0123abcd", "89abcdef"]),
+)
+
+
+@given(st.sets(UNITS), st.sets(GRADED))
+def test_verdicts_stand_exactly_where_what_they_judge_does(
+    own: set[Unit], graded: set[Unit]
+) -> None:
+    found = standing_units(own | graded)
+    assert found == sorted(set(found))
+    assert [unit for unit in found if not unit.grading] == standing_units(own)
+    judged = {
+        (unit.round, unit.shard, unit.revision) for unit in found if unit.table == "trajectories"
+    }
+    assert {unit for unit in found if unit.grading} == {
+        unit for unit in graded if (unit.round, unit.shard, unit.revision) in judged
+    }
+    for grading_id in ("0123abcd", "89abcdef"):
+        missing = set(lacking(found, grading_id))
+        assert not missing & graded
+        assert {unit for unit in standing_units(own | graded | missing) if unit.grading} >= missing
+        assert not lacking(standing_units(own | graded | missing), grading_id)
+
+
+@given(GRADED | UNITS)
+def test_the_key_of_a_data_file_names_its_unit(unit: Unit) -> None:
+    assert unit_of_data(data_key(unit, 1, "ab" * 32)) == unit
+    assert unit_of_data(commit_key(unit)) is None
 
 
 def test_whatever_makes_a_grading_another_makes_its_id_another() -> None:

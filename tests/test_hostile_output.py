@@ -28,7 +28,7 @@ from pacore import report
 from pacore.engine.classify import whole_text
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
-from pacore.prompt import render_synthesis
+from pacore.prompt import SYNTHESIS
 from pacore.store import open_store
 from pacore.trajectory import Generation, normalise
 from pacore.visible import CONTROLS, as_markdown, visible
@@ -129,7 +129,7 @@ def test_a_message_goes_into_the_next_prompt_as_it_is_and_nowhere_else(done: Don
             continue
         statement = f"case:{case}: how much is it?"
         assert statement in prompts
-        assert render_synthesis(statement, [conclusion] * WIDTH) in prompts
+        assert SYNTHESIS.render(statement, [conclusion] * WIDTH) in prompts
     assert len(prompts) <= 2 * len(IDS)
 
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pacore.compaction import Candidate
 from pacore.config import RunConfig, declarations, declared_fields, identity_digest
 from pacore.config_fields import Declared
 from pacore.engine.vllm_options import OPERATIONAL, SEVERAL
 from pacore.identity import canonical_json, digest
-from pacore.message import Candidate, message_set
+from pacore.message import message_set
 from pacore.plan import LATER_POLICIES, Plan, shards
 from pacore.problem import Problem, Turn, set_digest
 from pacore.prompt import prompt_digest, turns_for, with_system
@@ -60,13 +61,16 @@ PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "replicates": st.integers(1, 64),
     "pool": st.none() | st.integers(64, 600),
     "message_order": st.sampled_from(["content", "reference"]),
-    "compaction": st.sampled_from(["conclusion", "verbatim"]),
+    "compaction": st.sampled_from(["conclusion", "verbatim", "answer", "summary"]),
     "min_messages": st.integers(1, 4) | st.tuples(st.integers(1, 4)),
     "on_shortfall": st.sampled_from(["fail", "refill", "proceed"]),
     "refills": st.integers(1, 9),
     "truncated": st.sampled_from(["drop", "tail"]),
     "tail_tokens": st.integers(1, 4096),
     "overflow": st.sampled_from(["fail", "fewer_messages"]),
+    "summary_tokens": st.none() | st.integers(1, 4096),
+    "subset": st.none() | st.integers(1, 64),
+    "workspace_tokens": st.none() | st.integers(1, 4096),
 }
 OTHER_OPERATION: dict[str, dict[str, Any]] = {
     "problems": {"problems": "s3://elsewhere/problems.parquet"},
@@ -94,6 +98,16 @@ Walk = dict[tuple[str, int, int, int], Request]
 
 def config(**changes: Any) -> RunConfig:
     return RunConfig(**{**BASE, **changes})
+
+
+def plan_config(name: str, value: Any) -> RunConfig:
+    """A configuration with one field of the plan, and what that field does not go without."""
+    beside: dict[str, Any] = {"max_tokens": 4096}
+    if name == "compaction" and value == "summary":
+        beside["summary_tokens"] = 64
+    if name == "summary_tokens" and value is not None:
+        beside["compaction"] = "summary"
+    return config(**{name: value, **beside})
 
 
 def run_digest(of: RunConfig) -> str:
@@ -156,7 +170,9 @@ def test_every_recipe_field_is_configured_and_every_plan_field_is_identity() -> 
     fields = {field.name for field in dataclasses.fields(Plan)}
     assert set(config().plan.as_json()) | set(LATER_POLICIES) == fields
     unusual = Plan((2,), 1, None, "content", "conclusion", (1,), "refill", 9, "tail", 9)
-    whole = dataclasses.replace(unusual, overflow="fewer_messages")
+    whole = dataclasses.replace(
+        unusual, overflow="fewer_messages", summary_tokens=9, subset=2, workspace_tokens=9
+    )
     assert set(whole.as_json()) == fields
     assert Plan.from_json(json.loads(json.dumps(whole.as_json()))) == whole
 
@@ -185,8 +201,7 @@ def test_another_value_of_a_recipe_field_gives_other_trajectories_and_another_ru
 @settings(deadline=None)
 @given(data=st.data())
 def test_another_value_of_a_plan_field_gives_another_run(name: str, data: st.DataObject) -> None:
-    values = (data.draw(PLAN_VALUES[name]) for _ in range(2))
-    one, other = (config(**{name: value, "max_tokens": 8}) for value in values)
+    one, other = (plan_config(name, data.draw(PLAN_VALUES[name])) for _ in range(2))
     assume(getattr(one, name) != getattr(other, name))
     assert run_digest(one) != run_digest(other)
 

@@ -19,7 +19,7 @@ from pacore.journal import Journal
 from pacore.planning import Forecaster
 from pacore.problem_files import read_problem_set
 from pacore.recipe import Recipe
-from pacore.round_prompt import round_prompt
+from pacore.round_prompt import Round
 from pacore.run import list_runs, open_run
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
@@ -225,7 +225,7 @@ def test_the_system_prompt_of_a_batch_is_part_of_its_recipe_and_prompts(place: P
     run = open_run(open_store(str(place / "store")), "b")
     assert run.recipe.system == "Be brief."
     problem = read_problem_set(str(place / "problems.jsonl"))[0]
-    sent = round_prompt(run.plan, run.recipe, problem, (1, 0))
+    (sent,) = Round(run.plan, run.recipe, problem, (1, 0)).prompts()
     assert asked(place, "SELECT prompt_digest FROM trajectories") == [(sent.digest,)]
 
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.message import Candidate, compacted_text, message_set, order
+from pacore.compaction import Candidate, compacted
+from pacore.message import message_set, order
 from pacore.plan import CompactionPolicy, MessageOrder
 from pacore.problem import Turn
 from pacore.prompt import prompt_digest
 from pacore.recipe import Recipe
+from pacore.step import Compaction
 from pacore.trajectory import Generation, Request, Slot, Trajectory
 
 TURNS = (Turn("user", "What is 6 * 7?"),)
@@ -33,6 +35,10 @@ def candidates_by_length(count: int) -> list[Candidate]:
 def trajectory(generation: Generation) -> Trajectory:
     request = Request.of(Recipe(model="m"), TURNS, prompt_digest(TURNS), draw=0)
     return Trajectory.of(Slot(1, "six-by-seven", 0, 0, 0), request, generation)
+
+
+def text_of(generation: Generation, policy: CompactionPolicy) -> str | None:
+    return compacted(trajectory(generation), Compaction(policy)).text
 
 
 def ranks(count: int) -> list[int]:
@@ -99,7 +105,7 @@ def test_a_message_says_where_it_belongs_and_who_compacted_it() -> None:
 
 def test_the_conclusion_policy_drops_the_reasoning() -> None:
     thinking = Generation("stop", content="<think>6 * 7 is 42</think>\n\nThe answer is 42.\n")
-    assert compacted_text(trajectory(thinking), "conclusion") == "The answer is 42."
+    assert text_of(thinking, "conclusion") == "The answer is 42."
 
 
 @pytest.mark.parametrize(
@@ -111,12 +117,12 @@ def test_the_conclusion_policy_drops_the_reasoning() -> None:
 )
 def test_the_verbatim_policy_keeps_reasoning_and_conclusion(generation: Generation) -> None:
     expected = "6 * 7 is 42\n\nThe answer is 42."
-    assert compacted_text(trajectory(generation), "verbatim") == expected
+    assert text_of(generation, "verbatim") == expected
 
 
 def test_without_reasoning_both_policies_keep_the_same_text() -> None:
-    plain = trajectory(Generation("stop", content="The answer is 42."))
-    assert compacted_text(plain, "verbatim") == compacted_text(plain, "conclusion")
+    plain = Generation("stop", content="The answer is 42.")
+    assert text_of(plain, "verbatim") == text_of(plain, "conclusion")
 
 
 @pytest.mark.parametrize("policy", ["conclusion", "verbatim"])
@@ -134,7 +140,6 @@ def test_without_reasoning_both_policies_keep_the_same_text() -> None:
 def test_a_trajectory_without_a_conclusion_has_no_message(
     generation: Generation, policy: CompactionPolicy
 ) -> None:
-    text = compacted_text(trajectory(generation), policy)
-    assert text is None
-    candidate = Candidate("a" * 32, text, trajectory(generation).content_characters)
+    candidate = compacted(trajectory(generation), Compaction(policy))
+    assert candidate.text is None
     assert message_set(PLACE, [candidate], "content", "conclusion") == []

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
+from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
+from pacore.forecast import Forecast
 from pacore.journal import Journal
 from pacore.plan import default_shard_size, shards
-from pacore.planning import Forecast, Forecaster
+from pacore.planning import Forecaster
 from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
-from pacore.reuse import Earlier, Planned, nearest
+from pacore.reuse import Earlier, nearest
 from pacore.store import open_store
 from tests.conftest import Pacore
 from tests.pipeline import journal_size, run_stages, scripted_config, write_problems
@@ -75,6 +77,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "order": {"message_order": "reference"},
     "replicates": {"replicates": 3},
     "pool": {"pool": 8, "replicates": 3},
+    "one-round-more": {"widths": (4, 2, 1)},
+    "summaries": {"compaction": "summary", "summary_tokens": 16},
+    "workspace": {"workspace_tokens": 32},
+    "subset": {"subset": 2},
 }
 
 
@@ -93,7 +99,9 @@ def test_a_plan_names_problems_that_changed_their_text_or_gold_and_those_that_ca
     assert said(planned(place, edited_problems(place))) == golden
 
 
-@pytest.mark.parametrize("name", ["later-width", "order", "replicates", "pool"])
+@pytest.mark.parametrize(
+    "name", ["later-width", "order", "replicates", "pool", "summaries", "workspace", "subset"]
+)
 def test_what_a_plan_says_is_to_generate_is_what_the_run_then_generates(
     place: Path, tmp_path: Path, name: str
 ) -> None:

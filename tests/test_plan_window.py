@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from pacore.engine.protocol import EngineInfo
+from pacore.forecast import Forecast
 from pacore.journal import Journal
 from pacore.plan import Plan
-from pacore.planning import Forecast, Forecaster, TokenCounter
+from pacore.planning import Forecaster, TokenCounter
 from pacore.problem import Problem, Turn
 from pacore.recipe import Recipe
 from pacore.store import open_store

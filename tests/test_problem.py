@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.problem import BadProblems, Problem, RowIssue, Turn, merge, set_digest
-from pacore.problem_rows import GOLD_FIELDS, STATEMENT_FIELDS, read_row
+from pacore.problem_shapes import read_row
+from pacore.problem_shapes.plain import GOLD_FIELDS, STATEMENT_FIELDS
 
 UNICODE = st.text(st.characters(exclude_categories=()), max_size=8)
 JSON_VALUES = st.recursive(
@@ -152,7 +153,7 @@ def test_an_id_is_taken_as_it_is_or_made_from_the_content() -> None:
         ),
         (
             {"problem": "x", "grader": "vibes"},
-            "grader: unknown grader 'vibes'; one of math, choice, text, code",
+            "grader: unknown grader 'vibes'; one of math, choice, text, numeric, code, judge",
         ),
         ({"problem": "x", "note": "\ud800"}, "note: has a lone surrogate, which is not text"),
         ({"problem": "x", "note": ["\x00"]}, "note: has a NUL byte"),

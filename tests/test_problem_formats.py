@@ -7,7 +7,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +17,7 @@ from pacore.errors import BadInput
 from pacore.problem import BadProblems
 from pacore.problem_csv import csv_rows
 from pacore.problem_files import read_problem_set
-from pacore.problem_formats import MAX_LINE_BYTES, Row, Rows, json_rows, jsonl_rows
+from pacore.problem_formats import MAX_LINE_BYTES, Row, RowFault, Rows, json_rows, jsonl_rows
 
 MEBIBYTE = 1024 * 1024
 
@@ -98,7 +98,11 @@ def test_csv_cells_keep_their_text_and_empty_ones_are_absent(tmp_path: Path) -> 
     ("header", "what"),
     [
         (b"id,messages", "column 'messages': CSV cannot hold turns; use JSONL or Parquet"),
-        (b"a,b", "the header has none of the columns problem, question, prompt: 'a,b'"),
+        (
+            b"a,b",
+            "no row has a field that pacore knows for a problem; the first row has the fields a, b; "
+            "say which is which with --fields problem=NAME,answer=NAME",
+        ),
         (b"problem,answer,answer", "column 'answer' stands twice in the header"),
         (b"problem,caf\xe9", "the header is not UTF-8"),
         (b'problem,"answer"x', "the header: invalid CSV: ',' expected after '\"'"),
@@ -122,53 +126,78 @@ def write_long(path: Path, before: bytes, after: bytes) -> str:
     return str(path)
 
 
+class LargeRowsOf(Protocol):
+    def __call__(self, file: BinaryIO, max_bytes: int) -> Rows: ...
+
+
 @pytest.mark.parametrize(
-    ("name", "before", "after", "expected"),
+    ("rows_of", "before", "after", "expected"),
     [
         (
-            "set.jsonl",
-            b'{"id": "a", "problem": "x"}\n{"id": "b", "problem": "',
+            jsonl_rows,
+            b'{"id": "a"}\n{"id": "b", "problem": "',
             b'"}\n{"id": "c"}\n',
-            ["2: line is longer than 16 MiB", "3: problem|question|prompt|messages|conversation"],
+            [Row(1, {"id": "a"}), RowFault(2, "line is longer than 16 MiB"), Row(3, {"id": "c"})],
         ),
         (
-            "set.csv",
+            csv_rows,
             b"id,problem\na,x\nb,",
             b"\nc,\n",
-            ["3: line is longer than 16 MiB", "4: problem|question|prompt|messages|conversation"],
+            [
+                Row(2, {"id": "a", "problem": "x"}),
+                RowFault(3, "line is longer than 16 MiB"),
+                Row(4, {"id": "c"}),
+            ],
         ),
         (
-            "set.json",
-            b'[{"id": "a", "problem": "x"}, {"id": "b", "problem": "',
+            json_rows,
+            b'[{"id": "a"}, {"id": "b", "problem": "',
             b'"}, {"id": "c"}]',
-            ["2: item is longer than 16 MiB, or invalid JSON"],
+            [Row(1, {"id": "a"}), RowFault(2, "item is longer than 16 MiB, or invalid JSON")],
         ),
     ],
     ids=["jsonl", "csv", "json"],
 )
-def test_a_row_of_a_hundred_megabytes_is_reported_without_being_held(
-    tmp_path: Path, name: str, before: bytes, after: bytes, expected: list[str]
+def test_a_row_beyond_the_limit_is_reported_without_being_held(
+    tmp_path: Path,
+    rows_of: LargeRowsOf,
+    before: bytes,
+    after: bytes,
+    expected: list[Row | RowFault],
 ) -> None:
-    url = write_long(tmp_path / name, before, after)
+    path = write_long(tmp_path / "set", before, after)
     tracemalloc.start()
     try:
-        found = faults(url)
+        with open(path, "rb") as file:
+            found = list(rows_of(file, max_bytes=16 * MEBIBYTE))
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert [": ".join(issue.split(": ")[:2]) for issue in found] == expected
+    cut = [
+        row._replace(what=row.what.split(":")[0]) if isinstance(row, RowFault) else row
+        for row in found
+    ]
+    assert cut == expected
     assert peak_bytes < 64 * MEBIBYTE
 
 
-def test_a_line_just_short_of_the_limit_is_read(tmp_path: Path) -> None:
+def test_a_line_just_short_of_the_limit_is_read() -> None:
     frame = len('{"problem": ""}')
-    text = "x" * (MAX_LINE_BYTES - frame)
-    row = f'{{"problem": "{text}"}}'
-    for name, data in (("set.jsonl", f"{row}\n"), ("set.json", f"[{row}]")):
-        (problem,) = read_problem_set(write(tmp_path, name, data.encode()))
-        assert problem.statement == text
-    too_long = write(tmp_path, "long.jsonl", f"{row} ".encode())
-    assert faults(too_long) == ["1: line is longer than 16 MiB"]
+    row = f'{{"problem": "{"x" * (MEBIBYTE - frame)}"}}'.encode()
+    for rows_of, data in ((jsonl_rows, row + b"\n"), (json_rows, b"[" + row + b"]")):
+        (found,) = rows_of(io.BytesIO(data), max_bytes=MEBIBYTE)
+        assert isinstance(found, Row) and len(found.value["problem"]) == MEBIBYTE - frame
+    (fault,) = jsonl_rows(io.BytesIO(row + b" "), max_bytes=MEBIBYTE)
+    assert fault == RowFault(1, "line is longer than 1 MiB")
+
+
+@pytest.mark.parametrize("name", ["set.jsonl", "set.json"])
+def test_a_row_may_be_as_long_as_the_tests_of_a_program_are(tmp_path: Path, name: str) -> None:
+    row = {"problem": "x", "note": "y" * (20 * MEBIBYTE)}
+    data = json.dumps([row] if name.endswith("json") else row).encode()
+    assert len(data) < MAX_LINE_BYTES
+    (problem,) = read_problem_set(write(tmp_path, name, data))
+    assert len(str(problem.metadata["note"])) == 20 * MEBIBYTE
 
 
 ROW = json.dumps({"problem": "What is 1 + 1? " + "y" * 5000})

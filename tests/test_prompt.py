@@ -12,12 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.identity import sha256_hex
+from pacore.plan import Plan
 from pacore.problem import Turn
 from pacore.prompt import (
+    CONDENSING,
+    DISTILLING,
+    SYNTHESIS,
     TEMPLATE,
-    TEMPLATE_DIGEST,
+    TEMPLATES,
+    Template,
     prompt_digest,
-    render_synthesis,
+    template_digests,
+    template_of,
     turns_for,
     with_system,
 )
@@ -47,7 +53,7 @@ def turns_of(values: list[dict[str, Any]]) -> tuple[Turn, ...]:
 def test_the_template_is_the_papers_to_the_byte_and_ends_without_a_newline() -> None:
     assert golden("template.txt") == TEMPLATE
     assert not TEMPLATE.endswith("\n")
-    assert sha256_hex((GOLDEN / "template.txt").read_bytes()) == TEMPLATE_DIGEST
+    assert sha256_hex((GOLDEN / "template.txt").read_bytes()) == SYNTHESIS.digest
 
 
 def test_without_messages_the_template_is_bypassed() -> None:
@@ -73,20 +79,53 @@ def test_a_last_turn_from_a_tool_is_replaced_and_earlier_turns_stay() -> None:
     assert turns_for(turns_of(case["before"]), case["messages"]) == turns_of(case["after"])
 
 
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES.keys())
 @settings(deadline=None)
-@given(original=texts, messages=st.lists(texts, max_size=6))
+@given(original=texts, messages=st.lists(texts, max_size=6), bound=st.integers(1, 9999))
 def test_rendering_gives_what_jinja_gives_for_the_template(
-    original: str, messages: list[str]
+    template: Template, original: str, messages: list[str], bound: int
 ) -> None:
-    expected = jinja2.Template(TEMPLATE).render(original_prompt=original, ref_responses=messages)
-    assert render_synthesis(original, messages) == expected
+    expected = jinja2.Template(template.text).render(
+        original_prompt=original, ref_responses=messages, max_tokens=bound
+    )
+    assert template.bounded(bound).render(original, messages) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "digest"),
+    [
+        (CONDENSING, "c15c97ac64154fae65c9dbd441736436e55ccc3ebe72dc2dd307cf0ab91a6c6b"),
+        (DISTILLING, "7392de04acc9ff09035e81557cc3ac2a9168ab20d48b34d893c6d1b3e3f86600"),
+    ],
+)
+def test_another_wording_is_another_version(template: Template, digest: str) -> None:
+    """The golden file and the digest go with the number in the name: change all three."""
+    stem, _, version = template.name.partition("/")
+    assert golden(f"{stem}-{version}.txt") == template.text
+    assert template.digest == digest
+
+
+def test_a_run_names_the_templates_it_uses_and_no_other() -> None:
+    plain = template_digests(Plan((4, 2)).steps)
+    assert plain == {"template": SYNTHESIS.digest}
+    condensed = template_digests(Plan((4,), compaction="summary", summary_tokens=9).steps)
+    assert condensed == plain | {"condense_template": CONDENSING.digest}
+    distilled = template_digests(Plan((4,), workspace_tokens=9).steps)
+    assert distilled == plain | {"distill_template": DISTILLING.digest}
+
+
+def test_the_bound_of_a_step_is_told_to_the_model() -> None:
+    condense = Plan((4,), compaction="summary", summary_tokens=321).step(2)
+    told = template_of(condense).render(QUESTION, ["\\boxed{42}"])
+    assert "no more than 321 tokens" in told
+    assert "{{" not in told
 
 
 @settings(deadline=None)
 @given(st.permutations(range(4)))
 def test_the_order_of_messages_is_part_of_the_prompt(order: list[int]) -> None:
     messages = [f"message {number}" for number in order]
-    prompt = render_synthesis(QUESTION, messages)
+    prompt = SYNTHESIS.render(QUESTION, messages)
     places = [prompt.index(f"Reference {i}:\n{text}\n") for i, text in enumerate(messages, 1)]
     assert places == sorted(places)
 

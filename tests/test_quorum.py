@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.message import Candidate, tail_text
+from pacore.compaction import Candidate, tail_text
 from pacore.plan import Plan
 from pacore.quorum import (
     ChosenSlot,

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pacore.errors import BadInput, Refused
-from pacore.planning import Forecast, RoundForecast, TooLong
+from pacore.forecast import Forecast, RoundForecast, TooLong
+from pacore.plan import Plan
 from pacore.problem import Problem, Turn
 from pacore.progress import Progress
 from pacore.report import (
@@ -74,10 +75,11 @@ def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> st
 
 
 def forecast() -> Forecast:
+    first, second, last = Plan(widths=(32, 4)).steps
     rounds = [
-        RoundForecast(32, 128, 64, 32, 0, 0, 32),
-        RoundForecast(4, 16, 4, 8, 8, 0, 4),
-        RoundForecast(1, 4, 2, 2, 2),
+        RoundForecast(first, 128, 64, 32, 0, 0, 32),
+        RoundForecast(second, 16, 4, 8, 8, 0, 4),
+        RoundForecast(last, 4, 2, 2, 2),
     ]
     why = "131073 prompt tokens and 1 to generate do not fit a window of 131072"
     too_long = [TooLong(1, "sum-0003", why), TooLong(2, "sum-0001", why)]

@@ -30,7 +30,15 @@ from tests.pipeline import (
 
 GOLDEN = Path(__file__).parent / "golden" / "schema1"
 ROWS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text())
-ADDED = {"trajectories": {"prompt_messages", "max_tokens", "retry_of", "cached_prompt_tokens"}}
+ADDED = {
+    "trajectories": {
+        "prompt_messages",
+        "max_tokens",
+        "retry_of",
+        "cached_prompt_tokens",
+        "prompt_positions",
+    }
+}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pacore.engine.protocol import EngineFault
 from pacore.engine.script import arithmetic, thinking
 from pacore.engine.scripted import ScriptedEngine
 from pacore.errors import BadInput
-from pacore.prompt import render_synthesis
+from pacore.prompt import SYNTHESIS
 from pacore.recipe import Recipe
 from pacore.trajectory import Generation, Request, normalise
 from tests.engine_contract import request_for
@@ -136,7 +136,7 @@ def test_only_one_operation_on_whole_numbers_counts_as_arithmetic(
 
 
 def synthesis(*answers: str) -> str:
-    return render_synthesis("Guess a digit.", [f"So it is \\boxed{{{a}}}." for a in answers])
+    return SYNTHESIS.render("Guess a digit.", [f"So it is \\boxed{{{a}}}." for a in answers])
 
 
 def test_a_synthesis_follows_the_majority_nine_times_in_ten() -> None:
@@ -150,7 +150,7 @@ def test_a_tie_between_references_goes_to_the_smallest_number() -> None:
 
 
 def test_references_without_an_answer_leave_the_engine_to_itself() -> None:
-    prompt = render_synthesis("What is 30 * 30?", ["I could not decide."])
+    prompt = SYNTHESIS.render("What is 30 * 30?", ["I could not decide."])
     assert said("scripted", prompt)["900"] / DRAWS == pytest.approx(0.6, abs=0.04)
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from pacore.gradings import begin_grading
 from pacore.layout import Unit
 from pacore.warehouse import SQL_FOLDER, Warehouse, check_names, sql
+from tests.graded import MATH, graded_rows, graded_store
 from tests.small_store import Rows, rows_of, select, small_store
 
 FILES = sorted(
@@ -173,6 +175,105 @@ BREAKS: dict[str, tuple[str, Break]] = {
 }
 
 
+def on_a_tombstone(rows: Rows) -> None:
+    """A verdict on a trajectory that the engine never finished."""
+    lost = select(rows, "trajectories", problem_id="sum-3", slot=1)[0]
+    row = dict(select(rows, "verdicts", problem_id="sum-4", round=1, slot=1)[0])
+    row.update(problem_id="sum-3", trajectory_id=lost["trajectory_id"])
+    rows[Unit("demo", "verdicts", 1, "s00001", 0, MATH.grading_id)].append(row)
+
+
+GRADED_BREAKS: dict[str, tuple[str, Break]] = {
+    "a verdict missing": ("verdicts_complete", drop("verdicts", problem_id="sum-2", slot=2)),
+    "a verdict twice in a finished grading": (
+        "verdicts_complete",
+        double("verdicts", problem_id="sum-1", round=2),
+    ),
+    "a verdict on a tombstone": ("verdicts_complete", on_a_tombstone),
+    "a slot judged twice": ("duplicate_verdicts", double("verdicts", problem_id="sum-1", slot=2)),
+    "a verdict on nothing": (
+        "verdicts_of_trajectories",
+        change("verdicts", "trajectory_id", NO_SUCH, problem_id="sum-4", round=1),
+    ),
+    "a verdict on what was replaced": (
+        "verdicts_of_trajectories",
+        lambda rows: select(rows, "verdicts", problem_id="sum-2", round=1, slot=2)[0].update(
+            trajectory_id=select(rows, "trajectories", problem_id="sum-2", slot=2, attempt=0)[0][
+                "trajectory_id"
+            ]
+        ),
+    ),
+    "a verdict on another slot": (
+        "verdicts_of_trajectories",
+        change("verdicts", "slot", 1, problem_id="sum-4", round=1, slot=2),
+    ),
+    "a correct answer scored 0": (
+        "verdicts_given",
+        change("verdicts", "score", 0.0, problem_id="sum-1", round=2),
+    ),
+    "a wrong answer scored 1": (
+        "verdicts_given",
+        change("verdicts", "score", 1.0, verdict="wrong"),
+    ),
+    "a verdict scored 2": ("verdicts_given", change("verdicts", "score", 2.0, verdict="wrong")),
+    "a verdict without its score": (
+        "verdicts_given",
+        change("verdicts", "score", None, verdict="wrong"),
+    ),
+    "a timeout with a score": (
+        "verdicts_given",
+        change("verdicts", "verdict", "timeout", verdict="wrong"),
+    ),
+    "no answer with half a score": (
+        "verdicts_given",
+        change("verdicts", "score", 0.5, verdict="no_answer"),
+    ),
+    "a missing answer that is wrong": (
+        "verdicts_given",
+        change("verdicts", "verdict", "wrong", verdict="no_answer"),
+    ),
+    "a verdict of no kind": (
+        "verdicts_given",
+        change("verdicts", "verdict", "ok", verdict="wrong"),
+    ),
+    "an answer without its class": (
+        "verdicts_given",
+        change("verdicts", "answer_key", None, problem_id="sum-1", round=2),
+    ),
+    "a class of no answer": (
+        "verdicts_given",
+        change("verdicts", "answer_key", "0", verdict="no_answer"),
+    ),
+    "an answer found no way": (
+        "verdicts_given",
+        change("verdicts", "method", None, problem_id="sum-1", round=2),
+    ),
+    "an answer that is right here and wrong there": (
+        "verdicts_agree",
+        lambda rows: select(rows, "verdicts", problem_id="sum-4", round=1, slot=1)[0].update(
+            verdict="wrong", score=0.0
+        ),
+    ),
+    "an answer that the run found wrong": (
+        "verdicts_agree",
+        lambda rows: select(rows, "scores", problem_id="sum-1")[0].update(
+            grader_version=MATH.grader_version, status="wrong", score=0.0
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", GRADED_BREAKS)
+def test_a_broken_invariant_of_gradings_is_found_by_its_check(tmp_path: Path, fault: str) -> None:
+    check, make = GRADED_BREAKS[fault]
+    rows = graded_rows()
+    make(rows)
+    with Warehouse(graded_store(tmp_path / "store", rows)) as warehouse:
+        found = warehouse.run_checks()
+    assert found[check], f"{check} did not see {fault}"
+    assert all(row["run_id"] == "demo" for row in found[check])
+
+
 @pytest.mark.parametrize("fault", BREAKS)
 def test_a_broken_invariant_is_found_by_its_check(tmp_path: Path, fault: str) -> None:
     check, make = BREAKS[fault]
@@ -185,11 +286,27 @@ def test_a_broken_invariant_is_found_by_its_check(tmp_path: Path, fault: str) ->
 
 
 def test_every_check_is_broken_by_some_test_and_none_fires_on_a_sound_store(tmp_path: Path) -> None:
-    assert {check for check, _ in BREAKS.values()} == set(check_names())
-    with Warehouse(small_store(tmp_path / "store")) as warehouse:
-        found = warehouse.run_checks()
-    assert set(found) == set(check_names())
-    assert not any(found.values()), found
+    breaks = [*BREAKS.values(), *GRADED_BREAKS.values()]
+    assert {check for check, _ in breaks} == set(check_names())
+    for store in (small_store(tmp_path / "store"), graded_store(tmp_path / "graded")):
+        with Warehouse(store) as warehouse:
+            found = warehouse.run_checks()
+        assert set(found) == set(check_names())
+        assert not any(found.values()), found
+
+
+def test_a_grading_that_goes_on_may_lack_verdicts_and_one_that_broke_off_may_disagree(
+    tmp_path: Path,
+) -> None:
+    rows = graded_rows()
+    drop("verdicts", problem_id="sum-2", slot=2)(rows)
+    select(rows, "verdicts", problem_id="sum-4", round=1, slot=1)[0].update(
+        verdict="timeout", score=None
+    )
+    store = small_store(tmp_path / "store", rows)
+    begin_grading(store, "demo", MATH)
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
 
 
 def test_what_is_still_to_come_breaks_no_invariant(tmp_path: Path) -> None:

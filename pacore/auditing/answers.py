@@ -9,7 +9,7 @@ from typing import Any
 from pacore.answer import Answer
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row
-from pacore.grading import choose_grader, gold_answer
+from pacore.grading import run_grading
 from pacore.grading.score import recorded_gold
 from pacore.message import Message
 from pacore.plan import Plan
@@ -96,21 +96,22 @@ def _expected(run: Run, here: Concluded) -> Answer | None:
 def _check_score(
     run: Run, here: Concluded, answer: Row, scores: Sequence[Row]
 ) -> Iterator[Finding]:
-    gold = gold_answer(here.problem)
+    by = run_grading(here.problem)
     place = here.where(run.plan, "scores")
-    if gold is None or not scores:
+    if by is None or not scores:
         if scores:
-            yield Finding("scores", place, "stands for a problem without a gold answer")
-        elif gold is not None:
+            yield Finding("scores", place, "stands for a problem that a run does not grade")
+        elif by is not None:
             yield Finding("scores", place, "is missing")
         return
+    spec, gold = by
     if len(scores) > 1:
         yield Finding("duplicates", place, f"stands here {len(scores)} times")
     expected: dict[str, Any] = {
         "gold": recorded_gold(gold),
         "answer": answer.get("answer"),
         "trajectory_id": answer.get("trajectory_id"),
-        "grader": choose_grader(here.problem),
+        "grader": spec,
     }
     row = scores[0]
     for column, value in expected.items():

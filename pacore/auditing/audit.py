@@ -10,6 +10,7 @@ from itertools import islice
 from pacore.auditing.extras import check_lent, check_records
 from pacore.auditing.files import Files
 from pacore.auditing.finding import Finding, Tally, Where
+from pacore.auditing.gradings import Gradings, check_gradings, known_gradings
 from pacore.auditing.invariants import check_invariants
 from pacore.auditing.ledger import Ledger, check_order, read_ledger
 from pacore.auditing.record import DEFECTS, check_problem_set, read_run
@@ -61,17 +62,23 @@ class Audit:
         yield from found
         # Asked before the commits: a run that goes on meanwhile only ever has more of those.
         closed = is_closed(self._store, self._run_id)
+        ended, _ = known_gradings(self._store, self._run_id)
         snapshots = snapshot_keys(self._store, self._run_id)
         ledger = read_ledger(self._store, self._run_id, self.tally)
+        # Asked again after them: whatever is committed of a grading has its record before.
+        begun, of_records = known_gradings(self._store, self._run_id)
+        gradings = {**begun, **ended}
         yield from ledger.findings
         if run is None:
             yield from self._files(ledger)
             return
+        yield from of_records
         yield from check_order(run, ledger, closed)
-        yield from check_snapshots(self._store, run, ledger, snapshots, closed)
+        yield from check_snapshots(self._store, run, ledger, gradings, snapshots, closed)
         if closed:
             yield from check_final(self._store, run, ledger, snapshots)
         yield from check_records(self._store, run)
+        yield from check_gradings(self._store, run, ledger, gradings)
         yield from check_lent(self._store, run, self.tally)
         try:
             yield from check_problem_set(self._store, run)
@@ -80,7 +87,7 @@ class Audit:
             yield Finding("problems", Where(fault.key), what)
             yield from self._files(ledger)
         else:
-            yield from self._shards(run, ledger)
+            yield from self._shards(run, ledger, gradings)
         yield from self._invariants(run, ledger)
 
     def _invariants(self, run: Run, ledger: Ledger) -> Iterator[Finding]:
@@ -102,7 +109,7 @@ class Audit:
                 files.path(commit)
                 yield from files.findings
 
-    def _shards(self, run: Run, ledger: Ledger) -> Iterator[Finding]:
+    def _shards(self, run: Run, ledger: Ledger, gradings: Gradings) -> Iterator[Finding]:
         journal = Journal(self._store)
         with ThreadPoolExecutor(READERS, thread_name_prefix="audit") as readers:
             for shard in run.shards:
@@ -115,7 +122,17 @@ class Audit:
                     yield from self._files(own)
                     continue
                 with Files(self._store, self.tally) as files:
-                    work = (run, shard.name, problems, own, files, journal, readers, self.tally)
+                    work = (
+                        run,
+                        shard.name,
+                        problems,
+                        own,
+                        files,
+                        journal,
+                        readers,
+                        self.tally,
+                        gradings,
+                    )
                     yield from ShardAudit(*work).findings()
                     for commit in own.commits.values():
                         files.path(commit)

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pacore.compaction import Said, compaction_of, needs_generation
 from pacore.journal import Entry
 from pacore.plan import Plan
 from pacore.problem import Problem
 from pacore.quorum import Standing, attempt_recipe, outcome
 from pacore.recipe import Recipe
-from pacore.round_prompt import RoundPrompt, messages_shown, round_prompt
+from pacore.round_prompt import Round, RoundPrompt, View, by_slot
 from pacore.run import Run
 from pacore.trajectory import Generation, Slot, Thought, Trajectory, normalise
 
@@ -27,20 +28,31 @@ def recipe_of_attempt(run: Run, row: Row) -> Recipe:
     return attempt_recipe(run.recipe, row.get("max_tokens"))
 
 
-def messages_seen(texts: Sequence[str], row: Row) -> Sequence[str]:
-    """The messages that stood in an attempt's prompt: all, or the first where some were dropped."""
-    return messages_shown(texts, row.get("prompt_messages"))
+class Prompts:
+    """The prompts of one place = (round, replicate) of a run, rendered again as they are asked for.
 
-
-def prompt_of(
-    run: Run, problem: Problem, place: tuple[int, int], texts: Sequence[str], row: Row
-) -> RoundPrompt:
-    """P(x, M) as one attempt at ``place`` = (round, replicate) saw it.
-
-    ``texts`` are the messages of the round before, by position.
+    ``texts`` are the messages of the round before, by position. ``draws`` has, by slot, the draw
+    that the plan gives it, and so every slot that the plan has.
     """
-    seen = messages_seen(texts, row)
-    return round_prompt(run.plan, run.recipe, problem, place, seen)
+
+    def __init__(
+        self, run: Run, problem: Problem, place: tuple[int, int], texts: Sequence[str]
+    ) -> None:
+        self._round = Round(run.plan, run.recipe, problem, place, texts)
+        slots = by_slot(self._round.prompts())
+        self._whole = {place.slot: prompt for prompt, place in slots}
+        self._cut: dict[tuple[View, int], RoundPrompt] = {}
+        self.draws = {place.slot: place.draw for _, place in slots}
+
+    def of(self, row: Row) -> RoundPrompt | None:
+        """P(x, M) as one attempt saw it, None where the plan has no such slot."""
+        whole, kept = self._whole.get(row["slot"]), row.get("prompt_messages")
+        if whole is None or kept is None:
+            return whole
+        cut = whole.view, kept
+        if cut not in self._cut:
+            self._cut[cut] = self._round.prompt(*cut)
+        return self._cut[cut]
 
 
 def trajectory_of(round_: int, row: Row, entry: Entry | None) -> Trajectory:
@@ -60,15 +72,19 @@ def trajectory_of(round_: int, row: Row, entry: Entry | None) -> Trajectory:
     )
 
 
-def needs_journal(plan: Plan, round_: int) -> bool:
-    """Whether messages of a round hold more of a trajectory than its row does."""
-    compaction = plan.compaction_in(round_)
-    return compaction.policy != "conclusion" or compaction.tail_tokens is not None
+def needs_journal(plan: Plan, round_: int, row: Row) -> bool:
+    """Whether a message of a round holds more of a trajectory than its row does."""
+    said = Said(
+        row["trajectory_id"], row["conclusion"], row["conclusion_status"], row["content_characters"]
+    )
+    return needs_generation(said, plan.step(round_).compaction)
 
 
-def standing_of(plan: Plan, round_: int, row: Row, entry: Entry | None) -> Standing:
-    """What stands in a slot, and the message compaction makes of it."""
-    found = Standing.of(trajectory_of(round_, row, entry), plan.compaction_in(round_))
+def standing_of(run: Run, place: tuple[int, Problem], row: Row, entry: Entry | None) -> Standing:
+    """What stands in a slot of ``place`` = (round, problem), and the message compaction makes of it."""
+    round_, problem = place
+    compaction = compaction_of(run.plan, round_, problem)
+    found = Standing.of(trajectory_of(round_, row, entry), compaction)
     characters = row["content_characters"]
     return replace(found, candidate=replace(found.candidate, content_characters=characters))
 

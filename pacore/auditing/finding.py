@@ -94,6 +94,7 @@ class Tally:
     messages: int = 0
     answers: int = 0
     scores: int = 0
+    verdicts: int = 0
     invariants: int = 0
 
     def as_json(self) -> dict[str, int]:

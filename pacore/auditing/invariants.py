@@ -16,12 +16,17 @@ from pacore.warehouse import Warehouse, check_names
 
 TABLES_OF = {
     "answers_from_last_round": "answers",
+    "duplicate_verdicts": "verdicts",
     "duplicate_scores": "scores",
     "message_positions": "messages",
     "messages_of_conclusions": "messages",
     "one_answer_each": "answers",
     "scores_given": "scores",
     "scores_of_answers": "scores",
+    "verdicts_agree": "verdicts",
+    "verdicts_complete": "verdicts",
+    "verdicts_given": "verdicts",
+    "verdicts_of_trajectories": "verdicts",
 }
 """The table whose rows a check names; the others name trajectories."""
 
@@ -58,7 +63,12 @@ def _where(
     if round_ is not None and isinstance(problem_id, str):
         number = max(0, bisect_right(first_ids, problem_id) - 1)
         shard = run.shards[min(number, len(run.shards) - 1)].name
-        standing = ledger.standing(table, round_, shard)
+        grading = row.get("grading", "") if table == "verdicts" else ""
+        standing = [
+            commit
+            for commit in ledger.standing(table, round_, shard)
+            if commit.unit.grading == grading
+        ]
         file = standing[-1].path if standing else file
     named = {name: row.get(name) for name in ("replicate", "slot", "attempt", "position")}
     return Where(file, table, round_, problem_id, **named)

@@ -9,14 +9,14 @@ from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.gathered import Gathered
 from pacore.auditing.rows import Row
 from pacore.message import Message, message_set
-from pacore.plan import Plan
 from pacore.quorum import Standing
 from pacore.run import Run
 
 
-def standings(plan: Plan, here: Gathered) -> list[Standing]:
+def standings(run: Run, here: Gathered) -> list[Standing]:
     """What stands in the slots of a place, with the message compaction makes of each."""
-    return [standing_of(plan, here.round, row, here.entry(row)) for row in here.standing()]
+    place = here.round, here.problem
+    return [standing_of(run, place, row, here.entry(row)) for row in here.standing()]
 
 
 def check_messages(run: Run, here: Gathered, found: Sequence[Standing]) -> Iterator[Finding]:
@@ -24,9 +24,7 @@ def check_messages(run: Run, here: Gathered, found: Sequence[Standing]) -> Itera
     if here.messages is None or here.trajectories is None:
         return
     plan, standing = run.plan, here.standing()
-    if needs_journal(plan, here.round) and any(
-        here.entry(row) is None and row["conclusion_status"] != "none" for row in standing
-    ):
+    if any(here.entry(row) is None and needs_journal(plan, here.round, row) for row in standing):
         return
     must, may = may_go_on(plan, here.round, found)
     if not found or not (may if here.messages else must):
@@ -35,7 +33,7 @@ def check_messages(run: Run, here: Gathered, found: Sequence[Standing]) -> Itera
             yield Finding("messages", Where.of(here.messages[0], "messages", here.round), what)
         return
     place = (here.round, here.problem.problem_id, here.replicate)
-    policy = plan.compaction_in(here.round).policy
+    policy = plan.step(here.round).compaction.policy
     chosen = [standing.candidate for standing in found]
     expected = message_set(place, chosen, plan.message_order, policy)
     yield from _compare(here, expected)

@@ -14,7 +14,7 @@ from pacore.errors import StoreError
 from pacore.identity import digest
 from pacore.layout import problem_set_key, run_key
 from pacore.problem import Problem
-from pacore.prompt import TEMPLATE_DIGEST
+from pacore.prompt import template_digests
 from pacore.run import Run
 from pacore.store import Backend
 from pacore.table_rows import problem_of
@@ -65,9 +65,10 @@ def _identity(run: Run, run_id: str, stated: str, where: Where) -> Iterator[Find
     if named and named["digest"] != actual[:8]:
         what = f"the run is named by {named['digest']}, its identity has {actual[:8]}"
         yield Finding("run", where, what, "warning")
-    if run.identity["template"] != TEMPLATE_DIGEST:
-        what = "its prompts were rendered from another template than this version's"
-        yield Finding("run", where, what, "warning")
+    for name, known in template_digests(run.plan.steps).items():
+        if run.identity[name] != known:
+            what = f"its prompts were rendered from another {name} than this version's"
+            yield Finding("run", where, what, "warning")
     name = PurePosixPath(run.problem_set).stem.rpartition("@")[0]
     expected = problem_set_key(name, run.identity["problem_set"])
     if run.problem_set != expected:

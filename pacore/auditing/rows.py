@@ -40,6 +40,13 @@ NEEDED: dict[str, dict[str, type]] = {
     },
     "answers": {**_PLACE, "status": str},
     "scores": {**_PLACE, "grader": str, "grader_version": str, "verdict": str, "gold": str},
+    "verdicts": {
+        **_SLOT,
+        "grading": str,
+        "grader": str,
+        "grader_version": str,
+        "verdict": str,
+    },
 }
 """Columns without which a row of a table says nothing, and what their values are."""
 

@@ -11,7 +11,9 @@ from pacore.auditing.answers import Concluded, Ended, check_answer
 from pacore.auditing.files import Files
 from pacore.auditing.finding import Finding, Tally, Where, shown
 from pacore.auditing.gathered import Gathered, Journalled
+from pacore.auditing.graded import check_graded
 from pacore.auditing.grades import check_grades
+from pacore.auditing.gradings import Gradings
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.messages import check_messages, standings
 from pacore.auditing.record import DEFECTS
@@ -19,7 +21,7 @@ from pacore.auditing.rows import Place, Row, Unreadable, aligned
 from pacore.auditing.trajectories import check_trajectories
 from pacore.commits import Commit
 from pacore.errors import StoreError
-from pacore.grading import gold_answer
+from pacore.grading import run_grading
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
 from pacore.problem import Problem
@@ -39,6 +41,7 @@ class ShardAudit:
     journal: Journal
     readers: ThreadPoolExecutor
     tally: Tally
+    gradings: Gradings
     ended: dict[Place, Ended] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
 
@@ -48,26 +51,27 @@ class ShardAudit:
         try:
             for round_ in rounds:
                 yield from self._round(round_)
-            if all(self._trusted("trajectories", round_) for round_ in rounds):
+                yield from check_graded(self, round_)
+            if all(self.trusted("trajectories", round_) for round_ in rounds):
                 yield from self._conclusions()
         except Unreadable as fault:
             yield Finding("files", Where(fault.key), fault.why)
 
-    def _trusted(self, table: str, round_: int) -> list[Commit]:
+    def trusted(self, table: str, round_: int) -> list[Commit]:
         """The commits of a table and round whose files are what they say."""
         standing = self.ledger.standing(table, round_, self.shard)
         return [commit for commit in standing if self.files.path(commit) is not None]
 
-    def _stream(self, name: str, table: str, round_: int) -> list[tuple[str, Iterator[Row]]]:
+    def stream(self, name: str, table: str, round_: int) -> list[tuple[str, Iterator[Row]]]:
         """The rows of a table and round, a stream for each of its files; none is not readable."""
         found = []
-        for commit in self._trusted(table, round_):
+        for commit in self.trusted(table, round_):
             rows = self.files.rows(commit)
             if rows is not None:
                 found.append((name, rows))
         return found
 
-    def _planned(self) -> Iterator[Row]:
+    def planned(self) -> Iterator[Row]:
         """Every place of the plan, in the order of the tables."""
         for problem in self.problems:
             for replicate in range(self.run.plan.replicates):
@@ -88,18 +92,18 @@ class ShardAudit:
     def _round(self, round_: int) -> Iterator[Finding]:
         """One round: its trajectories, their texts, and the messages before and after them."""
         streams = {
-            "trajectories": self._stream("trajectories", "trajectories", round_),
-            "trajectory_texts": self._stream("trajectory_texts", "trajectory_texts", round_),
-            "messages": self._stream("messages", "messages", round_),
-            "before": self._stream("before", "messages", round_ - 1) if round_ > 1 else [],
+            "trajectories": self.stream("trajectories", "trajectories", round_),
+            "trajectory_texts": self.stream("trajectory_texts", "trajectory_texts", round_),
+            "messages": self.stream("messages", "messages", round_),
+            "before": self.stream("before", "messages", round_ - 1) if round_ > 1 else [],
         }
         readable = {name for name, found in streams.items() if found}
         files = self._paths(round_, ("trajectories", "messages"))
         given = [stream for found in streams.values() for stream in found]
         self.counted = Counter()
-        for place, rows in aligned([("planned", self._planned()), *given]):
+        for place, rows in aligned([("planned", self.planned()), *given]):
             if "planned" not in rows:
-                yield from self._strangers(round_, rows)
+                yield from self.strangers(round_, rows)
                 continue
             tables = {name: rows.get(name, []) for name in readable}
             if round_ == 1:
@@ -121,7 +125,7 @@ class ShardAudit:
     def _place(self, here: Gathered) -> Iterator[Finding]:
         self._count(here)
         yield from check_trajectories(self.run, here)
-        found = standings(self.run.plan, here)
+        found = standings(self.run, here)
         yield from check_messages(self.run, here, found)
         if found:
             self.ended[here.problem.problem_id, here.replicate] = Ended(here.round, found)
@@ -143,8 +147,9 @@ class ShardAudit:
         except DEFECTS as fault:
             return f"{journal_key(trajectory_id)}: is not a journal entry: {shown(fault)}"
 
-    def _strangers(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
-        for table in ("trajectories", "messages", "answers", "scores"):
+    def strangers(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
+        """Rows of a place that the plan does not have."""
+        for table in ("trajectories", "messages", "answers", "scores", "verdicts"):
             for row in rows.get(table, []):
                 what = f"the plan has no such problem and replicate in shard {self.shard}"
                 yield Finding("plan", Where.of(row, table, round_), what)
@@ -170,10 +175,11 @@ class ShardAudit:
             "messages": ("sets",),
         }
         for table, counted in names.items():
-            for commit in self._trusted(table, round_):
-                yield from self._sum(commit, {name: self.counted[name] for name in counted})
+            for commit in self.trusted(table, round_):
+                yield from self.sum_of(commit, {name: self.counted[name] for name in counted})
 
-    def _sum(self, commit: Commit, sums: dict[str, int]) -> Iterator[Finding]:
+    def sum_of(self, commit: Commit, sums: dict[str, int]) -> Iterator[Finding]:
+        """What a commit counts under some names is what its rows add up to."""
         for name, actual in sums.items():
             if commit.counts.get(name, actual) != actual:
                 unit = commit.unit
@@ -184,17 +190,17 @@ class ShardAudit:
     def _conclusions(self) -> Iterator[Finding]:
         """Every answer and score of the shard, where all they follow from could be read."""
         last = self.run.plan.rounds
-        answers, scores = (self._stream(name, name, last) for name in ("answers", "scores"))
-        final = self._stream("final", "messages", last)
+        answers, scores = (self.stream(name, name, last) for name in ("answers", "scores"))
+        final = self.stream("final", "messages", last)
         if not answers or not final:
             return
         files = self._paths(last, ("answers", "scores"))
         statuses: Counter[str] = Counter()
         graded: list[tuple[Row, str]] = []
-        streams = [("planned", self._planned()), *answers, *scores, *final]
+        streams = [("planned", self.planned()), *answers, *scores, *final]
         for place, rows in aligned(streams):
             if "planned" not in rows:
-                yield from self._strangers(last, rows)
+                yield from self.strangers(last, rows)
                 continue
             here = Concluded(
                 problem=rows["planned"][0]["problem"],
@@ -208,10 +214,10 @@ class ShardAudit:
             self.tally.answers += len(here.answers)
             self.tally.scores += len(here.scores or [])
             statuses.update(row["status"] for row in here.answers)
-            if (gold := gold_answer(here.problem)) is not None:
-                graded += [(row, gold) for row in here.scores or []]
+            if (by := run_grading(here.problem)) is not None:
+                graded += [(row, by[1]) for row in here.scores or []]
             yield from check_answer(self.run, here)
-        yield from check_grades(graded, last)
+        yield from check_grades(graded, "scores", last)
         names = ("answered", "no_answer", "failed")
-        for commit in self._trusted("answers", last):
-            yield from self._sum(commit, {name: statuses[name] for name in names})
+        for commit in self.trusted("answers", last):
+            yield from self.sum_of(commit, {name: statuses[name] for name in names})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacore.auditing.finding import Finding, Where, shown
+from pacore.auditing.gradings import Gradings, is_redone
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
 from pacore.commits import Commit, standing_units
@@ -42,7 +43,12 @@ def snapshot_keys(store: Backend, run_id: str) -> list[str]:
 
 
 def check_snapshots(
-    store: Backend, run: Run, ledger: Ledger, keys: Sequence[str], is_closed: bool
+    store: Backend,
+    run: Run,
+    ledger: Ledger,
+    gradings: Gradings,
+    keys: Sequence[str],
+    is_closed: bool,
 ) -> Iterator[Finding]:
     """The chain ``keys`` has no hole and no false link, and its end lists what the commits say."""
     expected = [snapshot_key(run.run_id, number) for number in range(len(keys))]
@@ -65,7 +71,7 @@ def check_snapshots(
             yield from _listed(link, known)
         before = link
     if is_closed and before is not None:
-        yield from _complete(ledger, before)
+        yield from _complete(ledger, gradings, before)
 
 
 def _read(store: Backend, key: str) -> Snapshot | Finding:
@@ -111,17 +117,26 @@ def _listed(link: Snapshot, known: Mapping[str, Mapping[str, Any]]) -> Iterator[
             yield Finding("snapshots", Where(link.key), what)
 
 
-def _complete(ledger: Ledger, last: Snapshot) -> Iterator[Finding]:
-    """The last snapshot of a closed run lists every standing file, and no other."""
+def _complete(ledger: Ledger, gradings: Gradings, last: Snapshot) -> Iterator[Finding]:
+    """The last snapshot of a closed run lists every standing file, and no other.
+
+    The verdicts of a grading are listed at its end. That one which went on after a retry has come to
+    its end again is recorded nowhere.
+    """
+    ended = {name for name, record in gradings.items() if record.finished_at is not None}
     listed = {file["path"] for file in last.files}
     standing = {
-        ledger.commits[unit].path for unit in standing_units(ledger.units) if unit in ledger.commits
+        unit: ledger.commits[unit].path
+        for unit in standing_units(ledger.units)
+        if unit in ledger.commits
     }
     committed = {commit.path for commit in ledger.commits.values()}
-    for path in sorted(standing - listed):
-        what = f"does not list {path}, which stands in the tables"
-        yield Finding("snapshots", Where(last.key), what)
-    for path in sorted((listed & committed) - standing):
+    for unit, path in sorted(standing.items()):
+        if path not in listed and (not unit.grading or unit.grading in ended):
+            what = f"does not list {path}, which stands in the tables"
+            goes_on = unit.grading != "" and is_redone(ledger, unit.grading)
+            yield Finding("snapshots", Where(last.key), what, "warning" if goes_on else "error")
+    for path in sorted((listed & committed) - set(standing.values())):
         what = f"lists {path}, which a later revision replaced"
         yield Finding("snapshots", Where(last.key), what)
 
@@ -137,7 +152,7 @@ def check_final(store: Backend, run: Run, ledger: Ledger, keys: Sequence[str]) -
         return
     if named != run.run_id:
         yield Finding("final", where, f"run_id is {shown(named)}")
-    if sequence != len(keys) - 1:
+    if not _is_last_ungraded(store, run, sequence, keys):
         what = f"snapshot is {shown(sequence)}; the last one is {len(keys) - 1}"
         yield Finding("final", where, what)
     units = [unit for unit in standing_units(ledger.units) if unit.table in COUNTED]
@@ -150,3 +165,18 @@ def check_final(store: Backend, run: Run, ledger: Ledger, keys: Sequence[str]) -
         if counts.get(name, 0) != summed[name]:
             what = f"{name} is {shown(counts.get(name))}; the commits add up to {summed[name]}"
             yield Finding("final", where, what)
+
+
+def _is_last_ungraded(store: Backend, run: Run, sequence: object, keys: Sequence[str]) -> bool:
+    """Whether a snapshot is the last one but for gradings, which change no table of the run's own."""
+    if not isinstance(sequence, int) or not 0 <= sequence < len(keys):
+        return False
+    since = [
+        _read(store, snapshot_key(run.run_id, number)) for number in range(sequence, len(keys))
+    ]
+    own = [
+        {name: files for name, files in link.record["tables"].items() if name != "verdicts"}
+        for link in since
+        if isinstance(link, Snapshot)
+    ]
+    return all(tables == own[0] for tables in own)

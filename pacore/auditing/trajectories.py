@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pacore.auditing.derive import prompt_of, recipe_of_attempt
+from pacore.auditing.derive import Prompts, recipe_of_attempt
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.gathered import Gathered
 from pacore.auditing.rows import Row
@@ -29,31 +29,31 @@ def check_trajectories(run: Run, here: Gathered) -> Iterator[Finding]:
     """Hold the trajectories of one place against the plan, their prompt and the journal."""
     if here.trajectories is None:
         return
-    yield from _planned(run, here)
+    prompts = None
+    if here.before or (here.round == 1 and here.before is not None):
+        texts = [message["text"] for message in here.before]
+        prompts = Prompts(run, here.problem, (here.round, here.replicate), texts)
+    yield from _planned(here, prompts)
     yield from _attempts(here)
-    yield from _prompts(run, here)
+    yield from _prompts(here, prompts)
     for row in here.trajectories:
         where = Where.of(row, "trajectories", here.round)
+        yield from _bounded(run, row, where)
         yield from _identity(run, row, where)
         yield from _journalled(run, here, row, where)
     yield from _texts(here)
     yield from _alike(run, here)
 
 
-def _planned(run: Run, here: Gathered) -> Iterator[Finding]:
+def _planned(here: Gathered, prompts: Prompts | None) -> Iterator[Finding]:
     """Every slot of the plan is there, no other, and each took the draw the plan says."""
     rows, place = here.trajectories or [], here.where("trajectories")
-    if here.before is None and not rows:
+    if here.before == [] and here.round > 1 and rows:
+        what = f"stands in round {here.round}, but round {here.round - 1} handed on no messages"
+        yield Finding("lineage", Where.of(rows[0], "trajectories", here.round), what)
+    if prompts is None:
         return
-    if here.round > 1 and here.before == []:
-        if rows:
-            what = f"stands in round {here.round}, but round {here.round - 1} handed on no messages"
-            yield Finding("lineage", Where.of(rows[0], "trajectories", here.round), what)
-        return
-    texts = [message["text"] for message in here.before or []]
-    prompt = prompt_of(run, here.problem, (here.round, here.replicate), texts, {})
-    draws = dict(enumerate(prompt.draws))
-    slots = here.slots()
+    draws, slots = prompts.draws, here.slots()
     for slot in draws.keys() - slots.keys():
         yield Finding("plan", place.at(slot=slot), "is missing: the plan has a trajectory here")
     for slot, attempts in slots.items():
@@ -65,6 +65,14 @@ def _planned(run: Run, here: Gathered) -> Iterator[Finding]:
             if row["draw"] != draws[slot]:
                 what = f"has draw {row['draw']}; the plan gives this slot draw {draws[slot]}"
                 yield Finding("plan", Where.of(row, "trajectories", here.round), what)
+
+
+def _bounded(run: Run, row: Row, where: Where) -> Iterator[Finding]:
+    """An attempt had the limit of its round, or one that a retry gave it within the round's bound."""
+    bound, limit = run.plan.step(where.round or 1).max_tokens, row.get("max_tokens")
+    is_bounded = bound is None or (limit is not None and limit <= bound)
+    if limit != bound and not (row.get("retry_of") and is_bounded):
+        yield Finding("plan", where, f"max_tokens is {limit}; the plan gives this round {bound}")
 
 
 def _attempts(here: Gathered) -> Iterator[Finding]:
@@ -93,24 +101,25 @@ def _attempts(here: Gathered) -> Iterator[Finding]:
             yield Finding("duplicates", Where.of(second, "trajectories", here.round), what)
 
 
-def _prompts(run: Run, here: Gathered) -> Iterator[Finding]:
-    """Each prompt digest is that of P(x, M), rendered again."""
-    if here.before is None:
-        return
-    texts = [message["text"] for message in here.before]
-    rendered: dict[int | None, str] = {}
+def _prompts(here: Gathered, prompts: Prompts | None) -> Iterator[Finding]:
+    """Each prompt digest is that of P(x, M) over what the slot was to see, rendered again."""
     for row in here.trajectories or []:
-        kept = row.get("prompt_messages")
-        if kept not in rendered:
-            place = (here.round, here.replicate)
-            rendered[kept] = prompt_of(run, here.problem, place, texts, row).digest
-        if row["prompt_digest"] != rendered[kept]:
-            source = f"the {len(texts)} messages before it" if texts else "the problem"
+        prompt = prompts.of(row) if prompts is not None else None
+        if prompt is None:
+            continue
+        where = Where.of(row, "trajectories", here.round)
+        seen = prompt.positions
+        if row.get("prompt_positions") != (None if seen is None else list(seen)):
+            what = f"prompt_positions is {shown(row.get('prompt_positions'))}; the plan shows it "
+            yield Finding("prompts", where, what + ("all" if seen is None else shown(list(seen))))
+        if row["prompt_digest"] != prompt.digest:
+            count = len(prompt.shown(here.before or []))
+            source = f"{count} messages before it" if here.before else "the problem"
             what = (
                 f"prompt_digest is {row['prompt_digest'][:12]}…; the prompt rendered again from "
-                f"{source} has {rendered[kept][:12]}…"
+                f"{source} has {prompt.digest[:12]}…"
             )
-            yield Finding("prompts", Where.of(row, "trajectories", here.round), what)
+            yield Finding("prompts", where, what)
 
 
 def _identity(run: Run, row: Row, where: Where) -> Iterator[Finding]:
@@ -208,17 +217,17 @@ def _is_overflow(here: Gathered, text: Row) -> bool:
 
 
 def _alike(run: Run, here: Gathered) -> Iterator[Finding]:
-    """Samples at a temperature that say the same to the letter are suspicious, not wrong."""
+    """Samples of a prompt at a temperature that say the same to the letter are suspicious, not wrong."""
     if not run.recipe.temperature > 0:
         return
-    alike: dict[tuple[str | None, str | None], list[Row]] = defaultdict(list)
+    alike: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
     for row in here.standing():
         entry = here.entry(row)
         if entry is None or row["finish_reason"] in UNFINISHED:
             continue
         text = entry.generation.reasoning, entry.generation.content
         if any(text):
-            alike[_digest(text[0]), _digest(text[1])].append(row)
+            alike[row["prompt_digest"], *map(_digest, text)].append(row)
     for rows in alike.values():
         if len({row["trajectory_id"] for row in rows}) > 1:
             slots = ", ".join(str(row["slot"]) for row in rows)

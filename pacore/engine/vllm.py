@@ -13,6 +13,7 @@ from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import EngineFault, EngineInfo
 from pacore.engine.vllm_log import reason
 from pacore.engine.vllm_server import Launch, ServerProcess
+from pacore.engine.warm import SERVERS
 from pacore.errors import EngineUnavailable
 from pacore.problem import Turn
 from pacore.recipe import Recipe
@@ -88,7 +89,10 @@ class VllmEngine:
         return await server.http.count_prompt_tokens(recipe, turns)
 
     async def close(self) -> None:
-        """End the server and every process that it started; returns when they are gone."""
+        """End the server and every process that it started; returns when they are gone.
+
+        Within `pacore.engine.warm.keeping_warm` the server stays for the next engine of its like.
+        """
         self._is_closed = True
         starting, self._starting = self._starting, None
         if starting is None:
@@ -97,7 +101,8 @@ class VllmEngine:
         await asyncio.wait([starting])
         if (server := _started(starting)) is not None:
             await server.http.close()
-            await server.process.end()
+            if not SERVERS.give_back(self._launch, server.process):
+                await server.process.end()
 
     async def _server(self) -> _Server:
         """The running server. One start serves all callers, and outlives a caller that gives up."""
@@ -124,12 +129,15 @@ class VllmEngine:
                 await crashed.http.close()
                 await crashed.process.end()
             started = time.monotonic()
-            process = ServerProcess.start(self._launch)
-            undo.push_async_callback(process.end)
             model = served_name(self._launch.model)
-            self._say(
-                f"starting vLLM for {model}, usually a minute or two; its log is {process.log}"
-            )
+            process = SERVERS.take(self._launch)
+            is_warm = process is not None
+            if process is None:
+                process = ServerProcess.start(self._launch)
+                self._say(
+                    f"starting vLLM for {model}, usually a minute or two; its log is {process.log}"
+                )
+            undo.push_async_callback(process.end)
             http = HttpEngine(
                 [f"http://127.0.0.1:{process.port}/v1"],
                 model,
@@ -140,7 +148,9 @@ class VllmEngine:
             )
             undo.push_async_callback(http.close)
             info = await _answer(process, http)
-            self._say(f"vLLM {info.version or ''} is up after {time.monotonic() - started:.0f} s")
+            if not is_warm:
+                seconds = time.monotonic() - started
+                self._say(f"vLLM {info.version or ''} is up after {seconds:.0f} s")
             undo.pop_all()
         return _Server(process, http)
 

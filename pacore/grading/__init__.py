@@ -5,6 +5,7 @@ trusted with; `decide` is the two together. `pacore.sandbox` asks computer algeb
 in processes that can be killed.
 """
 
+from pacore.grading.keys import plain_key
 from pacore.grading.rules import (
     RULES_VERSION,
     choose_grader,
@@ -13,6 +14,7 @@ from pacore.grading.rules import (
     grade_fast,
     prepared,
     refuses,
+    run_grading,
 )
 from pacore.grading.score import (
     CORRECT,
@@ -39,6 +41,8 @@ __all__ = [
     "decide",
     "gold_answer",
     "grade_fast",
+    "plain_key",
     "prepared",
     "refuses",
+    "run_grading",
 ]

@@ -93,12 +93,13 @@ def key(cleaned: str) -> str:
     return _LOOSE_SPACE.sub("", cleaned)
 
 
-def words(text: str) -> str:
+def words(text: str, is_case_kept: bool = False) -> str:
     """Text as texts compare: NFKC, one case, single spaces, no markup around, no final period."""
     text = unicodedata.normalize("NFKC", text).strip().strip("$*").strip()
     while found := _WRAPPED.fullmatch(text):
         text = found[1].strip()
-    return " ".join(text.removesuffix(".").casefold().split())
+    text = text.removesuffix(".")
+    return " ".join((text if is_case_kept else text.casefold()).split())
 
 
 def nesting(text: str) -> int:

@@ -74,18 +74,19 @@ def rational(text: str) -> Rational | None:
 
 def equal(one: Rational, other: Rational) -> bool:
     """Whether two numbers are the same; a lone percent sign may mean a hundredth or nothing."""
-    return any(a == b for a, b in _readings(one, other))
+    return any(a == b for a, b in readings(one, other))
 
 
 def far_apart(one: Rational, other: Rational) -> bool:
     """Whether no reading of the two brings them near enough to be roundings of one number."""
     return all(
         abs(a - b) > LARGEST_RELATIVE_DIFFERENCE * max(abs(a), abs(b))
-        for a, b in _readings(one, other)
+        for a, b in readings(one, other)
     )
 
 
-def _readings(one: Rational, other: Rational) -> list[tuple[Fraction, Fraction]]:
+def readings(one: Rational, other: Rational) -> list[tuple[Fraction, Fraction]]:
+    """The pairs of values two numbers may stand for: a lone percent sign may mean nothing."""
     pairs = [(one.value, other.value)]
     if one.percent and not other.percent:
         pairs.append((one.value / 100, other.value))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from pacore.answer import choice_letter, find_boxes
+from pacore.errors import BadInput
+from pacore.grader import parse_spec
 from pacore.grading import number
 from pacore.grading.notation import (
     TEXT_COMMANDS,
@@ -15,10 +17,11 @@ from pacore.grading.notation import (
     split_units,
     words,
 )
+from pacore.grading.numeric import grade_numeric
 from pacore.grading.score import CORRECT, CRASH, NO_ANSWER, WRONG, Verdict
-from pacore.problem import GraderName, Problem
+from pacore.problem import Problem
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Counts on when a change here, in `notation`, `number` or `pacore.answer` can change a verdict."""
 
 MAX_CHARACTERS = 1_000
@@ -39,8 +42,17 @@ def gold_answer(problem: Problem) -> str | None:
     return find_boxes(problem.gold).last or problem.gold.strip()
 
 
-def choose_grader(problem: Problem) -> GraderName:
-    """The grader a problem names, or the one its gold answer calls for; ``text`` without either.
+def run_grading(problem: Problem) -> tuple[str, str] | None:
+    """The spec and the gold answer by which a run grades a problem's answers while it is made.
+
+    None without a gold answer, and where a judge is called for: a judge is a model, and asked later.
+    """
+    gold, spec = gold_answer(problem), choose_grader(problem)
+    return None if gold is None or parse_spec(spec).name == "judge" else (spec, gold)
+
+
+def choose_grader(problem: Problem) -> str:
+    """The spec a problem names, or the one its gold answer calls for; ``text`` without either.
 
     One letter A to J calls for ``choice``; numbers, LaTeX and formulas for ``math``; words for
     ``text``.
@@ -70,26 +82,39 @@ def _looks_mathematical(gold: str) -> bool:
     return not long_words and any(character.isalnum() for character in body)
 
 
-def grade_fast(grader: GraderName, gold: str, answer: str | None) -> Verdict | None:
+def grade_fast(spec: str, gold: str, answer: str | None) -> Verdict | None:
     """Decide what exact rules can decide; None means that ``math`` needs computer algebra.
 
     Integers compare as integers of any length, other plain numbers exactly, plain words as text.
-    A choice gold that is no letter compares as text, and where that fails is a ``crash``.
+    A choice gold that is no letter compares as text, and where that fails is a ``crash``. Raises
+    BadInput for what needs more than rules: a program or a judge.
     """
     if answer is None or not answer.strip():
         return NO_ANSWER
-    if grader == "math":
+    grader = parse_spec(spec)
+    if grader.name == "math":
         return _grade_math(gold, answer)
-    if grader == "choice" and (letter := choice_letter(gold)):
-        return CORRECT if choice_letter(answer) == letter else WRONG
-    if words(gold) == words(answer):
-        return CORRECT
-    return WRONG if grader == "text" else CRASH
+    if grader.name == "numeric":
+        return grade_numeric(grader, gold, answer)
+    if grader.name == "choice":
+        if letter := choice_letter(gold):
+            return CORRECT if choice_letter(answer) == letter else WRONG
+        return CORRECT if words(gold) == words(answer) else CRASH
+    if grader.name == "text":
+        is_case_kept = "case" in grader.options
+        return CORRECT if words(gold, is_case_kept) == words(answer, is_case_kept) else WRONG
+    raise BadInput(_NOT_BY_RULES[grader.name])
 
 
-def decide(grader: GraderName, gold: str, answer: str | None) -> Verdict | None:
+_NOT_BY_RULES = {
+    "judge": "a judge needs a model: pacore grade RUN --grader judge, with its endpoint",
+    "code": "programs are graded in a sandbox, not by rules",
+}
+
+
+def decide(spec: str, gold: str, answer: str | None) -> Verdict | None:
     """`grade_fast`, and for ``math`` what it `refuses`: None is left to computer algebra."""
-    verdict = grade_fast(grader, gold, answer)
+    verdict = grade_fast(spec, gold, answer)
     return refuses(gold, answer) if verdict is None and answer is not None else verdict
 
 

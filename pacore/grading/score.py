@@ -65,3 +65,25 @@ class Score:
     score: float | None
     gold: str
     answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GradedTrajectory:
+    """One row of the table ``verdicts``: what one grading says of one trajectory.
+
+    ``grading`` is its id; ``grader`` a spec and ``grader_version`` its version. ``answer`` is what
+    that grader reads in the conclusion and ``method`` how it was found; ``answer_key`` names the
+    answers it takes for the same. All three are None where there is no answer.
+    """
+
+    problem_id: str
+    replicate: int
+    slot: int
+    trajectory_id: str
+    grading: str
+    grader: str
+    grader_version: str
+    verdict: Verdict
+    answer: str | None
+    method: str | None
+    answer_key: str | None

@@ -17,11 +17,11 @@ from typing import Any
 from pacore.engine.answers import Answer, read_generation
 from pacore.engine.classify import Origin
 from pacore.engine.protocol import EngineFault
-from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Issues, Pass, tombstone
+from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.importing.source import Source
-from pacore.problem import ROLES, Problem, RowIssue, Turn
+from pacore.problem import ROLES, Issues, Problem, RowIssue, Turn
 from pacore.problem_formats import RowFault
-from pacore.problem_rows import kind_of
+from pacore.problem_turns import kind_of
 from pacore.prompt import prompt_digest
 from pacore.trajectory import Generation
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from pacore.engine.classify import whole_text
-from pacore.problem import Problem, RowIssue
-from pacore.problem_rows import Note, kind_of, read_row
+from pacore.problem import Issues, Problem, RowIssue
+from pacore.problem_shapes import read_row
+from pacore.problem_turns import Note, kind_of
 from pacore.trajectory import Generation
 
 FileFormat = Literal["reference", "pacore-train", "openai-batch"]
@@ -43,18 +44,6 @@ class ImportedRow(NamedTuple):
     name: str | None
     problem: Problem | None
     passes: tuple[Pass, ...]
-
-
-class Issues:
-    """What is wrong with one row, noted field by field."""
-
-    def __init__(self, file: str, line: int) -> None:
-        self.found: list[RowIssue] = []
-        self.line = line
-        self._file = file
-
-    def note(self, field: str, what: str) -> None:
-        self.found.append(RowIssue(self._file, self.line, field, what))
 
 
 RowReader = Callable[[Any, str, int], ImportedRow | list[RowIssue]]
@@ -170,8 +159,7 @@ def train_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
             _response("pacore-train", response, f"responses[{index}]", issues.note)
             for index, response in enumerate(responses)
         ]
-    stated = {name: value for name, value in row.items() if name != "responses"}
-    problem = read_row(stated, file, line)
+    problem = read_row(row, file, line)
     if not isinstance(problem, Problem):
         return issues.found + problem
     name = problem.problem_id if row.get("id") is not None else None

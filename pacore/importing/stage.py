@@ -24,10 +24,10 @@ from pacore.journal import Journal
 from pacore.message import message_set
 from pacore.plan import default_shard_size
 from pacore.problem import Problem, set_digest
-from pacore.prompt import TEMPLATE_DIGEST
+from pacore.prompt import SYNTHESIS
 from pacore.quorum import Standing, outcome
 from pacore.recipe import ImportedRecipe
-from pacore.round_prompt import RoundPrompt, round_prompt
+from pacore.round_prompt import Round, RoundPrompt
 from pacore.run import Run, begin_run, is_closed
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close
@@ -67,7 +67,7 @@ class Import:
         return {
             "recipe": self.recipe.as_json(),
             "plan": self.survey.plan.as_json(),
-            "template": TEMPLATE_DIGEST,
+            "template": SYNTHESIS.digest,
             "problem_set": set_digest(self.survey.problems),
         }
 
@@ -158,12 +158,11 @@ class _Journalling:
             rounds = ((tombstone(form, made.fault),) * plan.width(1),)
         texts: list[str] = []
         for round_, generations in enumerate(rounds, 1):
-            prompt = round_prompt(plan, recipe, problem, (round_, replicate), texts)
-            compaction = plan.compaction_in(round_)
+            (prompt,) = Round(plan, recipe, problem, (round_, replicate), texts).prompts()
             standings = [
                 Standing.of(
                     self._add(prompt, slot, generation),
-                    compaction,
+                    prompt.compaction,
                     is_lost=not generation.is_finished,
                 )
                 for slot, generation in zip(prompt.slots(), generations, strict=True)
@@ -172,7 +171,8 @@ class _Journalling:
                 return
             candidates = [standing.candidate for standing in standings]
             place = (round_, problem.problem_id, replicate)
-            messages = message_set(place, candidates, plan.message_order, compaction.policy)
+            policy = prompt.compaction.policy
+            messages = message_set(place, candidates, plan.message_order, policy)
             texts = [message.text for message in messages]
 
     def _add(self, prompt: RoundPrompt, slot: Slot, generation: Generation) -> Trajectory:

@@ -72,7 +72,7 @@ def _final_messages(context: Context, work: OpenShard) -> dict[Place, Message]:
 def _last_standings(context: Context, work: OpenShard) -> dict[Place, tuple[int, list[Standing]]]:
     """The last round each replicate reached, and what stood in its slots."""
     reached: dict[Place, tuple[int, list[Standing]]] = {}
-    for round_ in range(1, context.run.plan.rounds + 1):
-        for place, standings in standing_sets(context, work, round_):
+    for round_ in range(context.run.plan.rounds, 0, -1):
+        for place, standings in standing_sets(context, work, round_, reached):
             reached[place] = (round_, standings)
     return reached

@@ -10,8 +10,8 @@ from itertools import tee
 
 from pacore.errors import StoreError
 from pacore.journal import Entry
-from pacore.quorum import Pass, Retry, Standing, attempt_recipe, passes
-from pacore.round_prompt import RoundPrompt
+from pacore.quorum import Pass, Retry, Standing, attempt_limit, attempt_recipe, passes
+from pacore.round_prompt import RoundPrompt, by_slot
 from pacore.stage.context import Context, OpenShard
 from pacore.trajectory import Generation, Request, Slot, Trajectory, normalise
 
@@ -33,13 +33,13 @@ class Attempt:
 class Filling:
     """One slot with its attempts, the standing one last.
 
+    ``drawn_from`` is its prompt without the turns, which would hold a shard's texts in memory.
     ``retry`` is the one it was last chosen by, if any; ``finished`` and ``tombstones``, those this
     run itself saw fail, count since then.
     """
 
     place: Slot
-    prompt_digest: str
-    prompt_messages: int | None
+    drawn_from: RoundPrompt
     attempts: list[Attempt] = field(default_factory=list)
     retry: Retry | None = None
     retry_of: str | None = None
@@ -54,7 +54,7 @@ class Filling:
 
     @property
     def max_tokens(self) -> int | None:
-        return self.retry.max_tokens if self.retry else None
+        return attempt_limit(self.drawn_from.max_tokens, self.retry)
 
     def settle(self, is_finished: bool, is_own: bool) -> None:
         """Note how the last attempt ended."""
@@ -68,17 +68,20 @@ OpenSlot = tuple[RoundPrompt, Filling]
 """A slot to be tried now, and its prompt."""
 
 
-class PromptSlots:
-    """The slots of one prompt while they are filled, pass after pass."""
+class SetSlots:
+    """The slots of one set while they are filled, pass after pass."""
 
-    def __init__(self, context: Context, prompt: RoundPrompt, retries: Sequence[Retry]) -> None:
+    def __init__(
+        self, context: Context, prompts: Sequence[RoundPrompt], retries: Sequence[Retry]
+    ) -> None:
         self._context = context
-        self.prompt = prompt
-        self.fillings = [
-            Filling(slot, prompt.digest, prompt.prompt_messages) for slot in prompt.slots()
-        ]
+        slots = by_slot(prompts)
+        places = [place for _, place in slots]
+        without_turns = {prompt.view: replace(prompt, turns=()) for prompt in prompts}
+        self.prompts = [prompt for prompt, _ in slots]
+        self.fillings = [Filling(place, without_turns[prompt.view]) for prompt, place in slots]
         self.passes: Iterator[Pass] = passes(
-            context.run.plan, prompt.slots(), retries, self._ids, self._standings
+            context.run.plan, places, retries, self._ids, self._standings
         )
 
     def _ids(self) -> list[str]:
@@ -96,7 +99,7 @@ class PromptSlots:
         is_lost = filling.tombstones >= self._context.config.attempts
         standing = Standing.of(
             last,
-            self._context.run.plan.compaction_in(filling.place.round),
+            filling.drawn_from.compaction,
             refills=max(0, filling.finished - 1),
             is_lost=is_lost and not last.generation.is_finished,
         )
@@ -108,11 +111,14 @@ def settle(
     context: Context,
     work: OpenShard,
     round_: int,
-    prompts: Iterable[RoundPrompt],
+    sets: Iterable[Sequence[RoundPrompt]],
     retries: Sequence[Retry],
 ) -> list[Filling]:
-    """Find each slot in the journal or have it generated; returns when every slot is settled."""
-    all_sets = [PromptSlots(context, prompt, retries) for prompt in prompts]
+    """Find each slot of some sets, given by their prompts, in the journal or have it generated.
+
+    Returns when every slot is settled.
+    """
+    all_sets = [SetSlots(context, prompts, retries) for prompts in sets]
     going = [(slots, now) for slots in all_sets if (now := next(slots.passes, None))]
     is_first = True
     while going:
@@ -124,7 +130,7 @@ def settle(
                 filling = slots.fillings[slot]
                 if now.retry is not None:
                     filling.begin(now.retry)
-                open_slots.append((slots.prompt, filling))
+                open_slots.append((slots.prompts[slot], filling))
         wanted = _look_up(context, open_slots)
         requests = [request for _, request in wanted]
         priority = context.priority(work, round_)
@@ -223,13 +229,14 @@ def _trajectory(context: Context, filling: Filling, number: int, entry: Entry) -
         trajectory_id=attempt.trajectory_id,
         attempt=number,
         seed=attempt.seed,
-        prompt_digest=filling.prompt_digest,
+        prompt_digest=filling.drawn_from.digest,
         generation=entry.generation,
         thought=normalise(entry.generation),
         reused=reused,
         text_run_id=text_run_id,
         generated_at=entry.generated_at,
-        prompt_messages=filling.prompt_messages,
+        prompt_messages=filling.drawn_from.prompt_messages,
         max_tokens=attempt.max_tokens,
         retry_of=attempt.retry_of,
+        prompt_positions=filling.drawn_from.positions,
     )

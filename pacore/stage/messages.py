@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import groupby
 
 from pacore.commits import Commit, find_commit, publish
+from pacore.compaction import candidate_of, compaction_of, needs_generation
 from pacore.errors import StoreError
 from pacore.journal import Entry
-from pacore.message import Candidate, Message, message_set, tail_text, verbatim_text
-from pacore.plan import Compaction
+from pacore.message import Message, message_set
 from pacore.quorum import Standing, outcome
 from pacore.stage.context import Context, OpenShard, StageReport
+from pacore.step import Compaction
 from pacore.table_rows import message_row
-from pacore.trajectory import UNFINISHED, normalise
+from pacore.trajectory import UNFINISHED
 from pacore.warehouse import CandidateRow, candidates
 
 Place = tuple[str, int]
@@ -46,7 +47,7 @@ def _messages(
     context: Context, work: OpenShard, round_: int, counts: dict[str, int]
 ) -> Iterator[Message]:
     plan = context.run.plan
-    policy = plan.compaction_in(round_).policy
+    policy = plan.step(round_).compaction.policy
     for (problem_id, replicate), standings in standing_sets(context, work, round_):
         judged = outcome(plan, round_, standings)
         if judged.goes_on:
@@ -59,54 +60,54 @@ def _messages(
 
 
 def standing_sets(
-    context: Context, work: OpenShard, round_: int
+    context: Context, work: OpenShard, round_: int, passed_over: Container[Place] = ()
 ) -> Iterator[tuple[Place, list[Standing]]]:
-    """What stands in the slots of each (problem id, replicate) after a round, in slot order."""
+    """What stands in the slots of each (problem id, replicate) after a round, in slot order.
+
+    Of those ``passed_over`` nothing is read.
+    """
     commit = find_commit(context.store, context.unit("trajectories", round_, work))
     if commit is None:
         raise StoreError(f"{context.input_of('trajectories', round_, work)}: is not committed")
-    compaction = context.run.plan.compaction_in(round_)
+    compactions = _compactions(context, work, round_)
+    every_problems = context.run.plan.step(round_).compaction
     with context.store.local_path(commit.path) as path:
         rows = candidates(path)
         for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
             standing = list(group)
+            if place in passed_over:
+                continue
+            compaction = compactions.get(place[0], every_problems)
             generations = context.journal.find_many(
-                row.trajectory_id for row in standing if _needs_text(row, compaction)
+                row.trajectory_id for row in standing if needs_generation(row.said, compaction)
             )
             yield place, [_standing(context, row, compaction, generations) for row in standing]
+
+
+def _compactions(context: Context, work: OpenShard, round_: int) -> dict[str, Compaction]:
+    """C by problem id, where it is not the same for every problem of a round."""
+    plan = context.run.plan
+    if plan.step(round_).compaction.policy != "answer":
+        return {}
+    problems = context.problems(context.shards[work.number])
+    return {problem.problem_id: compaction_of(plan, round_, problem) for problem in problems}
 
 
 def _standing(
     context: Context, row: CandidateRow, compaction: Compaction, generations: Generations
 ) -> Standing:
+    """A row as what stands in its slot; where C takes its generation, the next one is its own."""
+    generation = None
+    if needs_generation(row.said, compaction):
+        entry = next(generations)
+        if entry is None:
+            raise StoreError(f"trajectory {row.trajectory_id} is gone from the journal")
+        generation = entry.generation
     return Standing(
-        _candidate(row, compaction, generations),
+        candidate_of(row.said, compaction, generation),
         row.finish_reason,
         row.conclusion_status,
         row.error,
         is_lost=row.finish_reason in UNFINISHED and row.tombstones >= context.config.attempts,
         refills=row.refills,
     )
-
-
-def _needs_text(row: CandidateRow, compaction: Compaction) -> bool:
-    """Whether C of a row takes text that its conclusion does not hold."""
-    if row.conclusion_status == "truncated" and compaction.tail_tokens is not None:
-        return True
-    return row.conclusion is not None and compaction.policy == "verbatim"
-
-
-def _candidate(row: CandidateRow, compaction: Compaction, generations: Generations) -> Candidate:
-    """C of a row; where it takes more than the conclusion, the next of ``generations`` is its own."""
-    text, tail_tokens = row.conclusion, None
-    if _needs_text(row, compaction):
-        entry = next(generations)
-        if entry is None:
-            raise StoreError(f"trajectory {row.trajectory_id} is gone from the journal")
-        made, thought = entry.generation, normalise(entry.generation)
-        if row.conclusion_status == "truncated" and compaction.tail_tokens is not None:
-            tail_tokens = compaction.tail_tokens
-            text = tail_text(made, thought, tail_tokens)
-        elif text is not None:
-            text = verbatim_text(thought.reasoning, text)
-    return Candidate(row.trajectory_id, text, row.content_characters, tail_tokens)

@@ -20,7 +20,7 @@ def begin(config: RunConfig) -> Run:
     """
     if (run := run_under_way(config)) is not None:
         return run
-    problems = read_problem_set(config.problems, config.limit)
+    problems = read_problem_set(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     return start_run(open_store(config.store), config, recipe, problems)
 

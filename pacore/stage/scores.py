@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from pacore.commits import Commit, find_commit, publish
 from pacore.errors import StoreError
-from pacore.grading import choose_grader, gold_answer
+from pacore.grading import run_grading
 from pacore.grading.score import Score, Verdict, recorded_gold
-from pacore.problem import GraderName
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.table_rows import score_row
@@ -16,12 +15,12 @@ from pacore.warehouse import AnswerRow, answers_of
 
 
 def grade(context: Context, work: OpenShard) -> StageReport:
-    """Commit a shard's scores: a row for each answer whose problem has a gold answer."""
+    """Commit a shard's scores: a row for each answer that the run itself can grade."""
     unit = context.unit("scores", context.run.plan.rounds, work)
     commit = find_commit(context.store, unit)
     if commit is None:
         ungraded = context.with_tables(lambda: _ungraded(context, work))
-        items = [(grader, gold, row.answer) for row, grader, gold in ungraded]
+        items = [(spec, gold, row.answer) for row, spec, gold in ungraded]
         verdicts = grade_answers(items, context.config.grading_timeout_seconds)
         scores = [_score(one, verdict) for one, verdict in zip(ungraded, verdicts, strict=True)]
         commit = context.with_tables(lambda: _publish(context, work, scores))
@@ -30,19 +29,19 @@ def grade(context: Context, work: OpenShard) -> StageReport:
 
 class _Ungraded(NamedTuple):
     row: AnswerRow
-    grader: GraderName
+    spec: str
     gold: str
 
 
 def _ungraded(context: Context, work: OpenShard) -> list[_Ungraded]:
-    """The shard's answers whose problem has a gold answer, with it."""
+    """The shard's answers with the grader and gold answer they are graded by (`run_grading`)."""
     commit = find_commit(context.store, context.unit("answers", context.run.plan.rounds, work))
     if commit is None:
         raise StoreError("the shard's answers are not committed")
     graded = {
-        problem.problem_id: (choose_grader(problem), gold)
+        problem.problem_id: by
         for problem in context.problems(context.shards[work.number])
-        if (gold := gold_answer(problem)) is not None
+        if (by := run_grading(problem)) is not None
     }
     with context.store.local_path(commit.path) as path:
         return [
@@ -53,13 +52,13 @@ def _ungraded(context: Context, work: OpenShard) -> list[_Ungraded]:
 
 
 def _score(ungraded: _Ungraded, verdict: Verdict) -> Score:
-    row, grader, gold = ungraded
+    row, spec, gold = ungraded
     return Score(
         problem_id=row.problem_id,
         replicate=row.replicate,
         trajectory_id=row.trajectory_id,
-        grader=grader,
-        grader_version=grader_version(grader),
+        grader=spec,
+        grader_version=grader_version(spec),
         verdict=verdict.verdict,
         score=verdict.score,
         gold=recorded_gold(gold),

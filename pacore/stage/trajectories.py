@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from pacore.commits import Commit, Draft, find_commit
 from pacore.errors import StoreError
 from pacore.problem import Problem
-from pacore.round_prompt import RoundPrompt, fitted_prompt
+from pacore.quorum import attempt_recipe
+from pacore.round_prompt import Fits, Round, RoundPrompt, anything_fits
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.stage.filling import Filling, settle, trajectories_of
 from pacore.table_rows import text_row, trajectory_row
@@ -16,7 +17,7 @@ from pacore.warehouse import message_sets
 from pacore.window import fits_window
 
 Asked = tuple[Problem, int, Sequence[str]]
-"""A problem, a replicate, and the messages its prompt is made of."""
+"""A problem, a replicate, and the messages its prompts are made of."""
 
 
 def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
@@ -29,11 +30,11 @@ def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
     if commit is None:
         with context.active(work, round_):
             asked = context.with_tables(lambda: list(_asked(context, work, round_)))
-            prompts = _prompts(context, round_, asked)
+            sets = _prompts(context, round_, asked)
             del asked
             retries = context.retries()
-            fillings = settle(context, work, round_, prompts, retries)
-            del prompts
+            fillings = settle(context, work, round_, sets, retries)
+            del sets
             seen = {"retries": len(retries)} if retries else {}
             commit = context.with_tables(lambda: _publish(context, work, round_, fillings, seen))
     else:
@@ -61,26 +62,23 @@ def _asked(context: Context, work: OpenShard, round_: int) -> Iterator[Asked]:
             yield problem, replicate, texts
 
 
-def _prompts(context: Context, round_: int, asked: Iterable[Asked]) -> list[RoundPrompt]:
-    """P(x, M), each within the engine's window as far as the plan's policy goes."""
+def _prompts(context: Context, round_: int, asked: Iterable[Asked]) -> list[list[RoundPrompt]]:
+    """P(x, M) of each set, within the engine's window as far as the plan's policy goes."""
     run = context.run
     is_fitted = round_ > 1 and run.plan.overflow == "fewer_messages"
-    fits = _fits(context) if is_fitted else _always
+    fits = _fits(context) if is_fitted else anything_fits
     return [
-        fitted_prompt(run.plan, run.recipe, problem, (round_, replicate), messages, fits)
+        Round(run.plan, run.recipe, problem, (round_, replicate), messages).prompts(fits)
         for problem, replicate, messages in asked
     ]
 
 
-def _always(prompt: RoundPrompt) -> bool:  # noqa: ARG001 - the other policy sends what there is
-    return True
-
-
-def _fits(context: Context) -> Callable[[RoundPrompt], bool]:
+def _fits(context: Context) -> Fits:
     """Whether a prompt and its answer fit the engine's window, as far as the engine counts."""
-    recipe, window_tokens = context.run.recipe, context.dispatcher.info().window_tokens
+    window_tokens = context.dispatcher.info().window_tokens
 
     def fits(prompt: RoundPrompt) -> bool:
+        recipe = attempt_recipe(context.run.recipe, prompt.max_tokens)
         request = prompt.request(recipe, prompt.draws[0])
         return fits_window(
             prompt.turns,

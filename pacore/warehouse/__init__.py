@@ -4,9 +4,16 @@ All SQL stands in ``sql/``, one file a relation; this package only says which fi
 keeps people's own queries to reading. Rows come out as plain tuples and dicts.
 """
 
-from pacore.round_rows import AnswerRow, CandidateRow
+from pacore.round_rows import AnswerRow, CandidateRow, ConclusionRow, VerdictRow
 from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
-from pacore.warehouse.files import answers_of, candidates, file_rows, message_sets
+from pacore.warehouse.files import (
+    answers_of,
+    candidates,
+    conclusions,
+    file_rows,
+    message_sets,
+    verdicts_in,
+)
 from pacore.warehouse.views import MARTS, QueryResult, Warehouse
 
 __all__ = [
@@ -14,12 +21,16 @@ __all__ = [
     "SQL_FOLDER",
     "AnswerRow",
     "CandidateRow",
+    "ConclusionRow",
     "QueryResult",
+    "VerdictRow",
     "Warehouse",
     "answers_of",
     "candidates",
     "check_names",
+    "conclusions",
     "file_rows",
     "message_sets",
     "sql",
+    "verdicts_in",
 ]

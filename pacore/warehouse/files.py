@@ -10,7 +10,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from pacore.round_rows import AnswerRow, CandidateRow
+from pacore.round_rows import AnswerRow, CandidateRow, ConclusionRow, VerdictRow
 from pacore.warehouse.connection import FETCH_ROWS, Connection, as_store_error, connect, sql
 
 
@@ -53,6 +53,22 @@ def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[s
 def answers_of(path: str) -> Iterator[AnswerRow]:
     """The rows of an answers file, by problem id and replicate."""
     return (AnswerRow._make(row) for row in _stream("answers", path=path))
+
+
+def conclusions(path: str) -> Iterator[ConclusionRow]:
+    """The conclusion of every standing trajectory of a trajectories file that was finished.
+
+    By problem id, replicate and slot.
+    """
+    return (ConclusionRow._make(row) for row in _stream("conclusions", path=path))
+
+
+def verdicts_in(table: str, path: str) -> Iterator[VerdictRow]:
+    """Every different verdict on an answer in a file of ``verdicts`` or ``scores``.
+
+    What broke off said nothing of an answer and is not among them.
+    """
+    return (VerdictRow._make(row) for row in _stream(table, path=path))
 
 
 def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pacore.errors import BadInput
 from pacore.run import list_runs
 from pacore.staging import STAGED, table_files, text_files
 from pacore.store import Backend
+from pacore.tables import Row
 from pacore.warehouse.connection import (
     FETCH_ROWS,
     Connection,
@@ -27,13 +28,25 @@ from pacore.warehouse.connection import (
 from pacore.warehouse.statement import reading_only
 
 CHECK_ROWS = 100
-INNER = ("own_scores",)
-"""Views that staged tables are made of."""
+INNER = ("own_scores", "student_t")
+"""Views that staged tables and marts are made of."""
 
-STANDING = ("standing_trajectories", "standing_verdicts")
-"""Views of what counts of a table: each slot's last attempt, and the verdict that stands on it."""
+STANDING = ("standing_trajectories", "standing_verdicts", "pools", "pool_sizes", "majorities")
+"""Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
+and what several marts are made of; later ones may read earlier ones."""
 
-MARTS = ("accuracy", "ttc", "failures", "rounds", "quorums")
+MARTS = (
+    "accuracy",
+    "ttc",
+    "failures",
+    "rounds",
+    "quorums",
+    "pass_at_k",
+    "majority",
+    "oracle_gap",
+    "costs",
+    "frontier",
+)
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,19 @@ class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
     ``run_ids`` None means every run. The views cover what was committed when the warehouse was
-    opened. Raises Refused for a run that is not there, StoreError for files that cannot be read.
+    opened. ``prices`` are rows of `pacore.prices`, which money is counted by. Raises Refused for a
+    run that is not there, StoreError for files that cannot be read.
     """
 
-    def __init__(self, store: Backend, run_ids: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        store: Backend,
+        run_ids: Sequence[str] | None = None,
+        prices: Sequence[Row] = (),
+    ) -> None:
         self.store = store
         self._run_ids = run_ids
+        self._prices = prices
         self._files: dict[str, list[str]] = {}
         self._reader = store.reader()
 
@@ -88,7 +108,8 @@ class Warehouse:
         """Make the views: staging over the files of the runs, then marts over staging."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
         unique = list(dict.fromkeys(run_ids))
-        self._files = table_files(self.store, self._reader, unique, Path(self._folder.name))
+        folder = Path(self._folder.name)
+        self._files = table_files(self.store, self._reader, unique, folder, self._prices)
         with self._cursor() as cursor:
             for name in INNER:
                 cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/{name}')}")
@@ -143,6 +164,17 @@ class Warehouse:
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
+    def stream(self, name: str, **parameters: Any) -> QueryResult:
+        """The rows of ``sql/<name>.sql``, fetched as they are read; else as `rows`."""
+        rows = self._stream(name, parameters)
+        columns = next(rows)
+        return QueryResult(columns, rows)
+
+    def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        with as_store_error(self._reader), self._cursor() as cursor:
+            cursor.execute(sql(name), parameters)
+            yield from _fetched(cursor)
+
     def run_checks(self) -> dict[str, list[dict[str, Any]]]:
         """For every invariant by name, the rows that break it, the first hundred at most."""
         return {name: self.rows(f"checks/{name}")[:CHECK_ROWS] for name in check_names()}
@@ -172,6 +204,11 @@ class Warehouse:
         """The column names, then the rows."""
         with as_bad_input(self._reader), self._cursor() as cursor:
             cursor.execute(reading_only(cursor, text))
-            yield tuple(column[0] for column in cursor.description or ())
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                yield from rows
+            yield from _fetched(cursor)
+
+
+def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:
+    """The column names of what was executed, then its rows."""
+    yield tuple(column[0] for column in cursor.description or ())
+    while rows := cursor.fetchmany(FETCH_ROWS):
+        yield from rows

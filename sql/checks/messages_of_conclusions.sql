@@ -1,5 +1,5 @@
 -- Every message stands for a trajectory of its own round, problem and replicate with a conclusion, or
--- for the end of one that was cut, and says so.
+-- for the end or beginning of one that was cut, and says so.
 SELECT
     messages.run_id,
     messages.round,
@@ -16,4 +16,6 @@ ANTI JOIN (
     AND said.problem_id = messages.problem_id
     AND said.replicate = messages.replicate
     AND said.trajectory_id = messages.trajectory_id
-    AND (said.conclusion IS NULL) = starts_with(messages.compactor, 'tail(')
+    AND (said.conclusion IS NULL) = (
+        starts_with(messages.compactor, 'tail(') OR starts_with(messages.compactor, 'cut(')
+    )

@@ -1,8 +1,10 @@
--- In a closed run a score is that of its problem's answer as it stands.
+-- In a closed run a score is that of its problem's answer as it stands. A later grading may read
+-- another answer in it, but reads the same trajectory.
 SELECT
     scores.run_id,
     scores.problem_id,
     scores.replicate,
+    scores.grading,
     scores.answer,
     answers.answer AS standing_answer
 FROM scores
@@ -12,6 +14,6 @@ WHERE
     runs.status <> 'open'
     AND (
         answers.status IS NULL
-        OR scores.answer IS DISTINCT FROM answers.answer
+        OR (scores.grading = 'run' AND scores.answer IS DISTINCT FROM answers.answer)
         OR scores.trajectory_id IS DISTINCT FROM answers.trajectory_id
     )

@@ -1,8 +1,18 @@
 -- Grain: one row per run.
--- `score`: mean over problems of the mean over a problem's scored replicates (pass@1); null where
--- nothing is scored. Answers without a score are left out of it, so it is read beside `scored` and
--- the rates, which are shares of the `answers` there are so far. `truncated`, `empty` and `unparsed`
--- finals, a text in which nothing reads as an answer, are the parts of `no_answer`; `ungraded` answers have no score, for want of a gold answer or of a verdict.
+-- `score`: pass@1, the mean over problems of the mean over a problem's scored replicates; null where
+-- nothing is scored. Answers without a score are left out of it, so it is read beside `scored` and the
+-- rates, which are shares of the `answers` there are so far. `truncated`, `empty` and `unparsed` finals, a
+-- text in which nothing reads as an answer, are the parts of `no_answer`; `ungraded` answers have no
+-- score: `timeout` and `crash` are gradings that broke off, of the rest there is no gold answer or none
+-- has graded it.
+-- Two 95 % intervals, in answer to two questions. `population_low`, `population_high`: were other problems
+-- of this kind drawn; the standard error is that of the mean of the problems' means (Miller 2024, clustered
+-- by problem), null below two problems. `these_low`, `these_high`: were these very problems solved again;
+-- its standard error comes from the replicates' spread within each problem. Null where a problem has a
+-- single replicate, where no problem's replicates differ, and where replicates draw from a shared pool and
+-- so are not independent: the bootstrap in `pacore evaluate` treats that.
+-- Both are Wilson's intervals at the effective number of answers score (1 - score) / SE^2, with Student's t
+-- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than it says.
 WITH finals AS (
     SELECT
         answers.run_id,
@@ -10,6 +20,7 @@ WITH finals AS (
         answers.replicate,
         answers.status,
         last_round.conclusion_status,
+        scores.verdict,
         scores.score
     FROM answers
     JOIN runs USING (run_id)
@@ -30,13 +41,16 @@ by_problem AS (
         run_id,
         problem_id,
         avg(score) AS score,
+        var_samp(score) AS variance,
         count(*) AS answers,
         count(score) AS scored,
         count(*) FILTER (conclusion_status = 'truncated') AS truncated,
         count(*) FILTER (conclusion_status = 'empty') AS empty,
         count(*) FILTER (status = 'no_answer' AND conclusion_status = 'present') AS unparsed,
         count(*) FILTER (status = 'no_answer') AS no_answer,
-        count(*) FILTER (status = 'failed') AS failed
+        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (verdict = 'timeout') AS timeout,
+        count(*) FILTER (verdict = 'crash') AS crash
     FROM finals
     GROUP BY run_id, problem_id
 ),
@@ -45,14 +59,81 @@ by_run AS (
     SELECT
         run_id,
         avg(score) AS score,
+        count(score) AS scored_problems,
+        if(count(score) > 1, stddev_samp(score) / nullif(sqrt(count(score)), 0), NULL)
+            AS population_se,
+        if(
+            count(variance) = count(score),
+            sqrt(sum(variance / nullif(scored, 0))) / nullif(count(score), 0),
+            NULL
+        ) AS these_se,
+        sum(greatest(scored - 1, 0)) AS these_df,
         sum(answers) AS answers,
         sum(scored) AS scored,
         sum(truncated) AS truncated,
         sum(empty) AS empty,
         sum(unparsed) AS unparsed,
         sum(no_answer) AS no_answer,
-        sum(failed) AS failed
+        sum(failed) AS failed,
+        sum(timeout) AS timeout,
+        sum(crash) AS crash
     FROM by_problem
+    GROUP BY run_id
+),
+
+questions AS (
+    SELECT
+        run_id,
+        'population' AS question,
+        score,
+        if(population_se > 0, score * (1 - score) / nullif(population_se ** 2, 0), scored_problems)
+            AS effective,
+        scored_problems - 1 AS df
+    FROM by_run
+    WHERE population_se IS NOT NULL
+    UNION ALL
+    SELECT
+        run_id,
+        'these' AS question,
+        score,
+        score * (1 - score) / nullif(these_se ** 2, 0) AS effective,
+        these_df AS df
+    FROM by_run
+    JOIN runs USING (run_id)
+    WHERE these_se > 0 AND runs.pool IS NULL
+),
+
+spread AS (
+    SELECT
+        run_id,
+        question,
+        score,
+        effective,
+        if(df > 120, 1.959964, quantile) AS t
+    FROM questions
+    LEFT JOIN student_t USING (df)
+),
+
+intervals AS (
+    SELECT
+        run_id,
+        question,
+        (score + t ** 2 / nullif(2 * effective, 0)) / nullif(1 + t ** 2 / nullif(effective, 0), 0)
+            AS middle,
+        t / nullif(1 + t ** 2 / nullif(effective, 0), 0) * sqrt(
+            score * (1 - score) / nullif(effective, 0) + t ** 2 / nullif(4 * effective ** 2, 0)
+        ) AS half
+    FROM spread
+),
+
+bounds AS (
+    SELECT
+        run_id,
+        max(greatest(0, middle - half)) FILTER (question = 'these') AS these_low,
+        max(least(1, middle + half)) FILTER (question = 'these') AS these_high,
+        max(greatest(0, middle - half)) FILTER (question = 'population') AS population_low,
+        max(least(1, middle + half)) FILTER (question = 'population') AS population_high
+    FROM intervals
     GROUP BY run_id
 )
 
@@ -63,12 +144,19 @@ SELECT
     coalesce(by_run.answers, 0)::BIGINT AS answers,
     coalesce(by_run.scored, 0)::BIGINT AS scored,
     by_run.score,
+    bounds.these_low,
+    bounds.these_high,
+    bounds.population_low,
+    bounds.population_high,
     by_run.truncated / nullif(by_run.answers, 0) AS truncated_rate,
     by_run.empty / nullif(by_run.answers, 0) AS empty_rate,
     by_run.unparsed / nullif(by_run.answers, 0) AS unparsed_rate,
     by_run.no_answer / nullif(by_run.answers, 0) AS no_answer_rate,
     by_run.failed / nullif(by_run.answers, 0) AS failed_rate,
+    by_run.timeout / nullif(by_run.answers, 0) AS timeout_rate,
+    by_run.crash / nullif(by_run.answers, 0) AS crash_rate,
     (by_run.answers - by_run.scored) / nullif(by_run.answers, 0) AS ungraded_rate
 FROM runs
 LEFT JOIN by_run USING (run_id)
+LEFT JOIN bounds USING (run_id)
 ORDER BY runs.run_id

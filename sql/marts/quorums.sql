@@ -1,5 +1,6 @@
 -- Grain: one row per run, round, problem and replicate that the round was begun for.
--- `need`: messages the set needs to go on, of `width` slots; `have`: those it has. `refills`: further
+-- `need`: messages the set needs to go on, of `width` slots; `have`: those it has, null where answers
+-- alone are messages and the set failed: its answer's `reason` says how many. `refills`: further
 -- attempts made because the set was short; `retries`: those `pacore retry` asked for; `lost`: slots the
 -- engine has failed to fill. `outcome`: `met`, `proceeded` with fewer, `waiting` for a resume to fill
 -- what the engine lost, or `failed`.
@@ -55,18 +56,26 @@ stood AS (
             OR (
                 conclusion_status = 'truncated'
                 AND runs.truncated = 'tail'
+                AND runs.steps[round] = 'sample'
                 AND round < runs.rounds
                 AND reasoning_characters + content_characters > 0
             )
-        ) AS have
+            OR (
+                conclusion_status = 'truncated'
+                AND runs.bound_tokens[round] IS NOT NULL
+                AND thinking_closed IS NULL
+                AND content_characters > 0
+            )
+        ) AS conclusions
     FROM standing_trajectories
     JOIN runs USING (run_id)
     GROUP BY run_id, round, problem_id, replicate
 ),
 
 went_on AS (
-    SELECT DISTINCT run_id, round, problem_id, replicate
+    SELECT run_id, round, problem_id, replicate, count(*) AS messages
     FROM messages
+    GROUP BY run_id, round, problem_id, replicate
 )
 
 SELECT
@@ -76,14 +85,18 @@ SELECT
     replicate,
     stood.width,
     runs.needed_messages[round] AS need,
-    stood.have,
+    CASE
+        WHEN went_on.run_id IS NOT NULL THEN went_on.messages
+        WHEN runs.compaction <> 'answer' OR round = runs.rounds OR runs.steps[round] <> 'sample'
+            THEN stood.conclusions
+    END AS have,
     tried.refills,
     tried.retries,
     stood.lost,
     CASE
         WHEN went_on.run_id IS NULL AND stood.lost > 0 AND runs.status = 'open' THEN 'waiting'
         WHEN went_on.run_id IS NULL THEN 'failed'
-        WHEN stood.have < need THEN 'proceeded'
+        WHEN went_on.messages < need THEN 'proceeded'
         ELSE 'met'
     END AS outcome
 FROM stood

@@ -3,20 +3,41 @@
 -- included; every slot counts by the attempt that stands, so tries given up are left out.
 -- `marginal_tokens`: tokens this run generated itself, attempts given up included. A trajectory
 -- that stands in several places of a run was generated once, and counts in the first of them.
+-- `wasted_tokens`: of what this run paid for, what is on no path: attempts given up, which are also
+-- in `marginal_tokens`, and tokens that broken tries are known to have cost, which are not.
+-- `prompt_tokens` and `cached_prompt_tokens` are of the path; the second are those of the first that the
+-- server had in its cache, and null where it never says. `reused` counts trajectories found in the store.
 -- `uncounted` trajectories finished, but nobody counted their tokens.
-WITH paths AS (
+WITH placed AS (
+    SELECT
+        *,
+        attempt = max(attempt) OVER (
+            PARTITION BY run_id, round, problem_id, replicate, slot
+        ) AS stands
+    FROM trajectories
+),
+
+paths AS (
     SELECT
         run_id,
         problem_id,
         replicate,
-        sum(completion_tokens)::BIGINT AS effective_tokens,
-        count(*) AS trajectories,
-        sum(prompt_tokens)::BIGINT AS prompt_tokens,
-        count(*) FILTER (reused) AS reused,
+        (sum(completion_tokens) FILTER (stands))::BIGINT AS effective_tokens,
+        count(*) FILTER (stands) AS trajectories,
+        (sum(prompt_tokens) FILTER (stands))::BIGINT AS prompt_tokens,
+        (sum(cached_prompt_tokens) FILTER (stands))::BIGINT AS cached_prompt_tokens,
+        sum(
+            CASE
+                WHEN reused THEN 0
+                WHEN stands THEN wasted_tokens
+                ELSE wasted_tokens + coalesce(completion_tokens, 0)
+            END
+        )::BIGINT AS wasted_tokens,
+        count(*) FILTER (stands AND reused) AS reused,
         count(*) FILTER (
-            finish_reason IN ('stop', 'length') AND completion_tokens IS NULL
+            stands AND finish_reason IN ('stop', 'length') AND completion_tokens IS NULL
         ) AS uncounted
-    FROM standing_trajectories
+    FROM placed
     GROUP BY run_id, problem_id, replicate
 ),
 
@@ -47,8 +68,10 @@ SELECT
     replicate,
     paths.effective_tokens,
     coalesce(spent.marginal_tokens, 0) AS marginal_tokens,
+    paths.wasted_tokens,
     paths.trajectories,
     paths.prompt_tokens,
+    paths.cached_prompt_tokens,
     paths.reused,
     paths.uncounted
 FROM paths

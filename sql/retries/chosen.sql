@@ -1,8 +1,14 @@
 -- Grain: one row per slot whose standing trajectory meets $condition, a person's own SQL that stands
--- in this place. A trajectory that a retry with the very limit $max_tokens made is not chosen again.
+-- in this place. A trajectory that a retry with the very limit $max_tokens made is not chosen again; a
+-- round that bounds its generations lets no limit exceed that.
 SELECT round, problem_id, replicate, slot, trajectory_id
 FROM standing_trajectories AS trajectories
 WHERE (
 $condition
-) AND NOT (retry_of IS NOT NULL AND max_tokens IS NOT DISTINCT FROM $max_tokens)
+) AND NOT (
+    retry_of IS NOT NULL
+    AND max_tokens IS NOT DISTINCT FROM least(
+        $max_tokens, (SELECT any_value(bound_tokens)[round] FROM runs)
+    )
+)
 ORDER BY round, problem_id, replicate, slot

@@ -1,7 +1,8 @@
 -- Grain: one row per run and grading: what one grader, in one version, says of a run. Times are UTC.
 -- `sequence` 0, called `run`, is what the run itself says of its answers; `stands` marks the one whose
 -- verdicts count; `against` is `gold`, or `opinion` for a judge that was shown no gold answer.
--- `finished_at` is null while a grading goes on, and its verdicts may be incomplete.
+-- `finished_at` is null while a grading goes on, as it does again after a retry: its verdicts may be
+-- incomplete.
 SELECT
     run_id,
     grading,

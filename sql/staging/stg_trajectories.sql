@@ -1,5 +1,6 @@
 -- Grain: one row per run, round, problem, replicate, slot and attempt. Times are UTC.
--- `prompt_messages`: messages the prompt showed, where the window did not hold all of them.
+-- `prompt_messages`: messages the prompt showed, where the window did not hold all it was to show.
+-- `prompt_positions`: where in M those messages stand, null where it was to show all of M.
 -- `retry_of`: the trajectory of this slot that `pacore retry` replaced, and `max_tokens` the limit it
 -- gave. `cached_prompt_tokens`: those of the prompt's that the server had in its cache, null where it
 -- does not say. Files of runs begun before there were these columns lack them, and only then is every file
@@ -38,7 +39,8 @@ SELECT
     prompt_messages,
     max_tokens,
     retry_of,
-    cached_prompt_tokens
+    cached_prompt_tokens,
+    prompt_positions
 FROM read_parquet(
     getvariable('trajectories_files'),
     hive_partitioning = true,

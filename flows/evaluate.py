@@ -1,0 +1,100 @@
+"""The flow `evaluate`: grade every trajectory of some runs, check every invariant, and report.
+
+Shards are mapped in a few hundred parts at most. The threads of the tasks only wait for the few that
+grade, and those for the processes that do the work, of which one process of pacore has one set.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from prefect import flow, unmapped
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.killed import mark, taking_over
+from flows.waiting import partial_failure, settle, wait_for_all
+from pacore.evaluation_config import EvaluateConfig
+from pacore.grading_report import refusal
+from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of
+from pacore.terminal import share
+from pacore.warehouse import Warehouse
+from tasks.checks import checks
+from tasks.reports import ProgressArtifact, gradings_artifact, results_artifact
+from tasks.verdicts import verdicts
+
+RESULT_ROWS = 200
+
+
+def _run_name() -> str:
+    config = flow_run.parameters["config"]
+    runs = config["runs"] if isinstance(config, dict) else config.runs
+    return f"evaluate-{runs[0]}" if len(runs) == 1 else f"evaluate-{len(runs)}-runs"
+
+
+@flow(
+    name="evaluate",
+    flow_run_name=_run_name,
+    task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]  # its bound is a result type
+    persist_result=False,
+    log_prints=False,
+)
+def evaluate(config: EvaluateConfig) -> State[Any]:
+    """Grade some runs of a store, check every invariant over them, and report.
+
+    Goes on where an evaluation was stopped. Ends Completed; as ChecksFailed where a check returns
+    rows, and then nothing is reported; as PartialFailure when tasks failed; or Cancelled.
+    """
+    evaluation = evaluation_of(config)
+    try:
+        evaluation.gradings()
+        with ExitStack() as stack:
+            for run_id in config.runs:
+                mark(evaluation.store.url, run_id)
+                stack.enter_context(taking_over(evaluation.store.url, run_id))
+            return _grade(evaluation) or _report(evaluation)
+    finally:
+        close_evaluation(config)
+
+
+def _grade(evaluation: Evaluation) -> State[Any] | None:
+    """Grade what is left; the state to end in where that is the end."""
+    batches = evaluation.batches()
+    futures = verdicts.map(unmapped(evaluation.config), batches) if batches else []
+    name = evaluation.config.runs[0]
+    try:
+        wait_for_all(futures, ProgressArtifact(name, evaluation.progress))
+    except (KeyboardInterrupt, TerminationSignal) as signal:
+        evaluation.stop()
+        settle(futures)
+        if isinstance(signal, TerminationSignal):
+            raise
+        return Cancelled(message="the evaluation was interrupted; start it again to go on")
+    if faults := settle(futures):
+        return partial_failure(faults, len(futures))
+    evaluation.finish()
+    return None
+
+
+def _report(evaluation: Evaluation) -> State[Any]:
+    """Check, and report where no check returns rows."""
+    if broken := checks(evaluation.config):
+        fault = refusal(broken)
+        return Failed(name="ChecksFailed", message=str(fault), data=fault)
+    said = []
+    with Warehouse(evaluation.store, evaluation.config.runs) as warehouse:
+        for run_id in evaluation.config.runs:
+            gradings = warehouse.rows("reports/gradings", run_id=run_id)
+            (stands,) = (row for row in gradings if row["stands"])
+            rounds = warehouse.rows(
+                "reports/grading_rounds", run_id=run_id, grading=stands["grading"]
+            )
+            gradings_artifact(run_id, rounds, gradings)
+            summary = f"run {run_id}: accuracy {share(stands['score'])}, by {stands['grader']}"
+            results_artifact(run_id, warehouse.results(run_id, RESULT_ROWS), summary)
+            said.append(summary)
+    return Completed(message="; ".join(said))

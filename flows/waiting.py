@@ -1,0 +1,63 @@
+"""Waiting for the tasks of a flow: progress meanwhile, and afterwards what went wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Failed
+
+from pacore.errors import Interrupted, PacoreError
+from tasks.reports import ProgressArtifact
+
+PROGRESS_SECONDS = 2.0
+
+Futures = Sequence[PrefectFuture[Any]]
+
+
+def wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
+    """Wait for all, showing progress meanwhile."""
+    left = len(futures)
+    lock, all_done = threading.Lock(), threading.Event()
+
+    def one_done(_: PrefectFuture[Any]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if not left:
+                all_done.set()
+
+    for future in futures:
+        future.add_done_callback(one_done)
+    while futures and not all_done.wait(PROGRESS_SECONDS):
+        artifact.update()
+    artifact.update()
+
+
+def settle(futures: Futures) -> list[BaseException]:
+    """Wait for every task to end; returns what went wrong, causes before consequences."""
+    faults: list[BaseException] = []
+    consequences: list[BaseException] = []
+    for future in futures:
+        future.wait()
+        state = future.state
+        if state.is_completed():
+            continue
+        if state.name == "NotReady":
+            consequences.append(PacoreError(f"not started: {state.message}"))
+            continue
+        fault = state.result(raise_on_failure=False)
+        cause = fault if isinstance(fault, BaseException) else PacoreError(str(state.message))
+        (consequences if isinstance(cause, Interrupted) else faults).append(cause)
+    return [*faults, *consequences]
+
+
+def partial_failure(faults: Sequence[BaseException], tasks: int) -> State[Any]:
+    """The state of a flow some of whose tasks did not complete, with the first fault that says why."""
+    known = [fault for fault in faults if isinstance(fault, PacoreError)]
+    first = known[0] if known else faults[0]
+    message = f"{len(faults)} of {tasks} tasks did not complete; first: {first}"
+    return Failed(name="PartialFailure", message=message, data=first)

@@ -1,0 +1,178 @@
+"""Each difference between an earlier run and a plan, and which stored trajectories it makes stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from pacore.plan import Plan
+from pacore.problem import Problem
+from pacore.run import Run
+from pacore.step import StepKind
+
+LISTED = 3
+PROMPT_FIELDS = (
+    "plan.message_order",
+    "plan.compaction",
+    "plan.truncated",
+    "plan.tail_tokens",
+)
+"""Fields that shape what the messages of a round are, and so the prompts of later ones."""
+
+_GOING_ON = ": no stored prompt changes, but which problems go on may"
+TEMPLATES_OF_STEPS: dict[str, StepKind] = {
+    "condense_template": "condense",
+    "distill_template": "distill",
+}
+STEP_FIELDS: dict[str, StepKind] = {
+    "plan.summary_tokens": "condense",
+    "plan.workspace_tokens": "distill",
+    **TEMPLATES_OF_STEPS,
+}
+"""Fields of the rounds of one kind: other prompts from the first of them on."""
+
+EFFECTS = {
+    "plan.pool": ": other draws of round 1",
+    "plan.min_messages": _GOING_ON,
+    "plan.on_shortfall": _GOING_ON,
+    "plan.refills": _GOING_ON,
+    "plan.overflow": ": only prompts longer than the window change",
+    "plan.subset": ": only prompts over more messages than that change",
+}
+"""What a change of the other fields of a plan does."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a plan asks for: the identity of its run, and its problems."""
+
+    identity: dict[str, Any]
+    problems: Sequence[Problem]
+
+
+@dataclass(frozen=True)
+class Differing:
+    """An earlier run beside a plan: their ``differences``, and the run's problems by id.
+
+    ``stored`` counts its finished trajectories by 1-based round.
+    """
+
+    run: Run
+    problems: Mapping[str, Problem]
+    differences: Sequence[str]
+    stored: Mapping[int, int]
+
+
+def explained(beside: Differing, planned: Planned) -> Iterator[str]:
+    """Each difference, and what it makes stale, a line each."""
+    run, stored = beside.run, beside.stored
+    total = sum(stored.values())
+    plan = Plan.from_json(planned.identity["plan"])
+    is_same_recipe = not any(change.startswith("recipe.") for change in beside.differences)
+    for change in beside.differences:
+        field = change.partition(": ")[0]
+        if field.startswith("recipe."):
+            yield f"{change} makes all {total:,} stored trajectories of run {run.run_id} stale"
+        elif field == "template":
+            yield f"template: another synthesis prompt; {_later(run, stored, 2)}"
+        elif field in TEMPLATES_OF_STEPS.keys() - (run.identity.keys() & planned.identity.keys()):
+            continue  # It came or went with a kind of round, as fields of the plan say already.
+        elif field in STEP_FIELDS:
+            first = _first_of(STEP_FIELDS[field], run.plan, plan)
+            yield f"{change}: other prompts; {_later(run, stored, first)}"
+        elif field == "plan.widths" and is_same_recipe:
+            yield f"{change}: {_widths(run, plan, stored)}"
+        elif field in PROMPT_FIELDS:
+            yield f"{change}: other messages make other prompts; {_later(run, stored, 2)}"
+        elif field == "plan.replicates" and is_same_recipe and plan.pool == run.plan.pool is None:
+            yield f"{change}: {_replicates(run.plan, plan)}"
+        elif field == "problem_set":
+            yield from _problem_changes(beside, planned)
+        else:
+            yield f"{change}{EFFECTS.get(field, '')}"
+
+
+def _later(run: Run, stored: Mapping[int, int], first: int) -> str:
+    """What is lost where the prompts of a round and all after it are others."""
+    lost = sum(number for round_, number in stored.items() if round_ >= first)
+    rounds = (
+        f"round {first}" if first >= run.plan.rounds else f"rounds {first} to {run.plan.rounds}"
+    )
+    return f"all {lost:,} stored trajectories of {rounds} are stale"
+
+
+def _first_of(kind: StepKind, *plans: Plan) -> int:
+    """The first round of a kind in any of some plans; the second where none has any."""
+    rounds = (enumerate(plan.steps, 1) for plan in plans)
+    return min((one for steps in rounds for one, step in steps if step.kind == kind), default=2)
+
+
+def _widths(run: Run, plan: Plan, stored: Mapping[int, int]) -> str:
+    """Up to the first round of another width everything is the same, after it nothing is.
+
+    Nothing but summaries, each of which is made of one message alone.
+    """
+    before, after = run.plan.steps, plan.steps
+    alike = takewhile(lambda pair: pair[0].label == pair[1].label, zip(before, after, strict=False))
+    first = len(list(alike)) + 1
+    if first > min(len(before), len(after)):
+        return f"the same up to round {first - 1}"
+    kept = f"round {first} takes other draws of its pool"
+    if plan.pool is None and run.plan.pool is None:
+        old, new = _draws(run.plan, first), _draws(plan, first)
+        kept = f"{len(old & new):,} of {len(new):,} draws of round {first} reused"
+    if first >= run.plan.rounds:
+        return kept
+    later = first + 1 + (before[first].kind == "condense")
+    return f"{kept}; other messages make other prompts; {_later(run, stored, later)}"
+
+
+def _draws(plan: Plan, round_: int) -> set[tuple[int, int]]:
+    """The draws a plan without a pool takes of a problem in a round.
+
+    In round 1 all replicates share a prompt; later each has its own.
+    """
+    return {
+        (0 if round_ == 1 else replicate, draw)
+        for replicate in range(plan.replicates)
+        for draw in plan.draws("", "", round_, replicate)
+    }
+
+
+def _replicates(before: Plan, after: Plan) -> str:
+    if after.replicates > before.replicates:
+        more = after.replicates - before.replicates
+        return f"{_passes(before.replicates)} reused, {more} more to make"
+    return f"{_passes(before.replicates - after.replicates)} not needed"
+
+
+def _passes(count: int) -> str:
+    return f"{count:,} pass{'es' if count > 1 else ''} over each problem"
+
+
+def _problem_changes(beside: Differing, planned: Planned) -> Iterator[str]:
+    """Which problems are new, gone, or ask or answer something else than they did."""
+    theirs, ours = beside.problems, {problem.problem_id: problem for problem in planned.problems}
+    both = sorted(theirs.keys() & ours.keys())
+    asked = [one for one in both if theirs[one].turns != ours[one].turns]
+    graded = [
+        one
+        for one in both
+        if one not in asked and theirs[one].content_digest != ours[one].content_digest
+    ]
+    if asked:
+        yield f"problem text: changed in {_listed(asked)}, of which nothing stored is reused"
+    if graded:
+        yield f"gold answer or grader: changed in {_listed(graded)}; graded anew, nothing is stale"
+    if new := sorted(ours.keys() - theirs.keys()):
+        yield f"problem set: {_listed(new)} not in run {beside.run.run_id}"
+    if gone := sorted(theirs.keys() - ours.keys()):
+        yield f"problem set: {_listed(gone)} of run {beside.run.run_id} not asked for"
+
+
+def _listed(problem_ids: list[str]) -> str:
+    count = f"{len(problem_ids):,} problem{'s' if len(problem_ids) > 1 else ''}"
+    shown = ", ".join(problem_ids[:LISTED])
+    return f"{count} ({shown}{', …' if len(problem_ids) > LISTED else ''})"

@@ -1,0 +1,161 @@
+"""Compaction C: what of a trajectory the next round sees, one trajectory at a time (eq. 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from unicodedata import combining
+
+from pacore.answer import extract, find_boxes
+from pacore.grading import choose_grader
+from pacore.plan import Plan
+from pacore.problem import Problem
+from pacore.step import Compaction, MessagePolicy
+from pacore.trajectory import (
+    ConclusionStatus,
+    Generation,
+    Thought,
+    Trajectory,
+    normalise,
+    written_text,
+)
+
+COMPACTOR_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What compaction made of one trajectory; ``text`` None means it has no message.
+
+    ``tail_tokens`` is set where the text is the end of a thought that was cut, ``bound_tokens``
+    where it is a text that was cut at the bound of its step.
+    """
+
+    trajectory_id: str
+    text: str | None
+    content_characters: int
+    tail_tokens: int | None = None
+    bound_tokens: int | None = None
+
+
+class Said(NamedTuple):
+    """What compaction asks a trajectory's row first; most policies need no more."""
+
+    trajectory_id: str
+    conclusion: str | None
+    status: ConclusionStatus
+    content_characters: int
+
+
+def compaction_of(plan: Plan, round_: int, problem: Problem) -> Compaction:
+    """C of a round for one problem: how an answer is read depends on the problem's grader."""
+    compaction = plan.step(round_).compaction
+    if compaction.policy != "answer":
+        return compaction
+    return replace(compaction, grader=choose_grader(problem))
+
+
+def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
+    """C of one trajectory (section 2.1) under the policies of its round."""
+    thought = trajectory.thought
+    said = Said(
+        trajectory.trajectory_id,
+        thought.conclusion,
+        thought.status,
+        trajectory.content_characters,
+    )
+    return candidate_of(said, compaction, trajectory.generation)
+
+
+def needs_generation(said: Said, compaction: Compaction) -> bool:
+    """Whether C of a trajectory takes text that its conclusion does not hold."""
+    if said.status == "truncated":
+        return (compaction.tail_tokens or compaction.bound_tokens) is not None
+    return said.conclusion is not None and compaction.policy == "verbatim"
+
+
+def candidate_of(said: Said, compaction: Compaction, generation: Generation | None) -> Candidate:
+    """C of one trajectory; its generation may be None where `needs_generation` says so.
+
+    ``verbatim`` is the paper's ablation without compaction, and what a condensing round reads. A
+    trajectory without a conclusion has no message under any policy, but for one that was cut where
+    the round's tails or its bound make one of it.
+    """
+    text = said.conclusion
+    if said.status == "truncated":
+        return _of_a_cut_one(said, compaction, generation)
+    if text is not None and compaction.policy == "verbatim" and generation is not None:
+        text = verbatim_text(normalise(generation).reasoning, text)
+    elif text is not None and compaction.policy == "answer":
+        assert compaction.grader is not None, "answers are read by compaction_of a problem"
+        found = extract(text, compaction.grader)
+        text = answer_text(found.text) if found else None
+    return Candidate(said.trajectory_id, text, said.content_characters)
+
+
+def _of_a_cut_one(said: Said, compaction: Compaction, generation: Generation | None) -> Candidate:
+    whole = Candidate(said.trajectory_id, None, said.content_characters)
+    if generation is None:
+        return whole
+    thought = normalise(generation)
+    if (bound_tokens := compaction.bound_tokens) is not None:
+        return replace(whole, text=bounded_text(generation, thought), bound_tokens=bound_tokens)
+    if (tail_tokens := compaction.tail_tokens) is not None:
+        text = tail_text(generation, thought, tail_tokens)
+        return replace(whole, text=text, tail_tokens=tail_tokens)
+    return whole
+
+
+def verbatim_text(reasoning: str | None, conclusion: str) -> str:
+    """Reasoning and conclusion as one text."""
+    return f"{reasoning.strip()}\n\n{conclusion}" if reasoning else conclusion
+
+
+def answer_text(answer: str) -> str:
+    r"""An answer as a message of its own: ``\boxed{…}``, which reads as the same answer again.
+
+    An answer of several lines, such as a program, and one whose braces would not close its box
+    stand as they are.
+    """
+    boxed = f"\\boxed{{{answer}}}"
+    return boxed if "\n" not in answer and find_boxes(boxed).last == answer else answer
+
+
+def bounded_text(generation: Generation, thought: Thought) -> str | None:
+    """A text that was cut at its step's bound, as far as it goes; None inside of thinking.
+
+    The bound is the policy, so reaching it is no fault. A model that shows its thinking must have
+    closed it; of one that shows none everything is its text.
+    """
+    if thought.thinking_closed is not None:
+        return None
+    return (generation.content or "").strip() or None
+
+
+def tail_text(generation: Generation, thought: Thought, tail_tokens: int) -> str | None:
+    """The last tokens of a thought that was cut: its reasoning, and its content where it has any.
+
+    Measured by the trajectory's own characters a token; where nobody counted its tokens, by one
+    character each, so that it is never longer than asked. None where nothing was written.
+    """
+    written = written_text(generation, thought)
+    tokens = generation.completion_tokens or len(written)
+    if tail_tokens < tokens:
+        start = len(written) - len(written) * tail_tokens // tokens
+        while start < len(written) and combining(written[start]):
+            start += 1
+        written = written[start:]
+    return written.strip() or None
+
+
+def compactor(candidate: Candidate, policy: MessagePolicy) -> str:
+    """What made a message, and in which version: ``conclusion/1``.
+
+    Of one that was cut ``tail(512)/1`` where that is its end, ``cut(512)/1`` where its beginning.
+    """
+    name: str = policy
+    if candidate.tail_tokens is not None:
+        name = f"tail({candidate.tail_tokens})"
+    elif candidate.bound_tokens is not None:
+        name = f"cut({candidate.bound_tokens})"
+    return f"{name}/{COMPACTOR_VERSION}"

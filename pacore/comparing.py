@@ -1,0 +1,159 @@
+"""Two runs held against each other, problem by problem, and whether the second may replace the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pacore.errors import Refused
+from pacore.statistics import Equivalence, Paired, equivalence, paired
+from pacore.warehouse import Warehouse
+
+GO, NO_GO = "GO", "NO-GO"
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Run B against run A over the problems both have scores for.
+
+    ``first`` and ``second`` are the runs' rows of accuracy, rates and cost. ``only_first`` and
+    ``only_second`` count problems that the other has not scored, ``changed`` those of one id that
+    ask or expect something else, which are left out. ``graders`` are the versions that gave the
+    scores of each.
+    """
+
+    first: Mapping[str, Any]
+    second: Mapping[str, Any]
+    paired: Paired
+    equivalence: Equivalence | None
+    only_first: int
+    only_second: int
+    changed: int
+    graders: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+class Criteria(BaseModel):
+    """What a run must meet beside another to be let through; None asks nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_drop: float | None = Field(default=0.05, ge=0, le=1)
+    no_worse_than: float | None = Field(default=None, gt=0, le=1)
+    significantly_worse: bool = True
+    max_unanswered: float | None = Field(default=None, ge=0, le=1)
+    max_ungraded: float | None = Field(default=0.0, ge=0, le=1)
+    max_tokens_growth: float | None = Field(default=None, ge=0)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``reasons`` are one line each; there are some exactly where it is NO-GO."""
+
+    reasons: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def word(self) -> str:
+        return NO_GO if self.reasons else GO
+
+
+def compare(warehouse: Warehouse, a: str, b: str, margin: float | None = None) -> Comparison:
+    """Compare two runs; ``margin`` asks for a test of equivalence too.
+
+    Raises Refused where they have no scored problem in common.
+    """
+    scores: dict[str, dict[str, dict[str, Any]]] = {a: {}, b: {}}
+    for row in warehouse.rows("reports/problem_scores", run_ids=[a, b]):
+        scores[row["run_id"]][row["problem_id"]] = row
+    shared = sorted(scores[a].keys() & scores[b].keys())
+    same = [
+        name
+        for name in shared
+        if scores[a][name]["content_digest"] == scores[b][name]["content_digest"]
+    ]
+    if not same:
+        raise Refused(f"runs {a} and {b} have scores for no problem in common")
+    runs = {row["run_id"]: row for row in warehouse.rows("reports/compared", run_ids=[a, b])}
+    first, second = ([scores[run][name]["score"] for name in same] for run in (a, b))
+    return Comparison(
+        first=runs[a],
+        second=runs[b],
+        paired=paired(first, second),
+        equivalence=equivalence(first, second, margin) if margin is not None else None,
+        only_first=len(scores[a]) - len(shared),
+        only_second=len(scores[b]) - len(shared),
+        changed=len(shared) - len(same),
+        graders=(_graders(scores[a], same), _graders(scores[b], same)),
+    )
+
+
+def _graders(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({version for name in names for version in scores[name]["graders"]}))
+
+
+def decide(
+    found: Comparison, criteria: Criteria, broken: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Decision:
+    """GO, or every reason why not. ``broken`` are the checks of both runs with the rows they found."""
+    return Decision(tuple(_reasons(found, criteria, broken)))
+
+
+def _reasons(
+    found: Comparison, criteria: Criteria, broken: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Iterator[str]:
+    for check, rows in broken.items():
+        if rows:
+            yield f"check {check} finds {len(rows)} rows that break it"
+    yield from _incomparable(found)
+    pair = found.paired
+    if criteria.max_drop is not None and pair.difference < -criteria.max_drop:
+        yield f"accuracy fell by {_points(-pair.difference)}, {_points(criteria.max_drop)} are allowed"
+    p = pair.permutation_p
+    if criteria.significantly_worse and p is not None and p < SIGNIFICANT and pair.difference < 0:
+        yield f"accuracy fell by {_points(-pair.difference)}, which is not chance (p = {p:.3f})"
+    if (bound := criteria.no_worse_than) is not None:
+        shown = pair.at_worst
+        if shown is None or shown < -bound:
+            at_worst = "nothing" if shown is None else f"{_points(-shown)} at worst"
+            yield f"no worse than {_points(bound)} is not shown: {at_worst}, at 95 % confidence"
+    yield from _rates(found.second, criteria)
+    yield from _growth(found, criteria)
+
+
+def _incomparable(found: Comparison) -> Iterator[str]:
+    if found.only_first or found.only_second or found.changed:
+        yield (
+            f"the problem sets differ: {found.only_first} problems only in the first, "
+            f"{found.only_second} only in the second, {found.changed} changed"
+        )
+    if found.graders[0] != found.graders[1]:
+        versions = " against ".join(", ".join(graders) for graders in found.graders)
+        yield f"the graders differ: {versions}; grade both with pacore grade"
+
+
+def _rates(run: Mapping[str, Any], criteria: Criteria) -> Iterator[str]:
+    unanswered = (run["no_answer_rate"] or 0.0) + (run["failed_rate"] or 0.0)
+    limits = (
+        ("answers are none", unanswered, criteria.max_unanswered),
+        ("answers are ungraded", run["ungraded_rate"] or 0.0, criteria.max_ungraded),
+    )
+    for what, rate, limit in limits:
+        if limit is not None and rate > limit:
+            yield f"{100 * rate:.1f} % of {what}, {100 * limit:.1f} % are allowed"
+
+
+def _growth(found: Comparison, criteria: Criteria) -> Iterator[str]:
+    before, after = found.first["tokens_per_answer"], found.second["tokens_per_answer"]
+    if criteria.max_tokens_growth is None or not before or after is None:
+        return
+    growth = after / before - 1
+    if growth > criteria.max_tokens_growth:
+        allowed = f"{100 * criteria.max_tokens_growth:.0f} % are allowed"
+        yield f"an answer takes {100 * growth:.0f} % more tokens, {allowed}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points"

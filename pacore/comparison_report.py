@@ -1,0 +1,128 @@
+"""A comparison of two runs, for a person and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from pacore.comparing import Comparison, Decision
+from pacore.terminal import (
+    ABSENT,
+    Column,
+    Content,
+    Grid,
+    facts,
+    line,
+    number,
+    share,
+    stacked,
+    to_text,
+)
+
+RATES = {
+    "no answer": "no_answer_rate",
+    "failed": "failed_rate",
+    "truncated": "truncated_rate",
+    "timeout": "timeout_rate",
+    "crash": "crash_rate",
+    "ungraded": "ungraded_rate",
+}
+
+
+def comparison_text(
+    found: Comparison, decision: Decision | None = None, width: int | None = None
+) -> str:
+    """Both runs side by side, their difference over common problems with its tests, and the gate."""
+    first, second = found.first, found.second
+    columns = [Column("", False), *(Column(run["run_id"], True) for run in (first, second))]
+    grid = Grid(columns, list(_lines(found)))
+    parts: list[Content] = [grid, line(""), facts(list(_tests(found)))]
+    if decision is not None:
+        parts += [line(""), line(decision.word, "bold")]
+        parts += [line(f"  {reason}") for reason in decision.reasons]
+    return to_text(stacked(*parts), width)
+
+
+def _lines(found: Comparison) -> Iterator[list[str]]:
+    runs = (found.first, found.second)
+    yield ["accuracy", *(share(run["score"]) for run in runs)]
+    yield [
+        "95 % interval",
+        *(_between(run["population_low"], run["population_high"]) for run in runs),
+    ]
+    yield ["answers scored", *(f"{run['scored']:,} of {run['answers']:,}" for run in runs)]
+    for title, name in RATES.items():
+        yield [title, *(share(run[name]) for run in runs)]
+    yield ["tokens an answer", *(number(run["tokens_per_answer"]) for run in runs)]
+    if any(run["currency"] for run in runs):
+        currency = next(run["currency"] for run in runs if run["currency"])
+        yield [
+            f"{currency} an answer",
+            *(number(run["effective_money_per_answer"], 6) for run in runs),
+        ]
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return ABSENT if low is None or high is None else f"{share(low)} to {share(high)}"
+
+
+def _tests(found: Comparison) -> Iterator[tuple[str, str]]:
+    pair = found.paired
+    left_out = found.only_first + found.only_second + found.changed
+    beside = f", {left_out} not in both or changed" if left_out else ""
+    yield "problems", f"{pair.problems:,} compared{beside}"
+    interval = ""
+    if pair.low is not None and pair.high is not None:
+        interval = f" ({_points(pair.low)} to {_points(pair.high)}, 95 %)"
+    yield "difference", f"{_points(pair.difference)}{interval}"
+    yield "problems better", f"{pair.better:,}, worse {pair.worse:,}, equal {pair.equal:,}"
+    if pair.permutation_p is None:
+        yield "permutation", "no problem's score differs"
+    else:
+        counted = "all sign patterns" if pair.is_exact else "100,000 sign patterns"
+        yield "permutation", f"p = {pair.permutation_p:.4f} ({counted})"
+    yield "McNemar", f"p = {pair.mcnemar_p:.4f} ({pair.gained} gained, {pair.lost} lost)"
+    if pair.detectable is not None:
+        yield (
+            "detectable",
+            f"{100 * pair.detectable:.1f} points, 4 times in 5 with so many problems",
+        )
+    if (same := found.equivalence) is not None:
+        word = "equivalent" if same.is_equivalent else "not shown to be equivalent"
+        bounds = f"{_points(same.low)} to {_points(same.high)}, 90 %"
+        yield (
+            "equivalence",
+            f"{word} within {100 * same.margin:g} points: p = {same.p:.4f} ({bounds})",
+        )
+    if found.graders[0] == found.graders[1]:
+        yield "grader", ", ".join(found.graders[0])
+    else:
+        yield "graders", " against ".join(", ".join(graders) for graders in found.graders)
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f} points"
+
+
+def comparison_json(found: Comparison, decision: Decision | None = None) -> str:
+    """The same as JSON: numbers unrounded."""
+    told: dict[str, Any] = {
+        "first": dict(found.first),
+        "second": dict(found.second),
+        "paired": asdict(found.paired),
+        "equivalence": None,
+        "only_first": found.only_first,
+        "only_second": found.only_second,
+        "changed": found.changed,
+        "graders": [list(graders) for graders in found.graders],
+    }
+    if found.equivalence is not None:
+        told["equivalence"] = {
+            **asdict(found.equivalence),
+            "is_equivalent": found.equivalence.is_equivalent,
+        }
+    if decision is not None:
+        told["decision"] = {"word": decision.word, "reasons": list(decision.reasons)}
+    return json.dumps(told, indent=2, default=str)

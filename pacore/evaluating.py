@@ -1,0 +1,107 @@
+"""What ``pacore grade`` and ``pacore evaluate`` do: grading at once, or through the flow.
+
+Grading needs no Prefect server and waits for none: it takes seconds, and says itself what came of it.
+An evaluation is what people schedule, look at in the UI and publish numbers from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pacore.errors import PacoreError
+from pacore.evaluation_config import EvaluateConfig
+from pacore.grading_report import grading_table
+from pacore.report import result_table
+from pacore.running import COMPLETE, INTERRUPTED, shown, tell
+from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
+from pacore.stage.gradings import OpenGrading
+from pacore.store import open_store
+from pacore.visible import visible
+from pacore.warehouse import Warehouse
+
+
+def grade_to_end(config: EvaluateConfig) -> int:
+    """Grade some runs, and print what came of each. Raises as `Evaluation.batches`."""
+    evaluation = evaluation_of(config)
+    try:
+        batches = evaluation.batches()
+        gradings = evaluation.gradings()
+        left = {batch.run_id for batch in batches}
+        for opened in gradings:
+            if opened.run.run_id not in left:
+                click.echo(f"{_named(opened)}: graded already; nothing to do", err=True)
+        if batches:
+            with shown(evaluation.progress):
+                grade_all(evaluation, batches)
+        else:
+            # It may have been killed between its last verdict and its end.
+            evaluation.finish()
+    finally:
+        close_evaluation(config)
+    for opened in gradings:
+        with Warehouse(open_store(config.store), [opened.run.run_id]) as warehouse:
+            grading_id = opened.grading.grading_id
+            click.echo(grading_table(warehouse, opened.run.run_id, grading_id))
+    click.echo(_next(config))
+    return COMPLETE
+
+
+def _named(opened: OpenGrading) -> str:
+    return f"run {opened.run.run_id}, grading {opened.grading.grading_id}"
+
+
+def _next(config: EvaluateConfig) -> str:
+    store = "" if config.store == "./store" else f" --store {config.store}"
+    return "\n".join(
+        ["next", *(f"  {visible(f'pacore flips{store} {run}')}" for run in config.runs)]
+    )
+
+
+def evaluate_to_end(config: EvaluateConfig) -> int:
+    """Evaluate some runs through the flow, and print the report.
+
+    Raises what the flow ended with: ChecksFailed where invariants are broken, or the first fault.
+    """
+    evaluation = evaluation_of(config)
+    try:
+        tasks = 1 + len(evaluation.batches())
+        state, address = _flow(evaluation, tasks)
+    finally:
+        close_evaluation(config)
+    if state.name == "Cancelled":
+        click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
+        return INTERRUPTED
+    if state.name != "Completed":
+        fault = state.result(raise_on_failure=False)
+        if isinstance(fault, PacoreError):
+            raise fault
+        raise PacoreError(f"the evaluation stopped: {state.message}; see {address}")
+    with Warehouse(evaluation.store, config.runs) as warehouse:
+        for run_id in config.runs:
+            gradings = warehouse.rows("reports/gradings", run_id=run_id)
+            (stands,) = (row["grading"] for row in gradings if row["stands"])
+            click.echo(grading_table(warehouse, run_id, stands))
+            click.echo("")
+            click.echo(result_table(warehouse, run_id))
+    return COMPLETE
+
+
+def _flow(evaluation: Evaluation, tasks: int) -> tuple[Any, str]:
+    """Run the flow against the configured or standing Prefect server, with live progress."""
+    from flows.evaluate import evaluate
+    from flows.prefect_server import connected, wait_for_records
+
+    click.echo("starting or finding a Prefect server …", err=True)
+    with connected() as api:
+        address = api.removesuffix("/api")
+        click.echo(f"watch the evaluation at {address}", err=True)
+        evaluation.progress.listener = tell
+        with shown(evaluation.progress):
+            state = evaluate(evaluation.config, return_state=True)
+        flow_run_id = state.state_details.flow_run_id
+        is_whole = state.name == "Completed"
+        if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
+            click.echo("the Prefect server is still recording this evaluation's tasks", err=True)
+    return state, address

@@ -1,0 +1,117 @@
+"""The frontier: accuracy against what it costs, which arms nothing beats, and its picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One arm: accuracy in [0, 1] with its 95 % interval, and effective TTC in tokens an answer.
+
+    ``accuracy`` None stands for an arm that nothing could be said of; it has no place in a picture.
+    """
+
+    name: str
+    tokens: float | None
+    accuracy: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return self.accuracy is not None and self.tokens is not None and self.tokens > 0
+
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats: none is as cheap and better, or as good and cheaper.
+
+    Cheapest first. Of several with equal cost and accuracy the first by name stands for all.
+    """
+    known = [point for point in points if point.is_known]
+    found: list[Point] = []
+    best = -1.0
+    for point in sorted(known, key=lambda p: (p.tokens or 0.0, -(p.accuracy or 0.0), p.name)):
+        if (point.accuracy or 0.0) > best:
+            best = point.accuracy or 0.0
+            found.append(point)
+    return found
+
+
+def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:
+    """The picture of a frontier as ``svg`` or ``png``: equal points give equal bytes."""
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
+    axes = figure.add_subplot()
+    best = frontier(points)
+    if best:
+        axes.step(
+            [point.tokens or 0.0 for point in best],
+            [100 * (point.accuracy or 0.0) for point in best],
+            where="post",
+            color="0.6",
+            linewidth=1.5,
+            zorder=1,
+        )
+    names = {point.name for point in best}
+    for point in points:
+        if point.is_known:
+            _place(axes, point, point.name in names)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tokens(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.15, y=0.12)
+    axes.grid(visible=True, color="0.92")
+    axes.set_axisbelow(True)
+    axes.set_xlabel("effective TTC, tokens an answer")
+    axes.set_ylabel("accuracy, % (95 % interval over problems)")
+    # A name may hold dollars, which would begin mathematics.
+    axes.set_title(title, parse_math=False)
+    target = io.BytesIO()
+    if form == "png":
+        FigureCanvasAgg(figure)
+        figure.savefig(target, format="png", dpi=DOTS_AN_INCH, metadata={"Software": None})
+    else:
+        FigureCanvasSVG(figure)
+        # Names of what an SVG refers to within itself are drawn by chance unless they are salted.
+        with rc_context({"svg.hashsalt": "pacore"}):
+            figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+    return target.getvalue()
+
+
+def _place(axes: Axes, point: Point, is_best: bool) -> None:
+    """One point with its interval and its name."""
+    x, y = point.tokens or 0.0, 100 * (point.accuracy or 0.0)
+    if point.low is not None and point.high is not None:
+        below, above = y - 100 * point.low, 100 * point.high - y
+        bars = [[max(below, 0.0)], [max(above, 0.0)]]
+        axes.errorbar(x, y, yerr=bars, color="0.75", capsize=3, linewidth=1, zorder=2)
+    filled = "tab:blue" if is_best else "white"
+    axes.plot(x, y, "o", markersize=7, markerfacecolor=filled, color="tab:blue", zorder=3)
+    axes.annotate(
+        point.name,
+        (x, y),
+        xytext=(6, 6),
+        textcoords="offset points",
+        fontsize=9,
+        parse_math=False,
+    )
+
+
+def _tokens(value: float) -> str:
+    """``1500`` as 1.5k, ``2000000`` as 2M."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"

@@ -1,0 +1,81 @@
+"""Price tables: what a million tokens of a model cost; joined to runs, and never stored with them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+
+from pacore.errors import BadInput
+from pacore.store import open_source
+from pacore.tables import Row
+
+MOST_BYTES = 4 * 1024 * 1024
+NEEDED = ("model", "prompt_per_million", "completion_per_million")
+COLUMNS = (*NEEDED, "cached_prompt_per_million", "currency")
+
+
+def read_prices(url: str) -> list[Row]:
+    """The rows of a CSV file with the columns ``model``, ``prompt_per_million``,
+    ``completion_per_million``, and where they are given ``cached_prompt_per_million`` (else that of
+    any prompt) and ``currency`` (else USD).
+
+    Raises BadInput naming file, line and column.
+    """
+    with open_source(url) as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise BadInput(f"{url}: is no price table: more than {MOST_BYTES:,} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(f"{url}: is not UTF-8") from None
+    return list(_rows(url, text))
+
+
+def _rows(url: str, text: str) -> Iterator[Row]:
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        if missing := [name for name in NEEDED if name not in columns]:
+            raise BadInput(f"{url}:1: {missing[0]}: is missing; columns are {', '.join(COLUMNS)}")
+        if unknown := [name for name in columns if name not in COLUMNS]:
+            raise BadInput(f"{url}:1: {unknown[0]!r}: unknown; columns are {', '.join(COLUMNS)}")
+        seen: dict[str, int] = {}
+        currencies: dict[str, int] = {}
+        for row in reader:
+            place = f"{url}:{reader.line_num}"
+            model, currency = _text(row, "model"), _text(row, "currency") or "USD"
+            if not model:
+                raise BadInput(f"{place}: model: is empty")
+            if model in seen:
+                raise BadInput(f"{place}: model: {model!r} has its prices in line {seen[model]}")
+            seen[model] = reader.line_num
+            currencies.setdefault(currency, reader.line_num)
+            if len(currencies) > 1:
+                first = next(iter(currencies))
+                raise BadInput(
+                    f"{place}: currency: {currency!r} beside {first!r}; take one of them"
+                )
+            prompt = _price(row, "prompt_per_million", place)
+            is_cached = bool(_text(row, "cached_prompt_per_million"))
+            cached = _price(row, "cached_prompt_per_million", place) if is_cached else prompt
+            yield model, currency, prompt, cached, _price(row, "completion_per_million", place)
+    except csv.Error as fault:
+        raise BadInput(f"{url}:{reader.line_num}: is not CSV: {fault}") from None
+
+
+def _text(row: Mapping[str, str | None], name: str) -> str:
+    return (row.get(name) or "").strip()
+
+
+def _price(row: Mapping[str, str | None], name: str, place: str) -> float:
+    written = _text(row, name)
+    try:
+        price = float(written)
+    except ValueError:
+        raise BadInput(f"{place}: {name}: {written!r} is no number") from None
+    if not math.isfinite(price) or price < 0:
+        raise BadInput(f"{place}: {name}: {written!r} is no price")
+    return price

@@ -1,0 +1,31 @@
+"""Shapes of published data sets: which row is of which, and what problem it states.
+
+A row is of the first shape in `SHAPES` that knows it by its fields and values; the name of its file
+never counts. What no other shape knows is plain. A person's mapping wins over all of them.
+"""
+
+from pacore.problem_shapes.mapping import (
+    FieldMapping,
+    check_mapping,
+    listed_paths,
+    parse_mapping,
+    paths_in,
+)
+from pacore.problem_shapes.plain import MISSING
+from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, reading
+from pacore.problem_shapes.table import SHAPES, recognised
+
+__all__ = [
+    "MISSING",
+    "NO_ROW",
+    "SHAPES",
+    "FieldMapping",
+    "Reading",
+    "check_mapping",
+    "listed_paths",
+    "parse_mapping",
+    "paths_in",
+    "read_row",
+    "reading",
+    "recognised",
+]

@@ -1,0 +1,245 @@
+"""Multiple choice: ARC, MMLU, MMLU-Pro, MedQA, GPQA and the like, as one statement with letters.
+
+The statement is the question, the options with the letters A to J, and an instruction; the gold
+answer is the letter of the right option.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from string import ascii_uppercase
+from typing import Any, NamedTuple
+
+from pacore.identity import digest
+from pacore.problem import text_fault
+from pacore.problem_rows import Field, Parts
+from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
+from pacore.problem_turns import Note, kind_of, shown
+
+LETTERS = ascii_uppercase[:10]
+FEWEST = 2
+INSTRUCTION = "Give the letter of the right option in \\boxed{}."
+
+QUESTION_FIELDS = ("question", "problem", "prompt", "Question", "question_stem")
+OPTION_FIELDS = ("options", "choices")
+ANSWER_FIELDS = (
+    "answer_index", "answer_idx", "answer_letter", "answerKey", "answer", "correct_answer",
+    "correct_option",
+)  # fmt: skip
+PLACE_NAMES = ("index", "idx")
+"""What the name of a field that holds a place ends with."""
+
+LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label")
+ID_FIELDS = ("id", "question_id", "Record ID", "uuid")
+LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
+
+RIGHT = "Correct Answer"
+_WRONG = re.compile(r"Incorrect Answer \d{1,2}")
+_PLACE = re.compile(r"[0-9]{1,2}")
+_OWN_LABEL = re.compile(r"\(?(?P<letter>[A-J])[).:]\s*(?=\S)")
+_LABEL = re.compile(r"\(?(?P<label>\w{1,2})[).:]*")
+
+
+class Option(NamedTuple):
+    """An option's text, what the file calls it (a letter, mostly), and whether it is a number there."""
+
+    label: str
+    text: str
+    is_number: bool
+
+
+def _is_choice(row: Row) -> bool:
+    return _listed(row) is not None and _question(row) is not None
+
+
+def _choice_parts(row: Row, note: Note) -> Parts:
+    question, listed = _question(row), _listed(row)
+    assert question is not None and listed is not None
+    answers = [Field(name, row[name]) for name in ANSWER_FIELDS if row.get(name) not in (None, "")]
+    less_certain = first_given(row, LESS_CERTAIN_ANSWER_FIELDS)
+    if not answers and less_certain is not None:
+        answers = [less_certain]
+    columns = LETTERS if listed.name == "A" else ()
+    used = (question.name, listed.name, *columns, *(answer.name for answer in answers))
+    problem_id, metadata = named(row, ID_FIELDS, used)
+    parts = choice_parts(question, listed, answers, note)
+    return replace(parts, problem_id=problem_id, metadata=metadata)
+
+
+def _question(row: Row) -> Field | None:
+    return next((Field(name, row[name]) for name in QUESTION_FIELDS if texts(row, name)), None)
+
+
+def _listed(row: Row) -> Field | None:
+    """The field that lists options; columns A, B, … count as one of that name."""
+    found = first_given(row, OPTION_FIELDS)
+    if found is not None:
+        listed = decoded_options(found.value)
+        return Field(found.name, listed) if listed else None
+    if "A" not in row:
+        return None
+    columns = [letter for letter in LETTERS if row.get(letter) not in (None, "")]
+    if len(columns) < FEWEST or columns != list(LETTERS[: len(columns)]):
+        return None
+    return Field("A", {letter: row[letter] for letter in columns})
+
+
+def decoded_options(value: Any) -> list[Any] | Mapping[str, Any] | None:
+    """Options as data, decoded where a CSV file has them as JSON text; None for anything else."""
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list | Mapping) else None
+
+
+def choice_parts(question: Field, listed: Field, answers: Sequence[Field], note: Note) -> Parts:
+    """A question with options, and all that is said of the right one, which must agree."""
+    options = _options(listed, note)
+    right = _right_option(options, answers, note) if options else None
+    statement = statement_of(question.value, [option.text for option in options])
+    return Parts(
+        Field(question.name, statement),
+        gold=None if right is None else Field(answers[0].name, LETTERS[right]),
+        grader=Field("grader", "choice"),
+    )
+
+
+def statement_of(question: str, options: Sequence[str]) -> str:
+    """The question, the options in order with their letters, and what to answer with."""
+    lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
+    return "\n".join([question.strip(), "", *lines, "", INSTRUCTION])
+
+
+def _options(listed: Field, note: Note) -> list[Option]:
+    """The options in the file's order, by label where it is an object; none and noted if unusable."""
+    found = _labelled(listed.value)
+    if not FEWEST <= len(found) <= len(LETTERS):
+        note(listed.name, f"has {len(found)} options; from {FEWEST} to {len(LETTERS)}, A to J")
+        return []
+    options = []
+    for label, value in found:
+        text = str(value).strip() if isinstance(value, str | int | float) else ""
+        fault = text_fault(text)
+        if isinstance(value, bool) or not text or fault:
+            what = fault or ("is empty" if value == "" else f"is {kind_of(value)}; must be text")
+            note(f"{listed.name}.{shown(label)}", what)
+            return []
+        options.append(Option(label, text, not isinstance(value, str)))
+    return _without_own_labels(options)
+
+
+def _labelled(value: Any) -> list[tuple[str, Any]]:
+    """Labels and options of any published form: a list, label and text lists, objects, letters."""
+    if isinstance(value, Mapping):
+        labels, listed = (value.get(name) for name in ("label", "text"))
+        if isinstance(labels, list) and isinstance(listed, list):
+            # A text without a label is no option that an answer could name.
+            pairs = zip_longest(labels, listed)
+            return [(str(label), None if label is None else text) for label, text in pairs]
+        return sorted((str(name), text) for name, text in value.items() if text is not None)
+    found = []
+    for letter, one in zip(ascii_uppercase, value, strict=False):
+        label, text = None, one
+        if isinstance(one, Mapping):
+            label, text = first_given(one, LABEL_KEYS), first_given(one, TEXT_KEYS)
+            text = None if text is None else text.value
+        found.append((letter if label is None else str(label.value), text))
+    return found
+
+
+def _without_own_labels(options: list[Option]) -> list[Option]:
+    """Options as texts without "A) " before them, where every one of them has its letter there."""
+    cut = []
+    for letter, option in zip(LETTERS, options, strict=False):
+        own = _OWN_LABEL.match(option.text)
+        if own is None or own["letter"] != letter:
+            return options
+        cut.append(option._replace(text=option.text[own.end() :]))
+    return cut
+
+
+def _right_option(options: list[Option], answers: Sequence[Field], note: Note) -> int | None:
+    """The 0-based place of the right option; None where nobody says, or noted that it is unclear."""
+    found: dict[int, str] = {}
+    for answer in answers:
+        places = _places(options, answer)
+        if len(places) != 1:
+            named_ones = " and ".join(LETTERS[place] for place in sorted(places))
+            which = f"may mean options {named_ones}" if places else "names none of the options"
+            note(answer.name, f"{shown(answer.value)} {which}")
+            return None
+        found.setdefault(places.pop(), answer.name)
+    if len(found) > 1:
+        note(" and ".join(found.values()), "name different options")
+        return None
+    return next(iter(found), None)
+
+
+def _places(options: list[Option], answer: Field) -> set[int]:
+    """The 0-based places of the options that an answer may mean.
+
+    A text is a label, or else an option's text or a place. A number is a place, as in MMLU; among
+    options that are numbers themselves it may be one of them, unless its field says that it is not.
+    """
+    value = answer.value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return set()
+    said = str(value).strip()
+    place = {int(said)} if _PLACE.fullmatch(said) and int(said) < len(options) else set()
+    bare = _OWN_LABEL.sub("", said)
+    same = {
+        index
+        for index, option in enumerate(options)
+        if option.text == said or (option.text == bare and said.lstrip("(")[0] == LETTERS[index])
+    }
+    if isinstance(value, int):
+        is_place = place and (
+            answer.name.endswith(PLACE_NAMES) or not any(option.is_number for option in options)
+        )
+        return place if is_place else place | same
+    label = _LABEL.fullmatch(said)
+    labels = [option.label.casefold() for option in options]
+    if label and labels.count(label["label"].casefold()) == 1:
+        return {labels.index(label["label"].casefold())}
+    return place | same
+
+
+def _is_gpqa(row: Row) -> bool:
+    return texts(row, "Question", RIGHT) and any(_WRONG.fullmatch(str(name)) for name in row)
+
+
+def _gpqa_parts(row: Row, note: Note) -> Parts:
+    """The file has the right answer first, so the order is drawn from what the options say."""
+    question = row["Question"].strip()
+    wrong = [str(name) for name in row if _WRONG.fullmatch(str(name)) and row[name] is not None]
+    given = {name: row[name].strip() for name in (RIGHT, *wrong) if texts(row, name)}
+    for name in wrong:
+        if name not in given:
+            note(name, f"is {kind_of(row[name])}; must be text")
+        elif given[name] == given[RIGHT]:
+            note(name, "says the same as the correct answer")
+    options = sorted(given.values(), key=lambda option: digest([question, option]))
+    if not FEWEST <= len(options) <= len(LETTERS):
+        note(RIGHT, f"is one of {len(options)} options; from {FEWEST} to {len(LETTERS)}, A to J")
+        options = options[: len(LETTERS)]
+    problem_id, metadata = named(row, ID_FIELDS, ("Question", *given))
+    right = options.index(given[RIGHT]) if given[RIGHT] in options else 0
+    return Parts(
+        Field("Question", statement_of(question, options)),
+        gold=Field(RIGHT, LETTERS[right]),
+        grader=Field("grader", "choice"),
+        problem_id=problem_id,
+        metadata=metadata,
+    )
+
+
+CHOICE = Shape("multiple choice", _is_choice, _choice_parts)
+GPQA = Shape("GPQA", _is_gpqa, _gpqa_parts)

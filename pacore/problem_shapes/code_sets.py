@@ -1,0 +1,177 @@
+"""Programs graded by tests: HumanEval, MBPP, LiveCodeBench.
+
+Their published prompts are made for models that continue a text; ours asks for one block of Python,
+which is what the grader ``code`` runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pacore.errors import BadInput
+from pacore.grading.code_tests import CodeTests, assertion_tests, check_tests, stdin_tests
+from pacore.problem_rows import Field, Parts
+from pacore.problem_shapes.pickled import packed_text
+from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
+from pacore.problem_tests import called
+from pacore.problem_turns import Note, kind_of
+
+BLOCK = "Put the whole program into one ```python block."
+COMPLETE = (
+    "Complete this Python function. Put all of it, with the imports and helpers it needs, into one "
+    "```python block.\n\n```python\n{prompt}\n```"
+)
+FUNCTION = "{text}\n\nThe program must pass these tests:\n\n```python\n{tests}\n```\n\n" + BLOCK
+STDIN = "{text}\n\nWrite a Python program that reads standard input and prints to standard output. {block}"
+STARTER = (
+    "{text}\n\nWrite it in Python and begin with this code:\n\n```python\n{starter}\n```\n\n"
+    + BLOCK
+)
+
+LCB_TESTS = ("public_test_cases", "private_test_cases")
+CASE_FIELDS = ("input", "output")
+
+
+def _is_humaneval(row: Row) -> bool:
+    return texts(row, "prompt", "test", "entry_point")
+
+
+def _humaneval_parts(row: Row, note: Note) -> Parts:
+    """The prompt stands before the program as well: tests use helpers and imports of it."""
+    tests = None
+    try:
+        tests = check_tests(row["entry_point"], row["test"], prelude=row["prompt"])
+    except BadInput as fault:
+        note("test", str(fault))
+    used = ("prompt", "test", "entry_point")
+    statement = COMPLETE.format(prompt=row["prompt"].strip("\n"))
+    return _code_parts(row, Field("prompt", statement), ("test", tests), used)
+
+
+def _is_mbpp(row: Row) -> bool:
+    tests = row.get("test_list")
+    is_list = isinstance(tests, list) and bool(tests)
+    return is_list and (texts(row, "text") or texts(row, "prompt"))
+
+
+def _mbpp_parts(row: Row, note: Note) -> Parts:
+    """``test_list`` is shown, as its authors do, and is what counts; ``challenge_test_list`` is not."""
+    name = "text" if texts(row, "text") else "prompt"
+    shown = row["test_list"]
+    tests = None
+    try:
+        setup = _lines("test_imports", row.get("test_imports"))
+        setup += _lines("test_setup_code", row.get("test_setup_code"))
+        tests = assertion_tests(shown, setup="\n".join(setup))
+    except BadInput as fault:
+        note("test_list", str(fault))
+    listed = "\n".join(one for one in shown if isinstance(one, str))
+    statement = FUNCTION.format(text=row[name].strip(), tests=listed)
+    used = (name, "test_list", "test_imports", "test_setup_code")
+    return _code_parts(row, Field(name, statement), ("test_list", tests), used)
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    """Code as one text or as a list of them. Raises BadInput."""
+    found = [] if value is None else value if isinstance(value, list) else [value]
+    for line in found:
+        if not isinstance(line, str):
+            raise BadInput(f"{name}: is {kind_of(line)}; must be code")
+    return [line for line in found if line.strip()]
+
+
+def _is_livecodebench(row: Row) -> bool:
+    return texts(row, "question_content") and first_given(row, LCB_TESTS) is not None
+
+
+def _livecodebench_parts(row: Row, note: Note) -> Parts:
+    """Public and private tests are one; those of a function name it in ``metadata``."""
+    tests = None
+    cases = [_cases(name, row.get(name), note) for name in LCB_TESTS]
+    if None not in cases:
+        given = [case for found in cases for case in found or []]
+        try:
+            tests = _livecodebench_tests(given, _decoded(row.get("metadata")))
+        except BadInput as fault:
+            note("|".join(LCB_TESTS), str(fault))
+    text, starter = row["question_content"].strip(), row.get("starter_code")
+    if isinstance(starter, str) and starter.strip():
+        statement = STARTER.format(text=text, starter=starter.rstrip())
+    else:
+        statement = STDIN.format(text=text, block=BLOCK)
+    used = ("question_content", "starter_code", "metadata", *LCB_TESTS)
+    return _code_parts(row, Field("question_content", statement), (LCB_TESTS[0], tests), used)
+
+
+def _cases(name: str, value: Any, note: Note) -> list[Any] | None:
+    """Test cases as a list, as JSON text of one, or as that packed; None and noted for others."""
+    if value is None or value == "":
+        return []
+    try:
+        decoded = _unpacked(value) if isinstance(value, str) else value
+    except ValueError as fault:
+        note(name, str(fault))
+        return None
+    if not isinstance(decoded, list):
+        note(name, f"is {kind_of(decoded)}; must be a list of test cases")
+        return None
+    return decoded
+
+
+def _unpacked(text: str) -> Any:
+    """Raises ValueError in a line."""
+    if not text.lstrip().startswith("["):
+        text = packed_text(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise ValueError("holds a text that is not JSON") from fault
+
+
+def _livecodebench_tests(cases: list[Any], metadata: Any) -> CodeTests:
+    """Raises BadInput naming the first test case that is wrong."""
+    for index, case in enumerate(cases, 1):
+        texts_of = [case.get(name) for name in CASE_FIELDS] if isinstance(case, Mapping) else [None]
+        if not all(isinstance(text, str) for text in texts_of):
+            raise BadInput(f"test {index} of {len(cases)} has no text as input and output")
+    pairs = [(case["input"], case["output"]) for case in cases]
+    kinds = {str(case.get("testtype", "stdin")) for case in cases}
+    if kinds != {"functional"}:
+        if "functional" in kinds:
+            raise BadInput("some tests are of a function and some of standard input")
+        return stdin_tests(pairs)
+    name = metadata.get("func_name") if isinstance(metadata, Mapping) else None
+    if not isinstance(name, str):
+        raise BadInput("the tests are of a function, and metadata has no func_name")
+    return called(name, pairs)
+
+
+def _decoded(value: Any) -> Any:
+    """Metadata that is JSON text, as most of these files have it; else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _code_parts(
+    row: Row, statement: Field, tests: tuple[str, CodeTests | None], used: tuple[str, ...]
+) -> Parts:
+    """``tests`` come with their field's name; None where it was noted what is wrong with them."""
+    problem_id, metadata = named(row, ("id", "task_id", "question_id"), used)
+    return Parts(
+        statement,
+        gold=None if tests[1] is None else Field(*tests),
+        grader=Field("grader", "code"),
+        problem_id=problem_id,
+        metadata=metadata,
+    )
+
+
+HUMANEVAL = Shape("HumanEval", _is_humaneval, _humaneval_parts)
+MBPP = Shape("MBPP", _is_mbpp, _mbpp_parts)
+LIVECODEBENCH = Shape("LiveCodeBench", _is_livecodebench, _livecodebench_parts)

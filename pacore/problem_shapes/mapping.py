@@ -1,0 +1,155 @@
+"""A person's own mapping of a file's fields to the parts of a problem, for files of no known shape.
+
+    problem=Prompt,answer=Final.value,id=uid,grader=numeric
+
+Each part but ``grader``, which is a grader's name, is a path: names of fields joined by dots, and
+numbers into lists. A name may have dots and commas itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pacore.problem import Issues, text_fault
+from pacore.problem_rows import Field, Parts, read_grader
+from pacore.problem_shapes.choices import choice_parts, decoded_options
+from pacore.problem_shapes.plain import other_parts
+from pacore.problem_shapes.shape import Row, Shape, without
+from pacore.problem_turns import Note, kind_of
+
+PARTS = ("problem", "answer", "id", "grader", "options")
+MAY_BE_NONE = ("answer", "id", "grader")
+NEED_PROBLEM = ("answer", "options")
+
+_SEPARATOR = re.compile(rf",\s*(?=(?:{'|'.join(PARTS)})=)")
+_PLACE = re.compile(r"-?[0-9]{1,9}")
+
+FieldMapping = Mapping[str, str]
+
+
+def parse_mapping(text: str) -> dict[str, str]:
+    """A mapping as it is typed. Raises ValueError in a line."""
+    found: dict[str, str] = {}
+    for piece in _SEPARATOR.split(text.strip()):
+        name, equals, path = piece.partition("=")
+        if not equals or name.strip() not in PARTS:
+            known = ", ".join(f"{part}=…" for part in PARTS)
+            raise ValueError(f"{piece!r} is none of {known}")
+        if name.strip() in found:
+            raise ValueError(f"{name.strip()} is given twice")
+        found[name.strip()] = path.strip()
+    return found
+
+
+def check_mapping(mapping: FieldMapping) -> None:
+    """Raises ValueError, saying in a line what cannot be meant."""
+    for name, path in mapping.items():
+        if name not in PARTS:
+            raise ValueError(f"{name!r} is no part of a problem; parts are {', '.join(PARTS)}")
+        if not path and name not in MAY_BE_NONE:
+            raise ValueError(f"{name}: names no field")
+        if fault := text_fault(path, line_breaks=False):
+            raise ValueError(f"{name}: {fault}")
+    for name in NEED_PROBLEM:
+        if name in mapping and "problem" not in mapping:
+            raise ValueError(f"{name}: say which field is the problem, too")
+    if mapping.get("grader"):
+        issues = Issues("", 0)
+        read_grader(mapping["grader"], issues.note)
+        if issues.found:
+            raise ValueError(f"grader: {issues.found[0].what}")
+
+
+def paths_in(mapping: FieldMapping, row: Any) -> set[str]:
+    """The parts whose path leads somewhere in a row."""
+    return {
+        name
+        for name, path in mapping.items()
+        if name == "grader" or not path or found_at(row, path) is not None
+    }
+
+
+def mapped_parts(mapping: FieldMapping, shape: Shape, row: Row, note: Note) -> Parts:
+    """The parts of a row under a mapping.
+
+    One that names the problem takes the place of the shape: other parts it does not name are found
+    by the names of plain rows. Another one replaces only id and grader of what the shape finds.
+    """
+    parts = _stated(mapping, row, note) if "problem" in mapping else shape.parts(row, note)
+    if "id" in mapping:
+        parts = replace(parts, problem_id=_field(mapping["id"], row))
+    if "grader" in mapping:
+        grader = mapping["grader"]
+        parts = replace(parts, grader=Field("grader", grader) if grader else None)
+    return parts
+
+
+def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
+    others = other_parts(row)
+    statement = _field(mapping["problem"], row)
+    if statement is None:
+        note(mapping["problem"], "missing; it is to be the problem")
+    gold = _field(mapping["answer"], row) if "answer" in mapping else others.gold
+    parts = replace(
+        others,
+        statement=statement,
+        gold=gold,
+        metadata=without(others.metadata, list(mapping.values())),
+    )
+    if "options" not in mapping or statement is None:
+        return parts
+    listed = _field(mapping["options"], row)
+    options = None if listed is None else decoded_options(listed.value)
+    if listed is None or options is None:
+        what = "missing" if listed is None else f"is {kind_of(listed.value)}"
+        note(mapping["options"], f"{what}; must be a list of options, or an object of them")
+        return parts
+    if not isinstance(statement.value, str):
+        note(statement.name, f"is {kind_of(statement.value)}; a problem with options is text")
+        return parts
+    answers = [] if gold is None or gold.value == "" else [gold]
+    chosen = choice_parts(statement, Field(listed.name, options), answers, note)
+    return replace(parts, statement=chosen.statement, gold=chosen.gold, grader=chosen.grader)
+
+
+def _field(path: str, row: Row) -> Field | None:
+    """What a path leads to; None where it leads nowhere, or to null."""
+    found = found_at(row, path) if path else None
+    return None if found is None or found[0] is None else Field(path, found[0])
+
+
+def found_at(value: Any, path: str) -> tuple[Any] | None:
+    """The value at a path, in a tuple; None where it leads nowhere. Longer names win over paths."""
+    if isinstance(value, Mapping):
+        if path in value:
+            return (value[path],)
+        head = path
+        while "." in head:
+            head = head.rpartition(".")[0]
+            if head in value and (found := found_at(value[head], path[len(head) + 1 :])):
+                return found
+    if isinstance(value, list):
+        place, dot, rest = path.partition(".")
+        if _PLACE.fullmatch(place) and -len(value) <= int(place) < len(value):
+            return found_at(value[int(place)], rest) if dot else (value[int(place)],)
+    return None
+
+
+MOST_LISTED = 30
+MOST_CHARACTERS = 60
+
+
+def listed_paths(row: Row) -> list[str]:
+    """The paths a person may choose from: a row's fields, objects one level deep, as one-line text."""
+    found = []
+    for name, value in row.items():
+        inner = [f"{name}.{key}" for key in value] if isinstance(value, Mapping) else []
+        found += inner or [str(name)]
+    listed = [path if path.isprintable() else ascii(path) for path in found[:MOST_LISTED]]
+    listed = [
+        path if len(path) <= MOST_CHARACTERS else f"{path[:MOST_CHARACTERS]}…" for path in listed
+    ]
+    return [*listed, "…"] if len(found) > MOST_LISTED else listed

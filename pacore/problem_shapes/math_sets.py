@@ -1,0 +1,85 @@
+"""Mathematics with a short answer: GSM8K, MATH and MATH-500, NeMo-Skills, and contest sets.
+
+Statements are sent as they stand. But for its id, such a row means what it means as a plain row,
+and what a problem says is the same problem in whichever of these files it is found.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pacore.answer import find_boxes
+from pacore.problem_rows import GSM8K_GOLD, Field, Parts
+from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, plain_parts
+from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
+from pacore.problem_turns import Note
+
+TOPICS = ("subject", "type", "level")
+CONTEST_FIELDS = ("problem_idx", "problem_type", "competition")
+
+STATEMENT_WORDS = ("problem", "question", "problemstatement")
+GOLD_WORDS = ("answer", "shortanswer", "finalanswer", "expectedanswer", "groundtruth")
+ID_WORDS = ("problemid", "id", "questionid", "recordid")
+_NO_LETTER = re.compile(r"[\s_-]+")
+
+
+def _is_gsm8k(row: Row) -> bool:
+    return texts(row, "question", "answer") and GSM8K_GOLD.search(row["answer"]) is not None
+
+
+def _is_math(row: Row) -> bool:
+    """``{problem, solution, subject|type|level, …}``, with a boxed solution or an answer of its own."""
+    if not texts(row, "problem", "solution") or first_given(row, TOPICS) is None:
+        return False
+    return row.get("answer") is not None or find_boxes(row["solution"]).last is not None
+
+
+def _math_parts(row: Row, note: Note) -> Parts:
+    """The gold answer is ``answer``, else the solution; ``unique_id`` gives a readable id."""
+    parts = plain_parts(row, note)
+    if parts.problem_id is None and texts(row, "unique_id"):
+        problem_id, _ = named(row, ("unique_id",), ())
+        parts = replace(parts, problem_id=problem_id)
+    return parts
+
+
+def _is_nemo(row: Row) -> bool:
+    return texts(row, "problem") and row.get("expected_answer") is not None
+
+
+def _is_contest(row: Row) -> bool:
+    """As MathArena publishes AIME, HMMT and the like; its ``problem_idx`` counts within one contest."""
+    given = first_given(row, GOLD_FIELDS) is not None
+    return texts(row, "problem") and given and first_given(row, CONTEST_FIELDS) is not None
+
+
+def _is_titled(row: Row) -> bool:
+    """``{ID, Year, Problem, Answer}`` and ``{Problem ID, Problem, Short Answer, …}`` (IMO-AnswerBench)."""
+    if has_statement(row):
+        return False
+    statement = _by_words(row, STATEMENT_WORDS)
+    return statement is not None and _by_words(row, GOLD_WORDS) is not None
+
+
+def _titled_parts(row: Row, note: Note) -> Parts:
+    del note
+    statement, gold, found = (
+        _by_words(row, words) for words in (STATEMENT_WORDS, GOLD_WORDS, ID_WORDS)
+    )
+    used = [field.name for field in (statement, gold) if field is not None]
+    problem_id, metadata = named(row, (found.name,) if found else (), used)
+    return Parts(statement, gold, problem_id=problem_id, metadata=metadata)
+
+
+def _by_words(row: Row, words: tuple[str, ...]) -> Field | None:
+    """The field whose name is one of these, whatever its case, spaces and underscores."""
+    named = {_NO_LETTER.sub("", str(name)).lower(): name for name in row}
+    return first_given(row, [named[word] for word in words if word in named])
+
+
+GSM8K = Shape("GSM8K", _is_gsm8k, plain_parts)
+MATH = Shape("MATH", _is_math, _math_parts)
+NEMO_SKILLS = Shape("NeMo-Skills", _is_nemo, plain_parts)
+CONTEST = Shape("contest", _is_contest, plain_parts)
+TITLED = Shape("titled columns", _is_titled, _titled_parts)

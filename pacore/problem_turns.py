@@ -1,0 +1,116 @@
+"""Turns of a conversation as files have them: roles under several names, contents of several parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pacore.problem import OBSERVATIONS, ROLES, Role, Turn, text_fault
+
+Note = Callable[[str, str], None]
+"""Takes what the file calls a thing, and what is wrong with it."""
+
+SHAREGPT_ROLES: dict[str, Role] = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "assistant": "assistant",
+    "system": "system",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+}
+"""Who spoke, by what files with ``from`` and ``value`` call them."""
+
+TEXT_PARTS = ("text", "input_text", "output_text")
+MAX_SHOWN = 60
+
+
+def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
+    """The turns of a list of ``{role, content}`` or ``{from, value}``; what is wrong is noted.
+
+    A content may be a list of text parts, which are joined by line breaks as vLLM joins them. The
+    last turn is from the user or a tool.
+    """
+    turns = []
+    for index, value in enumerate(values):
+        place = f"{name}[{index}]"
+        if not isinstance(value, Mapping):
+            note(place, f"is {kind_of(value)}; a turn is an object with role and content")
+            continue
+        role_name, role = _role(value)
+        if role is None:
+            known = ", ".join(ROLES if role_name == "role" else SHAREGPT_ROLES)
+            said = f"unknown role {shown(value.get(role_name))}; one of {known}"
+            note(f"{place}.{role_name}", said)
+            continue
+        is_last = index == len(values) - 1
+        if is_last and role not in OBSERVATIONS:
+            note(f"{place}.{role_name}", f"the last turn is from {role}; it must be user or tool")
+        content_name = "content" if role_name == "role" else "value"
+        content = _content(f"{place}.{content_name}", value.get(content_name), note, is_last)
+        if content is not None:
+            turns.append(Turn(role, content))
+    if not values:
+        note(name, "is empty")
+    return tuple(turns)
+
+
+def _role(value: Mapping[str, Any]) -> tuple[str, Role | None]:
+    """What a turn calls its role, and the role; None for one that nobody knows."""
+    if "role" not in value and "from" in value:
+        return "from", SHAREGPT_ROLES.get(str(value["from"]).lower())
+    return "role", next((role for role in ROLES if role == value.get("role")), None)
+
+
+def _content(place: str, value: Any, note: Note, is_last: bool) -> str | None:
+    if isinstance(value, list):
+        value = _joined_parts(place, value, note)
+        if value is None:
+            return None
+    return usable_text(place, value, note, empty_allowed=not is_last)
+
+
+def _joined_parts(place: str, parts: list[Any], note: Note) -> str | None:
+    """The text of content parts; None where one is no text, which is noted."""
+    texts = []
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        text = part.get("text") if kind in TEXT_PARTS and isinstance(part, Mapping) else part
+        if isinstance(text, str):
+            texts.append(text)
+        elif kind is None or kind in TEXT_PARTS:
+            note(f"{place}[{index}]", f"is {kind_of(text)}; a part is text or an object with text")
+        else:
+            note(f"{place}[{index}]", f"is of type {shown(kind)}; pacore sends text only")
+    return "\n".join(texts) if len(texts) == len(parts) else None
+
+
+def usable_text(name: str, value: Any, note: Note, *, empty_allowed: bool = False) -> str | None:
+    """``value`` if it is usable text; otherwise None, and what is wrong with it is noted."""
+    if not isinstance(value, str):
+        note(name, f"is {kind_of(value)}; must be text")
+    elif fault := text_fault(value):
+        note(name, fault)
+    elif not empty_allowed and not value.strip():
+        note(name, "is empty")
+    else:
+        return value
+    return None
+
+
+def kind_of(value: Any) -> str:
+    """What a decoded value is, in the words of a file's author."""
+    words = {str: "text", bool: "true or false", int: "a number", float: "a number"}
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return "null" if value is None else words.get(type(value), type(value).__name__)
+
+
+def shown(value: Any) -> str:
+    """A value as it may stand in a one-line message: escaped and short."""
+    text = ascii(value) if isinstance(value, str | int | float) else kind_of(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

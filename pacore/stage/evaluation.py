@@ -1,0 +1,176 @@
+"""What evaluating some runs shares in one process: the store, its threads, and the open gradings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from pacore.errors import Refused
+from pacore.evaluation_config import EvaluateConfig
+from pacore.grading.graders import is_by_rules
+from pacore.gradings import Grading, begin_grading
+from pacore.lease import Lease, hold_run
+from pacore.progress import GradingProgress
+from pacore.run import Run, open_run
+from pacore.stage.context import StageReport
+from pacore.stage.gradings import (
+    OpenGrading,
+    UngradedShard,
+    count_trajectories,
+    end,
+    ungraded,
+    wanted_grading,
+)
+from pacore.stage.verdicts import grade_shard
+from pacore.store import open_store
+
+MOST_BATCHES = 200
+"""Prefect keeps up with some hundreds of task runs; what is more than that goes several a task."""
+
+
+class GradingBatch(NamedTuple):
+    """Shards of one run that are graded one after the other: the unit of a mapped task."""
+
+    run_id: str
+    works: tuple[UngradedShard, ...]
+
+    @property
+    def name(self) -> str:
+        """``mine s3``, or ``mine s3-s9``."""
+        ends = dict.fromkeys((self.works[0].number, self.works[-1].number))
+        return f"{self.run_id} " + "-".join(f"s{number}" for number in ends)
+
+
+class Evaluation:
+    """Opens runs for grading. One for each configuration and process; see `evaluation_of`.
+
+    Shards are graded by a few threads of its own, whoever asks: Arrow and DuckDB keep memory for
+    each thread that ever used them, and what grades is in other processes.
+    """
+
+    def __init__(self, config: EvaluateConfig) -> None:
+        self.config = config
+        self.store = open_store(config.store)
+        self.progress = GradingProgress()
+        self.producer: dict[str, Any] = {}
+        self._stopped = threading.Event()
+        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="grading")
+        self._lock = threading.Lock()
+        self._opened: dict[str, OpenGrading] = {}
+        self._batches: list[GradingBatch] | None = None
+        self._leases: list[Lease] = []
+
+    def gradings(self) -> list[OpenGrading]:
+        """The gradings that the configuration asks for, one a run, begun by whoever asks first.
+
+        Raises Refused for a run that is unknown, not at its end, without gold answers, or worked on
+        elsewhere in a store that admits one process alone, and BadInput for an unknown grader:
+        nothing of any run is begun then.
+        """
+        with self._lock:
+            if not self._opened:
+                runs = [open_run(self.store, run_id) for run_id in self.config.runs]
+                wanted = [wanted_grading(self.store, run, self.config.grader) for run in runs]
+                for run in runs:
+                    if (lease := hold_run(self.store, run.run_id, self.stop)) is not None:
+                        self._leases.append(lease)
+                for run, grading in zip(runs, wanted, strict=True):
+                    self._opened[run.run_id] = self._open(run, grading)
+            return list(self._opened.values())
+
+    def _open(self, run: Run, grading: Grading) -> OpenGrading:
+        return OpenGrading(
+            self.store,
+            run,
+            begin_grading(self.store, run.run_id, grading),
+            self.config.grading_timeout_seconds,
+            self.progress,
+            self.producer,
+            self._stopped,
+        )
+
+    def batches(self) -> list[GradingBatch]:
+        """What was left to be graded when first asked, in a few hundred parts at most.
+
+        Raises as `gradings`, and Refused where what is left is not for the rules to decide.
+        """
+        opened = self.gradings()
+        with self._lock:
+            if self._batches is None:
+                self._batches = list(self._batched([(one, self._left(one)) for one in opened]))
+            return self._batches
+
+    def _left(self, opened: OpenGrading) -> list[UngradedShard]:
+        works = ungraded(opened)
+        if works and not is_by_rules(opened.grading.grader):
+            raise Refused(
+                f"run {opened.run.run_id} has trajectories that its grader "
+                f"{opened.grading.grader} has not seen; pacore grade with it goes on"
+            )
+        return works
+
+    def _batched(
+        self, left: Sequence[tuple[OpenGrading, list[UngradedShard]]]
+    ) -> Iterator[GradingBatch]:
+        size = max(1, -(-sum(len(works) for _, works in left) // MOST_BATCHES))
+        for opened, works in left:
+            count_trajectories(opened, works)
+            for start in range(0, len(works), size):
+                yield GradingBatch(opened.run.run_id, tuple(works[start : start + size]))
+
+    def submit(self, batch: GradingBatch) -> Future[list[StageReport]]:
+        """Grade a batch as soon as a thread is free."""
+        return self._threads.submit(self._grade, batch)
+
+    def _grade(self, batch: GradingBatch) -> list[StageReport]:
+        (opened,) = (one for one in self.gradings() if one.run.run_id == batch.run_id)
+        return [report for work in batch.works for report in grade_shard(opened, work)]
+
+    def finish(self) -> None:
+        """Record the end of every grading, all of whose verdicts are there."""
+        for opened in self.gradings():
+            end(opened)
+
+    def stop(self) -> None:
+        """End the work at the next answers that would be graded."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        self.stop()
+        self._threads.shutdown()
+        for lease in self._leases:
+            lease.release()
+
+
+def grade_all(evaluation: Evaluation, batches: Sequence[GradingBatch]) -> None:
+    """Grade every batch and record the end. Raises what the first fault was, the others stopped."""
+    futures = [evaluation.submit(batch) for batch in batches]
+    try:
+        for future in futures:
+            future.result()
+    except BaseException:
+        evaluation.stop()
+        raise
+    evaluation.finish()
+
+
+_evaluations: dict[EvaluateConfig, Evaluation] = {}
+_evaluations_lock = threading.Lock()
+
+
+def evaluation_of(config: EvaluateConfig) -> Evaluation:
+    """The evaluation of a configuration in this process, opened by whoever asks first."""
+    with _evaluations_lock:
+        if config not in _evaluations:
+            _evaluations[config] = Evaluation(config)
+        return _evaluations[config]
+
+
+def close_evaluation(config: EvaluateConfig) -> None:
+    """Give up what is in flight; another `evaluation_of` opens anew."""
+    with _evaluations_lock:
+        evaluation = _evaluations.pop(config, None)
+    if evaluation is not None:
+        evaluation.close()

@@ -1,0 +1,177 @@
+"""Gradings at work: what one is of a run, what it still has to judge, and its end."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from pacore.commits import committed_units, read_commits, standing_units
+from pacore.errors import BadInput, Interrupted, Refused
+from pacore.grading.graders import (
+    AUTO,
+    is_by_rules,
+    judged_by,
+    stated_version,
+)
+from pacore.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
+from pacore.layout import Unit
+from pacore.plan import Shard
+from pacore.progress import GradingProgress
+from pacore.run import Run, problems_of
+from pacore.sandbox import grader_version
+from pacore.snapshots import write_snapshot
+from pacore.stage.problems import is_at_rest
+from pacore.store import Backend
+
+TIMEOUT_SECONDS = 5.0
+
+
+class UngradedShard(NamedTuple):
+    """The rounds of one shard that lack verdicts, and the revision these are published under."""
+
+    number: int
+    revision: int
+    rounds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OpenGrading:
+    """One grading of one run, open for work in this process.
+
+    ``producer`` is written into every commit. Whoever sets ``stopped`` ends the work at the next
+    answers that would be graded.
+    """
+
+    store: Backend
+    run: Run
+    record: GradingRecord
+    timeout_seconds: float = TIMEOUT_SECONDS
+    progress: GradingProgress = field(default_factory=GradingProgress)
+    producer: dict[str, Any] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def grading(self) -> Grading:
+        return self.record.grading
+
+    def unit(self, work: UngradedShard, round_: int) -> Unit:
+        shard = self.run.shards[work.number].name
+        grading_id = self.grading.grading_id
+        return Unit(self.run.run_id, "verdicts", round_, shard, work.revision, grading_id)
+
+    @cached_property
+    def decided_before(self) -> dict[str, list[Unit]]:
+        """Units that hold verdicts on answers of a shard, by its name, as of the first question."""
+        found: dict[str, list[Unit]] = {shard.name: [] for shard in self.run.shards}
+        for unit in sorted(committed_units(self.store, self.run.run_id)):
+            if unit.table in ("scores", "verdicts") and unit.shard in found:
+                found[unit.shard].append(unit)
+        return found
+
+    def go_on(self) -> None:
+        """Raise Interrupted once the work is to end."""
+        if self.stopped.is_set():
+            raise Interrupted("the grading was interrupted")
+
+
+def grading_by(store: Backend, run: Run, grader: str) -> Grading:
+    """What grading a run by ``grader`` is, with the versions of all that decides in it.
+
+    Reads the problem set once. Raises BadInput for what no rule decides;
+    Refused for a run without a problem that it could be held against.
+    """
+    if not is_by_rules(grader):
+        raise BadInput(f"--grader {grader}: is a model, and no rule can take its place")
+    found = (
+        judged_by(grader, "gold", problem)
+        for problem in problems_of(store, run, Shard(0, 0, run.problems))
+    )
+    specs = {by[0] for by in found if by is not None}
+    if not specs:
+        raise Refused(
+            f"run {run.run_id}: no problem of it has a gold answer that rules can grade against"
+        )
+    return Grading(grader, stated_version(grader, {spec: grader_version(spec) for spec in specs}))
+
+
+def last_finished(store: Backend, run_id: str) -> GradingRecord | None:
+    """The last grading against the gold that ever came to its end, whether or not it still stands."""
+    found = [
+        record
+        for record in read_gradings(store, run_id)
+        if record.finished_at is not None and record.grading.against == "gold"
+    ]
+    return found[-1] if found else None
+
+
+def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
+    """The grading that ``grader`` makes of a run; None keeps to the grader it was last graded by.
+
+    That is graded again where its version has changed; what no rule decides stays as it is. Raises
+    as `grading_by`, and Refused for a run that has more to come than second tries of tombstones.
+    """
+    if not is_at_rest(store, run):
+        raise Refused(
+            f"run {run.run_id} is not at its end; the line it was started with finishes it"
+        )
+    last = last_finished(store, run.run_id) if grader is None else None
+    if last is None:
+        return grading_by(store, run, grader or AUTO)
+    if is_by_rules(last.grading.grader):
+        return grading_by(store, run, last.grading.grader)
+    return last.grading
+
+
+def ungraded(opened: OpenGrading) -> list[UngradedShard]:
+    """The shards whose standing trajectories lack verdicts, the first first."""
+    units = standing_units(committed_units(opened.store, opened.run.run_id))
+    rounds: dict[tuple[str, int], list[int]] = {}
+    for unit in lacking(units, opened.grading.grading_id):
+        rounds.setdefault((unit.shard, unit.revision), []).append(unit.round)
+    numbers = {shard.name: shard.number for shard in opened.run.shards}
+    return sorted(
+        UngradedShard(numbers[name], revision, tuple(sorted(found)))
+        for (name, revision), found in rounds.items()
+    )
+
+
+def count_trajectories(opened: OpenGrading, works: Iterable[UngradedShard]) -> None:
+    """Tell the progress how many trajectories there are, and how many had their verdicts before."""
+    units = standing_units(committed_units(opened.store, opened.run.run_id))
+    left = {
+        (opened.run.shards[work.number].name, round_) for work in works for round_ in work.rounds
+    }
+    filled = read_commits(opened.store, [unit for unit in units if unit.table == "trajectories"])
+    for commit in filled:
+        slots = commit.counts["slots"]
+        done = slots if (commit.unit.shard, commit.unit.round) not in left else 0
+        opened.progress.add(planned=slots, reused=done)
+
+
+def verdict_counts(opened: OpenGrading) -> dict[str, int]:
+    """How many verdicts of each kind the grading has published on what stands."""
+    own = opened.grading.grading_id
+    units = standing_units(committed_units(opened.store, opened.run.run_id))
+    counts: Counter[str] = Counter()
+    for commit in read_commits(opened.store, [unit for unit in units if unit.grading == own]):
+        counts.update(commit.counts)
+    return dict(counts)
+
+
+def end(opened: OpenGrading) -> None:
+    """Make the verdicts part of the run's tables, and record that there is one of everything.
+
+    A second time changes nothing. Raises Refused where a retry replaced trajectories meanwhile.
+    """
+    if ungraded(opened):
+        raise Refused(
+            f"run {opened.run.run_id}: trajectories were replaced while they were graded; the same "
+            "line grades those that came"
+        )
+    # The snapshot comes first: a grading that is recorded as finished is there to be read.
+    write_snapshot(opened.store, opened.run.run_id)
+    finish_grading(opened.store, opened.run.run_id, opened.record, verdict_counts(opened))

@@ -1,0 +1,205 @@
+"""The stage `verdicts`: what a grading says of every trajectory of one shard, round by round.
+
+A trajectory that the engine never finished is no answer of the model, and gets no verdict: an outage
+must not count as wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from pacore.answer import extract
+from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
+from pacore.grading.graders import is_by_rules, judged_by
+from pacore.grading.score import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
+from pacore.layout import Unit, commit_key
+from pacore.run import problems_of
+from pacore.sandbox import answer_keys, grade_answers, grader_version
+from pacore.stage.context import StageReport
+from pacore.stage.gradings import OpenGrading, UngradedShard
+from pacore.table_rows import verdict_row
+from pacore.warehouse import conclusions, verdicts_in
+
+ANSWERS_AT_A_TIME = 16
+"""Answers graded between two looks at whether the work is to end."""
+
+
+class Item(NamedTuple):
+    """One trajectory to be judged: what its problem's grader reads in it, and the gold answer.
+
+    ``answer`` and ``method`` are None where there is no answer; ``gold`` is None only under a
+    grading that holds answers against nothing but an opinion.
+    """
+
+    problem_id: str
+    replicate: int
+    slot: int
+    trajectory_id: str
+    spec: str
+    gold: str | None
+    answer: str | None
+    method: str | None
+
+
+Decide = Callable[[Sequence[Item]], Sequence[Verdict]]
+"""Gives every item its verdict, in their order."""
+
+
+def grade_shard(opened: OpenGrading, work: UngradedShard) -> list[StageReport]:
+    """Commit the verdicts of a shard that are missing, by the rules. Raises Interrupted."""
+    shard = ShardGrading(opened, work)
+    return [shard.grade(round_, shard.by_rules) for round_ in work.rounds]
+
+
+class ShardGrading:
+    """One shard under one grading, with what is known of its answers.
+
+    Memory is bounded by the shard: its gold answers, and the different answers to them.
+    """
+
+    def __init__(self, opened: OpenGrading, work: UngradedShard) -> None:
+        self.opened = opened
+        self.work = work
+        self._verdicts: dict[tuple[str, str, str], Verdict] = {}
+        self._keys: dict[tuple[str, str], str] = {}
+        self._has_recalled = False
+
+    @cached_property
+    def golds(self) -> dict[str, tuple[str, str | None]]:
+        """Spec and gold answer of each problem that is judged, by problem id."""
+        opened, grading = self.opened, self.opened.grading
+        shard = opened.run.shards[self.work.number]
+        found = {}
+        for problem in problems_of(opened.store, opened.run, shard):
+            by = judged_by(grading.grader, grading.against, problem)
+            if by is not None:
+                found[problem.problem_id] = by
+        return found
+
+    def _version(self, spec: str) -> str:
+        """The version of what decides: the rules', or the grading's own."""
+        grading = self.opened.grading
+        return grader_version(spec) if is_by_rules(spec) else grading.grader_version
+
+    def grade(self, round_: int, decide: Decide) -> StageReport:
+        """Commit the verdicts of one round, each as ``decide`` gives it. Idempotent."""
+        unit = self.opened.unit(self.work, round_)
+        commit = find_commit(self.opened.store, unit)
+        if commit is None:
+            self.opened.go_on()
+            commit = self._publish(unit, decide)
+        return StageReport(unit.table, unit.name, round_, commit.path, commit.rows, commit.counts)
+
+    def _publish(self, unit: Unit, decide: Decide) -> Commit:
+        judged = read_commit(self.opened.store, unit._replace(table="trajectories", grading=""))
+        items = list(self._items(judged))
+        verdicts = decide(items)
+        keys = self._answer_keys(items)
+        counted = Counter(verdict.verdict for verdict in verdicts)
+        rows = (
+            verdict_row(self._graded(item, verdict, keys))
+            for item, verdict in zip(items, verdicts, strict=True)
+        )
+        commit = publish(
+            self.opened.store,
+            unit,
+            rows,
+            inputs=[commit_key(judged.unit)],
+            counts={name: counted[name] for name in VERDICTS},
+            producer=self.opened.producer,
+        )
+        self.opened.progress.add(generated=judged.counts["slots"])
+        return commit
+
+    def _items(self, judged: Commit) -> Iterator[Item]:
+        """Every finished trajectory whose problem is judged; conclusions are read one at a time."""
+        with self.opened.store.local_path(judged.path) as path:
+            for row in conclusions(path):
+                if row.problem_id not in self.golds:
+                    continue
+                spec, gold = self.golds[row.problem_id]
+                read = None if row.conclusion is None else extract(row.conclusion, spec)
+                answer, method = read if read and read.text.strip() else (None, None)
+                place = (row.problem_id, row.replicate, row.slot, row.trajectory_id)
+                yield Item(*place, spec, gold, answer, method)
+
+    def _graded(
+        self, item: Item, verdict: Verdict, keys: dict[tuple[str, str], str]
+    ) -> GradedTrajectory:
+        return GradedTrajectory(
+            problem_id=item.problem_id,
+            replicate=item.replicate,
+            slot=item.slot,
+            trajectory_id=item.trajectory_id,
+            grading=self.opened.grading.grading_id,
+            grader=item.spec,
+            grader_version=self._version(item.spec),
+            verdict=verdict,
+            answer=item.answer,
+            method=item.method,
+            answer_key=None if item.answer is None else keys[item.spec, item.answer],
+        )
+
+    def by_rules(self, items: Sequence[Item]) -> list[Verdict]:
+        """Verdicts by exact rules, computer algebra and running programs: `grade_answers`.
+
+        Equal answers are graded once a shard, and not at all where this version of the grader has
+        decided them for this run before. Raises Interrupted.
+        """
+        self._recall()
+        asked = dict.fromkeys(
+            (item.spec, item.gold, item.answer)
+            for item in items
+            if item.answer is not None and item.gold is not None
+        )
+        new = [one for one in asked if one not in self._verdicts]
+        self.opened.progress.add_answers(known=len(asked) - len(new))
+        for start in range(0, len(new), ANSWERS_AT_A_TIME):
+            self.opened.go_on()
+            some = new[start : start + ANSWERS_AT_A_TIME]
+            given = grade_answers(some, self.opened.timeout_seconds)
+            self._verdicts.update(zip(some, given, strict=True))
+            self.opened.progress.add_answers(decided=len(some))
+        return [
+            NO_ANSWER
+            if item.answer is None or item.gold is None
+            else self._verdicts[item.spec, item.gold, item.answer]
+            for item in items
+        ]
+
+    def _answer_keys(self, items: Sequence[Item]) -> dict[tuple[str, str], str]:
+        """The equivalence class of every different answer."""
+        self._recall()
+        asked = dict.fromkeys((item.spec, item.answer) for item in items if item.answer is not None)
+        new = [one for one in asked if one not in self._keys]
+        for start in range(0, len(new), ANSWERS_AT_A_TIME):
+            self.opened.go_on()
+            some = new[start : start + ANSWERS_AT_A_TIME]
+            self._keys.update(
+                zip(some, answer_keys(some, self.opened.timeout_seconds), strict=True)
+            )
+        return self._keys
+
+    def _recall(self) -> None:
+        """Take over what the run's other gradings, and the run itself, have decided of the shard."""
+        if self._has_recalled:
+            return
+        self._has_recalled = True
+        store = self.opened.store
+        units = self.opened.decided_before[self.opened.run.shards[self.work.number].name]
+        for commit in read_commits(store, units):
+            with store.local_path(commit.path) as path:
+                for row in verdicts_in(commit.unit.table, path):
+                    spec, gold = self.golds.get(row.problem_id, ("text", None))
+                    if gold is None or (row.grader, row.grader_version) != (
+                        spec,
+                        self._version(spec),
+                    ):
+                        continue
+                    verdict = Verdict(row.verdict, row.score, row.detail)
+                    self._verdicts[spec, gold, row.answer] = verdict
+                    if row.answer_key is not None:
+                        self._keys[spec, row.answer] = row.answer_key

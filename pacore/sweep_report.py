@@ -1,0 +1,145 @@
+"""What a sweep found: a row for each arm, as a table, as CSV or JSON, and what sharing saved."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+from pacore.frontier import Point, frontier
+from pacore.terminal import (
+    ABSENT,
+    Column,
+    Content,
+    Grid,
+    facts,
+    line,
+    number,
+    share,
+    stacked,
+    to_text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One arm: what it is and where it was measured, how good it is, and what it costs.
+
+    ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 %
+    interval over problems and draws; ``unanswered`` is the share of answers that are none.
+    ``effective_tokens`` is the mean TTC of an answer. ``money`` is that of an answer by the price
+    table. ``alone_tokens`` is what the trajectories the figure rests on would have cost by
+    themselves.
+    """
+
+    name: str
+    arm: str
+    run_id: str
+    trajectories: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    unanswered: float | None
+    effective_tokens: float | None
+    accuracy_per_thousand_tokens: float | None
+    money: float | None
+    alone_tokens: int
+
+    @property
+    def point(self) -> Point:
+        return Point(self.name, self.effective_tokens, self.accuracy, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep's arms, and the tokens its runs generated and found in the store already."""
+
+    sweep_id: str
+    title: str
+    rows: Sequence[SweepRow]
+    new_tokens: int
+    currency: str | None = None
+
+    @property
+    def alone_tokens(self) -> int:
+        """What every arm by itself would have generated, added up."""
+        return sum(row.alone_tokens for row in self.rows)
+
+    @property
+    def points(self) -> list[Point]:
+        return [row.point for row in self.rows]
+
+
+def sweep_table(result: SweepResult, width: int | None = None) -> str:
+    """The arms as a table, cheapest first, those on the frontier marked, and what sharing saved."""
+    best = {point.name for point in frontier(result.points)}
+    columns = [
+        Column("arm"),
+        Column("accuracy", is_number=True),
+        Column("95 % interval", is_number=True),
+        Column("no answer", is_number=True),
+        Column("tokens an answer", is_number=True),
+        Column("per 1k tokens", is_number=True),
+        Column("frontier"),
+    ]
+    if result.currency is not None:
+        columns.insert(6, Column(f"{result.currency} an answer", is_number=True))
+    rows = []
+    for row in sorted(result.rows, key=lambda row: (row.effective_tokens or 0.0, row.name)):
+        known = row.low is not None and row.high is not None
+        cells = [
+            row.name,
+            share(row.accuracy),
+            f"{share(row.low)} to {share(row.high)}" if known else ABSENT,
+            share(row.unanswered),
+            number(row.effective_tokens),
+            share(row.accuracy_per_thousand_tokens),
+            "●" if row.name in best else "",
+        ]
+        if result.currency is not None:
+            cells.insert(6, number(row.money, 6))
+        rows.append(cells)
+    saved = result.alone_tokens - result.new_tokens
+    spent = [
+        ("each arm alone", f"{result.alone_tokens:,} tokens"),
+        ("generated now", f"{result.new_tokens:,} tokens"),
+        ("not generated", f"{saved:,} tokens ({share(_ratio(saved, result.alone_tokens))})"),
+    ]
+    parts: list[Content] = [
+        line(result.title, "bold"),
+        line(""),
+        Grid(columns, rows),
+        line(""),
+        facts(spent),
+    ]
+    return to_text(stacked(*parts), width)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def sweep_csv(result: SweepResult) -> str:
+    """The arms as CSV, a column for each field of `SweepRow`."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, [one.name for one in fields(SweepRow)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in result.rows)
+    return file.getvalue()
+
+
+def sweep_json(result: SweepResult) -> str:
+    """The arms, the frontier and the totals as JSON."""
+    return json.dumps(
+        {
+            "sweep": result.sweep_id,
+            "arms": [asdict(row) for row in result.rows],
+            "frontier": [point.name for point in frontier(result.points)],
+            "alone_tokens": result.alone_tokens,
+            "new_tokens": result.new_tokens,
+            "currency": result.currency,
+        },
+        indent=2,
+    )

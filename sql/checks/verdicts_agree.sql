@@ -1,0 +1,13 @@
+-- One version of a grader says one thing of an answer to a problem, wherever in a run the answer is
+-- given. What broke off said nothing, and a judge is asked about each text.
+SELECT
+    run_id,
+    problem_id,
+    grader,
+    grader_version,
+    left(answer, 80) AS answer,
+    list(DISTINCT verdict || ' ' || score::VARCHAR) AS verdicts
+FROM verdicts
+WHERE verdict IN ('correct', 'wrong') AND NOT starts_with(grader, 'judge')
+GROUP BY run_id, problem_id, grader, grader_version, verdicts.answer
+HAVING count(DISTINCT (verdict, score)) > 1

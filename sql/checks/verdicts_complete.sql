@@ -1,0 +1,46 @@
+-- A finished grading against the gold has one verdict on every standing trajectory that was finished
+-- and whose problem has a gold answer, and none on anything else; `auto` asks no judge.
+WITH ended AS (
+    SELECT run_id, grading, grader
+    FROM gradings
+    WHERE sequence > 0 AND against = 'gold' AND finished_at IS NOT NULL
+),
+
+expected AS (
+    SELECT
+        run_id,
+        ended.grading,
+        standing.round,
+        problem_id,
+        standing.replicate,
+        standing.slot,
+        standing.trajectory_id
+    FROM ended
+    JOIN standing_trajectories AS standing USING (run_id)
+    JOIN problems USING (run_id, problem_id)
+    WHERE
+        problems.gold IS NOT NULL
+        AND NOT (ended.grader = 'auto' AND coalesce(starts_with(problems.grader, 'judge'), false))
+        AND standing.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+),
+
+found AS (
+    SELECT run_id, grading, round, problem_id, replicate, slot, trajectory_id, count(*) AS rows
+    FROM verdicts
+    JOIN ended USING (run_id, grading)
+    GROUP BY ALL
+)
+
+SELECT
+    run_id,
+    grading,
+    round,
+    problem_id,
+    replicate,
+    slot,
+    trajectory_id,
+    expected.run_id IS NOT NULL AS is_expected,
+    coalesce(found.rows, 0) AS rows
+FROM expected
+FULL JOIN found USING (run_id, grading, round, problem_id, replicate, slot, trajectory_id)
+WHERE expected.run_id IS NULL OR found.rows IS DISTINCT FROM 1

@@ -1,0 +1,39 @@
+-- Grain: one row per run: accuracy beside what it cost, as a frontier is drawn from.
+-- `score`, `population_low`, `population_high` are those of `mart_accuracy`; `unanswered_rate` is the share
+-- of answers that are none, failed ones included; `tokens_per_answer` is the mean effective TTC;
+-- `marginal_tokens` what the run generated itself; `accuracy_per_thousand_tokens` score by thousands of
+-- tokens an answer; money as in `mart_costs`.
+WITH spent AS (
+    SELECT
+        run_id,
+        avg(effective_tokens) AS tokens_per_answer,
+        coalesce(sum(marginal_tokens), 0)::BIGINT AS marginal_tokens,
+        coalesce(sum(wasted_tokens), 0)::BIGINT AS wasted_tokens,
+        sum(uncounted)::BIGINT AS uncounted
+    FROM mart_ttc
+    GROUP BY run_id
+)
+
+SELECT
+    runs.run_id,
+    runs.model,
+    runs.widths,
+    runs.replicates,
+    runs.problems,
+    accuracy.score,
+    accuracy.population_low,
+    accuracy.population_high,
+    accuracy.no_answer_rate + accuracy.failed_rate AS unanswered_rate,
+    spent.tokens_per_answer,
+    spent.marginal_tokens,
+    spent.wasted_tokens,
+    spent.uncounted,
+    1000 * accuracy.score / nullif(spent.tokens_per_answer, 0) AS accuracy_per_thousand_tokens,
+    costs.currency,
+    costs.effective_money_per_answer,
+    costs.marginal_money
+FROM runs
+JOIN mart_accuracy AS accuracy USING (run_id)
+JOIN mart_costs AS costs USING (run_id)
+LEFT JOIN spent USING (run_id)
+ORDER BY runs.run_id

@@ -1,0 +1,46 @@
+-- Grain: one row per run, pool and k: self-consistency. Pools are `first_round` (samples of the bare
+-- problem) and `answers` (what the replicates came to); only graded runs have votes to count.
+-- `maj_at_k`: mean over problems of the expected score of the answer that most of k members give, taken
+-- without replacement; of tied answers each is as likely, members without an answer never vote, and where
+-- nobody votes the score is 0. Null where some problem has fewer than k scored members.
+-- `method`: `exact` where every subset was counted for every problem, else `resampled` (400 subsets).
+-- `tokens`: mean tokens of k members of a problem, the TTC of such a vote, null where not all are known.
+WITH voted AS (
+    SELECT run_id, pool, k, avg(score) AS score, bool_and(method = 'exact') AS is_exact
+    FROM majorities
+    GROUP BY run_id, pool, k
+),
+
+spent AS (
+    SELECT run_id, pool, avg(tokens) AS tokens
+    FROM (
+        SELECT
+            run_id,
+            pool,
+            problem_id,
+            if(count(completion_tokens) = count(*), avg(completion_tokens), NULL) AS tokens
+        FROM pools
+        WHERE score IS NOT NULL
+        GROUP BY run_id, pool, problem_id
+    )
+    GROUP BY run_id, pool
+    HAVING count(tokens) = count(*)
+)
+
+SELECT
+    run_id,
+    pool,
+    k,
+    voted.score AS maj_at_k,
+    CASE WHEN voted.is_exact THEN 'exact' WHEN NOT voted.is_exact THEN 'resampled' END AS method,
+    pool_sizes.problems,
+    k * spent.tokens AS tokens
+FROM pool_sizes
+LEFT JOIN voted USING (run_id, pool, k)
+LEFT JOIN spent USING (run_id, pool)
+WHERE EXISTS (
+    SELECT 1
+    FROM gradings
+    WHERE gradings.run_id = pool_sizes.run_id AND gradings.stands AND gradings.sequence > 0
+)
+ORDER BY run_id, pool, k

@@ -1,0 +1,10 @@
+-- Grain: one row per problem, replicate and slot of the trajectories file $path whose standing attempt
+-- the model finished: its conclusion, null where it came to none.
+SELECT problem_id, replicate, slot, trajectory_id, conclusion
+FROM (
+    SELECT problem_id, replicate, slot, trajectory_id, conclusion, finish_reason
+    FROM read_parquet($path, hive_partitioning = false)
+    QUALIFY attempt = max(attempt) OVER (PARTITION BY problem_id, replicate, slot)
+)
+WHERE finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+ORDER BY problem_id, replicate, slot

@@ -1,0 +1,35 @@
+-- Grain: one row per run, pool, problem and member: interchangeable samples of one thing, to vote among.
+-- Pool `first_round` has the distinct draws of the bare problem in round 1, over all replicates; pool
+-- `answers` has what each replicate came to. `answer_key` is a member's vote: null where it has no answer,
+-- and in `answers` also before the run is graded by `pacore grade` or `pacore evaluate`. `score` is null
+-- where grading broke off: such a member is no wrong answer, and counts in no measure that needs a score.
+SELECT
+    run_id,
+    'first_round' AS pool,
+    problem_id,
+    trajectory_id AS member,
+    any_value(answer_key) AS answer_key,
+    any_value(verdict) AS verdict,
+    any_value(score) AS score,
+    any_value(completion_tokens) AS completion_tokens
+FROM standing_verdicts
+JOIN gradings USING (run_id, grading)
+WHERE round = 1 AND gradings.sequence > 0
+GROUP BY run_id, problem_id, trajectory_id
+UNION ALL
+SELECT
+    scores.run_id,
+    'answers' AS pool,
+    scores.problem_id,
+    scores.replicate::VARCHAR AS member,
+    graded.answer_key,
+    scores.verdict,
+    scores.score,
+    graded.completion_tokens
+FROM scores
+JOIN runs USING (run_id)
+LEFT JOIN standing_verdicts AS graded
+    ON graded.run_id = scores.run_id
+    AND graded.round = runs.rounds
+    AND graded.problem_id = scores.problem_id
+    AND graded.replicate = scores.replicate

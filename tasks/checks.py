@@ -1,0 +1,19 @@
+"""Task on invariants: what of some runs must not be reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+
+from pacore.evaluation_config import EvaluateConfig
+from pacore.store import open_store
+from pacore.warehouse import Warehouse
+from tasks.settings import SETTINGS
+
+
+@task(name="checks", task_run_name="checks", **SETTINGS)
+def checks(config: EvaluateConfig) -> dict[str, list[dict[str, Any]]]:
+    """Rows that break an invariant, by the invariant's name; the others are left out."""
+    with Warehouse(open_store(config.store), config.runs) as warehouse:
+        return {name: rows for name, rows in warehouse.run_checks().items() if rows}

@@ -1,0 +1,19 @@
+"""Task on verdicts: grading every trajectory of some shards."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.runtime import flow_run
+
+from pacore.evaluation_config import EvaluateConfig
+from pacore.stage.context import StageReport
+from pacore.stage.evaluation import GradingBatch, evaluation_of
+from tasks.settings import SETTINGS
+
+
+@task(name="verdicts", task_run_name="verdicts {batch.name}", **SETTINGS)
+def verdicts(config: EvaluateConfig, batch: GradingBatch) -> list[StageReport]:
+    """Grade a batch; the task's thread waits for one of the evaluation's."""
+    evaluation = evaluation_of(config)
+    evaluation.producer["flow_run_id"] = str(flow_run.get_id())
+    return evaluation.submit(batch).result()
