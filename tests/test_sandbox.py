@@ -155,7 +155,7 @@ def test_programs_are_graded_beside_other_answers() -> None:
         ("math", "7", "8"),
         ("code", gold, None),
     ]
-    right, correct, wrong, other, missing = grade_answers(items, 10.0)  # type: ignore[arg-type]
+    right, correct, wrong, other, missing = grade_answers(items, 10.0)
     assert (right, correct, other, missing) == (CORRECT, CORRECT, WRONG, NO_ANSWER)
     assert wrong[:2] == ("wrong", 0.5)
     assert grader_version("code") == code_grader_version()
