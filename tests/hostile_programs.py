@@ -266,7 +266,8 @@ OUTCOMES: Mapping[str, set[str]] = {
     "an end that does not end": _TIMEOUT,
     "a flood of output": _LIMIT,
     "a flood of errors": _LIMIT,
-    "a number of a million digits": _ERROR,
+    "a number of a million digits": _ERROR | _TIMEOUT,
+    "closing everything": {"wrong_output", "runtime_error"},
     "no end of recursion": _MEMORY | _TIMEOUT | _ERROR,
     "recursion in C": _TIMEOUT | _ERROR,
     "address nothing": _ERROR,
@@ -405,6 +406,13 @@ import os
 def solve(number):
     os.write(3, b'{"value": {"library": ["os", "_exit", [0]]}}\n')
     return "x"
+""",
+    "a result nested as deep as may be": """
+import os
+def solve(number):
+    depth = 900
+    os.write(3, b"[" * depth + b"]" * depth)
+    os._exit(0)
 """,
     "an answer that is none": """
 import os

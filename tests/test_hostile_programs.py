@@ -20,10 +20,12 @@ from pacore.grading.code_tests import (
     CodeTests,
     StatedLimits,
     assertion_tests,
+    check_tests,
     function_tests,
     stdin_tests,
 )
 from pacore.programs import run_tests
+from pacore.programs.keeper import Limits
 from pacore.visible import visible
 from tests.hostile_programs import FUNCTIONS, HARMLESS, OUTCOMES, SCRIPTS, SECRET
 from tests.processes import left_after
@@ -69,7 +71,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     yield
     report = run_tests(INNOCENT, INNOCENT_TESTS)
     assert [one.outcome for one in report.outcomes] == ["passed", "passed"]
-    assert not left_after(hosts() - before[0], 10.0)
+    assert not left_after(hosts() - before[0], 60.0)
     assert (mounts(), len(os.listdir("/proc/self/fd"))) == before[1:]
     assert not files()
 
@@ -149,11 +151,17 @@ def test_without_a_sandbox_a_hostile_program_gets_what_it_tries_to(
 
 
 KINDS: dict[str, CodeTests] = {
-    "a result": function_tests("solve", [([17], SECRET)], **LIMITED),
-    "an assertion": assertion_tests([f"assert solve(17) == {SECRET!r}"], **LIMITED),
-    "an assertion of a part": assertion_tests([f"assert solve(17) in [{SECRET!r}]"], **LIMITED),
-    "an assertion turned round": assertion_tests(
-        [f"assert not {SECRET!r} != solve(17)"], entry_point="solve", **LIMITED
+    "by its result": function_tests("solve", [([17], SECRET)], **LIMITED),
+    "by assertions": assertion_tests(
+        [
+            f"assert solve(17) == {SECRET!r}",
+            f"assert solve(17) in [{SECRET!r}]",
+            f"assert not {SECRET!r} != solve(17)",
+        ],
+        **LIMITED,
+    ),
+    "by a check": check_tests(
+        "solve", f"def check(candidate):\n    assert [candidate(17)] == [{SECRET!r}]", **LIMITED
     ),
 }
 
@@ -161,10 +169,11 @@ KINDS: dict[str, CodeTests] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_a_hostile_function_does_not_pass(case: str, kind: str) -> None:
-    outcome = outcome_of(FUNCTIONS[case], KINDS[kind])
-    assert outcome.outcome not in ("passed", "not_run")
-    assert outcome.points == 0.0
-    assert SECRET not in outcome.excerpt.rpartition("found")[2] or kind != "a result"
+    outcomes = run_tests(FUNCTIONS[case], KINDS[kind], Limits(timeouts=1)).outcomes
+    assert outcomes[0].outcome not in ("passed", "not_run")
+    for one in outcomes:
+        assert one.outcome != "passed" and one.points == 0.0
+        assert kind != "by its result" or SECRET not in one.excerpt.rpartition("found")[2]
 
 
 TO_THE_HOST = """

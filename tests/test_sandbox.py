@@ -20,7 +20,9 @@ from pacore.grading import (
     choose_grader,
     gold_answer,
 )
+from pacore.grading.code_tests import as_gold, stdin_tests
 from pacore.problem import Problem, Turn
+from pacore.programs import code_grader_version
 from pacore.sandbox import (
     SHARED_GRADER,
     MathGrader,
@@ -142,6 +144,21 @@ def test_verdicts_come_in_the_order_of_the_items_whatever_decides_them() -> None
     expected = [CORRECT, WRONG, CORRECT, WRONG, NO_ANSWER, CRASH, CORRECT]
     assert grade_answers(items, 10.0) == expected
     assert grade_answers([], 10.0) == []
+
+
+def test_programs_are_graded_beside_other_answers() -> None:
+    gold = as_gold(stdin_tests([("1 2", "3"), ("2 2", "4")]))
+    items = [
+        ("math", "7", "7"),
+        ("code", gold, "print(sum(map(int, input().split())))"),
+        ("code", gold, "print(3)"),
+        ("math", "7", "8"),
+        ("code", gold, None),
+    ]
+    right, correct, wrong, other, missing = grade_answers(items, 10.0)
+    assert (right, correct, other, missing) == (CORRECT, CORRECT, WRONG, NO_ANSWER)
+    assert wrong[:2] == ("wrong", 0.5)
+    assert grader_version("code") == code_grader_version()
 
 
 def test_what_rules_decide_starts_no_process() -> None:

@@ -69,6 +69,8 @@ def same_result(expected: JsonValue, found: JsonValue, tolerance: float | None =
     With a ``tolerance`` numbers may be that far apart, as `close` has it. Raises RecursionError for
     values nested too deep to compare.
     """
+    if tolerance is None or expected == found:
+        return expected == found
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(
             same_result(one, other, tolerance) for one, other in zip(expected, found, strict=True)
@@ -77,8 +79,6 @@ def same_result(expected: JsonValue, found: JsonValue, tolerance: float | None =
         return expected.keys() == found.keys() and all(
             same_result(value, found[key], tolerance) for key, value in expected.items()
         )
-    if expected == found or tolerance is None:
-        return expected == found
     if isinstance(expected, int | float) and isinstance(found, int | float):
         try:
             return close(float(expected), float(found), tolerance)

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from pacore.errors import PacoreError
+from pacore.programs.inside.confinement import ARCHITECTURES
 
 NOBODY = "65534"
 """User and group that programs run as where pacore runs as root."""
@@ -87,8 +88,10 @@ def prefix() -> list[str]:
     """What a sandbox's command begins with: ``bwrap``, as another user where this one is root.
 
     Both are looked for in ``PATH`` whenever a sandbox is made. Raises NoSandbox where one is
-    missing.
+    missing, and on machines whose system calls are not known here.
     """
+    if os.uname().machine not in ARCHITECTURES:
+        raise NoSandbox(f"only on {' and '.join(ARCHITECTURES)}, and this is {os.uname().machine}")
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise NoSandbox(f"bubblewrap (bwrap) is not installed; {_HOW}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from threading import Event
 
 from pacore.errors import BadInput
-from pacore.grading.code_tests import from_gold
+from pacore.grading.code_tests import CodeTests, from_gold
 from pacore.grading.score import CRASH, NO_ANSWER, Verdict
 from pacore.programs.bubblewrap import find_interpreter
 from pacore.programs.keeper import GraderFault, Limits, one_line
@@ -40,22 +42,33 @@ def grade_programs(
     different = list(dict.fromkeys(items))
     if any(program is not None for _, program in different):
         require_sandbox()
-    grading = {item: _THREADS.submit(_grade, *item, limits) for item in different}
+    cancelled = Event()
+    grading = {item: _THREADS.submit(_grade, *item, limits, cancelled.is_set) for item in different}
     try:
         return [grading[item].result() for item in items]
     finally:
+        # Where this ends early, programs may go on for minutes, and so would this process.
+        cancelled.set()
         for future in grading.values():
             future.cancel()
 
 
-def _grade(gold: str, program: str | None, limits: Limits) -> Verdict:
+def _grade(
+    gold: str, program: str | None, limits: Limits, is_cancelled: Callable[[], bool]
+) -> Verdict:
     if program is None or not program.strip():
         return NO_ANSWER
     try:
-        tests = from_gold(gold)
+        tests = _from_gold(gold)
     except BadInput as fault:
         return CRASH._replace(detail=one_line(f"gold answer: {fault}"))
     try:
-        return run_tests(program, tests, limits).verdict()
+        return run_tests(program, tests, limits, is_cancelled).verdict()
     except GraderFault as fault:
         return fault.verdict
+
+
+@lru_cache(maxsize=WORKERS)
+def _from_gold(gold: str) -> CodeTests:
+    """The tests, which may be megabytes, of a problem that many programs are for."""
+    return from_gold(gold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from functools import cache
 from typing import Literal, NamedTuple, Self
@@ -97,7 +98,7 @@ class Sandbox:
 
         room = self._room
         blobs, self.blobs = outward()
-        lines, self.lines = inward(1 << 20)
+        lines, self.lines = inward(sys.maxsize)
         results, self.results = inward(room.output_bytes)
         calls, self.calls = outward()
         output, self.output = inward(room.output_bytes)
@@ -162,7 +163,10 @@ class Sandbox:
         """Whether the process of the test has; ``ending`` says how. Raises SandboxLost."""
         if self.ending is None and (line := self.lines.take_line()):
             if line == UNCONFINED:
-                raise NoSandbox("the kernel takes no system call filter (seccomp)")
+                raise NoSandbox(
+                    "the kernel takes no system call filter (seccomp), or this user may have less "
+                    "memory or time than a program (ulimit -H -a)"
+                )
             exit_code, signal, cpu_seconds = line.split()
             self.ending = Ending(int(exit_code), int(signal), float(cpu_seconds))
         if self.ending is None and not self.lines.is_open:
@@ -206,7 +210,9 @@ def _prove(_: tuple[str, ...]) -> None:
             said = f"a harmless program does not run: {sandbox.last_words() or ending}"
     except SandboxLost as fault:
         said = f"bubblewrap does not start: {fault}"
-    raise NoSandbox(f"{said}; users need to be allowed user namespaces")
+        if str(fault).startswith("bwrap: "):
+            said += "; users need to be allowed user namespaces"
+    raise NoSandbox(said)
 
 
 @cache

@@ -33,11 +33,21 @@ Run = Callable[[int], Outcome]
 """Runs the test of a number, counted from 0."""
 
 
-def run_tests(program: str, tests: CodeTests, limits: Limits | None = None) -> ProgramReport:
+class Cancelled(Exception):
+    """Nobody wants to know any more what came of a program."""
+
+
+def run_tests(
+    program: str,
+    tests: CodeTests,
+    limits: Limits | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> ProgramReport:
     """Run a program against every test, in order, each in a process of its own.
 
     Limits that the tests have stand before ``limits``. Once the program has run out of time on
-    `Limits.timeouts` tests, the others are not run.
+    `Limits.timeouts` tests, the others are not run. ``is_cancelled`` is asked before each test;
+    Cancelled is raised once it is.
 
     Raises NoSandbox where programs cannot be confined, and GraderFault where nothing can be said of
     this one: its sandbox broke, or its tests or their checker are faulty.
@@ -49,6 +59,8 @@ def run_tests(program: str, tests: CodeTests, limits: Limits | None = None) -> P
     with ExitStack() as stack:
         run = _runner(stack, source, tests, limits)
         for number in range(len(tests.tests)):
+            if is_cancelled():
+                raise Cancelled
             is_slow = sum(one.outcome == "timeout" for one in outcomes) >= limits.timeouts
             outcomes.append(NOT_RUN if is_slow else run(number))
     return ProgramReport(tuple(outcomes))
@@ -101,10 +113,10 @@ def _function_runner(stack: ExitStack, source: bytes, tests: FunctionTests, limi
         try:
             found: JsonValue = json.loads(reply.result)
             is_same = same_result(test.result, found, tests.tolerance)
+            said = f"expected {shown(json.dumps(test.result))}, found {shown(json.dumps(found))}"
         except (ValueError, RecursionError):
             # The program wrote something of its own where its result belongs.
             return _checked(0.0, reply.ended, "the result cannot be read")
-        said = f"expected {shown(json.dumps(test.result))}, found {shown(json.dumps(found))}"
         return _checked(float(is_same), reply.ended, said)
 
     return run
@@ -153,7 +165,10 @@ def _points(ended: object, result: bytes, last_words: str) -> Checked:
     """What a checker of the problem's own says of an output."""
     if isinstance(ended, Ending) and ended.signal == 0:
         if result:
-            said = json.loads(result)
+            try:
+                said = json.loads(result)
+            except (ValueError, RecursionError):
+                said = None
             if isinstance(said, bool | int | float) and 0 <= said <= 1:
                 return Checked(float(said), f"the checker gives {said}")
         elif ended.exit_code in ACCEPTED:

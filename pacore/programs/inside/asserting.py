@@ -11,7 +11,6 @@ import builtins
 import json
 import os
 import sys
-from contextlib import suppress
 
 from pacore.programs.inside.calling import all_of, or_none, write_all
 from pacore.programs.inside.host import CALLS, OUT_OF_MEMORY, RESULTS, compiled
@@ -69,9 +68,10 @@ def _raised(name: str, said: str) -> Exception:
     """A built-in exception by name; one that would end this process becomes a RuntimeError."""
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
-        # Some take more than a text, such as UnicodeDecodeError.
-        with suppress(TypeError):
+        try:
             return kind(said)
+        except TypeError:  # some take more than a text, such as UnicodeDecodeError
+            pass
     return RuntimeError(f"{name}: {said}")
 
 

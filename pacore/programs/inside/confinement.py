@@ -151,7 +151,11 @@ class Confinement:
         self._libc = ctypes.CDLL(None, use_errno=True)
 
     def take_effect(self) -> None:
-        """Give it all up, for good. Raises OSError where the kernel does not take the filter."""
+        """Give it all up, for good.
+
+        Raises OSError where the kernel does not take the filter, and ValueError where this process
+        may not have as much as it is to be limited to.
+        """
         for name, soft, hard in self._limits:
             resource.setrlimit(name, (soft, hard))
         program = ctypes.c_char_p(self._filter)
