@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from prefect.artifacts import (
 )
 
 from pacore.progress import Progress
+from pacore.sweeping import SweepOutcome
 from pacore.terminal import share
 from pacore.visible import as_markdown
 
@@ -78,6 +80,22 @@ def gradings_artifact(
         "|---|---|---|---|---|---|",
     ]
     create_markdown_artifact(key=_key("evaluation", run_id), markdown="\n".join([*head, *rows]))
+
+
+def sweep_artifact(outcome: SweepOutcome) -> None:
+    """The arms of a sweep as a table in the Prefect UI, and where its picture is."""
+    found = outcome.result
+    create_table_artifact(
+        key=_key("sweep", found.sweep_id),
+        table=[
+            {name: _cell(value) for name, value in asdict(row).items() if name != "arm"}
+            for row in found.rows
+        ],
+        description=(
+            f"sweep {as_markdown(found.sweep_id)}: {found.new_tokens:,} tokens generated, "
+            f"{found.alone_tokens:,} had each arm been made alone; {as_markdown(outcome.files[0])}"
+        ),
+    )
 
 
 def _cell(value: Any) -> Any:
