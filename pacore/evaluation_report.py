@@ -114,7 +114,7 @@ def _spent(one: Measures) -> Iterator[tuple[str, str]]:
     yield "effective TTC", f"{effective}, {number(total['effective_tokens'])} in all"
     per_thousand = summary["accuracy_per_thousand_tokens"]
     if per_thousand is not None:
-        yield "", f"{share(per_thousand)} accuracy per thousand tokens"
+        yield "", f"{number(100 * per_thousand, 1)} points of accuracy per thousand tokens"
     wasted = f"{number(summary['wasted_tokens'])} wasted on attempts given up"
     yield "marginal TTC", f"{number(total['marginal_tokens'])} tokens newly generated, {wasted}"
     if total["uncounted"]:
