@@ -8,7 +8,7 @@ from dataclasses import asdict, is_dataclass
 from itertools import groupby
 from typing import Any
 
-from pacore.evaluation import Evaluation, evaluate
+from pacore.measures import Measures, measure
 from pacore.problem_report import headline
 from pacore.terminal import (
     ABSENT,
@@ -31,14 +31,14 @@ def evaluation_report(
     warehouse: Warehouse, run_ids: Sequence[str], width: int | None = None
 ) -> str:
     """The measures of runs, one after the other, as text. ``width`` is in columns."""
-    found = [evaluate(warehouse, run_id) for run_id in run_ids]
+    found = [measure(warehouse, run_id) for run_id in run_ids]
     texts = [to_text(stacked(*_parts(one)), width) for one in found]
     return "\n\n".join(texts)
 
 
 def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
     """The same as JSON, numbers unrounded: a list with an object for each run."""
-    found = [evaluate(warehouse, run_id) for run_id in run_ids]
+    found = [measure(warehouse, run_id) for run_id in run_ids]
     told = [
         {
             "run_id": one.run.run_id,
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
-def _parts(one: Evaluation) -> Iterator[Content]:
+def _parts(one: Measures) -> Iterator[Content]:
     yield line(headline(one.run), "bold")
     yield line("")
     yield facts([*_accuracy(one), *_health(one), *_spent(one)])
@@ -76,7 +76,7 @@ def _parts(one: Evaluation) -> Iterator[Content]:
         yield line(f"only answers are graded; pacore grade {one.run.run_id} grades every round")
 
 
-def _accuracy(one: Evaluation) -> Iterator[tuple[str, str]]:
+def _accuracy(one: Measures) -> Iterator[tuple[str, str]]:
     total = one.totals
     scored = f"{total['scored']:,} of {total['expected']:,} answers scored"
     yield "accuracy", f"{share(total['score'])} ({scored})"
@@ -91,7 +91,7 @@ def _accuracy(one: Evaluation) -> Iterator[tuple[str, str]]:
     yield "graded by", f"{one.summary['graders'] or ABSENT}{by}"
 
 
-def _health(one: Evaluation) -> Iterator[tuple[str, str]]:
+def _health(one: Measures) -> Iterator[tuple[str, str]]:
     names = (
         "no_answer", "truncated", "empty", "unparsed", "failed", "ungraded", "timeout", "crash",
     )  # fmt: skip
@@ -108,13 +108,13 @@ def _health(one: Evaluation) -> Iterator[tuple[str, str]]:
     )
 
 
-def _spent(one: Evaluation) -> Iterator[tuple[str, str]]:
+def _spent(one: Measures) -> Iterator[tuple[str, str]]:
     total, summary = one.totals, one.summary
     effective = f"{number(total['mean_effective_tokens'])} tokens an answer"
     yield "effective TTC", f"{effective}, {number(total['effective_tokens'])} in all"
     per_thousand = summary["accuracy_per_thousand_tokens"]
     if per_thousand is not None:
-        yield "", f"{share(per_thousand)} accuracy per thousand tokens"
+        yield "", f"{number(100 * per_thousand, 1)} points of accuracy per thousand tokens"
     wasted = f"{number(summary['wasted_tokens'])} wasted on attempts given up"
     yield "marginal TTC", f"{number(total['marginal_tokens'])} tokens newly generated, {wasted}"
     if total["uncounted"]:

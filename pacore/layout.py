@@ -144,6 +144,11 @@ def probe_key(token: str) -> str:
     return f"{PROBES}/{token}"
 
 
+def sweep_key(sweep_id: str, name: str) -> str:
+    """A file of what a sweep found."""
+    return f"sweeps/{sweep_id}/{name}"
+
+
 def lease_key(run_id: str) -> str:
     return f"leases/{run_id}.json"
 

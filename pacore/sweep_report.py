@@ -80,8 +80,8 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
         Column("accuracy", is_number=True),
         Column("95 % interval", is_number=True),
         Column("no answer", is_number=True),
-        Column("tokens an answer", is_number=True),
-        Column("per 1k tokens", is_number=True),
+        Column("tokens", is_number=True),
+        Column("points/1k", is_number=True),
         Column("frontier"),
     ]
     if result.currency is not None:
@@ -95,7 +95,7 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
             f"{share(row.low)} to {share(row.high)}" if known else ABSENT,
             share(row.unanswered),
             number(row.effective_tokens),
-            share(row.accuracy_per_thousand_tokens),
+            _points(row.accuracy_per_thousand_tokens),
             "●" if row.name in best else "",
         ]
         if result.currency is not None:
@@ -103,6 +103,7 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
         rows.append(cells)
     saved = result.alone_tokens - result.new_tokens
     spent = [
+        ("tokens", "effective TTC of an answer; points of accuracy per thousand of them"),
         ("each arm alone", f"{result.alone_tokens:,} tokens"),
         ("generated now", f"{result.new_tokens:,} tokens"),
         ("not generated", f"{saved:,} tokens ({share(_ratio(saved, result.alone_tokens))})"),
@@ -115,6 +116,11 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
         facts(spent),
     ]
     return to_text(stacked(*parts), width)
+
+
+def _points(share_per_thousand: float | None) -> str:
+    """Percentage points of accuracy a thousand tokens buy."""
+    return number(None if share_per_thousand is None else 100 * share_per_thousand, 1)
 
 
 def _ratio(part: int, whole: int) -> float | None:

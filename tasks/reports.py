@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from prefect.artifacts import (
 )
 
 from pacore.progress import Progress
+from pacore.sweeping import SweepOutcome
 from pacore.terminal import share
 from pacore.visible import as_markdown
 
@@ -80,6 +82,22 @@ def report_artifact(run_id: str, report: str, gradings: Sequence[Mapping[str, An
     fence = "`" * (3 + max(map(len, re.findall("`+", report)), default=0))
     markdown = "\n".join([fence, report, fence, "", *head, *rows])
     create_markdown_artifact(key=_key("evaluation", run_id), markdown=markdown)
+
+
+def sweep_artifact(outcome: SweepOutcome) -> None:
+    """The arms of a sweep as a table in the Prefect UI, and where its picture is."""
+    found = outcome.result
+    create_table_artifact(
+        key=_key("sweep", found.sweep_id),
+        table=[
+            {name: _cell(value) for name, value in asdict(row).items() if name != "arm"}
+            for row in found.rows
+        ],
+        description=(
+            f"sweep {as_markdown(found.sweep_id)}: {found.new_tokens:,} tokens generated, "
+            f"{found.alone_tokens:,} had each arm been made alone; {as_markdown(outcome.files[0])}"
+        ),
+    )
 
 
 def _cell(value: Any) -> Any:

@@ -108,7 +108,7 @@ def _verdict(row: Row, sample: Sample) -> Row:
         "verdict": sample.verdict,
         "score": sample.score,
         "answer": sample.key,
-        "method": None,
+        "method": None if sample.key is None else "final_line",
         "answer_key": sample.key,
         "detail": None,
     }

@@ -53,7 +53,7 @@ CORE = {
     "pacore.trajectory",
     "pacore.window",
 }
-FRONT = {"pacore.cli", "pacore.evaluating", "pacore.running"}
+FRONT = {"pacore.cli", "pacore.evaluating", "pacore.running", "pacore.sweep_running"}
 """The command line stands in front of everything and is the only part of pacore that may see flows."""
 
 LAYERS = ("core", "edges", "tasks", "flows", "front")
@@ -69,6 +69,8 @@ DOORS: dict[str, set[str]] = {
         "pacore.flags",
         "pacore.reading",
         "pacore.running",
+        "pacore.sweep_cli",
+        "pacore.sweep_running",
     },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},

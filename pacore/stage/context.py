@@ -180,6 +180,12 @@ def context_of(config: RunConfig, run_id: str) -> Context:
         return _contexts[key]
 
 
+def open_contexts() -> list[tuple[str, Progress]]:
+    """The runs that are open in this process, and how far each is."""
+    with _contexts_lock:
+        return [(run_id, context.progress) for (_, run_id), context in _contexts.items()]
+
+
 def run_under_way(config: RunConfig) -> Run | None:
     """The run that this very configuration has open in this process."""
     with _contexts_lock:

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Measures:
     """What the marts say of a run, row by row.
 
     ``totals`` has accuracy, rates and tokens, ``summary`` the grading that stands and the cost;
@@ -35,7 +35,7 @@ class Evaluation:
         return bool(self.summary["sequence"])
 
 
-def evaluate(warehouse: Warehouse, run_id: str) -> Evaluation:
+def measure(warehouse: Warehouse, run_id: str) -> Measures:
     """Read the measures of a run. Raises Refused for an unknown one."""
     run = open_run(warehouse.store, run_id)
     (totals,) = warehouse.rows("reports/totals", run_id=run_id)
@@ -46,7 +46,7 @@ def evaluate(warehouse: Warehouse, run_id: str) -> Evaluation:
         for row in warehouse.rows("reports/evaluated_pools", run_id=run_id)
     ]
     rounds = warehouse.rows("reports/evaluated_rounds", run_id=run_id)
-    return Evaluation(run, totals, summary, pools, rounds)
+    return Measures(run, totals, summary, pools, rounds)
 
 
 def _votes(warehouse: Warehouse, run_id: str) -> Iterator[tuple[tuple[str, int], Estimate]]:

@@ -1,0 +1,61 @@
+"""The flow `sweep`: a run for each arm over one pool, every run evaluated, and the frontier drawn.
+
+The runs are made one after the other, the pool first: each finds what those before it generated. An
+owned server stays warm in between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from flows.evaluate import evaluate
+from flows.infer import infer
+from pacore.engine.warm import keeping_warm
+from pacore.evaluation_config import EvaluateConfig
+from pacore.sweep_config import SweepConfig
+from pacore.sweeping import begin_sweep, conclude_sweep
+from tasks.reports import sweep_artifact
+
+DONE = ("Completed", "CompletedWithFailures")
+
+
+def _run_name() -> str:
+    config = flow_run.parameters["config"]
+    run = config["run"] if isinstance(config, dict) else config.run
+    named = run.get("run_id") if isinstance(run, dict) else run.run_id
+    return f"sweep-{named}" if named else "sweep"
+
+
+@flow(name="sweep", flow_run_name=_run_name, persist_result=False, log_prints=False)
+def sweep(config: SweepConfig) -> State[Any]:
+    """Compare strategies on one problem set: every arm a run, graded, at what it costs.
+
+    Goes on where a sweep was stopped. Ends Completed, or as the run or evaluation ended that could
+    not go on.
+    """
+    planned = begin_sweep(config)
+    with keeping_warm():
+        for run in planned.configs:
+            state: State[Any] = infer(run, return_state=True)
+            if state.name not in DONE:
+                return state
+    runs = tuple(str(run.run_id) for run in planned.configs)
+    state = evaluate(
+        EvaluateConfig(
+            runs=runs,
+            store=config.run.store,
+            grader="auto",
+            grading_timeout_seconds=config.run.grading_timeout_seconds,
+        ),
+        return_state=True,
+    )
+    if state.name not in DONE:
+        return state
+    outcome = conclude_sweep(config, planned)
+    sweep_artifact(outcome)
+    return Completed(message=f"sweep {planned.sweep_id}: {outcome.files[0]}", data=outcome)

@@ -1,0 +1,62 @@
+"""Planning a sweep and keeping what it found: the same work from the command line and from Prefect."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from pacore.frontier import draw
+from pacore.layout import sweep_key
+from pacore.prices import read_prices
+from pacore.problem import set_digest
+from pacore.problem_files import read_problem_set
+from pacore.store import Backend, open_store
+from pacore.sweep_config import PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
+from pacore.sweep_report import SweepResult, sweep_csv, sweep_json, sweep_table
+from pacore.sweep_rows import sweep_result
+from pacore.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """What a sweep found, and the addresses of the files that say so: picture, CSV and JSON."""
+
+    result: SweepResult
+    files: tuple[str, ...]
+
+
+def begin_sweep(config: SweepConfig) -> PlannedSweep:
+    """The runs of a sweep, under the name it has. Raises BadInput for a problem set that is wrong."""
+    run = config.run
+    problems = read_problem_set(run.problems, run.limit, run.fields)
+    return plan_sweep(config, sweep_id_of(config, set_digest(problems)))
+
+
+def conclude_sweep(config: SweepConfig, planned: PlannedSweep) -> SweepOutcome:
+    """Ask the marts of its runs, all graded, and keep table and picture below ``sweeps/``."""
+    store = open_store(config.run.store)
+    run_ids = [str(run.run_id) for run in planned.configs]
+    prices = read_prices(config.prices) if config.prices else ()
+    with Warehouse(store, run_ids, prices) as warehouse:
+        result = sweep_result(warehouse, planned)
+    written = {
+        "frontier.svg": draw(result.points, result.title),
+        "frontier.png": draw(result.points, result.title, "png"),
+        "arms.csv": sweep_csv(result).encode(),
+        "arms.json": sweep_json(result).encode(),
+        "arms.txt": sweep_table(result).encode() + b"\n",
+    }
+    files = [_keep(store, planned.sweep_id, name, data) for name, data in written.items()]
+    return SweepOutcome(result, tuple(files))
+
+
+def _keep(store: Backend, sweep_id: str, name: str, data: bytes) -> str:
+    """Put one file of a sweep, in place of an earlier one; its address."""
+    scratch = store.scratch() / f"sweep-{secrets.token_hex(8)}"
+    scratch.write_bytes(data)
+    try:
+        key = sweep_key(sweep_id, name)
+        store.put_file(key, scratch)
+        return store.uri(key)
+    finally:
+        scratch.unlink(missing_ok=True)
