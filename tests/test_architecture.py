@@ -53,7 +53,13 @@ CORE = {
     "pacore.trajectory",
     "pacore.window",
 }
-FRONT = {"pacore.cli", "pacore.evaluating", "pacore.running", "pacore.sweep_running"}
+FRONT = {
+    "pacore.cli",
+    "pacore.evaluating",
+    "pacore.running",
+    "pacore.sweep_cli",
+    "pacore.sweep_running",
+}
 """The command line stands in front of everything and is the only part of pacore that may see flows."""
 
 LAYERS = ("core", "edges", "tasks", "flows", "front")
