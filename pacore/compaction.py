@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from unicodedata import combining
 
-from pacore.answer import extract, find_boxes
+from pacore.answer import extract
 from pacore.grading import choose_grader
 from pacore.plan import Plan
 from pacore.problem import Problem
@@ -89,7 +89,7 @@ def candidate_of(said: Said, compaction: Compaction, generation: Generation | No
     elif text is not None and compaction.policy == "answer":
         assert compaction.grader is not None, "answers are read by compaction_of a problem"
         found = extract(text, compaction.grader)
-        text = answer_text(found.text) if found else None
+        text = answer_text(found.text, compaction.grader) if found else None
     return Candidate(said.trajectory_id, text, said.content_characters)
 
 
@@ -111,14 +111,15 @@ def verbatim_text(reasoning: str | None, conclusion: str) -> str:
     return f"{reasoning.strip()}\n\n{conclusion}" if reasoning else conclusion
 
 
-def answer_text(answer: str) -> str:
-    r"""An answer as a message of its own: ``\boxed{…}``, which reads as the same answer again.
+def answer_text(answer: str, spec: str) -> str:
+    r"""An answer as a message of its own: ``\boxed{…}``, where that reads as the same answer again.
 
-    An answer of several lines, such as a program, and one whose braces would not close its box
-    stand as they are.
+    An answer of several lines, a program, and one whose braces would not close its box stand as
+    they are.
     """
     boxed = f"\\boxed{{{answer}}}"
-    return boxed if "\n" not in answer and find_boxes(boxed).last == answer else answer
+    again = extract(boxed, spec)
+    return boxed if "\n" not in answer and again and again.text == answer else answer
 
 
 def bounded_text(generation: Generation, thought: Thought) -> str | None:

@@ -81,18 +81,27 @@ def test_an_answer_in_its_box_reads_as_the_same_answer_again(
     found = extract(conclusion, grader)
     if found is None:
         return
-    text = answer_text(found.text)
+    text = answer_text(found.text, grader)
     if text != found.text:
         again = extract(text, grader)
         assert again is not None and again.text == found.text
 
 
-@given(answers)
-def test_an_answer_that_would_break_its_box_or_has_lines_stands_as_it_is(answer: str) -> None:
-    text = answer_text(answer)
+@given(answers, st.sampled_from(GRADERS))
+def test_an_answer_that_would_break_its_box_or_has_lines_stands_as_it_is(
+    answer: str, grader: GraderName
+) -> None:
+    text = answer_text(answer, grader)
     assert text in (answer, f"\\boxed{{{answer}}}")
-    if "\n" in answer:
+    if "\n" in answer or grader == "code":
         assert text == answer
+
+
+def test_a_program_is_handed_on_bare_whether_it_has_one_line_or_several() -> None:
+    for program in ("print(1)", "n = int(input())\nprint(n)"):
+        conclusion = f"Here it is:\n```python\n{program}\n```\nIt prints \\boxed{{1}}."
+        found = candidate(Generation("stop", conclusion), Compaction("answer", grader="code"))
+        assert (found.text or "").strip() == program
 
 
 def test_how_an_answer_is_read_is_the_problems_own() -> None:

@@ -79,6 +79,7 @@ OTHER_OPERATION: dict[str, dict[str, Any]] = {
     "store": {"store": "/elsewhere"},
     "run_id": {"run_id": "tuesday"},
     "limit": {"limit": 3},
+    "fields": {"fields": {"problem": "question.text"}},
     "api_key_env": {"api_key_env": "OTHER_KEY"},
     "concurrency": {"concurrency": 1},
     "timeout_seconds": {"timeout_seconds": 1.5},

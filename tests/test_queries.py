@@ -41,7 +41,7 @@ def warehouse(store: Backend) -> Iterator[Warehouse]:
         "DESCRIBE runs",
         "SHOW TABLES",
         "SUMMARIZE scores",
-        "PIVOT scores ON status USING count(*)",
+        "PIVOT scores ON verdict USING count(*)",
         "/* why */ explain SELECT 1",
         "EXPLAIN ANALYZE SELECT * FROM runs",
         "EXPLAIN (FORMAT json) SELECT 1",
