@@ -1,4 +1,5 @@
 -- Grain: one row per run: accuracy beside what it cost, as a frontier is drawn from.
+-- `steps` and `compaction` say with `widths` which strategy it was.
 -- `score`, `population_low`, `population_high` are those of `mart_accuracy`; `unanswered_rate` is the share
 -- of answers that are none, failed ones included; `tokens_per_answer` is the mean effective TTC;
 -- `marginal_tokens` what the run generated itself; `accuracy_per_thousand_tokens` score by thousands of
@@ -18,6 +19,8 @@ SELECT
     runs.run_id,
     runs.model,
     runs.widths,
+    runs.steps,
+    runs.compaction,
     runs.replicates,
     runs.problems,
     accuracy.score,
