@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,11 +93,17 @@ def taking_over(store_url: str, run_id: str) -> Iterator[None]:
     dead = _crash_flow_runs(store_url, run_id)
     is_over = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="killed") as beside:
-        crashing = beside.submit(contextvars.copy_context().run, _crash_task_runs, dead, is_over)
+
+        def crash() -> Future[None]:
+            return beside.submit(contextvars.copy_context().run, _crash_task_runs, dead, is_over)
+
+        crashing = [crash()]
         try:
             yield
         finally:
-            wait([crashing], GRACE_SECONDS)
+            # What the dead one said of its tasks last may have been recorded since.
+            crashing.append(crash())
+            wait(crashing, GRACE_SECONDS)
             is_over.set()
 
 
@@ -129,6 +135,8 @@ def _crash_task_runs(dead: dict[UUID, str], is_over: threading.Event) -> None:
     """Set to Crashed what was at work in dead flow runs; what was Pending had not begun."""
     with _records() as client:
         for flow_run_id, message in dead.items():
+            if is_over.is_set():
+                return
             running = client.read_task_runs(
                 flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
                 task_run_filter=TaskRunFilter(

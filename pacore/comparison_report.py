@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pacore.comparing import Comparison, Decision
+from pacore.figures import settled
 from pacore.terminal import (
     ABSENT,
     Column,
@@ -107,7 +108,7 @@ def _points(difference: float) -> str:
 
 
 def comparison_json(found: Comparison, decision: Decision | None = None) -> str:
-    """The same as JSON: numbers unrounded."""
+    """The same as JSON: numbers as `settled` gives them."""
     told: dict[str, Any] = {
         "first": dict(found.first),
         "second": dict(found.second),
@@ -125,4 +126,4 @@ def comparison_json(found: Comparison, decision: Decision | None = None) -> str:
         }
     if decision is not None:
         told["decision"] = {"word": decision.word, "reasons": list(decision.reasons)}
-    return json.dumps(told, indent=2, default=str)
+    return json.dumps(settled(told), indent=2, default=str)

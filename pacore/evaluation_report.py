@@ -8,6 +8,7 @@ from dataclasses import asdict, is_dataclass
 from itertools import groupby
 from typing import Any
 
+from pacore.figures import settled
 from pacore.measures import Measures, measure
 from pacore.problem_report import headline
 from pacore.terminal import (
@@ -37,7 +38,7 @@ def evaluation_report(
 
 
 def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
-    """The same as JSON, numbers unrounded: a list with an object for each run."""
+    """The same as JSON, numbers as `settled` gives them: a list with an object for each run."""
     found = [measure(warehouse, run_id) for run_id in run_ids]
     told = [
         {
@@ -49,11 +50,16 @@ def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
         }
         for one in found
     ]
-    return json.dumps(told, indent=2, default=_plain)
+    return json.dumps(settled(_plain(told)), indent=2, default=str)
 
 
 def _plain(value: Any) -> Any:
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+    """Dataclasses within lists and rows as dictionaries."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _parts(one: Measures) -> Iterator[Content]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
+from pacore.figures import settled
 from pacore.frontier import Point, frontier
 from pacore.terminal import (
     ABSENT,
@@ -132,7 +133,7 @@ def sweep_csv(result: SweepResult) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, [one.name for one in fields(SweepRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in result.rows)
+    writer.writerows(settled(asdict(row)) for row in result.rows)
     return file.getvalue()
 
 
@@ -141,7 +142,7 @@ def sweep_json(result: SweepResult) -> str:
     return json.dumps(
         {
             "sweep": result.sweep_id,
-            "arms": [asdict(row) for row in result.rows],
+            "arms": [settled(asdict(row)) for row in result.rows],
             "frontier": [point.name for point in frontier(result.points)],
             "alone_tokens": result.alone_tokens,
             "new_tokens": result.new_tokens,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pacore.grading.checkers import CHECKERS, TESTLIB, Checked, checker_named, close, tokens
 from pacore.grading.code_results import same_result
+from tests.nested_values import nested
 
 ACCEPTED = [
     ("tokens", "1 2 3\n", "1\r\n2\t3"),
@@ -210,12 +211,11 @@ def test_tokens_are_what_is_between_the_four_blanks(text: str) -> None:
     assert not any(re.search("[ \t\r\n]", token) for token in found) and "" not in found
 
 
-JSON = st.recursive(
+JSON = nested(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
     ),
-    max_leaves=6,
 )
 
 

@@ -25,6 +25,7 @@ from pacore.grading.code_tests import (
 )
 from pacore.grading.score import CORRECT, Verdict
 from pacore.problem import Problem, Turn
+from tests.nested_values import nested
 
 GOLDS: dict[str, tuple[CodeTests, str]] = {
     "stdin": (
@@ -160,14 +161,13 @@ def test_a_check_that_checks_nothing_is_refused(check: str, message: str) -> Non
 
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
-JSON: st.SearchStrategy[Any] = st.recursive(
+JSON: st.SearchStrategy[Any] = nested(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=6,
 )
 
 

@@ -16,12 +16,12 @@ from pacore.problem import Turn
 from pacore.prompt import prompt_digest
 from pacore.recipe import Recipe
 from pacore.trajectory import Request
+from tests.nested_values import nested
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)
-json_values = st.recursive(
+json_values = nested(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-2, 2) | words,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words, inner, max_size=2),
-    max_leaves=4,
 )
 
 

@@ -101,9 +101,10 @@ def test_two_engines_one_after_the_other_start_one_vllm(tmp_path: Path) -> None:
         await engine.close()
         return made.content
 
+    before = descendants(os.getpid())
     with keeping_warm():
         assert asyncio.run(answer()) == asyncio.run(answer())
-        below = descendants(os.getpid())
+        below = descendants(os.getpid()) - before
         assert len(living(below)) >= 3
     assert [line.split()[0] for line in said] == ["starting", "vLLM"]
     assert not left_after(below, 15)

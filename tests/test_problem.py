@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pacore.problem import BadProblems, Problem, RowIssue, Turn, merge, set_digest
 from pacore.problem_shapes import read_row
 from pacore.problem_shapes.plain import GOLD_FIELDS, STATEMENT_FIELDS
+from tests.nested_values import nested
 
 UNICODE = st.text(st.characters(exclude_categories=()), max_size=8)
-JSON_VALUES = st.recursive(
+JSON_VALUES = nested(
     st.none() | st.booleans() | st.integers() | st.floats() | UNICODE,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(UNICODE, inner, max_size=3),
-    max_leaves=8,
 )
 TURN_VALUES = st.fixed_dictionaries(
     {},

@@ -18,6 +18,7 @@ from pacore.problem import BadProblems
 from pacore.problem_csv import csv_rows
 from pacore.problem_files import read_problem_set
 from pacore.problem_formats import MAX_LINE_BYTES, Row, RowFault, Rows, json_rows, jsonl_rows
+from tests.nested_values import nested
 
 MEBIBYTE = 1024 * 1024
 
@@ -227,14 +228,13 @@ def test_a_long_file_of_short_rows_is_streamed(
     assert peak_bytes < MEBIBYTE
 
 
-json_values = st.recursive(
+json_values = nested(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False)
     | st.text(st.characters(exclude_categories=())),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
 )
 
 

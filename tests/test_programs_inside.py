@@ -25,6 +25,7 @@ from pacore.programs.inside.confinement import (
     call_filter,
 )
 from pacore.programs.inside.values import decode, encode
+from tests.nested_values import nested
 
 ALLOW, KILL, DENY, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 
@@ -109,14 +110,13 @@ def nothing_lent(value: object) -> int:
     raise AssertionError(f"{value!r} is plain")
 
 
-PLAIN: st.SearchStrategy[Any] = st.recursive(
+PLAIN: st.SearchStrategy[Any] = nested(
     st.none() | st.booleans() | st.integers() | st.integers().map(lambda n: n * 10**40)
     | st.floats(allow_nan=False) | st.text() | st.binary(max_size=4) | st.complex_numbers(allow_nan=False)
     | st.fractions() | st.decimals(allow_nan=False) | st.dates() | st.datetimes() | st.timedeltas(),
     lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple)
     | st.dictionaries(st.integers() | st.text(max_size=3), inner, max_size=3)
     | st.frozensets(st.integers(), max_size=3) | st.sets(st.text(max_size=2), max_size=3),
-    max_leaves=6,
 )  # fmt: skip
 
 

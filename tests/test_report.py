@@ -156,7 +156,7 @@ def test_status_of_a_run_under_way_counts_shards_by_round(tmp_path: Path) -> Non
     begun = {u: r for u, r in rows_of().items() if u.round == 1 or u.shard == "s00000"}
     publish_rows(store, begun)
     row = status_table(store, ["demo"], WIDTH).splitlines()[-1].split()
-    assert row == ["demo", "open", "2/2", "1/2", "11/16", "0", "321", "0"]
+    assert row == ["demo", "open", "2/2", "1/2", "11/16", "0", "321", "0", "run"]
     assert status_table(open_store(str(tmp_path / "empty"))) == "no runs in this store"
     with pytest.raises(Refused):
         status_table(store, ["other"])

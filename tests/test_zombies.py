@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,19 @@ PROBLEMS = 8
 FlowRun = dict[str, Any]
 
 
-def ask(api: str, path: str, body: dict[str, Any]) -> Any:
+def ask(api: str, path: str, body: dict[str, Any], tries: int = 10) -> Any:
+    """What the server answers; one that is too busy to is asked again, as Prefect's client does."""
     request = urllib.request.Request(
         f"{api}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as fault:
+        if fault.code != HTTPStatus.SERVICE_UNAVAILABLE or tries == 1:
+            raise
+    time.sleep(1)
+    return ask(api, path, body, tries - 1)
 
 
 def flow_runs(api: str, run_id: str) -> list[FlowRun]:
