@@ -167,3 +167,20 @@ def oracle_tables(
 def journal_size(store_url: str) -> int:
     """How many generations a store has paid for."""
     return sum(1 for _ in open_store(store_url).list("journal"))
+
+
+class Killed(BaseException):
+    """The end of a process, as far as the stages can tell."""
+
+
+def killed_after(stages: int) -> Callable[[], None]:
+    """What ends a run before its ``stages``-th stage."""
+    left = stages
+
+    def one_more() -> None:
+        nonlocal left
+        left -= 1
+        if left < 1:
+            raise Killed
+
+    return one_more

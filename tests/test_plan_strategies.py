@@ -21,7 +21,9 @@ from pacore.reuse import nearest
 from pacore.store import open_store
 from pacore.trajectory import Request
 from tests.pipeline import (
+    Killed,
     journal_size,
+    killed_after,
     run_stages,
     scripted_config,
     table,
@@ -52,10 +54,6 @@ def forecast(config: RunConfig, window: int | None = None) -> Forecast:
     return forecaster.forecast(read_problem_set(config.problems), 1)
 
 
-class Killed(BaseException):
-    """The end of a process, as far as the stages can tell."""
-
-
 @by_strategy
 def test_before_a_run_and_wherever_it_stopped_the_rest_is_known_to_the_trajectory(
     tmp_path: Path, strategy: str
@@ -65,13 +63,6 @@ def test_before_a_run_and_wherever_it_stopped_the_rest_is_known_to_the_trajector
     assert whole.total("to_generate") == whole.total("trajectories")
     assert [r.trajectories for r in whole.rounds] == [2 * step.width for step in config.plan.steps]
     for stop in (3, 5, 7, None):
-        left = [stop or 1000]
-
-        def one_more(left: list[int] = left) -> None:
-            left[0] -= 1
-            if not left[0]:
-                raise Killed
-
         to_generate = forecast(config).total("to_generate")
         before = journal_size(config.store)
         if stop is None:
@@ -79,7 +70,7 @@ def test_before_a_run_and_wherever_it_stopped_the_rest_is_known_to_the_trajector
             assert journal_size(config.store) - before == to_generate
         else:
             with pytest.raises(Killed):
-                run_stages(config, one_more)
+                run_stages(config, killed_after(stop))
             made = journal_size(config.store) - before
             assert forecast(config).total("to_generate") == to_generate - made
     done = forecast(config)

@@ -6,7 +6,6 @@ The stages are held against the oracle under every policy; the views say what ha
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from pacore.snapshots import standing_files
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
 from tests.pipeline import (
+    Killed,
     journal_size,
+    killed_after,
     oracle_tables,
     run_stages,
     scripted_config,
@@ -44,23 +45,6 @@ def run_until_closed(config: RunConfig) -> int:
         run_stages(config)
         starts += 1
     return starts
-
-
-class Killed(BaseException):
-    """The end of a process, as far as the stages can tell."""
-
-
-def killed_after(stages: int) -> Callable[[], None]:
-    """What ends a run before its ``stages``-th stage."""
-    left = stages
-
-    def one_more() -> None:
-        nonlocal left
-        left -= 1
-        if left < 1:
-            raise Killed
-
-    return one_more
 
 
 def ask(config: RunConfig, sql: str) -> list[tuple[Any, ...]]:

@@ -19,7 +19,9 @@ from pacore.store import Backend, open_store
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import (
+    Killed,
     journal_size,
+    killed_after,
     oracle_tables,
     run_stages,
     scripted_config,
@@ -27,7 +29,6 @@ from tests.pipeline import (
     tables,
     write_problems,
 )
-from tests.test_policies import Killed, killed_after
 
 CUT = "finish_reason = 'length'"
 

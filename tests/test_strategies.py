@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from pacore.store import open_store
 from pacore.warehouse import Warehouse
 from tests.audited import errors
 from tests.pipeline import (
+    Killed,
     journal_size,
+    killed_after,
     oracle_tables,
     run_stages,
     scripted_config,
@@ -113,22 +114,6 @@ def test_prompts_that_do_not_fit_equal_the_oracles(
     )  # fmt: skip
     run_stages(config)
     assert_is_the_oracles(config)
-
-
-class Killed(BaseException):
-    """The end of a process, as far as the stages can tell."""
-
-
-def killed_after(stages: int) -> Callable[[], None]:
-    left = stages
-
-    def one_more() -> None:
-        nonlocal left
-        left -= 1
-        if left < 1:
-            raise Killed
-
-    return one_more
 
 
 @by_strategy
