@@ -16,14 +16,14 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import Self
+from typing import Any, Self
 
 from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grader import parse_spec
-from pacore.grading import CRASH, RULES_VERSION, Verdict, decide, plain_key, prepared
+from pacore.grading import CRASH, RULES_VERSION, Verdict, grade_fast, is_plain_key, plain_key, short
 from pacore.programs import code_grader_version, grade_programs
-from pacore.sandbox_process import BROKEN, KILL_SECONDS, READY, START_SECONDS
+from pacore.sandbox_process import BROKEN, KILL_SECONDS, NAMED, READY, START_SECONDS
 
 WORKERS = 2
 PAIRS_AT_A_TIME = 64
@@ -61,23 +61,35 @@ def grade_answers(
         if item in verdicts:
             continue
         _, gold, answer = item
-        verdict = decide(*item)
+        verdict = grade_fast(*item)
         if verdict is not None:
             verdicts[item] = verdict
         elif answer is not None:
-            undecided[item] = prepared(gold, answer)
+            undecided[item] = (gold, answer)
     asked = SHARED_GRADER.grade_many(list(undecided.values()), timeout_seconds)
     verdicts.update(zip(undecided, asked, strict=True))
     return [verdicts[item] for item in items]
 
 
-def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> list[str]:  # noqa: ARG001
+def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> list[str]:
     """Keys of (spec, answer) items, in order: answers with equal keys are the same answer.
 
-    ``timeout_seconds`` bounds the work on one answer.
+    Where rules see no plain number in an answer to ``math``, computer algebra names its value; where it
+    cannot within ``timeout_seconds``, the key is the answer's text.
     """
-    keys = {item: plain_key(parse_spec(item[0]), item[1]) for item in dict.fromkeys(items)}
+    keys: dict[tuple[str, str], str] = {}
+    open_: dict[tuple[str, str], str] = {}
+    for item in dict.fromkeys(items):
+        spec = parse_spec(item[0])
+        keys[item] = plain_key(spec, item[1])
+        if not is_plain_key(spec, item[1]):
+            open_[item] = item[1]
+    named = SHARED_GRADER.name_many(list(open_.values()), timeout_seconds)
+    keys |= {item: short(name) for item, name in zip(open_, named, strict=True) if name is not None}
     return [keys[item] for item in items]
+
+
+Asked = tuple[str | None, str]
 
 
 class MathGrader:
@@ -113,42 +125,51 @@ class MathGrader:
         A gold answer that computer algebra cannot read, and a pair on which a worker dies, is a
         ``crash``. Raises PacoreError when the grader process cannot be started.
         """
-        verdicts: list[Verdict] = []
-        for start in range(0, len(pairs), PAIRS_AT_A_TIME):
-            verdicts += self._grade(list(pairs[start : start + PAIRS_AT_A_TIME]), timeout_seconds)
-        return verdicts
+        return [Verdict(*reply) for reply in self._ask_all(pairs, timeout_seconds)]
 
-    def _grade(self, pairs: list[tuple[str, str]], timeout_seconds: float) -> list[Verdict]:
+    def name_many(self, answers: Sequence[str], timeout_seconds: float) -> list[str | None]:
+        """A name for what each answer is, equal where it is the same; None where there is none."""
+        asked = [(None, answer) for answer in answers]
+        replies = self._ask_all(asked, timeout_seconds)
+        return [name if status == NAMED else None for status, name in replies]
+
+    def _ask_all(self, asked: Sequence[Asked], timeout_seconds: float) -> list[Any]:
+        replies: list[Any] = []
+        for start in range(0, len(asked), PAIRS_AT_A_TIME):
+            replies += self._work(list(asked[start : start + PAIRS_AT_A_TIME]), timeout_seconds)
+        return replies
+
+    def _work(self, asked: list[Asked], timeout_seconds: float) -> list[Any]:
         with self._lock:
-            found = self._ask(pairs, timeout_seconds)
-            if not found and len(pairs) == 1:
+            found = self._ask(asked, timeout_seconds)
+            if not found and len(asked) == 1:
                 # A process may be killed for no fault of the pair; one that dies again may not.
-                found = self._ask(pairs, timeout_seconds) or {0: CRASH}
-        lost = [index for index in range(len(pairs)) if index not in found]
+                found = self._ask(asked, timeout_seconds) or {0: CRASH[:2]}
+        lost = [index for index in range(len(asked)) if index not in found]
         # The grader process itself died. Halving what it left open finds the pair it died on.
         middle = (len(lost) + 1) // 2
         for part in (lost[:middle], lost[middle:]):
             if part:
-                again = self._grade([pairs[index] for index in part], timeout_seconds)
+                again = self._work([asked[index] for index in part], timeout_seconds)
                 found.update(zip(part, again, strict=True))
-        return [found[index] for index in range(len(pairs))]
+        return [found[index] for index in range(len(asked))]
 
-    def _ask(self, pairs: list[tuple[str, str]], timeout_seconds: float) -> dict[int, Verdict]:
+    def _ask(self, asked: list[Asked], timeout_seconds: float) -> dict[int, Any]:
         """One exchange with the grader process; pairs it died on are missing from the result."""
         process = self._running()
-        found: dict[int, Verdict] = {}
+        found: dict[int, Any] = {}
         try:
             with process.killed_after(
-                START_SECONDS + len(pairs) * (timeout_seconds + KILL_SECONDS)
+                START_SECONDS + len(asked) * (timeout_seconds + KILL_SECONDS)
             ):
-                process.send(json.dumps([timeout_seconds, pairs]))
-                while len(found) < len(pairs) and (line := process.receive()) is not None:
-                    index, status, score = json.loads(line)
-                    if status == BROKEN:
+                process.send(json.dumps([timeout_seconds, asked]))
+                while len(found) < len(asked) and (line := process.receive()) is not None:
+                    index, *reply = json.loads(line)
+                    if reply[0] == BROKEN:
                         break
-                    found[index] = Verdict(status, score)
+                    found[index] = tuple(reply)
         finally:
-            if len(found) < len(pairs):
+            if len(found) < len(asked):
                 # Interrupted or broken: answers still on their way must not meet the next question.
                 self._end()
         return found

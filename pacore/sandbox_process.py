@@ -21,7 +21,7 @@ from typing import IO
 
 from pebble import ProcessFuture, ProcessPool
 
-from pacore.grading import CORRECT, CRASH, TIMEOUT, WRONG, Verdict
+from pacore.grading import CRASH, TIMEOUT, grade_math
 
 WORKER_MEMORY_BYTES = 3 * 2**30
 TASKS_A_WORKER = 500
@@ -32,27 +32,31 @@ KILL_SECONDS = 5.0
 
 READY = "ready"
 BROKEN = "broken"
+NAMED = "named"
+
+Result = tuple[str, float | str | None]
 
 
 def serve(workers: str) -> None:
     """Be the grader process: read requests until whoever started it is gone.
 
-    A request is a line ``[timeout_seconds, [[gold, answer], …]]``; a reply, one for each pair and
-    in any order, is a line ``[index, status, score]``.
+    A request is a line ``[timeout_seconds, [[gold, answer], …]]``, with null for gold where the answer
+    is to be named; a reply, one for each pair and in any order, is a line ``[index, status, score]``,
+    or ``[index, "named", name]`` with null for a name where there is none.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, who ends this process
     requests, replies = _private_streams()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["math_verify", "pacore.sandbox_process"])
+    context.set_forkserver_preload(["pacore.algebra", "pacore.sandbox_process"])
     pool = ProcessPool(
         max_workers=int(workers), max_tasks=TASKS_A_WORKER, initializer=_confine, context=context
     )
-    pool.schedule(_judge, (r"\frac{1}{2}", "0.5", START_SECONDS)).result()
+    pool.schedule(_work, (r"\frac{1}{2}", "0.5", START_SECONDS)).result()
     os.write(replies, f"{READY}\n".encode())
     for line in requests:
         timeout_seconds, pairs = json.loads(line)
         for index, (gold, answer) in enumerate(pairs):
-            future = pool.schedule(_judge, (gold, answer, timeout_seconds), timeout=timeout_seconds)
+            future = pool.schedule(_work, (gold, answer, timeout_seconds), timeout=timeout_seconds)
             future.add_done_callback(partial(_reply, replies, index))
     pool.stop()  # type: ignore[no-untyped-call]
     pool.join()
@@ -68,14 +72,14 @@ def _private_streams() -> tuple[IO[str], int]:
     return os.fdopen(requests, encoding="ascii"), replies
 
 
-def _reply(replies: int, index: int, done: ProcessFuture[Verdict]) -> None:
+def _reply(replies: int, index: int, done: ProcessFuture[Result]) -> None:
     fault = done.exception()
     if isinstance(fault, BrokenProcessPool):
-        reply: tuple[int, str, float | None] = (index, BROKEN, None)
+        reply: tuple[int, str, float | str | None] = (index, BROKEN, None)
     elif fault is not None:
         reply = (index, *(TIMEOUT if isinstance(fault, FutureTimeoutError) else CRASH)[:2])
     else:
-        reply = (index, *done.result()[:2])
+        reply = (index, *done.result())
     # One short write to a pipe is atomic, and two threads of the pool come here.
     os.write(replies, (json.dumps(reply) + "\n").encode())
 
@@ -90,7 +94,7 @@ def _confine() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _judge(r"\sqrt{12}", r"2\sqrt{3}", START_SECONDS)
+    _work(r"\sqrt{12}", r"2\sqrt{3}", START_SECONDS)
 
 
 def _end_with_parent() -> None:
@@ -100,25 +104,21 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _judge(gold: str, answer: str, timeout_seconds: float) -> Verdict:
-    """Compare one pair, in a worker; boxed, as in bare text the library guesses where math is."""
+def _work(gold: str | None, answer: str, timeout_seconds: float) -> Result:
+    """Judge one pair, or name the value of an answer, in a worker."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu_seconds = math.ceil(spent.ru_utime + spent.ru_stime + timeout_seconds + KILL_SECONDS)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, hard))
 
     # Imported here so that only workers load SymPy.
-    from math_verify import parse, verify
+    from pacore.algebra import SymbolicAlgebra, UnreadableGold, value_key
 
-    read_gold = parse(f"\\boxed{{{gold}}}", parsing_timeout=None, raise_on_error=True)
-    if all(isinstance(reading, str) for reading in read_gold):
-        return CRASH
-    read_answer = parse(f"\\boxed{{{answer}}}", parsing_timeout=None, raise_on_error=True)
-    same = verify(
-        read_gold,
-        read_answer,
-        allow_set_relation_comp=True,
-        timeout_seconds=None,
-        raise_on_error=True,
-    )
-    return CORRECT if same else WRONG
+    if gold is None:
+        return NAMED, value_key(answer)
+    try:
+        verdict = grade_math(gold, answer, SymbolicAlgebra())
+    except UnreadableGold:
+        verdict = CRASH
+    assert verdict is not None
+    return verdict.verdict, verdict.score

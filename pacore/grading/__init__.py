@@ -1,19 +1,16 @@
 """Grading: what an answer is worth beside the gold answer.
 
-`grade_fast` decides by exact rules and `refuses` keeps from computer algebra what it cannot be
-trusted with; `decide` is the two together. `pacore.sandbox` asks computer algebra about the rest,
-in processes that can be killed.
+`grade_fast` decides by exact rules; `pacore.sandbox` asks computer algebra about the rest, in processes
+that can be killed.
 """
 
-from pacore.grading.keys import plain_key
+from pacore.grading.keys import is_plain_key, plain_key, short
+from pacore.grading.mathematics import grade_math
 from pacore.grading.rules import (
     RULES_VERSION,
     choose_grader,
-    decide,
     gold_answer,
     grade_fast,
-    prepared,
-    refuses,
     run_grading,
 )
 from pacore.grading.score import (
@@ -38,11 +35,11 @@ __all__ = [
     "Verdict",
     "VerdictName",
     "choose_grader",
-    "decide",
     "gold_answer",
     "grade_fast",
+    "grade_math",
+    "is_plain_key",
     "plain_key",
-    "prepared",
-    "refuses",
     "run_grading",
+    "short",
 ]

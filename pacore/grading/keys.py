@@ -9,8 +9,8 @@ from __future__ import annotations
 from pacore.answer import choice_letter
 from pacore.grader import GraderSpec
 from pacore.grading import number
-from pacore.grading.notation import clean, key, words
-from pacore.grading.rules import MAX_CHARACTERS
+from pacore.grading.mathematics import MAX_CHARACTERS, MAX_NESTING
+from pacore.grading.notation import clean, key, nesting, words
 from pacore.identity import sha256_hex
 
 KEY_CHARACTERS = 200
@@ -25,7 +25,7 @@ def plain_key(spec: GraderSpec, answer: str) -> str:
     """
     if spec.name == "code":
         return f"sha256:{sha256_hex(answer.rstrip().encode())}"
-    return _short(_key(spec, answer))
+    return short(_key(spec, answer))
 
 
 def _key(spec: GraderSpec, answer: str) -> str:
@@ -42,5 +42,14 @@ def _key(spec: GraderSpec, answer: str) -> str:
     return f"{value.value}%" if value.percent else str(value.value)
 
 
-def _short(text: str) -> str:
+def is_plain_key(spec: GraderSpec, answer: str) -> bool:
+    """Whether `plain_key` is all there is to say: anything but mathematics that is no plain number."""
+    if spec.name != "math" or len(answer) > MAX_CHARACTERS or nesting(answer) > MAX_NESTING:
+        return True
+    cleaned = clean(answer)
+    return number.rational(cleaned) is not None or number.integer_digits(cleaned) is not None
+
+
+def short(text: str) -> str:
+    """A key, or the digest of one that is longer than `KEY_CHARACTERS`."""
     return text if len(text) <= KEY_CHARACTERS else f"sha256:{sha256_hex(text.encode())}"

@@ -50,7 +50,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\{,\}", ","),
         (r"\\!", ""),
         (r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),
-        (r"\\[,;: ]|~|\\q?quad(?![A-Za-z])", " "),
+        (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])", " "),
         (r"\\(?:displaystyle|limits)(?![A-Za-z])", ""),
         (r"\\(?:left|right)(?![A-Za-z])\s*\.?", ""),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -62,6 +62,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _WRAPPED = re.compile(TEXT_COMMANDS + r"\{([^{}]*)\}")
 _SCIENTIFIC = re.compile(r"([+-]?\d+(?:\.\d+)?)[eE]([+-]?\d{1,4})")
+_LOOSE_BRACES = re.compile(r"([_^])\{(\w)\}")
 _LOOSE_SPACE = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])")
 
 
@@ -89,8 +90,8 @@ def _vulgar_fraction(found: re.Match[str]) -> str:
 
 
 def key(cleaned: str) -> str:
-    """Cleaned text without the white space that separates nothing: equal keys are equal answers."""
-    return _LOOSE_SPACE.sub("", cleaned)
+    """Cleaned text without needless white space and braces: equal keys are equal answers."""
+    return _LOOSE_BRACES.sub(r"\1\2", _LOOSE_SPACE.sub("", cleaned))
 
 
 def words(text: str, is_case_kept: bool = False) -> str:
@@ -169,6 +170,60 @@ _UNIT_TAIL = re.compile(
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:[\d.,]+|\\frac\{\d+\}\{\d+\})")
 
 
+# Words that change a number in place of saying what it counts.
+_COUNTING = frozenset(
+    [
+        "hundred",
+        "hundreds",
+        "thousand",
+        "thousands",
+        "million",
+        "millions",
+        "billion",
+        "billions",
+        "trillion",
+        "dozen",
+        "dozens",
+        "half",
+        "halves",
+        "third",
+        "thirds",
+        "quarter",
+        "quarters",
+        "percent",
+        "score",
+        "pair",
+        "pairs",
+        "couple",
+        "times",
+        "factorial",
+        "mod",
+        "modulo",
+        "squared",
+        "cubed",
+        "over",
+        "plus",
+        "minus",
+        "more",
+        "less",
+        "than",
+        "and",
+        "or",
+        "to",
+        "if",
+        "when",
+        "where",
+        "remainder",
+        "base",
+    ]
+)
+_COUNTED = re.compile(
+    r"(?P<body>[+-]?\s?(?:[\d.,]*\d|\\frac\{\d+\}\{\d+\}))(?:\s?"
+    + TEXT_COMMANDS
+    + r"\{\s?(?P<wrapped>[A-Za-z][A-Za-z -]*?)\.?\s?\}|\s(?P<bare>[A-Za-z]{3,}(?: [A-Za-z]+)*))"
+)
+
+
 class Quantity(NamedTuple):
     """A body without its unit; ``unit`` is None where none was written, "" for plain "units"."""
 
@@ -193,14 +248,25 @@ def split_unit(cleaned: str, letters: bool = False) -> Quantity:
     """
     found = _UNIT_TAIL.fullmatch(cleaned)
     if found is None:
-        return Quantity(cleaned, None)
+        return _split_counted(cleaned)
     body = found["body"].rstrip()
     prefix, _, name = (found["wrapped"] or found["bare"] or "degree").rpartition(" ")
     known = _UNITS | _LETTER_UNITS if found["wrapped"] or letters else _UNITS
     power = found["power"] or found["inner"] or _SQUARE.get(prefix.strip().lower(), "")
     if name not in known or (prefix and prefix.strip().lower() not in _SQUARE):
-        return Quantity(cleaned, None)
+        return _split_counted(cleaned)
     unit = known[name]
     if unit == "degree" and not _PLAIN_NUMBER.fullmatch(body):
         return Quantity(cleaned, None)
     return Quantity(body, f"{unit}^{power}" if unit and power else unit)
+
+
+def _split_counted(cleaned: str) -> Quantity:
+    """Cut off what a plain number counts, as in "18 eggs per day"."""
+    found = _COUNTED.fullmatch(cleaned)
+    if found is None:
+        return Quantity(cleaned, None)
+    counted = (found["wrapped"] or found["bare"]).casefold().split()
+    if not _COUNTING.isdisjoint(counted):
+        return Quantity(cleaned, None)
+    return Quantity(found["body"], " ".join(word.removesuffix("s") for word in counted))

@@ -9,8 +9,8 @@ from typing import NamedTuple
 MAX_DIGITS = 1_000
 """Longest numeral turned into a Python number; beyond that only integers compare, as digits."""
 
-LARGEST_RELATIVE_DIFFERENCE = Fraction(1, 10_000)
-"""Two numbers further apart than this, by the larger of them, are no roundings of each other."""
+ROUNDING_DIGITS = 6
+"""A decimal of fewer significant digits is no rounding of anything but itself."""
 
 _SIGN = r"(?P<sign>[+-]?)\s?"
 _WHOLE = r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
@@ -24,13 +24,25 @@ _RATIO = re.compile(
     _SIGN + r"(?:\\frac\s?\{\s?(?P<over>[+-]?\d+)\s?\}\s?\{\s?(?P<under>\d+)\s?\}"
     r"|(?P<plain_over>\d+)\s?/\s?(?P<plain_under>\d+))"
 )
+_MIXED = re.compile(
+    _SIGN + r"(?P<whole>\d+)(?:\s?\\frac\s?\{\s?(?P<over>\d+)\s?\}\s?\{\s?(?P<under>\d+)\s?\}"
+    r"|\s(?P<plain_over>\d+)\s?/\s?(?P<plain_under>\d+))"
+)
+_REPEATING = re.compile(
+    _SIGN + r"(?P<whole>\d*)\.(?P<part>\d*)\\(?:overline|bar)\s?\{\s?(?P<again>\d+)\s?\}"
+)
 
 
 class Rational(NamedTuple):
-    """An exact value as it was written; ``percent`` where a percent sign followed it."""
+    """An exact value as it was written; ``percent`` where a percent sign followed it.
+
+    Of a decimal ``places`` are its digits after the point, ``digits`` its significant ones.
+    """
 
     value: Fraction
     percent: bool
+    places: int = 0
+    digits: int = 0
 
 
 def integer_digits(text: str) -> str | None:
@@ -50,11 +62,14 @@ def integer_digits(text: str) -> str | None:
 
 
 def rational(text: str) -> Rational | None:
-    r"""Read an integer, decimal, ``a/b``, ``\frac{a}{b}`` or ``a \times 10^{n}``, or None."""
+    r"""Read an integer, decimal, ``a/b``, ``\frac{a}{b}``, ``2\frac{1}{2}``, ``0.\overline{3}`` or
+    ``a \times 10^{n}``; None for anything else.
+    """
     percent = text.endswith("%")
     text = text.removesuffix("%").rstrip()
     if len(text) > MAX_DIGITS or not text.isascii():
         return None
+    places = digits = 0
     if found := _RATIO.fullmatch(text):
         under = int(found["under"] or found["plain_under"])
         if under == 0:
@@ -64,12 +79,23 @@ def rational(text: str) -> Rational | None:
         whole = re.sub("[, ]", "", found["whole"] or "0")
         part = found["part"] or found["bare_part"] or ""
         value = Fraction(int(whole + part), 10 ** len(part))
+        places, digits = len(part), len((whole + part).lstrip("0"))
+    elif found := _MIXED.fullmatch(text):
+        under = int(found["under"] or found["plain_under"])
+        over = int(found["over"] or found["plain_over"])
+        if not over < under:
+            return None
+        value = int(found["whole"]) + Fraction(over, under)
+    elif found := _REPEATING.fullmatch(text):
+        part, again = found["part"], found["again"]
+        once = Fraction(int(again), 10 ** len(again) - 1)
+        value = int(found["whole"] or 0) + (int(part or 0) + once) / 10 ** len(part)
     elif power := _POWER_OF_TEN.fullmatch(text):
         factor = Fraction(power["factor"].replace(" ", ""))
         return Rational(factor * Fraction(10) ** int(power["power"]), percent)
     else:
         return None
-    return Rational(-value if found["sign"] == "-" else value, percent)
+    return Rational(-value if found["sign"] == "-" else value, percent, places, digits)
 
 
 def equal(one: Rational, other: Rational) -> bool:
@@ -77,12 +103,18 @@ def equal(one: Rational, other: Rational) -> bool:
     return any(a == b for a, b in readings(one, other))
 
 
-def far_apart(one: Rational, other: Rational) -> bool:
-    """Whether no reading of the two brings them near enough to be roundings of one number."""
-    return all(
-        abs(a - b) > LARGEST_RELATIVE_DIFFERENCE * max(abs(a), abs(b))
-        for a, b in readings(one, other)
-    )
+def is_rounding(written: Rational, exact: Rational) -> bool:
+    """Whether the first is a decimal of `ROUNDING_DIGITS` digits or more that the second rounds to."""
+    if written.percent != exact.percent:
+        return False
+    return rounds_to(exact.value, written)
+
+
+def rounds_to(value: Fraction, written: Rational) -> bool:
+    """Whether a value rounds to a decimal as it was written, which has digits enough to say so."""
+    if written.places == 0 or written.digits < ROUNDING_DIGITS:
+        return False
+    return abs(value - written.value) <= Fraction(1, 2 * 10**written.places)
 
 
 def readings(one: Rational, other: Rational) -> list[tuple[Fraction, Fraction]]:
