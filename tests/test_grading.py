@@ -14,11 +14,8 @@ from pacore.grading import (
     WRONG,
     Verdict,
     choose_grader,
-    decide,
     gold_answer,
     grade_fast,
-    prepared,
-    refuses,
 )
 from pacore.problem import Problem, Turn
 
@@ -99,18 +96,18 @@ def test_another_notation_of_the_same_is_right_without_computer_algebra(
 
 @pytest.mark.parametrize(("gold", "answer"), DIFFERENT)
 def test_another_value_is_wrong_without_computer_algebra(gold: str, answer: str) -> None:
-    assert decide("math", gold, answer) == WRONG
+    assert grade_fast("math", gold, answer) == WRONG
 
 
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        (r"\sqrt{12}", r"2\sqrt{3}"), ("x+1", "1+x"), ("(1,2)", "(2,1)"), ("1/17", "0.058824"),
-        (r"\sin 30^\circ", r"\sin 30"), ("5", "5 m"), ("1,2", "1 2"),
+        (r"\sqrt{12}", r"2\sqrt{3}"), ("x+1", "1+x"), ("(x,2)", "(2,x)"), ("1/17", r"\sqrt{1/289}"),
+        (r"\sin 30^\circ", r"\sin 30"), ("5", "5 m"), ("y=x+1", "y-x=1"),
     ],
 )  # fmt: skip
 def test_what_needs_computer_algebra_is_left_to_it(gold: str, answer: str) -> None:
-    assert decide("math", gold, answer) is None
+    assert grade_fast("math", gold, answer) is None
 
 
 @pytest.mark.parametrize(
@@ -121,24 +118,24 @@ def test_what_needs_computer_algebra_is_left_to_it(gold: str, answer: str) -> No
     ],
 )  # fmt: skip
 def test_an_equation_of_more_than_a_lone_symbol_is_no_number(gold: str, answer: str) -> None:
-    assert refuses(gold, answer) == WRONG
+    assert grade_fast("math", gold, answer) == WRONG
 
 
 @pytest.mark.parametrize("answer", ["0", "0.0", "0.0000002", "1"])
 def test_numbers_that_only_round_to_the_same_are_different(answer: str) -> None:
-    assert refuses(r"\frac{1}{10000000}", answer) == WRONG
+    assert grade_fast("math", r"\frac{1}{10000000}", answer) == WRONG
 
 
 @pytest.mark.parametrize(
     "hostile",
-    ["1+" * 10_000 + "1", "\\[" * 50_000, "(" * 21 + "5" + ")" * 21, "{" * 2_000, "1 " * 50_000,
-     "9" * 10_000, "x" * 1_001],
+    ["1+" * 10_000 + "1", "\\[" * 50_000, "(1+" * 21 + "5" + ")" * 21, "{" * 2_000, "1 " * 50_000,
+     "x" * 1_001],
 )  # fmt: skip
 def test_an_answer_beyond_the_caps_is_wrong_and_a_gold_beyond_them_is_a_crash(
     hostile: str,
 ) -> None:
-    assert decide("math", "7", hostile) == WRONG
-    assert decide("math", hostile, "7 + x") == CRASH
+    assert grade_fast("math", "7", hostile) == WRONG
+    assert grade_fast("math", hostile, "7 + x") == CRASH
 
 
 def test_integers_longer_than_python_reads_are_compared_digit_by_digit() -> None:
@@ -150,13 +147,12 @@ def test_integers_longer_than_python_reads_are_compared_digit_by_digit() -> None
 def test_an_enormous_exponent_is_never_written_out() -> None:
     assert grade_fast("math", "7", "1e9999999999") is None
     assert grade_fast("math", "7", r"1 \times 10^{999999}") is None
-    assert refuses("7", "1e999") == WRONG
 
 
 @pytest.mark.parametrize("answer", [None, "", "  \n"])
 @pytest.mark.parametrize("grader", GRADERS)
 def test_no_answer_scores_nothing_and_says_so(answer: str | None, grader: str) -> None:
-    assert decide(grader, "7", answer) == NO_ANSWER == Verdict("no_answer", 0.0)
+    assert grade_fast(grader, "7", answer) == NO_ANSWER == Verdict("no_answer", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +192,7 @@ def test_integers_are_graded_alike_from_both_sides(one: int, other: int) -> None
 
 @given(st.fractions(), st.fractions())
 def test_fractions_are_never_taken_for_others(one: object, other: object) -> None:
-    verdict = decide("math", str(one), str(other))
+    verdict = grade_fast("math", str(one), str(other))
     assert verdict == CORRECT if one == other else verdict in (WRONG, None)
 
 
@@ -204,10 +200,9 @@ def test_fractions_are_never_taken_for_others(one: object, other: object) -> Non
 def test_rules_never_raise_and_every_answer_equals_itself(
     grader: str, gold: str, answer: str
 ) -> None:
-    assert decide(grader, gold, answer) in (CORRECT, WRONG, NO_ANSWER, CRASH, None)
+    assert grade_fast(grader, gold, answer) in (CORRECT, WRONG, NO_ANSWER, CRASH, None)
     if grader != "numeric":  # where a gold answer that is no number is a crash
-        assert decide(grader, answer, answer) in (CORRECT, NO_ANSWER, WRONG)
-    assert all(isinstance(text, str) for text in prepared(gold, answer))
+        assert grade_fast(grader, answer, answer) in (CORRECT, NO_ANSWER, WRONG)
 
 
 MATH_PIECES = [
@@ -219,8 +214,7 @@ MATH_PIECES = [
 
 @given(*[st.lists(st.sampled_from(MATH_PIECES)).map("".join)] * 2)
 def test_rules_never_raise_on_broken_mathematics(gold: str, answer: str) -> None:
-    verdict = decide("math", gold, answer)
+    verdict = grade_fast("math", gold, answer)
     assert verdict in (CORRECT, WRONG, NO_ANSWER, CRASH, None)
     if answer.strip():
-        assert decide("math", answer, answer) == CORRECT
-    assert all(isinstance(text, str) for text in prepared(gold, answer))
+        assert grade_fast("math", answer, answer) == CORRECT

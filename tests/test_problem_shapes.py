@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.grading import choose_grader, decide
+from pacore.grading import choose_grader, grade_fast
 from pacore.grading.code_tests import from_gold
 from pacore.problem import BadProblems, Problem, Turn, set_digest
 from pacore.problem_files import read_problem_set
@@ -115,7 +115,7 @@ def test_short_answers_are_gold_and_call_for_the_grader_of_mathematics(
 def test_a_gold_answer_with_thousands_set_apart_is_that_number() -> None:
     gold = problem(ROWS["GSM8K"][1]).gold
     assert gold is not None
-    verdicts = [decide("math", gold, answer) for answer in ("2000", "2,000", "$2{,}000$", "2")]
+    verdicts = [grade_fast("math", gold, answer) for answer in ("2000", "2,000", "$2{,}000$", "2")]
     assert [verdict and verdict.verdict for verdict in verdicts] == ["correct"] * 3 + ["wrong"]
 
 

@@ -57,7 +57,9 @@ RIGHT = {
     "39 a cut box": ("7", r"\boxed{7", False),
     "41 a final period": ("5", r"\boxed{5.}", True),
     "43 a root sign without a box": (r"2\sqrt{3}", "2√3", True),
+    "45 a number in words": ("2", r"\boxed{\text{two}}", True),
     "49 two answers": ("12", r"\boxed{12 \text{ or } 13}", False),
+    "degrees in a function": (r"\sin 30^\circ", r"\boxed{\sin 30}", False),
     "a set in another order": (r"\{1,2,3\}", r"\boxed{\{3,2,1\}}", True),
     "a sum in another order": ("x²+1", r"\boxed{1+x^2}", True),
     "an interval of a variable": (r"x \in [1,2]", r"\boxed{[1,2]}", True),
@@ -67,7 +69,7 @@ RIGHT = {
         r"\boxed{\begin{bmatrix}1&2\\3&4\end{bmatrix}}",
         True,
     ),
-    "six good digits": ("1/17", r"\boxed{0.058824}", True),
+    "six good digits": ("1/17", r"\boxed{0.0588235}", True),
     "three good digits": ("2/3", r"\boxed{0.667}", False),
     "a plain square root": (r"2\sqrt{3}", r"\boxed{2*sqrt(3)}", True),
     "an angle": (r"120^\circ", r"\boxed{\angle ABC=120^\circ}", True),
@@ -78,14 +80,12 @@ RIGHT = {
 }
 
 KNOWN_WRONG = {
-    "45 a number in words": ("2", r"\boxed{\text{two}}", True),
     "47 a word for the empty set": (r"\text{no solution}", r"\boxed{\emptyset}", True),
     "a sum of unknowns that was asked for": ("73", r"\boxed{m+n=73}", True),
-    "degrees in a function": (r"\sin 30^\circ", r"\boxed{\sin 30}", False),
     "a date is a subtraction": ("2018", r"\boxed{2024-05-01}", False),
     "an unfinished calculation": ("2026", r"\boxed{2025+1}", False),
 }
-"""What the graders get wrong, with the right verdict. The first three refuse right answers."""
+"""What the graders get wrong, with the right verdict. The first two refuse right answers."""
 
 CASES = RIGHT | KNOWN_WRONG
 
@@ -169,7 +169,7 @@ def test_what_rules_decide_starts_no_process() -> None:
 
 def test_the_version_names_the_rules_and_the_library() -> None:
     assert re.fullmatch(r"\d+\+math-verify-\d+\.\d+\.\d+", grader_version("math"))
-    assert grader_version("choice") == grader_version("text") == "2"
+    assert grader_version("choice") == grader_version("text") == "3"
 
 
 STRANGE = [
@@ -198,7 +198,7 @@ HOSTILE = {
     "a taller tower": (TOWER, TIMEOUT),
     "a factorial of a factorial": ("(20!)!", TIMEOUT),
     "a product of a million": (r"\prod_{n=1}^{10^6}(n^2+1)", TIMEOUT),
-    "openings without end": ("\\[" * 50_000, TIMEOUT),
+    "openings without end": ("\\[" * 50_000, None),
     "a set of three thousand": (r"\{" + ",".join(map(str, range(3_000))) + r"\}", None),
     "deep braces": ("{" * 2_000 + "5" + "}" * 2_000, None),
     "deep parentheses": ("(" * 200 + "5" + ")" * 200, None),

@@ -26,6 +26,7 @@ LONE_SYMBOL = re.compile(
 
 _SYMBOL = re.compile(rf"(?:[A-Za-z]|\\(?!infty|pi)[a-z]+){INDEX}")
 _BRACKETS = (("\\langle", "("), ("\\rangle", ")"), ("\\lbrace", "\\{"), ("\\rbrace", "\\}"))
+_SYMBOLS = re.compile(rf"\(\s?{_SYMBOL.pattern}(?:,\s?{_SYMBOL.pattern})+\s?\)")
 _BARS = re.compile(r"(?:\||\\vert\s?|\\lvert\s?)\s?(?P<inner>[^|\\]+?)\s?(?:\||\\vert|\\rvert)")
 _NOTHING = frozenset(
     ("no solution", "no solutions", "empty set", "\\emptyset", "\\varnothing", "\\{\\}")
@@ -253,4 +254,6 @@ def _equation(text: str) -> Form | None:
         value = _read(sides[1])
         if value.kind not in ("one", "equation"):
             return value
+    if _SYMBOLS.fullmatch(sides[0]) and (point := _read(sides[1])).kind == "ordered":
+        return point
     return Form("equation", text, sides=(sides[0], sides[1]))
