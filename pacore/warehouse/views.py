@@ -37,10 +37,12 @@ STANDING = (
     "pools",
     "pool_sizes",
     "majorities",
+    "message_scores",
     "seen_messages",
     "seen_answers",
     "episodes",
     "shared_shingles",
+    "reference_words",
 )
 """Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
 and what several marts are made of; later ones may read earlier ones."""
