@@ -42,6 +42,7 @@ OUTCOMES = {
     "rescued": "right, only a minority right",
     "tied_correct": "right, right and wrong tied",
     "lost": "wrong, the majority right",
+    "lost_unanswered": "  no answer, the majority right",
 }
 ORIGINS = {
     "copied": "answer is a message's",

@@ -18,6 +18,12 @@ asked AS (
             {'measure': 'base_rate', 'part': 0, 'is_of': right_seen > 0, 'is_such': is_right},
             {'measure': 'rescued', 'part': 0, 'is_of': majority = 'wrong', 'is_such': is_right},
             {'measure': 'lost', 'part': 0, 'is_of': majority = 'right', 'is_such': NOT is_right},
+            {
+                'measure': 'lost_unanswered',
+                'part': 0,
+                'is_of': majority = 'right',
+                'is_such': answer_key IS NULL
+            },
             {'measure': 'tied_correct', 'part': 0, 'is_of': majority = 'tied', 'is_such': is_right},
             {'measure': 'copied', 'part': 0, 'is_of': answer_key IS NOT NULL, 'is_such': is_copy},
             {

@@ -1,11 +1,12 @@
 -- Grain: one row per run, round, problem, replicate and slot that saw messages and whose conclusion has five
 -- words or more: how much of it stands in the messages it saw, and in messages it did not see. Graded or not.
--- A shingle is a run of five words, in lower case; equal ones of a text count once. Messages without one are
--- left out. `seen`: share of the conclusion's shingles that stand in some message it saw. `unseen`: in some
--- message at the same positions of the next replicate (after the last the first), less those made of
--- trajectories it saw: about as many samples of the same problem, of which it knew nothing. `among`: share of
--- the shingles of the messages it saw that stand in more than one of them: how like each other samples are
--- that knew nothing of each other. Each is null where there is no such message, `among` also where it saw one.
+-- A shingle is a run of five words, in lower case and between ASCII white space, so that texts in a script
+-- without spaces have none; equal ones of a text count once. Messages without one are left out.
+-- `seen`: share of the conclusion's shingles that stand in some message it saw. `unseen`: in some message at
+-- the same positions of the next replicate (after the last the first), less those made of trajectories it saw:
+-- about as many samples of the same problem, of which it knew nothing. `among`: share of the shingles of the
+-- messages it saw that stand in more than one of them: how like each other samples are that knew nothing of
+-- each other. Each is null where there is no such message, `among` also where it saw one.
 -- Views of M are numbered by hash, so that what is joined and counted by is two numbers and no text.
 WITH readers AS (
     SELECT
