@@ -40,7 +40,7 @@ OUTCOMES = {
     "emergent_rate": "right, no message right",
     "base_rate": "right, some message right",
     "rescued": "right, only a minority right",
-    "tied_correct": "right, right and wrong tied",
+    "tied_correct": "right, a tie of right and wrong",
     "lost": "wrong, the majority right",
     "lost_unanswered": "  no answer, the majority right",
 }
@@ -53,10 +53,10 @@ ORIGINS = {
     "novel_accuracy": "right, answer is new",
 }
 OVERLAPS = {
-    "seen": "text stands in messages seen",
-    "compared_seen": "  where there are others unseen",
+    "seen": "five-word runs in messages seen",
+    "compared_seen": "  where it has others unseen",
     "unseen": "  in the others unseen",
-    "among": "messages stand in each other",
+    "among": "  of messages, in each other",
 }
 QUARTERS = {
     0: "none",

@@ -164,7 +164,8 @@ def test_every_mart_says_what_plain_python_finds(
         for name in KEYS:
             found, expected = mart(warehouse, name), getattr(oracle, name)()
             assert found.keys() == expected.keys(), name
-            assert expected, name
+            # A message that is an answer alone has no five words.
+            assert bool(expected) == ((run_id, name) != ("answers-alone", "overlap")), name
             for key, row in expected.items():
                 assert found[key] == pytest.approx(row, abs=1e-12), (name, key)
 
