@@ -79,14 +79,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> CountingBackend:
 
 
 QUERIES = {
-    "SELECT * FROM mart_accuracy": 0.06,
-    "SELECT * FROM mart_ttc": 0.06,
-    "SELECT * FROM mart_rounds": 0.06,
-    "SELECT * FROM mart_failures": 0.06,
-    "SELECT * FROM mart_emergence": 0.06,
-    "SELECT sum(completion_tokens) FROM trajectories": 0.06,
-    "SELECT count(*) FROM trajectory_texts": 0.06,
-    "SELECT trajectory_id FROM trajectory_texts WHERE slot = 3": 0.06,
+    "SELECT * FROM mart_accuracy": 0.08,
+    "SELECT * FROM mart_ttc": 0.08,
+    "SELECT * FROM mart_rounds": 0.08,
+    "SELECT * FROM mart_failures": 0.08,
+    "SELECT * FROM mart_emergence": 0.08,
+    "SELECT sum(completion_tokens) FROM trajectories": 0.08,
+    "SELECT count(*) FROM trajectory_texts": 0.08,
+    "SELECT trajectory_id FROM trajectory_texts WHERE slot = 3": 0.08,
     "SELECT sum(length(reasoning)) FROM trajectory_texts WHERE problem_id = 'sum-1'": 0.40,
     "SELECT sum(length(reasoning)) FROM trajectory_texts": 1.05,
 }
