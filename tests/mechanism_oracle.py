@@ -315,9 +315,7 @@ class Oracle:
                 (one for one in those if any(shingles(m.text) for m in one.unseen)),
                 lambda one: one.problem_id,
             )
-            several = grouped(
-                (one for one in those if len(one.seen) > 1), lambda one: one.problem_id
-            )
+            several = grouped((one for one in those if has_among(one)), lambda one: one.problem_id)
             of_compared = mean(fmean(map(overlap_seen, ones)) for ones in compared.values())
             unseen = mean(
                 fmean(overlap(one.conclusion or "", one.unseen) for one in ones)
@@ -396,5 +394,11 @@ def overlap_seen(one: Episode) -> float:
 
 
 def among(one: Episode) -> float:
-    counts = Counter(shingle for message in one.seen for shingle in shingles(message.text))
-    return sum(count for count in counts.values() if count > 1) / sum(counts.values())
+    witness = min(one.seen, key=lambda message: message.trajectory_id)
+    return overlap(witness.text, [message for message in one.seen if message is not witness])
+
+
+def has_among(one: Episode) -> bool:
+    witness = min(one.seen, key=lambda message: message.trajectory_id)
+    others = [message for message in one.seen if message is not witness]
+    return bool(shingles(witness.text)) and any(shingles(message.text) for message in others)

@@ -6,8 +6,8 @@
 -- `seen`: the overlap with the messages seen. `unseen`: with as many messages of the same problem that it did
 -- not see, those at the same positions of the next replicate, over the `compared` episodes that have such;
 -- `compared_seen`: `seen` over these. `dependence`: `compared_seen` less `unseen`, about 0 where a round
--- takes no notice of its references. `among`: share of the runs of the messages seen that stand in another of
--- them too, the control where there is no second replicate.
+-- takes no notice of its references. `among`: the overlap of one of the messages seen with the others, the
+-- control where there is no second replicate.
 WITH by_problem AS (
     SELECT
         run_id,

@@ -4,10 +4,11 @@
 -- without spaces have none; equal ones of a text count once. Messages without one are left out.
 -- `seen`: share of the conclusion's shingles that stand in some message it saw. `unseen`: in some message at
 -- the same positions of the next replicate (after the last the first), less those made of trajectories it saw:
--- about as many samples of the same problem, of which it knew nothing. `among`: share of the shingles of the
--- messages it saw that stand in more than one of them: how like each other samples are that knew nothing of
--- each other. Each is null where there is no such message, `among` also where it saw one.
--- Views of M are numbered by hash, so that what is joined and counted by is two numbers and no text.
+-- about as many samples of the same problem, of which it knew nothing. `among`: of the messages it saw one, that
+-- of the smallest trajectory id, against the others: how like each other samples are that knew nothing of each
+-- other. Each is null where there is no such message, `among` also where the one has no shingle.
+-- Texts are long and shingles many, so that only those of the few texts that are asked about are kept, and all
+-- messages stream past them. Views of M, and texts, are numbered by hash: counting goes by numbers, not names.
 WITH readers AS (
     SELECT
         run_id,
@@ -15,124 +16,139 @@ WITH readers AS (
         problem_id,
         replicate,
         slot,
-        hash(run_id, round, problem_id, replicate, list(position ORDER BY position)) AS view,
+        hash('reader', run_id, round, problem_id, replicate, slot) AS reader,
+        hash('view', run_id, round, problem_id, replicate, list(position ORDER BY position)) AS view,
         list(position) AS positions,
         list(message_id) AS message_ids
     FROM seen_messages
     GROUP BY run_id, round, problem_id, replicate, slot
 ),
 
-sources AS (
+views AS (
     SELECT
-        any_value(readers.run_id) AS run_id,
+        any_value(run_id) AS run_id,
         any_value(round) AS round,
         any_value(problem_id) AS problem_id,
-        unnest([
-            {'replicate': any_value(replicate), 'is_seen': true},
-            {'replicate': (any_value(replicate) + 1) % any_value(runs.replicates), 'is_seen': false}
-        ], recursive := true),
-        any_value(replicate) AS own,
+        any_value(replicate) AS replicate,
+        any_value(runs.replicates) AS replicates,
         view,
         any_value(positions) AS positions,
-        any_value(message_ids) AS message_ids
+        any_value(message_ids) AS message_ids,
+        list_min(any_value(message_ids)) AS witness_id
     FROM readers
     JOIN runs USING (run_id)
     GROUP BY view
 ),
 
-shown AS (
+sources AS (
+    SELECT *, replicate AS source, true AS is_seen
+    FROM views
+    UNION ALL
+    SELECT *, (replicate + 1) % replicates AS source, false AS is_seen
+    FROM views
+    WHERE replicates > 1
+),
+
+shown AS NOT MATERIALIZED (
     SELECT
         sources.view,
         sources.is_seen,
-        regexp_extract_all(lower(messages.text), '\S+') AS words
-    FROM sources
-    JOIN messages
+        messages.trajectory_id = sources.witness_id AS is_witness,
+        messages.text
+    FROM messages
+    JOIN sources
         ON messages.run_id = sources.run_id
         AND messages.round = sources.round - 1
         AND messages.problem_id = sources.problem_id
-        AND messages.replicate = sources.replicate
+        AND messages.replicate = sources.source
     WHERE
         list_contains(sources.positions, messages.position)
         AND (sources.is_seen OR NOT list_contains(sources.message_ids, messages.trajectory_id))
+        AND regexp_matches(messages.text, '(\S+\s+){4}\S')
 ),
 
-stock AS (
+kinds AS (
     SELECT
         view,
-        shingle,
-        count(*) FILTER (is_seen) AS seen,
-        count(*) FILTER (NOT is_seen) AS unseen
-    FROM (
-        SELECT
-            view,
-            is_seen,
-            unnest(list_distinct(list_transform(
-                range(1, len(words) - 3),
-                lambda i: hash(words[i], words[i + 1], words[i + 2], words[i + 3], words[i + 4])
-            ))) AS shingle
-        FROM shown
-        WHERE len(words) > 4
-    )
-    GROUP BY view, shingle
-),
-
-views AS (
-    SELECT
-        view,
-        sum(seen) > 0 AS has_seen,
-        sum(unseen) > 0 AS has_unseen,
-        sum(seen) FILTER (seen > 1) AS shared,
-        sum(seen) AS placed
-    FROM stock
+        bool_or(is_seen) AS has_seen,
+        bool_or(NOT is_seen) AS has_unseen,
+        count(*) FILTER (is_seen AND NOT is_witness) > 0 AS has_others
+    FROM shown
     GROUP BY view
 ),
 
-said AS (
+asked AS (
     SELECT
-        run_id,
-        round,
-        problem_id,
-        replicate,
-        slot,
-        hash(run_id, round, problem_id, replicate, slot) AS reader,
+        readers.reader AS asker,
         readers.view,
-        readers.positions,
-        regexp_extract_all(lower(standing.conclusion), '\S+') AS words
+        false AS is_witness,
+        standing.conclusion AS said
     FROM readers
     JOIN standing_trajectories AS standing USING (run_id, round, problem_id, replicate, slot)
+    UNION ALL
+    SELECT view AS asker, view, true AS is_witness, text AS said
+    FROM shown
+    WHERE is_seen AND is_witness
 ),
 
-stated AS (
+stated AS MATERIALIZED (
+    SELECT asker, view, is_witness, unnest(shingles) AS shingle
+    FROM (
+        SELECT
+            asker,
+            view,
+            is_witness,
+            list_distinct(list_transform(
+                range(1, len(words) - 3),
+                lambda i: hash(words[i], words[i + 1], words[i + 2], words[i + 3], words[i + 4])
+            )) AS shingles
+        FROM (SELECT *, regexp_extract_all(lower(said), '\S+') AS words FROM asked)
+    )
+),
+
+placed AS (
     SELECT
         view,
-        reader,
-        unnest(list_distinct(list_transform(
+        is_seen,
+        is_witness AS of_witness,
+        unnest(list_transform(
             range(1, len(words) - 3),
             lambda i: hash(words[i], words[i + 1], words[i + 2], words[i + 3], words[i + 4])
-        ))) AS shingle
-    FROM said
-    WHERE len(words) > 4
+        )) AS shingle
+    FROM (SELECT *, regexp_extract_all(lower(text), '\S+') AS words FROM shown)
+),
+
+met AS (
+    SELECT
+        asker,
+        shingle,
+        bool_or(is_seen AND NOT (is_witness AND of_witness)) AS is_in_seen,
+        bool_or(NOT is_seen) AS is_in_unseen
+    FROM placed
+    JOIN stated USING (view, shingle)
+    GROUP BY asker, shingle
 ),
 
 shares AS (
     SELECT
-        reader,
-        avg(coalesce(stock.seen > 0, false)::INTEGER) AS seen,
-        avg(coalesce(stock.unseen > 0, false)::INTEGER) AS unseen
+        asker,
+        count(*) FILTER (is_in_seen) / nullif(count(*), 0) AS seen,
+        count(*) FILTER (is_in_unseen) / nullif(count(*), 0) AS unseen
     FROM stated
-    LEFT JOIN stock USING (view, shingle)
-    GROUP BY reader
+    LEFT JOIN met USING (asker, shingle)
+    GROUP BY asker
 )
 
 SELECT
-    said.run_id,
-    said.round,
-    said.problem_id,
-    said.replicate,
-    said.slot,
-    if(views.has_seen, shares.seen, NULL) AS seen,
-    if(views.has_unseen, shares.unseen, NULL) AS unseen,
-    if(len(said.positions) > 1, coalesce(views.shared, 0) / nullif(views.placed, 0), NULL) AS among
-FROM said
-JOIN shares USING (reader)
-LEFT JOIN views USING (view)
+    readers.run_id,
+    readers.round,
+    readers.problem_id,
+    readers.replicate,
+    readers.slot,
+    if(kinds.has_seen, own.seen, NULL) AS seen,
+    if(kinds.has_unseen, own.unseen, NULL) AS unseen,
+    if(kinds.has_others, witness.seen, NULL) AS among
+FROM readers
+JOIN shares AS own ON own.asker = readers.reader
+LEFT JOIN kinds USING (view)
+LEFT JOIN shares AS witness ON witness.asker = readers.view
