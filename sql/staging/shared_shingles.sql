@@ -49,11 +49,17 @@ sources AS (
     WHERE replicates > 1
 ),
 
+-- Whether a message is one that was shown is a column and no condition: the planner takes conditions to leave
+-- few rows, and would then hold the messages and let the few texts stream.
 shown AS NOT MATERIALIZED (
     SELECT
         sources.view,
         sources.is_seen,
         messages.trajectory_id = sources.witness_id AS is_witness,
+        list_contains(sources.positions, messages.position)
+        AND (sources.is_seen OR NOT list_contains(sources.message_ids, messages.trajectory_id))
+        AND regexp_matches(messages.text, '(\S+\s+){4}\S')
+            AS is_shown,
         messages.text
     FROM messages
     JOIN sources
@@ -61,18 +67,14 @@ shown AS NOT MATERIALIZED (
         AND messages.round = sources.round - 1
         AND messages.problem_id = sources.problem_id
         AND messages.replicate = sources.source
-    WHERE
-        list_contains(sources.positions, messages.position)
-        AND (sources.is_seen OR NOT list_contains(sources.message_ids, messages.trajectory_id))
-        AND regexp_matches(messages.text, '(\S+\s+){4}\S')
 ),
 
 kinds AS (
     SELECT
         view,
-        bool_or(is_seen) AS has_seen,
-        bool_or(NOT is_seen) AS has_unseen,
-        count(*) FILTER (is_seen AND NOT is_witness) > 0 AS has_others
+        bool_or(is_shown AND is_seen) AS has_seen,
+        bool_or(is_shown AND NOT is_seen) AS has_unseen,
+        bool_or(is_shown AND is_seen AND NOT is_witness) AS has_others
     FROM shown
     GROUP BY view
 ),
@@ -88,7 +90,7 @@ asked AS (
     UNION ALL
     SELECT view AS asker, view, true AS is_witness, text AS said
     FROM shown
-    WHERE is_seen AND is_witness
+    WHERE is_shown AND is_seen AND is_witness
 ),
 
 stated AS MATERIALIZED (
@@ -111,31 +113,38 @@ placed AS (
         view,
         is_seen,
         is_witness AS of_witness,
-        unnest(list_transform(
+        unnest(if(is_shown, list_transform(
             range(1, len(words) - 3),
             lambda i: hash(words[i], words[i + 1], words[i + 2], words[i + 3], words[i + 4])
-        )) AS shingle
+        ), [])) AS shingle
     FROM (SELECT *, regexp_extract_all(lower(text), '\S+') AS words FROM shown)
+),
+
+wanted AS (
+    SELECT view, shingle
+    FROM stated
+    GROUP BY view, shingle
 ),
 
 met AS (
     SELECT
-        asker,
+        view,
         shingle,
-        bool_or(is_seen AND NOT (is_witness AND of_witness)) AS is_in_seen,
+        bool_or(is_seen) AS is_in_seen,
+        bool_or(is_seen AND NOT of_witness) AS is_in_others,
         bool_or(NOT is_seen) AS is_in_unseen
     FROM placed
-    JOIN stated USING (view, shingle)
-    GROUP BY asker, shingle
+    SEMI JOIN wanted USING (view, shingle)
+    GROUP BY view, shingle
 ),
 
 shares AS (
     SELECT
         asker,
-        count(*) FILTER (is_in_seen) / nullif(count(*), 0) AS seen,
+        count(*) FILTER (if(is_witness, is_in_others, is_in_seen)) / nullif(count(*), 0) AS seen,
         count(*) FILTER (is_in_unseen) / nullif(count(*), 0) AS unseen
     FROM stated
-    LEFT JOIN met USING (asker, shingle)
+    LEFT JOIN met USING (view, shingle)
     GROUP BY asker
 )
 
