@@ -16,6 +16,7 @@ from pacore import __version__
 from pacore.comparing_cli import compare, with_prices
 from pacore.errors import PacoreError
 from pacore.flags import config_from, with_run_options
+from pacore.mechanism_cli import mechanism
 from pacore.sweep_cli import sweep
 from pacore.visible import visible_lines
 
@@ -238,6 +239,7 @@ def query(store: str, form: str, sql: str, prices: str | None) -> int:
 
 
 app.add_command(compare)
+app.add_command(mechanism)
 app.add_command(sweep)
 
 

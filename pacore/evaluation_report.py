@@ -170,6 +170,7 @@ def _rounds(rows: Sequence[dict[str, Any]]) -> Grid:
     columns = [
         Column("round", is_number=True),
         Column("sets", is_number=True),
+        Column("accuracy", is_number=True),
         Column("some correct", is_number=True),
         Column("answers", is_number=True),
         Column("oracle gap", is_number=True),
@@ -178,6 +179,7 @@ def _rounds(rows: Sequence[dict[str, Any]]) -> Grid:
         [
             f"{row['round']}",
             f"{row['sets']:,}",
+            share(row["message_accuracy"]),
             share(row["oracle"]),
             share(row["accuracy"]),
             share(row["gap"]),

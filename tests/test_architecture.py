@@ -73,6 +73,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.evaluating",
         "pacore.exchange",
         "pacore.flags",
+        "pacore.mechanism_cli",
         "pacore.reading",
         "pacore.running",
         "pacore.sweep_cli",

@@ -4,7 +4,15 @@ Everything here is a function of numbers. The unit is the problem: replicates of
 independent of each other, so all spread is taken between problems, or within each (Miller 2024).
 """
 
-from pacore.statistics.bootstrap import Estimate, Pool, majority_of, mean_of, two_level, wilson
+from pacore.statistics.bootstrap import (
+    Estimate,
+    Pool,
+    majority_of,
+    mean_of,
+    ratio,
+    two_level,
+    wilson,
+)
 from pacore.statistics.paired import Equivalence, Paired, equivalence, paired
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "majority_of",
     "mean_of",
     "paired",
+    "ratio",
     "two_level",
     "wilson",
 ]

@@ -172,6 +172,33 @@ def two_level(
     return Estimate(value, low, high, *these)
 
 
+def ratio(
+    parts: Sequence[float], wholes: Sequence[float], name: str, resamples: int = RESAMPLES
+) -> Estimate:
+    """A ratio of sums over problems in [0, 1], with its 95 % interval: were other problems drawn.
+
+    ``parts`` and ``wholes`` have a number for each problem; wholes of 1 make it a mean over
+    problems. Problems are drawn with replacement, so that one with many cases stays one, and its
+    cases are not taken for independent. Interval and chance are as in `two_level`; the other
+    interval is None. Raises ValueError for no problems, and for a whole that is not above 0.
+    """
+    if len(parts) != len(wholes) or not wholes or min(wholes) <= 0:
+        raise ValueError("a part for each problem, and of a whole above 0, is needed")
+    above, below = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
+    value, count = float(above.sum() / below.sum()), len(below)
+    if count < 2:
+        return Estimate(value, None, None, None, None)
+    random = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
+    found = np.empty(resamples)
+    step = max(1, BLOCK // count)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = random.integers(0, count, size=(rows, count))
+        found[start : start + rows] = above[drawn].sum(axis=1) / below[drawn].sum(axis=1)
+    spread = float(found.var(ddof=1)) * count / (count - 1)
+    return Estimate(value, *wilson(value, spread, count - 1), None, None)
+
+
 def wilson(value: float, variance: float, df: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a mean in [0, 1] from the variance of its estimate.
 

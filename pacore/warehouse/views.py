@@ -31,7 +31,19 @@ CHECK_ROWS = 100
 INNER = ("own_scores", "student_t")
 """Views that staged tables and marts are made of."""
 
-STANDING = ("standing_trajectories", "standing_verdicts", "pools", "pool_sizes", "majorities")
+STANDING = (
+    "standing_trajectories",
+    "standing_verdicts",
+    "pools",
+    "pool_sizes",
+    "majorities",
+    "message_scores",
+    "seen_messages",
+    "seen_answers",
+    "episodes",
+    "shared_shingles",
+    "reference_words",
+)
 """Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
 and what several marts are made of; later ones may read earlier ones."""
 
@@ -46,6 +58,14 @@ MARTS = (
     "oracle_gap",
     "costs",
     "frontier",
+    "message_accuracy",
+    "emergence",
+    "outcome_by_message_accuracy",
+    "rescues",
+    "copying",
+    "positions",
+    "overlap",
+    "words",
 )
 
 

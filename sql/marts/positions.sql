@@ -1,0 +1,23 @@
+-- Grain: one row per run, round from 2 on and number of a reference in the prompt, of a graded run: whether
+-- it matters where a message stands. Episodes as in `mart_emergence`, of those whose messages give more than
+-- one answer and whose trajectory gives one.
+-- `step` is what the round does. `episodes` that have a reference of this number, from `problems` problems;
+-- `copied`: share of them whose answer is that of this reference; `accuracy`: share in which this reference is
+-- right. `right_episodes`: those whose trajectory is right, and `right_when_correct` the share of them in which
+-- this reference is right too. Where order does not matter `copied` follows `accuracy`, not the number.
+SELECT
+    run_id,
+    round,
+    any_value(episodes.step) AS step,
+    seen_answers.reference,
+    count(*) AS episodes,
+    count(DISTINCT problem_id) AS problems,
+    avg(coalesce(seen_answers.answer_key = episodes.answer_key, false)::INTEGER) AS copied,
+    avg(seen_answers.is_right::INTEGER) AS accuracy,
+    count(*) FILTER (episodes.is_right) AS right_episodes,
+    avg(seen_answers.is_right::INTEGER) FILTER (episodes.is_right) AS right_when_correct
+FROM seen_answers
+JOIN episodes USING (run_id, round, problem_id, replicate, slot)
+WHERE episodes.is_decided AND episodes.answers > 1 AND episodes.answer_key IS NOT NULL
+GROUP BY run_id, round, seen_answers.reference
+ORDER BY run_id, round, seen_answers.reference

@@ -1,0 +1,39 @@
+-- Grain: one row per run, round, problem, replicate and slot whose standing trajectory was generated: how often
+-- it speaks of references. Graded or not.
+-- Counted in all that was generated, thoughts included. `reference` and `reference_zh`: 'reference' and '参考'
+-- anywhere, within other words too; `ref_number`: 'Ref ' or 'ref ' before a number. Upper and lower case are as
+-- written here: `capitalised`, 'Reference', stands apart. `characters` is the length of it all.
+WITH texts AS (
+    SELECT run_id, trajectory_id, concat_ws(chr(10), reasoning, content) AS said
+    FROM trajectory_texts
+),
+
+counted AS (
+    SELECT
+        run_id,
+        trajectory_id,
+        any_value(length(said)) AS characters,
+        any_value(len(string_split(said, 'reference')) - 1) AS reference,
+        any_value(len(string_split(said, '参考')) - 1) AS reference_zh,
+        any_value(len(regexp_extract_all(said, '[Rr]ef [0-9]+'))) AS ref_number,
+        any_value(len(string_split(said, 'Reference')) - 1) AS capitalised
+    FROM texts
+    GROUP BY run_id, trajectory_id
+)
+
+SELECT
+    standing.run_id,
+    standing.round,
+    standing.problem_id,
+    standing.replicate,
+    standing.slot,
+    counted.characters,
+    counted.reference,
+    counted.reference_zh,
+    counted.ref_number,
+    counted.capitalised,
+    counted.reference + counted.reference_zh + counted.ref_number AS words
+FROM standing_trajectories AS standing
+JOIN counted
+    ON counted.run_id = standing.text_run_id
+    AND counted.trajectory_id = standing.trajectory_id
