@@ -21,7 +21,7 @@ from pacore.errors import PacoreError
 from pacore.grading import number
 from pacore.grading.comparing import Same
 from pacore.grading.forms import Form, read_form
-from pacore.grading.mathematics import EXACT, FUNCTIONS, is_for_algebra
+from pacore.grading.mathematics import BASE, EXACT, FUNCTIONS, is_for_algebra
 from pacore.grading.notation import clean, key, split_unit, split_units
 
 DIGITS = 30
@@ -87,10 +87,23 @@ _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s?\^\s?\{?\s?\\circ\s?\}?")
 _PRODUCT = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,3}(?![A-Za-z])")
 
 
+_NAME = re.compile(r"(\\[A-Za-z]+)|([A-Za-z])(?:_\s?(\w|\{[^{}]*\}))?")
+
+
+def _keep_case(found: re.Match[str]) -> str:
+    """A symbol as the reader keeps it apart from that of the other case: it reads all in lower case."""
+    command, letter, index = found[1], found[2], found[3] or ""
+    if command or not any(character.isupper() for character in letter + index):
+        return found[0]
+    inner = re.sub("[A-Z]", lambda upper: f"zq{upper[0].lower()}", index.strip("{}"))
+    return f"{letter.lower()}_{{{'zq' if letter.isupper() else ''}{inner}}}"
+
+
 def _read(text: str) -> Any:
     """The expression a text writes; None where it is none."""
     text = _DEGREES.sub(r"(\\frac{\1 \\pi}{180})", text)
     text = _PRODUCT.sub(lambda f: f[0] if f[0].lower() in FUNCTIONS else " ".join(f[0]), text)
+    text = _NAME.sub(_keep_case, text)
     found = parse(f"\\boxed{{{text}}}", parsing_timeout=None)
     read = next((reading for reading in found if not isinstance(reading, str)), None)
     return read if isinstance(read, Expr) else None
@@ -187,9 +200,9 @@ def _expression_key(text: str) -> str | None:
     plain = number.rational(body)
     if plain is not None:
         named = f"{plain.value}%" if plain.percent else str(plain.value)
-    elif not is_for_algebra(text) or (read := _read(body)) is None:
+    elif BASE.search(text) or not is_for_algebra(text) or (read := _read(body)) is None:
         return None
-    elif isinstance(read, Rational):
+    elif read.is_rational and isinstance(read := read.doit(), Rational):
         named = str(read)
     else:
         values = [_named(value) for value in _values(read) if value is not None]

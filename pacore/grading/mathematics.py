@@ -53,7 +53,7 @@ _CONDITION = re.compile(
 _TEXT = re.compile(TEXT_COMMANDS + r"\{([^{}]*)\}")
 _WRAPPING = re.compile(TEXT_COMMANDS + r"(?=\{)")
 _BOX = re.compile(r"\\(?:boxed|fbox)")
-_BASE = re.compile(r"\d\s?_")
+BASE = re.compile(r"\d\s?_")
 """Digits with a base: as text alone, for readers drop it."""
 _INFINITE = re.compile(r"\\infty(?![A-Za-z])")
 _NUMBER_WORDS = {
@@ -153,7 +153,7 @@ class Exact:
         one, other = _NUMBER_WORDS.get(words(one), one), _NUMBER_WORDS.get(words(other), other)
         if key(one) == key(other):
             return True
-        if _BASE.search(one) or _BASE.search(other):
+        if BASE.search(one) or BASE.search(other):
             return False
         integers = number.integer_digits(one), number.integer_digits(other)
         if None not in integers:
