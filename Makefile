@@ -30,7 +30,7 @@ demo: .venv/.installed $(MODEL)/config.json
 		--store ./store --run-id demo
 
 test: .venv/.installed $(MODEL)/config.json chromium bubblewrap
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Two things come from the system's packages and not from PyPI. With this one the tests look at
 # Prefect's pages, and nothing else needs it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
+NEAR = 0.04
+"""Share of the picture within which two names would be written over each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:
     for point in points:
         if point.is_known:
             _place(axes, point, point.name in names)
+    for group in together(points):
+        _name(axes, group)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tokens(value)))
@@ -99,14 +104,42 @@ def _place(axes: Axes, point: Point, is_best: bool) -> None:
         axes.errorbar(x, y, yerr=bars, color="0.75", capsize=3, linewidth=1, zorder=2)
     filled = "tab:blue" if is_best else "white"
     axes.plot(x, y, "o", markersize=7, markerfacecolor=filled, color="tab:blue", zorder=3)
+
+
+def _name(axes: Axes, group: Sequence[Point]) -> None:
+    """The names of points that lie together, beside the first of them."""
+    first = group[0]
     axes.annotate(
-        point.name,
-        (x, y),
+        ", ".join(point.name for point in group),
+        (first.tokens or 0.0, 100 * (first.accuracy or 0.0)),
         xytext=(6, 6),
         textcoords="offset points",
         fontsize=9,
         parse_math=False,
     )
+
+
+def together(points: Sequence[Point]) -> list[list[Point]]:
+    """The points by where they lie: those a name's height from the first of a group belong to it."""
+    known = [point for point in points if point.is_known]
+    across = _spread([math.log(point.tokens or 1.0) for point in known])
+    heights = [value for p in known for value in (p.accuracy, p.low, p.high) if value is not None]
+    upwards = _spread(heights)
+    groups: list[list[Point]] = []
+    for point in sorted(known, key=lambda p: (p.tokens or 0.0, p.name)):
+        for group in groups:
+            aside = math.log((point.tokens or 1.0) / (group[0].tokens or 1.0)) / across
+            above = abs((point.accuracy or 0.0) - (group[0].accuracy or 0.0)) / upwards
+            if max(aside, above) < NEAR:
+                group.append(point)
+                break
+        else:
+            groups.append([point])
+    return groups
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(max(values, default=0.0) - min(values, default=0.0), 1e-9)
 
 
 def _tokens(value: float) -> str:

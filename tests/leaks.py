@@ -56,7 +56,7 @@ def files_with(folders: Sequence[Path], needles: Sequence[bytes]) -> list[Path]:
     ]
 
 
-def _read(path: Path) -> bytes:
+def read_if_there(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -100,12 +100,12 @@ class ProcessWatch:
             time.sleep(0.05)
 
     def _look(self, process: Path) -> None:
-        command = _read(process / "cmdline")
+        command = read_if_there(process / "cmdline")
         if any(needle in command for needle in self.needles):
             self.exposed.add(command)
         for marker in self.markers:
             if marker in command:
                 self.met.add(marker)
-                environment = _read(process / "environ")
+                environment = read_if_there(process / "environ")
                 if any(needle in environment for needle in self.needles):
                     self.entrusted.add(command)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.frontier import Point, draw, frontier
+from pacore.frontier import Point, draw, frontier, together
 
 POINTS = [
     Point("single", 180, 0.10, 0.02, 0.20),
@@ -70,3 +70,16 @@ def test_equal_points_give_equal_bytes_and_both_forms_are_what_they_say() -> Non
     assert draw(POINTS, "t") == draw(POINTS, "t")
     assert draw(POINTS, "t", "png").startswith(b"\x89PNG")
     assert draw([], "nothing").startswith(b"<?xml")
+
+
+def test_points_that_lie_together_are_named_together() -> None:
+    points = [
+        Point("low", 966.0, 0.0, 0.0, 0.12),
+        Point("verbatim", 966.2, 0.001, 0.0, 0.12),
+        Point("answers", 970.0, 0.1, 0.02, 0.2),
+        Point("single", 196.0, 0.01, 0.0, 0.05),
+        Point("nothing", None, None),
+    ]
+    groups = [[point.name for point in group] for group in together(points)]
+    assert groups == [["single"], ["low", "verbatim"], ["answers"]]
+    assert together([]) == []

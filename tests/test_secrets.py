@@ -24,7 +24,8 @@ from tests.faulty_server import (
     answers,
     completion,
 )
-from tests.leaks import ProcessWatch, files_with, spellings
+from tests.leaks import ProcessWatch, files_with, read_if_there, spellings
+from tests.processes import descendants
 from tests.served import served
 from tests.test_engine_vllm import UNCOMPILED, checkpoint, engine_of
 
@@ -193,7 +194,8 @@ async def _sample_once(checkpoint: Path, folder: Path, marker: bytes) -> bytes:
     try:
         await engine.describe()
         await engine.generate(request_for(Recipe(checkpoint.name, max_tokens=8)))
-        commands = {path: path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")}
+        own = [Path(f"/proc/{pid}/cmdline") for pid in descendants(os.getpid())]
+        commands = {path: read_if_there(path) for path in own}
         (server,) = [
             path.parent
             for path, command in commands.items()
