@@ -220,7 +220,7 @@ def test_parquet_text_that_is_not_utf8_is_a_bad_row(tmp_path: Path) -> None:
         ("set.json", b" [ ] "),
         ("set.csv", b""),
         ("set.csv", b"id,problem\n"),
-        ("set.jsonl.gz", gzip.compress(b"")),
+        ("set.jsonl.gz", gzip.compress(b"", mtime=0)),
         ("set.parquet", parquet_table(pa.table({"problem": pa.array([], pa.string())}))),
     ],
 )
