@@ -17,8 +17,10 @@ from flows.evaluate import evaluate
 from flows.infer import infer
 from pacore.engine.warm import keeping_warm
 from pacore.evaluation_config import EvaluateConfig
+from pacore.stage.judging import finish_judging
+from pacore.store import open_store
 from pacore.sweep_config import SweepConfig
-from pacore.sweeping import begin_sweep, conclude_sweep
+from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep
 from tasks.reports import sweep_artifact
 
 DONE = ("Completed", "CompletedWithFailures")
@@ -44,6 +46,12 @@ def sweep(config: SweepConfig) -> State[Any]:
             state: State[Any] = infer(run, return_state=True)
             if state.name not in DONE:
                 return state
+        judging = begin_opinion(config, planned)
+        if judging is not None:
+            state = infer(judging.config, return_state=True)
+            if state.name not in DONE:
+                return state
+            finish_judging(open_store(config.run.store), judging)
     runs = tuple(str(run.run_id) for run in planned.configs)
     state = evaluate(
         EvaluateConfig(
@@ -56,6 +64,6 @@ def sweep(config: SweepConfig) -> State[Any]:
     )
     if state.name not in DONE:
         return state
-    outcome = conclude_sweep(config, planned)
+    outcome = conclude_sweep(config, planned, judging)
     sweep_artifact(outcome)
     return Completed(message=f"sweep {planned.sweep_id}: {outcome.files[0]}", data=outcome)

@@ -16,7 +16,7 @@ from pacore.grader import parse_spec
 from pacore.program import extract_program
 from pacore.trajectory import FinishReason
 
-ExtractionMethod = Literal["boxed", "choice", "final_line", "program"]
+ExtractionMethod = Literal["boxed", "choice", "final_line", "program", "conclusion"]
 AnswerStatus = Literal["answered", "no_answer", "failed"]
 
 TAIL_CHARACTERS = 1_000_000

@@ -14,8 +14,9 @@ import click
 
 from pacore import __version__
 from pacore.comparing_cli import compare, with_prices
-from pacore.errors import PacoreError
-from pacore.flags import config_from, with_run_options
+from pacore.errors import BadInput, PacoreError
+from pacore.flags import ENGINE_FIELDS, config_from, flag_of, with_engine_of, with_run_options
+from pacore.grading.graders import is_by_rules
 from pacore.mechanism_cli import mechanism
 from pacore.sweep_cli import sweep
 from pacore.visible import visible_lines
@@ -123,12 +124,17 @@ def problems(place: str, fields: str | None, limit: int | None) -> int:
     "--grader",
     default="auto",
     show_default=True,
-    help="Grader of every answer, or auto for the one each problem calls for.",
+    help="Grader of every answer, or auto for the one each problem calls for. judge:k=3,n=4 asks a "
+    "model for n votes on each, of which k must say right; plain judge wants 4 of 4.",
 )
+@click.option(
+    "--opinion", is_flag=True, help="A judge is shown no gold answer; it never stands as the score."
+)
+@with_engine_of("Judge")
 @with_timeout
 @with_workers
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-def grade(**flags: Any) -> int:
+def grade(opinion: bool, **flags: Any) -> int:
     """Grade every trajectory of runs at their end, all rounds, without generating anything.
 
     Old verdicts stay beside new ones; the grading asked for last is the one that counts, and flips
@@ -137,8 +143,16 @@ def grade(**flags: Any) -> int:
     """
     from pacore.evaluating import grade_to_end
     from pacore.flags import evaluation_from
+    from pacore.judging import judge_to_end
 
-    return grade_to_end(evaluation_from(flags))
+    changes = {name: flags.pop(name) for name in ENGINE_FIELDS}
+    changes = {name: value for name, value in changes.items() if value not in (None, ())}
+    config = evaluation_from(flags)
+    if not is_by_rules(str(config.grader)):
+        return judge_to_end(config, "opinion" if opinion else "gold", changes)
+    if given := [*changes, *(["opinion"] if opinion else [])]:
+        raise BadInput(f"{flag_of(given[0])}: is for a judge, and --grader is {config.grader}")
+    return grade_to_end(config)
 
 
 @app.command()
@@ -197,6 +211,50 @@ def flips(run_id: str, other: str | None, **options: Any) -> int:
     run_ids = [run_id] if other is None else [run_id, other]
     gradings = (options["before"], options["after"])
     return print_flips(options["store"], run_ids, gradings, options["form"], options["limit"])
+
+
+@app.command()
+@with_store
+@click.option(
+    "--round", "round_", type=click.IntRange(min=2), required=True, help="Round to make again."
+)
+@click.option(
+    "--edit",
+    "edits",
+    multiple=True,
+    help="What to do to its messages: wrong=k/n, duplicate=m, shuffle, drop=k, only-wrong, only-right, "
+    "first=wrong, first=right. Repeatable; same, the control, is always made.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Trajectories of each edited message set.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+@with_engine_of("Sampling")
+@click.argument("run_id", metavar="RUN")
+def intervene(
+    store: str,
+    run_id: str,
+    round_: int,
+    edits: tuple[str, ...],
+    samples: int,
+    form: str,
+    **flags: Any,
+) -> int:
+    """Make one round of a graded run again on edited messages, and hold it against the control.
+
+    Every edit is a run of its own, named after it; sets that cannot be edited so are skipped, and
+    counted. The control is found in the store where sampling is as it was.
+    """
+    from pacore.intervening import Asked, print_interventions
+
+    changes = {name: value for name, value in flags.items() if value not in (None, ())}
+    return print_interventions(store, Asked(run_id, round_, edits, samples, changes), form)
 
 
 @app.command()

@@ -68,6 +68,32 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+ENGINE_FIELDS = (
+    "engine", "model", "endpoints", "temperature", "top_p", "max_tokens", "concurrency",
+    "vllm_options", "api_key_env",
+)  # fmt: skip
+"""What may differ between a run and another that is derived from it."""
+
+
+def with_engine_of(whose: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for the fields of `ENGINE_FIELDS`, which are the run's where they are not given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(ENGINE_FIELDS):
+            option = click.option(
+                flag_of(name),
+                name,
+                default=None,
+                multiple=name in REPEATED,
+                type=click.Choice(CHOICES[name]) if name in CHOICES else str,
+                help=f"{whose}: {RunConfig.model_fields[name].description}  [default: the run's]",
+            )
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
     """Merge a configuration file and flags, flags winning.
 

@@ -18,6 +18,9 @@ from pacore.errors import BadInput
 GraderName = Literal["math", "choice", "text", "numeric", "code", "judge"]
 GRADERS: tuple[GraderName, ...] = get_args(GraderName)
 
+Against = Literal["gold", "opinion"]
+"""What answers are held against: the gold answer, or nothing but a judge's opinion."""
+
 MAX_SPEC_CHARACTERS = 200
 MAX_DECIMALS = 30
 
@@ -62,6 +65,8 @@ def parse_spec(text: str) -> GraderSpec:
         if canonical is None:
             raise BadInput(f"{_shown(text)}: {option} {_EXPECTED[option]}")
         options[option] = canonical
+    if int(options.get("k", 1)) > int(options.get("n", 4)):
+        raise BadInput(f"{_shown(text)}: k is more than the {options.get('n', 4)} votes there are")
     return GraderSpec(known, options)
 
 
@@ -100,14 +105,23 @@ def _keep(value: str) -> str | None:
     return value if value == "keep" else None
 
 
+def _count(value: str) -> str | None:
+    """A number of votes."""
+    found = re.fullmatch(r"0*([1-9][0-9]?)", value)
+    return found[1] if found else None
+
+
 _OPTIONS: Mapping[GraderName, Mapping[str, Callable[[str], str | None]]] = {
     "numeric": {"rel": _share, "abs": _tolerance},
     "text": {"case": _keep},
+    "judge": {"k": _count, "n": _count},
 }
 _EXPECTED = {
     "rel": "must be a number from 0 to below 1, such as 1e-4",
     "abs": "must be a number of 0 or more, such as 0.01",
     "case": "must be keep",
+    "k": "must be a number of votes from 1 to 99",
+    "n": "must be a number of votes from 1 to 99",
 }
 
 

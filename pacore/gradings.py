@@ -15,11 +15,12 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import JsonValue
 
 from pacore.errors import StoreError
+from pacore.grader import Against
 from pacore.identity import canonical_json, digest
 from pacore.layout import FORMAT_VERSION, Unit, graded_key, grading_key, gradings_prefix
 from pacore.store import Backend
@@ -27,8 +28,6 @@ from pacore.tables import Row
 
 OWN = "run"
 """The grading a run makes of its own answers."""
-
-Against = Literal["gold", "opinion"]
 
 
 @dataclass(frozen=True)

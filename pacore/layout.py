@@ -149,6 +149,11 @@ def sweep_key(sweep_id: str, name: str) -> str:
     return f"sweeps/{sweep_id}/{name}"
 
 
+def derived_key(run_id: str) -> str:
+    """The problem set of a run whose prompts were made from another run's rows."""
+    return f"derived/{run_id}.jsonl"
+
+
 def lease_key(run_id: str) -> str:
     return f"leases/{run_id}.json"
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -39,8 +39,28 @@ COMPLETE, FAILED_PROBLEMS, INTERRUPTED = 0, 3, 130
 QUIET_LINE_SECONDS = 10.0
 
 
+class Made(NamedTuple):
+    """A run that was made or interrupted; ``progress`` None where it was complete already."""
+
+    code: int
+    config: RunConfig
+    run: Run
+    progress: Progress | None
+
+
 def run_to_end(config: RunConfig) -> int:
     """Run or resume a configuration through the flow; prints the result; returns the exit code."""
+    made = make_run(config)
+    if made.code == INTERRUPTED:
+        return made.code
+    return _report(made.config, made.run, made.progress)
+
+
+def make_run(config: RunConfig) -> Made:
+    """Run or resume a configuration through the flow, and say nothing of what came of it.
+
+    Raises what it ended with where it could not go on.
+    """
     run = begin(config)
     config = config.model_copy(update={"run_id": run.run_id})
     store = open_store(config.store)
@@ -49,7 +69,7 @@ def run_to_end(config: RunConfig) -> int:
             # It was killed between its last commit and its end.
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
-        return _report(config, run, None)
+        return Made(COMPLETE, config, run, None)
     started = time.monotonic()
     progress = context_of(config, run.run_id).progress
     state, address = _flow(config, run, progress)
@@ -59,14 +79,14 @@ def run_to_end(config: RunConfig) -> int:
             "where it stopped, paying for nothing again",
             err=True,
         )
-        return INTERRUPTED
+        return Made(INTERRUPTED, config, run, progress)
     if state.name not in ("Completed", "CompletedWithFailures"):
         fault = state.result(raise_on_failure=False)
         if isinstance(fault, PacoreError):
             raise fault
         raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
     progress.finished_seconds = time.monotonic() - started
-    return _report(config, run, progress)
+    return Made(COMPLETE, config, run, progress)
 
 
 def retry_to_end(

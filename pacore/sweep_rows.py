@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pacore.arms import Arm
+from pacore.config import RunConfig
 from pacore.measures import Measures, measure
 from pacore.problem_report import headline
 from pacore.statistics import Estimate
@@ -17,9 +18,24 @@ Row = Mapping[str, Any]
 POOL = "first_round"
 
 
-def sweep_result(warehouse: Warehouse, planned: PlannedSweep) -> SweepResult:
-    """What a finished and graded sweep found. ``warehouse`` is open over its runs."""
+class Judge(NamedTuple):
+    """What a judge said of the pool: best of n by n, and what its votes on one member take."""
+
+    best: Mapping[int, float | None]
+    tokens: float | None
+    money: float | None
+    alone_tokens: int
+
+
+def sweep_result(
+    warehouse: Warehouse, planned: PlannedSweep, judge: RunConfig | None = None
+) -> SweepResult:
+    """What a finished and graded sweep found. ``warehouse`` is open over its runs, and the judge's
+    where there is one.
+    """
     run_ids = [str(config.run_id) for config in planned.configs]
+    judge_ids = [] if judge is None else [str(judge.run_id)]
+    run_ids += judge_ids
     costs = {row["run_id"]: row for row in warehouse.rows("reports/sweep_costs", run_ids=run_ids)}
     frontiers = {row["run_id"]: row for row in warehouse.rows("reports/frontiers", run_ids=run_ids)}
     pool = measure(warehouse, str(planned.pool.run_id))
@@ -29,6 +45,9 @@ def sweep_result(warehouse: Warehouse, planned: PlannedSweep) -> SweepResult:
         found, alone = frontiers[run_id], int(costs[run_id]["alone_tokens"])
         if arm.kind == "run":
             rows.append(_run_row(arm, found, alone))
+        elif arm.kind == "best":
+            said = _judge(warehouse, planned, judge, frontiers, costs)
+            rows.append(_best_row(arm, found, alone, said))
         else:
             rows.append(_pool_row(arm, found, alone, _voted(arm, pool)))
     currency = next((row["currency"] for row in frontiers.values() if row["currency"]), None)
@@ -50,6 +69,52 @@ def _run_row(arm: Arm, found: Row, alone_tokens: int) -> SweepRow:
         accuracy_per_thousand_tokens=found["accuracy_per_thousand_tokens"],
         money=found["effective_money_per_answer"],
         alone_tokens=alone_tokens,
+    )
+
+
+def _judge(
+    warehouse: Warehouse,
+    planned: PlannedSweep,
+    judge: RunConfig | None,
+    frontiers: Mapping[str, Row],
+    costs: Mapping[str, Row],
+) -> Judge:
+    assert judge is not None, "an arm of the kind has its pool judged"
+    best = warehouse.rows("reports/best_of_n", run_id=str(planned.pool.run_id))
+    run_id = str(judge.run_id)
+    votes, own = judge.replicates, frontiers[run_id]
+    tokens, money = own["tokens_per_answer"], own["effective_money_per_answer"]
+    return Judge(
+        {row["n"]: row["best_of_n"] for row in best},
+        None if tokens is None else votes * tokens,
+        None if money is None else votes * money,
+        int(costs[run_id]["alone_tokens"]),
+    )
+
+
+def _best_row(arm: Arm, pool: Row, alone_tokens: int, judge: Judge) -> SweepRow:
+    """The best of some of the pool by the judge, whose votes are paid for like any trajectory."""
+    value = judge.best.get(arm.count)
+    tokens = money = None
+    if pool["tokens_per_answer"] is not None and judge.tokens is not None:
+        tokens = arm.count * (pool["tokens_per_answer"] + judge.tokens)
+    if pool["effective_money_per_answer"] is not None and judge.money is not None:
+        money = arm.count * (pool["effective_money_per_answer"] + judge.money)
+    return SweepRow(
+        name=arm.name,
+        arm=arm.text,
+        run_id=pool["run_id"],
+        trajectories=arm.trajectories,
+        accuracy=value,
+        low=None,
+        high=None,
+        unanswered=None,
+        effective_tokens=tokens,
+        accuracy_per_thousand_tokens=1000 * value / tokens
+        if tokens and value is not None
+        else None,
+        money=money,
+        alone_tokens=alone_tokens + judge.alone_tokens,
     )
 
 

@@ -10,6 +10,8 @@ from pacore.layout import sweep_key
 from pacore.prices import read_prices
 from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
+from pacore.run import open_run
+from pacore.stage.judging import Judging, begin_judging
 from pacore.store import Backend, open_store
 from pacore.sweep_config import PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
 from pacore.sweep_report import SweepResult, sweep_csv, sweep_json, sweep_table
@@ -32,13 +34,27 @@ def begin_sweep(config: SweepConfig) -> PlannedSweep:
     return plan_sweep(config, sweep_id_of(config, set_digest(problems)))
 
 
-def conclude_sweep(config: SweepConfig, planned: PlannedSweep) -> SweepOutcome:
+def begin_opinion(config: SweepConfig, planned: PlannedSweep) -> Judging | None:
+    """What a judge, the sweep's own model, is asked of the pool; None where no arm wants to know."""
+    if not any(arm.kind == "best" for arm in planned.arms):
+        return None
+    store = open_store(config.run.store)
+    return begin_judging(store, open_run(store, str(planned.pool.run_id)), "judge", "opinion", {})
+
+
+def conclude_sweep(
+    config: SweepConfig, planned: PlannedSweep, judging: Judging | None = None
+) -> SweepOutcome:
     """Ask the marts of its runs, all graded, and keep table and picture below ``sweeps/``."""
     store = open_store(config.run.store)
     run_ids = [str(run.run_id) for run in planned.configs]
+    judge = None if judging is None else judging.config
+    if judge is not None:
+        run_ids.append(str(judge.run_id))
     prices = read_prices(config.prices) if config.prices else ()
-    with Warehouse(store, run_ids, prices) as warehouse:
-        result = sweep_result(warehouse, planned)
+    counts = [arm.count for arm in planned.arms]
+    with Warehouse(store, run_ids, prices, counts) as warehouse:
+        result = sweep_result(warehouse, planned, judge)
     written = {
         "frontier.svg": draw(result.points, result.title),
         "frontier.png": draw(result.points, result.title, "png"),

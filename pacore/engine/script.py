@@ -62,6 +62,9 @@ _ARITHMETIC = re.compile(
     rf"(?!\w|\.\d|\s*(?:{_OPERATOR}|[/^]))"
 )
 _GOES_ON = (*OPERATIONS, "/", "^")
+_JUDGED = re.compile(r"^VERDICT: WRONG\Z", re.MULTILINE)
+_FENCE = re.compile(r"^====== [0-9a-f]{16} ======$", re.MULTILINE)
+VOTE_PROBABILITY = 0.9
 _BOXED = re.compile(r"\\boxed\{([^{}]+)\}")
 _ORIGINAL, _REFERENCES = "Original Problem:\n", "\nReference Responses:\n"
 _FIRST_REFERENCE = re.compile(r"^Reference 1:$", re.MULTILINE)
@@ -163,6 +166,9 @@ def reply_to(statement: str, script: Script, draws: Draws) -> Reply:
         return Reply("length", None, reasoning, words)
     if share(draws.empty) < script.empty:
         return Reply("stop", "", reasoning, words)
+    if _JUDGED.search(statement):
+        content = vote_on(statement, draws)
+        return Reply("stop", content, reasoning, script.words + len(content.split()))
     answer = answer_to(statement, script.answers, draws)
     opening = OPENINGS[draws.text % len(OPENINGS)]
     content = f"{opening} The answer is \\boxed{{{answer}}}."
@@ -206,6 +212,15 @@ def answer_to(statement: str, answers: int, draws: Draws) -> str:
             return min((answer for answer in votes if votes[answer] == most), key=_size)
         asked = asked.partition(_ORIGINAL)[2]
     return own_answer(asked, answers, draws)
+
+
+def vote_on(statement: str, draws: Draws) -> str:
+    """A vote on what stands between fences: right `VOTE_PROBABILITY` of the time."""
+    shown = [part.strip() for part in _FENCE.split(statement)[1::2]]
+    answer = (_BOXED.findall(shown[-1]) or shown[-1:])[-1].strip()
+    right = shown[-2] if len(shown) > 2 else str(arithmetic(shown[0]))
+    is_right = (answer == right) == (share(draws.right) < VOTE_PROBABILITY)
+    return f"VERDICT: {'RIGHT' if is_right else 'WRONG'}"
 
 
 def own_answer(statement: str, answers: int, draws: Draws) -> str:

@@ -7,7 +7,8 @@ Its model name is its configuration, so that a run with other options has other 
 It thinks in words that mean nothing and concludes with a boxed number. Asked ``a + b``, ``a - b``
 or ``a * b`` in whole numbers it is right six times in ten; asked anything else it guesses. Given a
 synthesis prompt it boxes the majority of its references nine times in ten, and otherwise answers
-for itself. What it says follows from a request's seed and turns alone. Its tokens are words.
+for itself. Asked as a judge it votes rightly nine times in ten. What it says follows from a request's
+seed and turns alone. Its tokens are words.
 """
 
 from __future__ import annotations

@@ -128,9 +128,18 @@ def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
 
 def ungraded(opened: OpenGrading) -> list[UngradedShard]:
     """The shards whose standing trajectories lack verdicts, the first first."""
+    return _by_shard(opened, opened.grading.grading_id)
+
+
+def every_shard(opened: OpenGrading) -> list[UngradedShard]:
+    """All shards with all their rounds, as if none had a verdict yet."""
+    return _by_shard(opened, "")
+
+
+def _by_shard(opened: OpenGrading, grading_id: str) -> list[UngradedShard]:
     units = standing_units(committed_units(opened.store, opened.run.run_id))
     rounds: dict[tuple[str, int], list[int]] = {}
-    for unit in lacking(units, opened.grading.grading_id):
+    for unit in lacking(units, grading_id):
         rounds.setdefault((unit.shard, unit.revision), []).append(unit.round)
     numbers = {shard.name: shard.number for shard in opened.run.shards}
     return sorted(

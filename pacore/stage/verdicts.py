@@ -7,15 +7,18 @@ must not count as wrong.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from pacore.answer import extract
+from pacore.answer import Extracted, extract
 from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
+from pacore.grader import parse_spec
 from pacore.grading.graders import is_by_rules, judged_by
 from pacore.grading.score import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
+from pacore.judge import Question, judged_text, verdict_of, votes_of
 from pacore.layout import Unit, commit_key
+from pacore.problem import Turn
 from pacore.run import problems_of
 from pacore.sandbox import answer_keys, grade_answers, grader_version
 from pacore.stage.context import StageReport
@@ -79,6 +82,13 @@ class ShardGrading:
                 found[problem.problem_id] = by
         return found
 
+    @cached_property
+    def turns(self) -> dict[str, tuple[Turn, ...]]:
+        """The turns of each problem of the shard, by problem id."""
+        shard = self.opened.run.shards[self.work.number]
+        problems = problems_of(self.opened.store, self.opened.run, shard)
+        return {problem.problem_id: problem.turns for problem in problems}
+
     def _version(self, spec: str) -> str:
         """The version of what decides: the rules', or the grading's own."""
         grading = self.opened.grading
@@ -121,10 +131,48 @@ class ShardGrading:
                 if row.problem_id not in self.golds:
                     continue
                 spec, gold = self.golds[row.problem_id]
-                read = None if row.conclusion is None else extract(row.conclusion, spec)
+                read = None if row.conclusion is None else self._read(row.conclusion, spec)
                 answer, method = read if read and read.text.strip() else (None, None)
                 place = (row.problem_id, row.replicate, row.slot, row.trajectory_id)
                 yield Item(*place, spec, gold, answer, method)
+
+    def _read(self, conclusion: str, spec: str) -> Extracted | None:
+        if is_by_rules(spec):
+            return extract(conclusion, spec)
+        return judged_text(conclusion, self.opened.grading.against)
+
+    def by_judge(self, votes: Mapping[str, Sequence[bool | None]]) -> Decide:
+        """Verdicts by the votes on each question, by its id."""
+
+        def decide(items: Sequence[Item]) -> list[Verdict]:
+            return [self._voted(item, votes) for item in items]
+
+        return decide
+
+    def question(self, item: Item) -> Question | None:
+        """What a judge is asked about one trajectory; None where it says nothing."""
+        if item.answer is None:
+            return None
+        gold = item.gold if self.opened.grading.against == "gold" else None
+        return Question(self.turns[item.problem_id], gold, item.answer)
+
+    def questions(self, round_: int) -> Iterator[tuple[Item, Question]]:
+        """Every trajectory of a round that a judge is asked about, with the question."""
+        unit = self.opened.unit(self.work, round_)
+        judged = read_commit(self.opened.store, unit._replace(table="trajectories", grading=""))
+        for item in self._items(judged):
+            if (question := self.question(item)) is not None:
+                yield item, question
+
+    def _voted(self, item: Item, votes: Mapping[str, Sequence[bool | None]]) -> Verdict:
+        question = self.question(item)
+        if question is None:
+            return NO_ANSWER
+        grading = self.opened.grading
+        needed, count = votes_of(parse_spec(grading.grader))
+        given = list(votes.get(question.question_id, ()))
+        given += [None] * (count - len(given))
+        return verdict_of(given, needed, grading.against)
 
     def _graded(
         self, item: Item, verdict: Verdict, keys: dict[tuple[str, str], str]

@@ -43,6 +43,7 @@ STANDING = (
     "episodes",
     "shared_shingles",
     "reference_words",
+    "intervened",
 )
 """Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
 and what several marts are made of; later ones may read earlier ones."""
@@ -66,6 +67,9 @@ MARTS = (
     "positions",
     "overlap",
     "words",
+    "judges",
+    "best_of_n",
+    "interventions",
 )
 
 
@@ -81,7 +85,8 @@ class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
     ``run_ids`` None means every run. The views cover what was committed when the warehouse was
-    opened. ``prices`` are rows of `pacore.prices`, which money is counted by. Raises Refused for a
+    opened. ``prices`` are rows of `pacore.prices`, which money is counted by; ``numbers`` are
+    further k of votes and of the best of k. Raises Refused for a
     run that is not there, StoreError for files that cannot be read.
     """
 
@@ -90,10 +95,12 @@ class Warehouse:
         store: Backend,
         run_ids: Sequence[str] | None = None,
         prices: Sequence[Row] = (),
+        numbers: Sequence[int] = (),
     ) -> None:
         self.store = store
         self._run_ids = run_ids
         self._prices = prices
+        self._numbers = [int(number) for number in numbers]
         self._files: dict[str, list[str]] = {}
         self._reader = store.reader()
 
@@ -173,6 +180,7 @@ class Warehouse:
             # A file without rows stands among a table's own where some of these may lack columns.
             is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
+            cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
         finally:
             cursor.close()

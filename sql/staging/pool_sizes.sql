@@ -1,5 +1,5 @@
 -- Grain: one row per run, pool and number k of members to be taken: the powers of two up to the largest
--- pool of a problem, and that pool's own size. `problems` counts those with a scored member, and
+-- pool of a problem, that pool's own size, and those the warehouse was opened with. `problems` counts those with a scored member, and
 -- `enough` those of them with at least k.
 WITH counted AS (
     SELECT run_id, pool, problem_id, count(score) AS members
@@ -20,6 +20,7 @@ numbers AS (
     CROSS JOIN LATERAL (
         SELECT unnest(
             list_append(list_transform(range(0, 13), lambda power: (2 ** power)::BIGINT), members)
+            || getvariable('numbers')
         ) AS k
     )
     WHERE k <= members

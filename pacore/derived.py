@@ -1,0 +1,93 @@
+"""Derived runs: prompts made from another run's rows, sampled through the flow like any other run.
+
+So what they generate is cached, resumed, stored and audited as everything is. Each problem says in its
+metadata what it was derived from.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from pacore.commits import committed_units, read_commits, standing_units
+from pacore.config import RunConfig, declared_fields
+from pacore.config_fields import Declared
+from pacore.errors import BadInput
+from pacore.layout import derived_key
+from pacore.problem import Problem
+from pacore.retrying import config_of
+from pacore.run import Run
+from pacore.store import Backend
+from pacore.warehouse import conclusions
+
+OF_ITS_OWN = ("problems", "limit", "fields", "shard_size", "run_id", "store")
+"""Fields that say what the other run was asked, and nothing of how it was asked."""
+
+
+def derived_config(
+    store: Backend, run: Run, run_id: str, replicates: int, changes: Mapping[str, Any]
+) -> RunConfig:
+    """A run of single trajectories by the engine and recipe of ``run``, some fields changed.
+
+    Raises Refused for a run that was not generated here, BadInput for a change that is wrong.
+    """
+    asked = config_of(store, run, {}).model_dump(exclude_unset=True)
+    plan = declared_fields(Declared.PLAN)
+    kept = {name: value for name, value in asked.items() if name not in (*plan, *OF_ITS_OWN)}
+    told = {
+        **kept,
+        **changes,
+        "problems": store.uri(derived_key(run_id)),
+        "widths": (),
+        "replicates": replicates,
+        "store": store.url,
+        "run_id": run_id,
+    }
+    try:
+        return RunConfig.model_validate(told)
+    except ValidationError as invalid:
+        fault = invalid.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise BadInput(f"{place}: {str(fault['msg']).removeprefix('Value error, ')}") from None
+
+
+def put_problems(store: Backend, run_id: str, problems: Iterable[Problem]) -> int:
+    """Write the problem set of a derived run, a row at a time; how many there are."""
+    scratch = store.scratch() / f"derived-{secrets.token_hex(8)}"
+    count = 0
+    try:
+        with scratch.open("w", encoding="utf-8") as file:
+            for problem in problems:
+                file.write(json.dumps(_row(problem)) + "\n")
+                count += 1
+        if count:
+            store.put_file(derived_key(run_id), scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return count
+
+
+def _row(problem: Problem) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": problem.problem_id,
+        "messages": [turn.as_json() for turn in problem.turns],
+        **problem.metadata,
+    }
+    if problem.gold is not None:
+        row["answer"] = problem.gold
+    if problem.grader is not None:
+        row["grader"] = problem.grader
+    return row
+
+
+def said(store: Backend, run_id: str) -> Iterator[tuple[str, str | None]]:
+    """Problem id and conclusion of every finished trajectory of a derived run."""
+    units = standing_units(committed_units(store, run_id))
+    for commit in read_commits(store, [unit for unit in units if unit.table == "trajectories"]):
+        with store.local_path(commit.path) as path:
+            for row in conclusions(path):
+                yield row.problem_id, row.conclusion

@@ -1,0 +1,235 @@
+"""What ``pacore intervene`` does: one round of a run again, on message sets that were changed.
+
+Each edit is a derived run of single trajectories, whose prompts are the round's own template over the
+edited messages. The control asks what the round asked, and so is found in the store where the recipe is
+the run's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import click
+from pydantic import JsonValue
+
+from pacore.derived import derived_config, put_problems
+from pacore.engine.factory import resolve_recipe
+from pacore.errors import BadInput, Refused
+from pacore.figures import settled
+from pacore.grading.graders import AUTO, is_by_rules, judged_by
+from pacore.identity import digest
+from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit
+from pacore.problem import Problem
+from pacore.prompt import template_of, turns_for
+from pacore.run import Run, open_run, problems_of
+from pacore.running import COMPLETE, INTERRUPTED, make_run
+from pacore.statistics import Paired, paired
+from pacore.store import Backend, open_store
+from pacore.terminal import ABSENT, Column, Content, Grid, line, number, share, stacked, to_text
+from pacore.warehouse import Warehouse
+
+
+class Place(NamedTuple):
+    """Which round of which run, by which grader its messages were judged, and what tells samplings
+    of it apart.
+    """
+
+    run: Run
+    round: int
+    grader: str
+    batch: str
+
+
+class Found(NamedTuple):
+    """One edit: what it came to, and beside the control on the sets that both have."""
+
+    edit: str
+    run_id: str
+    episodes: int
+    skipped: int
+    accuracy: float | None
+    against: Paired | None
+
+
+class Asked(NamedTuple):
+    """Which round of which run, what is done to its messages, and how that is sampled: ``samples``
+    trajectories of each set, some fields of the run changed.
+    """
+
+    run_id: str
+    round: int
+    edits: Sequence[str]
+    samples: int
+    changes: Mapping[str, Any]
+
+
+def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:
+    """Make the runs of some edits, the control among them; None where it was interrupted.
+
+    Raises Refused for a run that is not graded or whose round is no synthesis, BadInput for an edit
+    or a field that is wrong.
+    """
+    run_id, round_, samples, changes = asked.run_id, asked.round, asked.samples, asked.changes
+    wanted = list(dict.fromkeys([CONTROL, *map(parse_edit, asked.edits)]))
+    run = open_run(store, run_id)
+    if not 2 <= round_ <= run.plan.rounds or run.plan.step(round_).kind != "sample":
+        raise Refused(f"run {run_id}: round {round_} is none that synthesises messages")
+    probe = derived_config(store, run, "probe", samples, changes)
+    batch = digest([resolve_recipe(probe).as_json(), samples, run_id, round_])[:8]
+    made: dict[str, tuple[str, int]] = {}
+    with Warehouse(store, [run_id]) as warehouse:
+        place = Place(run, round_, _grader(warehouse, run_id), batch)
+        for edit in wanted:
+            name = f"{run_id}.{batch}-{_slug(edit)}"
+            skipped: list[str] = []
+            if put_problems(store, name, _problems(store, warehouse, place, edit, skipped)):
+                made[edit] = (name, len(skipped))
+            else:
+                click.echo(f"--edit {edit}: no message set of run {run_id} can be had so", err=True)
+    for name, _ in made.values():
+        if make_run(derived_config(store, run, name, samples, changes)).code == INTERRUPTED:
+            return None
+    return list(_found(store, made))
+
+
+def _slug(edit: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", edit)
+
+
+def _grader(warehouse: Warehouse, run_id: str) -> str:
+    gradings = warehouse.rows("reports/gradings", run_id=run_id)
+    stands = next((row for row in gradings if row["stands"]), None)
+    if stands is None or stands["grading"] == "run":
+        raise Refused(
+            f"run {run_id}: its messages have no verdicts yet; pacore grade {run_id} first"
+        )
+    # A judge would have to be asked anew about each answer; rules say at once what it is worth.
+    return str(stands["grader"]) if is_by_rules(stands["grader"]) else AUTO
+
+
+def _problems(
+    store: Backend, warehouse: Warehouse, place: Place, edit: str, skipped: list[str]
+) -> Iterator[Problem]:
+    """A problem for each message set that can be edited so; the others are noted. By shard."""
+    run, template = place.run, template_of(place.run.plan.step(place.round))
+    for shard in run.shards:
+        problems = {p.problem_id: p for p in problems_of(store, run, shard)}
+        rows = warehouse.rows(
+            "reports/judged_messages",
+            run_id=run.run_id,
+            round=place.round - 1,
+            problem_ids=list(problems),
+        )
+        for problem_id, group in groupby(rows, key=lambda row: row["problem_id"]):
+            sets: dict[int, list[JudgedMessage]] = {}
+            for row in group:
+                message = JudgedMessage(row["trajectory_id"], row["text"], row["is_right"])
+                sets.setdefault(row["replicate"], []).append(message)
+            every = [message for some in sets.values() for message in some]
+            problem = problems[problem_id]
+            for replicate, own in sorted(sets.items()):
+                messages = edited(edit, own, every)
+                by = judged_by(place.grader, "gold", problem)
+                if messages is None or by is None:
+                    skipped.append(f"{problem_id} {replicate}")
+                    continue
+                intervention: dict[str, JsonValue] = {
+                    "run_id": run.run_id,
+                    "round": place.round,
+                    "edit": edit,
+                    "batch": place.batch,
+                    "problem_id": problem_id,
+                    "replicate": replicate,
+                    "messages": len(messages),
+                    "right": sum(message.is_right is True for message in messages),
+                }
+                yield Problem(
+                    f"{problem_id}~{replicate}",
+                    turns_for(problem.turns, [message.text for message in messages], template),
+                    by[1],
+                    by[0],
+                    {"intervention": intervention},
+                )
+
+
+def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Found]:
+    names = {name: edit for edit, (name, _) in made.items()}
+    with Warehouse(store, list(names)) as warehouse:
+        rows = warehouse.rows("reports/intervened", run_ids=list(names))
+    by_run: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for row in rows:
+        by_run[row["run_id"]].append(row)
+    for name, edit in names.items():
+        own = [row for row in by_run[name] if row["accuracy"] is not None]
+        both = [row for row in own if row["control"] is not None and edit != CONTROL]
+        against = None
+        if both:
+            against = paired([row["control"] for row in both], [row["paired"] for row in both])
+        yield Found(
+            edit,
+            name,
+            sum(row["episodes"] for row in own),
+            made[edit][1],
+            sum(row["accuracy"] for row in own) / len(own) if own else None,
+            against,
+        )
+
+
+def interventions_text(run_id: str, round_: int, found: Sequence[Found]) -> str:
+    columns = [
+        Column("edit"),
+        Column("episodes", is_number=True),
+        Column("skipped", is_number=True),
+        Column("accuracy", is_number=True),
+        Column("against same", is_number=True),
+        Column("95 % interval", is_number=True),
+        Column("problems", is_number=True),
+    ]
+    parts: list[Content] = [
+        line(f"run {run_id} · round {round_} again, on edited message sets", "bold"),
+        line(""),
+        Grid(columns, [_cells(one) for one in found]),
+    ]
+    return to_text(stacked(*parts))
+
+
+def _cells(one: Found) -> Sequence[str]:
+    against = one.against
+    interval = ABSENT
+    if against is not None and against.low is not None and against.high is not None:
+        interval = f"{100 * against.low:+.1f} to {100 * against.high:+.1f}"
+    return [
+        one.edit,
+        number(one.episodes),
+        number(one.skipped),
+        share(one.accuracy),
+        ABSENT if against is None else f"{100 * against.difference:+.1f} points",
+        interval,
+        ABSENT if against is None else number(against.problems),
+    ]
+
+
+def interventions_json(found: Sequence[Found]) -> str:
+    told = [
+        {**one._asdict(), "against": None if one.against is None else asdict(one.against)}
+        for one in found
+    ]
+    return json.dumps(settled(told), indent=2)
+
+
+def print_interventions(url: str, asked: Asked, form: str) -> int:
+    """Make and print them; the exit code. Raises as `intervene_to_end`."""
+    if not asked.edits:
+        raise BadInput("--edit: say at least one")
+    found = intervene_to_end(open_store(url), asked)
+    if found is None:
+        return INTERRUPTED
+    is_json = form == "json"
+    text = interventions_text(asked.run_id, asked.round, found)
+    click.echo(interventions_json(found) if is_json else text)
+    return COMPLETE

@@ -1,0 +1,127 @@
+"""Judging at work: the questions about a run as a run of their own, and the votes as its verdicts.
+
+Every different question is asked once, as many trajectories of it as there are votes. So a question
+is never paid for twice, whatever asks it again, and a killed grading goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import JsonValue
+
+from pacore.config import RunConfig
+from pacore.derived import derived_config, put_problems, said
+from pacore.engine.factory import resolve_recipe
+from pacore.errors import BadInput, Refused
+from pacore.grader import Against, parse_spec
+from pacore.gradings import Grading, GradingRecord, begin_grading
+from pacore.identity import digest
+from pacore.judge import Question, read_vote, template_digest, votes_of
+from pacore.problem import Problem, Turn
+from pacore.run import Run, problems_of
+from pacore.stage.gradings import OpenGrading, end, every_shard, ungraded
+from pacore.stage.verdicts import ShardGrading
+from pacore.store import Backend
+
+Votes = Mapping[str, list[bool | None]]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A grading of ``run`` by a judge, and the configuration of the run that has its votes."""
+
+    run: Run
+    grading: Grading
+    config: RunConfig
+
+
+def begin_judging(
+    store: Backend, run: Run, grader: str, against: Against, changes: Mapping[str, Any]
+) -> Judging:
+    """What is to be asked about a run, written down as the problem set of the judge's run.
+
+    Raises Refused where nothing can be judged, BadInput for a field that is wrong.
+    """
+    spec = parse_spec(grader)
+    _, count = votes_of(spec)
+    probe = derived_config(store, run, "judge", count, changes)
+    grading = grading_of(probe, str(spec), against)
+    # A record is made once all votes are in: until then there is nothing to say of the run.
+    draft = OpenGrading(store, run, GradingRecord(0, grading, datetime.now(UTC)))
+    asked = {problem.problem_id for problem in _asked(draft)}
+    if not asked:
+        raise Refused(f"run {run.run_id}: nothing in it can be judged against {against}")
+    # After a retry other questions are asked, which is another run; the votes there are are found.
+    judge_id = f"{run.run_id}.judge-{digest([grading.grading_id, sorted(asked)])[:8]}"
+    put_problems(store, judge_id, _asked(draft))
+    return Judging(run, grading, derived_config(store, run, judge_id, count, changes))
+
+
+def finish_judging(store: Backend, judging: Judging) -> None:
+    """Make the votes verdicts, all of them there. Idempotent."""
+    run, grading = judging.run, judging.grading
+    opened = OpenGrading(store, run, begin_grading(store, run.run_id, grading))
+    works = ungraded(opened)
+    votes = votes_in(store, str(judging.config.run_id)) if works else {}
+    for work in works:
+        shard = ShardGrading(opened, work)
+        for round_ in work.rounds:
+            shard.grade(round_, shard.by_judge(votes))
+    end(opened)
+
+
+def grading_of(judge: RunConfig, spec: str, against: Against) -> Grading:
+    """The grading a judge makes: its recipe and the wording of its question are what it is."""
+    recipe = resolve_recipe(judge)
+    version = digest([recipe.as_json(), template_digest(against)])[:12]
+    return Grading(
+        spec,
+        f"{judge.model.partition('?')[0]}-{version}",
+        against,
+        {"recipe": recipe.as_json(), "template": template_digest(against)},
+    )
+
+
+def _asked(opened: OpenGrading) -> Iterator[Problem]:
+    """Every different question about the run, as a problem of the judge's run."""
+    run, grading = opened.run, opened.grading
+    refused = next(
+        (p for s in run.shards for p in problems_of(opened.store, run, s) if p.grader == "code"),
+        None,
+    )
+    if refused is not None and grading.against == "gold":
+        raise BadInput(
+            f"--grader {grading.grader}: problem {refused.problem_id} is graded by running programs, "
+            "and no judge takes the place of its tests"
+        )
+    seen: set[str] = set()
+    for work in every_shard(opened):
+        shard = ShardGrading(opened, work)
+        for round_ in work.rounds:
+            for item, question in shard.questions(round_):
+                if question.question_id not in seen:
+                    seen.add(question.question_id)
+                    yield _problem(question, item.problem_id, run.run_id, grading)
+
+
+def _problem(question: Question, problem_id: str, run_id: str, grading: Grading) -> Problem:
+    judged: dict[str, JsonValue] = {
+        "run_id": run_id,
+        "problem_id": problem_id,
+        "grading": grading.grading_id,
+        "against": grading.against,
+    }
+    turns = (Turn("user", question.prompt),)
+    return Problem(question.question_id, turns, None, None, {"judged": judged})
+
+
+def votes_in(store: Backend, judge_id: str) -> Votes:
+    """The votes on each question, by its id. Memory grows with the number of different questions."""
+    votes: dict[str, list[bool | None]] = {}
+    for question_id, conclusion in said(store, judge_id):
+        votes.setdefault(question_id, []).append(read_vote(conclusion))
+    return votes

@@ -1,0 +1,83 @@
+-- Grain: one row per run and finished grading by a judge: how far it agrees with rules.
+-- The other is the last finished grading of the run against the gold answer by anything but a judge
+-- (`other`, by `other_grader`). `compared`: trajectories that both decided; `both_correct`, `only_judge`,
+-- `only_other`, `both_wrong` of them; `agreement`: share on which both say the same; `kappa`: Cohen's,
+-- agreement beyond that of two who answer at random as often, null where one of them always says the same
+-- and that is all there is. `judged`: verdicts of the judge, `crash_rate` those that came to none.
+WITH judges AS (
+    SELECT run_id, grading, grader, against
+    FROM gradings
+    WHERE starts_with(grader, 'judge') AND finished_at IS NOT NULL
+),
+
+others AS (
+    SELECT run_id, grading, grader
+    FROM gradings
+    WHERE
+        NOT starts_with(grader, 'judge')
+        AND against = 'gold'
+        AND sequence > 0
+        AND finished_at IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY sequence DESC) = 1
+),
+
+given AS (
+    SELECT verdicts.*
+    FROM verdicts
+    JOIN standing_trajectories USING (run_id, round, problem_id, replicate, slot, trajectory_id)
+),
+
+pairs AS (
+    SELECT
+        judges.run_id,
+        judges.grading,
+        count(*) AS judged,
+        avg((given.verdict = 'crash')::INTEGER) AS crash_rate,
+        count(*) FILTER (given.verdict = 'correct' AND ruled.verdict = 'correct') AS both_correct,
+        count(*) FILTER (given.verdict = 'correct' AND ruled.verdict = 'wrong') AS only_judge,
+        count(*) FILTER (given.verdict = 'wrong' AND ruled.verdict = 'correct') AS only_other,
+        count(*) FILTER (given.verdict = 'wrong' AND ruled.verdict = 'wrong') AS both_wrong
+    FROM judges
+    JOIN given USING (run_id, grading)
+    LEFT JOIN others USING (run_id)
+    LEFT JOIN given AS ruled
+        ON ruled.run_id = given.run_id
+        AND ruled.grading = others.grading
+        AND (ruled.round, ruled.problem_id, ruled.replicate, ruled.slot)
+        = (given.round, given.problem_id, given.replicate, given.slot)
+    GROUP BY judges.run_id, judges.grading
+),
+
+counted AS (
+    SELECT
+        *,
+        both_correct + only_judge + only_other + both_wrong AS compared,
+        (both_correct + both_wrong) / nullif(compared, 0)::DOUBLE AS agreement,
+        (
+            (both_correct + only_judge) * (both_correct + only_other)
+            + (both_wrong + only_other) * (both_wrong + only_judge)
+        ) / nullif(compared * compared, 0)::DOUBLE AS by_chance
+    FROM pairs
+)
+
+SELECT
+    judges.run_id,
+    judges.grading,
+    judges.grader,
+    judges.against,
+    counted.judged,
+    counted.crash_rate,
+    others.grading AS other,
+    others.grader AS other_grader,
+    counted.compared,
+    counted.both_correct,
+    counted.only_judge,
+    counted.only_other,
+    counted.both_wrong,
+    counted.agreement,
+    if(counted.by_chance < 1, (counted.agreement - counted.by_chance) / (1 - counted.by_chance), NULL)
+        AS kappa
+FROM judges
+JOIN counted USING (run_id, grading)
+LEFT JOIN others USING (run_id)
+ORDER BY run_id, grading

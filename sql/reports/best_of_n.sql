@@ -1,0 +1,4 @@
+SELECT n, best_of_n
+FROM mart_best_of_n
+WHERE run_id = $run_id
+ORDER BY n

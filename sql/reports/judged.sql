@@ -1,0 +1,3 @@
+SELECT *
+FROM mart_judges
+WHERE run_id = $run_id AND grading = $grading

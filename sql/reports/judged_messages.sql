@@ -1,0 +1,14 @@
+SELECT
+    messages.problem_id,
+    messages.replicate,
+    messages.trajectory_id,
+    messages.text,
+    CASE graded.verdict WHEN 'correct' THEN true WHEN 'wrong' THEN false WHEN 'no_answer' THEN false END
+        AS is_right
+FROM messages
+LEFT JOIN standing_verdicts AS graded USING (run_id, round, problem_id, replicate, trajectory_id)
+WHERE
+    messages.run_id = $run_id
+    AND messages.round = $round
+    AND list_contains($problem_ids, messages.problem_id)
+ORDER BY messages.problem_id, messages.replicate, messages.position

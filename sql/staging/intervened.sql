@@ -1,0 +1,51 @@
+-- Grain: one row per derived run of an intervention and problem of the run it was derived from.
+-- `source_run_id`, `round`, `edit`: what was done; `batch`: which edits were sampled alike, and so compare.
+-- `episodes`: trajectories with a score; `accuracy`: their mean score. `paired` and `control`: means over
+-- the message sets that the control has too, after this edit and without any.
+WITH derived AS (
+    SELECT
+        scores.run_id,
+        problems.metadata->>'$.intervention.run_id' AS source_run_id,
+        (problems.metadata->>'$.intervention.round')::INTEGER AS round,
+        problems.metadata->>'$.intervention.edit' AS edit,
+        problems.metadata->>'$.intervention.batch' AS batch,
+        problems.metadata->>'$.intervention.problem_id' AS problem_id,
+        (problems.metadata->>'$.intervention.replicate')::INTEGER AS replicate,
+        scores.score
+    FROM scores
+    JOIN problems USING (run_id, problem_id)
+    WHERE problems.metadata LIKE '%"intervention":{%'
+),
+
+sets AS (
+    SELECT
+        run_id,
+        source_run_id,
+        round,
+        edit,
+        batch,
+        problem_id,
+        replicate,
+        count(score) AS episodes,
+        avg(score) AS score
+    FROM derived
+    GROUP BY run_id, source_run_id, round, edit, batch, problem_id, replicate
+)
+
+SELECT
+    sets.run_id,
+    sets.source_run_id,
+    sets.round,
+    sets.edit,
+    sets.batch,
+    sets.problem_id,
+    sum(sets.episodes)::BIGINT AS episodes,
+    avg(sets.score) AS accuracy,
+    avg(sets.score) FILTER (control.score IS NOT NULL) AS paired,
+    avg(control.score) FILTER (sets.score IS NOT NULL) AS control
+FROM sets
+LEFT JOIN sets AS control
+    ON control.edit = 'same'
+    AND (control.source_run_id, control.round, control.batch, control.problem_id, control.replicate)
+    = (sets.source_run_id, sets.round, sets.batch, sets.problem_id, sets.replicate)
+GROUP BY sets.run_id, sets.source_run_id, sets.round, sets.edit, sets.batch, sets.problem_id
