@@ -249,7 +249,7 @@ def intervene(
     """Make one round of a graded run again on edited messages, and hold it against the control.
 
     Every edit is a run of its own, named after it; sets that cannot be edited so are skipped, and
-    counted. The control is found in the store where sampling is as it was.
+    counted. The report is on the message sets that an edit and the control both have.
     """
     from pacore.intervening import Asked, print_interventions
 

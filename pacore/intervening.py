@@ -1,8 +1,8 @@
 """What ``pacore intervene`` does: one round of a run again, on message sets that were changed.
 
 Each edit is a derived run of single trajectories, whose prompts are the round's own template over the
-edited messages. The control asks what the round asked, and so is found in the store where the recipe is
-the run's.
+edited messages. The control asks what the round asked; of the first replicate it is found in the store
+where the recipe is the run's, and of the others sampled anew.
 """
 
 from __future__ import annotations

@@ -134,13 +134,16 @@ def verdict_of(votes: Sequence[bool | None], needed: int, against: Against) -> V
     """``correct`` with ``needed`` votes for it, ``wrong`` where those cannot be had any more.
 
     Votes that cannot be read, or were never given, count for neither: where they decide it is a
-    ``crash``. An opinion's score is the share of votes for it.
+    ``crash``. Of an opinion only one without any vote is; its score is the share of votes for it, by
+    which the best of several is chosen, and leaving out what a cut vote might have praised would
+    choose for it.
     """
     given, unread = sum(vote is True for vote in votes), sum(vote is None for vote in votes)
     detail = f"{given} of {len(votes)} votes say right, {unread} say nothing"
     if given >= needed:
         return CORRECT._replace(detail=detail)
-    if given + unread >= needed:
+    is_open = given + unread >= needed if against == "gold" else unread == len(votes)
+    if is_open:
         return CRASH._replace(detail=detail)
     score = given / len(votes) if against == "opinion" else 0.0
     return Verdict(WRONG.verdict, score, detail)

@@ -105,6 +105,8 @@ def test_an_unread_vote_can_only_make_a_verdict_that_reading_it_could_change(
 def test_the_score_of_an_opinion_is_the_share_of_votes_for_it() -> None:
     assert verdict_of([True, True, False, False], 4, "opinion").score == 0.5
     assert verdict_of([True, True, False, False], 4, "gold").score == 0.0
+    assert verdict_of([True, None, None, None], 4, "opinion").score == 0.25
+    assert verdict_of([None] * 4, 4, "opinion").verdict == "crash"
 
 
 @pytest.mark.parametrize(
