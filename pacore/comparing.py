@@ -22,8 +22,8 @@ class Comparison:
 
     ``first`` and ``second`` are the runs' rows of accuracy, rates and cost. ``only_first`` and
     ``only_second`` count problems that the other has not scored, ``changed`` those of one id that
-    ask or expect something else, which are left out. ``graders`` are the versions that gave the
-    scores of each.
+    ask or expect something else, which are left out. ``graders`` are the versions that
+    decided on the answers of each.
     """
 
     first: Mapping[str, Any]
@@ -129,7 +129,7 @@ def _incomparable(found: Comparison) -> Iterator[str]:
             f"the problem sets differ: {found.only_first} problems only in the first, "
             f"{found.only_second} only in the second, {found.changed} changed"
         )
-    if found.graders[0] != found.graders[1]:
+    if all(found.graders) and found.graders[0] != found.graders[1]:
         versions = " against ".join(", ".join(graders) for graders in found.graders)
         yield f"the graders differ: {versions}; grade both with pacore grade"
 

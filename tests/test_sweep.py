@@ -20,7 +20,7 @@ from tests.conftest import Pacore
 from tests.golden_files import golden
 from tests.pipeline import journal_size, write_problems
 
-ARMS = ("single", "sc:4", "low", "sequential:3", "verbatim", "low+pool=8")
+ARMS = ("single", "sc:3", "bon:3", "low", "sequential:3", "verbatim", "low+pool=8")
 
 
 def row(name: str, accuracy: float | None, tokens: float | None, **fields: Any) -> SweepRow:
@@ -93,27 +93,32 @@ def swept(config: SweepConfig, prefect_api: str) -> SweepOutcome:
 def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: SweepConfig) -> None:
     rows = {one.name: one for one in swept.result.rows}
     assert list(rows) == [
-        "single", "sc-4", "low", "sequential-3", "verbatim", "low-pool-8",
+        "single", "sc-3", "bon-3", "low", "sequential-3", "verbatim", "low-pool-8",
     ]  # fmt: skip
-    with Warehouse(open_store(config.run.store)) as warehouse:
+    with Warehouse(open_store(config.run.store), numbers=[3]) as warehouse:
         scores = dict(warehouse.query("SELECT run_id, score FROM mart_accuracy").rows)
         ((voted,),) = warehouse.query(
             "SELECT maj_at_k FROM mart_majority "
-            "WHERE run_id = 'mine.pool' AND pool = 'first_round' AND k = 4"
+            "WHERE run_id = 'mine.pool' AND pool = 'first_round' AND k = 3"
         ).rows
+        ((best,),) = warehouse.query(
+            "SELECT best_of_n FROM mart_best_of_n WHERE run_id = 'mine.pool' AND n = 3"
+        ).rows
+    assert rows["bon-3"].accuracy == pytest.approx(best)
     for name in ("low", "sequential-3", "verbatim", "low-pool-8"):
         assert rows[name].accuracy == pytest.approx(scores[f"mine.{name}"])
     assert rows["single"].accuracy == pytest.approx(scores["mine.pool"])
-    assert rows["sc-4"].accuracy == pytest.approx(voted)
-    single, four = rows["single"].effective_tokens, rows["sc-4"].effective_tokens
+    assert rows["sc-3"].accuracy == pytest.approx(voted)
+    single, three = rows["single"].effective_tokens, rows["sc-3"].effective_tokens
     assert single is not None
-    assert four == pytest.approx(4 * single)
+    assert three == pytest.approx(3 * single)
     for one in rows.values():
-        assert one.low is not None
-        assert one.high is not None
         assert one.accuracy is not None
-        assert one.low <= one.accuracy <= one.high
         assert one.money is not None
+        if one.name != "bon-3":  # its mart has a value and no interval
+            assert one.low is not None
+            assert one.high is not None
+            assert one.low <= one.accuracy <= one.high
     assert swept.result.currency == "USD"
 
 

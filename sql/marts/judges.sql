@@ -75,8 +75,7 @@ SELECT
     counted.only_other,
     counted.both_wrong,
     counted.agreement,
-    if(counted.by_chance < 1, (counted.agreement - counted.by_chance) / (1 - counted.by_chance), NULL)
-        AS kappa
+    (counted.agreement - counted.by_chance) / nullif(1 - counted.by_chance, 0) AS kappa
 FROM judges
 JOIN counted USING (run_id, grading)
 LEFT JOIN others USING (run_id)

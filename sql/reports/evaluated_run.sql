@@ -6,7 +6,7 @@ SELECT
     (
         SELECT array_to_string(list_sort(list_distinct(list(grader || ' ' || grader_version))), ', ')
         FROM scores
-        WHERE scores.run_id = $run_id
+        WHERE scores.run_id = $run_id AND scores.verdict <> 'no_answer'
     ) AS graders,
     spent.*,
     costs.currency,

@@ -1,12 +1,17 @@
 -- Grain: one row per run named in $run_ids and problem with a scored answer: the mean over its replicates.
--- `graders` lists the versions that gave the scores; `content_digest` is what question and gold say.
+-- `graders` lists the versions that decided on an answer, where there was one; `content_digest` is what question and gold say.
 SELECT
     scores.run_id,
     scores.problem_id,
     problems.content_digest,
     avg(scores.score) AS score,
     count(scores.score) AS scored,
-    list_sort(list_distinct(list(scores.grader || ' ' || scores.grader_version))) AS graders
+    coalesce(
+        list_sort(list_distinct(
+            list(scores.grader || ' ' || scores.grader_version) FILTER (scores.verdict <> 'no_answer')
+        )),
+        []
+    ) AS graders
 FROM scores
 JOIN problems USING (run_id, problem_id)
 WHERE list_contains($run_ids, scores.run_id) AND scores.score IS NOT NULL

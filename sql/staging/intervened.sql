@@ -5,12 +5,12 @@
 WITH derived AS (
     SELECT
         scores.run_id,
-        problems.metadata->>'$.intervention.run_id' AS source_run_id,
-        (problems.metadata->>'$.intervention.round')::INTEGER AS round,
-        problems.metadata->>'$.intervention.edit' AS edit,
-        problems.metadata->>'$.intervention.batch' AS batch,
-        problems.metadata->>'$.intervention.problem_id' AS problem_id,
-        (problems.metadata->>'$.intervention.replicate')::INTEGER AS replicate,
+        json_extract_string(problems.metadata, '$.intervention.run_id') AS source_run_id,
+        (json_extract_string(problems.metadata, '$.intervention.round'))::INTEGER AS round,
+        json_extract_string(problems.metadata, '$.intervention.edit') AS edit,
+        json_extract_string(problems.metadata, '$.intervention.batch') AS batch,
+        json_extract_string(problems.metadata, '$.intervention.problem_id') AS problem_id,
+        (json_extract_string(problems.metadata, '$.intervention.replicate'))::INTEGER AS replicate,
         scores.score
     FROM scores
     JOIN problems USING (run_id, problem_id)
