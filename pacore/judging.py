@@ -52,7 +52,7 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
 
 def _agreement(row: Mapping[str, Any]) -> str:
     if not row["compared"]:
-        return "there is no grading by rules to compare it with"
+        return "decides on no trajectory that a grading by rules has decided on"
     kappa = "" if row["kappa"] is None else f", kappa {row['kappa']:.2f}"
     found = f"{row['agreement']:.1%} of {row['compared']:,} trajectories{kappa}"
     return f"agrees with {row['other_grader']} on {found}"

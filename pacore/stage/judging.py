@@ -80,7 +80,7 @@ def grading_of(judge: RunConfig, spec: str, against: Against) -> Grading:
     version = digest([recipe.as_json(), template_digest(against)])[:12]
     return Grading(
         spec,
-        f"{judge.model.partition('?')[0]}-{version}",
+        f"{recipe.model.partition('?')[0]}-{version}",
         against,
         {"recipe": recipe.as_json(), "template": template_digest(against)},
     )
