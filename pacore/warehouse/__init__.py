@@ -14,7 +14,8 @@ from pacore.warehouse.files import (
     message_sets,
     verdicts_in,
 )
-from pacore.warehouse.views import MARTS, QueryResult, Warehouse
+from pacore.warehouse.relations import MARTS
+from pacore.warehouse.views import QueryResult, Warehouse
 
 __all__ = [
     "MARTS",

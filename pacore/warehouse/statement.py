@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import duckdb
 
@@ -33,6 +34,18 @@ def reading_only(cursor: Connection, text: str) -> str:
     if kind not in _READING:
         raise Refused(f"a query only reads; {kind.replace('_', ' ')} is not run here")
     return f"SELECT * FROM (\n{query}\n)"
+
+
+def execute(cursor: Connection, statement: str, make_all: Callable[[], None]) -> None:
+    """Run a statement; where it misses a relation, once more when all there are were made.
+
+    A query may put a name together, and what is said of one that is not there names those that are.
+    """
+    try:
+        cursor.execute(statement)
+    except duckdb.CatalogException:
+        make_all()
+        cursor.execute(statement)
 
 
 def _without_semicolon(statement: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 from pacore.errors import BadInput
 from pacore.run import list_runs
-from pacore.staging import STAGED, table_files, text_files
+from pacore.staging import table_files, text_files
 from pacore.store import Backend
 from pacore.tables import Row
 from pacore.warehouse.connection import (
@@ -25,52 +26,10 @@ from pacore.warehouse.connection import (
     connect,
     sql,
 )
-from pacore.warehouse.statement import reading_only
+from pacore.warehouse.relations import RELATIONS, needed
+from pacore.warehouse.statement import execute, reading_only
 
 CHECK_ROWS = 100
-INNER = ("own_scores", "student_t")
-"""Views that staged tables and marts are made of."""
-
-STANDING = (
-    "standing_trajectories",
-    "standing_verdicts",
-    "pools",
-    "pool_sizes",
-    "majorities",
-    "message_scores",
-    "seen_messages",
-    "seen_answers",
-    "episodes",
-    "shared_shingles",
-    "reference_words",
-    "intervened",
-)
-"""Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
-and what several marts are made of; later ones may read earlier ones."""
-
-MARTS = (
-    "accuracy",
-    "ttc",
-    "failures",
-    "rounds",
-    "quorums",
-    "pass_at_k",
-    "majority",
-    "oracle_gap",
-    "costs",
-    "frontier",
-    "message_accuracy",
-    "emergence",
-    "outcome_by_message_accuracy",
-    "rescues",
-    "copying",
-    "positions",
-    "overlap",
-    "words",
-    "judges",
-    "best_of_n",
-    "interventions",
-)
 
 
 @dataclass(frozen=True)
@@ -85,9 +44,9 @@ class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
     ``run_ids`` None means every run. The views cover what was committed when the warehouse was
-    opened. ``prices`` are rows of `pacore.prices`, which money is counted by; ``numbers`` are
-    further k of votes and of the best of k. Raises Refused for a
-    run that is not there, StoreError for files that cannot be read.
+    opened, and each is made for the first query that names it. ``prices`` are rows of
+    `pacore.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
+    of k. Raises Refused for a run that is not there, StoreError for files that cannot be read.
     """
 
     def __init__(
@@ -103,6 +62,8 @@ class Warehouse:
         self._numbers = [int(number) for number in numbers]
         self._files: dict[str, list[str]] = {}
         self._reader = store.reader()
+        self._made: set[str] = set()
+        self._making = threading.Lock()
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="pacore-warehouse-")
@@ -132,25 +93,16 @@ class Warehouse:
         self._folder.cleanup()
 
     def _stage(self) -> None:
-        """Make the views: staging over the files of the runs, then marts over staging."""
+        """Find the files of the runs, and of those whose texts they reuse."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
         unique = list(dict.fromkeys(run_ids))
         folder = Path(self._folder.name)
         self._files = table_files(self.store, self._reader, unique, folder, self._prices)
-        with self._cursor() as cursor:
-            for name in INNER:
-                cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/{name}')}")
-            for name in STAGED:
-                cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/stg_{name}')}")
-            for name in STANDING:
-                cursor.execute(f"CREATE VIEW {name} AS {sql(f'staging/{name}')}")
-            for name in MARTS:
-                cursor.execute(f"CREATE VIEW mart_{name} AS {sql(f'marts/{name}')}")
-            lenders = cursor.execute(sql("staging/lenders")).fetchall()
+        lenders = self.rows("staging/lenders")
         lent = [
             path
-            for (run_id,) in lenders
-            for path in text_files(self.store, self._reader, run_id, unique)
+            for row in lenders
+            for path in text_files(self.store, self._reader, row["text_run_id"], unique)
         ]
         if lent:
             own = [path for path in self._files["trajectory_texts"] if not self._is_own(path)]
@@ -168,6 +120,14 @@ class Warehouse:
         self._connection.execute(f"SET allowed_paths = [{literals}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
+
+    def _make(self, cursor: Connection, names: Sequence[str]) -> None:
+        """Make the views that are not there yet, each after those it reads."""
+        with self._making, as_store_error(self._reader):
+            for name in names:
+                if name not in self._made:
+                    cursor.execute(f"CREATE VIEW {name} AS {sql(RELATIONS[name])}")
+                    self._made.add(name)
 
     @contextmanager
     def _cursor(self) -> Iterator[Connection]:
@@ -188,6 +148,7 @@ class Warehouse:
     def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of ``sql/<name>.sql`` as dicts; parameters are named ``$…`` in its text."""
         with as_store_error(self._reader), self._cursor() as cursor:
+            self._make(cursor, needed(sql(name)))
             cursor.execute(sql(name), parameters)
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -200,6 +161,7 @@ class Warehouse:
 
     def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         with as_store_error(self._reader), self._cursor() as cursor:
+            self._make(cursor, needed(sql(name)))
             cursor.execute(sql(name), parameters)
             yield from _fetched(cursor)
 
@@ -231,7 +193,9 @@ class Warehouse:
     def _query(self, text: str) -> Iterator[tuple[Any, ...]]:
         """The column names, then the rows."""
         with as_bad_input(self._reader), self._cursor() as cursor:
-            cursor.execute(reading_only(cursor, text))
+            statement = reading_only(cursor, text)
+            self._make(cursor, needed(statement))
+            execute(cursor, statement, lambda: self._make(cursor, list(RELATIONS)))
             yield from _fetched(cursor)
 
 

@@ -1,0 +1,88 @@
+"""What there is to ask: tables, marts and the views they are made of, and which of them a query needs."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from pacore.staging import STAGED
+from pacore.warehouse.connection import sql
+
+INNER = ("own_scores", "student_t")
+"""Views that staged tables and marts are made of."""
+
+STANDING = (
+    "standing_trajectories",
+    "standing_verdicts",
+    "pools",
+    "pool_sizes",
+    "majorities",
+    "message_scores",
+    "seen_messages",
+    "seen_answers",
+    "episodes",
+    "shared_shingles",
+    "reference_words",
+    "intervened",
+)
+"""Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
+and what several marts are made of; later ones may read earlier ones."""
+
+MARTS = (
+    "accuracy",
+    "ttc",
+    "failures",
+    "rounds",
+    "quorums",
+    "pass_at_k",
+    "majority",
+    "oracle_gap",
+    "costs",
+    "frontier",
+    "message_accuracy",
+    "emergence",
+    "outcome_by_message_accuracy",
+    "rescues",
+    "copying",
+    "positions",
+    "overlap",
+    "words",
+    "judges",
+    "best_of_n",
+    "interventions",
+)
+
+RELATIONS: dict[str, str] = {
+    **{name: f"staging/{name}" for name in INNER},
+    **{name: f"staging/stg_{name}" for name in STAGED},
+    **{name: f"staging/{name}" for name in STANDING},
+    **{f"mart_{name}": f"marts/{name}" for name in MARTS},
+}
+"""The file of each relation by its name, the relations it reads before it."""
+
+_COMMENT = re.compile(r"--[^\n]*")
+_WORD = re.compile(r"\w+")
+_CATALOG = re.compile(
+    r"information_schema|duckdb_|pg_catalog|pg_|sqlite_master|pragma_|\b(?:show|describe|summarize)\b",
+    re.IGNORECASE,
+)
+
+
+def needed(text: str) -> list[str]:
+    """The relations that SQL may read, each after those it is made of.
+
+    Every word counts that is the name of one, whatever it stands for: one too many costs its
+    making, and is nothing else.
+    """
+    if _CATALOG.search(text):
+        return list(RELATIONS)
+    wanted = {word.lower() for word in _WORD.findall(text)}
+    for name in reversed(RELATIONS):
+        if name in wanted:
+            wanted |= _read_by(name)
+    return [name for name in RELATIONS if name in wanted]
+
+
+@cache
+def _read_by(name: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(_COMMENT.sub("", sql(RELATIONS[name]))))
