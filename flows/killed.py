@@ -91,6 +91,9 @@ def taking_over(store_url: str, run_id: str) -> Iterator[None]:
     task runs say follows meanwhile, one by one, for Prefect takes its time over each.
     """
     dead = _crash_flow_runs(store_url, run_id)
+    if not dead:
+        yield
+        return
     is_over = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="killed") as beside:
 

@@ -15,18 +15,20 @@ import click
 from pacore import __version__
 from pacore.comparing_cli import compare, with_prices
 from pacore.errors import BadInput, PacoreError
-from pacore.flags import ENGINE_FIELDS, config_from, flag_of, with_engine_of, with_run_options
+from pacore.flags import (
+    ENGINE_FIELDS,
+    config_from,
+    flag_of,
+    given,
+    with_engine_of,
+    with_run_options,
+    with_store,
+)
 from pacore.grading.graders import is_by_rules
-from pacore.mechanism_cli import mechanism
+from pacore.mechanism_cli import intervene, mechanism
 from pacore.sweep_cli import sweep
 from pacore.visible import visible_lines
 
-with_store = click.option(
-    "--store",
-    default="./store",
-    show_default=True,
-    help="Folder of the store, or s3://bucket/prefix.",
-)
 with_timeout = click.option(
     "--grading-timeout-seconds",
     metavar="SECONDS",
@@ -135,7 +137,7 @@ def problems(place: str, fields: str | None, limit: int | None) -> int:
 @with_workers
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
 def grade(opinion: bool, **flags: Any) -> int:
-    """Grade every trajectory of runs at their end, all rounds, without generating anything.
+    """Grade every trajectory of runs at their end, all rounds; only a judge generates: its votes.
 
     Old verdicts stay beside new ones; the grading asked for last is the one that counts, and flips
     shows what it changed. The same line goes on where it was interrupted, and grades what a retry
@@ -143,15 +145,15 @@ def grade(opinion: bool, **flags: Any) -> int:
     """
     from pacore.evaluating import grade_to_end
     from pacore.flags import evaluation_from
-    from pacore.judging import judge_to_end
 
-    changes = {name: flags.pop(name) for name in ENGINE_FIELDS}
-    changes = {name: value for name, value in changes.items() if value not in (None, ())}
+    changes = given({name: flags.pop(name) for name in ENGINE_FIELDS})
     config = evaluation_from(flags)
     if not is_by_rules(str(config.grader)):
+        from pacore.judging import judge_to_end
+
         return judge_to_end(config, "opinion" if opinion else "gold", changes)
-    if given := [*changes, *(["opinion"] if opinion else [])]:
-        raise BadInput(f"{flag_of(given[0])}: is for a judge, and --grader is {config.grader}")
+    if for_judges := [*changes, *(["opinion"] if opinion else [])]:
+        raise BadInput(f"{flag_of(for_judges[0])}: is for a judge, and --grader is {config.grader}")
     return grade_to_end(config)
 
 
@@ -215,50 +217,6 @@ def flips(run_id: str, other: str | None, **options: Any) -> int:
 
 @app.command()
 @with_store
-@click.option(
-    "--round", "round_", type=click.IntRange(min=2), required=True, help="Round to make again."
-)
-@click.option(
-    "--edit",
-    "edits",
-    multiple=True,
-    help="What to do to its messages: wrong=k/n, duplicate=m, shuffle, drop=k, only-wrong, only-right, "
-    "first=wrong, first=right. Repeatable; same, the control, is always made.",
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Trajectories of each edited message set.",
-)
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
-@with_engine_of("Sampling")
-@click.argument("run_id", metavar="RUN")
-def intervene(
-    store: str,
-    run_id: str,
-    round_: int,
-    edits: tuple[str, ...],
-    samples: int,
-    form: str,
-    **flags: Any,
-) -> int:
-    """Make one round of a graded run again on edited messages, and hold it against the control.
-
-    Every edit is a run of its own, named after it; sets that cannot be edited so are skipped, and
-    counted. The report is on the message sets that an edit and the control both have.
-    """
-    from pacore.intervening import Asked, print_interventions
-
-    changes = {name: value for name, value in flags.items() if value not in (None, ())}
-    return print_interventions(store, Asked(run_id, round_, edits, samples, changes), form)
-
-
-@app.command()
-@with_store
 @click.argument("run_ids", metavar="[RUN]…", nargs=-1)
 def status(store: str, run_ids: tuple[str, ...]) -> int:
     """Say how far the runs of a store are."""
@@ -297,6 +255,7 @@ def query(store: str, form: str, sql: str, prices: str | None) -> int:
 
 
 app.add_command(compare)
+app.add_command(intervene)
 app.add_command(mechanism)
 app.add_command(sweep)
 

@@ -22,8 +22,8 @@ class Comparison:
 
     ``first`` and ``second`` are the runs' rows of accuracy, rates and cost. ``only_first`` and
     ``only_second`` count problems that the other has not scored, ``changed`` those of one id that
-    ask or expect something else, which are left out. ``graders`` are the versions that
-    decided on the answers of each.
+    ask or expect something else, which are left out. ``graders`` are the versions that decided
+    on the answers of each.
     """
 
     first: Mapping[str, Any]

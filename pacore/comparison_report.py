@@ -112,7 +112,7 @@ def comparison_json(found: Comparison, decision: Decision | None = None) -> str:
     told: dict[str, Any] = {
         "first": dict(found.first),
         "second": dict(found.second),
-        "paired": asdict(found.paired),
+        "paired": found.paired,
         "equivalence": None,
         "only_first": found.only_first,
         "only_second": found.only_second,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from pacore.commits import committed_units, read_commits, standing_units
-from pacore.config import RunConfig, declared_fields
+from pacore.config import RunConfig, declared_fields, fault_line
 from pacore.config_fields import Declared
 from pacore.errors import BadInput
 from pacore.layout import derived_key
@@ -50,25 +50,29 @@ def derived_config(
     try:
         return RunConfig.model_validate(told)
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise BadInput(f"{place}: {str(fault['msg']).removeprefix('Value error, ')}") from None
+        raise BadInput(fault_line(invalid)) from None
 
 
-def put_problems(store: Backend, run_id: str, problems: Iterable[Problem]) -> int:
-    """Write the problem set of a derived run, a row at a time; how many there are."""
+def put_problems(
+    store: Backend, problems: Iterable[Problem], named: Callable[[Sequence[str]], str]
+) -> str | None:
+    """Write the problem set of a derived run, a row at a time; the run's id, as ``named`` makes it
+    of the problems' ids. None, and nothing written, where there is no problem.
+    """
     scratch = store.scratch() / f"derived-{secrets.token_hex(8)}"
-    count = 0
+    ids = []
     try:
         with scratch.open("w", encoding="utf-8") as file:
             for problem in problems:
                 file.write(json.dumps(_row(problem)) + "\n")
-                count += 1
-        if count:
-            store.put_file(derived_key(run_id), scratch)
+                ids.append(problem.problem_id)
+        if not ids:
+            return None
+        run_id = named(ids)
+        store.put_file(derived_key(run_id), scratch)
+        return run_id
     finally:
         scratch.unlink(missing_ok=True)
-    return count
 
 
 def _row(problem: Problem) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, is_dataclass
 from itertools import groupby
 from typing import Any
 
@@ -50,16 +49,7 @@ def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
         }
         for one in found
     ]
-    return json.dumps(settled(_plain(told)), indent=2, default=str)
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses within lists and rows as dictionaries."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+    return json.dumps(settled(told), indent=2, default=str)
 
 
 def _parts(one: Measures) -> Iterator[Content]:

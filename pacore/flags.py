@@ -37,9 +37,34 @@ METAVARS = {
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
 
 
+with_store = click.option(
+    "--store",
+    default="./store",
+    show_default=True,
+    help="Folder of the store, or s3://bucket/prefix.",
+)
+
+
 def flag_of(field: str) -> str:
     """The flag that sets a configuration field: ``max_tokens`` is ``--max-tokens``."""
     return REPEATED.get(field, "--" + field.replace("_", "-"))
+
+
+def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        flag_of(field),
+        field,
+        default=None,
+        multiple=field in REPEATED,
+        type=click.Choice(CHOICES[field]) if field in CHOICES else str,
+        metavar=METAVARS.get(field),
+        help=described,
+    )
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were typed, by field."""
+    return {name: value for name, value in flags.items() if value is not None and value != ()}
 
 
 def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,16 +75,7 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, info in reversed(RunConfig.model_fields.items()):
         default = None if info.is_required() or name in REPEATED else info.default
         shown = "" if default in (None, {}, ()) else f"  [default: {default}]"
-        option = click.option(
-            flag_of(name),
-            name,
-            default=None,
-            multiple=name in REPEATED,
-            type=click.Choice(CHOICES[name]) if name in CHOICES else str,
-            metavar=METAVARS.get(name),
-            help=f"{info.description}{shown}",
-        )
-        command = option(command)
+        command = _option(name, f"{info.description}{shown}")(command)
     return click.option(
         "--config",
         "config_file",
@@ -80,15 +96,8 @@ def with_engine_of(whose: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(ENGINE_FIELDS):
-            option = click.option(
-                flag_of(name),
-                name,
-                default=None,
-                multiple=name in REPEATED,
-                type=click.Choice(CHOICES[name]) if name in CHOICES else str,
-                help=f"{whose}: {RunConfig.model_fields[name].description}  [default: the run's]",
-            )
-            command = option(command)
+            described = RunConfig.model_fields[name].description
+            command = _option(name, f"{whose}: {described}  [default: the run's]")(command)
         return command
 
     return decorate
@@ -100,27 +109,23 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
     Raises BadInput with a line for each field that is wrong, naming its flag or the file.
     """
     from_file = read_config_file(config_file) if config_file else {}
-    given = {
-        name: _parsed(name, value)
-        for name, value in flags.items()
-        if value is not None and value != ()
-    }
-    replaced = {EXCLUSIVE[name] for name in given if name in EXCLUSIVE}
+    typed = {name: _parsed(name, value) for name, value in given(flags).items()}
+    replaced = {EXCLUSIVE[name] for name in typed if name in EXCLUSIVE}
     kept = {name: value for name, value in from_file.items() if name not in replaced}
     try:
-        return RunConfig.model_validate({**kept, **given})
+        return RunConfig.model_validate({**kept, **typed})
     except ValidationError as invalid:
-        lines = [_line(fault, given, config_file) for fault in invalid.errors(include_url=False)]
+        lines = [_line(fault, typed, config_file) for fault in invalid.errors(include_url=False)]
         raise BadInput("\n".join(lines)) from None
 
 
 def evaluation_from(flags: Mapping[str, Any]) -> EvaluateConfig:
     """The evaluation that flags ask for. Raises BadInput with a line for each that is wrong."""
-    given = {name: value for name, value in flags.items() if value is not None}
+    typed = given(flags)
     try:
-        return EvaluateConfig.model_validate(given)
+        return EvaluateConfig.model_validate(typed)
     except ValidationError as invalid:
-        lines = [_line(fault, given, None) for fault in invalid.errors(include_url=False)]
+        lines = [_line(fault, typed, None) for fault in invalid.errors(include_url=False)]
         raise BadInput("\n".join(lines)) from None
 
 
@@ -135,7 +140,7 @@ def _parsed(name: str, value: Any) -> Any:
     return value
 
 
-def _line(fault: Any, given: Mapping[str, Any], config_file: str | None) -> str:
+def _line(fault: Any, typed: Mapping[str, Any], config_file: str | None) -> str:
     what = str(fault["msg"]).removeprefix("Value error, ")
     if not fault["loc"]:
         field, separator, rest = what.partition(": ")
@@ -144,7 +149,7 @@ def _line(fault: Any, given: Mapping[str, Any], config_file: str | None) -> str:
     field = str(fault["loc"][0])
     if fault["type"] == "missing":
         return f"{flag_of(field)}: is needed"
-    if field in given or config_file is None:
+    if field in typed or config_file is None:
         return f"{flag_of(field)}: {what}"
     return f"{config_file}: {'.'.join(str(part) for part in fault['loc'])}: {what}"
 

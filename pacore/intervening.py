@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -87,7 +87,8 @@ def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:
         for edit in wanted:
             name = f"{run_id}.{batch}-{_slug(edit)}"
             skipped: list[str] = []
-            if put_problems(store, name, _problems(store, warehouse, place, edit, skipped)):
+            problems = _problems(store, warehouse, place, edit, skipped)
+            if put_problems(store, problems, partial(_called, name)):
                 made[edit] = (name, len(skipped))
             else:
                 click.echo(f"--edit {edit}: no message set of run {run_id} can be had so", err=True)
@@ -95,6 +96,10 @@ def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:
         if make_run(derived_config(store, run, name, samples, changes)).code == INTERRUPTED:
             return None
     return list(_found(store, made))
+
+
+def _called(name: str, _: Sequence[str]) -> str:
+    return name
 
 
 def _slug(edit: str) -> str:
@@ -215,11 +220,7 @@ def _cells(one: Found) -> Sequence[str]:
 
 
 def interventions_json(found: Sequence[Found]) -> str:
-    told = [
-        {**one._asdict(), "against": None if one.against is None else asdict(one.against)}
-        for one in found
-    ]
-    return json.dumps(settled(told), indent=2)
+    return json.dumps(settled([one._asdict() for one in found]), indent=2)
 
 
 def print_interventions(url: str, asked: Asked, form: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pacore.figures import settled
 from pacore.mechanism import (
     FEWEST_EPISODES,
     FEWEST_PROBLEMS,
@@ -76,9 +77,9 @@ def mechanism_text(warehouse: Warehouse, run_ids: Sequence[str], width: int | No
 
 
 def mechanism_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
-    """The same as JSON, numbers unrounded: a list with an object for each run."""
+    """The same as JSON, numbers as `settled` gives them: a list with an object for each run."""
     found = [mechanism(warehouse, run_id) for run_id in run_ids]
-    return json.dumps([_told(one) for one in found], indent=2)
+    return json.dumps(settled([_told(one) for one in found]), indent=2)
 
 
 def _told(one: Mechanism) -> dict[str, Any]:
@@ -94,10 +95,10 @@ def _told(one: Mechanism) -> dict[str, Any]:
     ]
     return {
         "run_id": one.run.run_id,
-        "messages": [asdict(row) for row in one.messages],
+        "messages": one.messages,
         "shares": shares,
         "overlaps": overlaps,
-        "words": [asdict(row) for row in one.words],
+        "words": one.words,
     }
 
 

@@ -21,7 +21,7 @@ from typing import Any, Self
 from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grader import parse_spec
-from pacore.grading import CRASH, RULES_VERSION, Verdict, grade_fast, is_plain_key, plain_key, short
+from pacore.grading import CRASH, RULES_VERSION, Verdict, grade_fast, plain_key, short
 from pacore.programs import code_grader_version, grade_programs
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, NAMED, READY, START_SECONDS
 
@@ -80,9 +80,8 @@ def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> lis
     keys: dict[tuple[str, str], str] = {}
     open_: dict[tuple[str, str], str] = {}
     for item in dict.fromkeys(items):
-        spec = parse_spec(item[0])
-        keys[item] = plain_key(spec, item[1])
-        if not is_plain_key(spec, item[1]):
+        keys[item], is_all = plain_key(parse_spec(item[0]), item[1])
+        if not is_all:
             open_[item] = item[1]
     named = SHARED_GRADER.name_many(list(open_.values()), timeout_seconds)
     keys |= {item: short(name) for item, name in zip(open_, named, strict=True) if name is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pacore.arms import DEFAULT_ARMS, Arm, parse_arms, pool_draws
-from pacore.config import RunConfig, declared_fields
+from pacore.config import RunConfig, declared_fields, fault_line
 from pacore.config_fields import Declared
 from pacore.errors import BadInput
 from pacore.form import make_readable
@@ -120,7 +120,4 @@ def _run_of(base: RunConfig, sweep_id: str, arm: Arm) -> RunConfig:
     try:
         return RunConfig.model_validate({**given, **told})
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        what = str(fault["msg"]).removeprefix("Value error, ")
-        raise BadInput(f"--arm {arm.text!r}: {f'{place}: ' if place else ''}{what}") from None
+        raise BadInput(f"--arm {arm.text!r}: {fault_line(invalid)}") from None

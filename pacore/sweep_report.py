@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from pacore.figures import settled
 from pacore.frontier import Point, frontier
@@ -133,7 +133,7 @@ def sweep_csv(result: SweepResult) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, [one.name for one in fields(SweepRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(settled(asdict(row)) for row in result.rows)
+    writer.writerows(settled(row) for row in result.rows)
     return file.getvalue()
 
 
@@ -142,7 +142,7 @@ def sweep_json(result: SweepResult) -> str:
     return json.dumps(
         {
             "sweep": result.sweep_id,
-            "arms": [settled(asdict(row)) for row in result.rows],
+            "arms": [settled(row) for row in result.rows],
             "frontier": [point.name for point in frontier(result.points)],
             "alone_tokens": result.alone_tokens,
             "new_tokens": result.new_tokens,

@@ -18,13 +18,18 @@ Row = Mapping[str, Any]
 POOL = "first_round"
 
 
-class Judge(NamedTuple):
-    """What a judge said of the pool: best of n by n, and what its votes on one member take."""
+class Measured(NamedTuple):
+    """An arm measured on the pool: its accuracy, and what its trajectories take beside the pool's.
 
-    best: Mapping[int, float | None]
-    tokens: float | None
-    money: float | None
-    alone_tokens: int
+    ``tokens`` and ``money`` are of a judge's votes on one member, ``alone_tokens`` of all its votes.
+    """
+
+    accuracy: float | None
+    low: float | None = None
+    high: float | None = None
+    tokens: float | None = 0.0
+    money: float | None = 0.0
+    alone_tokens: int = 0
 
 
 def sweep_result(
@@ -33,12 +38,16 @@ def sweep_result(
     """What a finished and graded sweep found. ``warehouse`` is open over its runs, and the judge's
     where there is one.
     """
-    run_ids = [str(config.run_id) for config in planned.configs]
-    judge_ids = [] if judge is None else [str(judge.run_id)]
-    run_ids += judge_ids
+    configs = [*planned.configs, *([] if judge is None else [judge])]
+    run_ids = [str(config.run_id) for config in configs]
     costs = {row["run_id"]: row for row in warehouse.rows("reports/sweep_costs", run_ids=run_ids)}
     frontiers = {row["run_id"]: row for row in warehouse.rows("reports/frontiers", run_ids=run_ids)}
     pool = measure(warehouse, str(planned.pool.run_id))
+    liked, judged = {}, Measured(None)
+    if judge is not None:
+        best = warehouse.rows("reports/best_of_n", run_id=str(planned.pool.run_id))
+        liked = {row["n"]: row["best_of_n"] for row in best}
+        judged = _judged(judge.replicates, frontiers[run_ids[-1]], costs[run_ids[-1]])
     rows = []
     for arm in planned.arms:
         run_id = planned.run_id(arm)
@@ -46,8 +55,8 @@ def sweep_result(
         if arm.kind == "run":
             rows.append(_run_row(arm, found, alone))
         elif arm.kind == "best":
-            said = _judge(warehouse, planned, judge, frontiers, costs)
-            rows.append(_best_row(arm, found, alone, said))
+            chosen = judged._replace(accuracy=liked.get(arm.count))
+            rows.append(_pool_row(arm, found, alone, chosen))
         else:
             rows.append(_pool_row(arm, found, alone, _voted(arm, pool)))
     currency = next((row["currency"] for row in frontiers.values() if row["currency"]), None)
@@ -72,80 +81,47 @@ def _run_row(arm: Arm, found: Row, alone_tokens: int) -> SweepRow:
     )
 
 
-def _judge(
-    warehouse: Warehouse,
-    planned: PlannedSweep,
-    judge: RunConfig | None,
-    frontiers: Mapping[str, Row],
-    costs: Mapping[str, Row],
-) -> Judge:
-    assert judge is not None, "an arm of the kind has its pool judged"
-    best = warehouse.rows("reports/best_of_n", run_id=str(planned.pool.run_id))
-    run_id = str(judge.run_id)
-    votes, own = judge.replicates, frontiers[run_id]
-    tokens, money = own["tokens_per_answer"], own["effective_money_per_answer"]
-    return Judge(
-        {row["n"]: row["best_of_n"] for row in best},
-        None if tokens is None else votes * tokens,
-        None if money is None else votes * money,
-        int(costs[run_id]["alone_tokens"]),
+def _judged(votes: int, spent: Row, costs: Row) -> Measured:
+    """What a judge's votes take, which are paid for like any trajectory; of no accuracy yet."""
+    tokens, money = spent["tokens_per_answer"], spent["effective_money_per_answer"]
+    return Measured(
+        None,
+        tokens=None if tokens is None else votes * tokens,
+        money=None if money is None else votes * money,
+        alone_tokens=int(costs["alone_tokens"]),
     )
 
 
-def _best_row(arm: Arm, pool: Row, alone_tokens: int, judge: Judge) -> SweepRow:
-    """The best of some of the pool by the judge, whose votes are paid for like any trajectory."""
-    value = judge.best.get(arm.count)
-    tokens = money = None
-    if pool["tokens_per_answer"] is not None and judge.tokens is not None:
-        tokens = arm.count * (pool["tokens_per_answer"] + judge.tokens)
-    if pool["effective_money_per_answer"] is not None and judge.money is not None:
-        money = arm.count * (pool["effective_money_per_answer"] + judge.money)
-    return SweepRow(
-        name=arm.name,
-        arm=arm.text,
-        run_id=pool["run_id"],
-        trajectories=arm.trajectories,
-        accuracy=value,
-        low=None,
-        high=None,
-        unanswered=None,
-        effective_tokens=tokens,
-        accuracy_per_thousand_tokens=1000 * value / tokens
-        if tokens and value is not None
-        else None,
-        money=money,
-        alone_tokens=alone_tokens + judge.alone_tokens,
-    )
-
-
-def _voted(arm: Arm, pool: Measures) -> Estimate | None:
-    """What a vote of some of the pool comes to; None where a problem has fewer."""
+def _voted(arm: Arm, pool: Measures) -> Measured:
+    """What a vote of some of the pool comes to; nothing where a problem has fewer."""
     votes: list[Estimate | None] = [
         row["vote"] for row in pool.pools if row["pool"] == POOL and row["k"] == arm.count
     ]
-    return votes[0] if votes else None
+    found = votes[0] if votes else None
+    return Measured(None) if found is None else Measured(found.value, found.low, found.high)
 
 
-def _pool_row(arm: Arm, pool: Row, alone_tokens: int, found: Estimate | None) -> SweepRow:
+def _pool_row(arm: Arm, pool: Row, alone_tokens: int, found: Measured) -> SweepRow:
     """An arm that is measured on the pool: a vote, a choice, or a single member of it."""
-    tokens = None
-    if pool["tokens_per_answer"] is not None:
-        tokens = arm.count * pool["tokens_per_answer"]
-    money = pool["effective_money_per_answer"]
-    value = found.value if found else None
+    tokens, value = _each(arm, pool["tokens_per_answer"], found.tokens), found.accuracy
     return SweepRow(
         name=arm.name,
         arm=arm.text,
         run_id=pool["run_id"],
         trajectories=arm.trajectories,
         accuracy=value,
-        low=found.low if found else None,
-        high=found.high if found else None,
+        low=found.low,
+        high=found.high,
         unanswered=pool["unanswered_rate"] if arm.kind == "pool" else None,
         effective_tokens=tokens,
         accuracy_per_thousand_tokens=1000 * value / tokens
         if tokens and value is not None
         else None,
-        money=None if money is None else arm.count * money,
-        alone_tokens=alone_tokens,
+        money=_each(arm, pool["effective_money_per_answer"], found.money),
+        alone_tokens=alone_tokens + found.alone_tokens,
     )
+
+
+def _each(arm: Arm, member: float | None, votes: float | None) -> float | None:
+    """What the members of an arm take together, each with the votes on it; None where not known."""
+    return None if member is None or votes is None else arm.count * (member + votes)

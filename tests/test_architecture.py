@@ -61,6 +61,7 @@ FRONT = {
     "pacore.evaluating",
     "pacore.intervening",
     "pacore.judging",
+    "pacore.mechanism_cli",
     "pacore.running",
     "pacore.sweep_cli",
     "pacore.sweep_running",

@@ -16,7 +16,7 @@ from pacore.run import is_closed
 from pacore.store import Backend, open_store
 from tests.audited import FAULTY, RUN, audited, copy_of, errors, finish, finished_night
 from tests.corruption import standing_rows
-from tests.pipeline import run_stages, scripted_config, write_problems
+from tests.pipeline import Killed, killed_after, run_stages, scripted_config, write_problems
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +81,12 @@ def test_nothing_is_wrong_with_a_run_that_reuses_anothers_trajectories(tmp_path:
 
 
 def test_a_run_that_is_still_going_is_held_against_what_it_has(tmp_path: Path) -> None:
-    class Stop(Exception):
-        pass
-
     problems = write_problems(tmp_path / "problems.jsonl", 4)
     for stages in range(1, 12, 2):
-        left = stages
-
-        def before_stage() -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Stop
-
         folder = tmp_path / f"stopped-{stages}"
         config = scripted_config(folder, problems, widths=(3,), shard_size=2, run_id=RUN)
-        with pytest.raises(Stop):
-            run_stages(config, before_stage)
+        with pytest.raises(Killed):
+            run_stages(config, killed_after(stages + 1))
         assert [str(finding) for finding in audited(open_store(config.store))] == []
 
 
@@ -162,9 +151,6 @@ def test_samples_that_say_the_same_are_suspected_and_no_error(tmp_path: Path) ->
 
 
 def test_a_shard_that_is_being_tried_again_is_held_against_its_own_revision(tmp_path: Path) -> None:
-    class Stop(Exception):
-        pass
-
     problems = write_problems(tmp_path / "problems.jsonl", 3)
     config = scripted_config(
         tmp_path / "store", problems, model="scripted?fault=0.3", widths=(3,), shard_size=3,
@@ -173,16 +159,8 @@ def test_a_shard_that_is_being_tried_again_is_held_against_its_own_revision(tmp_
     run_stages(config)
     store = open_store(config.store)
     assert not is_closed(store, RUN)
-    left = 2
-
-    def before_stage() -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise Stop
-
-    with pytest.raises(Stop):
-        run_stages(config, before_stage)
+    with pytest.raises(Killed):
+        run_stages(config, killed_after(3))
     (told,) = audited(store)
     assert told.severity == "warning"
     assert told.what == "were not asked: shards are being tried again: s00000"

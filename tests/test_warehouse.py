@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pacore.commits import publish, read_commit, read_commits, text_ids
-from pacore.errors import Refused, StoreError
+from pacore.errors import BadInput, Refused, StoreError
 from pacore.layout import Unit
 from pacore.store import Backend, open_store
 from pacore.tables import TABLES
@@ -19,6 +20,7 @@ from pacore.warehouse import (
     candidates,
     message_sets,
 )
+from pacore.warehouse.relations import RELATIONS
 from tests.small_store import (
     as_row,
     begin_run,
@@ -131,6 +133,33 @@ def test_the_views_cover_the_runs_named_and_an_unknown_run_is_refused(own_store:
         assert ask(one, "SELECT run_id FROM runs") == [("other",)]
     with pytest.raises(Refused, match="no run 'third' in this store; runs: demo, other"):
         Warehouse(own_store, ["third"]).__enter__()
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+def test_every_relation_is_there_for_the_first_query_that_names_it(
+    store: Backend, name: str
+) -> None:
+    with Warehouse(store) as fresh:
+        assert ask(fresh, f"SELECT count(*) FROM {name.upper()}")[0][0] is not None
+
+
+def test_relations_are_there_however_a_query_comes_to_name_them(store: Backend) -> None:
+    listed = "SELECT table_name FROM information_schema.tables ORDER BY ALL"
+    with Warehouse(store) as fresh:
+        assert [name for (name,) in ask(fresh, listed)] == sorted(RELATIONS)
+    with Warehouse(store) as fresh:
+        (direct,) = ask(fresh, "SELECT count(*) FROM mart_accuracy")
+    with Warehouse(store) as fresh:
+        assert ask(fresh, "SELECT count(*) FROM query_table('mart_' || 'accuracy')") == [direct]
+    with Warehouse(store) as fresh, pytest.raises(BadInput, match="mart_acuracy does not exist"):
+        ask(fresh, "SELECT * FROM mart_acuracy")
+
+
+def test_threads_may_ask_for_the_same_relations_at_once(store: Backend) -> None:
+    questions = [f"SELECT count(*) FROM {name}" for name in RELATIONS] * 2
+    with Warehouse(store) as fresh, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda question: ask(fresh, question), questions))
+    assert found[: len(RELATIONS)] == found[len(RELATIONS) :]
 
 
 def test_an_uncommitted_file_is_no_part_of_a_table_and_a_revision_replaces_its_shard(

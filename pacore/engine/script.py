@@ -168,10 +168,10 @@ def reply_to(statement: str, script: Script, draws: Draws) -> Reply:
         return Reply("stop", "", reasoning, words)
     if _JUDGED.search(statement):
         content = vote_on(statement, draws)
-        return Reply("stop", content, reasoning, script.words + len(content.split()))
-    answer = answer_to(statement, script.answers, draws)
-    opening = OPENINGS[draws.text % len(OPENINGS)]
-    content = f"{opening} The answer is \\boxed{{{answer}}}."
+    else:
+        answer = answer_to(statement, script.answers, draws)
+        opening = OPENINGS[draws.text % len(OPENINGS)]
+        content = f"{opening} The answer is \\boxed{{{answer}}}."
     return Reply("stop", content, reasoning, script.words + len(content.split()))
 
 

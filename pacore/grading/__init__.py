@@ -4,7 +4,7 @@
 that can be killed.
 """
 
-from pacore.grading.keys import is_plain_key, plain_key, short
+from pacore.grading.keys import plain_key, short
 from pacore.grading.mathematics import grade_math
 from pacore.grading.rules import (
     RULES_VERSION,
@@ -38,7 +38,6 @@ __all__ = [
     "gold_answer",
     "grade_fast",
     "grade_math",
-    "is_plain_key",
     "plain_key",
     "run_grading",
     "short",

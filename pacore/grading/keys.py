@@ -6,6 +6,8 @@ Equality of keys is an equivalence, which a grader's verdict is not: it lets 10%
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pacore.answer import choice_letter
 from pacore.grader import GraderSpec
 from pacore.grading import number
@@ -17,37 +19,38 @@ KEY_CHARACTERS = 200
 """A longer key is replaced by its digest."""
 
 
-def plain_key(spec: GraderSpec, answer: str) -> str:
+class PlainKey(NamedTuple):
+    """The key of an answer by rules; ``is_all``: whether computer algebra has no more to say of it."""
+
+    text: str
+    is_all: bool = True
+
+
+def plain_key(spec: GraderSpec, answer: str) -> PlainKey:
     """The key of an answer as far as rules go, without computer algebra.
 
     A choice's is its letter, a text's its `words`, a program's its digest, a number's the reduced
-    fraction.
+    fraction. Mathematics that is no plain number is left to computer algebra.
     """
     if spec.name == "code":
-        return f"sha256:{sha256_hex(answer.rstrip().encode())}"
-    return short(_key(spec, answer))
+        return PlainKey(f"sha256:{sha256_hex(answer.rstrip().encode())}")
+    text, is_all = _key(spec, answer)
+    return PlainKey(short(text), is_all)
 
 
-def _key(spec: GraderSpec, answer: str) -> str:
+def _key(spec: GraderSpec, answer: str) -> PlainKey:
     if spec.name == "choice" and (letter := choice_letter(answer)):
-        return letter
+        return PlainKey(letter)
     if spec.name not in ("math", "numeric"):
-        return words(answer, "case" in spec.options)
+        return PlainKey(words(answer, "case" in spec.options))
     if len(answer) > MAX_CHARACTERS:
-        return number.integer_digits(answer.strip()) or answer.strip()
+        return PlainKey(number.integer_digits(answer.strip()) or answer.strip())
     cleaned = clean(answer)
-    value = number.rational(cleaned)
-    if value is None:
-        return number.integer_digits(cleaned) or key(cleaned)
-    return f"{value.value}%" if value.percent else str(value.value)
-
-
-def is_plain_key(spec: GraderSpec, answer: str) -> bool:
-    """Whether `plain_key` is all there is to say: anything but mathematics that is no plain number."""
-    if spec.name != "math" or len(answer) > MAX_CHARACTERS or nesting(answer) > MAX_NESTING:
-        return True
-    cleaned = clean(answer)
-    return number.rational(cleaned) is not None or number.integer_digits(cleaned) is not None
+    if (value := number.rational(cleaned)) is not None:
+        return PlainKey(f"{value.value}%" if value.percent else str(value.value))
+    if digits := number.integer_digits(cleaned):
+        return PlainKey(digits)
+    return PlainKey(key(cleaned), spec.name != "math" or nesting(answer) > MAX_NESTING)
 
 
 def short(text: str) -> str:

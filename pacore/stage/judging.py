@@ -6,7 +6,7 @@ is never paid for twice, whatever asks it again, and a killed grading goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -52,12 +52,14 @@ def begin_judging(
     grading = grading_of(probe, str(spec), against)
     # A record is made once all votes are in: until then there is nothing to say of the run.
     draft = OpenGrading(store, run, GradingRecord(0, grading, datetime.now(UTC)))
-    asked = {problem.problem_id for problem in _asked(draft)}
-    if not asked:
+
+    def named(asked: Sequence[str]) -> str:
+        # After a retry other questions are asked, which is another run; votes there are are found.
+        return f"{run.run_id}.judge-{digest([grading.grading_id, sorted(asked)])[:8]}"
+
+    judge_id = put_problems(store, _asked(draft), named)
+    if judge_id is None:
         raise Refused(f"run {run.run_id}: nothing in it can be judged against {against}")
-    # After a retry other questions are asked, which is another run; the votes there are are found.
-    judge_id = f"{run.run_id}.judge-{digest([grading.grading_id, sorted(asked)])[:8]}"
-    put_problems(store, judge_id, _asked(draft))
     return Judging(run, grading, derived_config(store, run, judge_id, count, changes))
 
 

@@ -22,6 +22,7 @@ STANDING = (
     "seen_answers",
     "episodes",
     "shared_shingles",
+    "problem_overlaps",
     "reference_words",
     "intervened",
 )

@@ -8,22 +8,6 @@
 -- `compared_seen`: `seen` over these. `dependence`: `compared_seen` less `unseen`, about 0 where a round
 -- takes no notice of its references. `among`: the overlap of one of the messages seen with the others, the
 -- control where there is no second replicate.
-WITH by_problem AS (
-    SELECT
-        run_id,
-        round,
-        problem_id,
-        count(*) AS episodes,
-        avg(seen) AS seen,
-        count(unseen) AS compared,
-        avg(seen) FILTER (unseen IS NOT NULL) AS compared_seen,
-        avg(unseen) AS unseen,
-        avg(among) AS among
-    FROM shared_shingles
-    WHERE seen IS NOT NULL
-    GROUP BY run_id, round, problem_id
-)
-
 SELECT
     run_id,
     round,
@@ -36,7 +20,7 @@ SELECT
     avg(by_problem.unseen) AS unseen,
     avg(by_problem.compared_seen) - avg(by_problem.unseen) AS dependence,
     avg(by_problem.among) AS among
-FROM by_problem
+FROM problem_overlaps AS by_problem
 JOIN runs USING (run_id)
 GROUP BY run_id, round
 ORDER BY run_id, round

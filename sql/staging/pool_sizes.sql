@@ -1,6 +1,6 @@
 -- Grain: one row per run, pool and number k of members to be taken: the powers of two up to the largest
--- pool of a problem, that pool's own size, and those the warehouse was opened with. `problems` counts those with a scored member, and
--- `enough` those of them with at least k.
+-- pool of a problem, that pool's own size, and those the warehouse was opened with. `problems` counts those
+-- with a scored member, and `enough` those of them with at least k.
 WITH counted AS (
     SELECT run_id, pool, problem_id, count(score) AS members
     FROM pools
