@@ -92,27 +92,39 @@ def plan(config_file: str | None, **flags: Any) -> int:
     "--fields",
     metavar="PART=PATH,…",
     help="Which field is what, where pacore cannot know: problem=Prompt,answer=Final.value,id=uid. "
-    "Parts are problem, answer, id, options and grader; grader takes a grader's name.",
+    "Parts are problem, answer, id, options, grader and without; grader takes a grader's name, and "
+    "without leaves columns out: without=image,audio.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
-@click.argument("place", metavar="FILE")
+@click.argument("place", metavar="SET")
 def problems(place: str, fields: str | None, limit: int | None) -> int:
     """Say what pacore makes of a problem set: shapes, graders, digest, and the first problem.
+
+    SET is a file of JSONL, JSON, CSV or Parquet, compressed or not, a folder of such files, or a
+    pattern in quotes ('data/*.parquet'); local, or any URL that fsspec knows (hf://, s3://, https://,
+    zip://NAME::ARCHIVE).
 
     A row is known by its fields and values, whatever the file is called, as the first of:
 
     \b
       HumanEval, MBPP, LiveCodeBench   programs, graded by running their tests
       PaCoRe-Train                     its responses are left out: `pacore import` takes them
+      verl                             the gold answer is reward_model.ground_truth
       MultiChallenge                   graded by a judge
       GPQA, multiple choice            ARC, MMLU, MMLU-Pro, MedQA, columns A to J, …
       GSM8K, MATH, NeMo-Skills         MATH-500 too; a unique_id becomes the id
-      contest, titled columns          AIME, HMMT, IMO-AnswerBench
+      contest                          AIME, HMMT
+      prompt and label                 slime, OpenRLHF
+      titled columns                   IMO-AnswerBench, {input, target}, {Question, Answer}, …
       ShareGPT, conversation           several turns; the last is from the user or a tool
       plain                            {id?, problem|question|prompt|messages, answer?, grader?}
 
-    Bad rows are all named, and nothing else is said. For rows of none of these, or to be read
-    otherwise, there is --fields, here as in run, plan and import.
+    An id that has '/' or line breaks becomes one without (HumanEval/3 is HumanEval-3); show, explain
+    and import take either. Cautions name rows that are unlike their neighbours, and gold answers that
+    may be none: run says them too, before anything is spent.
+
+    Bad rows are named, a line for each kind, and nothing else is said. For rows of none of these, or
+    to be read otherwise, there is --fields, here as in run, plan and import.
     """
     from pacore.problem_set_report import show_problem_set
 

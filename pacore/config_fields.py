@@ -63,6 +63,13 @@ def _operational(default: Any, description: str, **constraints: Any) -> Any:
     return _field(Declared.OPERATIONAL, default, description, **constraints)
 
 
+def _typed(path: Any) -> Any:
+    """A path of a mapping as it is typed: nothing is empty, several columns are joined by commas."""
+    if isinstance(path, list) and all(isinstance(name, str) for name in path):
+        return ",".join(path)
+    return "" if path is None else path
+
+
 class ConfigFields(BaseModel):
     """The fields of `pacore.config.RunConfig`, each checked by itself."""
 
@@ -77,7 +84,8 @@ class ConfigFields(BaseModel):
 
     problems: str = _operational(
         ...,
-        "Problem set: a JSONL, JSON, CSV or Parquet file, local or any fsspec URL.",
+        "Problem set: JSONL, JSON, CSV or Parquet; a file, a folder or a pattern of files, local or any "
+        "fsspec URL.",
         min_length=1,
     )
     engine: EngineName = _operational(
@@ -112,7 +120,8 @@ class ConfigFields(BaseModel):
     fields: dict[str, str] = _operational(
         {},
         "Which field of the problem set is what, where pacore cannot know: problem, answer, id and "
-        "options each with the path of a field, grader with a grader's name.",
+        "options each with the path of a field, grader with a grader's name, without with the columns to "
+        "leave out.",
     )
 
     revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
@@ -236,7 +245,7 @@ class ConfigFields(BaseModel):
         if isinstance(value, str):
             return parse_mapping(value)
         if isinstance(value, dict):
-            return {name: "" if path is None else path for name, path in value.items()}
+            return {name: _typed(path) for name, path in value.items()}
         return value
 
     @field_validator("fields")

@@ -20,6 +20,7 @@ from pacore.errors import BadInput
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
 from pacore.problem import Problem, Turn
+from pacore.problem_names import possible_ids
 from pacore.round_prompt import RoundPrompt
 from pacore.run import Run, open_run
 from pacore.store import Backend
@@ -125,12 +126,18 @@ def explain(
 
 
 def _problem(store: Backend, run: Run, problem_id: str) -> tuple[int, Problem]:
+    """Where a problem stands in its set, and the problem, by its id or its name in its file."""
     known = []
+    wanted = possible_ids(problem_id)
+    found = {}
     with store.local_path(run.problem_set) as path:
         for row in problem_rows(path, run.problem_set):
-            if row["problem_id"] == problem_id:
-                return row["number"], problem_of(row)
+            if row["problem_id"] in wanted:
+                found[row["problem_id"]] = row
             known.append(row["problem_id"])
+    for one in wanted:
+        if one in found:
+            return found[one]["number"], problem_of(found[one])
     close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or known[:5]
     named = f"run {run.run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}"
     raise BadInput(visible(named))

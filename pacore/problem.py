@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import JsonValue
 
 from pacore.errors import BadInput
 from pacore.identity import canonical_json, digest
+from pacore.problem_names import original_name
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = get_args(Role)
 OBSERVATIONS = ("user", "tool")
 
-MAX_PRINTED_ISSUES = 50
-_SURROGATE = re.compile("[\ud800-\udfff]")
+MAX_PRINTED_KINDS = 12
+MAX_PRINTED_PLACES = 5
+_VARIES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[0-9][0-9,.]*")
+"""What differs between issues of one kind: values and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,15 @@ class RowIssue:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.field}: {self.what}" if self.field else f"{place}: {self.what}"
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Equal for issues that differ in places and values alone."""
+        return _VARIES.sub("…", self.field), _VARIES.sub("…", self.what)
+
+    def place_beside(self, other: RowIssue) -> str:
+        """Where it is, in a line that names the other's file."""
+        return str(self.line) if self.file == other.file else f"{self.file}:{self.line}"
+
 
 class Issues:
     """What is wrong with one row, noted field by field."""
@@ -96,38 +107,76 @@ class Issues:
 
 
 class BadProblems(BadInput):
-    """A problem set with bad rows: ``issues`` has every one of them, the text the first 50."""
+    """A problem set with bad rows: ``issues`` has every one of them.
+
+    The text is at most a screen: a line for each kind of issue, with the first of the kind, how many
+    there are, and where the next ones are.
+    """
 
     def __init__(self, issues: Sequence[RowIssue]) -> None:
         self.issues = tuple(issues)
-        printed = [str(issue) for issue in self.issues[:MAX_PRINTED_ISSUES]]
-        if more := len(self.issues) - len(printed):
-            printed.append(f"… and {more} more")
+        kinds: dict[tuple[str, str], list[RowIssue]] = {}
+        for issue in self.issues:
+            kinds.setdefault(issue.kind, []).append(issue)
+        printed = [_alike(group) for group in kinds.values()]
+        if more := len(printed) - MAX_PRINTED_KINDS:
+            left = sum(map(len, list(kinds.values())[MAX_PRINTED_KINDS:]))
+            if more > 0:
+                printed[MAX_PRINTED_KINDS:] = [f"… and {left:,} more of {more:,} other kinds"]
         super().__init__("\n".join(printed))
 
 
-def merge(
-    rows: Sequence[tuple[Problem, str, int]],
-) -> tuple[list[Problem], list[RowIssue]]:
+def _alike(issues: Sequence[RowIssue]) -> str:
+    """The first issue of a kind, and how many more there are and where."""
+    first, *others = issues
+    if not others:
+        return str(first)
+    places = list(dict.fromkeys(one.place_beside(first) for one in others if one.line))
+    where = f": {', '.join(places[:MAX_PRINTED_PLACES])}" if places else ""
+    more = ", …" if len(places) > MAX_PRINTED_PLACES else ""
+    return f"{first} (and {len(others):,} more{where}{more})"
+
+
+class Placed(NamedTuple):
+    """A problem, and the file and line it stands in."""
+
+    problem: Problem
+    file: str
+    line: int
+
+
+def merge(rows: Sequence[Placed]) -> tuple[list[Problem], list[RowIssue]]:
     """Sort by id, keep one of identical rows, and report ids that stand for different content.
 
-    Each row comes with its file and line. Where identical problems carry different metadata, the
-    one kept depends on the metadata alone, not on the order of the rows.
+    Where identical problems carry different metadata, the one kept depends on the metadata alone,
+    not on the order of the rows.
     """
-    firsts: dict[str, tuple[Problem, str, int]] = {}
+    firsts: dict[str, Placed] = {}
     kept: dict[str, Problem] = {}
     issues = []
-    for problem, file, line in rows:
-        first, first_file, first_line = firsts.setdefault(problem.problem_id, (problem, file, line))
-        if first.content_digest != problem.content_digest:
-            what = (
-                f"duplicate {problem.problem_id!r}: {first_file}:{first_line} has the same id "
-                "with other content"
-            )
-            issues.append(RowIssue(file, line, "id", what))
+    for row in rows:
+        problem = row.problem
+        first = firsts.setdefault(problem.problem_id, row)
+        if first.problem.content_digest != problem.content_digest:
+            issues.append(RowIssue(row.file, row.line, "id", _clash(first, problem)))
         other = kept.setdefault(problem.problem_id, problem)
         kept[problem.problem_id] = min(other, problem, key=_metadata_key)
     return [kept[problem_id] for problem_id in sorted(kept)], issues
+
+
+def _clash(first: Placed, problem: Problem) -> str:
+    """That two problems have one id; where their names in the file differ, which these are."""
+    names = [original_name(one.problem_id, one.metadata) for one in (first.problem, problem)]
+    where = f"{first.file}:{first.line}"
+    if names[0] != names[1]:
+        return (
+            f"{names[1]!r} and {names[0]!r} ({where}) both become {problem.problem_id!r}; "
+            "--fields id= takes ids from the content"
+        )
+    return (
+        f"duplicate {problem.problem_id!r}: {where} has the same id with other content; "
+        "--fields id= takes ids from the content"
+    )
 
 
 def _metadata_key(problem: Problem) -> bytes:
@@ -138,14 +187,3 @@ def set_digest(problems: Sequence[Problem]) -> str:
     """sha256 over the ids and contents of a problem set, whatever the order of its rows."""
     pairs = sorted((problem.problem_id, problem.content_digest) for problem in problems)
     return digest(pairs)
-
-
-def text_fault(text: str, *, line_breaks: bool = True) -> str | None:
-    """Say what makes ``text`` unusable as data of a problem, or None if nothing does."""
-    if "\x00" in text:
-        return "has a NUL byte"
-    if _SURROGATE.search(text):
-        return "has a lone surrogate, which is not text"
-    if not line_breaks and any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text):
-        return "has a line break or control character"
-    return None

@@ -1,9 +1,15 @@
-"""Rows out of a CSV file, one record held at a time."""
+"""Rows out of a CSV file, one record held at a time.
+
+Spreadsheets and data frames write CSV in many ways. Which character separates cells is told by the
+header, or said by a ``sep=`` line; rows and columns that are empty are no rows and no columns.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import BinaryIO
 
 from pacore.errors import BadInput
@@ -14,10 +20,23 @@ from pacore.problem_formats import (
     Row,
     RowFault,
     Rows,
+    Say,
+    TextDecoder,
     lines,
     too_long,
+    unsaid,
 )
-from pacore.problem_shapes.plain import TEXT_FIELDS, TURNS_FIELDS
+from pacore.problem_shapes.plain import GOLD_FIELDS, TEXT_FIELDS, TURNS_FIELDS
+from pacore.problem_shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, bare
+
+COMMA, TAB = ",", "\t"
+SEPARATORS = (COMMA, ";", TAB, "|")
+SAMPLE_LINES = 100
+SAMPLE_BYTES = 64 * 1024
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^"\n])"?\s*', re.IGNORECASE)
+_KNOWN_WORDS = frozenset(
+    map(bare, (*TEXT_FIELDS, *GOLD_FIELDS, *STATEMENT_WORDS, *GOLD_WORDS, *ID_WORDS))
+)
 
 
 class _CsvText:
@@ -27,10 +46,26 @@ class _CsvText:
     are the lines left out.
     """
 
-    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
-        self._lines = lines(file, max_bytes)
+    def __init__(self, file: BinaryIO, max_bytes: int, decoder: TextDecoder) -> None:
+        self._lines: Iterator[tuple[int, bytes | None]] = lines(file, max_bytes)
+        self._decoder = decoder
         self.begin = 0
         self.too_long: list[int] = []
+
+    def sample(self) -> list[str]:
+        """The first lines, which are read again."""
+        held, size = [], 0
+        for number, line in islice(self._lines, SAMPLE_LINES):
+            held.append((number, line))
+            size += len(line or b"")
+            if size > SAMPLE_BYTES:
+                break
+        self._lines = chain(held, self._lines)
+        return [line.decode("utf-8", "replace") + "\n" for _, line in held if line is not None]
+
+    def skip(self) -> None:
+        """Leave out the next line."""
+        next(self._lines)
 
     def __iter__(self) -> _CsvText:
         return self
@@ -41,33 +76,78 @@ class _CsvText:
                 self.too_long.append(number)
                 continue
             self.begin = self.begin or number
-            return line.decode("utf-8", "surrogateescape") + "\n"
+            try:
+                return self._decoder.text(line, number) + "\n"
+            except UnicodeDecodeError:
+                return line.decode("utf-8", "surrogateescape") + "\n"
         raise StopIteration
 
 
-def csv_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> Rows:
+def tsv_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid) -> Rows:
+    """`csv_rows` of cells that tabs separate."""
+    return csv_rows(file, max_bytes, say, TAB)
+
+
+def csv_rows(
+    file: BinaryIO,
+    max_bytes: int = MAX_LINE_BYTES,
+    say: Say = unsaid,
+    separator: str | None = None,
+) -> Rows:
     """Records below a header, each with the line it begins at; an empty cell is an absent field.
 
     Raises BadInput for a header that cannot be used.
     """
     csv.field_size_limit(max(csv.field_size_limit(), max_bytes))
+    decoder = TextDecoder(say)
+    text = _CsvText(file, max_bytes, decoder)
+    sample = text.sample()
+    if sample and (said := _SEPARATOR_LINE.fullmatch(sample[0])):
+        separator = said["separator"]
+        text.skip()
+        del sample[0]
+    separator = separator or _separator(sample)
     header: list[str] = []
-    for begin, cells in _csv_records(_CsvText(file, max_bytes), max_bytes):
-        if not header:
-            header = _checked_header(cells)
-        elif isinstance(cells, str):
+    is_spaced = _is_spaced(sample, separator)
+    for begin, cells in _csv_records(text, max_bytes, separator, is_spaced):
+        if isinstance(cells, str):
+            if not header:
+                raise BadInput(f"the header: {cells}")
             yield RowFault(begin, cells)
-        elif len(cells) != len(header):
-            yield RowFault(begin, f"has {len(cells)} cells where the header has {len(header)}")
+        elif not any(map(str.strip, cells)):
+            continue
+        elif not header:
+            header = _checked_header(cells)
         else:
-            values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-            bad = next((name for name in values if UNDECODED.search(values[name])), None)
-            yield Row(begin, values) if bad is None else RowFault(begin, NOT_UTF8, bad)
+            yield _row(begin, header, cells)
+    yield from decoder.contradicted()
 
 
-def _csv_records(text: _CsvText, max_bytes: int) -> Iterator[tuple[int, list[str] | str]]:
+def is_table(head: bytes) -> bool:
+    """Whether text certainly is a table: its header has columns, and one that pacore knows."""
+    sample = [line + "\n" for line in head.decode("utf-8", "replace").split("\n")[:SAMPLE_LINES]]
+    if _SEPARATOR_LINE.fullmatch(sample[0]):
+        return True
+    header = next(iter(_sampled(sample, _separator(sample))), [])
+    return len(header) > 1 and any(_is_known(name) for name in header)
+
+
+def _row(begin: int, header: list[str], cells: list[str]) -> Row | RowFault:
+    """A record as a row; cells beyond the header are none where they are empty."""
+    while len(cells) > len(header) and not cells[-1].strip():
+        cells = cells[:-1]
+    if len(cells) != len(header):
+        return RowFault(begin, f"has {len(cells)} cells where the header has {len(header)}")
+    values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+    bad = next((name for name in values if UNDECODED.search(values[name])), None)
+    return Row(begin, values) if bad is None else RowFault(begin, NOT_UTF8, bad)
+
+
+def _csv_records(
+    text: _CsvText, max_bytes: int, separator: str, is_spaced: bool
+) -> Iterator[tuple[int, list[str] | str]]:
     """Records that are not empty with the line each begins at; text instead says what is wrong."""
-    records = csv.reader(text, strict=True)
+    records = csv.reader(text, strict=True, delimiter=separator, skipinitialspace=is_spaced)
     while True:
         text.begin = 0
         try:
@@ -82,13 +162,59 @@ def _csv_records(text: _CsvText, max_bytes: int) -> Iterator[tuple[int, list[str
             yield text.begin, cells
 
 
-def _checked_header(names: list[str] | str) -> list[str]:
-    if isinstance(names, str):
-        raise BadInput(f"the header: {names}")
+def _separator(sample: list[str]) -> str:
+    """The character that makes the most of the header: known columns, then records of one length.
+
+    A comma where nothing speaks for another.
+    """
+    found = {separator: list(_sampled(sample, separator)) for separator in SEPARATORS}
+    return max(SEPARATORS, key=lambda separator: _fitness(found[separator]))
+
+
+def _fitness(records: list[list[str]]) -> tuple[bool, int, bool]:
+    if not records or len(records[0]) < 2:
+        return False, 0, False
+    is_regular = len({len(record) for record in records}) == 1
+    return True, sum(map(_is_known, records[0])), is_regular
+
+
+def _is_known(name: str) -> bool:
+    return bare(name.strip()) in _KNOWN_WORDS
+
+
+def _sampled(sample: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """The records of a sample that are whole and not empty."""
+    try:
+        for cells in csv.reader(sample, strict=True, delimiter=separator):
+            if any(map(str.strip, cells)):
+                yield cells
+    except csv.Error:
+        return
+
+
+def _is_spaced(sample: list[str], separator: str) -> bool:
+    """Whether a space follows every separator of the header, as people write it, and is no text."""
+    header = next(iter(_sampled(sample, separator)), [])
+    return len(header) > 1 and all(name.startswith(" ") for name in header[1:])
+
+
+def _checked_header(names: list[str]) -> list[str]:
+    """The header as the columns' names. Raises BadInput for one that cannot be used."""
     if UNDECODED.search("".join(names)):
         raise BadInput(f"the header {NOT_UTF8}")
+    names = [name.strip() for name in names]
+    while names and not names[-1]:
+        names.pop()
+    # A data frame's index has no name; of several columns without one, each gets its own.
+    first = names.index("") if "" in names else None
+    names = [
+        name or ("" if index == first else f"column {index + 1}")
+        for index, name in enumerate(names)
+    ]
     turns_only = [name for name in names if name in TURNS_FIELDS and name not in TEXT_FIELDS]
-    if turns_only:
+    if turns_only and not any(
+        bare(name) in STATEMENT_WORDS or name in TEXT_FIELDS for name in names
+    ):
         raise BadInput(f"column {turns_only[0]!r}: CSV cannot hold turns; use JSONL or Parquet")
     twice = [name for name in names if names.count(name) > 1]
     if twice:

@@ -1,18 +1,29 @@
-"""Problem sets in files: JSONL, JSON, CSV and Parquet, local or behind any fsspec URL."""
+"""Problem sets in files: JSONL, JSON, CSV and Parquet, local or behind any fsspec URL, one or many."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import codecs
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from functools import partial
 from itertools import islice
-from typing import Any, BinaryIO, NamedTuple, cast
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
 
 from pacore.errors import BadInput
-from pacore.problem import BadProblems, Problem, RowIssue, merge
-from pacore.problem_csv import csv_rows
-from pacore.problem_formats import NOT_UTF8, Row, RowFault, Rows, json_rows, jsonl_rows
+from pacore.problem import BadProblems, Placed, Problem, RowIssue, merge
+from pacore.problem_bytes import PACKED_ENDINGS, READ_FAULTS, opened
+from pacore.problem_csv import csv_rows, is_table, tsv_rows
+from pacore.problem_formats import (
+    MAX_LINE_BYTES,
+    RowFault,
+    Rows,
+    Say,
+    json_rows,
+    jsonl_rows,
+    unsaid,
+)
+from pacore.problem_parquet import MAGIC, parquet_rows
 from pacore.problem_rows import content_id
 from pacore.problem_shapes import (
     MISSING,
@@ -21,15 +32,16 @@ from pacore.problem_shapes import (
     Reading,
     listed_paths,
     paths_in,
+    paths_wanted,
     reading,
 )
-from pacore.store import open_source
-from pacore.tables import iter_parquet_rows
+from pacore.store import open_source, source_faults, source_files
 
 
 class ReadRow(NamedTuple):
-    """One row of a file: its line, what it held (None where it could not be decoded), what it is."""
+    """One row of a file: where it is, what it held (None where it could not be decoded), what it is."""
 
+    file: str
     line: int
     value: Any
     reading: Reading
@@ -40,9 +52,10 @@ def read_problem_set(
 ) -> list[Problem]:
     """Read a problem set, sorted by id, identical rows merged; ``limit`` takes the first N rows.
 
-    ``fields`` is a person's mapping (`pacore.problem_shapes.mapping`). Raises BadInput for a file
-    that cannot be read at all, has no rows or none with a problem in it, and BadProblems naming
-    every bad row of the file (of the first N rows) otherwise.
+    ``url`` is a file, a folder or a pattern of files; ``fields`` is a person's mapping
+    (`pacore.problem_shapes.mapping`). Raises BadInput for a file that cannot be read at all, has no
+    rows or none with a problem in it, and BadProblems naming every bad row (of the first N rows)
+    otherwise.
     """
     gathered = Gathered(url, fields or {})
     for row in read_rows(url, limit, fields):
@@ -51,21 +64,21 @@ def read_problem_set(
 
 
 class Gathered:
-    """What the rows of one file come to; `problems` once all of them are added."""
+    """What the rows of a problem set come to; `problems` once all of them are added."""
 
     def __init__(self, url: str, fields: FieldMapping) -> None:
         self._url = url
         self._fields = fields
-        self._found: list[tuple[Problem, str, int]] = []
+        self._found: list[Placed] = []
         self._issues: list[RowIssue] = []
         self._first: Mapping[str, Any] | None = None
-        self._leading: set[str] = set()
+        self._leading: set[tuple[str, str]] = set()
         self._is_stated = False
 
     def add(self, row: ReadRow) -> None:
         result = row.reading.result
         if isinstance(result, Problem):
-            self._found.append((result, self._url, row.line))
+            self._found.append(Placed(result, row.file, row.line))
         else:
             self._issues += result
         if isinstance(row.value, Mapping):
@@ -79,7 +92,7 @@ class Gathered:
         if self._first is not None:
             self._check_fields(self._first)
         problems, duplicates = merge(self._found)
-        issues = sorted([*self._issues, *duplicates], key=lambda issue: issue.line)
+        issues = sorted([*self._issues, *duplicates], key=lambda issue: (issue.file, issue.line))
         if issues:
             raise BadProblems(issues)
         if not problems:
@@ -91,8 +104,8 @@ class Gathered:
         has = (
             f"the first row has the fields {', '.join(listed_paths(first)) or 'of an empty object'}"
         )
-        for name, path in self._fields.items():
-            if name not in self._leading:
+        for name, path in paths_wanted(self._fields):
+            if (name, path) not in self._leading:
                 raise BadInput(f"fields: {name}={path}: no row of {self._url} has it; {has}")
         if not self._is_stated:
             raise BadInput(
@@ -112,67 +125,137 @@ def unnamed_by_row(url: str, fields: FieldMapping | None = None) -> list[str]:
     ]
 
 
-def read_rows(url: str, limit: int | None, fields: FieldMapping | None = None) -> Iterator[ReadRow]:
-    """Each row of a file with its problem or everything that is wrong with it. Raises BadInput."""
-    rows_of, compressed = file_format(url)
-    with ExitStack() as stack:
-        file = stack.enter_context(open_source(url))
-        if compressed:
-            file = cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb")))
-        try:
-            for row in islice(rows_of(file), limit):
-                if isinstance(row, RowFault):
-                    issue = RowIssue(url, row.line, row.field, row.what)
-                    yield ReadRow(row.line, None, Reading(NO_ROW, [issue]))
-                else:
-                    yield ReadRow(row.line, row.value, reading(row.value, url, row.line, fields))
-        except BadInput as fault:
-            raise BadInput(f"{url}: {fault}") from fault
-        except (OSError, EOFError, zlib.error) as fault:
-            raise BadInput(f"{url}: cannot be read: {fault}") from fault
+def read_rows(
+    url: str,
+    limit: int | None,
+    fields: FieldMapping | None = None,
+    say: Callable[[str, str], None] | None = None,
+) -> Iterator[ReadRow]:
+    """Each row with its problem or everything that is wrong with it, file after file.
 
-
-def is_row_file(url: str) -> bool:
-    """Whether an address ends as files of rows do."""
-    try:
-        file_format(url)
-    except BadInput:
-        return False
-    return True
-
-
-def file_format(url: str) -> tuple[Callable[[BinaryIO], Rows], bool]:
-    """How the rows of a file are read, by its ending, and whether it is compressed.
-
-    Raises BadInput for an ending nobody knows.
+    ``say`` hears, with a file's address, what a person should know of how it was read. Raises
+    BadInput for a file that cannot be read.
     """
-    path = (url.partition("?")[0] if "://" in url else url).lower()
-    compressed = path.endswith(".gz")
-    path = path.removesuffix(".gz")
-    for ending, rows_of in FORMATS.items():
-        if path.endswith(ending) and not (compressed and ending == ".parquet"):
-            return rows_of, compressed
-    known = ", ".join(FORMATS)
-    raise BadInput(f"{url}: unknown kind of file; supported are {known}, and .gz after the others")
+    yield from islice(_rows_of_all(url, fields, say), limit)
 
 
-def parquet_rows(file: BinaryIO, batch_rows: int = 256) -> Rows:
-    """The rows of a Parquet file, ``batch_rows`` of them in memory at a time."""
-    number = 0
+def _rows_of_all(
+    url: str, fields: FieldMapping | None, say: Callable[[str, str], None] | None
+) -> Iterator[ReadRow]:
+    for name in problem_files(url):
+        told = unsaid if say is None else partial(say, name)
+        with open_source(name) as file:
+            for row in rows_in(file, name, say=told):
+                if isinstance(row, RowFault):
+                    issue = RowIssue(name, row.line, row.field, row.what)
+                    yield ReadRow(name, row.line, None, Reading(NO_ROW, [issue]))
+                else:
+                    found = reading(row.value, name, row.line, fields)
+                    yield ReadRow(name, row.line, row.value, found)
+
+
+def problem_files(url: str) -> list[str]:
+    """The files of rows that an address names. Raises BadInput where there are none."""
+    return source_files(url, is_row_file)
+
+
+class HowRead(NamedTuple):
+    """Bounds on what is held of a file at a time; ``refused`` says why a table is none, where it is."""
+
+    max_bytes: int = MAX_LINE_BYTES
+    batch_rows: int = 256
+    refused: str | None = None
+
+
+PROBLEM_ROWS = HowRead()
+
+
+def rows_in(file: BinaryIO, name: str, how: HowRead = PROBLEM_ROWS, say: Say = unsaid) -> Rows:
+    """Each row of an open file, of whatever format its first bytes and its name say.
+
+    Raises BadInput naming the file for one that cannot be read at all.
+    """
     try:
-        for number, row in enumerate(iter_parquet_rows(file, batch_rows), 1):
-            yield Row(number, row)
-    except UnicodeDecodeError:
-        yield RowFault(0, f"text in a row after row {number} {NOT_UTF8}")
-    except ValueError as fault:
-        # Parquet is read from its end, which a server without range requests cannot offer.
-        raise BadInput(f"cannot be read: {fault}") from fault
+        found = opened(file)
+        kind = _kind(found.head, name)
+        if kind in TABLES and how.refused is not None:
+            raise BadInput(how.refused)
+        yield from _READERS[kind](found.file, how, say)
+    except BadInput as fault:
+        raise BadInput(f"{name}: {fault}") from fault
+    except (*READ_FAULTS, *source_faults()) as fault:
+        raise BadInput(f"{name}: cannot be read: {_one_line(fault)}") from fault
 
 
-FORMATS: dict[str, Callable[[BinaryIO], Rows]] = {
-    ".jsonl": jsonl_rows,
-    ".ndjson": jsonl_rows,
-    ".json": json_rows,
-    ".csv": csv_rows,
-    ".parquet": parquet_rows,
+def _one_line(fault: BaseException) -> str:
+    lines = str(fault).splitlines()
+    return lines[0] if lines else type(fault).__name__
+
+
+ARRAY, LINES, CSV, TSV, PARQUET = "array", "lines", "csv", "tsv", "parquet"
+TABLES = (CSV, TSV)
+ENDINGS = {
+    ".jsonl": LINES,
+    ".ndjson": LINES,
+    ".json": ARRAY,
+    ".csv": CSV,
+    ".tsv": TSV,
+    ".parquet": PARQUET,
 }
+
+_READERS: dict[str, Callable[[BinaryIO, HowRead, Say], Rows]] = {
+    ARRAY: lambda file, how, say: json_rows(file, how.max_bytes, say),
+    LINES: lambda file, how, say: jsonl_rows(file, how.max_bytes, say),
+    CSV: lambda file, how, say: csv_rows(file, how.max_bytes, say),
+    TSV: lambda file, how, say: tsv_rows(file, how.max_bytes, say),
+    PARQUET: lambda file, how, _: parquet_rows(file, how.batch_rows),
+}
+
+
+def is_row_file(name: str) -> bool:
+    """Whether a name or address ends as files of rows do."""
+    return _ending(name) in ENDINGS
+
+
+def _ending(name: str) -> str:
+    """The ending of a name in lower case, without that of a compression."""
+    path = PurePosixPath((name.partition("?")[0] if "://" in name else name).partition("::")[0])
+    for _ in range(2):
+        ending = path.suffix.lower()
+        if ending not in PACKED_ENDINGS:
+            return ending
+        path = path.with_suffix("")
+    return ""
+
+
+_JSON = re.compile(rb"\s*[\[{]")
+_CERTAINLY_JSON = re.compile(rb'\s*(?:\[\s*)?\{\s*"')
+_LINES_OF_LISTS = re.compile(rb"\s*\[[^\n]*\][ \t\r]*\n\s*\[")
+
+
+def _kind(head: bytes, name: str) -> str:
+    """The format of a file: what its first bytes certainly are, else what its name says.
+
+    Raises BadInput where neither does.
+    """
+    ending = _ending(name)
+    said = ENDINGS.get(ending)
+    text = head.removeprefix(codecs.BOM_UTF8)
+    if head.startswith(MAGIC) or said == PARQUET:
+        return PARQUET
+    if not text.strip():
+        return said or LINES
+    if said in TABLES and not _CERTAINLY_JSON.match(text):
+        return said
+    if _JSON.match(text):
+        is_lines = _LINES_OF_LISTS.match(text) or not text.lstrip().startswith(b"[")
+        return LINES if is_lines else ARRAY
+    if said != ARRAY and is_table(text):
+        return CSV
+    if said is not None:
+        return said
+    known = ", ".join(ENDINGS)
+    raise BadInput(
+        f"unknown kind of file; supported are {known}, compressed or not; a table needs a header "
+        "with a column that pacore knows, or an ending that says how its cells are separated"
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from pacore.errors import BadInput
 from pacore.plan import Plan
+from pacore.problem_names import original_name, possible_ids
 from pacore.run import Run, open_run
 from pacore.terminal import (
     ABSENT,
@@ -54,19 +56,24 @@ def round_heading(plan: Plan, round_: int) -> str:
 def show_problem(
     warehouse: Warehouse, run_id: str, problem_id: str, width: int | None = None
 ) -> str:
-    """The rounds, messages and answer of one problem.
+    """The rounds, messages and answer of one problem, by its id or by its name in its file.
 
     Raises BadInput for an unknown problem id, naming those that are close to it.
     """
     run = open_run(warehouse.store, run_id)
-    found = warehouse.rows("reports/problem", run_id=run_id, problem_id=problem_id)
-    if not found:
+    known = possible_ids(problem_id)
+    looked_up = (warehouse.rows("reports/problem", run_id=run_id, problem_id=one) for one in known)
+    found = next((rows for rows in looked_up if rows), None)
+    if found is None:
         raise BadInput(_unknown_problem(warehouse, run_id, problem_id))
     (problem,) = found
+    problem_id = problem["problem_id"]
+    name = original_name(problem_id, json.loads(problem["metadata"] or "{}"))
+    named = problem_id if name == problem_id else f"{problem_id} ({name})"
     place = {"run_id": run_id, "problem_id": problem_id}
     answers = {row["replicate"]: row for row in warehouse.rows("reports/problem_answers", **place)}
     parts: list[Content] = [
-        line(f"problem {problem_id} · {headline(run)}", "bold"),
+        line(f"problem {named} · {headline(run)}", "bold"),
         line(""),
         block(problem["statement"]),
         line(""),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pacore.errors import BadInput
 from pacore.grading import choose_grader
 from pacore.problem import Problem
+from pacore.problem_golds import listed
 from pacore.problem_shapes import check_mapping, parse_mapping
 from pacore.problem_survey import ProblemSurvey, ShapeCount, survey_problems
 from pacore.secrecy import shown
@@ -35,7 +36,7 @@ def show_problem_set(
         line(""),
         _shapes(found),
         line(""),
-        facts([*_facts(found), *_warnings(found)]),
+        facts([*_facts(found), *_titled("caution", found.cautions), *_titled("note", found.notes)]),
         line(""),
         *_problem(found.problems[0]),
     ]
@@ -70,6 +71,8 @@ def _facts(found: ProblemSurvey) -> Iterator[tuple[str, str]]:
     ids = [f"{found.named:,} from the file"] if found.named else []
     ids += [f"{of_content:,} from what the problem says"] if of_content else []
     characters, longest = found.longest
+    if len(found.files) > 1:
+        yield "files", listed(found.files)
     yield "problems", f"{len(found.problems):,}"
     yield "digest", found.digest
     yield "ids", ", ".join(ids)
@@ -79,13 +82,13 @@ def _facts(found: ProblemSurvey) -> Iterator[tuple[str, str]]:
     )
 
 
-def _warnings(found: ProblemSurvey) -> Iterator[tuple[str, str]]:
-    for position, warning in enumerate(found.warnings):
-        yield "note" if position == 0 else "", warning
+def _titled(title: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for position, text in enumerate(lines):
+        yield title if position == 0 else "", text
 
 
 def _problem(problem: Problem) -> Iterator[Content]:
-    """A problem as it would be sent in the first round, and what its answer is held against."""
+    """A problem as it would be sent in the first round, and what its answer is compared with."""
     yield line(f"first problem · {problem.problem_id}", "bold")
     for turn in problem.turns:
         cut = len(turn.content) - SHOWN_CHARACTERS

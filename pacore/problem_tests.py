@@ -26,8 +26,8 @@ from pacore.grading.code_tests import (
     stdin_tests,
 )
 from pacore.identity import canonical_json
-from pacore.problem import text_fault
 from pacore.problem_turns import Note
+from pacore.problem_values import text_fault
 
 KINDS = ("stdin", "function", "assertions")
 NOT_TESTS = (

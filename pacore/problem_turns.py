@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from pacore.problem import OBSERVATIONS, ROLES, Role, Turn, text_fault
+from pacore.problem import OBSERVATIONS, ROLES, Role, Turn
+from pacore.problem_values import text_fault
 
 Note = Callable[[str, str], None]
 """Takes what the file calls a thing, and what is wrong with it."""
 
-SHAREGPT_ROLES: dict[str, Role] = {
+SPEAKERS: dict[str, Role] = {
     "human": "user",
     "user": "user",
     "gpt": "assistant",
     "chatgpt": "assistant",
     "assistant": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "ai": "assistant",
     "system": "system",
+    "developer": "system",
     "tool": "tool",
     "function": "tool",
     "observation": "tool",
+    "ipython": "tool",
+    "environment": "tool",
 }
-"""Who spoke, by what files with ``from`` and ``value`` call them."""
+"""Who spoke, by what files call them, in lower case."""
 
 TEXT_PARTS = ("text", "input_text", "output_text")
 MAX_SHOWN = 60
@@ -41,7 +49,7 @@ def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
             continue
         role_name, role = _role(value)
         if role is None:
-            known = ", ".join(ROLES if role_name == "role" else SHAREGPT_ROLES)
+            known = ", ".join(ROLES if role_name == "role" else SPEAKERS)
             said = f"unknown role {shown(value.get(role_name))}; one of {known}"
             note(f"{place}.{role_name}", said)
             continue
@@ -59,9 +67,14 @@ def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
 
 def _role(value: Mapping[str, Any]) -> tuple[str, Role | None]:
     """What a turn calls its role, and the role; None for one that nobody knows."""
-    if "role" not in value and "from" in value:
-        return "from", SHAREGPT_ROLES.get(str(value["from"]).lower())
-    return "role", next((role for role in ROLES if role == value.get("role")), None)
+    name = "from" if "role" not in value and "from" in value else "role"
+    said = value.get(name)
+    return name, SPEAKERS.get(said.strip().lower()) if isinstance(said, str) else None
+
+
+def is_from_assistant(turn: Any) -> bool:
+    """Whether something is a turn, and the assistant's."""
+    return isinstance(turn, Mapping) and _role(turn)[1] == "assistant"
 
 
 def _content(place: str, value: Any, note: Note, is_last: bool) -> str | None:
@@ -102,12 +115,21 @@ def usable_text(name: str, value: Any, note: Note, *, empty_allowed: bool = Fals
 
 def kind_of(value: Any) -> str:
     """What a decoded value is, in the words of a file's author."""
-    words = {str: "text", bool: "true or false", int: "a number", float: "a number"}
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list):
         return "a list"
-    return "null" if value is None else words.get(type(value), type(value).__name__)
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    Decimal: "a number",
+    bytes: "bytes that are no text",
+}
 
 
 def shown(value: Any) -> str:

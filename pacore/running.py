@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from pacore.layout import run_key
 from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
 from pacore.problem import set_digest
-from pacore.problem_files import read_problem_set
+from pacore.problem_survey import survey_problems
 from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
@@ -34,6 +34,7 @@ from pacore.stage.closing import close, run_counts
 from pacore.stage.context import context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
+from pacore.visible import visible
 
 COMPLETE, FAILED_PROBLEMS, INTERRUPTED = 0, 3, 130
 QUIET_LINE_SECONDS = 10.0
@@ -61,7 +62,8 @@ def make_run(config: RunConfig) -> Made:
 
     Raises what it ended with where it could not go on.
     """
-    run = begin(config)
+    cautions: list[str] = []
+    run = begin(config, cautions.append)
     config = config.model_copy(update={"run_id": run.run_id})
     store = open_store(config.store)
     if not open_shards(store, run):
@@ -70,6 +72,7 @@ def make_run(config: RunConfig) -> Made:
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
         return Made(COMPLETE, config, run, None)
+    say_cautions(cautions)
     started = time.monotonic()
     progress = context_of(config, run.run_id).progress
     state, address = _flow(config, run, progress)
@@ -87,6 +90,12 @@ def make_run(config: RunConfig) -> Made:
         raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
     progress.finished_seconds = time.monotonic() - started
     return Made(COMPLETE, config, run, progress)
+
+
+def say_cautions(cautions: Sequence[str]) -> None:
+    """Name what of a problem set may make a run worth nothing, before anything is spent."""
+    for text in cautions:
+        click.echo(f"pacore: caution: {visible(text)}", err=True)
 
 
 def retry_to_end(
@@ -175,7 +184,9 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
 
 def show_plan(config: RunConfig) -> int:
     """Print what a run would do, reading the store and, where it answers, the endpoint."""
-    problems = read_problem_set(config.problems, config.limit, config.fields)
+    read = survey_problems(config.problems, config.limit, config.fields)
+    problems = read.problems
+    say_cautions(read.cautions)
     recipe = resolve_recipe(config)
     store = open_store(config.store)
     size = config.shard_size or default_shard_size(len(problems), config.plan)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pacore.errors import BadInput, StoreError
+from pacore.errors import StoreError
 from pacore.schemas import (
     PROBLEMS,
     SCHEMA_REVISION,
@@ -34,7 +34,6 @@ __all__ = [
     "Row",
     "TableSchema",
     "TableWriter",
-    "iter_parquet_rows",
     "read_column",
     "read_rows",
     "to_arrow",
@@ -166,19 +165,6 @@ def read_column(file: BinaryIO, name: str) -> list[Any]:
     with pq.ParquetFile(file) as parquet:
         values: list[Any] = parquet.read(columns=[name]).column(0).to_pylist()
     return values
-
-
-def iter_parquet_rows(file: BinaryIO, batch_rows: int = 256) -> Iterator[dict[str, Any]]:
-    """Every row of somebody's Parquet file as a dict, a small batch in memory at a time.
-
-    Raises BadInput when the bytes are not Parquet.
-    """
-    try:
-        with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(batch_size=batch_rows):
-                yield from batch.to_pylist()
-    except pa.ArrowInvalid as fault:
-        raise BadInput(f"is not a Parquet file: {str(fault).splitlines()[0]}") from fault
 
 
 def write_rows(path: Path, table: TableSchema, rows: Iterable[Row]) -> int:

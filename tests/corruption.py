@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow.parquet as pq
 import zstandard
 
 from pacore.commits import committed_units, read_commit, standing_units
@@ -21,7 +22,7 @@ from pacore.layout import (
     snapshots_prefix,
 )
 from pacore.store import Backend
-from pacore.tables import SCHEMA_VERSION, TABLES, iter_parquet_rows, write_rows
+from pacore.tables import SCHEMA_VERSION, TABLES, write_rows
 
 Row = dict[str, Any]
 Change = Callable[[list[Row]], None]
@@ -29,7 +30,8 @@ Change = Callable[[list[Row]], None]
 
 def rows_of(store: Backend, unit: Unit) -> list[Row]:
     with store.open(read_commit(store, unit).path) as file:
-        return list(iter_parquet_rows(file))
+        rows: list[Row] = pq.read_table(file).to_pylist()
+    return rows
 
 
 def unit_of(store: Backend, run_id: str, table: str, round_: int) -> Unit:

@@ -177,6 +177,32 @@ ROWS: dict[str, list[Row]] = {
             "ground_truth": json.dumps({"inputs": ["1 2"], "outputs": ["3"]}),
         },
     ],
+    "verl": [
+        {
+            "data_source": "own/sums",
+            "prompt": [{"role": "user", "content": "What is 9 + 9?"}],
+            "ability": "math",
+            "reward_model": {"style": "rule", "ground_truth": "18"},
+            "extra_info": {"index": 0, "split": "train"},
+        },
+        {
+            "data_source": "own/programs",
+            "prompt": [{"role": "user", "content": "Print the product of two numbers."}],
+            "ability": "code",
+            "reward_model": {
+                "style": "rule",
+                "ground_truth": json.dumps({"inputs": ["2 3"], "outputs": ["6"]}),
+            },
+            "extra_info": {"index": 1, "split": "train"},
+        },
+    ],
+    "prompt and label": [
+        {
+            "prompt": [{"role": "user", "content": "What is 7 + 7?"}],
+            "label": "14",
+            "metadata": {"source": "own"},
+        }
+    ],
     "MultiChallenge": [
         {
             "QUESTION_ID": "6f1",

@@ -18,7 +18,7 @@ def test_bad_rows_are_named_with_exit_code_2_and_nothing_is_written(
     tmp_path: Path, pacore: Pacore
 ) -> None:
     problems = tmp_path / "bad.jsonl"
-    problems.write_text('{"id": "a/b", "problem": "x"}\n{"problem": ""}\nnot json\n')
+    problems.write_text('{"id": [1, 2], "problem": "x"}\n{"problem": ""}\nnot json\n')
     done = pacore(
         "run", "--problems", str(problems), "--engine", "scripted", "--store", str(tmp_path / "s")
     )

@@ -143,9 +143,9 @@ def test_a_mapping_of_id_and_grader_alone_keeps_what_the_shape_finds() -> None:
 
 
 def test_faults_name_the_field_as_the_file_has_it() -> None:
-    row = {"Prompt": 5, "Final": {"value": []}, "uid": "a/b"}
+    row = {"Prompt": 5, "Final": {"value": []}, "uid": {"a": "b"}}
     assert issues(row, "problem=Prompt,answer=Final.value,id=uid") == [
-        "uid: 'a/b' has '/', '\\' or '..'",
+        "uid: is an object; must be text or a number",
         "Prompt: is a number; must be text or a list of turns",
         "Final.value: is a list; must be text or a number, or an object with 'answer'",
     ]
@@ -157,8 +157,8 @@ def test_faults_name_the_field_as_the_file_has_it() -> None:
 @pytest.mark.parametrize(
     ("fields", "what"),
     [
-        ("Prompt", "'Prompt' is none of problem=…, answer=…, id=…, grader=…, options=…"),
-        ("", "'' is none of problem=…, answer=…, id=…, grader=…, options=…"),
+        ("Prompt", "'Prompt' is none of problem=…, answer=…, id=…, grader=…, options=…, without=…"),
+        ("", "'' is none of problem=…, answer=…, id=…, grader=…, options=…, without=…"),
         ("question=Prompt", "'question=Prompt' is none of problem=…"),
         ("problem=a,problem=b", "problem is given twice"),
         ("problem=", "problem: names no field"),

@@ -36,14 +36,14 @@ def faults(url: str) -> list[str]:
 
 
 def test_bad_items_of_an_array_are_reported_by_their_number(tmp_path: Path) -> None:
-    data = b'[{"problem": "x"},\n{"problem": "caf\xe9"}, 7, {"problem": "\\ud800"}, {"a": NaN}]'
+    data = b'[{"problem": "x"},\n{"problem": "caf\x81"}, 7, {"problem": "\\ud800"}, {"a": NaN}]'
     found = faults(write(tmp_path, "set.json", data))
     assert found[:3] == [
         "2: is not UTF-8",
         "3: is a number, not an object with fields",
         "4: problem: has a lone surrogate, which is not text",
     ]
-    assert [issue.partition(":")[0] for issue in found[3:]] == ["5", "5"]
+    assert [issue.partition(":")[0] for issue in found[3:]] == ["5"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_csv_row_is_named_by_the_line_it_begins_at(tmp_path: Path) -> None:
         b'a,"two\r\nlines ""quoted""",2,\r\n'
         b"\r\n"
         b"b,,2,\r\n"
-        b'c,"caf\xe9",2,\r\n'
+        b'c,"caf\x81",2,\r\n'
         b"d,x,2\r\n"
         b'e,"x"y,2,\r\n'
         b'f,x,2,"a\x00"\r\n'
@@ -78,13 +78,12 @@ def test_a_csv_row_is_named_by_the_line_it_begins_at(tmp_path: Path) -> None:
         b"h,x,2,\r\n"
     )
     found = faults(write(tmp_path, "set.csv", data))
-    assert [issue.split(":")[0] for issue in found] == ["5", "6", "7", "8", "9", "10"]
+    assert [issue.split(":")[0] for issue in found] == ["5", "6", "7", "8", "10"]
     assert found[0].startswith("5: problem|question|prompt|messages|conversation: missing")
     assert found[1] == "6: problem: is not UTF-8"
     assert found[2] == "7: has 3 cells where the header has 4"
     assert found[3].startswith("8: invalid CSV: ")
-    assert found[4] == "9: note: has a NUL byte"
-    assert found[5] == "10: invalid CSV: unexpected end of data"
+    assert found[4] == "10: invalid CSV: unexpected end of data"
 
 
 def test_csv_cells_keep_their_text_and_empty_ones_are_absent(tmp_path: Path) -> None:
@@ -105,7 +104,7 @@ def test_csv_cells_keep_their_text_and_empty_ones_are_absent(tmp_path: Path) -> 
             "say which is which with --fields problem=NAME,answer=NAME",
         ),
         (b"problem,answer,answer", "column 'answer' stands twice in the header"),
-        (b"problem,caf\xe9", "the header is not UTF-8"),
+        (b"problem,caf\x81", "the header is not UTF-8"),
         (b'problem,"answer"x', "the header: invalid CSV: ',' expected after '\"'"),
     ],
 )

@@ -77,7 +77,7 @@ def test_the_digest_is_that_of_the_set_a_run_freezes() -> None:
 
 
 def test_bad_rows_are_all_named_as_a_run_names_them() -> None:
-    bad: list[Any] = [*SUMS, {"id": "a/b", "problem": ""}, 7]
+    bad: list[Any] = [*SUMS, {"id": [], "problem": ""}, 7]
     url = write("bad", bad)
     with pytest.raises(BadProblems) as caught:
         show_problem_set(url)

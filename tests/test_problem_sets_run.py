@@ -40,6 +40,7 @@ SOLUTIONS: dict[tuple[str, int], tuple[str, str]] = {
         "class Solution:\n    def scale(self, xs, k):\n        return xs",
     ),
     ("PaCoRe-Train", 1): ("print(sum(map(int, input().split())))", "print(4)"),
+    ("verl", 1): ("a, b = map(int, input().split())\nprint(a * b)", "print(5)"),
 }
 """For each example with tests a program that passes all of them, and one that does not."""
 

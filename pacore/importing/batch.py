@@ -19,9 +19,10 @@ from pacore.engine.classify import Origin
 from pacore.engine.protocol import EngineFault
 from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.importing.source import Source
-from pacore.problem import ROLES, Issues, Problem, RowIssue, Turn
+from pacore.problem import Issues, Problem, RowIssue, Turn
 from pacore.problem_formats import RowFault
-from pacore.problem_turns import kind_of
+from pacore.problem_names import possible_ids
+from pacore.problem_turns import SPEAKERS, kind_of
 from pacore.prompt import prompt_digest
 from pacore.trajectory import Generation
 
@@ -114,8 +115,7 @@ def _turns(value: Any) -> tuple[Turn, ...] | None:
         if isinstance(content, list):
             parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
             content = "".join(map(str, parts)) if all(isinstance(p, str) for p in parts) else None
-        said = "system" if one.get("role") == "developer" else one.get("role")
-        role = next((known for known in ROLES if known == said), None)
+        role = SPEAKERS.get(str(one.get("role")).lower())
         if not isinstance(content, str) or role is None:
             return None
         turns.append(Turn(role, content))
@@ -156,7 +156,7 @@ class BatchRows:
     def _asked(self, custom_id: str, issues: Issues) -> Asked:
         if self._prompts is None:
             numbered = NUMBERED.fullmatch(custom_id)
-            is_known = custom_id in self._problem_ids
+            is_known = not self._problem_ids.isdisjoint(possible_ids(custom_id))
             name = numbered["name"] if numbered and not is_known else custom_id
             return Asked(name, 1, 0)
         if custom_id not in self._prompts.asked:

@@ -13,6 +13,7 @@ from pacore.importing.rows import ROW_READERS, FileFormat, ImportedRow, Pass
 from pacore.importing.source import Source
 from pacore.problem import Problem, RowIssue
 from pacore.problem_formats import RowFault
+from pacore.problem_names import possible_ids
 from pacore.prompt import prompt_digest
 
 POSITION = re.compile(r"req_(?P<row>[0-9]{1,9})")
@@ -85,7 +86,7 @@ class Reader:
     def _matched(self, row: ImportedRow) -> Found | list[RowIssue]:
         problem = row.problem
         if self.problems is not None:
-            problem = self._by_id.get(self._id_of(row.name)) if row.name is not None else None
+            problem = self._named(row.name) if row.name is not None else None
             if problem is None and row.problem is not None:
                 problem = self._by_turns.get(prompt_digest(row.problem.turns))
         if problem is None:
@@ -95,10 +96,14 @@ class Reader:
             return [RowIssue(self.source.url, row.line, named, what)]
         return Found(row.line, problem, row.passes)
 
-    def _id_of(self, name: str) -> str:
+    def _named(self, name: str) -> Problem | None:
+        """The problem of a name: by its id, by its name in its file, or by the number of its row."""
+        for problem_id in possible_ids(name):
+            if problem_id in self._by_id:
+                return self._by_id[problem_id]
         numbered = POSITION.fullmatch(name)
-        row = int(numbered["row"]) if numbered and name not in self._by_id else len(self.by_row)
-        return self.by_row[row] if row < len(self.by_row) else name
+        row = int(numbered["row"]) if numbered else len(self.by_row)
+        return self._by_id.get(self.by_row[row]) if row < len(self.by_row) else None
 
 
 _NAMED: dict[str, str] = {

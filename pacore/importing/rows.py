@@ -14,6 +14,7 @@ from pacore.engine.classify import whole_text
 from pacore.problem import Issues, Problem, RowIssue
 from pacore.problem_shapes import read_row
 from pacore.problem_turns import Note, kind_of
+from pacore.problem_values import text_of
 from pacore.trajectory import Generation
 
 FileFormat = Literal["reference", "pacore-train", "openai-batch"]
@@ -88,10 +89,11 @@ def reference_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue
 
 
 def _name(field: str, value: Any, note: Note) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    name = text_of(value)
+    if not name:
         note(field, f"is {kind_of(value)}; must name a problem" if value != "" else "is empty")
         return None
-    return str(value)
+    return name
 
 
 def _rounds(value: Any, note: Note) -> tuple[tuple[Generation, ...], ...]:

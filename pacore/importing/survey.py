@@ -16,7 +16,7 @@ from pacore.errors import BadInput
 from pacore.importing.reader import Reader
 from pacore.importing.rows import Pass
 from pacore.plan import Plan
-from pacore.problem import BadProblems, Problem, RowIssue, merge
+from pacore.problem import BadProblems, Placed, Problem, RowIssue, merge
 from pacore.prompt import prompt_digest
 
 LISTED = 5
@@ -49,7 +49,7 @@ class Survey:
 class _Seen:
     """What is gathered while the file is read once."""
 
-    stated: list[tuple[Problem, str, int]] = field(default_factory=list)
+    stated: list[Placed] = field(default_factory=list)
     passes: Counter[str] = field(default_factory=Counter)
     shape: tuple[int, ...] | None = None
     shape_line: int = 0
@@ -68,7 +68,7 @@ def survey(reader: Reader, replicates: int | None = None) -> Survey:
         if isinstance(found, list):
             seen.issues += found
             continue
-        seen.stated.append((found.problem, url, found.line))
+        seen.stated.append(Placed(found.problem, url, found.line))
         seen.passes[found.problem.problem_id] += len(found.passes)
         for one in found.passes:
             _check_shape(one, url, found.line, seen)

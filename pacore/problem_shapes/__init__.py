@@ -10,9 +10,10 @@ from pacore.problem_shapes.mapping import (
     listed_paths,
     parse_mapping,
     paths_in,
+    paths_wanted,
 )
 from pacore.problem_shapes.plain import MISSING
-from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, reading
+from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, reading, states_problem
 from pacore.problem_shapes.table import SHAPES, recognised
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "listed_paths",
     "parse_mapping",
     "paths_in",
+    "paths_wanted",
     "read_row",
     "reading",
     "recognised",
+    "states_problem",
 ]

@@ -10,21 +10,22 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from itertools import zip_longest
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from pacore.identity import digest
-from pacore.problem import text_fault
 from pacore.problem_rows import Field, Parts
 from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
 from pacore.problem_turns import Note, kind_of, shown
+from pacore.problem_values import is_nan, text_fault, text_of, unwrapped
 
 LETTERS = ascii_uppercase[:10]
 FEWEST = 2
 INSTRUCTION = "Give the letter of the right option in \\boxed{}."
 
-QUESTION_FIELDS = ("question", "problem", "prompt", "Question", "question_stem")
+QUESTION_FIELDS = ("question", "problem", "prompt", "Question", "question_stem", "input", "query")
 OPTION_FIELDS = ("options", "choices")
 ANSWER_FIELDS = (
     "answer_index", "answer_idx", "answer_letter", "answerKey", "answer", "correct_answer",
@@ -33,7 +34,7 @@ ANSWER_FIELDS = (
 PLACE_NAMES = ("index", "idx")
 """What the name of a field that holds a place ends with."""
 
-LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label")
+LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label", "Answer", "target")
 ID_FIELDS = ("id", "question_id", "Record ID", "uuid")
 LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
 
@@ -82,10 +83,15 @@ def _listed(row: Row) -> Field | None:
         return Field(found.name, listed) if listed else None
     if "A" not in row:
         return None
-    columns = [letter for letter in LETTERS if row.get(letter) not in (None, "")]
+    columns = [letter for letter in LETTERS if _is_given(row.get(letter))]
     if len(columns) < FEWEST or columns != list(LETTERS[: len(columns)]):
         return None
     return Field("A", {letter: row[letter] for letter in columns})
+
+
+def _is_given(value: Any) -> bool:
+    """Whether a column has an option: a data frame has NaN where there is none."""
+    return value not in (None, "") and not is_nan(value)
 
 
 def decoded_options(value: Any) -> list[Any] | Mapping[str, Any] | None:
@@ -124,13 +130,15 @@ def _options(listed: Field, note: Note) -> list[Option]:
         return []
     options = []
     for label, value in found:
-        text = str(value).strip() if isinstance(value, str | int | float) else ""
+        text = str(value) if isinstance(value, int | float) else text_of(value) or ""
+        text = text.strip()
         fault = text_fault(text)
-        if isinstance(value, bool) or not text or fault:
+        if is_nan(value) or not text or fault:
             what = fault or ("is empty" if value == "" else f"is {kind_of(value)}; must be text")
             note(f"{listed.name}.{shown(label)}", what)
             return []
-        options.append(Option(label, text, not isinstance(value, str)))
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        options.append(Option(label, text, is_number))
     return _without_own_labels(options)
 
 
@@ -187,11 +195,13 @@ def _places(options: list[Option], answer: Field) -> set[int]:
     A text is a label, or else an option's text or a place. A number is a place, as in MMLU; among
     options that are numbers themselves it may be one of them, unless its field says that it is not.
     """
-    value = answer.value
-    if isinstance(value, float) and value.is_integer():
+    value = unwrapped(answer.value)
+    if isinstance(value, float | Decimal) and text_of(value) is not None and value == int(value):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if not isinstance(value, str | int):
         return set()
+    if isinstance(value, bool):
+        value = str(value)
     said = str(value).strip()
     place = {int(said)} if _PLACE.fullmatch(said) and int(said) < len(options) else set()
     bare = _OWN_LABEL.sub("", said)

@@ -1,4 +1,4 @@
-"""Conversations of several turns: PaCoRe-Train, MultiChallenge, ShareGPT."""
+"""Conversations, with a gold answer or without: PaCoRe-Train, verl, slime, MultiChallenge, ShareGPT."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from pacore.problem_rows import Field, Parts
-from pacore.problem_shapes.plain import has_statement, other_parts, plain_parts
-from pacore.problem_shapes.shape import Row, Shape, named, texts, without
+from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, other_parts, plain_parts
+from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts, without
 from pacore.problem_tests import decoded_tests
-from pacore.problem_turns import SHAREGPT_ROLES, Note
+from pacore.problem_turns import Note, is_from_assistant
 
 TRAIN_FIELDS = ("conversation", "responses")
 CRITERION = "{question}\nThe response passes if the answer to this question is {answer}."
@@ -72,7 +72,7 @@ def _sharegpt_parts(row: Row, note: Note) -> Parts:
     del note
     turns: list[Any] = row["conversations"]
     kept = len(turns)
-    while kept > 1 and _is_assistant(turns[kept - 1]):
+    while kept > 1 and is_from_assistant(turns[kept - 1]):
         kept -= 1
     others = other_parts(row)
     reply = {"reply": turns[kept:]} if kept < len(turns) else {}
@@ -80,13 +80,58 @@ def _sharegpt_parts(row: Row, note: Note) -> Parts:
     return replace(others, statement=Field("conversations", turns[:kept]), metadata=metadata)
 
 
-def _is_assistant(turn: Any) -> bool:
-    if not isinstance(turn, Mapping):
-        return False
-    role = turn.get("from", turn.get("role"))
-    return isinstance(role, str) and SHAREGPT_ROLES.get(role.lower()) == "assistant"
+def _is_verl(row: Row) -> bool:
+    return isinstance(row.get("prompt"), list) and _verl_gold(row) is not None
+
+
+def _verl_gold(row: Row) -> Field | None:
+    """``reward_model.ground_truth``, where verl and the trainers that follow it have the gold answer."""
+    scored = row.get("reward_model")
+    gold = scored.get("ground_truth") if isinstance(scored, Mapping) else None
+    return None if gold is None else Field("reward_model.ground_truth", gold)
+
+
+def _verl_parts(row: Row, note: Note) -> Parts:
+    """``extra_info.index`` counts within one source, so it is no id; tests call for ``code``."""
+    parts = plain_parts(row, note)
+    gold = _verl_gold(row)
+    if gold is not None and isinstance(gold.value, str):
+        gold = Field(gold.name, _single(gold.value))
+    if gold is not None and parts.grader is None and decoded_tests(gold.value) is not None:
+        parts = replace(parts, grader=Field("grader", "code"))
+    return replace(parts, gold=gold)
+
+
+def _single(text: str) -> str:
+    """The one text in the JSON of a list of it (``["36"]``, as Skywork-OR1 has it); else the text."""
+    if not text.startswith('["') or not text.endswith('"]'):
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found[0] if len(found) == 1 and isinstance(found[0], str) else text
+
+
+def _is_labelled(row: Row) -> bool:
+    """``{prompt, label}`` as slime and OpenRLHF have them; not TRL's verdicts on a completion."""
+    label = row.get("label")
+    is_gold = isinstance(label, str | int | float) and not isinstance(label, bool)
+    others = first_given(row, (*GOLD_FIELDS, "completion", "response"))
+    return row.get("prompt") is not None and is_gold and others is None
+
+
+def _labelled_parts(row: Row, note: Note) -> Parts:
+    parts = plain_parts(row, note)
+    metadata = without(parts.metadata, ("label",))
+    grader = parts.grader
+    if grader is None and decoded_tests(row["label"]) is not None:
+        grader = Field("grader", "code")
+    return replace(parts, gold=Field("label", row["label"]), grader=grader, metadata=metadata)
 
 
 PACORE_TRAIN = Shape("PaCoRe-Train", _is_train, _train_parts)
 MULTICHALLENGE = Shape("MultiChallenge", _is_multichallenge, _multichallenge_parts)
+VERL = Shape("verl", _is_verl, _verl_parts)
+LABELLED = Shape("prompt and label", _is_labelled, _labelled_parts)
 SHAREGPT = Shape("ShareGPT", _is_sharegpt, _sharegpt_parts)

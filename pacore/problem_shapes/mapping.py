@@ -1,9 +1,10 @@
 """A person's own mapping of a file's fields to the parts of a problem, for files of no known shape.
 
-    problem=Prompt,answer=Final.value,id=uid,grader=numeric
+    problem=Prompt,answer=Final.value,id=uid,grader=numeric,without=image
 
 Each part but ``grader``, which is a grader's name, is a path: names of fields joined by dots, and
-numbers into lists. A name may have dots and commas itself.
+numbers into lists. A name may have dots and commas itself. ``without`` names columns to leave out,
+several of them joined by commas: the rest is read as if the file had none of them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.problem import Issues, text_fault
+from pacore.problem import Issues
 from pacore.problem_rows import Field, Parts, read_grader
 from pacore.problem_shapes.choices import choice_parts, decoded_options
-from pacore.problem_shapes.plain import other_parts
+from pacore.problem_shapes.plain import other_parts, single
 from pacore.problem_shapes.shape import Row, Shape, without
 from pacore.problem_turns import Note, kind_of
+from pacore.problem_values import text_fault
 
-PARTS = ("problem", "answer", "id", "grader", "options")
+PARTS = ("problem", "answer", "id", "grader", "options", "without")
 MAY_BE_NONE = ("answer", "id", "grader")
 NEED_PROBLEM = ("answer", "options")
 
@@ -63,13 +65,34 @@ def check_mapping(mapping: FieldMapping) -> None:
             raise ValueError(f"grader: {issues.found[0].what}")
 
 
-def paths_in(mapping: FieldMapping, row: Any) -> set[str]:
-    """The parts whose path leads somewhere in a row."""
+def paths_in(mapping: FieldMapping, row: Any) -> set[tuple[str, str]]:
+    """The parts with their paths, of `paths_wanted`, that lead somewhere in a row."""
+    is_one = mapping.get("without") in row
     return {
-        name
-        for name, path in mapping.items()
-        if name == "grader" or not path or found_at(row, path) is not None
+        (name, path)
+        for name, path in paths_wanted(mapping)
+        if found_at(row, path) is not None or (name == "without" and is_one)
     }
+
+
+def paths_wanted(mapping: FieldMapping) -> list[tuple[str, str]]:
+    """The parts with their paths that some row must have, a pair for each column to leave out."""
+    wanted = [
+        (name, path) for name, path in mapping.items() if path and name not in ("grader", "without")
+    ]
+    return [*wanted, *(("without", name) for name in _columns(mapping.get("without", "")))]
+
+
+def without_columns(mapping: FieldMapping, row: Row) -> Row:
+    """A row as if it had none of the columns that a mapping leaves out."""
+    if not (named := mapping.get("without")):
+        return row
+    # A name with commas of its own is one column.
+    return without(row, (named, *_columns(named)))
+
+
+def _columns(named: str) -> list[str]:
+    return [name.strip() for name in named.split(",") if name.strip()]
 
 
 def mapped_parts(mapping: FieldMapping, shape: Shape, row: Row, note: Note) -> Parts:
@@ -90,7 +113,9 @@ def mapped_parts(mapping: FieldMapping, shape: Shape, row: Row, note: Note) -> P
 def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
     others = other_parts(row)
     statement = _field(mapping["problem"], row)
-    if statement is None:
+    if statement is not None:
+        statement = Field(statement.name, single(statement.value))
+    else:
         note(mapping["problem"], "missing; it is to be the problem")
     gold = _field(mapping["answer"], row) if "answer" in mapping else others.gold
     parts = replace(

@@ -6,22 +6,17 @@ and what a problem says is the same problem in whichever of these files it is fo
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from pacore.answer import find_boxes
-from pacore.problem_rows import GSM8K_GOLD, Field, Parts
+from pacore.problem_rows import GSM8K_GOLD, Parts
 from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, plain_parts
 from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
+from pacore.problem_shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, by_words
 from pacore.problem_turns import Note
 
 TOPICS = ("subject", "type", "level")
 CONTEST_FIELDS = ("problem_idx", "problem_type", "competition")
-
-STATEMENT_WORDS = ("problem", "question", "problemstatement")
-GOLD_WORDS = ("answer", "shortanswer", "finalanswer", "expectedanswer", "groundtruth")
-ID_WORDS = ("problemid", "id", "questionid", "recordid")
-_NO_LETTER = re.compile(r"[\s_-]+")
 
 
 def _is_gsm8k(row: Row) -> bool:
@@ -55,27 +50,26 @@ def _is_contest(row: Row) -> bool:
 
 
 def _is_titled(row: Row) -> bool:
-    """``{ID, Year, Problem, Answer}`` and ``{Problem ID, Problem, Short Answer, …}`` (IMO-AnswerBench)."""
-    if has_statement(row):
+    """A statement and an answer by other names than plain rows have, or in other letters.
+
+    ``{ID, Year, Problem, Answer}``, ``{Problem ID, Problem, Short Answer, …}`` (IMO-AnswerBench),
+    ``{input, label}`` (OpenRLHF), ``{text, label}`` (slime), ``{input, target}`` (BIG-Bench). Where
+    there are instructions as well, as in Alpaca, the input alone is no problem.
+    """
+    if has_statement(row) or by_words(row, ("instruction", "instructions")):
         return False
-    statement = _by_words(row, STATEMENT_WORDS)
-    return statement is not None and _by_words(row, GOLD_WORDS) is not None
+    statement = first_given(row, by_words(row, STATEMENT_WORDS))
+    return statement is not None and first_given(row, by_words(row, GOLD_WORDS)) is not None
 
 
 def _titled_parts(row: Row, note: Note) -> Parts:
     del note
     statement, gold, found = (
-        _by_words(row, words) for words in (STATEMENT_WORDS, GOLD_WORDS, ID_WORDS)
+        first_given(row, by_words(row, words)) for words in (STATEMENT_WORDS, GOLD_WORDS, ID_WORDS)
     )
     used = [field.name for field in (statement, gold) if field is not None]
     problem_id, metadata = named(row, (found.name,) if found else (), used)
     return Parts(statement, gold, problem_id=problem_id, metadata=metadata)
-
-
-def _by_words(row: Row, words: tuple[str, ...]) -> Field | None:
-    """The field whose name is one of these, whatever its case, spaces and underscores."""
-    named = {_NO_LETTER.sub("", str(name)).lower(): name for name in row}
-    return first_given(row, [named[word] for word in words if word in named])
 
 
 GSM8K = Shape("GSM8K", _is_gsm8k, plain_parts)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pacore.problem_rows import Field, Parts
 from pacore.problem_shapes.shape import Row, Shape, first_given, without
-from pacore.problem_turns import Note, kind_of
+from pacore.problem_turns import Note, is_from_assistant, kind_of
+from pacore.problem_values import unwrapped
 
 TEXT_FIELDS = ("problem", "question", "prompt")
 TURNS_FIELDS = ("messages", "conversation", "prompt")
 STATEMENT_FIELDS = tuple(dict.fromkeys(TEXT_FIELDS + TURNS_FIELDS))
-GOLD_FIELDS = ("answer", "expected_answer", "ground_truth", "solution")
+GOLD_FIELDS = ("answer", "expected_answer", "ground_truth", "solution", "final_answer")
 MISSING = "missing; one of these is needed"
 
 
@@ -47,23 +49,58 @@ def has_statement(row: Row) -> bool:
 
 
 def _statement(row: Row, note: Note) -> Field | None:
+    """The one field that states the problem; several that say the same are one."""
     given = [name for name in STATEMENT_FIELDS if row.get(name) is not None]
-    if len(given) != 1:
-        if given:
-            note(" and ".join(given), "give one of them, not several")
-        else:
-            note("|".join(STATEMENT_FIELDS), MISSING)
-        return None
-    name = given[0]
-    value: Any = row[name]
-    if isinstance(value, str) and name in TEXT_FIELDS:
-        return Field(name, value)
-    if isinstance(value, list) and name in TURNS_FIELDS:
-        return Field(name, value)
-    forms = {"text": name in TEXT_FIELDS, "a list of turns": name in TURNS_FIELDS}
-    allowed = " or ".join(form for form, is_allowed in forms.items() if is_allowed)
-    note(name, f"is {kind_of(value)}; must be {allowed}")
+    usable = [
+        Field(name, _read(name, row[name])) for name in given if _is_statement(name, row[name])
+    ]
+    if len(usable) > 1:
+        usable = [field for field in usable if not _is_answered(field.value)] or usable
+    if len({_said(field.value) for field in usable}) == 1:
+        return usable[0]
+    if len(usable) > 1:
+        names = " and ".join(field.name for field in usable)
+        note(names, "give one of them, not several; --fields without=NAME leaves one out")
+    elif not given:
+        note("|".join(STATEMENT_FIELDS), MISSING)
+    elif len(given) > 1:
+        note(" and ".join(given), "none of them is a text or a list of turns")
+    else:
+        name = given[0]
+        forms = {"text": name in TEXT_FIELDS, "a list of turns": name in TURNS_FIELDS}
+        allowed = " or ".join(form for form, is_allowed in forms.items() if is_allowed)
+        note(name, f"is {kind_of(row[name])}; must be {allowed}")
     return None
+
+
+def _is_statement(name: str, value: Any) -> bool:
+    """Whether a value has the form of what its name says: text, or a list of turns."""
+    is_text = name in TEXT_FIELDS and isinstance(single(value), str | bytes)
+    return is_text or (name in TURNS_FIELDS and isinstance(value, list))
+
+
+def _read(name: str, value: Any) -> Any:
+    return single(value) if name in TEXT_FIELDS else value
+
+
+def single(value: Any) -> Any:
+    """The text in a list of one; any other value as it is, a list of one turn too."""
+    found = unwrapped(value)
+    return found if isinstance(found, str | bytes) else value
+
+
+def _is_answered(value: Any) -> bool:
+    """Whether turns end with the assistant's, as in files for fine-tuning: these state no problem."""
+    return isinstance(value, list) and bool(value) and is_from_assistant(value[-1])
+
+
+def _said(value: Any) -> str:
+    """What a statement says: equal for a text and for one user turn of it."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        turn = value[0]
+        if turn.get("role", turn.get("from")) in ("user", "human"):
+            value = turn.get("content", turn.get("value"))
+    return repr(value.strip() if isinstance(value, str) else value)
 
 
 def _is_conversation(row: Row) -> bool:

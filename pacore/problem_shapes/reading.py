@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from pacore.problem import Issues, Problem, RowIssue
 from pacore.problem_rows import problem_of_parts
-from pacore.problem_shapes.mapping import FieldMapping, mapped_parts
+from pacore.problem_shapes.mapping import FieldMapping, mapped_parts, without_columns
+from pacore.problem_shapes.plain import MISSING
 from pacore.problem_shapes.table import recognised
 from pacore.problem_turns import kind_of
 
@@ -27,6 +28,7 @@ def reading(row: Any, file: str, line: int, mapping: FieldMapping | None = None)
     if not isinstance(row, Mapping):
         issues.note("", f"is {kind_of(row)}, not an object with fields")
         return Reading(NO_ROW, issues.found)
+    row = without_columns(mapping or {}, row)
     shape = recognised(row)
     parts = mapped_parts(mapping or {}, shape, row, issues.note)
     problem = problem_of_parts(parts, issues)
@@ -37,3 +39,9 @@ def reading(row: Any, file: str, line: int, mapping: FieldMapping | None = None)
 def read_row(row: Any, file: str, line: int) -> Problem | list[RowIssue]:
     """`reading` without a mapping, and only what became of the row."""
     return reading(row, file, line).result
+
+
+def states_problem(row: Mapping[str, Any]) -> bool:
+    """Whether a row has what pacore knows for a problem, however wrong it may be."""
+    result = read_row(row, "", 0)
+    return isinstance(result, Problem) or all(issue.what != MISSING for issue in result)

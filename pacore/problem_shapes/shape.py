@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from pacore.problem_names import readable_id
 from pacore.problem_rows import Field, Parts
 from pacore.problem_turns import Note
 
@@ -45,23 +45,19 @@ def without(row: Row, used: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in used}
 
 
-_FILE_ENDING = re.compile(r"\.(?:jsonl?|txt|ya?ml|csv|parquet)$")
-_UNREADABLE = re.compile(r"[\s/\\\x00-\x1f\x7f]+|\.{2,}")
-
-
 def named(
     row: Row, names: Iterable[str], used: Collection[str]
 ) -> tuple[Field | None, dict[str, Any]]:
     """The id a row has under the first of several names, and the row's metadata.
 
-    Ids may not have everything that names of data sets do: ``test/algebra/7.json`` becomes
-    ``test-algebra-7``, and what it was stays metadata.
+    Ids may not have everything that names of data sets do (`pacore.problem_names`): the id of
+    ``test/algebra/7.json`` is ``test-algebra-7``, and what it was stays metadata.
     """
     found = first_given(row, names)
     if found is None:
         return None, without(row, used)
     if isinstance(found.value, str):
-        readable = _UNREADABLE.sub("-", _FILE_ENDING.sub("", found.value.strip())).strip("-")
+        readable = readable_id(found.value)
         if readable != found.value:
             return Field(found.name, readable), without(row, used)
     return found, without(row, (found.name, *used))

@@ -7,7 +7,13 @@ from typing import Any
 
 from pacore.problem_shapes.choices import CHOICE, GPQA
 from pacore.problem_shapes.code_sets import HUMANEVAL, LIVECODEBENCH, MBPP
-from pacore.problem_shapes.conversations import MULTICHALLENGE, PACORE_TRAIN, SHAREGPT
+from pacore.problem_shapes.conversations import (
+    LABELLED,
+    MULTICHALLENGE,
+    PACORE_TRAIN,
+    SHAREGPT,
+    VERL,
+)
 from pacore.problem_shapes.math_sets import CONTEST, GSM8K, MATH, NEMO_SKILLS, TITLED
 from pacore.problem_shapes.plain import CONVERSATION, PLAIN
 from pacore.problem_shapes.shape import Shape
@@ -18,6 +24,7 @@ SHAPES: tuple[Shape, ...] = (
     MBPP,
     LIVECODEBENCH,
     PACORE_TRAIN,
+    VERL,
     MULTICHALLENGE,
     GPQA,
     # A question with options is more than a question.
@@ -26,6 +33,7 @@ SHAPES: tuple[Shape, ...] = (
     MATH,
     NEMO_SKILLS,
     CONTEST,
+    LABELLED,
     # Those for rows without a statement in the words of plain rows.
     TITLED,
     SHAREGPT,

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pacore.commits import committed_units, read_commits
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.layout import Unit
-from pacore.problem_files import read_problem_set
+from pacore.problem_survey import survey_problems
 from pacore.retries import read_retries
 from pacore.run import Run, is_closed, start_run
 from pacore.stage.context import OpenShard, run_under_way
 from pacore.store import Backend, open_store
 
 
-def begin(config: RunConfig) -> Run:
+def begin(config: RunConfig, caution: Callable[[str], None] | None = None) -> Run:
     """Open or start the run of a configuration. Raises BadInput and Refused, nothing written.
 
-    A run that this process has open already is not read and compared a second time.
+    A run that this process has open already is not read and compared a second time. ``caution``
+    hears what of the problem set may make the run worth nothing, a line each.
     """
     if (run := run_under_way(config)) is not None:
         return run
-    problems = read_problem_set(config.problems, config.limit, config.fields)
+    found = survey_problems(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
-    return start_run(open_store(config.store), config, recipe, problems)
+    run = start_run(open_store(config.store), config, recipe, found.problems)
+    if caution is not None:
+        for text in found.cautions:
+            caution(text)
+    return run
 
 
 def open_shards(store: Backend, run: Run) -> list[OpenShard]:

@@ -7,8 +7,9 @@ storage are the two backends of one small protocol; nothing above it knows which
 
 from pacore.store.local import LocalBackend
 from pacore.store.objects import ObjectBackend
-from pacore.store.opening import open_source, open_store
+from pacore.store.opening import open_store
 from pacore.store.protocol import Backend, Reader, Stored
+from pacore.store.sources import open_source, source_faults, source_files, unread
 
 __all__ = [
     "Backend",
@@ -18,4 +19,7 @@ __all__ = [
     "Stored",
     "open_source",
     "open_store",
+    "source_faults",
+    "source_files",
+    "unread",
 ]

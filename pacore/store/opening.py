@@ -1,21 +1,17 @@
-"""From what a person types for a store, or for a file, to the thing itself."""
+"""From what a person types for a store to the thing itself."""
 
 from __future__ import annotations
 
 import os
 import threading
 from pathlib import Path
-from typing import BinaryIO, cast
-
-import fsspec
 
 from pacore.errors import BadInput, Refused
 from pacore.identity import digest
-from pacore.store.faults import judge
 from pacore.store.local import LocalBackend
 from pacore.store.objects import ObjectBackend
 from pacore.store.protocol import Backend
-from pacore.store.services import s3_faults, service_of
+from pacore.store.services import service_of
 
 _ENVIRONMENT = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_")
 _GLOB = "*?[]{}"
@@ -70,22 +66,3 @@ def _object_store(scheme: str, root: str) -> ObjectBackend:
         if key not in _opened:
             _opened[key] = ObjectBackend(scheme, root, service_of(scheme))
         return _opened[key]
-
-
-def open_source(url: str) -> BinaryIO:
-    """Open someone else's file for reading, local or any fsspec URL.
-
-    Raises BadInput naming the URL when it cannot be opened.
-    """
-    is_remote = url.startswith(("s3://", "s3a://"))
-    faults: tuple[type[BaseException], ...] = (OSError, ValueError, ImportError)
-    if is_remote:
-        faults += s3_faults()
-    try:
-        opened = fsspec.open(url, "rb").open()
-    except FileNotFoundError:
-        raise BadInput(f"{url}: no such file") from None
-    except faults as fault:
-        why = judge(fault).reason if is_remote else fault
-        raise BadInput(f"{url}: cannot be opened: {why}") from fault
-    return cast(BinaryIO, opened)

@@ -52,10 +52,3 @@ def service_of(scheme: str) -> Service:
         raise BadInput(f"--store: {scheme}:// needs a package: {missing}") from None
     except (ValueError, TypeError):
         raise BadInput(f"--store: {scheme}:// is no kind of store") from None
-
-
-def s3_faults() -> tuple[type[BaseException], ...]:
-    """What reading from S3 may raise besides OSError."""
-    from pacore.store.s3 import FAULTS
-
-    return FAULTS

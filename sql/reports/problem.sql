@@ -1,4 +1,4 @@
 -- Grain: at most one row: problem $problem_id of run $run_id.
-SELECT statement, gold
+SELECT problem_id, statement, gold, metadata
 FROM problems
 WHERE run_id = $run_id AND problem_id = $problem_id

@@ -1,0 +1,207 @@
+"""Gold answers that may be none: marks without an answer, placeholders, and rows unlike the others. Pure.
+
+A wrong gold answer scores every right answer as wrong, in silence. Some are certainly none
+(`is_empty_mark`) and refused where the row is read; the others stand out among their neighbours, and
+are named before anything is generated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from pacore.answer import choice_letter, find_boxes
+from pacore.grader import parse_spec
+from pacore.grading import gold_answer, plain_key
+from pacore.problem import Problem
+from pacore.visible import excerpt
+
+LISTED = 5
+GOLD_CHARACTERS = 24
+LONGEST_MARK = 100
+FAR_LONGER = 10
+"""So many times the median length, and at least `LONG_CHARACTERS`: far longer than its neighbours."""
+
+LONG_CHARACTERS = 60
+MOST_UNLIKE = 0.2
+"""Golds longer than the others are only named where they are at most this share of the set."""
+
+_MARKS = re.compile(
+    r"\\(?:boxed|fbox|text|mathrm|mbox)\s*\{\s*\}|<(?P<tag>answer|final_answer|solution)>\s*</(?P=tag)>"
+    r"|#{2,}|\$\s*\$|\\\[\s*\\\]|\\\(\s*\\\)|\*\*\s*\*\*"
+    r"|\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+is\b|\s*[:：])|\s+",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_PLACEHOLDERS = frozenset(
+    (
+        "-", "--", "---", "\u2013", "\u2014",
+        "?", "??", "???", "…", "..", "...", "_", "__", "___", "na", "n/a",
+        "n.a.", "nan", "nil", "none", "null", "todo", "tbd", "tba", "fixme", "xxx", "unknown",
+        "undefined", "missing", "pending", "placeholder", "notfound", "not found", "not available",
+        "not given", "not provided", "no answer", "no solution provided", "answer", "proof", "empty",
+        "see solution", "see above", "see below", "<answer>", "[answer]", "error", "#n/a", "#ref!",
+        "#value!", "#name?", "#div/0!", "(empty)", "(none)", "<null>", "<na>", "<nan>", "nat",
+    )
+)  # fmt: skip
+"""What people and tools write where there is no answer. Each could be one, so none is refused."""
+
+_OPTION = re.compile(r"(?:^|[\n(\s])\(?(?P<letter>[A-J])(?:[).:]|\s?\))\s?(?=\S)")
+FEWEST_OPTIONS = 2
+
+
+class ReadGold(NamedTuple):
+    """A problem as it was read: its shape and grader, and where it stands in its file."""
+
+    problem: Problem
+    shape: str
+    grader: str
+    place: str
+
+    def named(self) -> str:
+        """Its id, with its place where the id is made from the content and so in no file."""
+        problem_id = self.problem.problem_id
+        is_made = problem_id == f"p-{self.problem.content_digest[:12]}"
+        return f"{problem_id} in {self.place}" if is_made else problem_id
+
+    def with_gold(self) -> str:
+        """`named`, and the beginning of the gold answer."""
+        gold = self.problem.gold
+        return self.named() if gold is None else f"{self.named()}: {excerpt(gold, GOLD_CHARACTERS)}"
+
+
+def is_empty_mark(gold: str) -> bool:
+    r"""Whether a gold answer only marks where one goes: ``####``, ``\boxed{}``, ``The answer is``."""
+    return len(gold) <= LONGEST_MARK and not _MARKS.sub("", gold)
+
+
+def gold_cautions(rows: Sequence[ReadGold]) -> Iterator[str]:
+    """What of the gold answers a person should look at before anything is spent, a line a kind."""
+    short = [row for row in rows if row.problem.gold is not None and _is_short_kind(row.grader)]
+    yield from _unlike_most([row for row in rows if row.problem.gold is not None])
+    for what, found in (
+        ("gold answer that may be a placeholder", filter(_is_placeholder, short)),
+        ("gold letter that none of the problem's options has", filter(_is_outside, short)),
+        (*_far_longer(short),),
+    ):
+        yield from _line(what, found)
+    without = [row for row in rows if row.problem.gold is None]
+    if len(without) < len(rows):
+        yield from _line("no gold answer, and so no score, where the others have one", without)
+    yield from _conflicts(rows)
+
+
+def _is_short_kind(grader: str) -> bool:
+    return parse_spec(grader).name not in ("code", "judge")
+
+
+def _line(what: str, found: Iterable[ReadGold]) -> Iterator[str]:
+    if names := [row.with_gold() for row in found]:
+        yield f"{what}: {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """How many, and the first of them."""
+    more = ", …" if len(names) > LISTED else ""
+    return f"{len(names):,} ({', '.join(names[:LISTED])}{more})"
+
+
+_ALIKE = {"MATH": "plain", "NeMo-Skills": "plain", "contest": "plain", "titled columns": "plain"}
+"""Shapes whose gold answers are read as those of plain rows are."""
+
+
+class _Kind(NamedTuple):
+    """How a row is known and where its gold answer comes from, and how answers are graded."""
+
+    known: str
+    graded: str
+
+    def beside(self, most: _Kind) -> tuple[str, str]:
+        """What is said of this kind and of the one of most rows: no more than differs."""
+        if self.known == most.known:
+            return f"graded by {self.graded}", f"graded by {most.graded}"
+        if self.graded == most.graded:
+            return f"read as {self.known}", f"read as {most.known}"
+        mine, other = (f"read as {one.known} and graded by {one.graded}" for one in (self, most))
+        return mine, other
+
+
+def _unlike_most(rows: Sequence[ReadGold]) -> Iterator[str]:
+    """Rows of another kind than most: known by other fields, without a box, or graded otherwise."""
+    by_kind: defaultdict[_Kind, list[ReadGold]] = defaultdict(list)
+    for row in rows:
+        by_kind[_kind(row)].append(row)
+    if len(by_kind) < 2:
+        return
+    most = max(by_kind, key=lambda kind: len(by_kind[kind]))
+    number = len(by_kind[most])
+    if 2 * number <= len(rows):
+        return
+    for kind, found in by_kind.items():
+        if kind != most and 2 * len(found) <= number:
+            mine, other = kind.beside(most)
+            yield from _line(f"{mine}, where {number:,} of {len(rows):,} are {other}", found)
+
+
+def _kind(row: ReadGold) -> _Kind:
+    shape = _ALIKE.get(row.shape, row.shape)
+    has_box = shape == "plain" and find_boxes(row.problem.gold or "").last is not None
+    return _Kind(f"{shape} with a boxed answer" if has_box else shape, parse_spec(row.grader).name)
+
+
+def _is_placeholder(row: ReadGold) -> bool:
+    return " ".join((gold_answer(row.problem) or "").casefold().split()) in _PLACEHOLDERS
+
+
+def _is_outside(row: ReadGold) -> bool:
+    """Whether the statement lists options by letters from A on, and the gold letter is none of them."""
+    if parse_spec(row.grader).name != "choice":
+        return False
+    letter = choice_letter(gold_answer(row.problem) or "")
+    found = {match["letter"] for match in _OPTION.finditer(row.problem.statement)}
+    options = set()
+    for option in "ABCDEFGHIJ":
+        if option not in found:
+            break
+        options.add(option)
+    return letter is not None and len(options) >= FEWEST_OPTIONS and letter not in options
+
+
+def _far_longer(rows: Sequence[ReadGold]) -> tuple[str, list[ReadGold]]:
+    lengths = [len(row.problem.gold or "") for row in rows]
+    middle = int(median(lengths)) if lengths else 0
+    bound = max(LONG_CHARACTERS, FAR_LONGER * middle)
+    found = [row for row, length in zip(rows, lengths, strict=True) if length > bound]
+    what = f"gold answer far longer than the others (median {middle:,} characters)"
+    if any(_is_solution(row) for row in found):
+        what += ", perhaps a whole solution"
+    return what, found if len(found) <= MOST_UNLIKE * len(rows) or len(found) == 1 < len(
+        rows
+    ) else []
+
+
+def _is_solution(row: ReadGold) -> bool:
+    gold = row.problem.gold or ""
+    return find_boxes(gold).begun or "\n" in gold.strip() or ". " in gold
+
+
+def _conflicts(rows: Sequence[ReadGold]) -> Iterator[str]:
+    """Questions that stand there more than once, but for case and spaces, with gold answers that differ."""
+    by_question: defaultdict[tuple[tuple[str, str], ...], list[ReadGold]] = defaultdict(list)
+    for row in rows:
+        if row.problem.gold is not None:
+            said = (
+                (turn.role, " ".join(turn.content.casefold().split())) for turn in row.problem.turns
+            )
+            by_question[tuple(said)].append(row)
+    groups = []
+    for group in by_question.values():
+        keys = {
+            plain_key(parse_spec(row.grader), gold_answer(row.problem) or "").text for row in group
+        }
+        if len(keys) > 1:
+            groups.append(" ≠ ".join(row.with_gold() for row in group))
+    if groups:
+        yield f"asked more than once, with different gold answers: {listed(groups)}"

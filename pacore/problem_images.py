@@ -1,0 +1,63 @@
+"""Images that a problem shows: without them it is another problem, and only text is sent. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pacore.problem import Problem, Turn
+from pacore.problem_turns import MAX_SHOWN, shown
+from pacore.problem_values import is_picture
+
+_IN_TEXT = re.compile(
+    r"!\[[^\]\n]{0,200}\]\(|<image|<img\b|\\includegraphics\b|\[image\b", re.IGNORECASE
+)
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_IMAGE_WORDS = frozenset(
+    (
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "picture",
+        "pictures",
+        "figure",
+        "figures",
+        "photo",
+        "diagram",
+    )
+)
+_ASIDE_WORDS = frozenset(
+    ("answer", "solution", "rationale", "explanation", "preview", "thumbnail", "icon", "logo")
+)
+
+
+def shows_image(turns: Sequence[Turn]) -> bool:
+    """Whether the text of a problem has the mark of an image in it."""
+    return any(_IN_TEXT.search(turn.content) for turn in turns)
+
+
+def is_illustrated(problem: Problem) -> bool:
+    """Whether a problem seems to need an image: by its text, or by a field that is named like one."""
+    named = any(_is_of_images(name) and value for name, value in problem.metadata.items())
+    return named or shows_image(problem.turns)
+
+
+def shown_picture(turns: Sequence[Turn], fields: Mapping[str, Any]) -> str | None:
+    """The field, as one-line text, with an image that the problem shows; None where there is none.
+
+    The problem shows what stands in a field named for its images (``image``, ``image_2``,
+    ``decoded_image``; not ``rationale_image``), and any image where its text has a place for one.
+    """
+    is_any = shows_image(turns)
+    for name, value in fields.items():
+        if value is not None and (is_any or _is_of_images(str(name))) and is_picture(value):
+            is_short = str(name).isprintable() and 0 < len(str(name)) <= MAX_SHOWN
+            return str(name) if is_short else shown(name)
+    return None
+
+
+def _is_of_images(name: str) -> bool:
+    words = {word.lower() for word in _WORD.findall(name)}
+    return bool(words & _IMAGE_WORDS) and not words & _ASIDE_WORDS

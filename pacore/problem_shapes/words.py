@@ -1,0 +1,27 @@
+"""What columns are called: names that mean the same, whatever their case, spaces and underscores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+STATEMENT_WORDS = ("problem", "question", "problemstatement", "input", "query", "text")
+GOLD_WORDS = (
+    "answer", "shortanswer", "finalanswer", "expectedanswer", "groundtruth", "label", "target",
+    "correctanswer", "gold", "goldanswer", "referenceanswer",
+)  # fmt: skip
+ID_WORDS = ("problemid", "id", "questionid", "recordid")
+
+_NO_LETTER = re.compile(r"[\s_-]+")
+
+
+def bare(name: object) -> str:
+    """A name without case, spaces, underscores and hyphens: ``Short Answer`` is ``shortanswer``."""
+    return _NO_LETTER.sub("", str(name)).lower()
+
+
+def by_words(row: Mapping[str, Any], words: tuple[str, ...]) -> list[str]:
+    """The fields of a row that are called one of these, in the order of the words."""
+    named = {bare(name): name for name in row}
+    return [named[word] for word in words if word in named]

@@ -1,0 +1,222 @@
+"""Files that are somebody else's: found below a folder or by a pattern, and opened for reading.
+
+An address is a path or any URL that fsspec knows, chains such as ``zip://rows.csv::s3://…`` too. What
+keeps one from being read is told in a line, with the package that is missing or what the server
+says, and never with an address's secrets.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+import fsspec
+
+from pacore.errors import BadInput
+from pacore.secrecy import secret_in, shown
+from pacore.store.faults import Kind, judge
+
+_PATTERN = re.compile(r"[*?\[]")
+_LOCAL, _LISTS_NOTHING = ("", "file", "local"), ("http", "https", "data")
+_NO_ROWS = frozenset(("readme", "license", "licence", "dataset_infos", "dataset_info", "state"))
+"""What repositories of data sets hold besides rows, by the names of files without their endings."""
+
+_FOREIGN: tuple[tuple[str, str], ...] = (
+    ("aiohttp", "ClientError"),
+    ("httpx", "HTTPError"),
+    ("httpx2", "HTTPError"),
+    ("requests.exceptions", "RequestException"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("huggingface_hub.errors", "HfHubHTTPError"),
+    ("gcsfs.retry", "HttpError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("paramiko.ssh_exception", "SSHException"),
+    ("smbprotocol.exceptions", "SMBException"),
+    ("zipfile", "BadZipFile"),
+    ("tarfile", "TarError"),
+)
+"""What file systems raise besides OSError, by the module of the library it comes from."""
+
+_PACKAGES = {"smbclient": "smbprotocol", "gdrive_fs": "gdrive_fsspec", "dropbox": "dropboxdrivefs"}
+"""Packages that are not called as the module in them."""
+
+_UNREACHED = re.compile(
+    "ClientConnector.*|(Connect|Proxy|NewConnection|EndpointConnection|Connection|NameResolution)Error"
+    "|gaierror|.*Connect(ion)?Timeout(Error)?|ServerTimeoutError|ConnectionRefusedError|MaxRetryError"
+)
+
+
+def source_faults() -> tuple[type[BaseException], ...]:
+    """What reading other people's files raises, of the libraries that are loaded by now."""
+    loaded = [(sys.modules[module], name) for module, name in _FOREIGN if module in sys.modules]
+    return (OSError, *(getattr(module, name) for module, name in loaded if hasattr(module, name)))
+
+
+def _opening_faults() -> tuple[type[BaseException], ...]:
+    """And what their file systems raise for an address that they cannot take."""
+    return (ImportError, ValueError, KeyError, NotImplementedError, *source_faults())
+
+
+def open_source(url: str) -> BinaryIO:
+    """Open someone else's file for reading, local or any fsspec URL.
+
+    Raises BadInput naming the URL when it cannot be opened.
+    """
+    try:
+        opened = fsspec.open(url, "rb").open()
+    except _opening_faults() as fault:
+        raise BadInput(unread(url, fault)) from fault
+    return cast(BinaryIO, opened)
+
+
+def source_files(url: str, is_wanted: Callable[[str], bool]) -> list[str]:
+    """The files an address names: itself, or those below a folder or of a pattern, sorted.
+
+    Of folders and patterns only files are taken whose name ``is_wanted``, none that is hidden or
+    begins with ``_``. Raises BadInput where nothing is left, and where the place cannot be listed.
+    """
+    scheme = url.partition("://")[0] if "://" in url else ""
+    if scheme in _LISTS_NOTHING:
+        return [url]
+    try:
+        listed = _local_files(url) if scheme in _LOCAL else _remote_files(url)
+    except _opening_faults() as fault:
+        raise BadInput(unread(url, fault)) from fault
+    if listed is None:
+        return [url]
+    found = sorted(one for one, below in listed if _is_shown(below) and is_wanted(below))
+    if not found:
+        names = sorted({PurePosixPath(below).name for _, below in listed})
+        there = (
+            f"it has {', '.join(names[:5])}{', …' * (len(names) > 5)}" if names else "it is empty"
+        )
+        kind = "no file" if _PATTERN.search(url) else "a folder without a file"
+        raise BadInput(f"{_named(url)}: {kind} of rows (JSONL, JSON, CSV or Parquet); {there}")
+    return found
+
+
+def _is_shown(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    is_hidden = any(part.startswith((".", "_")) for part in parts)
+    return not is_hidden and PurePosixPath(path).name.partition(".")[0].lower() not in _NO_ROWS
+
+
+Listed = list[tuple[str, str]]
+"""Files by their address, each with its path below what was listed."""
+
+
+def _local_files(url: str) -> Listed | None:
+    """None for an address of one file. A file whose name looks like a pattern is that file."""
+    place = Path(url.partition("://")[2] if "://" in url else url).expanduser()
+    if place.is_dir():
+        walked = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
+        return [(str(path), str(path.relative_to(place))) for path in walked]
+    if not _PATTERN.search(str(place)) or place.exists():
+        return None
+    paths = (Path(found) for found in glob.iglob(str(place), recursive=True))
+    return [(str(path), _below(str(place), str(path))) for path in paths if path.is_file()]
+
+
+def _below(pattern: str, path: str) -> str:
+    """A path without the part of its pattern that says where to look."""
+    fixed = pattern[: _PATTERN.search(pattern).start()] if _PATTERN.search(pattern) else pattern  # type: ignore[union-attr]  # searched twice
+    return path[fixed.rfind("/") + 1 :]
+
+
+def _remote_files(url: str) -> Listed | None:
+    """None for an address of one file, which is what one is that ends as files do."""
+    files, path = fsspec.core.url_to_fs(url)
+    first, chained, rest = url.partition("::")
+    if _PATTERN.search(first):
+        found = [(one, _below(path, one)) for one in files.glob(path)]
+    elif PurePosixPath(path).suffix and not path.endswith("/"):
+        return None
+    elif files.isdir(path):
+        found = [(one, one[len(path) :].lstrip("/")) for one in files.find(path)]
+    else:
+        return None
+    scheme = first.partition("://")[0]
+    return [(f"{scheme}://{one.lstrip('/')}{chained}{rest}", below) for one, below in found]
+
+
+# What to say.
+
+
+def unread(url: str, fault: BaseException) -> str:
+    """Why an address cannot be read, in one line that names it."""
+    why = _why(url, fault)
+    return f"{_named(url)}: {why}"
+
+
+def _named(url: str) -> str:
+    return shown(url) if secret_in(url) else url
+
+
+def _why(url: str, fault: BaseException) -> str:
+    links = list(_chain(fault))
+    scheme = url.partition("://")[0] if "://" in url else ""
+    if any(isinstance(link, ImportError) for link in links):
+        modules = [name for link in links if (name := getattr(link, "name", None))]
+        module = str(modules[-1]).partition(".")[0] if modules else "for it"
+        package = _PACKAGES.get(module, module)
+        return f"{scheme}:// needs the package {package}: pip install {package}"
+    if isinstance(fault, ValueError) and "rotocol not known" in str(fault):
+        return f"cannot be opened: nothing here knows {scheme}://"
+    names = [kind.__name__ for link in links for kind in type(link).__mro__]
+    if any(name == "OfflineModeIsEnabled" for name in names):
+        return "cannot be opened: HF_HUB_OFFLINE is set, so nothing is fetched from the hub"
+    if (status := next(filter(None, map(_status, links)), None)) is not None:
+        return _of_status(status, scheme)
+    if scheme in ("s3", "s3a"):
+        finding = judge(fault)
+        return (
+            "no such file" if finding.kind == Kind.ABSENT else f"cannot be opened: {finding.reason}"
+        )
+    if any(_UNREACHED.fullmatch(name) for name in names):
+        return "cannot be opened: the server cannot be reached; is this machine offline?"
+    if isinstance(fault, FileNotFoundError | KeyError):
+        return "no such file"
+    return f"cannot be opened: {_own_words(fault, is_local=scheme in _LOCAL)}"
+
+
+def _chain(fault: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        seen.add(id(fault))
+        yield fault
+        fault = fault.__cause__ or fault.__context__
+
+
+def _status(link: BaseException) -> int | None:
+    """The HTTP status that a fault comes from, where it says one."""
+    response = getattr(link, "response", None)
+    found = (
+        getattr(link, "status", None),
+        getattr(response, "status_code", None),
+        getattr(link, "code", None),
+    )
+    return next((one for one in found if isinstance(one, int) and 400 <= one < 600), None)
+
+
+def _of_status(status: int, scheme: str) -> str:
+    if status in (404, 410):
+        return "no such file"
+    if status in (401, 403):
+        login = "; log in with `hf auth login`, and accept the data set's terms" * (scheme == "hf")
+        return f"cannot be opened: access is refused (HTTP {status}){login}"
+    return f"cannot be opened: the server answers HTTP {status}"
+
+
+def _own_words(fault: BaseException, *, is_local: bool) -> str:
+    """What a fault says itself; of a remote one its kind alone, since its words may hold a signed URL."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return fault.strerror[:1].lower() + fault.strerror[1:]
+    words = str(fault).splitlines()
+    return words[0][:200] if is_local and words else f"it fails with {type(fault).__name__}"
