@@ -13,10 +13,12 @@ import gzip
 import io
 import lzma
 import re
+import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import zstandard
@@ -144,25 +146,62 @@ def peeked(file: BinaryIO, *, is_source: bool = False) -> Opened:
     return Opened(cast(BinaryIO, Pushback(head, file)), head)
 
 
-def seekable(file: BinaryIO) -> BinaryIO:
-    """The file itself where it can seek, else a temporary copy that can, gone once it is closed."""
+@contextmanager
+def seekable(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file itself where it can seek, else a temporary copy that can, for as long as it lasts."""
     try:
         file.seek(0)
     except (OSError, ValueError):
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
-        while chunk := file.read(COPY_BYTES):
-            copy.write(chunk)
-        copy.seek(0)
-        return cast(BinaryIO, copy)
-    return file
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(file, copy, COPY_BYTES)
+            copy.seek(0)
+            yield cast(BinaryIO, copy)
+    else:
+        yield file
 
 
 def _gunzip(file: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
 
 
-def _unzstd(file: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+class _Unzstd(io.RawIOBase):
+    """The text of zstd frames; the library's own reader takes a cut file for a whole one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._is_begun = False
+        self._waiting = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        is_all = size is None or size < 0
+        pieces = [self._waiting]
+        length = len(self._waiting)
+        while is_all or length < cast(int, size):
+            chunk = self._file.read(HEAD_BYTES)
+            if not chunk:
+                if self._is_begun:
+                    raise EOFError("the compressed file is cut short")
+                break
+            pieces += self._unpacked(chunk)
+            length = sum(map(len, pieces))
+        whole = b"".join(pieces)
+        cut = len(whole) if is_all else cast(int, size)
+        self._waiting = whole[cut:]
+        return whole[:cut]
+
+    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
+        """The text of a chunk, which may end one frame and begin the next."""
+        while chunk:
+            yield self._frame.decompress(chunk)
+            self._is_begun = not self._frame.eof
+            chunk = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
 
 
 def _bunzip2(file: BinaryIO) -> BinaryIO:
@@ -175,7 +214,7 @@ def _unxz(file: BinaryIO) -> BinaryIO:
 
 _PACKED: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
     (b"\x1f\x8b\x08", _gunzip),
-    (b"\x28\xb5\x2f\xfd", _unzstd),
+    (b"\x28\xb5\x2f\xfd", lambda file: cast(BinaryIO, _Unzstd(file))),
     (b"BZh", _bunzip2),
     (b"\xfd7zXZ\0", _unxz),
 )
@@ -234,7 +273,7 @@ def _no_rows(found: Opened) -> str | None:
 def _archive(found: Opened) -> str:
     """What a zip file is; read whole only as far as its list of names."""
     try:
-        with zipfile.ZipFile(seekable(found.file)) as archive:
+        with seekable(found.file) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile:
         return "is a zip archive that is cut short"

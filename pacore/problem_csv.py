@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from pacore.errors import BadInput
 from pacore.problem_formats import (
+    CONVERT,
     MAX_LINE_BYTES,
     NOT_UTF8,
     UNDECODED,
@@ -140,7 +141,7 @@ def _row(begin: int, header: list[str], cells: list[str]) -> Row | RowFault:
         return RowFault(begin, f"has {len(cells)} cells where the header has {len(header)}")
     values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
     bad = next((name for name in values if UNDECODED.search(values[name])), None)
-    return Row(begin, values) if bad is None else RowFault(begin, NOT_UTF8, bad)
+    return Row(begin, values) if bad is None else RowFault(begin, f"{NOT_UTF8}; {CONVERT}", bad)
 
 
 def _csv_records(
@@ -201,7 +202,7 @@ def _is_spaced(sample: list[str], separator: str) -> bool:
 def _checked_header(names: list[str]) -> list[str]:
     """The header as the columns' names. Raises BadInput for one that cannot be used."""
     if UNDECODED.search("".join(names)):
-        raise BadInput(f"the header {NOT_UTF8}")
+        raise BadInput(f"the header {NOT_UTF8}; {CONVERT}")
     names = [name.strip() for name in names]
     while names and not names[-1]:
         names.pop()

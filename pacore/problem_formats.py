@@ -30,10 +30,15 @@ CUT_NUMBER_CHARACTERS = 3
 """So much must follow a value: of ``1e+5`` cut before its last digit, ``1`` alone is a number."""
 
 NOT_UTF8 = "is not UTF-8"
+CONVERT = "save it as UTF-8 (iconv -f ENCODING -t UTF-8)"
 SEVERAL_LINES = (
     "is JSON spread over several lines, not one object a line; `jq -c .` writes one a line, and an "
     "array of objects may have any layout"
 )
+COMMAS = (
+    "has commas between its objects and no brackets around them; put [ and ] around all of them"
+)
+NOT_ROWS = "is not a JSON array of objects; neither is it one object a line"
 LINES_TRIED = 20
 """So many lines are looked at to tell lines of JSON from one value spread over lines."""
 
@@ -194,12 +199,14 @@ def _spread_rows(given: NumberedLines, decoder: TextDecoder) -> Rows:
         text = decoder.text(bytes(held), 1)
         value, end = decoded_value(text, 0)
     except UnicodeDecodeError as fault:
-        yield RowFault(1, f"{NOT_UTF8} at byte {fault.start + 1}")
+        yield RowFault(1, f"{NOT_UTF8} at byte {fault.start + 1}; {CONVERT}")
     except json.JSONDecodeError as fault:
         yield RowFault(fault.lineno, f"invalid JSON: {fault.msg} at character {fault.colno}")
     except (ValueError, RecursionError) as fault:
         yield RowFault(1, json_fault(fault, 0))
     else:
+        if text[end:].lstrip().startswith(","):
+            raise BadInput(COMMAS)
         if text[end:].strip() or document_rows(value) is None:
             raise BadInput(SEVERAL_LINES)
         yield from _document_rows(Row(1, value))
@@ -233,7 +240,7 @@ def _decoded(
     try:
         return _unwrapped(number, decode_json(decoder.text(line, number)))
     except UnicodeDecodeError as fault:
-        return RowFault(number, f"{NOT_UTF8} at byte {fault.start + 1}")
+        return RowFault(number, f"{NOT_UTF8} at byte {fault.start + 1}; {CONVERT}")
     except (ValueError, RecursionError) as fault:
         return RowFault(number, json_fault(fault, 0))
 
@@ -283,7 +290,7 @@ def json_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid
     if not (opening := text.next_character()):
         return
     if opening != "[":
-        raise BadInput("is not a JSON array of objects; one object a line belongs in a .jsonl file")
+        raise BadInput(NOT_ROWS)
     number = 1
     separator = text.next_character(is_peek=True)
     if separator == "]":
@@ -292,7 +299,7 @@ def json_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid
         try:
             value = text.item(number)
         except UnicodeDecodeError:
-            yield RowFault(number, NOT_UTF8)
+            yield RowFault(number, f"{NOT_UTF8}; {CONVERT}")
         except ValueError as fault:
             yield RowFault(number, str(fault))
             return

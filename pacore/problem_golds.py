@@ -22,6 +22,7 @@ from pacore.visible import excerpt
 LISTED = 5
 GOLD_CHARACTERS = 24
 LONGEST_MARK = 100
+GOLD_MARK = "####"
 FAR_LONGER = 10
 """So many times the median length, and at least `LONG_CHARACTERS`: far longer than its neighbours."""
 
@@ -29,10 +30,15 @@ LONG_CHARACTERS = 60
 MOST_UNLIKE = 0.2
 """Golds longer than the others are only named where they are at most this share of the set."""
 
-_MARKS = re.compile(
-    r"\\(?:boxed|fbox|text|mathrm|mbox)\s*\{\s*\}|<(?P<tag>answer|final_answer|solution)>\s*</(?P=tag)>"
-    r"|#{2,}|\$\s*\$|\\\[\s*\\\]|\\\(\s*\\\)|\*\*\s*\*\*"
-    r"|\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+is\b|\s*[:：])|\s+",  # noqa: RUF001
+_EMPTY = re.compile(
+    r"\\(?:boxed|fbox|text|mathrm|mbox|textbf|mathbf)\s*\{\s*\}|\$\s*\$|\\\[\s*\\\]|\\\(\s*\\\)"
+    r"|<(?P<tag>answer|final_answer|solution)>\s*</(?P=tag)>|#{2,}|\*\*|__"
+)
+"""What sets an answer apart, with nothing in it."""
+
+_ANNOUNCED = re.compile(
+    r"(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s*"
+    r"(?P<end>is\s*[:：]?|[:：])?\s*",  # noqa: RUF001
     re.IGNORECASE,
 )
 _PLACEHOLDERS = frozenset(
@@ -72,19 +78,43 @@ class ReadGold(NamedTuple):
         return self.named() if gold is None else f"{self.named()}: {excerpt(gold, GOLD_CHARACTERS)}"
 
 
+def marked_gold(text: str) -> str | None:
+    """What follows the last ``####`` to the end of a text, in one line, as GSM8K has it; else None."""
+    before, mark, gold = text.rstrip().rpartition(GOLD_MARK)
+    before, gold = before.rstrip("#"), gold.strip()
+    is_apart = not before or before[-1].isspace()
+    return gold if mark and is_apart and "\n" not in gold else None
+
+
 def is_empty_mark(gold: str) -> bool:
-    r"""Whether a gold answer only marks where one goes: ``####``, ``\boxed{}``, ``The answer is``."""
-    return len(gold) <= LONGEST_MARK and not _MARKS.sub("", gold)
+    r"""Whether a gold answer only marks where one goes: ``####``, ``\boxed{}``, ``The answer is``.
+
+    ``Answer`` alone might be one; set apart (``**Answer**``) or followed by a colon it is none.
+    """
+    if len(gold) > LONGEST_MARK:
+        return False
+    left, before = gold, None
+    while left != before:
+        before, left = left, _EMPTY.sub("", left).strip()
+    if not left:
+        return True
+    announced = _ANNOUNCED.fullmatch(left)
+    return announced is not None and (announced["end"] is not None or left != gold.strip())
 
 
 def gold_cautions(rows: Sequence[ReadGold]) -> Iterator[str]:
     """What of the gold answers a person should look at before anything is spent, a line a kind."""
-    short = [row for row in rows if row.problem.gold is not None and _is_short_kind(row.grader)]
-    yield from _unlike_most([row for row in rows if row.problem.gold is not None])
+    stated = [row for row in rows if row.problem.gold is not None]
+    short = [row for row in stated if _is_short_kind(row.grader)]
+    doubtful = {row.problem.problem_id for row in short if _is_placeholder(row)}
+    yield from _unlike_most([row for row in stated if row.problem.problem_id not in doubtful])
     for what, found in (
-        ("gold answer that may be a placeholder", filter(_is_placeholder, short)),
+        (
+            "gold answer that may be a placeholder",
+            [row for row in short if row.problem.problem_id in doubtful],
+        ),
         ("gold letter that none of the problem's options has", filter(_is_outside, short)),
-        (*_far_longer(short),),
+        _far_longer(short),
     ):
         yield from _line(what, found)
     without = [row for row in rows if row.problem.gold is None]

@@ -33,8 +33,9 @@ def parquet_rows(file: BinaryIO, batch_rows: int = 256) -> Rows:
     A file that cannot seek is copied to disk first. Raises BadInput when the bytes are no whole
     Parquet file, or of one that cannot be read.
     """
-    for number, row in enumerate(_dicts(seekable(file), batch_rows), 1):
-        yield Row(number, row)
+    with seekable(file) as whole:
+        for number, row in enumerate(_dicts(whole, batch_rows), 1):
+            yield Row(number, row)
 
 
 def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, Any]]:
@@ -53,6 +54,8 @@ def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, Any]]:
 
 def _fault(file: BinaryIO, what: str) -> str:
     """What is wrong with a file that Arrow does not read: Parquet has its mark at both ends."""
+    if file.seek(0, SEEK_END) == 0:
+        return "is empty"
     file.seek(0)
     begins = file.read(len(MAGIC)) == MAGIC
     file.seek(max(len(MAGIC), file.seek(0, SEEK_END) - len(MAGIC)))
@@ -69,9 +72,10 @@ def values_of(array: pa.Array) -> list[Any]:
     """A column as a list of Python values: of JSON's types, and decimals and bytes."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
-        if kind.extension_name != "arrow.uuid":
-            return values_of(array.storage)
-        return [None if one is None else str(one) for one in array.to_pylist()]
+        if kind.extension_name == "arrow.uuid":
+            return [None if one is None else str(one) for one in array.to_pylist()]
+        is_bool = kind.extension_name == "arrow.bool8"
+        return values_of(array.storage.cast(pa.bool_()) if is_bool else array.storage)
     if pa.types.is_dictionary(kind):
         return values_of(array.dictionary_decode())
     if pa.types.is_map(kind):

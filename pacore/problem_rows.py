@@ -6,7 +6,6 @@ person's own mapping; what the parts come to is checked here, whoever took it ap
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,14 +15,12 @@ from pydantic import JsonValue
 from pacore.errors import BadInput
 from pacore.grader import canonical_spec
 from pacore.problem import Issues, Problem, Turn, content_digest
-from pacore.problem_golds import is_empty_mark
+from pacore.problem_golds import is_empty_mark, marked_gold
 from pacore.problem_images import shown_picture
 from pacore.problem_names import problem_id_of
 from pacore.problem_tests import code_gold
 from pacore.problem_turns import Note, kind_of, read_turns, shown, usable_text
 from pacore.problem_values import is_nan, plain, storable, text_of, unwrapped
-
-GSM8K_GOLD = re.compile(r"(?:\n|\A)####\s*(?P<gold>[^\n]*?)\s*\Z")
 
 
 class Field(NamedTuple):
@@ -126,8 +123,8 @@ def _gold(name: str, value: Any, note: Note) -> str | None:
     text = usable_text(name, text, note)
     if text is None:
         return None
-    found = GSM8K_GOLD.search(text)
-    gold = found["gold"] if found else text
+    marked = marked_gold(text)
+    gold = text if marked is None else marked
     if is_empty_mark(gold):
         note(name, f"{shown(text[-40:])} marks where an answer goes and has none")
         return None

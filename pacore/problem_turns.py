@@ -31,6 +31,7 @@ SPEAKERS: dict[str, Role] = {
 }
 """Who spoke, by what files call them, in lower case."""
 
+CALLS = ("tool_calls", "function_call")
 TEXT_PARTS = ("text", "input_text", "output_text")
 MAX_SHOWN = 60
 
@@ -57,6 +58,9 @@ def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
         if is_last and role not in OBSERVATIONS:
             note(f"{place}.{role_name}", f"the last turn is from {role}; it must be user or tool")
         content_name = "content" if role_name == "role" else "value"
+        if value.get(content_name) is None and any(value.get(name) for name in CALLS):
+            note(place, "has tool calls and no text; pacore sends text only")
+            continue
         content = _content(f"{place}.{content_name}", value.get(content_name), note, is_last)
         if content is not None:
             turns.append(Turn(role, content))

@@ -151,6 +151,35 @@ def test_faults_name_the_field_as_the_file_has_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("row", "without", "gold"),
+    [
+        ({"problem": "x", "prompt": "y", "answer": "1"}, "prompt", "1"),
+        ({"problem": "x", "image": "data:image/png;base64,AAAA", "answer": "1"}, "image", "1"),
+        ({"problem": "x", "a": 1, "b": {"c": 2}, "answer": "1"}, "a, b", "1"),
+        ({"problem": "x", "a, b": 1, "answer": "1"}, "a, b", "1"),
+        ({"problem": "x", "answer": "1", "expected_answer": "2"}, "answer", "2"),
+        ({"question": "x", "choices": ["y", "z"], "answer": "y"}, "choices", "y"),
+    ],
+)
+def test_columns_that_are_left_out_are_as_if_they_were_not_there(
+    row: Row, without: str, gold: str
+) -> None:
+    found = problem(row, f"without={without}")
+    kept = {
+        name: value for name, value in row.items() if name not in (without, *without.split(", "))
+    }
+    assert found == reading(kept, "set.jsonl", 1).result
+    assert (found.gold, found.statement) == (gold, "x")
+    assert not set(found.metadata) & {without, *without.split(", ")}
+
+
+def test_a_column_can_be_left_out_beside_other_parts() -> None:
+    row = {"Prompt": "x", "Key": "1", "image": "data:image/png;base64,AAAA", "grader": "vibes"}
+    found = problem(row, "problem=Prompt,without=image,grader,answer=Key")
+    assert (found.statement, found.gold, found.grader, dict(found.metadata)) == ("x", "1", None, {})
+
+
 # How it is said.
 
 
@@ -163,6 +192,7 @@ def test_faults_name_the_field_as_the_file_has_it() -> None:
         ("problem=a,problem=b", "problem is given twice"),
         ("problem=", "problem: names no field"),
         ("problem=a,options=", "options: names no field"),
+        ("without=", "without: names no field"),
         ("answer=a", "answer: say which field is the problem, too"),
         ("grader=vibes", "grader: unknown grader 'vibes'; one of math, choice, text"),
         ({"statement": "a"}, "'statement' is no part of a problem; parts are problem, answer, id"),
@@ -192,9 +222,17 @@ def test_what_is_typed_and_what_a_configuration_file_has_are_the_same() -> None:
     assert RunConfig.model_validate_json(typed.model_dump_json()) == typed
 
 
+def test_columns_to_leave_out_may_be_a_list_in_a_configuration_file() -> None:
+    typed = scripted_config(Path("s"), Path("p"), fields="without=image,audio")
+    assert typed == scripted_config(Path("s"), Path("p"), fields={"without": ["image", "audio"]})
+    assert typed.fields == {"without": "image,audio"}
+
+
 @settings(deadline=None)
 @given(
-    st.dictionaries(st.sampled_from(["problem", "answer", "id", "options", "grader"]), st.text()),
+    st.dictionaries(
+        st.sampled_from(["problem", "answer", "id", "options", "grader", "without"]), st.text()
+    ),
     st.dictionaries(st.sampled_from(["a", "a.b", "b"]), JSON_VALUES),
 )
 def test_any_mapping_of_any_row_gives_a_problem_or_printable_issues(
@@ -232,6 +270,16 @@ def test_a_path_that_no_row_has_is_said_once_with_what_the_rows_have(place: Path
     assert str(caught.value) == (
         f"fields: answer=Final.text: no row of {url} has it; the first row has the fields uid, "
         "Prompt, Final.value, Final.unit, source"
+    )
+
+
+def test_a_column_to_leave_out_that_no_row_has_is_said_once(place: Path) -> None:
+    url = str(place / "mapped.jsonl")
+    with pytest.raises(BadInput) as caught:
+        read_problem_set(url, None, parse_mapping("problem=Prompt,without=source,audio"))
+    assert str(caught.value) == (
+        f"fields: without=audio: no row of {url} has it; the first row has the fields uid, Prompt, "
+        "Final.value, Final.unit, source"
     )
 
 

@@ -177,7 +177,7 @@ def test_every_bad_line_is_reported_in_order_with_its_number(tmp_path: Path) -> 
     assert [issue.partition(" (")[0] for issue in found[:4]] == [
         "2: invalid JSON: Expecting value at character 24",
         "3: is a list, not an object with fields",
-        "4: is not UTF-8 at byte 28",
+        "4: is not UTF-8 at byte 28; save it as UTF-8",
         f"5: id: duplicate 'a': {tmp_path}/set.jsonl:1 has the same id with other content; --fields "
         "id= takes ids from the content",
     ]

@@ -39,7 +39,7 @@ def test_bad_items_of_an_array_are_reported_by_their_number(tmp_path: Path) -> N
     data = b'[{"problem": "x"},\n{"problem": "caf\x81"}, 7, {"problem": "\\ud800"}, {"a": NaN}]'
     found = faults(write(tmp_path, "set.json", data))
     assert found[:3] == [
-        "2: is not UTF-8",
+        "2: is not UTF-8; save it as UTF-8 (iconv -f ENCODING -t UTF-8)",
         "3: is a number, not an object with fields",
         "4: problem: has a lone surrogate, which is not text",
     ]
@@ -80,7 +80,7 @@ def test_a_csv_row_is_named_by_the_line_it_begins_at(tmp_path: Path) -> None:
     found = faults(write(tmp_path, "set.csv", data))
     assert [issue.split(":")[0] for issue in found] == ["5", "6", "7", "8", "10"]
     assert found[0].startswith("5: problem|question|prompt|messages|conversation: missing")
-    assert found[1] == "6: problem: is not UTF-8"
+    assert found[1] == "6: problem: is not UTF-8; save it as UTF-8 (iconv -f ENCODING -t UTF-8)"
     assert found[2] == "7: has 3 cells where the header has 4"
     assert found[3].startswith("8: invalid CSV: ")
     assert found[4] == "10: invalid CSV: unexpected end of data"
@@ -104,7 +104,10 @@ def test_csv_cells_keep_their_text_and_empty_ones_are_absent(tmp_path: Path) -> 
             "say which is which with --fields problem=NAME,answer=NAME",
         ),
         (b"problem,answer,answer", "column 'answer' stands twice in the header"),
-        (b"problem,caf\x81", "the header is not UTF-8"),
+        (
+            b"problem,caf\x81",
+            "the header is not UTF-8; save it as UTF-8 (iconv -f ENCODING -t UTF-8)",
+        ),
         (b'problem,"answer"x', "the header: invalid CSV: ',' expected after '\"'"),
     ],
 )

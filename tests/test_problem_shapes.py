@@ -76,6 +76,15 @@ def test_rows_of_mathematics_state_the_problem_they_stated_as_plain_rows(
     assert problem(ROWS[place[0]][place[1]]).content_digest.startswith(digest)
 
 
+def test_ids_and_digest_of_a_set_of_every_older_shape_are_what_they_were() -> None:
+    rows = [row for name, row in ALL_ROWS if name not in ("verl", "prompt and label")]
+    problems = [problem(row) for row in rows]
+    assert len(problems) == 25
+    assert set_digest(problems) == (
+        "07e69db0a676689fa69d32fc6e8ccb10e17219ccbbd793aab75c004fd838cb22"
+    )
+
+
 def test_only_math_rows_with_a_unique_id_have_another_id_than_as_plain_rows() -> None:
     ids = {name: [problem(row).problem_id for row in ROWS[name]] for name, _ in BEFORE}
     assert ids == {

@@ -81,7 +81,8 @@ def _sharegpt_parts(row: Row, note: Note) -> Parts:
 
 
 def _is_verl(row: Row) -> bool:
-    return isinstance(row.get("prompt"), list) and _verl_gold(row) is not None
+    is_told = _verl_gold(row) is not None and first_given(row, GOLD_FIELDS) is None
+    return is_told and has_statement(row)
 
 
 def _verl_gold(row: Row) -> Field | None:

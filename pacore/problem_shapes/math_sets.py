@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pacore.answer import find_boxes
-from pacore.problem_rows import GSM8K_GOLD, Parts
+from pacore.problem_golds import marked_gold
+from pacore.problem_rows import Parts
 from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, plain_parts
 from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
 from pacore.problem_shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, by_words
@@ -20,7 +21,7 @@ CONTEST_FIELDS = ("problem_idx", "problem_type", "competition")
 
 
 def _is_gsm8k(row: Row) -> bool:
-    return texts(row, "question", "answer") and GSM8K_GOLD.search(row["answer"]) is not None
+    return texts(row, "question", "answer") and marked_gold(row["answer"]) is not None
 
 
 def _is_math(row: Row) -> bool:

@@ -32,7 +32,7 @@ def plain_parts(row: Row, note: Note) -> Parts:
 
 def other_parts(row: Row) -> Parts:
     """All parts but the statement, by the names of plain rows."""
-    gold = first_given(row, GOLD_FIELDS)
+    gold = _gold(row)
     used = ("id", "grader", gold.name if gold else "")
     return Parts(
         statement=None,
@@ -41,6 +41,14 @@ def other_parts(row: Row) -> Parts:
         problem_id=first_given(row, ("id",)),
         metadata=without(row, used) if gold else without(row, used[:2]),
     )
+
+
+def _gold(row: Row) -> Field | None:
+    """The first field with a gold answer; steps of a solution in a list give way to a final answer."""
+    gold = first_given(row, GOLD_FIELDS)
+    if gold is not None and gold.name == "solution" and isinstance(gold.value, list):
+        return first_given(row, ("final_answer", "solution"))
+    return gold
 
 
 def has_statement(row: Row) -> bool:

@@ -6,7 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-STATEMENT_WORDS = ("problem", "question", "problemstatement", "input", "query", "text")
+STATEMENT_WORDS = (
+    "problem",
+    "question",
+    "problemstatement",
+    "input",
+    "query",
+    "text",
+    "contextmessages",
+)
 GOLD_WORDS = (
     "answer", "shortanswer", "finalanswer", "expectedanswer", "groundtruth", "label", "target",
     "correctanswer", "gold", "goldanswer", "referenceanswer",

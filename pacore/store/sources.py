@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -64,16 +65,20 @@ def _opening_faults() -> tuple[type[BaseException], ...]:
     return (ImportError, ValueError, KeyError, NotImplementedError, *source_faults())
 
 
-def open_source(url: str) -> BinaryIO:
+@contextmanager
+def open_source(url: str) -> Iterator[BinaryIO]:
     """Open someone else's file for reading, local or any fsspec URL.
 
     Raises BadInput naming the URL when it cannot be opened.
     """
     try:
-        opened = fsspec.open(url, "rb").open()
+        # An archive is closed with its file system, which therefore has to last as long as the file.
+        files, path = fsspec.core.url_to_fs(url)
+        opened = files.open(path, "rb")
     except _opening_faults() as fault:
         raise BadInput(unread(url, fault)) from fault
-    return cast(BinaryIO, opened)
+    with opened:
+        yield cast(BinaryIO, opened)
 
 
 def source_files(url: str, is_wanted: Callable[[str], bool]) -> list[str]:
@@ -93,13 +98,19 @@ def source_files(url: str, is_wanted: Callable[[str], bool]) -> list[str]:
         return [url]
     found = sorted(one for one, below in listed if _is_shown(below) and is_wanted(below))
     if not found:
-        names = sorted({PurePosixPath(below).name for _, below in listed})
-        there = (
-            f"it has {', '.join(names[:5])}{', …' * (len(names) > 5)}" if names else "it is empty"
-        )
-        kind = "no file" if _PATTERN.search(url) else "a folder without a file"
-        raise BadInput(f"{_named(url)}: {kind} of rows (JSONL, JSON, CSV or Parquet); {there}")
+        raise BadInput(f"{_named(url)}: {_nothing(url, [below for _, below in listed])}")
     return found
+
+
+def _nothing(url: str, there: list[str]) -> str:
+    """That an address names no file of rows, and what it does name."""
+    names = sorted({PurePosixPath(below).name for below in there})
+    is_pattern = _PATTERN.search(url) is not None
+    what = f"there is {', '.join(names[:5])}{', …' if names[5:] else ''}"
+    if not names:
+        what = "nothing matches" if is_pattern else "it is empty"
+    kind = "no file" if is_pattern else "a folder without a file"
+    return f"{kind} of rows (JSONL, JSON, CSV or Parquet); {what}"
 
 
 def _is_shown(path: str) -> bool:
@@ -116,12 +127,18 @@ def _local_files(url: str) -> Listed | None:
     """None for an address of one file. A file whose name looks like a pattern is that file."""
     place = Path(url.partition("://")[2] if "://" in url else url).expanduser()
     if place.is_dir():
-        walked = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
-        return [(str(path), str(path.relative_to(place))) for path in walked]
+        return [(str(path), str(path.relative_to(place))) for path in _walked(place)]
     if not _PATTERN.search(str(place)) or place.exists():
         return None
-    paths = (Path(found) for found in glob.iglob(str(place), recursive=True))
-    return [(str(path), _below(str(place), str(path))) for path in paths if path.is_file()]
+    found = [Path(one) for one in glob.iglob(str(place), recursive=True)]
+    # A folder that a pattern names stands for what is in it, unless the pattern goes into it itself.
+    below = [path for folder in found if folder.is_dir() for path in _walked(folder)]
+    paths = {path for path in found if path.is_file()} | set(() if "**" in str(place) else below)
+    return [(str(path), _below(str(place), str(path))) for path in paths]
+
+
+def _walked(folder: Path) -> Iterator[Path]:
+    return (Path(there) / name for there, _, names in os.walk(folder) for name in names)
 
 
 def _below(pattern: str, path: str) -> str:
@@ -196,13 +213,15 @@ def _chain(fault: BaseException | None) -> Iterator[BaseException]:
 
 def _status(link: BaseException) -> int | None:
     """The HTTP status that a fault comes from, where it says one."""
-    response = getattr(link, "response", None)
-    found = (
-        getattr(link, "status", None),
-        getattr(response, "status_code", None),
-        getattr(link, "code", None),
-    )
-    return next((one for one in found if isinstance(one, int) and 400 <= one < 600), None)
+    for holder, name in (
+        (link, "status"),
+        (getattr(link, "response", None), "status_code"),
+        (link, "code"),
+    ):
+        found = getattr(holder, name, None)
+        if isinstance(found, int) and 400 <= found < 600:
+            return found
+    return None
 
 
 def _of_status(status: int, scheme: str) -> str:
@@ -218,5 +237,8 @@ def _own_words(fault: BaseException, *, is_local: bool) -> str:
     """What a fault says itself; of a remote one its kind alone, since its words may hold a signed URL."""
     if isinstance(fault, OSError) and fault.strerror:
         return fault.strerror[:1].lower() + fault.strerror[1:]
+    if type(fault).__name__ in ("BadZipFile", "ReadError"):
+        return "the archive is damaged or cut short"
     words = str(fault).splitlines()
-    return words[0][:200] if is_local and words else f"it fails with {type(fault).__name__}"
+    is_own = is_local or type(fault) in (ValueError, NotImplementedError)
+    return words[0][:200] if is_own and words else f"it fails with {type(fault).__name__}"
