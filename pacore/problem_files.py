@@ -83,7 +83,8 @@ class Gathered:
             self._issues += result
         if isinstance(row.value, Mapping):
             self._first = row.value if self._first is None else self._first
-            self._leading |= paths_in(self._fields, row.value)
+            if self._fields:
+                self._leading |= paths_in(self._fields, row.value)
         is_silent = isinstance(result, list) and any(one.what == MISSING for one in result)
         self._is_stated |= not is_silent
 

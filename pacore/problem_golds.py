@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import NamedTuple
 
 from pacore.answer import choice_letter, find_boxes
 from pacore.grader import parse_spec
-from pacore.grading import gold_answer, plain_key
+from pacore.grading import choose_grader, gold_answer, plain_key
 from pacore.problem import Problem
 from pacore.visible import excerpt
 
@@ -58,13 +60,18 @@ _OPTION = re.compile(r"(?:^|[\n(\s])\(?(?P<letter>[A-J])(?:[).:]|\s?\))\s?(?=\S)
 FEWEST_OPTIONS = 2
 
 
-class ReadGold(NamedTuple):
-    """A problem as it was read: its shape and grader, and where it stands in its file."""
+@dataclass(frozen=True)
+class ReadGold:
+    """A problem as it was read: its shape, and where it stands in its file."""
 
     problem: Problem
     shape: str
-    grader: str
     place: str
+
+    @cached_property
+    def grader(self) -> str:
+        """The spec it names or calls for."""
+        return choose_grader(self.problem)
 
     def named(self) -> str:
         """Its id, with its place where the id is made from the content and so in no file."""
@@ -217,6 +224,10 @@ def _is_solution(row: ReadGold) -> bool:
     return find_boxes(gold).begun or "\n" in gold.strip() or ". " in gold
 
 
+def _gold_key(row: ReadGold) -> str:
+    return plain_key(parse_spec(row.grader), gold_answer(row.problem) or "").text
+
+
 def _conflicts(rows: Sequence[ReadGold]) -> Iterator[str]:
     """Questions that stand there more than once, but for case and spaces, with gold answers that differ."""
     by_question: defaultdict[tuple[tuple[str, str], ...], list[ReadGold]] = defaultdict(list)
@@ -228,10 +239,7 @@ def _conflicts(rows: Sequence[ReadGold]) -> Iterator[str]:
             by_question[tuple(said)].append(row)
     groups = []
     for group in by_question.values():
-        keys = {
-            plain_key(parse_spec(row.grader), gold_answer(row.problem) or "").text for row in group
-        }
-        if len(keys) > 1:
+        if len(group) > 1 and len(set(map(_gold_key, group))) > 1:
             groups.append(" ≠ ".join(row.with_gold() for row in group))
     if groups:
         yield f"asked more than once, with different gold answers: {listed(groups)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pacore.problem import Problem, Turn
@@ -50,14 +51,17 @@ def shown_picture(turns: Sequence[Turn], fields: Mapping[str, Any]) -> str | Non
     The problem shows what stands in a field named for its images (``image``, ``image_2``,
     ``decoded_image``; not ``rationale_image``), and any image where its text has a place for one.
     """
+    pictures = [str(name) for name, value in fields.items() if is_picture(value)]
+    if not pictures:
+        return None
     is_any = shows_image(turns)
-    for name, value in fields.items():
-        if value is not None and (is_any or _is_of_images(str(name))) and is_picture(value):
-            is_short = str(name).isprintable() and 0 < len(str(name)) <= MAX_SHOWN
-            return str(name) if is_short else shown(name)
-    return None
+    name = next((name for name in pictures if is_any or _is_of_images(name)), None)
+    if name is None or (name.isprintable() and 0 < len(name) <= MAX_SHOWN):
+        return name
+    return shown(name)
 
 
+@lru_cache(maxsize=1024)
 def _is_of_images(name: str) -> bool:
     words = {word.lower() for word in _WORD.findall(name)}
     return bool(words & _IMAGE_WORDS) and not words & _ASIDE_WORDS

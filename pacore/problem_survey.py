@@ -6,10 +6,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from statistics import median
 
-from pacore.grading import choose_grader
 from pacore.problem import Problem, set_digest
 from pacore.problem_files import Gathered, ReadRow, problem_files, read_rows
 from pacore.problem_golds import ReadGold, gold_cautions, listed
@@ -38,32 +38,33 @@ _CONTEXT_WORDS = frozenset(
 class ShapeCount:
     """The rows of one shape: how many, how many with gold, by which graders, and their fields."""
 
+    fields: list[str]
     rows: int = 0
     with_gold: int = 0
     graders: Counter[str] = field(default_factory=Counter)
-    fields: list[str] = field(default_factory=list)
 
-    def add(self, row: ReadRow, problem: Problem, grader: str) -> None:
+    def add(self, row: ReadGold) -> None:
         self.rows += 1
-        if problem.gold is not None:
+        if row.problem.gold is not None:
             self.with_gold += 1
-            self.graders[grader] += 1
-        self.fields = self.fields or listed_paths(row.value)
+            self.graders[row.grader] += 1
 
 
 @dataclass(frozen=True)
 class ProblemSurvey:
-    """A problem set, read: ``shapes`` by name in the order of the file.
+    """A problem set, read. What it comes to is only worked out for who asks.
 
-    ``cautions`` are what may make a run worth nothing, ``notes`` what is worth knowing, a line each.
+    ``read`` has every row with a problem in the order of the files, ``fields`` what the first row of
+    each shape has, ``told`` what is to be known of how files were read, by what with the files.
     """
 
+    url: str
     problems: list[Problem]
     rows: int
     files: list[str]
-    shapes: dict[str, ShapeCount]
-    cautions: list[str]
-    notes: list[str]
+    read: list[ReadGold]
+    fields: dict[str, list[str]]
+    told: dict[str, list[str]]
 
     @property
     def digest(self) -> str:
@@ -83,38 +84,58 @@ class ProblemSurvey:
         """Characters and id of the longest problem."""
         return max((_characters(one), one.problem_id) for one in self.problems)
 
+    @property
+    def shapes(self) -> dict[str, ShapeCount]:
+        """By name, in the order of the files."""
+        found = {name: ShapeCount(fields) for name, fields in self.fields.items()}
+        for row in self.read:
+            found[row.shape].add(row)
+        return found
+
+    @cached_property
+    def cautions(self) -> list[str]:
+        """What may make a run worth nothing, a line each."""
+        return [
+            *(f"{what}: {listed(names)}" for what, names in self.told.items()),
+            *_of_files([name for name in problem_files(self.url) if name != self.url]),
+            *gold_cautions(self._golds),
+            *_worth_saying(self._golds, _CAUTIONS),
+        ]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What else is worth knowing, a line each."""
+        return list(_notes(self._golds, self.rows))
+
+    @cached_property
+    def _golds(self) -> list[ReadGold]:
+        """One row of each problem, by its id."""
+        firsts: dict[str, ReadGold] = {}
+        for row in self.read:
+            firsts.setdefault(row.problem.problem_id, row)
+        return [firsts[problem.problem_id] for problem in self.problems]
+
 
 def survey_problems(
     url: str, limit: int | None = None, fields: FieldMapping | None = None
 ) -> ProblemSurvey:
     """Read a problem set and say what it comes to. Raises as `read_problem_set` does."""
     gathered = Gathered(url, fields or {})
-    shapes: dict[str, ShapeCount] = {}
-    golds: dict[str, ReadGold] = {}
+    read: list[ReadGold] = []
+    firsts: dict[str, list[str]] = {}
     told: dict[str, list[str]] = defaultdict(list)
-    files: dict[str, int] = {}
+    files: dict[str, None] = {}
     rows = 0
     for row in read_rows(url, limit, fields, lambda file, what: told[what].append(file)):
         gathered.add(row)
         rows += 1
-        files[row.file] = files.get(row.file, 0) + 1
-        problem = row.reading.result
+        files[row.file] = None
+        shape, problem = row.reading
         if isinstance(problem, Problem):
-            grader = choose_grader(problem)
-            shapes.setdefault(row.reading.shape, ShapeCount()).add(row, problem, grader)
-            golds.setdefault(
-                problem.problem_id, ReadGold(problem, row.reading.shape, grader, _place(row))
-            )
-    problems = gathered.problems()
-    cautions = [
-        *(f"{what}: {listed(names)}" for what, names in told.items()),
-        *_of_files([name for name in problem_files(url) if name != url]),
-        *gold_cautions([golds[problem.problem_id] for problem in problems]),
-        *_worth_saying(problems, _CAUTIONS),
-    ]
-    return ProblemSurvey(
-        problems, rows, list(files), shapes, cautions, list(_notes(problems, rows))
-    )
+            if shape not in firsts:
+                firsts[shape] = listed_paths(row.value)
+            read.append(ReadGold(problem, shape, _place(row)))
+    return ProblemSurvey(url, gathered.problems(), rows, list(files), read, firsts, told)
 
 
 def _place(row: ReadRow) -> str:
@@ -153,20 +174,21 @@ def _split(name: str) -> str | None:
     return None
 
 
-def _notes(problems: Sequence[Problem], rows: int) -> Iterator[str]:
-    if repeated := rows - len(problems):
+def _notes(golds: Sequence[ReadGold], rows: int) -> Iterator[str]:
+    if repeated := rows - len(golds):
         yield f"rows that say what another row says, and so count once: {repeated:,}"
+    problems = [row.problem for row in golds]
     yield from _same_questions(problems)
-    yield from _worth_saying(problems, _NOTES)
+    yield from _worth_saying(golds, _NOTES)
     yield from _without_gold(problems)
 
 
-Worth = dict[str, Callable[[Problem], bool]]
+Worth = dict[str, Callable[[ReadGold], bool]]
 
 
-def _worth_saying(problems: Sequence[Problem], what_of: Worth) -> Iterator[str]:
+def _worth_saying(golds: Sequence[ReadGold], what_of: Worth) -> Iterator[str]:
     for what, is_so in what_of.items():
-        if found := [problem.problem_id for problem in problems if is_so(problem)]:
+        if found := [row.problem.problem_id for row in golds if is_so(row)]:
             yield f"{what}: {listed(found)}"
 
 
@@ -193,35 +215,36 @@ def _without_gold(problems: Sequence[Problem]) -> Iterator[str]:
     yield f"no gold answer, and so no score: {len(problems):,}{hint}"
 
 
-def _has_long_text_gold(problem: Problem) -> bool:
-    return len(problem.gold or "") > LONG_GOLD_CHARACTERS and choose_grader(problem) == "text"
+def _has_long_text_gold(row: ReadGold) -> bool:
+    return len(row.problem.gold or "") > LONG_GOLD_CHARACTERS and row.grader == "text"
 
 
-def _has_unused_tests(problem: Problem) -> bool:
-    return choose_grader(problem) != "code" and decoded_tests(problem.gold) is not None
+def _has_unused_tests(row: ReadGold) -> bool:
+    return row.grader != "code" and decoded_tests(row.problem.gold) is not None
 
 
-def _has_unshown_options(problem: Problem) -> bool:
-    named = [name for name in problem.metadata if _OPTION_COLUMN.fullmatch(name)]
-    is_listed = any(problem.metadata.get(name) for name in OPTION_FIELDS)
-    return is_listed or len(named) > 1
+def _has_unshown_options(row: ReadGold) -> bool:
+    metadata = row.problem.metadata
+    if any(metadata.get(name) for name in OPTION_FIELDS):
+        return True
+    return sum(_OPTION_COLUMN.fullmatch(name) is not None for name in metadata) > 1
 
 
-def _has_unshown_context(problem: Problem) -> bool:
+def _has_unshown_context(row: ReadGold) -> bool:
     """Whether a text that the problem may be about stands beside it, and not in it."""
-    texts = (text for name, text in problem.metadata.items() if bare(name) in _CONTEXT_WORDS)
+    metadata, statement = row.problem.metadata, row.problem.statement
+    texts = (text for name, text in metadata.items() if bare(name) in _CONTEXT_WORDS)
     return any(
-        isinstance(text, str) and text.strip() and text.strip() not in problem.statement
-        for text in texts
+        isinstance(text, str) and text.strip() and text.strip() not in statement for text in texts
     )
 
 
-def _is_long(problem: Problem) -> bool:
-    return _characters(problem) > LONG_CHARACTERS
+def _is_long(row: ReadGold) -> bool:
+    return _characters(row.problem) > LONG_CHARACTERS
 
 
 _CAUTIONS: Worth = {
-    "seems to have an image, which is not sent": is_illustrated,
+    "seems to have an image, which is not sent": lambda row: is_illustrated(row.problem),
     "has options that pacore cannot read beside the problem, and does not send": (
         _has_unshown_options
     ),

@@ -22,7 +22,7 @@ from pacore.layout import run_key
 from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
 from pacore.problem import set_digest
-from pacore.problem_survey import survey_problems
+from pacore.problem_survey import ProblemSurvey, survey_problems
 from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
@@ -62,8 +62,8 @@ def make_run(config: RunConfig) -> Made:
 
     Raises what it ended with where it could not go on.
     """
-    cautions: list[str] = []
-    run = begin(config, cautions.append)
+    read: list[ProblemSurvey] = []
+    run = begin(config, read.append)
     config = config.model_copy(update={"run_id": run.run_id})
     store = open_store(config.store)
     if not open_shards(store, run):
@@ -72,7 +72,8 @@ def make_run(config: RunConfig) -> Made:
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
         return Made(COMPLETE, config, run, None)
-    say_cautions(cautions)
+    for found in read:
+        say_cautions(found.cautions)
     started = time.monotonic()
     progress = context_of(config, run.run_id).progress
     state, address = _flow(config, run, progress)

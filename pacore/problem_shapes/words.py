@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 STATEMENT_WORDS = (
@@ -24,12 +25,13 @@ ID_WORDS = ("problemid", "id", "questionid", "recordid")
 _NO_LETTER = re.compile(r"[\s_-]+")
 
 
-def bare(name: object) -> str:
+@lru_cache(maxsize=4096)
+def bare(name: str) -> str:
     """A name without case, spaces, underscores and hyphens: ``Short Answer`` is ``shortanswer``."""
-    return _NO_LETTER.sub("", str(name)).lower()
+    return _NO_LETTER.sub("", name).lower()
 
 
 def by_words(row: Mapping[str, Any], words: tuple[str, ...]) -> list[str]:
     """The fields of a row that are called one of these, in the order of the words."""
-    named = {bare(name): name for name in row}
+    named = {bare(str(name)): name for name in row}
     return [named[word] for word in words if word in named]

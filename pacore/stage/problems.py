@@ -8,27 +8,26 @@ from pacore.commits import committed_units, read_commits
 from pacore.config import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.layout import Unit
-from pacore.problem_survey import survey_problems
+from pacore.problem_survey import ProblemSurvey, survey_problems
 from pacore.retries import read_retries
 from pacore.run import Run, is_closed, start_run
 from pacore.stage.context import OpenShard, run_under_way
 from pacore.store import Backend, open_store
 
 
-def begin(config: RunConfig, caution: Callable[[str], None] | None = None) -> Run:
+def begin(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = None) -> Run:
     """Open or start the run of a configuration. Raises BadInput and Refused, nothing written.
 
-    A run that this process has open already is not read and compared a second time. ``caution``
-    hears what of the problem set may make the run worth nothing, a line each.
+    A run that this process has open already is not read and compared a second time. ``hear`` is
+    given the problem set as it was read.
     """
     if (run := run_under_way(config)) is not None:
         return run
     found = survey_problems(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     run = start_run(open_store(config.store), config, recipe, found.problems)
-    if caution is not None:
-        for text in found.cautions:
-            caution(text)
+    if hear is not None:
+        hear(found)
     return run
 
 
