@@ -19,6 +19,7 @@ from pacore.config_fields import Declared
 from pacore.errors import BadInput
 from pacore.layout import derived_key
 from pacore.problem import Problem
+from pacore.problem_golds import is_empty_mark
 from pacore.retrying import config_of
 from pacore.run import Run
 from pacore.store import Backend
@@ -81,7 +82,8 @@ def _row(problem: Problem) -> dict[str, Any]:
         "messages": [turn.as_json() for turn in problem.turns],
         **problem.metadata,
     }
-    if problem.gold is not None:
+    # Runs of before have golds that are none, which a problem set may not have any more.
+    if problem.gold is not None and not is_empty_mark(problem.gold):
         row["answer"] = problem.gold
     if problem.grader is not None:
         row["grader"] = problem.grader

@@ -84,30 +84,26 @@ class _CsvText:
         raise StopIteration
 
 
-def tsv_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid) -> Rows:
-    """`csv_rows` of cells that tabs separate."""
-    return csv_rows(file, max_bytes, say, TAB)
-
-
 def csv_rows(
     file: BinaryIO,
     max_bytes: int = MAX_LINE_BYTES,
     say: Say = unsaid,
-    separator: str | None = None,
+    likely: str = COMMA,
 ) -> Rows:
     """Records below a header, each with the line it begins at; an empty cell is an absent field.
 
+    Cells are separated by what the header says, and by what is ``likely`` where it says nothing.
     Raises BadInput for a header that cannot be used.
     """
     csv.field_size_limit(max(csv.field_size_limit(), max_bytes))
     decoder = TextDecoder(say)
     text = _CsvText(file, max_bytes, decoder)
     sample = text.sample()
-    if sample and (said := _SEPARATOR_LINE.fullmatch(sample[0])):
-        separator = said["separator"]
+    said = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
+    if said is not None:
         text.skip()
         del sample[0]
-    separator = separator or _separator(sample)
+    separator = said["separator"] if said is not None else _separator(sample, likely)
     header: list[str] = []
     is_spaced = _is_spaced(sample, separator)
     for begin, cells in _csv_records(text, max_bytes, separator, is_spaced):
@@ -163,13 +159,13 @@ def _csv_records(
             yield text.begin, cells
 
 
-def _separator(sample: list[str]) -> str:
+def _separator(sample: list[str], likely: str = COMMA) -> str:
     """The character that makes the most of the header: known columns, then records of one length.
 
-    A comma where nothing speaks for another.
+    The ``likely`` one where nothing speaks for another.
     """
-    found = {separator: list(_sampled(sample, separator)) for separator in SEPARATORS}
-    return max(SEPARATORS, key=lambda separator: _fitness(found[separator]))
+    found = {separator: list(_sampled(sample, separator)) for separator in (likely, *SEPARATORS)}
+    return max(found, key=lambda separator: _fitness(found[separator]))
 
 
 def _fitness(records: list[list[str]]) -> tuple[bool, int, bool]:

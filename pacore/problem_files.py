@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 from pacore.errors import BadInput
 from pacore.problem import BadProblems, Placed, Problem, RowIssue, merge
 from pacore.problem_bytes import PACKED_ENDINGS, READ_FAULTS, opened
-from pacore.problem_csv import csv_rows, is_table, tsv_rows
+from pacore.problem_csv import TAB, csv_rows, is_table
 from pacore.problem_formats import (
     MAX_LINE_BYTES,
     RowFault,
@@ -208,7 +208,7 @@ _READERS: dict[str, Callable[[BinaryIO, HowRead, Say], Rows]] = {
     ARRAY: lambda file, how, say: json_rows(file, how.max_bytes, say),
     LINES: lambda file, how, say: jsonl_rows(file, how.max_bytes, say),
     CSV: lambda file, how, say: csv_rows(file, how.max_bytes, say),
-    TSV: lambda file, how, say: tsv_rows(file, how.max_bytes, say),
+    TSV: lambda file, how, say: csv_rows(file, how.max_bytes, say, TAB),
     PARQUET: lambda file, how, _: parquet_rows(file, how.batch_rows),
 }
 

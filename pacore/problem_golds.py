@@ -38,8 +38,9 @@ _EMPTY = re.compile(
 )
 """What sets an answer apart, with nothing in it."""
 
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]|&(?:nbsp|zwnj|#160|#8203);")
 _ANNOUNCED = re.compile(
-    r"(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s*"
+    r"(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|ans\b|solution)\s*"
     r"(?P<end>is\s*[:：]?|[:：])?\s*",  # noqa: RUF001
     re.IGNORECASE,
 )
@@ -55,6 +56,8 @@ _PLACEHOLDERS = frozenset(
     )
 )  # fmt: skip
 """What people and tools write where there is no answer. Each could be one, so none is refused."""
+
+_ANNOUNCING = (":", "：", "=")  # noqa: RUF001 - the second is a full-width colon
 
 _OPTION = re.compile(r"(?:^|[\n(\s])\(?(?P<letter>[A-J])(?:[).:]|\s?\))\s?(?=\S)")
 FEWEST_OPTIONS = 2
@@ -100,7 +103,7 @@ def is_empty_mark(gold: str) -> bool:
     """
     if len(gold) > LONGEST_MARK:
         return False
-    left, before = gold, None
+    left, before = _INVISIBLE.sub("", gold).strip(), None
     while left != before:
         before, left = left, _EMPTY.sub("", left).strip()
     if not left:
@@ -114,7 +117,9 @@ def gold_cautions(rows: Sequence[ReadGold]) -> Iterator[str]:
     stated = [row for row in rows if row.problem.gold is not None]
     short = [row for row in stated if _is_short_kind(row.grader)]
     doubtful = {row.problem.problem_id for row in short if _is_placeholder(row)}
-    yield from _unlike_most([row for row in stated if row.problem.problem_id not in doubtful])
+    yield from _unlike_most(
+        [row for row in stated if row.problem.problem_id not in doubtful and not _is_told(row)]
+    )
     for what, found in (
         (
             "gold answer that may be a placeholder",
@@ -147,6 +152,16 @@ def listed(names: Sequence[str]) -> str:
 
 _ALIKE = {"MATH": "plain", "NeMo-Skills": "plain", "contest": "plain", "titled columns": "plain"}
 """Shapes whose gold answers are read as those of plain rows are."""
+
+
+_OF_ONE_GRADER = frozenset(
+    ("multiple choice", "GPQA", "HumanEval", "MBPP", "LiveCodeBench", "MultiChallenge")
+)
+
+
+def _is_told(row: ReadGold) -> bool:
+    """Whether the row itself says how it is graded, so that it may differ from its neighbours."""
+    return row.problem.grader is not None and row.shape not in _OF_ONE_GRADER
 
 
 class _Kind(NamedTuple):
@@ -189,7 +204,9 @@ def _kind(row: ReadGold) -> _Kind:
 
 
 def _is_placeholder(row: ReadGold) -> bool:
-    return " ".join((gold_answer(row.problem) or "").casefold().split()) in _PLACEHOLDERS
+    """Whether a gold answer is what people write for none, or announces one that does not come."""
+    gold = " ".join((gold_answer(row.problem) or "").casefold().split())
+    return gold in _PLACEHOLDERS or gold.endswith(_ANNOUNCING)
 
 
 def _is_outside(row: ReadGold) -> bool:

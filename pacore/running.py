@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -51,16 +51,17 @@ class Made(NamedTuple):
 
 def run_to_end(config: RunConfig) -> int:
     """Run or resume a configuration through the flow; prints the result; returns the exit code."""
-    made = make_run(config)
+    made = make_run(config, lambda found: say_cautions(found.cautions))
     if made.code == INTERRUPTED:
         return made.code
     return _report(made.config, made.run, made.progress)
 
 
-def make_run(config: RunConfig) -> Made:
+def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = None) -> Made:
     """Run or resume a configuration through the flow, and say nothing of what came of it.
 
-    Raises what it ended with where it could not go on.
+    ``hear`` is given the problem set as it was read, before anything is spent on it. Raises what the
+    run ended with where it could not go on.
     """
     read: list[ProblemSurvey] = []
     run = begin(config, read.append)
@@ -72,8 +73,9 @@ def make_run(config: RunConfig) -> Made:
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
         return Made(COMPLETE, config, run, None)
-    for found in read:
-        say_cautions(found.cautions)
+    if hear is not None:
+        for found in read:
+            hear(found)
     started = time.monotonic()
     progress = context_of(config, run.run_id).progress
     state, address = _flow(config, run, progress)

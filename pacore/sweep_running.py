@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from pacore.config import RunConfig
 from pacore.errors import BadInput, PacoreError
-from pacore.running import COMPLETE, INTERRUPTED, QUIET_LINE_SECONDS
+from pacore.problem_survey import survey_problems
+from pacore.running import COMPLETE, INTERRUPTED, QUIET_LINE_SECONDS, say_cautions
 from pacore.stage.context import open_contexts
 from pacore.sweep_config import SweepConfig
 from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
@@ -32,6 +33,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False)[0]
         raise BadInput(str(fault["msg"]).removeprefix("Value error, ")) from None
+    say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
     state, address = _flow(config)
     if state.name == "Cancelled":
         click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)

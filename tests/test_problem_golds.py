@@ -70,6 +70,10 @@ MARKS = [
     "<answer>\n</answer>",
     "#### \\boxed{}",
     "The answer is $\\boxed{}$",
+    "\u200b",
+    "&nbsp;",
+    "Ans:",
+    "Solution:",
 ]
 
 
@@ -129,6 +133,7 @@ PLACEHOLDERS = [
     "N/A", "n/a", "NA", "None", "none", "null", "NaN", "nil", "TODO", "TBD", "?", "??", "-", "--", "—",
     "…", "...", "unknown", "Undefined", "not found", "notfound", "Not available", "proof", "see solution",
     "No answer", "Answer", "#N/A", "\\boxed{N/A}", " None ", "See  above", "[answer]", "placeholder",
+    "x =", "Antwort:", "答案：", "The total is:",  # noqa: RUF001 - a full-width colon
 ]  # fmt: skip
 
 
@@ -183,6 +188,12 @@ def test_a_set_that_has_no_kind_of_most_of_its_rows_is_left_alone(
 ) -> None:
     rows = [{"id": f"r{n}", "problem": f"Q{n}?", "answer": one} for n, one in enumerate(golds)]
     assert survey_problems(write(tmp_path, rows)).cautions == []
+
+
+def test_a_row_that_names_its_grader_may_differ_from_the_others(tmp_path: Path) -> None:
+    rows = [{"id": f"r{n}", "problem": f"Q{n}?", "answer": str(n)} for n in range(9)]
+    named = {"id": "x", "problem": "Who?", "answer": "Ada", "grader": "text"}
+    assert survey_problems(write(tmp_path, [*rows, named])).cautions == []
 
 
 def test_rows_of_gsm8k_without_its_mark_are_named_with_place_and_gold(tmp_path: Path) -> None:

@@ -168,6 +168,8 @@ READ: list[tuple[str, str | bytes]] = [
     ("semicolon.csv", table(";", "\r\n")),
     ("tab.csv", table("\t")),
     ("tab.tsv", table("\t")),
+    ("comma.tsv", table()),
+    ("sep after mark.csv", "\ufeffsep=;\r\n" + table(";", "\r\n")),
     ("tab.txt", table("\t")),
     ("tab.tab", table("\t")),
     ("pipe.csv", table("|")),

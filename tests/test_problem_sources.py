@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -219,6 +221,16 @@ def test_a_run_takes_a_folder_and_says_its_cautions_before_anything_is_spent(
     ]
     assert main(["plan", *line]) == 0
     assert "pacore: caution: files of several splits (test, train)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [lines(*ROWS), parquet(*ROWS), gzip.compress(lines(*ROWS))])
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, data: bytes) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert ids(str(pipe)) == "abc"
+    writer.join()
 
 
 # Archives and other file systems.

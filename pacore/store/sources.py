@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import fsspec
 
@@ -72,13 +72,26 @@ def open_source(url: str) -> Iterator[BinaryIO]:
     Raises BadInput naming the URL when it cannot be opened.
     """
     try:
-        # An archive is closed with its file system, which therefore has to last as long as the file.
-        files, path = fsspec.core.url_to_fs(url)
-        opened = files.open(path, "rb")
+        if _scheme(url) in _LOCAL:
+            # Not through fsspec, which cannot read from a pipe.
+            opened: Any = _local_path(url).open("rb")
+        else:
+            # An archive is closed with its file system, which has to last as long as the file.
+            files, path = fsspec.core.url_to_fs(url)
+            opened = files.open(path, "rb")
     except _opening_faults() as fault:
         raise BadInput(unread(url, fault)) from fault
     with opened:
         yield cast(BinaryIO, opened)
+
+
+def _scheme(url: str) -> str:
+    """The scheme of an address, in lower case; empty for a path."""
+    return url.partition("://")[0].lower() if "://" in url else ""
+
+
+def _local_path(url: str) -> Path:
+    return Path(url.partition("://")[2] if "://" in url else url).expanduser()
 
 
 def source_files(url: str, is_wanted: Callable[[str], bool]) -> list[str]:
@@ -87,7 +100,7 @@ def source_files(url: str, is_wanted: Callable[[str], bool]) -> list[str]:
     Of folders and patterns only files are taken whose name ``is_wanted``, none that is hidden or
     begins with ``_``. Raises BadInput where nothing is left, and where the place cannot be listed.
     """
-    scheme = url.partition("://")[0] if "://" in url else ""
+    scheme = _scheme(url)
     if scheme in _LISTS_NOTHING:
         return [url]
     try:
@@ -125,7 +138,7 @@ Listed = list[tuple[str, str]]
 
 def _local_files(url: str) -> Listed | None:
     """None for an address of one file. A file whose name looks like a pattern is that file."""
-    place = Path(url.partition("://")[2] if "://" in url else url).expanduser()
+    place = _local_path(url)
     if place.is_dir():
         return [(str(path), str(path.relative_to(place))) for path in _walked(place)]
     if not _PATTERN.search(str(place)) or place.exists():
@@ -178,7 +191,7 @@ def _named(url: str) -> str:
 
 def _why(url: str, fault: BaseException) -> str:
     links = list(_chain(fault))
-    scheme = url.partition("://")[0] if "://" in url else ""
+    scheme = _scheme(url)
     if any(isinstance(link, ImportError) for link in links):
         modules = [name for link in links if (name := getattr(link, "name", None))]
         module = str(modules[-1]).partition(".")[0] if modules else "for it"
