@@ -63,7 +63,7 @@ def _columns(value: Mapping[str, Any]) -> Iterator[Any] | None:
     columns = list(value.values())
     if all(isinstance(column, Mapping) for column in columns):
         indices = [list(column) for column in columns]
-        if any(index != indices[0] for index in indices):
+        if any(index != indices[0] for index in indices) or not all(map(str.isdigit, indices[0])):
             return None
         columns = [list(column.values()) for column in columns]
     if not all(isinstance(column, list) and column for column in columns):

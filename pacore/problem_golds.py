@@ -59,6 +59,13 @@ _PLACEHOLDERS = frozenset(
 
 _ANNOUNCING = (":", "：", "=")  # noqa: RUF001 - the second is a full-width colon
 
+_NOTHING = re.compile(
+    r"(?:\\(?:boxed|fbox|text|textbf|mathrm|mathbf|mbox|q?quad|[dt]?frac|sqrt|left|right|displaystyle)"
+    r"(?![A-Za-z])|<[A-Za-z/][^<>]{0,30}>|&[a-z]{2,8};|[\s!-/:-@\[-`{-~\u2013\u2014\u2026])++"
+)
+"""Layout and ASCII punctuation, without a letter, a digit or a symbol of mathematics."""
+
+_TEXT = parse_spec("text")
 _OPTION = re.compile(r"(?:^|[\n(\s])\(?(?P<letter>[A-J])(?:[).:]|\s?\))\s?(?=\S)")
 FEWEST_OPTIONS = 2
 
@@ -117,6 +124,9 @@ def gold_cautions(rows: Sequence[ReadGold]) -> Iterator[str]:
     stated = [row for row in rows if row.problem.gold is not None]
     short = [row for row in stated if _is_short_kind(row.grader)]
     doubtful = {row.problem.problem_id for row in short if _is_placeholder(row)}
+    # Answers of punctuation are what some sets are about, such as brackets to be closed.
+    if 2 * len(doubtful) > len(short):
+        doubtful = set()
     yield from _unlike_most(
         [row for row in stated if row.problem.problem_id not in doubtful and not _is_told(row)]
     )
@@ -205,8 +215,13 @@ def _kind(row: ReadGold) -> _Kind:
 
 def _is_placeholder(row: ReadGold) -> bool:
     """Whether a gold answer is what people write for none, or announces one that does not come."""
-    gold = " ".join((gold_answer(row.problem) or "").casefold().split())
-    return gold in _PLACEHOLDERS or gold.endswith(_ANNOUNCING)
+    gold = gold_answer(row.problem) or ""
+    said = plain_key(_TEXT, gold).text
+    return said in _PLACEHOLDERS or said.endswith(_ANNOUNCING) or _says_nothing(gold)
+
+
+def _says_nothing(gold: str) -> bool:
+    return len(gold) <= LONGEST_MARK and _NOTHING.fullmatch(gold) is not None
 
 
 def _is_outside(row: ReadGold) -> bool:

@@ -29,8 +29,22 @@ SPLITS = {
 }  # fmt: skip
 _SHARD = re.compile(r"(?P<name>.*)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ending>\..*)")
 _OPTION_COLUMN = re.compile(r"(?:op|opt|option|choice|distractor)s?[ _-]?(?:[a-j]|\d{1,2})", re.I)
+_TURNS_AS_TEXT = re.compile(r"""\s*\[\s*\{\s*['"](?:role|content|from|value)['"]\s*:""")
 _CONTEXT_WORDS = frozenset(
-    ("context", "passage", "paragraph", "article", "document", "body", "story", "premise")
+    (
+        "context",
+        "passage",
+        "paragraph",
+        "article",
+        "document",
+        "body",
+        "story",
+        "premise",
+        "system",
+        "systemprompt",
+        "instruction",
+        "instructions",
+    )
 )
 
 
@@ -231,12 +245,19 @@ def _has_unshown_options(row: ReadGold) -> bool:
 
 
 def _has_unshown_context(row: ReadGold) -> bool:
-    """Whether a text that the problem may be about stands beside it, and not in it."""
-    metadata, statement = row.problem.metadata, row.problem.statement
-    texts = (text for name, text in metadata.items() if bare(name) in _CONTEXT_WORDS)
+    """Whether what the problem may be about stands beside it, and not in it."""
+    said = "\n".join(turn.content for turn in row.problem.turns)
+    beside = (value for name, value in row.problem.metadata.items() if bare(name) in _CONTEXT_WORDS)
     return any(
-        isinstance(text, str) and text.strip() and text.strip() not in statement for text in texts
+        value.strip() not in said
+        if isinstance(value, str)
+        else isinstance(value, dict | list) and value
+        for value in beside
     )
+
+
+def _is_text_of_turns(row: ReadGold) -> bool:
+    return len(row.problem.turns) == 1 and _TURNS_AS_TEXT.match(row.problem.statement) is not None
 
 
 def _is_long(row: ReadGold) -> bool:
@@ -248,7 +269,8 @@ _CAUTIONS: Worth = {
     "has options that pacore cannot read beside the problem, and does not send": (
         _has_unshown_options
     ),
-    "has a context or passage beside the problem, which is not sent": _has_unshown_context,
+    "has a context or system prompt beside the problem, which is not sent": _has_unshown_context,
+    "is the text of a list of turns, and is sent as that text": _is_text_of_turns,
     "gold answer looks like the tests of a program, and the grader is not code": _has_unused_tests,
 }
 _NOTES: Worth = {

@@ -133,7 +133,8 @@ PLACEHOLDERS = [
     "N/A", "n/a", "NA", "None", "none", "null", "NaN", "nil", "TODO", "TBD", "?", "??", "-", "--", "—",
     "…", "...", "unknown", "Undefined", "not found", "notfound", "Not available", "proof", "see solution",
     "No answer", "Answer", "#N/A", "\\boxed{N/A}", " None ", "See  above", "[answer]", "placeholder",
-    "x =", "Antwort:", "答案：", "The total is:",  # noqa: RUF001 - a full-width colon
+    "***", "{}", "[]", '""', "~", "<br>", "<p></p>", "$\\boxed{}$.", "\\quad", "\\frac{}{}",
+    "\\text{undefined}", "x =", "Antwort:", "答案：", "The total is:",  # noqa: RUF001 - a full-width colon
 ]  # fmt: skip
 
 
@@ -171,6 +172,16 @@ def test_a_gold_answer_of_another_kind_than_the_others_is_named(
 )
 def test_a_gold_answer_of_the_same_kind_is_not(tmp_path: Path, gold: Any) -> None:
     assert survey_problems(among(tmp_path, gold)).cautions == []
+
+
+def test_answers_of_punctuation_are_left_alone_where_most_are(tmp_path: Path) -> None:
+    url = among(tmp_path, "] )", ["] }", "] )", ")", "} ]", "]"])
+    assert survey_problems(url).cautions == []
+
+
+@pytest.mark.parametrize("gold", ["\\infty", "∞", "\\emptyset", "\\pi", "≤"])
+def test_symbols_of_mathematics_say_something(tmp_path: Path, gold: str) -> None:
+    assert not any("placeholder" in one for one in survey_problems(among(tmp_path, gold)).cautions)
 
 
 @pytest.mark.parametrize(
@@ -256,11 +267,20 @@ def test_one_question_with_two_gold_answers_is_named(
     [
         (
             {"question": "How many?", "Body": "Ann has 3 nuts.", "answer": "3"},
-            "has a context or passage",
+            "has a context or system prompt",
         ),
-        ({"question": "Is it?", "passage": "It is.", "answer": "yes"}, "has a context or passage"),
+        (
+            {"question": "Is it?", "passage": "It is.", "answer": "yes"},
+            "has a context or system prompt",
+        ),
         ({"question": "It is. Is it?", "context": "It is.", "answer": "yes"}, None),
         ({"question": "Is it?", "context": "", "answer": "yes"}, None),
+        ({"question": "Is it?", "context": {"title": "x"}, "answer": "yes"}, "has a context or"),
+        ({"problem": "Is it?", "system": "Be brief.", "answer": "yes"}, "has a context or"),
+        (
+            {"prompt": '[{"role": "user", "content": "x"}]', "answer": "1"},
+            "is the text of a list of turns",
+        ),
         (
             {"question": "Which?", "opa": "x", "opb": "y", "cop": 1, "answer": "x"},
             "has options that pacore",

@@ -270,6 +270,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
         ":1: the server that sent it has cut off 'problem'",
     ),
     ("error.json", '{"error": "gated"}', "no row has a field that pacore knows for a problem; "),
+    ("languages.json", '{"problem": {"en": "What?", "de": "Was?"}}', ":1: problem: is an object; "),
     (
         "uneven.json",
         '{"question": ["a", "b"], "answer": ["1"]}',
