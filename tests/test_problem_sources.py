@@ -346,7 +346,7 @@ class Statuses(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:
-        name = self.path.partition("?")[0].removeprefix("/")
+        name = self.path.partition("?")[0].rpartition("/")[2]
         status = int(name[:3]) if name[:3].isdigit() else 200
         data = self.files.get(name, b"{}")
         self.send_response(status)
@@ -388,6 +388,15 @@ def test_what_a_server_answers_in_place_of_a_file_is_named(
     server: str, name: str, what: str
 ) -> None:
     assert refusal(f"{server}/{name}").startswith(f"{server}/{name}: {what}")
+
+
+def test_a_proxy_is_asked_for_other_machines_and_never_for_this_one(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server)
+    assert ids("http://sets.invalid/set") == "abc"
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert ids(f"{server}/set") == "abc"
 
 
 def test_an_address_without_an_ending_is_what_its_first_bytes_are(server: str) -> None:
