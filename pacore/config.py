@@ -82,6 +82,10 @@ class RunConfig(ConfigFields):
             if None not in (bound, self.max_tokens) and bound > self.max_tokens:
                 raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
         return self
+        if self.compaction == "reference" and self.truncated == "tail":
+            raise ValueError(
+                "truncated: compaction reference hands on what was cut as it is, and no tail of it"
+            )
 
     @property
     def recipe(self) -> Recipe:

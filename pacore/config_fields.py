@@ -139,8 +139,9 @@ class ConfigFields(BaseModel):
     )
     compaction: CompactionPolicy = _plan(
         "conclusion",
-        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, or "
-        "a summary of all of it by the model.",
+        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, a "
+        "summary of all of it by the model, or (reference) what the published code hands on, to the "
+        "byte.",
     )
     summary_tokens: int | None = _plan(
         None,

@@ -23,7 +23,7 @@ CHOICES = {
     "preset": ("low", "medium", "high"),
     "engine": ("http", "vllm", "scripted"),
     "message_order": ("content", "reference"),
-    "compaction": ("conclusion", "verbatim", "answer", "summary"),
+    "compaction": ("conclusion", "verbatim", "reference", "answer", "summary"),
     "on_shortfall": ("fail", "refill", "proceed"),
     "truncated": ("drop", "tail"),
     "overflow": ("fail", "fewer_messages"),

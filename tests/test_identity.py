@@ -61,7 +61,7 @@ PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "replicates": st.integers(1, 64),
     "pool": st.none() | st.integers(64, 600),
     "message_order": st.sampled_from(["content", "reference"]),
-    "compaction": st.sampled_from(["conclusion", "verbatim", "answer", "summary"]),
+    "compaction": st.sampled_from(["conclusion", "verbatim", "reference", "answer", "summary"]),
     "min_messages": st.integers(1, 4) | st.tuples(st.integers(1, 4)),
     "on_shortfall": st.sampled_from(["fail", "refill", "proceed"]),
     "refills": st.integers(1, 9),
