@@ -51,6 +51,13 @@ class RunConfig(ConfigFields):
         return self
 
     @model_validator(mode="after")
+    def _consistent_sampling(self) -> RunConfig:
+        for name in {"temperature", "top_p"} & set(self.omit):
+            if (value := getattr(self, name)) != 1.0:
+                raise ValueError(f"{name}: {value} is asked for, and omit leaves it out; say one")
+        return self
+
+    @model_validator(mode="after")
     def _consistent_policies(self) -> RunConfig:
         widths, given = self.plan.widths, self.min_messages
         needed = (given,) * len(widths) if isinstance(given, int) else given
@@ -75,6 +82,10 @@ class RunConfig(ConfigFields):
             raise ValueError(
                 "truncated: a tail is no answer, and compaction answer hands on no more"
             )
+        if self.compaction == "reference" and self.truncated == "tail":
+            raise ValueError(
+                "truncated: compaction reference hands on what was cut as it is, and no tail of it"
+            )
         if self.subset is not None and self.workspace_tokens is not None:
             raise ValueError("subset: workspace_tokens leaves one message to be seen")
         for name in ("summary_tokens", "workspace_tokens"):
@@ -82,10 +93,6 @@ class RunConfig(ConfigFields):
             if None not in (bound, self.max_tokens) and bound > self.max_tokens:
                 raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
         return self
-        if self.compaction == "reference" and self.truncated == "tail":
-            raise ValueError(
-                "truncated: compaction reference hands on what was cut as it is, and no tail of it"
-            )
 
     @property
     def recipe(self) -> Recipe:
