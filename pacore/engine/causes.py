@@ -28,7 +28,7 @@ BASES = ("/v1", "", "/api/v1", "/openai/v1", "/v1beta/openai", "/api/v3", "/comp
 _NO_MODEL = re.compile(
     r"\bmodels?\b[^.]{0,80}\b(not (loaded|found|exist|available|ready|running|a valid)|"
     r"(does not|doesn't|do not) exist|unknown|invalid|unavailable|no access)|"
-    r"\b(no|unknown|invalid|unsupported|load|pull|find|incorrect)\b[^.]{0,20}\bmodels?\b",
+    r"\b(no|not|unknown|invalid|unsupported|load|pull|find|incorrect|valid)\b[^.]{0,20}\bmodels?\b",
     re.IGNORECASE,
 )
 _NO_TEMPLATE = re.compile(r"chat[ _]template", re.IGNORECASE)

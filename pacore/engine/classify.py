@@ -40,39 +40,29 @@ CONTEXT_CODES = frozenset(
 CONTEXT_PARAMETERS = frozenset({"input_tokens", "input_text"})
 """vLLM names one of these as ``param`` when a prompt alone is longer than the window."""
 
-CONTEXT_WORDING = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # The window by one of its names: vLLM, SGLang, OpenAI, Mistral, llama.cpp, LM Studio, xAI,
-        # Anthropic, MiniMax, TabbyAPI, TensorRT-LLM, LMDeploy.
-        r"\b(maximum|max|model'?s|exceeds?d?|available|configured|only|than the) "
-        r"((maximum|model'?s?|available|configured) )?context[ -](length|size|window|limit)",
-        r"context[ -](length|size|window|limit)\W+(is )?(exceed|limit|overflow|full|only|of only)",
-        r"exceeds? (the )?(model'?s )?(context|window)\b",
-        r"max_model_len|max_seq_len|max_sequence_length|max_position_embeddings|\bn_ctx\b|session_len",
-        # What was asked for is too long: Anthropic, Bedrock, Fireworks, GLM, Ollama, Cohere, xAI.
-        r"\b(prompt|input|inputs|messages?|conversation|request)\b[^.:;]{0,40}"
-        r"\b(is |are |was )?too (long|many tokens)",
-        r"\btoo many (input |prompt |total )?tokens",
-        r"\bmaximum (prompt|input) (length|tokens?)",
-        r"\b(prompt|input)[^.]{0,60}\b(exceeds?|exceeded|longer than|greater than|larger than|"
-        r"cannot exceed|must have less than)\b[^.]{0,60}\b(max|maximum|limit|length|tokens?)",
-        r"\b(prompt|input)[ _-]?(tokens?|token count|length)[^.]{0,40}\b(exceed|over|above)",
-        r"exceed\w* (the )?(model'?s? )?(total |maximum |max )?token limit",
-        r"\btoken limit (exceeded|reached)",
-        # What to do about it: Groq, Cerebras, DeepSeek.
-        r"\b(reduce|decrease|shorten) (the )?(length|size|number of tokens)[^.]{0,20}"
-        r"(messages|prompt|input|context|history)",
-        # TGI and Together: `inputs` tokens + `max_new_tokens` must be <= 4096.
-        r"`?inputs`? (tokens )?(\+|must have)",
-        r"range of input length",  # DashScope
-        r"(输入|prompt|上下文)[^。]{0,12}(过长|超长|超出|超过)",
-    )
+CONTEXT_WORDING = (
+    # what is too long
+    r"(?<![a-z])(prompts?|inputs?|context|messages?|conversation|sequence length|token limit|"
+    r"too many tokens|max_model_len|max_seq_len|max_total_tokens|session_len|n_ctx|model length|"
+    r"输入|上下文|提示词)(?![a-z])",
+    # that it is
+    r"exceed|too (long|large|big|many)|(long|larg|great|bigg)er than|maximum|(?<![a-z])max(?![a-z_])|"
+    r"limit|(?<![a-z])only|up to|configured|less than|<=|>|reduce|decrease|shorten|overflow|range of|"
+    r"[超过]",
+    # measured in what
+    r"token|length|context|window|size|(?<![a-z])long|max_|长",
 )
-"""The wording of servers whose error has no code of its own. Rate limits, which speak of tokens too,
-come with a status of theirs."""
+"""The wording of servers whose error has no code of its own: three things that all of them say, of what
+is too long, that it is, and in which measure."""
 
-NO_OVERFLOW = re.compile(r"\b(rate limit|tokens per (minute|day)|\bTPM\b|quota)", re.IGNORECASE)
+NO_OVERFLOW = (
+    r"rate limit|tokens per (minute|day)|\btpm\b|quota|per (minute|day|hour)",
+    r"^\W*(max_tokens|max_completion_tokens|max_new_tokens)\b[^.]{0,40}\b(too large|at most|at least)",
+)
+"""What speaks of tokens and limits too: rates, and how much a model generates at most."""
+
+NO_SUBJECT = r"input (validation error|should be)"
+"""How validators begin to speak of any field."""
 
 QUOTA_CODES = frozenset({"insufficient_quota"})
 """A 429 that waiting does not cure: OpenAI's account without credit."""
@@ -271,8 +261,10 @@ def is_context_overflow(status: int, error: ServerError) -> bool:
         return True
     if error.parameter in CONTEXT_PARAMETERS:
         return True
-    message = error.message[:LOOKED_AT_CHARACTERS]
-    return not NO_OVERFLOW.search(message) and any(w.search(message) for w in CONTEXT_WORDING)
+    message = re.sub(NO_SUBJECT, "", error.message[:LOOKED_AT_CHARACTERS].casefold())
+    if any(re.search(pattern, message) for pattern in NO_OVERFLOW):
+        return False
+    return all(re.search(pattern, message) for pattern in CONTEXT_WORDING)
 
 
 def fault_of_status(
