@@ -16,9 +16,8 @@ from pacore.engine.classify import ServerError, is_context_overflow
 from tests.faulty_server import answers
 from tests.http_tries import error_body, fault_of, generation_of
 
-LABELLED = Path(__file__).parent / "labelled"
-
-ROWS = [json.loads(line) for line in (LABELLED / "overflow_wordings.jsonl").open(encoding="utf-8")]
+LABELLED = Path(__file__).parent / "labelled" / "overflow_wordings.jsonl"
+ROWS = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
 OVERFLOWS = [row["message"] for row in ROWS if row["overflow"]]
 OTHERS = [row["message"] for row in ROWS if not row["overflow"]]
 
