@@ -67,13 +67,14 @@ class EarlyStop:
         if self._hollow >= min(self._most, HOLLOW):
             raise EngineUnavailable(_NO_CONTENT.format(count=self._hollow))
 
-    async def hold(self, request: Request, refusal: Refusal) -> None:
-        """Hold a refused request; returns when it is a tombstone like any other.
+    async def hold(self, request: Request, refusal: Refusal) -> bool:
+        """Hold a refused request for as long as the refusal may be about all of them.
 
-        Raises EngineUnavailable where the run stops.
+        Returns whether something was served since it was sent. Raises EngineUnavailable where the
+        run stops.
         """
         if self._has_served:
-            return
+            return False
         decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held.append((request, refusal, decided))
         if len({refusal.likeness for _, refusal, _ in self._held}) > 1:
@@ -84,6 +85,7 @@ class EarlyStop:
             await decided
         finally:
             self._on_held(-1)
+        return self._has_served
 
     def look(self) -> None:
         """Decide where there is enough to decide on: to be called whenever a request has ended."""

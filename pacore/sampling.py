@@ -105,7 +105,9 @@ class Sampler:
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled(request.trajectory_id, True, 0, too_long)
-        tries = _Tries(run_id, looked_up)
+        return await self._fill(request, _Tries(run_id, looked_up))
+
+    async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
             return await self._try(request, tries)
         except EngineFault as fault:
@@ -114,10 +116,12 @@ class Sampler:
             return await self._try_again(request, tries, first)
         except EngineFault as fault:
             if fault.refusal is not None and not fault.transient:
-                await self.early_stop.hold(request, fault.refusal)
+                was_served = await self.early_stop.hold(request, fault.refusal)
+                if was_served and fault.is_endpoints:
+                    return await self._fill(request, tries)
             fault.partial = fault.partial or tries.partial
             made = replace(fault.as_generation(tries.made), wasted_tokens=tries.wasted_tokens)
-            return await self._keep(request, made, run_id)
+            return await self._keep(request, made, tries.run_id)
 
     async def _cause_of(self, request: Request, refusal: Refusal) -> Cause:
         return await self._engine.cause_of(request, refusal)

@@ -245,6 +245,52 @@ BODIES: dict[str, Body] = {
         {"choices": [{"message": ANSWER, "finish_reason": "stop"}],
          "usage": {"completion_tokens": 5}}
     ),
+    # Other interfaces behind the same route.
+    "Baidu": Body(
+        {"id": "x", "result": ANSWER, "finish_reason": "normal", "usage": {"completion_tokens": 5}}
+    ),
+    "MiniMax": Body(
+        {"choices": [{"messages": [{"text": ANSWER, "sender_type": "BOT"}],
+                      "finish_reason": "stop"}], "usage": {"completion_tokens": 5}}
+    ),
+    "Cloudflare": Body(
+        {"result": {"response": ANSWER}, "success": True, "errors": [], "messages": []},
+        finish_said="missing", completion_tokens=None,
+    ),
+    "Watsonx": Body(
+        {"results": [{"generated_text": ANSWER, "stop_reason": "eos_token"}]},
+        completion_tokens=None,
+    ),
+    "Bedrock, converse": Body(
+        {"output": {"message": {"role": "assistant", "content": [
+            {"reasoningContent": {"reasoningText": {"text": THOUGHT}}}, {"text": ANSWER}]}},
+         "stopReason": "max_tokens", "usage": {"inputTokens": 11, "outputTokens": 5}},
+        reasoning=THOUGHT, finish_reason="length",
+    ),
+    "AI21": Body(
+        {"completions": [{"data": {"text": ANSWER}, "finishReason": {"reason": "endoftext"}}]},
+        completion_tokens=None,
+    ),
+    "llama.cpp, its own": Body(
+        {"content": ANSWER, "stop": True, "stop_type": "eos", "tokens_predicted": 5},
+        finish_said="missing", completion_tokens=None,
+    ),
+    "DashScope, its own": Body(
+        {"output": {"choices": [{"message": said(reasoning_content=THOUGHT),
+                                 "finish_reason": "stop"}]},
+         "usage": {"input_tokens": 11, "output_tokens": 5}},
+        reasoning=THOUGHT,
+    ),
+    "wrapped by a gateway": Body(
+        {"code": 200, "message": "success", "data": chat(said())}, completion_tokens=None
+    ),
+    "a thought under another name": Body(
+        chat(said(reasoning={"content": THOUGHT, "tokens": 5})), reasoning=THOUGHT
+    ),
+    "citations among the parts": Body(
+        chat(said([part(ANSWER), {"type": "reference", "reference_ids": [1]}])),
+        unread=json.dumps({"type": "reference", "reference_ids": [1]}),
+    ),
     "nothing": Body(chat(said(None)), content=None, conclusion=None),
     "no content field": Body(chat({"role": "assistant"}), content=None, conclusion=None),
 }  # fmt: skip
@@ -323,6 +369,31 @@ STREAMS: dict[str, Body] = {
         events(delta(content=ANSWER),
                {"choices": [{"index": 0, "delta": {"content": ""}, "message": said(),
                              "finish_reason": "stop"}]}, USAGE)
+    ),
+    "Anthropic's own": Body(
+        b"event: message_start\n" + events(
+            {"type": "message_start", "message": {"id": "m", "model": "m", "content": []}},
+            {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": THOUGHT}},
+            {"type": "content_block_delta", "delta": {"type": "signature_delta", "signature": "s"}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": ANSWER}},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+             "usage": {"output_tokens": 5}},
+            {"type": "message_stop"}, done=False,
+        ),
+        reasoning=THOUGHT,
+        unread=json.dumps({"type": "signature_delta", "signature": "s"}),
+    ),
+    "OpenAI, responses": Body(
+        events({"type": "response.reasoning_text.delta", "delta": THOUGHT},
+               {"type": "response.output_text.delta", "delta": "The answer "},
+               {"type": "response.output_text.delta", "delta": "is \\boxed{7}."}),
+        reasoning=THOUGHT, finish_said="missing", completion_tokens=None,
+    ),
+    "Gemini's own": Body(
+        events({"candidates": [{"content": {"parts": [{"text": THOUGHT, "thought": True}]}}]},
+               {"candidates": [{"content": {"parts": [{"text": ANSWER}]}, "finishReason": "STOP"}]},
+               done=False),
+        reasoning=THOUGHT, completion_tokens=None,
     ),
     "another choice between": Body(
         events(delta(content=ANSWER),

@@ -401,12 +401,17 @@ def test_a_run_that_goes_on_keeps_what_it_has_and_stops_where_a_key_was_revoked(
     assert journal_size(str(tmp_path / "store")) == had
 
 
-def test_one_endpoint_of_two_that_refuses_everything_does_not_spoil_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+def test_one_endpoint_of_two_that_refuses_everything_does_not_spoil_the_run(
+    tmp_path: Path, is_first: bool
+) -> None:
     bad = without_list(refuses("The model `smol` does not exist.", 404))
     with served(bad) as refusing, served(FaultyServer()) as serving:
         config = config_for(tmp_path, serving.endpoint, concurrency=2)
-        endpoints = (serving.endpoint, refusing.endpoint)
-        run_stages(config.model_copy(update={"endpoints": endpoints}))
+        endpoints = [serving.endpoint, refusing.endpoint]
+        if is_first:
+            endpoints.reverse()
+        run_stages(config.model_copy(update={"endpoints": tuple(endpoints)}))
         assert refusing.received(CHAT)
     rows = table(str(tmp_path / "store"), "mine", "trajectories", ["finish_reason"])
     assert {row[1] for row in rows} == {"stop"}

@@ -130,6 +130,15 @@ def test_a_shape_nobody_knows_is_a_lasting_tombstone_that_keeps_its_json(
     assert kept.wasted_tokens == 5
 
 
+def test_a_body_nobody_knows_is_not_paid_for_again_where_it_counts_tokens() -> None:
+    body = {"antwort": ANSWER, "usage": {"completion_tokens": 5}}
+    fault = fault_of(answers(body))
+    assert (fault.finish_reason, fault.transient, fault.wasted_tokens) == ("engine_error", False, 5)
+    assert "an object with antwort, usage" in fault.detail
+    assert json.loads(fault.as_generation().unread or "") == body
+    assert fault_of(answers({"antwort": ANSWER})).transient
+
+
 def test_the_json_that_is_kept_is_bounded_and_without_the_key() -> None:
     fault = fault_of(answers(chat({"odd": KEY + "x" * 100_000})))
     kept = fault.as_generation().unread

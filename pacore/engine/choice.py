@@ -8,6 +8,7 @@ content, and what holds no text is kept as JSON.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,15 +20,18 @@ UNREAD_CHARACTERS = 16 * 1024
 
 MAX_DEPTH = 16
 
-CONTENT_FIELDS = ("content", "text", "output_text", "output", "response", "generated_text", "parts")
+CONTENT_FIELDS = (
+    "content", "text", "output_text", "output", "response", "generated_text", "generation", "result",
+    "completion", "parts", "messages", "data", "reply",
+)  # fmt: skip
 REASONING_FIELDS = (
     "reasoning", "reasoning_content", "reasoning_text", "thinking", "thinking_content", "thought",
     "thoughts", "reasoning_details",
 )  # fmt: skip
 TOOL_FIELDS = ("tool_calls", "function_call")
 PART_FIELDS = (
-    "text", "content", "parts", "thinking", "reasoning", "reasoning_text", "summary", "output_text",
-    "refusal", "transcript", "value",
+    "text", "content", "parts", "thinking", "reasoning", "reasoning_text", "reasoning_content",
+    "summary", "output_text", "refusal", "transcript", "value",
 )  # fmt: skip
 """Where a part keeps its text: the first that holds any, since others repeat it."""
 
@@ -35,6 +39,9 @@ _FIELDS = frozenset((*CONTENT_FIELDS, *REASONING_FIELDS, *TOOL_FIELDS, "refusal"
 _LABELS = frozenset(("role", "name", "id", "index", "type", "object", "annotations", "signature"))
 _THINKS = ("think", "thought", "reason")
 _HAS_NO_TEXT = ("tool", "function", "image", "encrypted", "redacted")
+_TRIES = ("message", "delta")
+_ASIDE = frozenset(("logprobs", "object", "type", "id"))
+_HUMP = re.compile(r"(?<=[a-z])([A-Z])")
 
 
 @dataclass(slots=True)
@@ -95,8 +102,9 @@ class _Texts:
             self.other.append(part)
             return
         thinks = thinks or _names_thinking(kind) or part.get("thought") is True
+        fields = in_snake_case(part)
         for name in PART_FIELDS:
-            found = _Texts().search(part.get(name), thinks or _names_thinking(name), depth + 1)
+            found = _Texts().search(fields.get(name), thinks or _names_thinking(name), depth + 1)
             if found.is_text:
                 self.content += found.content
                 self.reasoning += found.reasoning
@@ -105,6 +113,11 @@ class _Texts:
                 self.is_text = True
                 return
         self.unknown.append(part)
+
+
+def in_snake_case(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by their names in snake case: ``stopReason`` is ``stop_reason``."""
+    return {_HUMP.sub(r"_\1", name).lower(): value for name, value in fields.items()}
 
 
 def _names_thinking(name: str) -> bool:
@@ -118,7 +131,7 @@ def read_choice(choice: Any) -> Said:
     """
     if not isinstance(choice, dict):
         return _read_fields({"content": choice})
-    named = [choice[name] for name in ("message", "delta") if choice.get(name) is not None]
+    named = [choice[name] for name in _TRIES if choice.get(name) is not None]
     message = named[0] if named else choice
     said = _read_fields(message if isinstance(message, dict) else {"content": message})
     if named and not said.has_text and (own := _read_fields(choice)).has_text:
@@ -132,10 +145,16 @@ def is_nothing(choice: Any) -> bool:
     """Whether a choice is a place without a message, which says nothing in any shape."""
     if not isinstance(choice, dict):
         return choice is None
-    return not any(choice.get(name) is not None for name in ("message", "delta", *_FIELDS))
+    named = {name for name in choice if not name.lower().endswith("reason") and name not in _ASIDE}
+    return not any(
+        choice[name] or name in _TRIES
+        for name in named
+        if isinstance(choice[name], str | list | dict)
+    )
 
 
-def _read_fields(message: Mapping[str, Any]) -> Said:
+def _read_fields(fields: Mapping[str, Any]) -> Said:
+    message = in_snake_case(fields)
     found = _Texts()
     for name in CONTENT_FIELDS:
         if any(found.search(message.get(name)).content):

@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from pacore.engine.answers import Answer, label, positive, redirected
-from pacore.engine.choice import Said, is_nothing, read_choice, shape_of, unread_json
+from pacore.engine.choice import (
+    CONTENT_FIELDS,
+    Said,
+    in_snake_case,
+    is_nothing,
+    read_choice,
+    shape_of,
+    unread_json,
+)
 from pacore.engine.classify import (
     Origin,
     ServerError,
@@ -29,9 +37,20 @@ from pacore.engine.protocol import EngineFault, Refusal
 from pacore.engine.stream import FINISH_FIELDS, fold, is_stream
 from pacore.trajectory import FinishReason, Generation
 
-_PLACES = ("choices", "candidates", "outputs", "generations", "results")
-_BARE = frozenset(("content", "output", "output_text", "response", "generated_text"))
-"""Where other interfaces than OpenAI's keep what a choice holds, without a list of choices."""
+_LISTS = (
+    "choices",
+    "candidates",
+    "outputs",
+    "generations",
+    "results",
+    "completions",
+    "predictions",
+)
+_WRAPS = ("output", "result", "data", "response")
+_BARE = frozenset(CONTENT_FIELDS)
+"""Where other interfaces than OpenAI's keep what a choice holds: in lists, in objects, at the top."""
+
+MAX_WRAPS = 3
 
 _CUT = ServerError("the stream was cut")
 
@@ -64,8 +83,7 @@ def read_completion(origin: Origin, answer: Answer, max_tokens: int | None = Non
             return _of_error(origin, error.status, error)
         raise _cut(origin, "200 without choices", error.message)
     if is_nothing(choice):
-        what = "200 without choices" if choice is None else "200 with a choice that has no message"
-        raise _cut(origin, what, wasted_tokens=_counts(found).get("completion_tokens") or 0)
+        raise _without_choice(origin, found, choice)
     finish = _finish(choice, found) if error is None else Finish("given_up", error.message)
     made = _generation(origin, found, said, finish)
     if error is not None:
@@ -95,22 +113,45 @@ def _decoded(origin: Origin, answer: Answer) -> tuple[Any, ServerError | None]:
     return (found[0] if isinstance(found, list) and found else found), None
 
 
-def _choice(found: Any) -> Any:
+def _choice(found: Any, wraps: int = 0) -> Any:
     """The first choice of a body, or the body where it holds what a choice does; None without."""
     if not isinstance(found, dict):
         return None
-    for name in _PLACES:
+    for name in _LISTS:
         if name in found:
             choices = found[name]
             return choices[0] if isinstance(choices, list) and choices else choices or None
-    if isinstance(found.get("message"), dict) or _BARE & found.keys():
+    inner = [found[name] for name in _WRAPS if isinstance(found.get(name), dict)]
+    if inner and wraps < MAX_WRAPS:
+        return _choice(inner[0], wraps + 1) or {**inner[0], **_ends(found)}
+    if isinstance(found.get("message"), dict) or _BARE & in_snake_case(found).keys():
         return found
     return None
 
 
+def _ends(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in in_snake_case(found).items() if name in FINISH_FIELDS}
+
+
+def _without_choice(origin: Origin, found: Any, choice: Any) -> EngineFault:
+    """Nothing to read: tried again, unless the body has no place for choices and counts tokens.
+
+    Such a body may say all there is in a way that nobody knows, and would be paid for again.
+    """
+    tokens = _counts(found).get("completion_tokens") or 0
+    what = "200 without choices" if choice is None else "200 with a choice that has no message"
+    is_unknown = isinstance(found, dict) and "choices" not in found and bool(found)
+    shape = shape_of(found) if is_unknown else ""
+    fault = _cut(origin, what, shape, tokens)
+    if is_unknown:
+        fault.partial = Generation("stop", unread=_raw(origin, found))
+        fault.transient = not tokens
+    return fault
+
+
 def _finish(choice: Any, found: Any) -> Finish:
     """The first word about the end that says something; else what stands in its place."""
-    places = [place for place in (choice, found) if isinstance(place, dict)]
+    places = [in_snake_case(place) for place in (choice, found) if isinstance(place, dict)]
     values = [place[name] for place in places for name in FINISH_FIELDS if name in place]
     said = [finish for value in values if (finish := read_finish(value)).is_told]
     return next(iter(said), read_finish(values[0]) if values else MISSING)
@@ -119,7 +160,7 @@ def _finish(choice: Any, found: Any) -> Finish:
 def _counts(found: Any) -> Mapping[str, Any]:
     """Token counts of a body, whichever of two ways it names them."""
     usage = found.get("usage") if isinstance(found, dict) else None
-    usage = usage if isinstance(usage, dict) else {}
+    usage = in_snake_case(usage) if isinstance(usage, dict) else {}
     details = usage.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     return {

@@ -93,9 +93,11 @@ class HttpEngine:
         try:
             generation = await self._spelled(endpoint, request)
         except EngineFault as fault:
-            if fault.refusal is not None and self._is_the_endpoints(endpoint):
-                fault.transient = True
-            if fault.transient:
+            others = [one for one in self._endpoints if one is not endpoint]
+            if fault.refusal is not None and others and not endpoint.has_served:
+                fault.is_endpoints = True
+                fault.transient = any(one.has_served for one in others)
+            if fault.transient or fault.is_endpoints:
                 endpoint.rest(time.monotonic(), fault.retry_after_seconds)
             raise
         finally:
@@ -122,11 +124,6 @@ class HttpEngine:
 
     async def close(self) -> None:
         await self._transport.close()
-
-    def _is_the_endpoints(self, endpoint: Endpoint) -> bool:
-        """Whether a refusal is one endpoint's that never served anything, where others do."""
-        others = (one.has_served for one in self._endpoints if one is not endpoint)
-        return not endpoint.has_served and any(others)
 
     async def _spelled(self, endpoint: Endpoint, request: Request) -> Generation:
         """Send a request, and again in another form for as long as a refusal calls for one."""

@@ -54,10 +54,10 @@ class Refusal:
     parameter: str | None = None
 
     @property
-    def likeness(self) -> tuple[str, int, str]:
+    def likeness(self) -> tuple[int, str]:
         """Equal for refusals that differ in numbers and quoted values only."""
         plain = re.sub(r"[0-9]+|'[^']*'|\"[^\"]*\"|`[^`]*`", "#", self.message)
-        return self.endpoint, self.status, plain[:200]
+        return self.status, plain[:200]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class EngineFault(Exception):
     trying again, after ``retry_after_seconds`` where the server named a time. ``wasted_tokens`` is
     what the try is known to have cost, ``requests`` how many were sent for it. ``detail`` is one line
     and carries no secret. ``refusal`` is set where a server refused the request, ``partial`` where
-    text came before it broke off.
+    text came before it broke off. ``is_endpoints`` says that the refusal is of one endpoint of
+    several that has served nothing yet, so that another may take the request.
     """
 
     def __init__(  # noqa: PLR0913 - one record of all that is known of a failed try
@@ -101,6 +102,7 @@ class EngineFault(Exception):
         self.refusal = refusal
         self.partial = partial
         self.requests = 1
+        self.is_endpoints = False
 
     def as_generation(self, tries: int = 1, wasted_tokens: int = 0) -> Generation:
         """The tombstone of a trajectory whose last try was this one.

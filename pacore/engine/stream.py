@@ -8,12 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pacore.engine.choice import in_snake_case
 from pacore.engine.classify import read_json
 
 FINISH_FIELDS = (
-    "finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason",
+    "finish_reason",
+    "stop_reason",
+    "done_reason",
+    "completion_reason",
     "native_finish_reason",
-)  # fmt: skip
+)
 """Where servers say how a response ended; the first that says something counts."""
 
 _STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -48,21 +52,36 @@ class Folded:
         for name, value in event.items():
             if name != "choices" and value is not None:
                 self.body[name] = value
-        choices = event.get("choices")
+        choices = event.get("choices", event.get("candidates"))
         for choice in choices if isinstance(choices, list) else []:
             if isinstance(choice, dict) and choice.get("index") in (0, None):
                 self._add_choice(choice)
+        if choices is None and event.get("delta"):
+            self._add_bare(event["delta"], str(event.get("type") or ""))
+
+    def _add_bare(self, delta: Any, kind: str) -> None:
+        """A delta without a choice around it, as Anthropic's and OpenAI's newer interface send it."""
+        if isinstance(delta, str):
+            self._pieces.setdefault("content", []).append({"type": kind, "text": delta})
+        elif isinstance(delta, dict):
+            self._note_end(delta)
+            if "type" in delta:
+                self._pieces.setdefault("content", []).append(delta)
+
+    def _note_end(self, choice: Mapping[str, Any]) -> None:
+        for name, value in in_snake_case(choice).items():
+            if name in FINISH_FIELDS and value not in (None, "", "null"):
+                self._choice[name] = value
+                self.is_whole = True
 
     def _add_choice(self, choice: Mapping[str, Any]) -> None:
         said = next((choice[name] for name in ("delta", "message") if choice.get(name)), None)
-        pieces = said if isinstance(said, dict) else {"content": said or choice.get("text")}
+        bare = said or choice.get("text") or choice.get("content")
+        pieces = said if isinstance(said, dict) else {"content": bare}
         for name, value in pieces.items():
             if value is not None:
                 self._pieces.setdefault(name, []).append(value)
-        for name in FINISH_FIELDS:
-            if choice.get(name) not in (None, "", "null"):
-                self._choice[name] = choice[name]
-                self.is_whole = True
+        self._note_end(choice)
 
     def end(self) -> Folded:
         """The same, its pieces joined: text to text, lists to one list."""
