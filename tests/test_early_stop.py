@@ -225,6 +225,12 @@ def test_an_endpoint_with_a_route_at_its_end_is_the_endpoint(tmp_path: Path, suf
         assert server.received(CHAT)
 
 
+def test_a_page_for_people_is_no_interface(tmp_path: Path) -> None:
+    page = answers(b"<!doctype html><title>Chat</title>", headers={"Content-Type": "text/html"})
+    with served(FaultyServer({"/models": page})) as server:
+        assert stopped(tmp_path, server.root).endswith(f"say --endpoint {server.endpoint}")
+
+
 def test_an_interface_below_another_path_is_found(tmp_path: Path) -> None:
     routes = {"/api/v1/models": answers(models(MODEL)), "/v1/models": answers(NOT_FOUND, 404)}
     with served(FaultyServer(routes)) as server:
@@ -343,6 +349,7 @@ def takes_no(field: str, message: str, status: int = 400, **error: Any) -> Behav
          {"param": "seed"}),
         ("temperature", "Unsupported value: 'temperature' does not support this. Only the default "
          "(1) value is supported.", 400, {"param": "temperature", "code": "unsupported_value"}),
+        ("temperature", "temperature: Input should be less than or equal to 0.9", 400, {}),
         ("top_p", "`temperature` and `top_p` cannot both be specified for this model.", 400,
          {"param": "top_p"}),
     ],

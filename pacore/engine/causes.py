@@ -58,6 +58,12 @@ def _bases(url: str) -> Iterator[str]:
                 yield found
 
 
+def is_elsewhere(answer: Answer) -> bool:
+    """Whether what came for a list of models may be another route's: none, or a page for people."""
+    is_list = read_cards(Origin(""), answer) is not None
+    return answer.status in NO_SUCH_ROUTE or (answer.status == 200 and not is_list)
+
+
 def wrong_base(url: str, right: str) -> str:
     """That the interface is not where it was said to be, with what to type."""
     return f"{url} has no OpenAI-compatible interface; it is under {right}: say --endpoint {right}"
@@ -87,7 +93,7 @@ def _of_the_account(origin: Origin, refusal: Refusal, said: str) -> Cause | None
 
 def _of_the_fields(refusal: Refusal, body: Mapping[str, Any], said: str) -> Cause | None:
     field = named_field(refusal, body)
-    if field is not None and (is_about_name(refusal) or refusal.parameter):
+    if field is not None and (is_about_name(refusal) or refusal.parameter or field != "stop"):
         return Cause(f"{said}; {_without(field, body)}", is_certain=True)
     if _NO_TEMPLATE.search(refusal.message):
         how = (

@@ -20,7 +20,7 @@ from pacore.engine.answers import (
     tokenize_text,
     tokenize_turns,
 )
-from pacore.engine.causes import elsewhere, find_cause, wrong_base
+from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
 from pacore.engine.completion import read_generation
 from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.routing import Endpoint, checked_key, choose
@@ -209,13 +209,13 @@ class HttpEngine:
 
         try:
             answer = await self._transport.send(endpoint.origin, f"{endpoint.url}/models")
+            if is_elsewhere(answer) and (right := await elsewhere(ask, endpoint.url)) is not None:
+                return EngineUnavailable(wrong_base(endpoint.url, right))
             models = read_models(endpoint.origin, answer, self._model)
         except EngineFault as fault:
             return EngineUnavailable(fault.detail)
         except EngineUnavailable as unavailable:
             return unavailable
-        if answer.status in NO_SUCH_ROUTE and (right := await elsewhere(ask, endpoint.url)):
-            return EngineUnavailable(wrong_base(endpoint.url, right))
         version = await ask(f"{endpoint.root}/version")
         endpoint.version = None if version is None else read_version(endpoint.origin, version)
         return models
