@@ -121,7 +121,7 @@ def _finish_words(warehouse: Warehouse, run_id: str) -> str:
         for row in rows[:FINISH_WORDS]
     ]
     more = ", …" if rows[FINISH_WORDS:] else ""
-    return f"ended with another word than stop or length {count:,} ({', '.join(shown)}{more})"
+    return f"other finish reasons {count:,} ({', '.join(shown)}{more})"
 
 
 def status_table(

@@ -30,14 +30,15 @@ WORDS = {
     "limit": """length LENGTH max_tokens MAX_TOKENS maxTokens max_length model_length max_output_tokens
         MAX_NEW_TOKENS token_limit TOKEN_LIMIT TIME_LIMIT timeout incomplete budget_exhausted
         model_context_window_exceeded contextLengthReached maxPredictedTokensReached REASON_MAX_LEN
-        ERROR_LIMIT stop_limit length_capped context_window truncated cut hit_limit window_full""",
+        ERROR_LIMIT stop_limit length_capped context_window truncated cut hit_limit window_full
+        OUT_OF_TOKENS kv_cache_full cutoff max_new_tokens_reached""",
     "stopped": "repetition repetitive_output loop_detected",
     "withheld": """content_filter content_filtered CONTENT_FILTERED safety SAFETY sensitive RECITATION
         BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE IMAGE_SAFETY guardrail_intervened ERROR_TOXIC
         content-filter copyright_violation""",
     "given_up": """abort aborted error ERROR network_error insufficient_system_resource USER_CANCEL
         cancelled canceled failed internal_error load unload modelUnloaded finished_aborted
-        server_shutdown""",
+        server_shutdown preemption oom_error worker_killed""",
     "unknown": """fertig OTHER FINISH_REASON_UNSPECIFIED NOT_FINISHED not_finished unknown null None
         xyzzy 終了 7 -""",
 }
@@ -115,9 +116,9 @@ def test_words_that_are_no_plain_end_are_counted_and_shown_with_what_they_were_t
         shown = report.result_table(warehouse, "mine", width=200)
         assert not any(warehouse.run_checks().values())
     assert (
-        "ended with another word than stop or length 4 (2 fertig as stop, 1 content_filter as length, "
-        "1 null as stop)"
-    ) in shown
+        "other finish reasons 4 (2 fertig as stop, 1 content_filter as length, 1 null as stop)"
+        in shown
+    )
     assert errors(store, "mine") == []
 
 
@@ -125,7 +126,7 @@ def test_a_run_without_such_words_says_nothing_of_them(tmp_path: Path) -> None:
     with served(FaultyServer()) as server:
         run_stages(config_for(tmp_path, server.endpoint, limit=1))
     with Warehouse(open_store(str(tmp_path / "store")), ["mine"]) as warehouse:
-        assert "another word" not in report.result_table(warehouse, "mine")
+        assert "other finish" not in report.result_table(warehouse, "mine")
 
 
 def test_a_text_that_broke_off_stands_with_its_tombstone_and_is_audited(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ CONTEXT_WORDING = (
     r"输入|上下文|提示词)(?![a-z])",
     # that it is
     r"exceed|too (long|large|big|many)|(long|larg|great|bigg)er than|maximum|(?<![a-z])max(?![a-z_])|"
-    r"limit|(?<![a-z])only|up to|configured|less than|<=|>|reduce|decrease|shorten|overflow|range of|"
-    r"[超过]",
+    r"limit|(?<![a-z])only|up to|at most|configured|less than|fewer than|<=|>|reduce|decrease|shorten|"
+    r"overflow|range of|[超过]",
     # measured in what
     r"token|length|context|window|size|(?<![a-z])long|max_|长",
 )

@@ -33,16 +33,17 @@ WITHHELD = _parts(
 STOPPED = _parts("repetition repetitive repeat repeated repeating loop looping degenerate")
 LIMIT = _parts(
     """
-    budget capped context cut deadline exceeded exhausted incomplete length len limit limited limits max
-    maximum overflow overlong partial time timeout truncate truncated truncation window
+    budget cache capped context cut cutoff deadline exceeded exhausted incomplete length len limit
+    limited limits max maximum out overflow overlong partial time timeout truncate truncated
+    truncation window
     """
 )
 GIVEN_UP = _parts(
     """
     abort aborted busy cancel canceled cancelled cancellation crash disconnect disconnected error
     errors evicted exception fail failed failure insufficient internal interrupt interrupted killed
-    load lost network overloaded preempted rejected resource resources shutdown terminated
-    unavailable unload unloaded
+    load lost network oom overloaded preempt preempted preemption rejected resource resources
+    shutdown terminated unavailable unload unloaded
     """
 )
 ENDED = _parts(
