@@ -15,8 +15,8 @@ from pacore.engine.protocol import Cause, Refusal
 from pacore.errors import EngineUnavailable
 from pacore.trajectory import Generation, Request
 
-HOLLOW = 4
-"""So many first trajectories without content, all their text being reasoning, are no chance."""
+FIRST_WITHOUT_CONTENT = 4
+"""So many first trajectories, each all reasoning and without content, have one cause."""
 
 FindCause = Callable[[Request, Refusal], Awaitable[Cause]]
 
@@ -48,24 +48,24 @@ class EarlyStop:
         self._on_held = on_held
         self._under_way = under_way
         self._has_served = most == 0
-        self._hollow: int | None = 0
+        self._without_content: int | None = 0
         self._held: list[tuple[Request, Refusal, asyncio.Future[None]]] = []
         self._deciding: asyncio.Task[None] | None = None
         self._cause: Cause | None = None
 
     def served(self, made: Generation) -> None:
-        """Note a trajectory. Raises EngineUnavailable where it is the last of too many hollow ones."""
+        """Note a trajectory. Raises EngineUnavailable where too many came without any content."""
         if made.finish_reason == "context_overflow":
             return
         self._release()
-        if self._hollow is None or self._most == 0:
+        if self._without_content is None or self._most == 0:
             return
         if made.finish_reason != "stop" or (made.content or "").strip() or not made.reasoning:
-            self._hollow = None
+            self._without_content = None
             return
-        self._hollow += 1
-        if self._hollow >= min(self._most, HOLLOW):
-            raise EngineUnavailable(_NO_CONTENT.format(count=self._hollow))
+        self._without_content += 1
+        if self._without_content >= min(self._most, FIRST_WITHOUT_CONTENT):
+            raise EngineUnavailable(_NO_CONTENT.format(count=self._without_content))
 
     async def hold(self, request: Request, refusal: Refusal) -> bool:
         """Hold a refused request for as long as the refusal may be about all of them.

@@ -11,7 +11,7 @@ import pytest
 
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
-from pacore.early_stop import HOLLOW
+from pacore.early_stop import FIRST_WITHOUT_CONTENT
 from pacore.engine.protocol import EngineFault, Refusal
 from pacore.errors import EngineUnavailable
 from pacore.journal import Journal
@@ -431,20 +431,22 @@ def test_one_endpoint_of_two_that_refuses_everything_does_not_spoil_the_run(
 def test_texts_that_are_reasoning_alone_stop_the_run_and_are_kept(
     tmp_path: Path, content: str | None
 ) -> None:
-    hollow = answers(completion(content, reasoning="Seven. So \\boxed{7}."))
-    with served(FaultyServer({CHAT: hollow})) as server:
+    without = answers(completion(content, reasoning="Seven. So \\boxed{7}."))
+    with served(FaultyServer({CHAT: without})) as server:
         with pytest.raises(EngineUnavailable, match="reasoning parser does not fit") as said:
             run_stages(config_for(tmp_path, server.endpoint, concurrency=2))
         assert "--reasoning-parser" in str(said.value)
-        assert HOLLOW <= journal_size(str(tmp_path / "store")) < 18
+        assert FIRST_WITHOUT_CONTENT <= journal_size(str(tmp_path / "store")) < 18
         run_stages(config_for(tmp_path, server.endpoint, early_stop=0))
     rows = table(str(tmp_path / "store"), "mine", "trajectories", ["conclusion_status"])
     assert {row[1] for row in rows} == {"empty"}
 
 
 def test_a_few_texts_without_content_among_others_stop_nothing(tmp_path: Path) -> None:
-    hollow = answers(completion(None, reasoning="Seven."))
-    with served(FaultyServer({CHAT: [hollow] * 3 + [answers(completion("\\boxed{7}"))]})) as server:
+    without = answers(completion(None, reasoning="Seven."))
+    with served(
+        FaultyServer({CHAT: [without] * 3 + [answers(completion("\\boxed{7}"))]})
+    ) as server:
         run_stages(config_for(tmp_path, server.endpoint, concurrency=1))
 
 

@@ -177,6 +177,12 @@ def test_an_error_inside_a_200_is_what_its_code_says(
     assert (fault.finish_reason, fault.transient) == (finish_reason, transient)
 
 
+@pytest.mark.parametrize("error", [{"code": 0, "message": ""}, {"message": "success"}, "none"])
+def test_an_error_field_beside_a_whole_answer_is_none(error: Any) -> None:
+    made = generation_of(answers({**chat(said()), "error": error}))
+    assert (made.content, made.finish_reason) == (ANSWER, "stop")
+
+
 def test_an_overflow_inside_a_200_is_an_overflow() -> None:
     error = {"message": "Too long.", "code": "context_length_exceeded", "type": "invalid"}
     assert generation_of(answers({"error": error})).finish_reason == "context_overflow"

@@ -77,14 +77,19 @@ def read_completion(origin: Origin, answer: Answer, max_tokens: int | None = Non
     found, error = _decoded(origin, answer)
     choice = _choice(found)
     said = read_choice(choice)
+    finish = _finish(choice, found)
     error = error or error_in(found) or error_in(choice)
+    if said.has_text and finish.is_plain:
+        # What some gateways call an error beside it says that there is none.
+        error = None
     if error is not None and not said.has_text:
         if error.status is not None:
             return _of_error(origin, error.status, error)
         raise _cut(origin, "200 without choices", error.message)
     if is_nothing(choice):
         raise _without_choice(origin, found, choice)
-    finish = _finish(choice, found) if error is None else Finish("given_up", error.message)
+    if error is not None:
+        finish = Finish("given_up", error.message)
     made = _generation(origin, found, said, finish)
     if error is not None:
         raise _given_up(origin, made, finish, error)
@@ -174,7 +179,6 @@ def _generation(origin: Origin, found: Any, said: Said, finish: Finish) -> Gener
     """What a body says, its end still open."""
     counts = _counts(found)
     unread = unread_json([*said.other, *said.unknown])
-    is_plain = finish.end in ("ended", "limit")
     return Generation(
         "stop",
         content=None if said.content is None else origin.redacted(said.content),
@@ -182,7 +186,7 @@ def _generation(origin: Origin, found: Any, said: Said, finish: Finish) -> Gener
         usage_source="unknown" if counts["completion_tokens"] is None else "server",
         served_model=label(origin, found.get("model")),
         fingerprint=label(origin, found.get("system_fingerprint")),
-        finish_said=None if is_plain else origin.label(finish.said),
+        finish_said=None if finish.is_plain else origin.label(finish.said),
         unread=None if unread is None else origin.redacted(unread),
         **counts,
     )

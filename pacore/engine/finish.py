@@ -89,6 +89,11 @@ class Finish:
         return self.end != "unknown"
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the model ended it, or a limit cut it, as the server says."""
+        return self.end in ("ended", "limit")
+
+    @property
     def is_word(self) -> bool:
         """Whether the server said something, known or not, and not just nothing in some form."""
         return self.is_told or self.said.casefold() not in _NO_WORDS
