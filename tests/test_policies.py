@@ -168,7 +168,7 @@ def test_the_last_round_is_never_refilled(tmp_path: Path) -> None:
     assert dict(last) == {"met": 0, "failed": 0}
 
 
-@pytest.mark.parametrize("compaction", ["conclusion", "verbatim", "reference"])
+@pytest.mark.parametrize("compaction", ["conclusion", "verbatim"])
 @pytest.mark.parametrize("tail_tokens", [3, 10_000])
 def test_the_tail_of_a_cut_thought_is_a_message_in_all_rounds_but_the_last(
     tmp_path: Path, tail_tokens: int, compaction: str
