@@ -104,7 +104,9 @@ class _Texts:
         thinks = thinks or _names_thinking(kind) or part.get("thought") is True
         fields = in_snake_case(part)
         for name in PART_FIELDS:
-            found = _Texts().search(fields.get(name), thinks or _names_thinking(name), depth + 1)
+            if fields.get(name) is None:
+                continue
+            found = _Texts().search(fields[name], thinks or _names_thinking(name), depth + 1)
             if found.is_text:
                 self.content += found.content
                 self.reasoning += found.reasoning
@@ -117,7 +119,10 @@ class _Texts:
 
 def in_snake_case(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields by their names in snake case: ``stopReason`` is ``stop_reason``."""
-    return {_HUMP.sub(r"_\1", name).lower(): value for name, value in fields.items()}
+    return {
+        name if name.islower() else _HUMP.sub(r"_\1", name).lower(): value
+        for name, value in fields.items()
+    }
 
 
 def _names_thinking(name: str) -> bool:
@@ -156,21 +161,13 @@ def is_nothing(choice: Any) -> bool:
 def _read_fields(fields: Mapping[str, Any]) -> Said:
     message = in_snake_case(fields)
     found = _Texts()
-    for name in CONTENT_FIELDS:
-        if any(found.search(message.get(name)).content):
-            break
-    content = "".join(found.content) if found.is_text else None
-    for name in ("refusal", "audio"):
-        spoken = _Texts().search(message.get(name))
-        found.other += spoken.other + spoken.unknown
-        if any(spoken.content):
-            content = "\n\n".join(text for text in (content, *spoken.content) if text)
+    content = _content(message, found)
     reasonings = ["".join(found.reasoning)] if found.reasoning else []
     for name in REASONING_FIELDS:
-        thought = _Texts().search(message.get(name), thinks=True)
-        if thought.is_text:
-            reasonings.append("".join(thought.reasoning))
-        found.other += thought.other + thought.unknown
+        if message.get(name) is not None:
+            thought = _Texts().search(message[name], thinks=True)
+            reasonings += ["".join(thought.reasoning)] if thought.is_text else []
+            found.other += thought.other + thought.unknown
     found.other += [{name: message[name]} for name in TOOL_FIELDS if message.get(name)]
     if not _FIELDS & message.keys():
         found.unknown += [message] if any(message[key] for key in message.keys() - _LABELS) else []
@@ -178,6 +175,22 @@ def _read_fields(fields: Mapping[str, Any]) -> Said:
     if reasoning and content and _holds_thought(content, reasoning):
         reasoning = None
     return Said(content, reasoning, found.other, found.unknown)
+
+
+def _content(message: Mapping[str, Any], found: _Texts) -> str | None:
+    """The content of a message, refusals and spoken words among it; what else it holds is ``found``."""
+    for name in CONTENT_FIELDS:
+        if any(found.search(message.get(name)).content):
+            break
+    content = "".join(found.content) if found.is_text else None
+    for name in ("refusal", "audio"):
+        if message.get(name) is None:
+            continue
+        spoken = _Texts().search(message[name])
+        found.other += spoken.other + spoken.unknown
+        if any(spoken.content):
+            content = "\n\n".join(text for text in (content, *spoken.content) if text)
+    return content
 
 
 def _union(texts: Sequence[str]) -> str | None:

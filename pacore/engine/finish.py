@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pacore.trajectory import FinishReason
@@ -112,6 +113,7 @@ def read_finish(value: Any) -> Finish:
     return Finish(meaning(value), value.strip())
 
 
+@lru_cache(maxsize=1024)
 def meaning(word: str) -> End:
     """What a server's word says, whatever its case and whatever stands between its parts."""
     snake = re.sub(r"[^0-9a-z]+", "_", _CAMEL.sub("_", word).casefold()).strip("_")
