@@ -26,6 +26,7 @@ from pacore.flags import (
 )
 from pacore.grading.graders import is_by_rules
 from pacore.mechanism_cli import intervene, mechanism
+from pacore.proxies import keep_loopback_direct
 from pacore.sweep_cli import sweep
 from pacore.visible import visible_lines
 
@@ -408,6 +409,7 @@ def server_status() -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code and lets no expected error show a traceback."""
+    keep_loopback_direct(os.environ)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     try:

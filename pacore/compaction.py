@@ -12,6 +12,7 @@ from pacore.plan import Plan
 from pacore.problem import Problem
 from pacore.step import Compaction, MessagePolicy
 from pacore.trajectory import (
+    CLOSE,
     ConclusionStatus,
     Generation,
     Thought,
@@ -69,6 +70,8 @@ def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
 
 def needs_generation(said: Said, compaction: Compaction) -> bool:
     """Whether C of a trajectory takes text that its conclusion does not hold."""
+    if compaction.policy == "reference":
+        return said.status != "none"
     if said.status == "truncated":
         return (compaction.tail_tokens or compaction.bound_tokens) is not None
     return said.conclusion is not None and compaction.policy == "verbatim"
@@ -79,9 +82,12 @@ def candidate_of(said: Said, compaction: Compaction, generation: Generation | No
 
     ``verbatim`` is the paper's ablation without compaction, and what a condensing round reads. A
     trajectory without a conclusion has no message under any policy, but for one that was cut where
-    the round's tails or its bound make one of it.
+    the round's tails or its bound make one of it. ``reference`` takes whatever the content has.
     """
     text = said.conclusion
+    if compaction.policy == "reference":
+        text = None if generation is None else reference_text(generation)
+        return Candidate(said.trajectory_id, text, said.content_characters)
     if said.status == "truncated":
         return _of_a_cut_one(said, compaction, generation)
     if text is not None and compaction.policy == "verbatim" and generation is not None:
@@ -109,6 +115,17 @@ def _of_a_cut_one(said: Said, compaction: Compaction, generation: Generation | N
 def verbatim_text(reasoning: str | None, conclusion: str) -> str:
     """Reasoning and conclusion as one text."""
     return f"{reasoning.strip()}\n\n{conclusion}" if reasoning else conclusion
+
+
+def reference_text(generation: Generation) -> str | None:
+    """What the published code hands on: the content after its last ``</think>``, else all of it.
+
+    Not a character is taken off, and nothing is asked of how the text ended. What ends with the tag
+    is an empty message; only where the server sent no content there is none.
+    """
+    if not generation.is_finished or not generation.content:
+        return None
+    return generation.content.rpartition(CLOSE)[2]
 
 
 def answer_text(answer: str, spec: str) -> str:

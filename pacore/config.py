@@ -51,6 +51,13 @@ class RunConfig(ConfigFields):
         return self
 
     @model_validator(mode="after")
+    def _consistent_sampling(self) -> RunConfig:
+        for name in {"temperature", "top_p"} & set(self.omit):
+            if (value := getattr(self, name)) != 1.0:
+                raise ValueError(f"{name}: {value} is asked for, and omit leaves it out; say one")
+        return self
+
+    @model_validator(mode="after")
     def _consistent_policies(self) -> RunConfig:
         widths, given = self.plan.widths, self.min_messages
         needed = (given,) * len(widths) if isinstance(given, int) else given
@@ -74,6 +81,10 @@ class RunConfig(ConfigFields):
         if self.compaction == "answer" and self.truncated == "tail":
             raise ValueError(
                 "truncated: a tail is no answer, and compaction answer hands on no more"
+            )
+        if self.compaction == "reference" and self.truncated == "tail":
+            raise ValueError(
+                "truncated: compaction reference hands on what was cut as it is, and no tail of it"
             )
         if self.subset is not None and self.workspace_tokens is not None:
             raise ValueError("subset: workspace_tokens leaves one message to be seen")

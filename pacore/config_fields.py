@@ -31,6 +31,7 @@ from pacore.problem_shapes import check_mapping, parse_mapping
 from pacore.recipe import DEFAULT_SEED_ROOT
 from pacore.secrecy import secret_in
 
+OmittedField = Literal["seed", "temperature", "top_p"]
 EngineName = Literal["http", "vllm", "scripted"]
 SCRIPTED_MODEL = "scripted"
 
@@ -138,6 +139,11 @@ class ConfigFields(BaseModel):
         None, "Most tokens to generate; without it, what the window holds.", ge=1
     )
     stop: tuple[str, ...] = _recipe((), "Texts that end a generation.")
+    omit: tuple[OmittedField, ...] = _recipe(
+        (),
+        "Sampling fields that are not sent, for servers that refuse them: seed, temperature, top_p. "
+        "Makes other trajectories.",
+    )
     seed_root: str = _recipe(DEFAULT_SEED_ROOT, "Another root gives other samples of everything.")
 
     pool: int | None = _plan(
@@ -148,8 +154,9 @@ class ConfigFields(BaseModel):
     )
     compaction: CompactionPolicy = _plan(
         "conclusion",
-        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, or "
-        "a summary of all of it by the model.",
+        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, a "
+        "summary of all of it by the model, or (reference) what the published code hands on, to the "
+        "byte.",
     )
     summary_tokens: int | None = _plan(
         None,
@@ -199,6 +206,12 @@ class ConfigFields(BaseModel):
     )
     retry_wait_seconds: float = _operational(1.0, "First wait before a retry; doubles.", ge=0.0)
     retry_wait_max_seconds: float = _operational(60.0, "Longest wait before a retry.", ge=0.0)
+    early_stop: int = _operational(
+        8,
+        "Stop when so many of the first requests are refused alike, for a reason no retry cures; "
+        "0: never.",
+        ge=0,
+    )
     attempts: int = _operational(
         3, "Attempts a run spends on a trajectory before it counts as lost.", ge=1
     )
@@ -238,6 +251,11 @@ class ConfigFields(BaseModel):
         except BadInput as fault:
             raise ValueError(str(fault).removeprefix("vllm_options: ")) from None
         return options
+
+    @field_validator("omit")
+    @classmethod
+    def _in_order(cls, omit: tuple[OmittedField, ...]) -> tuple[OmittedField, ...]:
+        return tuple(sorted(set(omit)))
 
     @field_validator("fields", mode="before")
     @classmethod

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pacore.engine.protocol import Engine, EngineInfo
-from pacore.errors import Interrupted, PacoreError
+from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.gate import Priority
 from pacore.journal import Journal
 from pacore.journalling import Writers
@@ -109,8 +109,8 @@ class Dispatcher:
         has waited since is looked up again before it is sent, so that two schedulers on one run pay
         twice for what is in flight and no more.
         ``on_filled`` hears of each as it is settled, in another thread. Raises EngineUnavailable
-        when the engine cannot be opened, StoreError where the journal fails, Interrupted after
-        `stop`.
+        when the engine cannot be opened or refuses all first requests alike, StoreError where the
+        journal fails, Interrupted after `stop`.
         """
         if not requests:
             return []
@@ -127,6 +127,9 @@ class Dispatcher:
     def _begin(self, batch: _Batch, priority: Priority) -> None:
         if self._is_stopped.is_set():
             batch.done.cancel()
+            return
+        if self._failure is not None:
+            batch.fail(self._failure)
             return
         self._tickets += 1
         heapq.heappush(self._waiting, (priority, self._tickets, batch))
@@ -163,8 +166,27 @@ class Dispatcher:
                 batch.settle(place, task.result())
             else:
                 batch.fail(error)
-        if not self._is_stopped.is_set():
+        if isinstance(error, EngineUnavailable):
+            self._abandon(error)
+        elif not self._is_stopped.is_set():
             self._admit()
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        if self._sampler is not None:
+            self._sampler.early_stop.look()
+
+    def _abandon(self, failure: EngineUnavailable) -> None:
+        """Fail all that waits, and whatever is asked for from now on."""
+        self._failure = failure
+        waiting, self._waiting = self._waiting, []
+        for _, _, batch in waiting:
+            batch.fail(failure)
+        for same in self._in_flight.values():
+            for batch, _ in same:
+                batch.fail(failure)
+        for task in list(self._tasks):
+            task.cancel()
 
     def info(self) -> EngineInfo:
         """What the engine says of itself; opens it if need be. Raises EngineUnavailable."""
@@ -201,10 +223,12 @@ class Dispatcher:
             info = self._opening.result()
         except CancelledError:
             raise Interrupted("stopped") from None
-        return Sampler(engine, info, self._writers, self._retry, self._rest)
+        return Sampler(
+            engine, info, self._writers, self._retry, self._rest, lambda: len(self._tasks)
+        )
 
     def _rest(self, change: int) -> None:
-        """A request that waits to try again leaves its place to another."""
+        """A request that waits leaves its place to another."""
         self._resting += change
         if change > 0:
             self._admit()

@@ -5,7 +5,7 @@
     ├── Refused                 2   the request is clear, and doing it would be harmful
     ├── StoreError              1   the store answered with something unusable
     ├── ChecksFailed            1   stored rows break invariants; nothing was reported
-    ├── EngineUnavailable       2   no endpoint answers, or the model is not served
+    ├── EngineUnavailable       2   no endpoint answers, or none takes what the run sends
     └── Interrupted           130   stopped by a person; the same line goes on
 
 One bad *trajectory* is never one of these: it is a row with a finish reason.
@@ -41,7 +41,7 @@ class ChecksFailed(PacoreError):
 
 
 class EngineUnavailable(PacoreError):
-    """No engine can take requests: nothing was generated and nothing was lost."""
+    """No engine takes the requests of a run; what was generated before is in the store."""
 
     exit_code = 2
 

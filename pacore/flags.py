@@ -18,15 +18,21 @@ from pacore.config import RunConfig
 from pacore.errors import BadInput
 from pacore.evaluation_config import EvaluateConfig
 
-REPEATED = {"endpoints": "--endpoint", "stop": "--stop", "vllm_options": "--vllm-option"}
+REPEATED = {
+    "endpoints": "--endpoint",
+    "stop": "--stop",
+    "omit": "--omit",
+    "vllm_options": "--vllm-option",
+}
 CHOICES = {
     "preset": ("low", "medium", "high"),
     "engine": ("http", "vllm", "scripted"),
     "message_order": ("content", "reference"),
-    "compaction": ("conclusion", "verbatim", "answer", "summary"),
+    "compaction": ("conclusion", "verbatim", "reference", "answer", "summary"),
     "on_shortfall": ("fail", "refill", "proceed"),
     "truncated": ("drop", "tail"),
     "overflow": ("fail", "fewer_messages"),
+    "omit": ("seed", "temperature", "top_p"),
 }
 METAVARS = {
     "widths": "K1,K2,…",
@@ -85,7 +91,7 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ENGINE_FIELDS = (
-    "engine", "model", "endpoints", "temperature", "top_p", "max_tokens", "concurrency",
+    "engine", "model", "endpoints", "temperature", "top_p", "max_tokens", "omit", "concurrency",
     "vllm_options", "api_key_env",
 )  # fmt: skip
 """What may differ between a run and another that is derived from it."""

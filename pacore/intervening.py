@@ -155,7 +155,12 @@ def _problems(
                 }
                 yield Problem(
                     f"{problem_id}~{replicate}",
-                    turns_for(problem.turns, [message.text for message in messages], template),
+                    turns_for(
+                        problem.turns,
+                        [message.text for message in messages],
+                        template,
+                        run.plan.observation(problem.turns),
+                    ),
                     by[1],
                     by[0],
                     {"intervention": intervention},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
+from pacore.problem import Turn
 from pacore.step import Compaction, Step
 
 Preset = Literal["low", "medium", "high"]
@@ -16,7 +17,7 @@ PRESETS: dict[str, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32
 """The paper's trajectory configurations (section 3.2); the final round of width 1 is implied."""
 
 MessageOrder = Literal["content", "reference"]
-CompactionPolicy = Literal["conclusion", "verbatim", "answer", "summary"]
+CompactionPolicy = Literal["conclusion", "verbatim", "reference", "answer", "summary"]
 ShortfallPolicy = Literal["fail", "refill", "proceed"]
 TruncatedPolicy = Literal["drop", "tail"]
 OverflowPolicy = Literal["fail", "fewer_messages"]
@@ -51,6 +52,9 @@ class Plan:
     ``refills`` how many further attempts a slot gets to make it up. ``truncated`` and
     ``tail_tokens`` say what is kept of a thought that was cut, ``overflow`` what becomes of a
     prompt the window does not hold.
+
+    Compaction ``reference`` is the published code's, to the byte: what follows the last ``</think>``
+    of the content, white space included, or all of it, also where it was cut.
 
     Beyond the paper: compaction ``answer`` hands on answers alone, and ``summary`` has the model
     condense each trajectory to ``summary_tokens``; ``subset`` shows each slot of the later rounds,
@@ -141,6 +145,15 @@ class Plan:
     def trajectories_a_problem(self) -> int:
         """Slots of all rounds and replicates; fewer where a condensing round has fewer messages."""
         return self.replicates * sum(step.width for step in self.steps)
+
+    def observation(self, turns: Sequence[Turn]) -> int:
+        """Index of the turn that P(x, M) replaces: the last, which may be a tool's.
+
+        The published code replaces the last turn of the user, and so does its compaction.
+        """
+        users = [place for place, turn in enumerate(turns) if turn.role == "user"]
+        last = len(turns) - 1
+        return users[-1] if users and self.compaction == "reference" else last
 
     def draws(
         self, recipe_digest: str, prompt_digest: str, round_: int, replicate: int

@@ -153,7 +153,8 @@ class Forecaster:
             forecast.unknown += step.width
             if (longest_tokens := found.longest_in(round_ - 1)) is not None:
                 messages = self._plan.most_seen(round_)
-                turns = turns_for(problem.turns, [""] * messages, template_of(step))
+                at = self._plan.observation(problem.turns)
+                turns = turns_for(problem.turns, [""] * messages, template_of(step), at)
                 longest = prompt_tokens_bound(turns) + messages * longest_tokens
                 is_long = self._overflow(longest, step.max_tokens) is not None
                 found.may_be_long += step.width * is_long

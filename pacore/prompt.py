@@ -139,16 +139,21 @@ def template_digests(steps: Sequence[Step]) -> dict[str, str]:
 
 
 def turns_for(
-    turns: Sequence[Turn], messages: Sequence[str], template: Template = SYNTHESIS
+    turns: Sequence[Turn],
+    messages: Sequence[str],
+    template: Template = SYNTHESIS,
+    observation: int = -1,
 ) -> tuple[Turn, ...]:
-    """P(x, M) as turns: the last observation is replaced, earlier turns stay.
+    """P(x, M) as turns: the last observation is replaced, the others stay.
 
     With no messages the template is bypassed and the turns go in unmodified (appendix B).
     """
     if not messages:
         return tuple(turns)
-    last = turns[-1]
-    return (*turns[:-1], replace(last, content=template.render(last.content, messages)))
+    replaced = list(turns)
+    turn = turns[observation]
+    replaced[observation] = replace(turn, content=template.render(turn.content, messages))
+    return tuple(replaced)
 
 
 def with_system(turns: Sequence[Turn], system: str | None) -> tuple[Turn, ...]:

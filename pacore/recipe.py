@@ -20,7 +20,9 @@ class Recipe:
 
     ``max_tokens`` None leaves the limit to what the context window holds. ``revision`` names the
     weights as far as they are known; behind an endpoint only the user can know. ``engine_options``
-    are those of an owned server that shape what it generates. Two recipes with equal ``digest``
+    are those of an owned server that shape what it generates. ``omit`` are sampling fields that are
+    not sent, as some servers refuse them: what the server takes in their place is not known, so
+    trajectories without them are others than those with them. Two recipes with equal ``digest``
     sample from the same distribution, as far as pacore can tell.
     """
 
@@ -37,6 +39,7 @@ class Recipe:
     stop: tuple[str, ...] = ()
     seed_root: str = DEFAULT_SEED_ROOT
     engine_options: Mapping[str, JsonValue] = field(default_factory=dict)
+    omit: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -52,6 +55,9 @@ class Recipe:
         values["engine_options"] = dict(self.engine_options)
         if not self.engine_options:
             del values["engine_options"]
+        values["omit"] = list(self.omit)
+        if not self.omit:
+            del values["omit"]
         return values
 
 
@@ -74,4 +80,5 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     """The recipe a run's record has as JSON. Raises KeyError or TypeError for anything else."""
     if "imported" in values:
         return ImportedRecipe(**values)
-    return Recipe(**{**values, "stop": tuple(values["stop"])})
+    lists = {name: tuple(values.get(name, ())) for name in ("stop", "omit")}
+    return Recipe(**{**values, **lists})

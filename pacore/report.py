@@ -50,6 +50,7 @@ HEALTH = {
     "": "failed {failed}, ungraded {ungraded}",
 }
 LISTED = 20
+FINISH_WORDS = 4
 
 
 def result_table(
@@ -96,6 +97,8 @@ def _totals(
     rates = {name: share(total[f"{name}_rate"]) for name in names}
     for title, wording in HEALTH.items():
         yield title, wording.format_map(rates)
+    if words := _finish_words(warehouse, run_id):
+        yield "", words
     effective = f"{number(total['mean_effective_tokens'])} tokens an answer"
     yield "effective TTC", f"{effective}, {number(total['effective_tokens'])} in all"
     yield "marginal TTC", f"{number(total['marginal_tokens'])} tokens newly generated"
@@ -105,6 +108,20 @@ def _totals(
         seconds = progress.finished_seconds or progress.elapsed_seconds
         speed = progress.completion_tokens / max(seconds, 1e-9)
         yield "time", f"{seconds:,.1f} s, {speed:,.0f} tokens/s"
+
+
+def _finish_words(warehouse: Warehouse, run_id: str) -> str:
+    """How many texts ended with a word that is neither an end nor a limit, and which words."""
+    rows = warehouse.rows("reports/finish_words", run_id=run_id)
+    if not rows:
+        return ""
+    count = sum(row["trajectories"] for row in rows)
+    shown = [
+        f"{row['trajectories']:,} {excerpt(row['finish_said'], 30)} as {row['finish_reason']}"
+        for row in rows[:FINISH_WORDS]
+    ]
+    more = ", …" if rows[FINISH_WORDS:] else ""
+    return f"other finish reasons {count:,} ({', '.join(shown)}{more})"
 
 
 def status_table(

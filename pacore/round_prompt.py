@@ -132,7 +132,8 @@ class Round:
     def prompt(self, view: View, prompt_messages: int | None = None) -> RoundPrompt:
         """The prompt of a view, or of its first messages alone."""
         seen = view.of(self.messages)[:prompt_messages]
-        turns = turns_for(self.problem.turns, seen, template_of(self.step))
+        asked = self.problem.turns
+        turns = turns_for(asked, seen, template_of(self.step), self.plan.observation(asked))
         turns = with_system(turns, self.recipe.system)
         digest = prompt_digest(turns)
         return RoundPrompt(

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from pacore.engine.protocol import Engine, EngineFault, EngineInfo
+from pacore.early_stop import EarlyStop
+from pacore.engine.protocol import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.journalling import Stands, Writers
 from pacore.trajectory import Generation, Request
 from pacore.window import overflow, prompt_tokens_bound
@@ -21,11 +22,15 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, and after which waits, a request is tried again after a passing fault."""
+    """How often, and after which waits, a request is tried again after a passing fault.
+
+    ``early_stop`` is how many of the first requests may be refused alike before all is given up.
+    """
 
     retries: int = 4
     wait_seconds: float = 1.0
     wait_max_seconds: float = 60.0
+    early_stop: int = 8
 
     def wait(self, state: RetryCallState) -> float:
         """The server's own ``Retry-After`` where it named one, else exponential with jitter."""
@@ -53,19 +58,24 @@ class Filled:
 
 @dataclass(slots=True)
 class _Tries:
-    """What the tries of one request came to, and when the journal last had nothing of it."""
+    """What the tries of one request came to, and when the journal last had nothing of it.
+
+    ``partial`` is the last text that broke off.
+    """
 
     run_id: str
     looked_up: float
     made: int = 0
     wasted_tokens: int = 0
+    partial: Generation | None = None
 
 
 class Sampler:
     """Samples trajectories from one engine that answered; everything happens in one event loop.
 
     A slot of the engine is held for one try, until what it gave is durable. ``on_rest`` hears 1
-    when a request begins to wait before another try, and -1 when it has waited.
+    when a request begins to wait, for another try or for what becomes of a refusal, and -1 when it
+    has waited; ``under_way`` says how many requests are.
     """
 
     def __init__(
@@ -75,9 +85,11 @@ class Sampler:
         writers: Writers,
         retry: RetryPolicy,
         on_rest: Callable[[int], None],
+        under_way: Callable[[], int],
     ) -> None:
         self.info = info
         self.slots = engine.slots
+        self.early_stop = EarlyStop(retry.early_stop, self._cause_of, on_rest, under_way)
         self._engine = engine
         self._writers = writers
         self._retry = retry
@@ -89,11 +101,13 @@ class Sampler:
         """Try until the model has its say or the policy gives up; the last fault is a tombstone.
 
         ``looked_up`` is when, by the monotonic clock, the journal had nothing of it. Raises
-        StoreError where the journal fails.
+        StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled(request.trajectory_id, True, 0, too_long)
-        tries = _Tries(run_id, looked_up)
+        return await self._fill(request, _Tries(run_id, looked_up))
+
+    async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
             return await self._try(request, tries)
         except EngineFault as fault:
@@ -101,8 +115,16 @@ class Sampler:
         try:
             return await self._try_again(request, tries, first)
         except EngineFault as fault:
+            if fault.refusal is not None and not fault.transient:
+                was_served = await self.early_stop.hold(request, fault.refusal)
+                if was_served and fault.is_endpoints:
+                    return await self._fill(request, tries)
+            fault.partial = fault.partial or tries.partial
             made = replace(fault.as_generation(tries.made), wasted_tokens=tries.wasted_tokens)
-            return await self._keep(request, made, run_id)
+            return await self._keep(request, made, tries.run_id)
+
+    async def _cause_of(self, request: Request, refusal: Refusal) -> Cause:
+        return await self._engine.cause_of(request, refusal)
 
     async def prompt_tokens(self, request: Request) -> int | None:
         """Count each distinct prompt once, however many trajectories share it."""
@@ -147,17 +169,21 @@ class Sampler:
                 tries.looked_up = time.monotonic()
                 if (stands := await self._writers.find(request.trajectory_id)) is not None:
                     return _filled(request, stands)
-            tries.made += 1
             try:
                 made = await self._engine.generate(request)
             except EngineFault as fault:
+                tries.made += fault.requests
                 tries.wasted_tokens += fault.wasted_tokens
+                tries.partial = fault.partial or tries.partial
                 raise
+            tries.made += made.tries
             tries.wasted_tokens += made.wasted_tokens
             if tries.made > 1 or tries.wasted_tokens:
                 made = replace(made, tries=tries.made, wasted_tokens=tries.wasted_tokens)
             # Before the slot is free again: a kill costs at most a slot's worth each.
-            return await self._keep(request, made, tries.run_id)
+            kept = await self._keep(request, made, tries.run_id)
+            self.early_stop.served(made)
+            return kept
 
     async def _keep(self, request: Request, generation: Generation, run_id: str) -> Filled:
         """Make a generation durable; an overflow is no part of the journal."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-SCHEMA_REVISION = 3
+SCHEMA_REVISION = 4
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
@@ -96,8 +96,11 @@ TRAJECTORIES = TableSchema(
         retry_of=pa.string(),
         cached_prompt_tokens=pa.int32(),
         prompt_positions=pa.list_(pa.int32()),
+        finish_said=_LABEL,
+        unread=pa.large_string(),
+        wire=_LABEL,
     ),
-    text=("conclusion",),
+    text=("conclusion", "unread"),
     bloom=("trajectory_id",),
 )
 

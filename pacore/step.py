@@ -8,7 +8,7 @@ from typing import Literal, get_args
 StepKind = Literal["sample", "condense", "distill"]
 STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)
 
-MessagePolicy = Literal["conclusion", "verbatim", "answer", "summary", "workspace"]
+MessagePolicy = Literal["conclusion", "verbatim", "reference", "answer", "summary", "workspace"]
 
 _MARKS: dict[StepKind, str] = {"sample": "", "condense": "c", "distill": "d"}
 

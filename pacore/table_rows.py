@@ -73,6 +73,9 @@ def trajectory_row(trajectory: Trajectory) -> Row:
         trajectory.retry_of,
         made.cached_prompt_tokens,
         None if trajectory.prompt_positions is None else list(trajectory.prompt_positions),
+        made.finish_said,
+        made.unread,
+        made.wire,
     )
 
 

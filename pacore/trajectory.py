@@ -53,6 +53,12 @@ class Generation:
     are None where nobody counted; ``usage_source`` says who did, and ``cached_prompt_tokens`` how many
     of the prompt's the server had in its cache. ``error`` is one line for a person
     and carries no secret. ``tries`` counts requests sent, ``wasted_tokens`` what failed tries cost.
+
+    ``finish_said`` is the server's own word for how it ended, where that says neither that the model
+    ended nor that a limit cut it. ``unread`` is JSON of what the server sent beside the text (tool
+    calls, parts of an unknown kind). ``wire`` says how the request was spelled, where a server takes
+    it in another form than ours (`pacore.engine.wire`). A tombstone may hold the text of a response
+    that broke off.
     """
 
     finish_reason: FinishReason
@@ -70,6 +76,9 @@ class Generation:
     wasted_tokens: int = 0
     latency_seconds: float = 0.0
     cached_prompt_tokens: int | None = None
+    finish_said: str | None = None
+    unread: str | None = None
+    wire: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -186,8 +195,12 @@ class Trajectory:
 
 
 def sampling_payload(request: Request) -> Mapping[str, Any]:
-    """The request as an OpenAI-compatible chat completion body: one builder for all rounds."""
+    """The request as an OpenAI-compatible chat completion body: one builder for all rounds.
+
+    Fields that the recipe leaves to the server are not in it.
+    """
     recipe = request.recipe
+    sampled = {"temperature": recipe.temperature, "top_p": recipe.top_p, "seed": request.seed}
     optional = {
         "top_k": recipe.top_k,
         "min_p": recipe.min_p,
@@ -198,8 +211,6 @@ def sampling_payload(request: Request) -> Mapping[str, Any]:
     return {
         "model": recipe.model,
         "messages": [turn.as_json() for turn in request.turns],
-        "temperature": recipe.temperature,
-        "top_p": recipe.top_p,
-        "seed": request.seed,
+        **{name: value for name, value in sampled.items() if name not in recipe.omit},
         **{name: value for name, value in optional.items() if value is not None},
     }

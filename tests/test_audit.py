@@ -37,6 +37,7 @@ SOUND: dict[str, Policies] = {
     "replicates from a pool": {"widths": (4,), "replicates": 3, "pool": 6},
     "verbatim messages": {"widths": (3, 2), "compaction": "verbatim"},
     "the reference code's order": {"widths": (5, 2), "message_order": "reference"},
+    "the reference code's messages": {"widths": (5, 2), "compaction": "reference"},
     "a quorum that may fall short": {"widths": (3,), "min_messages": 3},
     "refills": {"widths": (4,), "min_messages": 4, "on_shortfall": "refill"},
     "tails of what was cut": {"widths": (4, 2), "truncated": "tail", "tail_tokens": 5},

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pacore.dispatch import ADMITTED_PER_SLOT, Dispatcher
-from pacore.engine.protocol import EngineFault, EngineInfo
+from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.errors import Interrupted, StoreError
 from pacore.journal import Journal
 from pacore.problem import Turn
@@ -33,6 +33,7 @@ class CountedEngine:
         self.faults: dict[int, EngineFault] = {}
         self.silent: set[int] = set()
         self.seconds = 0.002
+        self.is_certain = False
         self._slots = slots
 
     @property
@@ -60,6 +61,13 @@ class CountedEngine:
         turns: Sequence[Turn],  # noqa: ARG002 - the protocol's
     ) -> int | None:
         return None
+
+    async def cause_of(
+        self,
+        request: Request,  # noqa: ARG002 - the protocol's
+        refusal: Refusal,
+    ) -> Cause:
+        return Cause(refusal.message, self.is_certain)
 
     async def close(self) -> None:
         """Nothing is held."""

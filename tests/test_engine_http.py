@@ -71,18 +71,11 @@ def test_finish_reasons_of_a_finished_response(said: str, meant: str) -> None:
     assert generation_of(answers(completion(finish_reason=said))).finish_reason == meant
 
 
-@pytest.mark.parametrize("said", [None, "", "abort", "error", 3, {}])
-def test_a_response_that_was_cut_is_an_engine_error_and_its_tokens_are_wasted(said: Any) -> None:
+@pytest.mark.parametrize("said", ["abort", "error"])
+def test_a_response_that_was_cut_is_an_engine_error_and_its_tokens_are_wasted(said: str) -> None:
     fault = fault_of(answers(completion(finish_reason=said)))
     assert (fault.finish_reason, fault.transient) == ("engine_error", True)
     assert "response was cut" in fault.detail
-    assert fault.wasted_tokens == 5
-
-
-def test_a_withheld_response_is_rejected_for_good() -> None:
-    fault = fault_of(answers(completion(finish_reason="content_filter")))
-    assert (fault.finish_reason, fault.transient) == ("rejected", False)
-    assert "content_filter" in fault.detail
     assert fault.wasted_tokens == 5
 
 

@@ -55,8 +55,7 @@ from tests.http_tries import (
         json.dumps({"choices": None}).encode(),
         json.dumps({"choices": [None]}).encode(),
         json.dumps({"choices": [{"message": None, "finish_reason": "stop"}]}).encode(),
-        json.dumps(completion(["not", "text"])).encode(),
-        json.dumps(error_body("upstream failed")).encode(),
+        json.dumps(error_body("upstream failed", type="server_error")).encode(),
     ],
 )
 def test_a_body_that_is_no_completion_is_an_engine_error_and_is_tried_again(body: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -182,6 +183,36 @@ def test_an_endpoint_without_a_list_of_models_is_taken_at_its_word(status: int) 
 def test_a_model_that_is_not_served_is_named_with_those_that_are() -> None:
     said = unavailable(FaultyServer(), FaultyServer({"/v1/models": answers(models("a", "b"))}))
     assert said.endswith("does not serve model 'smol'; it serves: a, b")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"id": MODEL, "object": "model", "max_model_len": 512}],
+        {"models": [{"name": MODEL, "max_model_len": 512}]},
+        {"models": [{"model": f"{MODEL}:latest", "max_model_len": 512}]},
+        {"data": [{"id": f"models/{MODEL}", "max_model_len": 512}]},
+        {"object": "list", "data": [{"id": MODEL, "max_model_len": 512}], "models": []},
+    ],
+)
+def test_a_list_of_models_is_read_in_every_form_it_comes_in(body: Any) -> None:
+    assert described(FaultyServer({"/v1/models": answers(body)})).window_tokens == 512
+
+
+@pytest.mark.parametrize("body", [[MODEL, "other"], {"data": [MODEL]}, {"models": ["x", MODEL]}])
+def test_a_list_of_mere_names_is_one(body: Any) -> None:
+    assert MODEL in described(FaultyServer({"/v1/models": answers(body)})).served_models
+
+
+@pytest.mark.parametrize("pattern", ["*", "sm*", "*ol", "s*o*", f"{MODEL}*"])
+def test_a_pattern_lists_every_model_that_it_covers(pattern: str) -> None:
+    info = described(FaultyServer({"/v1/models": answers(models(pattern))}))
+    assert (info.served_models, info.window_tokens) == ((pattern,), None)
+
+
+@pytest.mark.parametrize("pattern", ["openai/*", "x*", "*x", "sm?l", "s.*"])
+def test_a_pattern_lists_no_other_model(pattern: str) -> None:
+    assert "does not serve" in unavailable(FaultyServer({"/v1/models": answers(models(pattern))}))
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -84,7 +84,7 @@ def test_a_server_in_trouble_is_an_engine_error_that_passes(status: int) -> None
     assert f"{status}: try later" in fault.detail
 
 
-@pytest.mark.parametrize("status", [404, 422, 429, 500, 503])
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
 def test_words_of_the_context_window_mean_nothing_under_another_status(status: int) -> None:
     fault = fault_of(answers(OVERFLOWS["vLLM, prompt"], status))
     assert fault.finish_reason == ("rejected" if status < 429 else "engine_error")

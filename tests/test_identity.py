@@ -53,6 +53,7 @@ RECIPE_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "min_p": st.none() | st.floats(0.0, 1.0),
     "max_tokens": st.none() | st.integers(1, 200_000),
     "stop": st.lists(words, max_size=3).map(tuple),
+    "omit": st.sets(st.sampled_from(["seed", "temperature", "top_p"])).map(tuple),
     "seed_root": words,
 }
 PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -61,7 +62,7 @@ PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "replicates": st.integers(1, 64),
     "pool": st.none() | st.integers(64, 600),
     "message_order": st.sampled_from(["content", "reference"]),
-    "compaction": st.sampled_from(["conclusion", "verbatim", "answer", "summary"]),
+    "compaction": st.sampled_from(["conclusion", "verbatim", "reference", "answer", "summary"]),
     "min_messages": st.integers(1, 4) | st.tuples(st.integers(1, 4)),
     "on_shortfall": st.sampled_from(["fail", "refill", "proceed"]),
     "refills": st.integers(1, 9),
@@ -89,6 +90,7 @@ OTHER_OPERATION: dict[str, dict[str, Any]] = {
     "retries": {"retries": 0},
     "retry_wait_seconds": {"retry_wait_seconds": 0.0},
     "retry_wait_max_seconds": {"retry_wait_max_seconds": 1.0},
+    "early_stop": {"early_stop": 0},
     "attempts": {"attempts": 9},
     "shard_size": {"shard_size": 2},
     "grading_timeout_seconds": {"grading_timeout_seconds": 1.0},
@@ -165,8 +167,9 @@ def test_a_field_that_is_declared_nothing_is_an_error() -> None:
 def test_every_recipe_field_is_configured_and_every_plan_field_is_identity() -> None:
     recipe_fields = {field.name for field in dataclasses.fields(Recipe)}
     declared = set(declared_fields(Declared.RECIPE))
-    assert set(config().recipe.as_json()) == declared
-    owned = config(engine="vllm", endpoints=(), vllm_options=("--dtype=half",))
+    assert set(config().recipe.as_json()) == declared - {"omit"}
+    options = {"vllm_options": ("--dtype=half",), "omit": ("seed",)}
+    owned = config(engine="vllm", endpoints=(), **options)
     assert recipe_fields == declared | {"engine_options"} == set(owned.recipe.as_json())
     fields = {field.name for field in dataclasses.fields(Plan)}
     assert set(config().plan.as_json()) | set(LATER_POLICIES) == fields

@@ -37,6 +37,9 @@ ADDED = {
         "retry_of",
         "cached_prompt_tokens",
         "prompt_positions",
+        "finish_said",
+        "unread",
+        "wire",
     }
 }
 

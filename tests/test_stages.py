@@ -45,7 +45,7 @@ def test_the_tables_equal_the_oracles(
     assert len(found["answers"]) == 5 * replicates
 
 
-@pytest.mark.parametrize("compaction", ["conclusion", "verbatim"])
+@pytest.mark.parametrize("compaction", ["conclusion", "verbatim", "reference"])
 @pytest.mark.parametrize("message_order", ["content", "reference"])
 @pytest.mark.parametrize("pool", [None, 10])
 def test_every_policy_of_the_plan_equals_the_oracles(

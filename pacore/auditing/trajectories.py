@@ -20,7 +20,8 @@ GENERATED = (
     "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",
     "usage_source", "wasted_tokens", "tries", "thinking_closed", "reasoning_characters",
     "content_characters", "error", "engine", "engine_version", "served_model", "fingerprint",
-    "latency_seconds", "generated_at", "cached_prompt_tokens",
+    "latency_seconds", "generated_at", "cached_prompt_tokens", "finish_said", "unread",
+    "wire",
 )  # fmt: skip
 """Columns that follow from the journal's entry alone."""
 

@@ -1,33 +1,16 @@
-"""What OpenAI-compatible servers say: completions, models, versions, token counts. Pure."""
+"""What OpenAI-compatible servers say of themselves: models, versions, token counts. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pacore.engine.classify import (
-    Origin,
-    fault_of_status,
-    is_context_overflow,
-    read_error,
-    read_json,
-    retry_after_seconds,
-)
-from pacore.engine.protocol import EngineFault
+from pacore.engine.classify import Origin, read_error, read_json
 from pacore.errors import EngineUnavailable
 from pacore.problem import Turn
 from pacore.recipe import Recipe
-from pacore.trajectory import FinishReason, Generation
-
-FINISHED: dict[str, FinishReason] = {
-    "stop": "stop",
-    "tool_calls": "stop",
-    "function_call": "stop",
-    "length": "length",
-}
-CUT = frozenset({"abort", "error"})
-"""What vLLM and SGLang say of a request their engine gave up, as at a shutdown."""
 
 NO_SUCH_ROUTE = frozenset({404, 405, 501})
 
@@ -36,11 +19,16 @@ MOST_TOKENS = 2**31 - 1
 
 
 class Answer(NamedTuple):
-    """One response as it came: ``retry_after`` is the header, unread."""
+    """One response as it came: ``retry_after`` and ``content_type`` are headers, unread.
+
+    ``location`` is where a redirect leads, as a whole URL without parameters.
+    """
 
     status: int
     body: bytes
     retry_after: str | None = None
+    content_type: str | None = None
+    location: str | None = None
 
     @property
     def json_object(self) -> dict[str, Any]:
@@ -52,84 +40,14 @@ class Answer(NamedTuple):
         return found if isinstance(found, dict) else {}
 
 
-def read_generation(origin: Origin, answer: Answer, now: datetime) -> Generation:
-    """Classify the answer to a request for a chat completion. Raises EngineFault."""
-    if answer.status == 200:
-        return read_completion(origin, answer.body)
-    error = read_error(answer.body)
-    if is_context_overflow(answer.status, error):
-        detail = origin.detail(str(answer.status), error.message)
-        return Generation("context_overflow", error=detail)
-    wait_seconds = retry_after_seconds(answer.retry_after, now)
-    raise fault_of_status(origin, answer.status, error, wait_seconds)
-
-
-def read_completion(origin: Origin, body: bytes) -> Generation:
-    """Read the body of a 200 as a generation: its first choice, as the server said it.
-
-    Raises EngineFault where there is no choice, where it was cut, and where the server withheld it.
-    """
-    try:
-        found = read_json(body)
-    except ValueError as wrong:
-        raise _cut(origin, "200 with a body that is not JSON", str(wrong)) from None
-    choices = found.get("choices") if isinstance(found, dict) else None
-    if not isinstance(choices, list) or not choices:
-        raise _cut(origin, "200 without choices", read_error(body).message)
-    choice = choices[0]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise _cut(origin, "200 with a choice that has no message")
-    content = message.get("content")
-    if content is not None and not isinstance(content, str):
-        raise _cut(origin, "200 with content that is not text")
-    usage = found.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    completion_tokens = positive(counts.get("completion_tokens"))
-    details = counts.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return Generation(
-        finish_reason=_finish_reason(origin, choice.get("finish_reason"), completion_tokens or 0),
-        content=None if content is None else origin.redacted(content),
-        reasoning=_reasoning(origin, message),
-        prompt_tokens=positive(counts.get("prompt_tokens")),
-        completion_tokens=completion_tokens,
-        usage_source="unknown" if completion_tokens is None else "server",
-        served_model=_label(origin, found.get("model")),
-        fingerprint=_label(origin, found.get("system_fingerprint")),
-        cached_prompt_tokens=0 if cached == 0 else positive(cached),
-    )
-
-
 def positive(value: Any) -> int | None:
     """``value`` if it is a count of tokens; a server that counted nothing says 0 or -1."""
     return value if type(value) is int and 0 < value <= MOST_TOKENS else None
 
 
-def _finish_reason(origin: Origin, said: Any, wasted_tokens: int) -> FinishReason:
-    if isinstance(said, str) and said in FINISHED:
-        return FINISHED[said]
-    if not isinstance(said, str) or not said or said in CUT:
-        raise _cut(origin, "200 and the response was cut", f"finish_reason {said}", wasted_tokens)
-    detail = origin.detail("200 and the response was withheld", f"finish_reason {said}")
-    raise EngineFault("rejected", detail, transient=False, wasted_tokens=wasted_tokens)
-
-
-def _reasoning(origin: Origin, message: dict[str, Any]) -> str | None:
-    """``reasoning`` (current vLLM) or ``reasoning_content`` (older), whichever says something."""
-    found = [message.get(name) for name in ("reasoning", "reasoning_content")]
-    said = [origin.redacted(text) if isinstance(text, str) else None for text in found]
-    return said[0] or said[1] or (said[0] if said[0] is not None else said[1])
-
-
-def _label(origin: Origin, value: Any) -> str | None:
+def label(origin: Origin, value: Any) -> str | None:
     """A server's name for something: a short line, None where it gives none."""
     return origin.label(value) if isinstance(value, str) else None
-
-
-def _cut(origin: Origin, what: str, message: str = "", wasted_tokens: int = 0) -> EngineFault:
-    detail = origin.detail(what, message)
-    return EngineFault("engine_error", detail, transient=True, wasted_tokens=wasted_tokens)
 
 
 class ModelCard(NamedTuple):
@@ -139,40 +57,104 @@ class ModelCard(NamedTuple):
     root: str | None
 
 
-def read_models(origin: Origin, answer: Answer, model: str) -> dict[str, ModelCard]:
-    """Served models by name, from a list of models that has ``model``.
+class Models(NamedTuple):
+    """A server's list of models by name, and the card of the one that was looked for.
 
-    Empty where the server has no such list. Raises `pacore.errors.EngineUnavailable`.
+    ``card`` is None where the server has no list, or lists it by a pattern such as ``openai/*``.
+    """
+
+    served: Mapping[str, ModelCard]
+    card: ModelCard | None = None
+
+
+def read_models(origin: Origin, answer: Answer, model: str) -> Models:
+    """Read a list of models that has ``model``, by its name or a pattern; empty without a list.
+
+    Raises `pacore.errors.EngineUnavailable`.
     """
     if answer.status in NO_SUCH_ROUTE:
-        return {}
+        return Models({})
     if answer.status in (401, 403):
-        raise EngineUnavailable(
-            f"{origin.endpoint}: the endpoint refuses the key ({answer.status})"
-            + ("; none was sent" if origin.secret is None else "")
-        )
-    cards = answer.json_object.get("data")
-    if not isinstance(cards, list):
+        raise EngineUnavailable(refused_key(origin, answer.status))
+    if answer.location is not None:
+        raise EngineUnavailable(redirected(origin, answer))
+    cards = read_cards(origin, answer)
+    if cards is None:
         what = f"{answer.status} and no list of models"
         raise EngineUnavailable(origin.detail(what, read_error(answer.body).message))
-    served = {
-        origin.redacted(card["id"]): ModelCard(
-            positive(card.get("max_model_len")), _label(origin, card.get("root")) or None
-        )
-        for card in cards
-        if isinstance(card, dict) and isinstance(card.get("id"), str)
-    }
-    if model not in served:
-        names = origin.cleaned(", ".join(sorted(served))) or "nothing"
-        raise EngineUnavailable(
-            f"endpoint {origin.endpoint} does not serve model {model!r}; it serves: {names}"
-        )
-    return served
+    named = next((name for name in cards if _names(name, model)), None)
+    if named is None:
+        raise EngineUnavailable(not_served(origin, model, cards))
+    return Models(cards, cards[named] if "*" not in named else None)
+
+
+def read_cards(origin: Origin, answer: Answer) -> dict[str, ModelCard] | None:
+    """Every model of a list, in its order; None for what is no list of models.
+
+    The list is the body, or its ``data`` or ``models``; an entry is a name or an object with one.
+    """
+    try:
+        found = read_json(answer.body) if answer.status == 200 else None
+    except ValueError:
+        return None
+    if isinstance(found, dict):
+        found = next((found[n] for n in ("data", "models") if isinstance(found.get(n), list)), None)
+    if not isinstance(found, list):
+        return None
+    cards: dict[str, ModelCard] = {}
+    for entry in found:
+        card = entry if isinstance(entry, dict) else {"id": entry}
+        name = next((card[n] for n in ("id", "name", "model") if card.get(n)), None)
+        if isinstance(name, str):
+            window_tokens = positive(card.get("max_model_len"))
+            cards[origin.redacted(name)] = ModelCard(
+                window_tokens, label(origin, card.get("root")) or None
+            )
+    return cards
+
+
+def _names(name: str, model: str) -> bool:
+    """Whether an entry of a list means a model: by its name, with a prefix or tag that servers take
+    for granted, or by a pattern, as LiteLLM lists the models of a provider.
+    """
+    if "*" in name:
+        return re.fullmatch(".*".join(map(re.escape, name.split("*"))), model) is not None
+    return name in (model, f"models/{model}", f"{model}:latest")
+
+
+def not_served(origin: Origin, model: str, names: Iterable[str]) -> str:
+    """That a model is not served, which are, and those whose names are like it."""
+    served = sorted(names)
+    near = difflib.get_close_matches(model, served, n=3, cutoff=0.6)
+    near += [name for name in served if model in name.split("/") and name not in near][:3]
+    shown = origin.cleaned(" or ".join(f"--model {name}" for name in near))
+    listed = origin.cleaned(", ".join(served)) or "nothing"
+    hint = f" (did you mean {shown}?)" if near else ""
+    return f"endpoint {origin.endpoint} does not serve model {model!r}{hint}; it serves: {listed}"
+
+
+def refused_key(origin: Origin, status: int) -> str:
+    """That a key is wanted or wrong, and where it is taken from."""
+    which = "; none was sent" if origin.secret is None else ""
+    return (
+        f"{origin.endpoint}: the endpoint refuses the key ({status}){which}; the key is read from "
+        "OPENAI_API_KEY, or from the variable that --api-key-env names"
+    )
+
+
+def redirected(origin: Origin, answer: Answer) -> str:
+    """Where a redirect leads, and that pacore does not go there with a key in hand."""
+    place = origin.cleaned(answer.location or "")
+    base = re.sub(r"/(models|chat/completions)/*$", "", place)
+    return (
+        f"{origin.endpoint}: {answer.status}: redirects to {place}, which is not followed, since the "
+        f"key is for {origin.endpoint} alone; if it is the right place, say --endpoint {base}"
+    )
 
 
 def read_version(origin: Origin, answer: Answer) -> str | None:
     """The server's own word for its version, as vLLM gives it."""
-    return _label(origin, answer.json_object.get("version")) or None
+    return label(origin, answer.json_object.get("version")) or None
 
 
 def read_count(answer: Answer) -> int | None:

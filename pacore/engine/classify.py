@@ -1,9 +1,11 @@
-"""What an answer other than 200 means, decided once: by status, then typed error body. Pure.
+"""What an error that a server states means, decided once: by status, then by typed error body. Pure.
 
 400 413 422           a code, type or parameter of the context window   context_overflow
-400 413               the wording of servers that have no such code     context_overflow
+400 413 422           the wording of servers that have no such code     context_overflow
 408 409 425 429 5xx   the server is in trouble, the request is not      engine_error, transient
 anything else         this request will never do                        rejected
+
+An error inside of a 200 has the status that its code names.
 """
 
 from __future__ import annotations
@@ -16,26 +18,60 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pacore.engine.protocol import EngineFault
+from pacore.engine.protocol import EngineFault, Refusal
 
-CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-"""Error codes and types that mean the context window: OpenAI's and llama.cpp's."""
+OVERFLOW_STATUSES = frozenset({400, 413, 422})
+
+CONTEXT_CODES = frozenset(
+    {
+        "context_length_exceeded",  # OpenAI, Azure, Groq, Cerebras, OpenRouter
+        "context_window_exceeded",  # LiteLLM
+        "contextwindowexceedederror",
+        "exceed_context_size_error",  # llama.cpp
+        "model_context_window_exceeded",  # GLM
+        "model_max_prompt_tokens_exceeded",  # GitHub Copilot
+        "request_too_large",  # Anthropic
+        "string_above_max_length",  # OpenAI, a single message
+        "tokens_limit_reached",  # GitHub Models
+    }
+)
+"""Error codes and types that mean the context window, in lower case."""
 
 CONTEXT_PARAMETERS = frozenset({"input_tokens", "input_text"})
 """vLLM names one of these as ``param`` when a prompt alone is longer than the window."""
 
 CONTEXT_WORDING = (
-    "maximum context length",  # vLLM, SGLang, OpenAI
-    "max_model_len",  # vLLM, when max_tokens alone is more than the window
-    "longer than the model's context length",  # SGLang
-    "exceeds the maximum allowed length",  # SGLang, from its scheduler
+    # what is too long
+    r"(?<![a-z])(prompts?|inputs?|context|messages?|conversation|sequence length|token limit|"
+    r"too many tokens|max_model_len|max_seq_len|max_total_tokens|session_len|n_ctx|model length|"
+    r"输入|上下文|提示词)(?![a-z])",
+    # that it is
+    r"exceed|too (long|large|big|many)|(long|larg|great|bigg)er than|maximum|(?<![a-z])max(?![a-z_])|"
+    r"limit|(?<![a-z])only|up to|at most|configured|less than|fewer than|<=|>|reduce|decrease|shorten|"
+    r"overflow|range of|[超过]",
+    # measured in what
+    r"token|length|context|window|size|(?<![a-z])long|max_|长",
 )
+"""The wording of servers whose error has no code of its own: three things that all of them say, of what
+is too long, that it is, and in which measure."""
+
+NO_OVERFLOW = (
+    r"rate limit|tokens per (minute|day)|\btpm\b|quota|per (minute|day|hour)",
+    r"^\W*(max_tokens|max_completion_tokens|max_new_tokens)\b[^.]{0,40}\b(too large|at most|at least)",
+)
+"""What speaks of tokens and limits too: rates, and how much a model generates at most."""
+
+NO_SUBJECT = r"input (validation error|should be)"
+"""How validators begin to speak of any field."""
 
 QUOTA_CODES = frozenset({"insufficient_quota"})
 """A 429 that waiting does not cure: OpenAI's account without credit."""
 
 PASSING_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
 LASTING_SERVER_ERRORS = frozenset({501, 505})
+
+LASTING_WORDING = re.compile(r"UnsupportedParams|does not support parameters")
+"""LiteLLM's words under 500 for a field that a provider does not take."""
 
 MAX_DETAIL_CHARACTERS = 300
 LOOKED_AT_CHARACTERS = 8192
@@ -126,11 +162,15 @@ def read_json(body: bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What an error body says: ``codes`` holds its code and type where they are words."""
+    """What an error body says: ``codes`` holds its code and type where they are words.
+
+    ``status`` is the HTTP status that a code names, in numbers or in words; None where none does.
+    """
 
     message: str
     codes: frozenset[str] = frozenset()
     parameter: str | None = None
+    status: int | None = None
 
 
 def read_error(body: bytes) -> ServerError:
@@ -143,41 +183,104 @@ def read_error(body: bytes) -> ServerError:
         found = read_json(body)
     except ValueError:
         return ServerError(body[:LOOKED_AT_CHARACTERS].decode("utf-8", "replace"))
+    return _error_of(found)
+
+
+def error_in(found: Any) -> ServerError | None:
+    """The error that a body of a 200 states instead of a completion, or beside a part of one."""
+    if not isinstance(found, dict):
+        return None
+    if found.get("error") or found.get("object") == "error" or found.get("type") == "error":
+        return _error_of(found)
+    if found.get("choices") or not any(found.get(name) for name in _CODES):
+        return None
+    error = _error_of(found)
+    return error if error.status is not None and error.message else None
+
+
+_CODES = ("code", "type", "status", "error_type", "status_code")
+_MESSAGES = ("message", "msg", "detail", "error_message")
+
+
+def _error_of(found: Any) -> ServerError:
+    """An error whose fields stand at the top or below ``error``; its codes may stand at both."""
     if isinstance(found, list) and found:
         found = found[0]
-    if isinstance(found, dict):
-        found = found.get("error") or found
+    if isinstance(found, str):
+        return ServerError(found)
     if not isinstance(found, dict):
-        return ServerError(found if isinstance(found, str) else "")
-    message = next((found[name] for name in ("message", "detail") if found.get(name)), "")
+        return ServerError("")
+    inner = found.get("error") or found.get("errors")
+    if isinstance(inner, list) and inner:
+        inner = inner[0]
+    if isinstance(inner, str):
+        inner = {"message": inner}
+    fields = {**found, "message": None, **inner} if isinstance(inner, dict) else found
+    message = next((fields[name] for name in _MESSAGES if fields.get(name)), "")
     if not isinstance(message, str):
         message = json.dumps(message)
-    codes = frozenset(
-        value for name in ("code", "type") if isinstance(value := found.get(name), str)
+    values = [fields.get(name) for name in _CODES]
+    parameter = fields.get("param")
+    return ServerError(
+        message,
+        frozenset(value for value in values if isinstance(value, str)),
+        parameter if isinstance(parameter, str) else None,
+        next(filter(None, map(_status, values)), None),
     )
-    parameter = found.get("param")
-    return ServerError(message, codes, parameter if isinstance(parameter, str) else None)
+
+
+_STATUS_WORDS = (
+    (401, "unauthenticated unauthorized authentication apikey"),
+    (403, "permission forbidden denied"),
+    (404, "notfound"),
+    (429, "ratelimit ratelimited toomanyrequests throttl exhausted quota"),
+    (400, "invalid badrequest validation unsupported malformed failedprecondition"),
+    (503, "overloaded unavailable"),
+    (500, "internal servererror apierror"),
+)
+"""Parts of error codes and types, and the status they stand for; the first that is there counts."""
+
+
+def _status(code: Any) -> int | None:
+    if isinstance(code, str) and not code.isdecimal():
+        word = re.sub(r"[^a-z]", "", code.casefold())
+        return next(
+            (status for status, parts in _STATUS_WORDS if any(p in word for p in parts.split())),
+            None,
+        )
+    if isinstance(code, bool) or not isinstance(code, int | str) or len(str(code)) != 3:
+        return None
+    return int(code) if 400 <= int(code) <= 599 else None
 
 
 def is_context_overflow(status: int, error: ServerError) -> bool:
     """Whether the prompt, alone or with the tokens asked for, did not fit the window."""
-    if status not in (400, 413, 422):
+    if status not in OVERFLOW_STATUSES:
         return False
-    if error.codes & CONTEXT_CODES or error.parameter in CONTEXT_PARAMETERS:
+    if {code.casefold() for code in error.codes} & CONTEXT_CODES:
         return True
-    return status != 422 and any(wording in error.message for wording in CONTEXT_WORDING)
+    if error.parameter in CONTEXT_PARAMETERS:
+        return True
+    message = re.sub(NO_SUBJECT, "", error.message[:LOOKED_AT_CHARACTERS].casefold())
+    if any(re.search(pattern, message) for pattern in NO_OVERFLOW):
+        return False
+    return all(re.search(pattern, message) for pattern in CONTEXT_WORDING)
 
 
 def fault_of_status(
     origin: Origin, status: int, error: ServerError, wait_seconds: float | None = None
 ) -> EngineFault:
-    """The fault of an answer other than 200; ``wait_seconds`` is what ``Retry-After`` named."""
+    """The fault of an error; ``wait_seconds`` is what ``Retry-After`` named."""
     detail = origin.detail(str(status), error.message)
     passing = status in PASSING_CLIENT_ERRORS or (
         status >= 500 and status not in LASTING_SERVER_ERRORS
     )
+    if status >= 500 and LASTING_WORDING.search(error.message):
+        passing = False
     if not passing or error.codes & QUOTA_CODES:
-        return EngineFault("rejected", detail, transient=False)
+        message = origin.redacted(error.message[:LOOKED_AT_CHARACTERS])
+        refusal = Refusal(origin.endpoint, status, message, error.codes, error.parameter)
+        return EngineFault("rejected", detail, transient=False, refusal=refusal)
     return EngineFault("engine_error", detail, transient=True, retry_after_seconds=wait_seconds)
 
 

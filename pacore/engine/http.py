@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,21 +12,23 @@ from typing import Any
 
 from pacore.engine.answers import (
     NO_SUCH_ROUTE,
-    ModelCard,
+    Answer,
+    Models,
     read_count,
-    read_generation,
     read_models,
     read_version,
     tokenize_text,
     tokenize_turns,
 )
-from pacore.engine.protocol import EngineFault, EngineInfo
+from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
+from pacore.engine.completion import read_generation
+from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.routing import Endpoint, checked_key, choose
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
 from pacore.errors import BadInput, EngineUnavailable
 from pacore.problem import Turn
 from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request, sampling_payload
+from pacore.trajectory import Generation, Request
 
 
 class HttpEngine:
@@ -68,17 +71,17 @@ class HttpEngine:
         """
         asked = await asyncio.gather(*(self._learn(endpoint) for endpoint in self._endpoints))
         models = []
-        for served in asked:
-            if isinstance(served, EngineUnavailable):
-                raise served
-            models.append(served)
-        cards = [served[self._model] for served in models if self._model in served]
+        for found in asked:
+            if isinstance(found, EngineUnavailable):
+                raise found
+            models.append(found)
+        cards = [found.card for found in models if found.card is not None]
         windows = [card.window_tokens for card in cards if card.window_tokens is not None]
         return EngineInfo(
             name="http",
             version=_together(endpoint.version for endpoint in self._endpoints),
             window_tokens=min(windows, default=None),
-            served_models=tuple(dict.fromkeys(name for served in models for name in served)),
+            served_models=tuple(dict.fromkeys(name for found in models for name in found.served)),
             model_root=_together(card.root for card in cards),
         )
 
@@ -88,9 +91,13 @@ class HttpEngine:
         endpoint.requests += 1
         endpoint.expected_tokens += expected_tokens
         try:
-            generation = await self._complete(endpoint, request)
+            generation = await self._spelled(endpoint, request)
         except EngineFault as fault:
-            if fault.transient:
+            others = [one for one in self._endpoints if one is not endpoint]
+            if fault.refusal is not None and others and not endpoint.has_served:
+                fault.is_endpoints = True
+                fault.transient = any(one.has_served for one in others)
+            if fault.transient or fault.is_endpoints:
                 endpoint.rest(time.monotonic(), fault.retry_after_seconds)
             raise
         finally:
@@ -99,6 +106,18 @@ class HttpEngine:
         endpoint.works()
         return generation
 
+    async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
+        """Ask the endpoint that refused for its models, and look where else it may take requests."""
+        endpoint = next(one for one in self._endpoints if one.url == refusal.endpoint)
+
+        async def ask(url: str) -> Answer | None:
+            try:
+                return await self._transport.send(endpoint.origin, url)
+            except EngineFault:
+                return None
+
+        return await find_cause(endpoint.origin, ask, refusal, endpoint.wire.body(request))
+
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None:
         endpoint = choose(self._endpoints, time.monotonic())
         return await self._tokenize(endpoint, tokenize_turns(recipe, turns))
@@ -106,17 +125,40 @@ class HttpEngine:
     async def close(self) -> None:
         await self._transport.close()
 
-    async def _complete(self, endpoint: Endpoint, request: Request) -> Generation:
+    async def _spelled(self, endpoint: Endpoint, request: Request) -> Generation:
+        """Send a request, and again in another form for as long as a refusal calls for one."""
+        for sent in itertools.count(1):
+            wire = endpoint.wire
+            body = wire.body(request)
+            try:
+                generation = await self._complete(endpoint, request, body)
+            except EngineFault as fault:
+                fault.requests = sent
+                if fault.refusal is None:
+                    raise
+                if endpoint.wire == wire:
+                    found = wire.after(fault.refusal, body)
+                    if found is None:
+                        raise
+                    endpoint.wire = found
+                continue
+            return replace(generation, tries=sent, wire=wire.label)
+        raise AssertionError("a form never comes twice")
+
+    async def _complete(
+        self, endpoint: Endpoint, request: Request, body: Mapping[str, Any]
+    ) -> Generation:
         started = time.monotonic()
         answer = await self._transport.send(
             endpoint.origin,
             f"{endpoint.url}/chat/completions",
-            sampling_payload(request),
+            body,
             timeout_seconds=self._timeout_seconds,
             headers={"X-Request-ID": request.trajectory_id},
         )
         latency_seconds = time.monotonic() - started
-        generation = read_generation(endpoint.origin, answer, datetime.now(UTC))
+        now = datetime.now(UTC)
+        generation = read_generation(endpoint.origin, answer, now, request.recipe.max_tokens)
         if generation.finish_reason != "context_overflow":
             generation = await self._counted(endpoint, request, generation)
         return replace(
@@ -156,21 +198,27 @@ class HttpEngine:
         endpoint.tokenizes = answer.status not in NO_SUCH_ROUTE
         return read_count(answer)
 
-    async def _learn(self, endpoint: Endpoint) -> dict[str, ModelCard] | EngineUnavailable:
+    async def _learn(self, endpoint: Endpoint) -> Models | EngineUnavailable:
         """Served models, or why there are none; the version on the way."""
+
+        async def ask(url: str) -> Answer | None:
+            try:
+                return await self._transport.send(endpoint.origin, url)
+            except EngineFault:
+                return None
+
         try:
             answer = await self._transport.send(endpoint.origin, f"{endpoint.url}/models")
-            served = read_models(endpoint.origin, answer, self._model)
+            if is_elsewhere(answer) and (right := await elsewhere(ask, endpoint.url)) is not None:
+                return EngineUnavailable(wrong_base(endpoint.url, right))
+            models = read_models(endpoint.origin, answer, self._model)
         except EngineFault as fault:
             return EngineUnavailable(fault.detail)
         except EngineUnavailable as unavailable:
             return unavailable
-        try:
-            answer = await self._transport.send(endpoint.origin, f"{endpoint.root}/version")
-            endpoint.version = read_version(endpoint.origin, answer)
-        except EngineFault:
-            endpoint.version = None
-        return served
+        version = await ask(f"{endpoint.root}/version")
+        endpoint.version = None if version is None else read_version(endpoint.origin, version)
+        return models
 
 
 def _together(words: Iterable[str | None]) -> str | None:

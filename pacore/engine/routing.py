@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pacore.engine.classify import Origin
+from pacore.engine.wire import USUAL, Wire
 from pacore.errors import BadInput
 from pacore.secrecy import shown
 
 FIRST_REST_SECONDS = 1.0
 MAX_REST_SECONDS = 30.0
+
+_ROUTE = re.compile(r"/+(chat/completions|completions|models)?/*$")
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +28,8 @@ class Endpoint:
 
     ``root`` is the URL without ``/v1``, where a server keeps what is not OpenAI's interface.
     ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` turns False once the server
-    has shown that it has no tokenizer route.
+    has shown that it has no tokenizer route. ``wire`` is the form in which it takes requests, as far
+    as its refusals have shown, and ``has_served`` whether a whole answer ever came.
     """
 
     origin: Origin
@@ -35,6 +39,8 @@ class Endpoint:
     faults: int = 0
     rests_until: float = 0.0
     tokenizes: bool = True
+    wire: Wire = USUAL
+    has_served: bool = False
 
     @staticmethod
     def at(url: str, secret: str | None = None) -> Endpoint:
@@ -63,6 +69,7 @@ class Endpoint:
     def works(self) -> None:
         """Forget earlier faults: a whole answer came."""
         self.faults = 0
+        self.has_served = True
 
 
 def choose(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
@@ -77,8 +84,10 @@ def choose(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
 
 
 def checked_url(url: str) -> str:
-    """A base URL without white space around it or a slash at its end. Raises BadInput."""
-    checked = url.strip().rstrip("/")
+    """A base URL without white space around it, a slash at its end, or a route below the base, as
+    one copies it from a manual. Raises BadInput.
+    """
+    checked = _ROUTE.sub("", url.strip()).rstrip("/")
     try:
         parts = urlsplit(checked)
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)

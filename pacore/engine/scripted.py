@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pacore.engine.protocol import EngineFault, EngineInfo
+from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.script import (
     SCRIPT_VERSION,
     Draws,
@@ -90,6 +90,13 @@ class ScriptedEngine:
         turns: Sequence[Turn],
     ) -> int | None:
         return count_words(turns)
+
+    async def cause_of(
+        self,
+        request: Request,  # noqa: ARG002 - a script refuses nothing
+        refusal: Refusal,
+    ) -> Cause:
+        return Cause(refusal.message)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 
 from pacore.engine.answers import Answer
 from pacore.engine.classify import Origin
 from pacore.engine.protocol import EngineFault
+from pacore.engine.stream import is_stream
 from pacore.errors import BadInput
+from pacore.proxies import Proxy, proxy_for
+from pacore.secrecy import shown
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -81,11 +86,16 @@ class Transport:
         timeout_seconds: float = ASIDE_TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """POST ``body``, or GET without one. Raises EngineFault for whatever is no answer."""
+        """POST ``body``, or GET without one, through a proxy where the environment names one.
+
+        Raises EngineFault for whatever is no answer, and `pacore.errors.EngineUnavailable` for a
+        proxy of a kind that cannot be used.
+        """
         timeout = aiohttp.ClientTimeout(
             total=min(timeout_seconds, self._timeout_seconds),
             connect=self._connect_timeout_seconds,
         )
+        proxy = proxy_for(url, os.environ)
         # In pieces, as aiohttp wants it: a prompt with many messages is megabytes long.
         data = None if body is None else io.BytesIO(json.dumps(body).encode())
         try:
@@ -99,11 +109,18 @@ class Transport:
                 },
                 timeout=timeout,
                 allow_redirects=False,
+                proxy=None if proxy is None else proxy.url,
             ) as response:
                 whole = await _read(response, origin)
-                return Answer(response.status, whole, response.headers.get("Retry-After"))
+                return Answer(
+                    response.status,
+                    whole,
+                    response.headers.get("Retry-After"),
+                    response.headers.get("Content-Type"),
+                    _location(response),
+                )
         except (aiohttp.ClientError, OSError) as error:
-            raise _transport_fault(origin, error, timeout) from None
+            raise _transport_fault(origin, error, timeout, proxy) from None
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -128,14 +145,28 @@ class Transport:
         return self._session
 
 
+def _location(response: aiohttp.ClientResponse) -> str | None:
+    """Where a redirect leads, without what may be a secret in it."""
+    named = response.headers.get("Location")
+    if named is None or not 300 <= response.status < 400:
+        return None
+    return shown(urljoin(str(response.url), named))
+
+
 async def _read(response: aiohttp.ClientResponse, origin: Origin) -> bytes:
+    """The whole body. Of a stream that breaks off, what came: it may have said all it had to say."""
     whole = bytearray()
     if (response.content_length or 0) <= MAX_RESPONSE_BYTES:
-        async for chunk in response.content.iter_chunked(READ_BYTES):
-            whole += chunk
-            if len(whole) > MAX_RESPONSE_BYTES:
-                break
-        else:
+        try:
+            async for chunk in response.content.iter_chunked(READ_BYTES):
+                whole += chunk
+                if len(whole) > MAX_RESPONSE_BYTES:
+                    break
+            else:
+                return bytes(whole)
+        except (aiohttp.ClientPayloadError, ConnectionError):
+            if not is_stream(response.headers.get("Content-Type"), bytes(whole[:64])):
+                raise
             return bytes(whole)
     response.close()
     what = f"{response.status} with more than {MAX_RESPONSE_BYTES} bytes"
@@ -143,9 +174,18 @@ async def _read(response: aiohttp.ClientResponse, origin: Origin) -> bytes:
 
 
 def _transport_fault(
-    origin: Origin, error: aiohttp.ClientError | OSError, timeout: aiohttp.ClientTimeout
+    origin: Origin,
+    error: aiohttp.ClientError | OSError,
+    timeout: aiohttp.ClientTimeout,
+    proxy: Proxy | None,
 ) -> EngineFault:
     """The fault of a try that brought no whole answer."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        assert proxy is not None, "only where there is one"
+        status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
+        what = "cannot be reached" if status is None else f"refuses the connection ({status})"
+        detail = origin.detail(f"the proxy {proxy.shown} ({proxy.variable}) {what}")
+        return EngineFault("engine_error", detail, transient=status not in (401, 403, 407))
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         detail = origin.detail(f"no connection within {timeout.connect:g} s")
         return EngineFault("timeout", detail, transient=True)
@@ -158,7 +198,8 @@ def _transport_fault(
         untrusted = "its certificate is not trusted; name its authority with --tls-ca-file"
         detail = origin.detail(untrusted, reason)
         return EngineFault("engine_error", detail, transient=False)
-    detail = origin.detail(type(error).__name__, str(error))
+    words = str(error) if proxy is None else str(error).replace(proxy.url, proxy.shown)
+    detail = origin.detail(type(error).__name__, words)
     return EngineFault("engine_error", detail, transient=True)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import EngineFault, EngineInfo
+from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.vllm_log import reason
 from pacore.engine.vllm_server import Launch, ServerProcess
 from pacore.engine.warm import SERVERS
@@ -87,6 +87,10 @@ class VllmEngine:
         except EngineUnavailable:
             return None
         return await server.http.count_prompt_tokens(recipe, turns)
+
+    async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
+        server = await self._server()
+        return await server.http.cause_of(request, refusal)
 
     async def close(self) -> None:
         """End the server and every process that it started; returns when they are gone.

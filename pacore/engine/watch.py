@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from pacore.engine.protocol import Engine, EngineInfo
+from pacore.engine.protocol import Cause, Engine, EngineInfo, Refusal
 from pacore.errors import StoreError
 from pacore.identity import canonical_json
 from pacore.layout import FORMAT_VERSION, engine_key
@@ -70,6 +70,7 @@ class WatchedEngine:
         self._said: set[tuple[str, str | int]] = set()
         self._described: Facts = {}
         self._is_recorded = False
+        self._wires: set[str] = set()
 
     @property
     def slots(self) -> int:
@@ -95,13 +96,23 @@ class WatchedEngine:
             "fingerprint": generation.fingerprint,
         }
         self._compare(facts)
+        if generation.wire is not None and generation.wire not in self._wires:
+            self._wires.add(generation.wire)
+            self._say(
+                f"the endpoint takes requests in another form ({generation.wire}), and gets them so; "
+                "each trajectory's row says it in wire"
+            )
         if not self._is_recorded and generation.finish_reason != "context_overflow":
             self._is_recorded = True
-            await asyncio.to_thread(self._first.keep, {**self._described, **facts})
+            wire = {} if generation.wire is None else {"wire": generation.wire}
+            await asyncio.to_thread(self._first.keep, {**self._described, **facts, **wire})
         return generation
 
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None:
         return await self._engine.count_prompt_tokens(recipe, turns)
+
+    async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
+        return await self._engine.cause_of(request, refusal)
 
     async def close(self) -> None:
         await self._engine.close()

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pacore.engine.answers import Answer, read_generation
+from pacore.engine.answers import Answer
 from pacore.engine.classify import Origin
+from pacore.engine.completion import read_generation
 from pacore.engine.protocol import EngineFault
 from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.importing.source import Source

@@ -85,7 +85,12 @@ class Context:
         self.dispatcher = Dispatcher(
             self._open_engine,
             self.journal,
-            RetryPolicy(config.retries, config.retry_wait_seconds, config.retry_wait_max_seconds),
+            RetryPolicy(
+                config.retries,
+                config.retry_wait_seconds,
+                config.retry_wait_max_seconds,
+                config.early_stop,
+            ),
             self._greet,
         )
 

@@ -34,6 +34,7 @@ MARTS = (
     "ttc",
     "failures",
     "rounds",
+    "finish_words",
     "quorums",
     "pass_at_k",
     "majority",

@@ -1,5 +1,5 @@
 -- Every message stands for a trajectory of its own round, problem and replicate with a conclusion, or
--- for the end or beginning of one that was cut, and says so.
+-- for the end or beginning of one that was cut, and says so. The reference policy hands on any content.
 SELECT
     messages.run_id,
     messages.round,
@@ -9,13 +9,17 @@ SELECT
     messages.trajectory_id
 FROM messages
 ANTI JOIN (
-    SELECT * FROM standing_trajectories WHERE conclusion_status IN ('present', 'truncated')
+    SELECT * FROM standing_trajectories WHERE conclusion_status <> 'none'
 ) AS said
     ON said.run_id = messages.run_id
     AND said.round = messages.round
     AND said.problem_id = messages.problem_id
     AND said.replicate = messages.replicate
     AND said.trajectory_id = messages.trajectory_id
-    AND (said.conclusion IS NULL) = (
-        starts_with(messages.compactor, 'tail(') OR starts_with(messages.compactor, 'cut(')
-    )
+    AND CASE
+        WHEN starts_with(messages.compactor, 'reference/') THEN said.content_characters > 0
+        ELSE said.conclusion_status <> 'empty'
+            AND (said.conclusion IS NULL) = (
+                starts_with(messages.compactor, 'tail(') OR starts_with(messages.compactor, 'cut(')
+            )
+    END

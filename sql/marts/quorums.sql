@@ -61,6 +61,12 @@ stood AS (
                 AND reasoning_characters + content_characters > 0
             )
             OR (
+                conclusion_status <> 'none'
+                AND runs.compaction = 'reference'
+                AND round < runs.rounds
+                AND content_characters > 0
+            )
+            OR (
                 conclusion_status = 'truncated'
                 AND runs.bound_tokens[round] IS NOT NULL
                 AND thinking_closed IS NULL

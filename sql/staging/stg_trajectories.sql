@@ -3,7 +3,10 @@
 -- `prompt_positions`: where in M those messages stand, null where it was to show all of M.
 -- `retry_of`: the trajectory of this slot that `pacore retry` replaced, and `max_tokens` the limit it
 -- gave. `cached_prompt_tokens`: those of the prompt's that the server had in its cache, null where it
--- does not say. Files of runs begun before there were these columns lack them, and only then is every file
+-- does not say. `finish_said`: the server's own word for the end of a text, where it says neither that the
+-- model ended it nor that a limit cut it. `unread`: JSON of what came beside the text (tool calls, parts
+-- that nobody can read). `wire`: the form in which the request was sent, where it is not the usual one.
+-- Files of runs begun before there were these columns lack them, and only then is every file
 -- asked for its columns.
 SELECT
     run_id,
@@ -40,7 +43,10 @@ SELECT
     max_tokens,
     retry_of,
     cached_prompt_tokens,
-    prompt_positions
+    prompt_positions,
+    finish_said,
+    unread,
+    wire
 FROM read_parquet(
     getvariable('trajectories_files'),
     hive_partitioning = true,
