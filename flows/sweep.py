@@ -22,6 +22,7 @@ from pacore.store import open_store
 from pacore.sweep_config import SweepConfig
 from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep
 from tasks.reports import sweep_artifact
+from tasks.settings import RUN_SETTINGS
 
 DONE = ("Completed", "CompletedWithFailures")
 
@@ -33,7 +34,7 @@ def _run_name() -> str:
     return f"sweep-{named}" if named else "sweep"
 
 
-@flow(name="sweep", flow_run_name=_run_name, persist_result=False, log_prints=False)
+@flow(name="sweep", flow_run_name=_run_name, log_prints=False, **RUN_SETTINGS)
 def sweep(config: SweepConfig) -> State[Any]:
     """Compare strategies on one problem set: every arm a run, graded, at what it costs.
 

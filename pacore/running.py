@@ -15,8 +15,8 @@ from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
-from pacore.errors import EngineUnavailable, PacoreError
-from pacore.home import state_folder
+from pacore.errors import EngineUnavailable, Exit, PacoreError
+from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import run_key
 from pacore.plan import default_shard_size, shards
@@ -31,11 +31,10 @@ from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
 from pacore.stage.closing import close, run_counts
-from pacore.stage.context import context_of
+from pacore.stage.context import close_context, context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
 
-COMPLETE, FAILED_PROBLEMS, INTERRUPTED = 0, 3, 130
 QUIET_LINE_SECONDS = 10.0
 
 
@@ -51,7 +50,7 @@ class Made(NamedTuple):
 def run_to_end(config: RunConfig) -> int:
     """Run or resume a configuration through the flow; prints the result; returns the exit code."""
     made = make_run(config)
-    if made.code == INTERRUPTED:
+    if made.code == Exit.INTERRUPTED:
         return made.code
     return _report(made.config, made.run, made.progress)
 
@@ -69,24 +68,28 @@ def make_run(config: RunConfig) -> Made:
             # It was killed between its last commit and its end.
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
-        return Made(COMPLETE, config, run, None)
+        return Made(Exit.COMPLETE, config, run, None)
     started = time.monotonic()
     progress = context_of(config, run.run_id).progress
-    state, address = _flow(config, run, progress)
+    try:
+        state, address = _flow(config, run, progress)
+    finally:
+        # Where the flow has not begun, nobody has closed it.
+        close_context(config, run.run_id)
     if state.name == "Cancelled":
         click.echo(
             f"pacore: interrupted; run {run.run_id} is in {config.store}, and the same line goes on "
             "where it stopped, paying for nothing again",
             err=True,
         )
-        return Made(INTERRUPTED, config, run, progress)
+        return Made(Exit.INTERRUPTED, config, run, progress)
     if state.name not in ("Completed", "CompletedWithFailures"):
         fault = state.result(raise_on_failure=False)
         if isinstance(fault, PacoreError):
             raise fault
         raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
     progress.finished_seconds = time.monotonic() - started
-    return Made(COMPLETE, config, run, progress)
+    return Made(Exit.COMPLETE, config, run, progress)
 
 
 def retry_to_end(
@@ -103,7 +106,7 @@ def retry_to_end(
     record = begin_retry(store, run, where, max_tokens)
     if record is None:
         click.echo(f"run {run_id}: nothing to retry; no trajectory that stands is one of these")
-        return COMPLETE
+        return Exit.COMPLETE
     slots, problems = len(record.chosen), len({slot.problem_id for slot in record.chosen})
     click.echo(f"run {run_id}: {slots:,} trajectories of {problems:,} problems again", err=True)
     # A run that is open here is taken as it is: its problem file need not be there any more.
@@ -169,8 +172,8 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
     counts = run_counts(open_store(config.store), run)
     if counts["failed"]:
         print_run_failures(config.store, run.run_id, counts["retryable"] > 0)
-        return FAILED_PROBLEMS
-    return COMPLETE
+        return Exit.FAILED_PROBLEMS
+    return Exit.COMPLETE
 
 
 def show_plan(config: RunConfig) -> int:
@@ -186,7 +189,7 @@ def show_plan(config: RunConfig) -> int:
             click.echo(f"run {run.run_id} is complete already", err=True)
     journal = Journal(store)
     dispatcher = Dispatcher(
-        lambda: open_engine(config, state_folder(), tell), journal, RetryPolicy(retries=0)
+        lambda: open_engine(config, state_path(), tell), journal, RetryPolicy(retries=0)
     )
     try:
         info, count_tokens = None, None
@@ -204,4 +207,4 @@ def show_plan(config: RunConfig) -> int:
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
     earlier = nearest(store, Planned(identity, problems), forecaster.used)
     click.echo(forecast_table(found, earlier))
-    return COMPLETE
+    return Exit.COMPLETE

@@ -12,8 +12,8 @@ import click
 from pydantic import ValidationError
 
 from pacore.config import RunConfig
-from pacore.errors import BadInput, PacoreError
-from pacore.running import COMPLETE, INTERRUPTED, QUIET_LINE_SECONDS
+from pacore.errors import BadInput, Exit, PacoreError
+from pacore.running import QUIET_LINE_SECONDS
 from pacore.stage.context import open_contexts
 from pacore.sweep_config import SweepConfig
 from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
@@ -35,7 +35,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     state, address = _flow(config)
     if state.name == "Cancelled":
         click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     found = state.result(raise_on_failure=False)
     if not isinstance(found, SweepOutcome):
         if isinstance(found, PacoreError):
@@ -44,7 +44,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     click.echo(FORMS[form](found.result).rstrip("\n"))
     for file in found.files:
         click.echo(file, err=True)
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _flow(config: SweepConfig) -> tuple[Any, str]:

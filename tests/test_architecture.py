@@ -89,6 +89,7 @@ DOORS: dict[str, set[str]] = {
     },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},
+    "httpx": {"flows.configured_server", "tasks.settings"},
     "fsspec": {
         "pacore.store.opening",
         "pacore.store.ranges",

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +129,9 @@ class _Listing:
         return digest if isinstance(digest, str) and len(digest) == 64 else None
 
     def keep(self, kept: Path, digest: str) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        """Keep a digest for the next time. Where nothing can be kept it is computed again then."""
         temporary = kept.with_suffix(f".{secrets.token_hex(8)}")
-        temporary.write_bytes(canonical_json({"digest": digest, "files": self.files}))
-        temporary.replace(kept)
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(canonical_json({"digest": digest, "files": self.files}))
+            temporary.replace(kept)

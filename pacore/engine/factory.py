@@ -24,7 +24,7 @@ from pacore.engine.transport import Trust
 from pacore.engine.vllm import VllmEngine
 from pacore.engine.vllm_options import CONTENT
 from pacore.engine.vllm_server import Launch
-from pacore.home import state_folder
+from pacore.home import state_path
 from pacore.recipe import Recipe
 
 WORDS = frozenset(("", "auto", "vllm"))
@@ -42,7 +42,7 @@ def resolve_recipe(config: RunConfig) -> Recipe:
         read_script(config.model)
     if config.engine != "vllm":
         return recipe
-    known = state_folder() / "checkpoints"
+    known = state_path() / "checkpoints"
     options = {
         name: _content_of(value, known) if name in CONTENT else value
         for name, value in recipe.engine_options.items()

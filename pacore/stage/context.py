@@ -18,7 +18,7 @@ from pacore.engine.factory import open_engine
 from pacore.engine.protocol import Engine, EngineInfo
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.gate import Gate, Priority
-from pacore.home import state_folder
+from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import Unit, commit_key
 from pacore.lease import hold_run
@@ -90,7 +90,7 @@ class Context:
         )
 
     def _open_engine(self) -> Engine:
-        engine = open_engine(self.config, state_folder(), self.progress.say)
+        engine = open_engine(self.config, state_path(), self.progress.say)
         first = FirstFacts(self.store, self.run.run_id)
         return WatchedEngine(engine, first, self.progress.say)
 
