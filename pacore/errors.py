@@ -35,7 +35,10 @@ class Exit(IntEnum):
         return made
 
     COMPLETE = 0, "complete"
-    FAULT = 1, "something other than the input failed: an endpoint, a server, a disk, the store, a check"
+    FAULT = (
+        1,
+        "something other than the input failed: an endpoint, a server, a disk, the store, a check",
+    )
     REFUSED = 2, "bad input, or refused; nothing was written"
     FAILED_PROBLEMS = 3, "completed, and some problems failed; each is named"
     NO_GO = 4, "`compare --gate` says NO-GO; every reason is named"
