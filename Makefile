@@ -56,7 +56,6 @@ chaos: .venv/.installed
 # Changes as few pins as pyproject.toml allows. uv has its own settings for where packages are found:
 # UV_FIND_LINKS or UV_EXTRA_INDEX_URL has to lead it to torch's CPU build.
 lock: .venv/.installed
-	@$(VENV)/python -m pip install --quiet uv
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --python $(VENV)/python \
 		--no-annotate --no-header --extra demo --extra dev pyproject.toml -o constraints.txt
 

@@ -93,7 +93,7 @@ def retry(store: str, run_id: str, where: str, max_tokens: int | None, **flags: 
     """
     from pacore.running import retry_to_end
 
-    changes = {name: value for name, value in flags.items() if value}
+    changes = given(flags)
     return retry_to_end(store, run_id, where, max_tokens, changes)
 
 

@@ -95,13 +95,12 @@ def _flow(evaluation: Evaluation, tasks: int) -> tuple[Any, str]:
     from flows.evaluate import evaluate
     from flows.prefect_server import connected, wait_for_records
 
-    click.echo("starting or finding a Prefect server …", err=True)
-    with connected() as api:
+    evaluation.progress.listener = tell
+    tell("finding a Prefect server, or starting one")
+    with shown(evaluation.progress), connected() as api:
         address = api.removesuffix("/api")
-        click.echo(f"watch the evaluation at {address}", err=True)
-        evaluation.progress.listener = tell
-        with shown(evaluation.progress):
-            state = evaluate(evaluation.config, return_state=True)
+        tell(f"watch the evaluation at {address}")
+        state = evaluate(evaluation.config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         is_whole = state.name == "Completed"
         if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):

@@ -110,9 +110,17 @@ def _totals(
     if total["uncounted"]:
         yield "", f"tokens of {total['uncounted']:,} trajectories are not known and not in these"
     if progress is not None:
-        seconds = progress.finished_seconds or progress.elapsed_seconds
-        speed = progress.completion_tokens / max(seconds, 1e-9)
-        yield "time", f"{seconds:,.1f} s, {speed:,.0f} tokens/s"
+        yield "time", _time(progress)
+
+
+def _time(progress: Progress) -> str:
+    """How long a process took, and how fast tokens came in the part of it that generated them."""
+    seconds = progress.finished_seconds or progress.elapsed_seconds
+    generating = progress.generating_seconds
+    if not progress.completion_tokens or not generating:
+        return f"{seconds:,.1f} s"
+    speed = progress.completion_tokens / generating
+    return f"{seconds:,.1f} s, of which {generating:,.1f} s generating, at {speed:,.0f} tokens/s"
 
 
 def status_table(

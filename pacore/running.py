@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
 from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
-from pacore.progress import Progress
+from pacore.progress import Pace, Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
 from pacore.retrying import begin_retry, config_of
@@ -35,7 +35,8 @@ from pacore.stage.context import close_context, context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
 
-QUIET_LINE_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""Between two looks at whether there is a line of progress to say."""
 
 
 class Made(NamedTuple):
@@ -122,13 +123,14 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
 
     works = len(open_shards(open_store(config.store), run))
     tasks = 1 + works * (2 * run.plan.rounds + 2)
-    click.echo(f"run {run.run_id}: starting or finding a Prefect server …", err=True)
-    with connected() as api:
+    progress.listener = tell
+    tell(f"run {run.run_id}: finding a Prefect server, or starting one")
+    progress.wait_for("a Prefect server")
+    with shown(progress), connected() as api:
+        progress.wait_for(None)
         address = api.removesuffix("/api")
-        click.echo(f"run {run.run_id}: watch it at {address}", err=True)
-        progress.listener = tell
-        with shown(progress):
-            state = infer(config, return_state=True)
+        tell(f"run {run.run_id}: watch it at {address}")
+        state = infer(config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         is_whole = state.name in ("Completed", "CompletedWithFailures")
         if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
@@ -151,11 +153,26 @@ def shown(progress: Progress) -> Iterator[None]:
         with live_progress(progress):
             yield
         return
+    with spoken(lambda: [("", progress)]):
+        yield
+    click.echo(progress.line(), err=True)
+
+
+@contextmanager
+def spoken(named: Callable[[], Sequence[tuple[str, Progress]]]) -> Iterator[None]:
+    """Say lines of progress on stderr while the context lasts, each after its name, at a pace that
+    slows down.
+    """
     ended = threading.Event()
+    paces: dict[str, Pace] = {}
 
     def speak() -> None:
-        while not ended.wait(QUIET_LINE_SECONDS):
-            click.echo(progress.line(), err=True)
+        while not ended.wait(LOOK_SECONDS):
+            for name, progress in named():
+                now = time.monotonic()
+                if paces.setdefault(name, Pace(now)).is_due(progress.stage, now):
+                    sys.stderr.write(f"{name}{progress.line()}\n")
+                    sys.stderr.flush()
 
     speaker = threading.Thread(target=speak, name="progress", daemon=True)
     speaker.start()
@@ -164,7 +181,6 @@ def shown(progress: Progress) -> Iterator[None]:
     finally:
         ended.set()
         speaker.join()
-        click.echo(progress.line(), err=True)
 
 
 def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:

@@ -61,6 +61,9 @@ class CountedEngine:
     ) -> int | None:
         return None
 
+    async def generated_tokens(self) -> int | None:
+        return None
+
     async def close(self) -> None:
         """Nothing is held."""
 

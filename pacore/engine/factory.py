@@ -74,11 +74,15 @@ def _content_of(value: JsonValue, known: Path) -> JsonValue:
 
 
 def open_engine(
-    config: RunConfig, log_folder: Path, say: Callable[[str], None] = lambda _: None
+    config: RunConfig,
+    log_folder: Path,
+    say: Callable[[str], None] = lambda _: None,
+    wait_for: Callable[[str | None], None] = lambda _: None,
 ) -> Engine:
     """An engine for a configuration; nothing is started or sent before it is asked to.
 
-    ``say`` hears lines for the person who waits for it.
+    ``say`` hears lines for the person who waits for it, ``wait_for`` what that is, and None once it
+    has come. Raises BadInput for what no engine can be made of.
     """
     if config.engine == "scripted":
         return ScriptedEngine(config.model, slots=config.concurrency)
@@ -89,6 +93,7 @@ def open_engine(
             timeout_seconds=config.timeout_seconds,
             connect_timeout_seconds=config.connect_timeout_seconds,
             say=say,
+            wait_for=wait_for,
         )
     if not config.tls_verify:
         say("warning: the certificates of endpoints are not checked; anybody may answer for them")

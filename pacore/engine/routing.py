@@ -24,8 +24,8 @@ class Endpoint:
     """One server: where it is, what it said of itself, and what it has to do now.
 
     ``root`` is the URL without ``/v1``, where a server keeps what is not OpenAI's interface.
-    ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` turns False once the server
-    has shown that it has no tokenizer route.
+    ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` and ``counts`` turn False once
+    the server has shown that it has no tokenizer route, or no counter of generated tokens.
     """
 
     origin: Origin
@@ -35,6 +35,7 @@ class Endpoint:
     faults: int = 0
     rests_until: float = 0.0
     tokenizes: bool = True
+    counts: bool = True
 
     @staticmethod
     def at(url: str, secret: str | None = None) -> Endpoint:

@@ -91,6 +91,9 @@ class ScriptedEngine:
     ) -> int | None:
         return count_words(turns)
 
+    async def generated_tokens(self) -> int | None:
+        return None
+
     async def close(self) -> None:
         """Nothing is held."""
 

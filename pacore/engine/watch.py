@@ -103,6 +103,9 @@ class WatchedEngine:
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None:
         return await self._engine.count_prompt_tokens(recipe, turns)
 
+    async def generated_tokens(self) -> int | None:
+        return await self._engine.generated_tokens()
+
     async def close(self) -> None:
         await self._engine.close()
 

@@ -87,10 +87,12 @@ class Context:
             self.journal,
             RetryPolicy(config.retries, config.retry_wait_seconds, config.retry_wait_max_seconds),
             self._greet,
+            self.progress,
         )
 
     def _open_engine(self) -> Engine:
-        engine = open_engine(self.config, state_path(), self.progress.say)
+        progress = self.progress
+        engine = open_engine(self.config, state_path(), progress.say, progress.wait_for)
         first = FirstFacts(self.store, self.run.run_id)
         return WatchedEngine(engine, first, self.progress.say)
 
