@@ -67,6 +67,15 @@ if ! (uv_is_here 2>.venv/uv.log && packages with_uv); then
 fi
 with_pip --no-build-isolation --editable .
 
+# What vLLM and Prefect import is compiled now, side by side, and not by each of their processes one
+# after the other; where no bytecode may be written (PYTHONDONTWRITEBYTECODE), each would do it again.
+compiled() {
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -P -W ignore -c "import $1" >/dev/null 2>&1 || true
+}
+compiled openai,scipy.stats,matplotlib,prefect.server.api.server,pacore.cli,flows.infer,flows.evaluate &
+compiled vllm.entrypoints.openai.api_server,vllm.v1.worker.cpu_worker,vllm.model_executor.models.llama
+wait
+
 # --no-deps would hide a requirement that constraints.txt does not know.
 .venv/bin/python - <<'PYTHON'
 import sys

@@ -40,7 +40,7 @@ class Progress:
     completion_tokens: int = 0
     metered_tokens: int | None = None
     engine: str = ""
-    awaited: Awaited | None = None
+    awaited: dict[str, Awaited] = field(default_factory=dict)
     finished_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
     listener: Callable[[str], None] | None = None
@@ -79,10 +79,12 @@ class Progress:
         if self.listener is not None:
             self.listener(notice)
 
-    def wait_for(self, what: str | None) -> None:
-        """Say what is waited for from now on; None when it has come."""
+    def wait_for(self, what: str | None, by: str = "engine") -> None:
+        """Say what somebody waits for from now on; None when it has come."""
         with self._lock:
-            self.awaited = None if what is None else Awaited(what, self.clock())
+            others = {name: waits for name, waits in self.awaited.items() if name != by}
+            own = {} if what is None else {by: Awaited(what, self.clock())}
+            self.awaited = others | own
 
     def work(self, is_at_work: bool) -> None:
         """Say whether requests are at the engine, from now on."""
@@ -123,19 +125,17 @@ class Progress:
         return self._generated_seconds + (0.0 if since is None else self.clock() - since)
 
     @property
-    def stage(self) -> tuple[int, int | None, str]:
+    def stage(self) -> tuple[object, ...]:
         """What a further line is worth saying for: something in it is new."""
-        return (
-            self.settled,
-            self.metered_tokens,
-            "" if self.awaited is None else self.awaited.what,
-        )
+        return self.settled, self.metered_tokens, *(one.what for one in self.awaited.values())
 
     def line(self) -> str:
         """One line for a log or an artifact."""
-        parts = []
-        if (awaited := self.awaited) is not None:
-            parts.append(f"waiting for {awaited.what}, {self.clock() - awaited.since:.0f} s")
+        now = self.clock()
+        parts = [
+            f"waiting for {awaited.what}, {now - awaited.since:.0f} s"
+            for awaited in self.awaited.values()
+        ]
         parts.append(f"{self.settled:,}/{self.planned:,} trajectories")
         parts.append(f"{self.reused:,} reused")
         if self.unfinished:
@@ -154,7 +154,7 @@ class Progress:
             said = [f"{self.completion_tokens:,} tokens in finished ones"]
         else:
             said = []
-        if found is None or self.awaited is not None or not self.generating_seconds:
+        if found is None or self.awaited or not self.generating_seconds:
             return said
         a_second, seconds = found
         whose = ""

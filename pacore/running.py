@@ -71,9 +71,12 @@ def make_run(config: RunConfig) -> Made:
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
         return Made(Exit.COMPLETE, config, run, None)
     started = time.monotonic()
-    progress = context_of(config, run.run_id).progress
+    context = context_of(config, run.run_id)
     try:
-        state, address = _flow(config, run, progress)
+        if config.engine == "vllm":
+            # A model loads while Prefect is imported and its server started.
+            context.open_engine_ahead()
+        state, address = _flow(config, run, context.progress)
     finally:
         # Where the flow has not begun, nobody has closed it.
         close_context(config, run.run_id)
@@ -83,14 +86,14 @@ def make_run(config: RunConfig) -> Made:
             "where it stopped, paying for nothing again",
             err=True,
         )
-        return Made(Exit.INTERRUPTED, config, run, progress)
+        return Made(Exit.INTERRUPTED, config, run, context.progress)
     if state.name not in ("Completed", "CompletedWithFailures"):
         fault = state.result(raise_on_failure=False)
         if isinstance(fault, PacoreError):
             raise fault
         raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
-    progress.finished_seconds = time.monotonic() - started
-    return Made(Exit.COMPLETE, config, run, progress)
+    context.progress.finished_seconds = time.monotonic() - started
+    return Made(Exit.COMPLETE, config, run, context.progress)
 
 
 def retry_to_end(
@@ -125,9 +128,9 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     tasks = 1 + works * (2 * run.plan.rounds + 2)
     progress.listener = tell
     tell(f"run {run.run_id}: finding a Prefect server, or starting one")
-    progress.wait_for("a Prefect server")
+    progress.wait_for("a Prefect server", "flow")
     with shown(progress), connected() as api:
-        progress.wait_for(None)
+        progress.wait_for(None, "flow")
         address = api.removesuffix("/api")
         tell(f"run {run.run_id}: watch it at {address}")
         state = infer(config, return_state=True)

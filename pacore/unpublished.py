@@ -31,10 +31,11 @@ FEWEST_LOOKED_UP = 100
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """Slots of begun shards whose trajectory is finished, those of them that another run generated,
-    and the completion tokens of the others; estimates where not all slots were looked up.
+    """Of ``slots`` of next rounds: those whose trajectory is finished, those of them that another run
+    generated, and the completion tokens of the others; estimates where not all were looked up.
     """
 
+    slots: int = 0
     finished: int = 0
     reused: int = 0
     completion_tokens: int = 0
@@ -69,6 +70,7 @@ def unpublished(
     found, looked_up = _look_up(Journal(store), run, requests, deadline)
     scale = step * len(requests) / max(looked_up, 1)
     return Unpublished(
+        step * len(requests),
         round(found["finished"] * scale),
         round(found["reused"] * scale),
         round(found["completion_tokens"] * scale),

@@ -49,6 +49,11 @@ def test_what_is_awaited_is_said_with_since_when() -> None:
     run.after(35)
     said = "waiting for vLLM to load SmolLM2 (its log: /x.log), 35 s, 0/50 trajectories, 0 reused"
     assert run.line == said
+    run.progress.wait_for("a Prefect server", "flow")
+    run.after(5)
+    assert "(its log: /x.log), 40 s, waiting for a Prefect server, 5 s, 0/50" in run.line
+    run.progress.wait_for(None, "flow")
+    assert "Prefect" not in run.line and "vLLM" in run.line
     run.progress.wait_for(None)
     assert run.line == "0/50 trajectories, 0 reused"
 

@@ -117,7 +117,7 @@ def test_where_time_is_up_the_figures_are_estimates_and_say_so(tmp_path: Path) -
     journal, slots = Journal(store), requests(store, run)
     for request in slots[::2]:
         journal.add(request, said("x"), "large")
-    exact = Unpublished(300, 0, 3000)
+    exact = Unpublished(600, 300, 0, 3000)
     assert found(store, run) == exact
     for guess in (found(store, run, deadline=0.0), found(store, run, max_slots=300)):
         assert guess.is_estimate
@@ -146,5 +146,5 @@ def test_an_object_store_says_the_same(
     journal, slots = Journal(store), requests(store, run)
     for slot in slots[:7]:
         journal.add(slot, said("x"), "far")
-    assert found(store, run) == Unpublished(7, 0, 70)
+    assert found(store, run) == Unpublished(24, 7, 0, 70)
     assert cells(store, "far") == ("7/30", "0", "70")

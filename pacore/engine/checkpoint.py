@@ -56,6 +56,20 @@ def served_name(model: str) -> str:
     return model if folder is None else folder.name
 
 
+def checkpoint_dtype(path: Path) -> str | None:
+    """The type a checkpoint's weights are meant to be computed in, as its ``config.json`` has it; None
+    where that does not say.
+    """
+    try:
+        config = json.loads((path / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(config, dict):
+        return None
+    said = config.get("dtype", config.get("torch_dtype"))
+    return said if isinstance(said, str) else None
+
+
 def checkpoint_revision(path: Path, known: Path | None = None) -> str:
     """64 hex characters that change with any byte a server reads of a checkpoint, and only then.
 

@@ -18,7 +18,6 @@ from pacore.engine.checkpoint import (
 )
 from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import Engine
-from pacore.engine.script import read_script
 from pacore.engine.scripted import ScriptedEngine
 from pacore.engine.transport import Trust
 from pacore.engine.vllm import VllmEngine
@@ -35,11 +34,12 @@ def resolve_recipe(config: RunConfig) -> Recipe:
     """The recipe as it counts for identity: a local checkpoint stands under its folder's name and
     its content's digest, and so do files that options name, so that no machine's path takes part.
 
-    Raises BadInput for a path without a checkpoint, and for a script that cannot be read.
+    Raises BadInput for a path without a checkpoint, for a script that cannot be read, and for what
+    else no engine can be made of: whoever begins something resolves its recipe before anything is
+    written.
     """
     recipe = config.recipe
-    if config.engine == "scripted":
-        read_script(config.model)
+    open_engine(config, state_path())
     if config.engine != "vllm":
         return recipe
     known = state_path() / "checkpoints"

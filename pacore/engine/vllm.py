@@ -12,7 +12,7 @@ from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import EngineFault, EngineInfo
 from pacore.engine.vllm_log import reason
-from pacore.engine.vllm_server import Launch, ServerProcess
+from pacore.engine.vllm_server import Launch, ServerProcess, slow_dtype
 from pacore.engine.warm import SERVERS
 from pacore.errors import EngineUnavailable
 from pacore.problem import Turn
@@ -145,6 +145,8 @@ class VllmEngine:
                 self._say(
                     f"starting vLLM for {model}, usually a minute or two; its log is {process.log}"
                 )
+                if (slow := slow_dtype(self._launch)) is not None:
+                    self._say(slow)
                 self._wait_for(f"vLLM to load {model} (its log: {process.log})")
                 undo.callback(self._wait_for, None)
             undo.push_async_callback(process.end)

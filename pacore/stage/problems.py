@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pacore.commits import committed_units, read_commits
 from pacore.config import RunConfig
-from pacore.engine.factory import open_engine, resolve_recipe
-from pacore.home import state_path
+from pacore.engine.factory import resolve_recipe
 from pacore.layout import Unit
 from pacore.problem_files import read_problem_set
 from pacore.retries import read_retries
@@ -23,8 +22,6 @@ def begin(config: RunConfig) -> Run:
         return run
     problems = read_problem_set(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
-    # Made for what it refuses, such as an option or a certificate file, before anything is written.
-    open_engine(config, state_path())
     return start_run(open_store(config.store), config, recipe, problems)
 
 
