@@ -35,7 +35,7 @@ from pacore.process_mark import ProcessMark, end_group, has_ended, is_running_he
 from pacore.secrecy import without_secrets
 
 PREFERRED_PORT = 4200
-START_SECONDS = 240.0
+START_SECONDS = 600.0
 STOP_SECONDS = 30.0
 """How long the server has to end after SIGTERM, and again after SIGKILL."""
 
