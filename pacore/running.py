@@ -72,6 +72,7 @@ def make_run(config: RunConfig) -> Made:
         return Made(Exit.COMPLETE, config, run, None)
     started = time.monotonic()
     context = context_of(config, run.run_id)
+    context.progress.listener = tell
     try:
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
@@ -126,7 +127,6 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
 
     works = len(open_shards(open_store(config.store), run))
     tasks = 1 + works * (2 * run.plan.rounds + 2)
-    progress.listener = tell
     tell(f"run {run.run_id}: finding a Prefect server, or starting one")
     progress.wait_for("a Prefect server", "flow")
     with shown(progress), connected() as api:
