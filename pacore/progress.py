@@ -162,7 +162,8 @@ class Progress:
             whose = " at the server"
         elif not is_metered:
             whose = " in finished ones"
-        return [*said, f"{a_second:,.0f} tokens/s{whose} over the last {seconds:.0f} s"]
+        shown = f"{a_second:,.0f}" if a_second >= 10 else f"{a_second:.1f}"
+        return [*said, f"{shown} tokens/s{whose} over the last {seconds:.0f} s"]
 
 
 @dataclass

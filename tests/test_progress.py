@@ -78,7 +78,7 @@ def test_a_rate_is_over_the_last_minute() -> None:
     run.after(30)
     assert "20 tokens/s in finished ones over the last 60 s" in run.line
     run.after(600)
-    assert " 0 tokens/s in finished ones over the last 60 s" in run.line
+    assert " 0.0 tokens/s in finished ones over the last 60 s" in run.line
 
 
 def test_a_server_of_our_own_tells_the_tokens_of_unfinished_trajectories_too() -> None:
