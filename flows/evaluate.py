@@ -34,6 +34,7 @@ from tasks.reports import (
     results_artifact,
     verdicts_artifact,
 )
+from tasks.settings import RUN_SETTINGS
 from tasks.verdicts import verdicts
 
 RESULT_ROWS = 200
@@ -49,8 +50,8 @@ def _run_name() -> str:
     name="evaluate",
     flow_run_name=_run_name,
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]  # its bound is a result type
-    persist_result=False,
     log_prints=False,
+    **RUN_SETTINGS,
 )
 def evaluate(config: EvaluateConfig) -> State[Any]:
     """Grade some runs of a store, check every invariant over them, and report.

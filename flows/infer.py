@@ -31,6 +31,7 @@ from tasks.messages import messages
 from tasks.problems import problems
 from tasks.reports import ProgressArtifact, results_artifact
 from tasks.scores import scores
+from tasks.settings import RUN_SETTINGS
 from tasks.trajectories import trajectories
 
 RESULT_ROWS = 200
@@ -46,8 +47,8 @@ def _run_name() -> str:
     name="infer",
     flow_run_name=_run_name,
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]  # its bound is a result type
-    persist_result=False,
     log_prints=False,
+    **RUN_SETTINGS,
 )
 def infer(config: RunConfig) -> State[Any]:
     """Run PaCoRe on a problem set: every round, the answers and their scores.

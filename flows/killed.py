@@ -31,12 +31,12 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Crashed
 
 from pacore.process_mark import ProcessMark, has_ended, this_process
+from tasks.settings import RECORD_FAULTS
 
 PAGE = 200
 GRACE_SECONDS = 5.0
@@ -52,7 +52,7 @@ def _records() -> Iterator[SyncPrefectClient]:
     try:
         with get_client(sync_client=True) as client:
             yield client
-    except (PrefectHTTPStatusError, PrefectException) as fault:
+    except RECORD_FAULTS as fault:
         get_run_logger().warning(
             "Prefect's records of killed flow runs stay as they are: %s", fault
         )

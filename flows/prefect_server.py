@@ -8,30 +8,39 @@ with thousands of task runs.
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from pacore.errors import EngineUnavailable
-from pacore.home import state_folder
+from flows.configured_server import answering, configured_server, still_answering
+from pacore.engine.vllm_log import reason
+from pacore.errors import ServerUnavailable
+from pacore.home import state_folder, state_path, usable
+from pacore.process_mark import ProcessMark, end_group, has_ended, is_running_here, mark_of
 from pacore.secrecy import without_secrets
 
 PREFERRED_PORT = 4200
-START_SECONDS = 240.0
+START_SECONDS = 600.0
+STOP_SECONDS = 30.0
+"""How long the server has to end after SIGTERM, and again after SIGKILL."""
+
+RECORD = "server.json"
+COMMAND = ("-m", "prefect", "server", "start")
 SERVER_SETTINGS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
@@ -50,86 +59,138 @@ SERVER_SETTINGS = {
 _started: list[subprocess.Popen[bytes]] = []
 """Servers this process started: they outlive it, and are kept from being waited for at its end."""
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Loopback is never reached through a proxy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The standing server as ``server.json`` has it: its address, and its process where known."""
+
+    url: str
+    process: ProcessMark | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs on this machine. Another one that has its id now does not count."""
+        return self.process is not None and is_running_here(self.process)
+
 
 @contextmanager
 def connected() -> Iterator[str]:
     """Use the server in ``PREFECT_API_URL`` (or the Prefect profile), else a standing local one.
 
-    Yields the API's address. Raises EngineUnavailable when no server comes up.
+    Yields the API's address. Raises ServerUnavailable when no server answers, and when it is gone
+    later; HomeUnusable where a local one would have nowhere to keep its database.
     """
-    configured = PREFECT_API_URL.value()
-    url = str(configured) if configured else start()
-    with temporary_settings({PREFECT_API_URL: url}):
+    configured = configured_server()
+    if configured is not None:
+        with answering(configured):
+            yield configured.url
+        return
+    url = start()
+    with temporary_settings({PREFECT_API_URL: url}), still_answering(url):
         yield url
 
 
 def _folder() -> Path:
-    folder = state_folder() / "prefect"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return state_path() / "prefect"
 
 
 @contextmanager
 def _only_one() -> Iterator[Path]:
     """Hold the lock of the server's folder: two commands at once start one server."""
-    folder = _folder()
-    with (folder / "lock").open("w") as lock:
+    folder = state_folder("prefect")
+    with usable(folder):
+        lock = (folder / "lock").open("w")
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
 
 
 def _is_healthy(url: str) -> bool:
+    """Whether a Prefect server answers at an address of this machine."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5.0) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        with _DIRECT.open(f"{url}/health", timeout=5.0) as response:
+            return bool(response.read(16).strip() == b"true")
+    except (OSError, http.client.HTTPException):
         return False
 
 
-def _recorded(folder: Path) -> dict[str, str] | None:
+def _recorded(folder: Path) -> _Record | None:
     try:
-        record: dict[str, str] = json.loads((folder / "server.json").read_text())
-    except (FileNotFoundError, ValueError):
+        record = json.loads((folder / RECORD).read_text())
+        url = str(record["url"])
+        if "process" in record:
+            return _Record(url, ProcessMark(**record["process"]))
+        return _Record(url, _server_of_old_record(int(record["pid"]), url))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
-    return record
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _server_of_old_record(pid: int, url: str) -> ProcessMark | None:
+    """The process of a record that has its id alone, if what runs under it now is that server."""
+    port = str(urlsplit(url).port)
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    is_server = {*COMMAND, port} <= set(arguments)
+    return mark_of(pid) if is_server else None
 
 
 def running() -> str | None:
-    """The address of the standing local server, if it answers."""
+    """The address of the standing local server, if it runs and answers."""
     record = _recorded(_folder())
-    return record["url"] if record and _is_healthy(record["url"]) else None
+    return record.url if record and record.is_running and _is_healthy(record.url) else None
 
 
 def start() -> str:
-    """Find the standing local server or start it; returns its API address."""
+    """Find the standing local server or start it; returns its API address.
+
+    Raises ServerUnavailable where it does not come up, HomeUnusable where it has no place to be.
+    """
     with _only_one() as folder:
+        log = folder / "server.log"
         record = _recorded(folder)
-        if record and _is_healthy(record["url"]):
-            return record["url"]
+        if record and record.is_running:
+            assert record.process is not None
+            pid = record.process.pid
+            _wait_until_healthy(record.url, lambda: not record.is_running, log, f"process {pid}")
+            return record.url
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        log = folder / "server.log"
-        environment = {
-            **without_secrets(os.environ),
-            **SERVER_SETTINGS,
-            "PREFECT_HOME": str(folder),
-            "PREFECT_UI_API_URL": url,
-        }
-        environment.pop("PREFECT_API_URL", None)
-        command = [sys.executable, "-m", "prefect", "server", "start"]
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(port)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        with usable(folder):
+            process = _launch(folder, log, port, url)
         _started.append(process)
-        (folder / "server.json").write_text(json.dumps({"pid": str(process.pid), "url": url}))
-        _wait_until_healthy(url, process, log)
+        _wait_until_healthy(url, lambda: process.poll() is not None, log, f"process {process.pid}")
         return url
+
+
+def _launch(folder: Path, log: Path, port: int, url: str) -> subprocess.Popen[bytes]:
+    """Start a server in a session of its own, and record it at once: it outlives this process."""
+    environment = {
+        **without_secrets(os.environ),
+        **SERVER_SETTINGS,
+        "PREFECT_HOME": str(folder),
+        "PREFECT_UI_API_URL": url,
+    }
+    environment.pop("PREFECT_API_URL", None)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, *COMMAND, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    mark = mark_of(process.pid)
+    known = {"pid": process.pid} if mark is None else {"process": asdict(mark)}
+    (folder / RECORD).write_text(json.dumps({"url": url, **known}))
+    return process
 
 
 def _free_port() -> int:
@@ -142,37 +203,54 @@ def _free_port() -> int:
                 continue
             found: int = probe.getsockname()[1]
             return found
-    raise EngineUnavailable("no free port for a local Prefect server")
+    raise ServerUnavailable("no free port for a local Prefect server")
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_healthy(url: str, has_ended: Callable[[], bool], log: Path, named: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if _is_healthy(url):
             return
-        if process.poll() is not None:
-            raise EngineUnavailable(f"the local Prefect server ended at its start; see {log}")
+        if has_ended():
+            raise ServerUnavailable(
+                f"the local Prefect server ended at its start: {reason(log)} (its log: {log})"
+            )
         time.sleep(0.25)
-    process.terminate()
-    raise EngineUnavailable(f"the local Prefect server did not come up; see {log}")
+    raise ServerUnavailable(
+        f"the local Prefect server ({named}) does not answer at {url} after {START_SECONDS:g} s; "
+        f"pacore server stop ends it (its log: {log})"
+    )
 
 
 def stop() -> str | None:
-    """End the standing local server; returns the address it had, None if none was running."""
+    """End the standing local server; returns the address it had, None if none was running here.
+
+    Only the process that was recorded is ever signalled, not one that has its id now. Raises
+    ServerUnavailable where it does not end.
+    """
+    if _recorded(_folder()) is None:
+        return None
     with _only_one() as folder:
         record = _recorded(folder)
-        if record is None:
+        if record is None or record.process is None or not record.is_running:
+            _forget(folder, record)
             return None
-        (folder / "server.json").unlink()
-        if not _is_healthy(record["url"]):
-            return None
-        os.kill(int(record["pid"]), signal.SIGTERM)
-        while _is_healthy(record["url"]):
-            time.sleep(0.2)
+        is_gone = end_group(record.process, STOP_SECONDS)
         for process in _started:
-            if process.pid == int(record["pid"]):
+            if process.pid == record.process.pid and is_gone:
                 process.wait()
-        return record["url"]
+        if not is_gone:
+            raise ServerUnavailable(
+                f"the local Prefect server does not end: process {record.process.pid} takes no signal"
+            )
+        (folder / RECORD).unlink()
+        return record.url
+
+
+def _forget(folder: Path, record: _Record | None) -> None:
+    """Remove the record of a server that is known to have ended; one of another machine stays."""
+    if record is None or record.process is None or has_ended(record.process, is_one_machine=True):
+        (folder / RECORD).unlink(missing_ok=True)
 
 
 def wait_for_records(flow_run_id: UUID, task_runs: int, patience_seconds: float = 60.0) -> bool:

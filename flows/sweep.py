@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows.evaluate import evaluate
 from flows.infer import infer
@@ -22,6 +22,7 @@ from pacore.store import open_store
 from pacore.sweep_config import SweepConfig
 from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep
 from tasks.reports import sweep_artifact
+from tasks.settings import RUN_SETTINGS
 
 DONE = ("Completed", "CompletedWithFailures")
 
@@ -33,7 +34,7 @@ def _run_name() -> str:
     return f"sweep-{named}" if named else "sweep"
 
 
-@flow(name="sweep", flow_run_name=_run_name, persist_result=False, log_prints=False)
+@flow(name="sweep", flow_run_name=_run_name, log_prints=False, **RUN_SETTINGS)
 def sweep(config: SweepConfig) -> State[Any]:
     """Compare strategies on one problem set: every arm a run, graded, at what it costs.
 
@@ -45,12 +46,12 @@ def sweep(config: SweepConfig) -> State[Any]:
         for run in planned.configs:
             state: State[Any] = infer(run, return_state=True)
             if state.name not in DONE:
-                return state
+                return _stopped(state)
         judging = begin_opinion(config, planned)
         if judging is not None:
             state = infer(judging.config, return_state=True)
             if state.name not in DONE:
-                return state
+                return _stopped(state)
             finish_judging(open_store(config.run.store), judging)
     runs = tuple(str(run.run_id) for run in planned.configs)
     state = evaluate(
@@ -63,7 +64,17 @@ def sweep(config: SweepConfig) -> State[Any]:
         return_state=True,
     )
     if state.name not in DONE:
-        return state
+        return _stopped(state)
     outcome = conclude_sweep(config, planned, judging)
     sweep_artifact(outcome)
     return Completed(message=f"sweep {planned.sweep_id}: {outcome.files[0]}", data=outcome)
+
+
+def _stopped(part: State[Any]) -> State[Any]:
+    """The end of a sweep one of whose runs, or whose evaluation, could not go on: as that ended.
+
+    A state that belongs to another flow run would only be counted as one that failed.
+    """
+    if part.name == "Cancelled":
+        return Cancelled(message=part.message)
+    return Failed(name=part.name, message=part.message, data=part.result(raise_on_failure=False))

@@ -56,8 +56,11 @@ def settle(futures: Futures) -> list[BaseException]:
 
 
 def partial_failure(faults: Sequence[BaseException], tasks: int) -> State[Any]:
-    """The state of a flow some of whose tasks did not complete, with the first fault that says why."""
-    known = [fault for fault in faults if isinstance(fault, PacoreError)]
-    first = known[0] if known else faults[0]
-    message = f"{len(faults)} of {tasks} tasks did not complete; first: {first}"
+    """The state of a flow some of whose tasks did not complete, with the first fault that says why.
+
+    ``faults`` as `settle` returns them: causes before consequences.
+    """
+    first = faults[0]
+    said = str(first) if isinstance(first, PacoreError) else f"{type(first).__name__}: {first}"
+    message = f"{len(faults)} of {tasks} tasks did not complete; first: {said}"
     return Failed(name="PartialFailure", message=message, data=first)

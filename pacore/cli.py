@@ -1,20 +1,22 @@
-"""The command ``pacore``: run, plan, problems, status, show, query, server.
-
-Exit codes: 0 complete; 1 something went wrong; 2 bad input or refused; 3 completed with failed
-problems, each named; 4 NO-GO; 130 interrupted, resumable.
+"""The command ``pacore``: run, plan, problems, status, show, query, server. What each exit code means
+is in `pacore.errors.Exit`.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Any
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Never
 
 import click
 
 from pacore import __version__
 from pacore.comparing_cli import compare, with_prices
-from pacore.errors import BadInput, PacoreError
+from pacore.errors import BadInput, Exit, PacoreError
 from pacore.flags import (
     ENGINE_FIELDS,
     config_from,
@@ -40,7 +42,24 @@ with_workers = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+EPILOG = "\n".join(
+    [
+        "\b",
+        "Exit codes:",
+        *(f"  {code:<5}{code.meaning}" for code in Exit),
+        "",
+        "\b",
+        "Environment:",
+        "  PACORE_HOME       folder for logs and the local Prefect server  [~/.local/state/pacore]",
+        "  PREFECT_API_URL   the Prefect server to use, in place of a local one",
+    ]
+)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
 @click.version_option(__version__, prog_name="pacore")
 def app() -> None:
     """Parallel Coordinated Reasoning over problem sets: resumable, cached, auditable."""
@@ -75,7 +94,7 @@ def retry(store: str, run_id: str, where: str, max_tokens: int | None, **flags: 
     """
     from pacore.running import retry_to_end
 
-    changes = {name: value for name, value in flags.items() if value}
+    changes = given(flags)
     return retry_to_end(store, run_id, where, max_tokens, changes)
 
 
@@ -404,7 +423,24 @@ def server_status() -> int:
 
     address = running()
     click.echo(address or "no local server is running")
-    return 0 if address else 1
+    return Exit.COMPLETE if address else Exit.FAULT
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does, so that what it owns is ended with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> Never:
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -413,21 +449,22 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     try:
-        code = app.main(arguments, prog_name="pacore", standalone_mode=False)
+        with _interrupted_by_sigterm():
+            code = app.main(arguments, prog_name="pacore", standalone_mode=False)
     except click.ClickException as wrong:
         wrong.show()
         return wrong.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
-        return 130
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (head, less) has gone; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return Exit.COMPLETE
     except PacoreError as wrong:
         click.echo(f"pacore: {visible_lines(str(wrong))}", err=True)
         return wrong.exit_code
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else Exit.COMPLETE
 
 
 if __name__ == "__main__":

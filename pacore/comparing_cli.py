@@ -7,7 +7,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pacore.errors import BadInput
+from pacore.errors import BadInput, Exit
 
 with_prices = click.option(
     "--prices",
@@ -15,8 +15,6 @@ with_prices = click.option(
     help="Price table: CSV of model, prompt_per_million, cached_prompt_per_million, "
     "completion_per_million, currency.",
 )
-
-NO_GO_CODE = 4
 
 
 @click.command()
@@ -67,4 +65,4 @@ def compare(store: str, run_a: str, run_b: str, **options: Any) -> int:
     word = print_comparison(
         store, (run_a, run_b), margin, criteria if gate else None, prices, form=form
     )
-    return NO_GO_CODE if word == "NO-GO" else 0
+    return Exit.NO_GO if word == "NO-GO" else Exit.COMPLETE

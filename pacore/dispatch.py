@@ -21,10 +21,12 @@ from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.gate import Priority
 from pacore.journal import Journal
 from pacore.journalling import Writers
+from pacore.progress import Progress
 from pacore.sampling import Filled, RetryPolicy, Sampler
 from pacore.trajectory import Request
 
 ADMITTED_PER_SLOT = 2
+METER_SECONDS = 5.0
 RESTING_PER_SLOT = 8
 """Requests waiting to try again whose place another takes, so that the engine stays busy; bounded,
 so that not all of a run is thrown at a server that asks for time."""
@@ -64,7 +66,8 @@ class Dispatcher:
     """Drives one engine for all shards of a process.
 
     ``open_engine`` is called once, when the first request comes; ``on_open`` then hears what the
-    engine says of itself. Not usable after `close`.
+    engine says of itself. ``progress`` is told when requests are at the engine, and now and then how
+    many tokens its servers have generated. Not usable after `close`.
     """
 
     def __init__(
@@ -73,10 +76,13 @@ class Dispatcher:
         journal: Journal,
         retry: RetryPolicy,
         on_open: Callable[[EngineInfo], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._open_engine = open_engine
         self._retry = retry
         self._on_open = on_open
+        self._progress = Progress() if progress is None else progress
+        self._metering: Future[None] | None = None
         self._opening_lock = threading.Lock()
         self._opening: Future[EngineInfo] | None = None
         self._sampler: Sampler | None = None
@@ -155,10 +161,13 @@ class Dispatcher:
                     self._sampler.fill(request, batch.run_id, batch.looked_up)
                 )
                 self._tasks.add(task)
+                self._progress.work(True)
                 task.add_done_callback(partial(self._end, request.trajectory_id))
 
     def _end(self, trajectory_id: str, task: asyncio.Task[Filled]) -> None:
         self._tasks.discard(task)
+        if not self._tasks:
+            self._progress.work(False)
         error = None if task.cancelled() else task.exception()
         is_filled = not task.cancelled() and error is None
         for batch, place in self._in_flight.pop(trajectory_id):
@@ -214,6 +223,7 @@ class Dispatcher:
                     raise
                 if self._on_open is not None:
                     self._on_open(self._sampler.info)
+                self._metering = asyncio.run_coroutine_threadsafe(self._meter(), self._loop)
         return self._sampler
 
     def _opened_engine(self) -> Sampler:
@@ -226,6 +236,18 @@ class Dispatcher:
         return Sampler(
             engine, info, self._writers, self._retry, self._rest, lambda: len(self._tasks)
         )
+
+    async def _meter(self) -> None:
+        """Tell what the servers have generated, every few seconds while requests are at them."""
+        assert self._engine is not None and self._sampler is not None
+        is_owned = self._sampler.info.is_owned
+        while True:
+            # What an owned server has generated before the first request is where the count begins.
+            if self._tasks or is_owned:
+                counted = await self._engine.generated_tokens()
+                if counted is not None:
+                    self._progress.meter(counted, is_owned)
+            await asyncio.sleep(METER_SECONDS)
 
     def _rest(self, change: int) -> None:
         """A request that waits leaves its place to another."""
@@ -253,6 +275,8 @@ class Dispatcher:
         self.stop()
         if not self._thread.is_alive():
             return
+        if self._metering is not None:
+            self._metering.cancel()
         if self._engine is not None:
             asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)

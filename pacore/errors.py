@@ -1,11 +1,13 @@
-"""Every error pacore raises on purpose, and the exit code a command ends with.
+"""Every error pacore raises on purpose, and the exit codes of its commands.
 
     PacoreError                 1   something the message explains
     ├── BadInput                2   a file, line, field or flag is wrong; nothing was written
     ├── Refused                 2   the request is clear, and doing it would be harmful
-    ├── StoreError              1   the store answered with something unusable
+    ├── StoreError              1   the store cannot be used, or holds something unusable
     ├── ChecksFailed            1   stored rows break invariants; nothing was reported
-    ├── EngineUnavailable       2   no endpoint answers, or none takes what the run sends
+    ├── EngineUnavailable       1   no endpoint answers, or none takes what the run sends
+    ├── ServerUnavailable       1   no Prefect server answers where one is expected
+    ├── HomeUnusable            1   the folder of logs and server records cannot be written
     └── Interrupted           130   stopped by a person; the same line goes on
 
 One bad *trajectory* is never one of these: it is a row with a finish reason.
@@ -13,27 +15,56 @@ One bad *trajectory* is never one of these: it is a row with a finish reason.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit codes of every command: the one table of them, each with its ``meaning``.
+
+    Which of 1 and 2 an error is follows from what has to be changed. 2: the command line, or a file
+    that it names; nothing was written to the store. 1: something else, such as an endpoint, a
+    server, a disk or the store; what was finished is kept, and the same line goes on once it works.
+    """
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Exit:
+        made = int.__new__(cls, code)
+        made._value_ = code
+        made.meaning = meaning
+        return made
+
+    COMPLETE = 0, "complete"
+    FAULT = (
+        1,
+        "something other than the input failed: an endpoint, a server, a disk, the store, a check",
+    )
+    REFUSED = 2, "bad input, or refused; nothing was written"
+    FAILED_PROBLEMS = 3, "completed, and some problems failed; each is named"
+    NO_GO = 4, "`compare --gate` says NO-GO; every reason is named"
+    INTERRUPTED = 130, "interrupted by Ctrl-C or SIGTERM; the same line goes on"
+
 
 class PacoreError(Exception):
     """Base of all errors raised on purpose; ``str()`` is one line for a person."""
 
-    exit_code = 1
+    exit_code = Exit.FAULT
 
 
 class BadInput(PacoreError):
     """Input that cannot be used, named by file, line or field."""
 
-    exit_code = 2
+    exit_code = Exit.REFUSED
 
 
 class Refused(PacoreError):
     """A request that was understood and declined, with the reason."""
 
-    exit_code = 2
+    exit_code = Exit.REFUSED
 
 
 class StoreError(PacoreError):
-    """The store holds or returned something that breaks its own rules."""
+    """The store cannot be used, or holds or returned something that breaks its own rules."""
 
 
 class ChecksFailed(PacoreError):
@@ -43,10 +74,16 @@ class ChecksFailed(PacoreError):
 class EngineUnavailable(PacoreError):
     """No engine takes the requests of a run; what was generated before is in the store."""
 
-    exit_code = 2
+
+class ServerUnavailable(PacoreError):
+    """No Prefect server answers where one is expected, or it stopped answering."""
+
+
+class HomeUnusable(PacoreError):
+    """The folder in which pacore keeps logs and server records cannot be written."""
 
 
 class Interrupted(PacoreError):
     """The run was stopped from outside; everything finished so far is in the store."""
 
-    exit_code = 130
+    exit_code = Exit.INTERRUPTED

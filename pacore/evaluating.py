@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from pacore.errors import PacoreError
+from pacore.errors import Exit, PacoreError
 from pacore.evaluation_config import EvaluateConfig
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import grading_table
 from pacore.prices import read_prices
-from pacore.running import COMPLETE, INTERRUPTED, shown, tell
+from pacore.running import shown, tell
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
 from pacore.stage.gradings import OpenGrading
 from pacore.store import open_store
@@ -46,7 +46,7 @@ def grade_to_end(config: EvaluateConfig) -> int:
             grading_id = opened.grading.grading_id
             click.echo(grading_table(warehouse, opened.run.run_id, grading_id))
     click.echo(_next(config))
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _named(opened: OpenGrading) -> str:
@@ -75,7 +75,7 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
         close_evaluation(config)
     if state.name == "Cancelled":
         click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     if state.name != "Completed":
         fault = state.result(raise_on_failure=False)
         if isinstance(fault, PacoreError):
@@ -87,7 +87,7 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
             (stands,) = (row["grading"] for row in gradings if row["stands"])
             click.echo(grading_table(warehouse, run_id, stands) + "\n")
         click.echo(evaluation_report(warehouse, config.runs))
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _flow(evaluation: Evaluation, tasks: int) -> tuple[Any, str]:
@@ -95,13 +95,12 @@ def _flow(evaluation: Evaluation, tasks: int) -> tuple[Any, str]:
     from flows.evaluate import evaluate
     from flows.prefect_server import connected, wait_for_records
 
-    click.echo("starting or finding a Prefect server …", err=True)
-    with connected() as api:
+    evaluation.progress.listener = tell
+    tell("finding a Prefect server, or starting one")
+    with shown(evaluation.progress), connected() as api:
         address = api.removesuffix("/api")
-        click.echo(f"watch the evaluation at {address}", err=True)
-        evaluation.progress.listener = tell
-        with shown(evaluation.progress):
-            state = evaluate(evaluation.config, return_state=True)
+        tell(f"watch the evaluation at {address}")
+        state = evaluate(evaluation.config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         is_whole = state.name == "Completed"
         if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):

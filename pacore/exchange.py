@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 
 from pacore.config import RunConfig
-from pacore.errors import BadInput
+from pacore.errors import BadInput, Exit
 from pacore.exporting import export_run, is_export
 from pacore.flags import config_from
 from pacore.importing.batch import Prompts, read_prompts
@@ -27,7 +27,6 @@ from pacore.run import is_closed
 from pacore.stage.closing import run_counts
 from pacore.store import open_store
 
-COMPLETE, FAILED_PROBLEMS = 0, 3
 AUTO, EXPORT = "auto", "export"
 IMPORT_FORMATS = (AUTO, *FORMATS, EXPORT)
 NOWHERE = "http://import.invalid/v1"
@@ -75,7 +74,7 @@ def export_to(run_id: str, place: str, store: str) -> int:
     if not done.added:
         _say(f"{place} has run {run_id} already; nothing to do")
     click.echo(f"exported run {run_id} to {place}: {done.files:,} files, {done.bytes:,} bytes")
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _import_export(place: str, options: ImportOptions) -> int:
@@ -94,7 +93,7 @@ def _import_export(place: str, options: ImportOptions) -> int:
     if not done.added:
         _say(f"run {done.run_id} is in {options.store} already; nothing to do")
     click.echo(f"imported run {done.run_id}: {done.files:,} files verified, {done.added:,} added")
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _config(place: str, options: ImportOptions) -> RunConfig:
@@ -165,8 +164,8 @@ def _report(store_url: str, run_id: str, counts: dict[str, int]) -> int:
     print_result(store_url, run_id, None)
     if counts["failed"]:
         print_run_failures(store_url, run_id, is_retryable=False)
-        return FAILED_PROBLEMS
-    return COMPLETE
+        return Exit.FAILED_PROBLEMS
+    return Exit.COMPLETE
 
 
 def _say(text: str) -> None:

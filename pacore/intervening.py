@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from pacore.derived import derived_config, put_problems
 from pacore.engine.factory import resolve_recipe
-from pacore.errors import BadInput, Refused
+from pacore.errors import BadInput, Exit, Refused
 from pacore.figures import settled
 from pacore.grading.graders import AUTO, is_by_rules, judged_by
 from pacore.identity import digest
@@ -27,7 +27,7 @@ from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit
 from pacore.problem import Problem
 from pacore.prompt import template_of, turns_for
 from pacore.run import Run, open_run, problems_of
-from pacore.running import COMPLETE, INTERRUPTED, make_run
+from pacore.running import make_run
 from pacore.statistics import Paired, paired
 from pacore.store import Backend, open_store
 from pacore.terminal import ABSENT, Column, Content, Grid, line, number, share, stacked, to_text
@@ -93,7 +93,7 @@ def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:
             else:
                 click.echo(f"--edit {edit}: no message set of run {run_id} can be had so", err=True)
     for name, _ in made.values():
-        if make_run(derived_config(store, run, name, samples, changes)).code == INTERRUPTED:
+        if make_run(derived_config(store, run, name, samples, changes)).code == Exit.INTERRUPTED:
             return None
     return list(_found(store, made))
 
@@ -234,8 +234,8 @@ def print_interventions(url: str, asked: Asked, form: str) -> int:
         raise BadInput("--edit: say at least one")
     found = intervene_to_end(open_store(url), asked)
     if found is None:
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     is_json = form == "json"
     text = interventions_text(asked.run_id, asked.round, found)
     click.echo(interventions_json(found) if is_json else text)
-    return COMPLETE
+    return Exit.COMPLETE

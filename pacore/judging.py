@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from pacore.errors import Refused
+from pacore.errors import Exit, Refused
 from pacore.evaluation_config import EvaluateConfig
 from pacore.grader import Against
 from pacore.grading_report import grading_table
 from pacore.run import open_run
-from pacore.running import COMPLETE, INTERRUPTED, make_run
+from pacore.running import make_run
 from pacore.stage.judging import begin_judging, finish_judging
 from pacore.stage.problems import is_at_rest
 from pacore.store import open_store
@@ -35,8 +35,8 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
             )
     for run in runs:
         judging = begin_judging(store, run, str(config.grader), against, changes)
-        if make_run(judging.config).code == INTERRUPTED:
-            return INTERRUPTED
+        if make_run(judging.config).code == Exit.INTERRUPTED:
+            return Exit.INTERRUPTED
         finish_judging(store, judging)
         grading_id = judging.grading.grading_id
         with Warehouse(store, [run.run_id]) as warehouse:
@@ -47,7 +47,7 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
                 click.echo(f"run {run.run_id}: grading {grading_id}, an opinion of {judge}")
             for row in warehouse.rows("reports/judged", run_id=run.run_id, grading=grading_id):
                 click.echo(_agreement(row))
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _agreement(row: Mapping[str, Any]) -> str:

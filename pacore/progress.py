@@ -6,6 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pacore.rate import GrowingCount, TokenRate
+
+FIRST_SECONDS, MOST_SECONDS = 10.0, 60.0
+"""Between two lines of progress: at first, and at most."""
+
+
+class Awaited(NamedTuple):
+    """What nothing can go on without, and since when by the monotonic clock."""
+
+    what: str
+    since: float
 
 
 @dataclass
@@ -13,8 +26,11 @@ class Progress:
     """How far a run is in this process. Trajectories count once, whichever way they were settled.
 
     ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones;
-    ``completion_tokens`` are those generated now. ``notices`` are lines for a person, each handed
-    to ``listener`` at once where there is one. Safe to use from several threads.
+    ``completion_tokens`` are those of trajectories generated now. ``metered_tokens`` are all that the
+    run's own servers have generated, those of unfinished trajectories included, None where they do
+    not say. ``generating_seconds`` have passed with requests at the engine. ``notices`` are lines
+    for a person, each handed to ``listener`` at once where there is one. Safe to use from several
+    threads.
     """
 
     planned: int = 0
@@ -22,12 +38,21 @@ class Progress:
     generated: int = 0
     unfinished: int = 0
     completion_tokens: int = 0
+    metered_tokens: int | None = None
     engine: str = ""
+    awaited: dict[str, Awaited] = field(default_factory=dict)
     finished_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
     listener: Callable[[str], None] | None = None
     started: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _generating_since: float | None = None
+    _generated_seconds: float = 0.0
+    _finished_rate: TokenRate = field(default_factory=TokenRate, repr=False)
+    _metered_rate: TokenRate = field(default_factory=TokenRate, repr=False)
+    _meter: GrowingCount | None = field(default=None, repr=False)
+    _is_own_meter: bool = False
 
     def add(
         self,
@@ -44,6 +69,8 @@ class Progress:
             self.generated += generated
             self.unfinished += unfinished
             self.completion_tokens += completion_tokens
+            if generated:
+                self._finished_rate.see(self.clock(), self.completion_tokens)
 
     def say(self, notice: str) -> None:
         """Tell the person who waits for the run a line."""
@@ -52,27 +79,91 @@ class Progress:
         if self.listener is not None:
             self.listener(notice)
 
+    def wait_for(self, what: str | None, by: str = "engine") -> None:
+        """Say what somebody waits for from now on; None when it has come."""
+        with self._lock:
+            others = {name: waits for name, waits in self.awaited.items() if name != by}
+            own = {} if what is None else {by: Awaited(what, self.clock())}
+            self.awaited = others | own
+
+    def work(self, is_at_work: bool) -> None:
+        """Say whether requests are at the engine, from now on."""
+        now = self.clock()
+        with self._lock:
+            if is_at_work and self._generating_since is None:
+                self._generating_since = now
+                self._finished_rate.begin(now, self.completion_tokens)
+            elif not is_at_work and self._generating_since is not None:
+                self._generated_seconds += now - self._generating_since
+                self._generating_since = None
+
+    def meter(self, counted: int, is_own: bool) -> None:
+        """Note how many tokens the servers say they have generated since they started; ``is_own``
+        where nobody else has them do anything.
+        """
+        now = self.clock()
+        with self._lock:
+            if self._meter is None:
+                self._meter, self._is_own_meter = GrowingCount(None), is_own
+                self._meter.see(counted)
+            total = self._meter.see(counted)
+            self._metered_rate.see(now, total)
+            if is_own:
+                self.metered_tokens = total
+
     @property
     def settled(self) -> int:
         return self.reused + self.generated + self.unfinished
 
     @property
     def elapsed_seconds(self) -> float:
-        return time.monotonic() - self.started
+        return self.clock() - self.started
 
     @property
-    def tokens_a_second(self) -> float:
-        return self.completion_tokens / max(self.elapsed_seconds, 1e-9)
+    def generating_seconds(self) -> float:
+        since = self._generating_since
+        return self._generated_seconds + (0.0 if since is None else self.clock() - since)
+
+    @property
+    def stage(self) -> tuple[object, ...]:
+        """What a further line is worth saying for: something in it is new."""
+        return self.settled, self.metered_tokens, *(one.what for one in self.awaited.values())
 
     def line(self) -> str:
         """One line for a log or an artifact."""
-        parts = [f"{self.settled}/{self.planned} trajectories", f"{self.reused} reused"]
+        now = self.clock()
+        parts = [
+            f"waiting for {awaited.what}, {now - awaited.since:.0f} s"
+            for awaited in self.awaited.values()
+        ]
+        parts.append(f"{self.settled:,}/{self.planned:,} trajectories")
+        parts.append(f"{self.reused:,} reused")
         if self.unfinished:
-            parts.append(f"{self.unfinished} unfinished")
-        parts.append(f"{self.completion_tokens} tokens")
-        if self.generated:
-            parts.append(f"{self.tokens_a_second:.0f} tokens/s")
-        return ", ".join(parts)
+            parts.append(f"{self.unfinished:,} unfinished")
+        return ", ".join([*parts, *self._tokens()])
+
+    def _tokens(self) -> list[str]:
+        """The tokens there are, and how fast they come, with where both are known from."""
+        with self._lock:
+            is_metered = self._meter is not None
+            rate = self._metered_rate if is_metered else self._finished_rate
+            found = rate.over_last_minute(self.clock())
+        if self.metered_tokens is not None:
+            said = [f"{self.metered_tokens:,} tokens so far"]
+        elif self.completion_tokens:
+            said = [f"{self.completion_tokens:,} tokens in finished ones"]
+        else:
+            said = []
+        if found is None or self.awaited or not self.generating_seconds:
+            return said
+        a_second, seconds = found
+        whose = ""
+        if is_metered and not self._is_own_meter:
+            whose = " at the server"
+        elif not is_metered:
+            whose = " in finished ones"
+        shown = f"{a_second:,.0f}" if a_second >= 10 else f"{a_second:.1f}"
+        return [*said, f"{shown} tokens/s{whose} over the last {seconds:.0f} s"]
 
 
 @dataclass
@@ -92,5 +183,28 @@ class GradingProgress(Progress):
             self.known += known
 
     def line(self) -> str:
-        parts = [f"{self.settled}/{self.planned} trajectories", f"{self.decided} answers graded"]
-        return ", ".join([*parts, f"{self.known} known"])
+        parts = [f"{self.settled:,}/{self.planned:,} trajectories"]
+        return ", ".join([*parts, f"{self.decided:,} answers graded", f"{self.known:,} known"])
+
+
+class Pace:
+    """When another line of progress is worth saying: ever less often the longer it takes, and less
+    often still while nothing changes.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._began = self._said = now
+        self._stage: object = None
+        self._unchanged = 0
+
+    def is_due(self, stage: object, now: float) -> bool:
+        """Whether to say a line now; then it counts as said. ``stage`` is what a line would say."""
+        wait = min(max(FIRST_SECONDS, (now - self._began) / 10), MOST_SECONDS)
+        is_new = stage != self._stage
+        if not is_new:
+            wait = min(FIRST_SECONDS * 2**self._unchanged, MOST_SECONDS)
+        if now - self._said < wait:
+            return False
+        self._unchanged = 0 if is_new else self._unchanged + 1
+        self._said, self._stage = now, stage
+        return True

@@ -11,7 +11,7 @@ from pacore import report
 from pacore.audit_report import AuditReport
 from pacore.auditing.audit import Audit
 from pacore.collecting import collect, uncollected
-from pacore.errors import BadInput
+from pacore.errors import BadInput, Exit
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import compare_gradings, compare_runs, flips_output
@@ -74,7 +74,7 @@ def print_audit(store_url: str, run_id: str, limit: int, form: str) -> int:
     found = AuditReport(Audit(open_store(store_url), run_id), run_id, limit)
     for line in found.json() if form == "json" else found.text():
         click.echo(line)
-    return 1 if found.counts["error"] else 0
+    return Exit.FAULT if found.counts["error"] else Exit.COMPLETE
 
 
 def print_explanation(

@@ -6,10 +6,12 @@ Every function returns plain text; nothing in a text can steer the terminal (see
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pacore.commits import committed_units, read_commit, standing_units
+from pacore.commits import Commit, committed_units, read_commits, standing_units
+from pacore.errors import StoreError
 from pacore.gradings import OWN, GradingRecord, as_published, read_gradings, standing
 from pacore.plan_report import forecast_table
 from pacore.problem_report import headline, show_problem
@@ -30,6 +32,7 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
+from pacore.unpublished import Unpublished, unpublished
 from pacore.visible import excerpt, visible
 from pacore.warehouse import Warehouse
 
@@ -51,6 +54,11 @@ HEALTH = {
 }
 LISTED = 20
 FINISH_WORDS = 4
+SHOWN_TABLES = ("trajectories", "messages", "answers")
+"""Tables whose commits say how far a run is."""
+
+STATUS_SECONDS = 5.0
+"""How long the status of a store's open runs may take."""
 
 
 def result_table(
@@ -105,9 +113,17 @@ def _totals(
     if total["uncounted"]:
         yield "", f"tokens of {total['uncounted']:,} trajectories are not known and not in these"
     if progress is not None:
-        seconds = progress.finished_seconds or progress.elapsed_seconds
-        speed = progress.completion_tokens / max(seconds, 1e-9)
-        yield "time", f"{seconds:,.1f} s, {speed:,.0f} tokens/s"
+        yield "time", _time(progress)
+
+
+def _time(progress: Progress) -> str:
+    """How long a process took, and how fast tokens came in the part of it that generated them."""
+    seconds = progress.finished_seconds or progress.elapsed_seconds
+    generating = progress.generating_seconds
+    if not progress.completion_tokens or not generating:
+        return f"{seconds:,.1f} s"
+    speed = progress.completion_tokens / generating
+    return f"{seconds:,.1f} s, of which {generating:,.1f} s generating, at {speed:,.0f} tokens/s"
 
 
 def _finish_words(warehouse: Warehouse, run_id: str) -> str:
@@ -125,9 +141,18 @@ def _finish_words(warehouse: Warehouse, run_id: str) -> str:
 
 
 def status_table(
-    store: Backend, run_ids: Sequence[str] | None = None, width: int | None = None
+    store: Backend,
+    run_ids: Sequence[str] | None = None,
+    width: int | None = None,
+    patience_seconds: float = STATUS_SECONDS,
 ) -> str:
-    """How far runs are, from their commits: all runs of the store, or those named."""
+    """How far runs are, from their commits and the journal: all runs of the store, or those named.
+
+    Of open runs the journal has more than the commits. It is looked into for ``patience_seconds`` in
+    all; where that is not enough, the figures of the runs it was too short for are estimates, with a ≈
+    before them. Where a file is missing that a run's prompts are made of, its figures are what the
+    commits say, with a ≥.
+    """
     names = list_runs(store) if run_ids is None else run_ids
     if not names:
         return "no runs in this store"
@@ -141,33 +166,51 @@ def status_table(
         Column("failed", is_number=True),
         Column("graded by"),
     ]
-    return to_text(Grid(columns, [_status(store, open_run(store, name)) for name in names]), width)
+    deadline = time.monotonic() + patience_seconds
+    rows = [_status(store, open_run(store, name), deadline) for name in names]
+    return to_text(Grid(columns, rows), width)
 
 
-def _status(store: Backend, run: Run) -> tuple[str, ...]:
+def _status(store: Backend, run: Run, deadline: float) -> tuple[str, ...]:
     units = standing_units(committed_units(store, run.run_id))
-    filled = [read_commit(store, unit) for unit in units if unit.table == "trajectories"]
-    answered = [read_commit(store, unit) for unit in units if unit.table == "answers"]
+    commits = list(read_commits(store, [unit for unit in units if unit.table in SHOWN_TABLES]))
+    filled = [commit for commit in commits if commit.unit.table == "trajectories"]
+    shown = [commit for commit in commits if commit.unit.table != "messages"]
 
     def total(name: str) -> int:
-        return sum(commit.counts.get(name, 0) for commit in [*filled, *answered])
+        return sum(commit.counts.get(name, 0) for commit in shown)
 
     shards = len(run.shards)
     rounds = [
         f"{sum(commit.unit.round == round_ for commit in filled)}/{shards}"
         for round_ in range(1, run.plan.rounds + 1)
     ]
+    is_ended = is_closed(store, run.run_id)
+    more, about = (Unpublished(), "") if is_ended else _found(store, run, commits, deadline)
+    settled = total("slots") - total("unfinished") + more.finished
     closed = "failures" if total("failed") else "complete"
     return (
         run.run_id,
-        closed if is_closed(store, run.run_id) else "open",
+        closed if is_ended else "open",
         " ".join(rounds),
-        f"{total('slots') - total('unfinished'):,}/{run.trajectories:,}",
-        number(total("reused")),
-        number(total("completion_tokens")),
+        f"{about}{settled:,}/{run.trajectories:,}",
+        about + number(total("reused") + more.reused),
+        about + number(total("completion_tokens") + more.completion_tokens),
         number(total("failed")),
         _graders(as_published(read_gradings(store, run.run_id), units)),
     )
+
+
+def _found(
+    store: Backend, run: Run, commits: Sequence[Commit], deadline: float
+) -> tuple[Unpublished, str]:
+    """What the journal has of an open run beyond its commits, and the sign before its figures."""
+    try:
+        found = unpublished(store, run, commits, deadline)
+    except StoreError:
+        # Something that the run is made from is missing or broken, which `pacore audit` names.
+        return Unpublished(), "≥"
+    return found, "≈" if found.is_estimate else ""
 
 
 def _graders(records: Sequence[GradingRecord]) -> str:

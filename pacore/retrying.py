@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pacore.config import RunConfig
+from pacore.config import RunConfig, fault_line
 from pacore.errors import BadInput, Refused
 from pacore.layout import run_key
 from pacore.quorum import ChosenSlot
@@ -35,9 +35,7 @@ def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig
     try:
         return RunConfig.model_validate({**asked, **changes, "run_id": run.run_id})
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise BadInput(f"run {run.run_id}: {place}: {fault['msg']}") from None
+        raise BadInput(f"run {run.run_id}: {fault_line(invalid)}") from None
 
 
 def begin_retry(store: Backend, run: Run, where: str, max_tokens: int | None) -> RetryRecord | None:

@@ -15,15 +15,15 @@ from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
-from pacore.errors import EngineUnavailable, PacoreError
-from pacore.home import state_folder
+from pacore.errors import EngineUnavailable, Exit, PacoreError
+from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import run_key
 from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
 from pacore.problem import set_digest
 from pacore.problem_survey import ProblemSurvey, survey_problems
-from pacore.progress import Progress
+from pacore.progress import Pace, Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
 from pacore.retrying import begin_retry, config_of
@@ -31,13 +31,13 @@ from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
 from pacore.stage.closing import close, run_counts
-from pacore.stage.context import context_of
+from pacore.stage.context import close_context, context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
 from pacore.visible import visible
 
-COMPLETE, FAILED_PROBLEMS, INTERRUPTED = 0, 3, 130
-QUIET_LINE_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""Between two looks at whether there is a line of progress to say."""
 
 
 class Made(NamedTuple):
@@ -52,7 +52,7 @@ class Made(NamedTuple):
 def run_to_end(config: RunConfig) -> int:
     """Run or resume a configuration through the flow; prints the result; returns the exit code."""
     made = make_run(config, lambda found: say_cautions(found.cautions))
-    if made.code == INTERRUPTED:
+    if made.code == Exit.INTERRUPTED:
         return made.code
     return _report(made.config, made.run, made.progress)
 
@@ -72,27 +72,35 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = N
             # It was killed between its last commit and its end.
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
-        return Made(COMPLETE, config, run, None)
+        return Made(Exit.COMPLETE, config, run, None)
     if hear is not None:
         for found in read:
             hear(found)
     started = time.monotonic()
-    progress = context_of(config, run.run_id).progress
-    state, address = _flow(config, run, progress)
+    context = context_of(config, run.run_id)
+    context.progress.listener = tell
+    try:
+        if config.engine == "vllm":
+            # A model loads while Prefect is imported and its server started.
+            context.open_engine_ahead()
+        state, address = _flow(config, run, context.progress)
+    finally:
+        # Where the flow has not begun, nobody has closed it.
+        close_context(config, run.run_id)
     if state.name == "Cancelled":
         click.echo(
             f"pacore: interrupted; run {run.run_id} is in {config.store}, and the same line goes on "
             "where it stopped, paying for nothing again",
             err=True,
         )
-        return Made(INTERRUPTED, config, run, progress)
+        return Made(Exit.INTERRUPTED, config, run, context.progress)
     if state.name not in ("Completed", "CompletedWithFailures"):
         fault = state.result(raise_on_failure=False)
         if isinstance(fault, PacoreError):
             raise fault
         raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
-    progress.finished_seconds = time.monotonic() - started
-    return Made(COMPLETE, config, run, progress)
+    context.progress.finished_seconds = time.monotonic() - started
+    return Made(Exit.COMPLETE, config, run, context.progress)
 
 
 def say_cautions(cautions: Sequence[str]) -> None:
@@ -115,7 +123,7 @@ def retry_to_end(
     record = begin_retry(store, run, where, max_tokens)
     if record is None:
         click.echo(f"run {run_id}: nothing to retry; no trajectory that stands is one of these")
-        return COMPLETE
+        return Exit.COMPLETE
     slots, problems = len(record.chosen), len({slot.problem_id for slot in record.chosen})
     click.echo(f"run {run_id}: {slots:,} trajectories of {problems:,} problems again", err=True)
     # A run that is open here is taken as it is: its problem file need not be there any more.
@@ -131,13 +139,13 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
 
     works = len(open_shards(open_store(config.store), run))
     tasks = 1 + works * (2 * run.plan.rounds + 2)
-    click.echo(f"run {run.run_id}: starting or finding a Prefect server …", err=True)
-    with connected() as api:
+    tell(f"run {run.run_id}: finding a Prefect server, or starting one")
+    progress.wait_for("a Prefect server", "flow")
+    with shown(progress), connected() as api:
+        progress.wait_for(None, "flow")
         address = api.removesuffix("/api")
-        click.echo(f"run {run.run_id}: watch it at {address}", err=True)
-        progress.listener = tell
-        with shown(progress):
-            state = infer(config, return_state=True)
+        tell(f"run {run.run_id}: watch it at {address}")
+        state = infer(config, return_state=True)
         flow_run_id = state.state_details.flow_run_id
         is_whole = state.name in ("Completed", "CompletedWithFailures")
         if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
@@ -160,11 +168,26 @@ def shown(progress: Progress) -> Iterator[None]:
         with live_progress(progress):
             yield
         return
+    with spoken(lambda: [("", progress)]):
+        yield
+    click.echo(progress.line(), err=True)
+
+
+@contextmanager
+def spoken(named: Callable[[], Sequence[tuple[str, Progress]]]) -> Iterator[None]:
+    """Say lines of progress on stderr while the context lasts, each after its name, at a pace that
+    slows down.
+    """
     ended = threading.Event()
+    paces: dict[str, Pace] = {}
 
     def speak() -> None:
-        while not ended.wait(QUIET_LINE_SECONDS):
-            click.echo(progress.line(), err=True)
+        while not ended.wait(LOOK_SECONDS):
+            for name, progress in named():
+                now = time.monotonic()
+                if paces.setdefault(name, Pace(now)).is_due(progress.stage, now):
+                    sys.stderr.write(f"{name}{progress.line()}\n")
+                    sys.stderr.flush()
 
     speaker = threading.Thread(target=speak, name="progress", daemon=True)
     speaker.start()
@@ -173,7 +196,6 @@ def shown(progress: Progress) -> Iterator[None]:
     finally:
         ended.set()
         speaker.join()
-        click.echo(progress.line(), err=True)
 
 
 def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
@@ -181,8 +203,8 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
     counts = run_counts(open_store(config.store), run)
     if counts["failed"]:
         print_run_failures(config.store, run.run_id, counts["retryable"] > 0)
-        return FAILED_PROBLEMS
-    return COMPLETE
+        return Exit.FAILED_PROBLEMS
+    return Exit.COMPLETE
 
 
 def show_plan(config: RunConfig) -> int:
@@ -200,7 +222,7 @@ def show_plan(config: RunConfig) -> int:
             click.echo(f"run {run.run_id} is complete already", err=True)
     journal = Journal(store)
     dispatcher = Dispatcher(
-        lambda: open_engine(config, state_folder(), tell), journal, RetryPolicy(retries=0)
+        lambda: open_engine(config, state_path(), tell), journal, RetryPolicy(retries=0)
     )
     try:
         info, count_tokens = None, None
@@ -218,4 +240,4 @@ def show_plan(config: RunConfig) -> int:
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
     earlier = nearest(store, Planned(identity, problems), forecaster.used)
     click.echo(forecast_table(found, earlier))
-    return COMPLETE
+    return Exit.COMPLETE

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
 from pacore.config import RunConfig
-from pacore.errors import BadInput, PacoreError
+from pacore.errors import BadInput, Exit, PacoreError
 from pacore.problem_survey import survey_problems
-from pacore.running import COMPLETE, INTERRUPTED, QUIET_LINE_SECONDS, say_cautions
+from pacore.progress import Progress
+from pacore.running import say_cautions, spoken, tell
 from pacore.stage.context import open_contexts
 from pacore.sweep_config import SweepConfig
 from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
@@ -37,7 +35,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     state, address = _flow(config)
     if state.name == "Cancelled":
         click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     found = state.result(raise_on_failure=False)
     if not isinstance(found, SweepOutcome):
         if isinstance(found, PacoreError):
@@ -46,7 +44,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     click.echo(FORMS[form](found.result).rstrip("\n"))
     for file in found.files:
         click.echo(file, err=True)
-    return COMPLETE
+    return Exit.COMPLETE
 
 
 def _flow(config: SweepConfig) -> tuple[Any, str]:
@@ -54,34 +52,21 @@ def _flow(config: SweepConfig) -> tuple[Any, str]:
     from flows.prefect_server import connected
     from flows.sweep import sweep
 
-    click.echo("starting or finding a Prefect server …", err=True)
-    with connected() as api:
+    tell("finding a Prefect server, or starting one")
+    with connected() as api, spoken(_open_runs):
         address = api.removesuffix("/api")
-        click.echo(f"watch the sweep at {address}", err=True)
-        with _told():
-            state = sweep(config, return_state=True)
+        tell(f"watch the sweep at {address}")
+        state = sweep(config, return_state=True)
     return state, address
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Say a line now and then of the run that is being made, and each of its notices."""
-    ended = threading.Event()
-    heard: dict[str, int] = {}
-
-    def speak() -> None:
-        while not ended.wait(QUIET_LINE_SECONDS):
-            for run_id, progress in open_contexts():
-                notices = progress.notices[heard.get(run_id, 0) :]
-                heard[run_id] = heard.get(run_id, 0) + len(notices)
-                for line in (*notices, progress.line()):
-                    sys.stderr.write(f"pacore: run {run_id}: {line}\n")
-            sys.stderr.flush()
-
-    speaker = threading.Thread(target=speak, name="progress", daemon=True)
-    speaker.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        speaker.join()
+def _open_runs() -> list[tuple[str, Progress]]:
+    """The runs that are being made, each with what its lines begin with; their notices are told."""
+    found = []
+    for run_id, progress in open_contexts():
+        if progress.listener is None:
+            for notice in progress.notices:
+                tell(notice)
+            progress.listener = tell
+        found.append((f"pacore: run {run_id}: ", progress))
+    return found

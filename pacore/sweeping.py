@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from pacore.engine.factory import resolve_recipe
 from pacore.frontier import draw
 from pacore.layout import sweep_key
 from pacore.prices import read_prices
@@ -28,8 +29,13 @@ class SweepOutcome:
 
 
 def begin_sweep(config: SweepConfig) -> PlannedSweep:
-    """The runs of a sweep, under the name it has. Raises BadInput for a problem set that is wrong."""
+    """The runs of a sweep, under the name it has. Raises BadInput for a problem set, a price table or
+    an engine that is wrong; nothing is written.
+    """
     run = config.run
+    if config.prices:
+        read_prices(config.prices)
+    resolve_recipe(run)
     problems = read_problem_set(run.problems, run.limit, run.fields)
     return plan_sweep(config, sweep_id_of(config, set_digest(problems)))
 

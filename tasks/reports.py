@@ -21,6 +21,7 @@ from pacore.progress import Progress
 from pacore.sweeping import SweepOutcome
 from pacore.terminal import share
 from pacore.visible import as_markdown
+from tasks.settings import RECORD_FAULTS
 
 
 def _key(kind: str, run_id: str) -> str:
@@ -29,11 +30,16 @@ def _key(kind: str, run_id: str) -> str:
 
 
 class ProgressArtifact:
-    """The progress bar of a run in the Prefect UI; its notices go to the flow run's log."""
+    """The progress bar of a run in the Prefect UI; its notices go to the flow run's log.
+
+    A server that does not take an update is a warning in that log: no run fails for what is said
+    about it.
+    """
 
     def __init__(self, run_id: str, progress: Progress) -> None:
         self._progress = progress
         self._logged = 0
+        self._is_refused = False
         created = create_progress_artifact(
             progress=0.0, key=_key("progress", run_id), description=progress.line()
         )
@@ -46,9 +52,14 @@ class ProgressArtifact:
             get_run_logger().log(logging.WARNING if is_warning else logging.INFO, "%s", notice)
             self._logged += 1
         done = 100.0 * self._progress.settled / max(self._progress.planned, 1)
-        update_progress_artifact(
-            self._artifact_id, progress=min(done, 100.0), description=self._progress.line()
-        )
+        try:
+            update_progress_artifact(
+                self._artifact_id, progress=min(done, 100.0), description=self._progress.line()
+            )
+        except RECORD_FAULTS as fault:
+            if not self._is_refused:
+                get_run_logger().warning("Prefect's progress bar stays as it is: %s", fault)
+            self._is_refused = True
 
 
 def results_artifact(run_id: str, rows: Sequence[Mapping[str, Any]], summary: str) -> None:

@@ -1,4 +1,4 @@
-"""What all tasks of pacore have in common.
+"""What all tasks and flows of pacore have in common.
 
 Prefect's cache and result store are off: what is done is what is committed in the store, and a task
 hands on references and counts only.
@@ -8,21 +8,37 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+import httpx
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 
 from pacore.config import RunConfig
 from pacore.stage.context import Context, context_of
 
+RECORD_FAULTS = (httpx.HTTPError, PrefectException)
+"""What Prefect's client raises where the server does not take a record, or is not there."""
 
-class TaskSettings(TypedDict):
+
+class RunSettings(TypedDict):
+    """Keyword arguments of every ``@flow``, and of every ``@task``."""
+
+    persist_result: bool
+    result_serializer: str
+
+
+class TaskSettings(RunSettings):
     """Keyword arguments of every ``@task``."""
 
     cache_policy: Any
-    persist_result: bool
 
 
-SETTINGS: TaskSettings = {"cache_policy": NO_CACHE, "persist_result": False}
+RUN_SETTINGS: RunSettings = {"persist_result": False, "result_serializer": "json"}
+"""Nothing is persisted, but for one thing that Prefect cannot be kept from: the exception a task or
+flow ends with, which it writes below its storage whatever it is told. As JSON that is its type and
+message; by default it is a pickle."""
+
+SETTINGS: TaskSettings = {**RUN_SETTINGS, "cache_policy": NO_CACHE}
 
 
 def opened(config: RunConfig, run_id: str) -> Context:

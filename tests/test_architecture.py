@@ -24,6 +24,7 @@ CORE = {
     "pacore.engine.classify",
     "pacore.engine.completion",
     "pacore.engine.finish",
+    "pacore.engine.meter",
     "pacore.engine.protocol",
     "pacore.engine.script",
     "pacore.engine.stream",
@@ -58,6 +59,7 @@ CORE = {
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",
+    "pacore.rate",
     "pacore.round_prompt",
     "pacore.rounds",
     "pacore.step",
@@ -101,6 +103,7 @@ DOORS: dict[str, set[str]] = {
     },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
     "botocore": {"pacore.store.s3"},
+    "httpx": {"flows.configured_server", "tasks.settings"},
     "fsspec": {
         "pacore.store.opening",
         "pacore.store.ranges",

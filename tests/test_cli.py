@@ -102,6 +102,8 @@ def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_stopped(
     assert "the same line goes on" in said
     before = journal_size(str(store))
     assert before < 20 * 9
+    told = pacore("status", "--store", str(store)).stdout.splitlines()[-1]
+    assert f" {before}/180 " in told, "what is in the journal counts before its shard is whole"
     done = pacore(*line)
     assert done.returncode == 0, done.stderr
     assert journal_size(str(store)) == 20 * 9

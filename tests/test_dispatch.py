@@ -69,6 +69,9 @@ class CountedEngine:
     ) -> Cause:
         return Cause(refusal.message, self.is_certain)
 
+    async def generated_tokens(self) -> int | None:
+        return None
+
     async def close(self) -> None:
         """Nothing is held."""
 

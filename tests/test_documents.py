@@ -10,7 +10,7 @@ import click
 import pytest
 
 from pacore.cli import app
-from pacore.errors import PacoreError
+from pacore.errors import Exit
 from pacore.staging import STAGED
 from pacore.warehouse import MARTS
 from tests.conftest import ROOT
@@ -78,8 +78,12 @@ def test_no_file_names_a_machine_or_a_package_registry(name: str) -> None:
     assert not [place for place in homes if place in text]
 
 
-def test_the_exit_codes_in_the_readme_are_the_codes() -> None:
-    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
-    kinds: list[type[PacoreError]] = [PacoreError, *PacoreError.__subclasses__()]
-    raised = {kind.exit_code for kind in kinds}
-    assert raised | {0, 3, 4} == documented
+def test_the_exit_codes_in_the_readme_are_the_codes_with_their_meanings() -> None:
+    documented = re.findall(r"^\| (\d+) \| (.*) \|$", README, re.MULTILINE)
+    assert documented == [(str(int(code)), code.meaning) for code in Exit]
+
+
+def test_the_exit_codes_and_the_folder_of_logs_are_in_the_help() -> None:
+    said = " ".join(app.get_help(click.Context(app, **app.context_settings)).split())
+    assert all(f" {int(code)} {code.meaning} " in said for code in Exit)
+    assert " PACORE_HOME " in said

@@ -89,7 +89,7 @@ def test_two_engines_one_after_the_other_start_one_vllm(tmp_path: Path) -> None:
 
     async def answer() -> str | None:
         engine = VllmEngine(
-            Launch(str(model), ("--enforce-eager",), None, tmp_path),
+            Launch(str(model), ("--enforce-eager", "--dtype=float32"), None, tmp_path),
             concurrency=2,
             timeout_seconds=300.0,
             connect_timeout_seconds=10.0,

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
+from flows.evaluate import evaluate
 from flows.infer import infer
 from flows.prefect_server import wait_for_records
 from pacore.config import RunConfig
+from pacore.errors import BadInput, Refused
+from pacore.evaluation_config import EvaluateConfig
 from pacore.stage.problems import begin
 from tests.pipeline import oracle_tables, scripted_config, tables, write_problems
 from tests.strategies import STRATEGIES, UNTHINKING
@@ -124,6 +127,34 @@ def test_a_run_whose_tasks_failed_never_shows_as_completed(tmp_path: Path) -> No
     assert state.is_failed()
     assert state.name == "PartialFailure"
     assert "is not a journal entry" in str(state.message)
+
+
+def results_kept(storage: Path) -> list[dict[str, Any]]:
+    """The results that Prefect has put below its storage, all of them JSON."""
+    records = [json.loads(path.read_text()) for path in storage.rglob("*") if path.is_file()]
+    return [json.loads(one["result"]) if "result" in one else one for one in records]
+
+
+def test_the_exceptions_of_failed_tasks_and_flows_are_kept_as_json_and_never_pickled(
+    tmp_path: Path,
+) -> None:
+    """Prefect writes what a task or flow ends with below its storage, whatever it is told."""
+    storage = tmp_path / "storage"
+    problems = write_problems(tmp_path / "problems.jsonl", 3)
+    config = scripted_config(tmp_path / "store", problems, shard_size=1, run_id="broken")
+    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: storage}):
+        assert infer(config, return_state=True).is_completed()
+        assert not results_kept(storage), "what succeeds is not kept at all"
+        entry = sorted((tmp_path / "store" / "journal").rglob("*.zst"))[0]
+        entry.write_bytes(b"not a journal entry")
+        again = config.model_copy(update={"run_id": "broken-again"})
+        assert infer(again, return_state=True).name == "PartialFailure"
+        with pytest.raises(BadInput):
+            infer(config.model_copy(update={"problems": "nowhere.jsonl", "run_id": "nothing"}))
+        with pytest.raises(Refused):
+            evaluate(EvaluateConfig(runs=("no-such-run",), store=config.store))
+    said = {one["__exc_type__"] for one in results_kept(storage)}
+    assert {"pacore.errors.StoreError", "pacore.errors.BadInput", "pacore.errors.Refused"} <= said
 
 
 def test_an_endpoint_that_does_not_answer_fails_the_run_and_writes_no_tombstones(

@@ -90,7 +90,12 @@ def forecast() -> Forecast:
 
 
 def test_results_read_as_they_should(warehouse: Warehouse) -> None:
-    progress = Progress(planned=16, generated=12, unfinished=4, completion_tokens=333)
+    now = iter((100.0, 107.4))
+    progress = Progress(
+        planned=16, generated=12, unfinished=4, completion_tokens=333, clock=lambda: next(now)
+    )
+    progress.work(True)
+    progress.work(False)
     progress.finished_seconds = 12.34
     shown = result_table(warehouse, "demo", progress, WIDTH)
     assert shown + "\n" == golden("results.txt")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pacore.config import RunConfig, differences, identity_digest
+from pacore.engine.checkpoint import checkpoint_dtype
 from pacore.engine.vllm_options import (
     CONTENT,
     OPERATIONAL,
@@ -24,7 +25,7 @@ from pacore.engine.vllm_options import (
     read_options,
     server_arguments,
 )
-from pacore.engine.vllm_server import MODULE
+from pacore.engine.vllm_server import MODULE, Launch, lacks_bfloat16, slow_dtype
 from pacore.errors import BadInput, Refused
 from pacore.run import Run
 from pacore.stage.problems import begin
@@ -236,3 +237,47 @@ def test_the_tables_of_options_are_those_of_the_installed_vllm() -> None:
             re.search(rf"--{name}\b", line) and re.search(rf"(?<=\s){short}\b", line)
             for line in lines
         ), short
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "lacks"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu sse2 avx avx2\n", True),
+        ("flags\t\t: avx2 avx512f avx512_vnni\nflags\t\t: avx2 avx512f avx512_vnni\n", True),
+        ("flags\t\t: avx2 avx512_bf16\nflags\t\t: avx2 avx512_bf16\n", False),
+        ("flags\t\t: avx2 amx_bf16 amx_tile\n", False),
+        ("flags\t\t: avx2 avx512_bf16\nflags\t\t: avx2\n", True),
+        ("Features\t: fp asimd sve bf16\n", False),
+        ("Features\t: fp asimd\n", True),
+        ("model name\t: bf16\n", False),
+        ("", False),
+    ],
+)
+def test_a_cpu_without_bfloat16_is_known_by_its_flags(cpuinfo: str, lacks: bool) -> None:
+    assert lacks_bfloat16(cpuinfo) == lacks
+
+
+def test_a_dtype_that_is_named_is_not_talked_about(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"torch_dtype": "bfloat16"}')
+    for options in (("--dtype", "bfloat16"), ("--dtype=auto",)):
+        assert slow_dtype(Launch(str(tmp_path), options, None, tmp_path)) is None
+    (tmp_path / "config.json").write_text('{"dtype": "float32"}')
+    assert slow_dtype(Launch(str(tmp_path), (), None, tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype"),
+    [
+        ('{"dtype": "float32"}', "float32"),
+        ('{"torch_dtype": "bfloat16"}', "bfloat16"),
+        ("{}", None),
+        ('{"dtype": 1}', None),
+        ("[]", None),
+        ("{", None),
+    ],
+)
+def test_the_dtype_of_a_checkpoint_is_what_its_config_says(
+    tmp_path: Path, config: str, dtype: str | None
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    assert checkpoint_dtype(tmp_path) == dtype

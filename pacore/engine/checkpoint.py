@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def served_name(model: str) -> str:
     """The name that a model is served and recorded under: a folder's own, without the way to it."""
     folder = checkpoint_folder(model)
     return model if folder is None else folder.name
+
+
+def checkpoint_dtype(path: Path) -> str | None:
+    """The type a checkpoint's weights are meant to be computed in, as its ``config.json`` has it; None
+    where that does not say.
+    """
+    try:
+        config = json.loads((path / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(config, dict):
+        return None
+    said = config.get("dtype", config.get("torch_dtype"))
+    return said if isinstance(said, str) else None
 
 
 def checkpoint_revision(path: Path, known: Path | None = None) -> str:
@@ -128,7 +143,9 @@ class _Listing:
         return digest if isinstance(digest, str) and len(digest) == 64 else None
 
     def keep(self, kept: Path, digest: str) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        """Keep a digest for the next time. Where nothing can be kept it is computed again then."""
         temporary = kept.with_suffix(f".{secrets.token_hex(8)}")
-        temporary.write_bytes(canonical_json({"digest": digest, "files": self.files}))
-        temporary.replace(kept)
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(canonical_json({"digest": digest, "files": self.files}))
+            temporary.replace(kept)

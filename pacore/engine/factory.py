@@ -18,13 +18,12 @@ from pacore.engine.checkpoint import (
 )
 from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import Engine
-from pacore.engine.script import read_script
 from pacore.engine.scripted import ScriptedEngine
 from pacore.engine.transport import Trust
 from pacore.engine.vllm import VllmEngine
 from pacore.engine.vllm_options import CONTENT
 from pacore.engine.vllm_server import Launch
-from pacore.home import state_folder
+from pacore.home import state_path
 from pacore.recipe import Recipe
 
 WORDS = frozenset(("", "auto", "vllm"))
@@ -35,14 +34,15 @@ def resolve_recipe(config: RunConfig) -> Recipe:
     """The recipe as it counts for identity: a local checkpoint stands under its folder's name and
     its content's digest, and so do files that options name, so that no machine's path takes part.
 
-    Raises BadInput for a path without a checkpoint, and for a script that cannot be read.
+    Raises BadInput for a path without a checkpoint, for a script that cannot be read, and for what
+    else no engine can be made of: whoever begins something resolves its recipe before anything is
+    written.
     """
     recipe = config.recipe
-    if config.engine == "scripted":
-        read_script(config.model)
+    open_engine(config, state_path())
     if config.engine != "vllm":
         return recipe
-    known = state_folder() / "checkpoints"
+    known = state_path() / "checkpoints"
     options = {
         name: _content_of(value, known) if name in CONTENT else value
         for name, value in recipe.engine_options.items()
@@ -74,11 +74,15 @@ def _content_of(value: JsonValue, known: Path) -> JsonValue:
 
 
 def open_engine(
-    config: RunConfig, log_folder: Path, say: Callable[[str], None] = lambda _: None
+    config: RunConfig,
+    log_folder: Path,
+    say: Callable[[str], None] = lambda _: None,
+    wait_for: Callable[[str | None], None] = lambda _: None,
 ) -> Engine:
     """An engine for a configuration; nothing is started or sent before it is asked to.
 
-    ``say`` hears lines for the person who waits for it.
+    ``say`` hears lines for the person who waits for it, ``wait_for`` what that is, and None once it
+    has come. Raises BadInput for what no engine can be made of.
     """
     if config.engine == "scripted":
         return ScriptedEngine(config.model, slots=config.concurrency)
@@ -89,6 +93,7 @@ def open_engine(
             timeout_seconds=config.timeout_seconds,
             connect_timeout_seconds=config.connect_timeout_seconds,
             say=say,
+            wait_for=wait_for,
         )
     if not config.tls_verify:
         say("warning: the certificates of endpoints are not checked; anybody may answer for them")

@@ -22,6 +22,7 @@ from pacore.engine.answers import (
 )
 from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
 from pacore.engine.completion import read_generation
+from pacore.engine.meter import generated_tokens
 from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.routing import Endpoint, checked_key, choose
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
@@ -122,6 +123,12 @@ class HttpEngine:
         endpoint = choose(self._endpoints, time.monotonic())
         return await self._tokenize(endpoint, tokenize_turns(recipe, turns))
 
+    async def generated_tokens(self) -> int | None:
+        """What the servers' own counters say, of vLLM, SGLang and llama.cpp."""
+        counts = await asyncio.gather(*(self._count(endpoint) for endpoint in self._endpoints))
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
     async def close(self) -> None:
         await self._transport.close()
 
@@ -197,6 +204,17 @@ class HttpEngine:
             return None
         endpoint.tokenizes = answer.status not in NO_SUCH_ROUTE
         return read_count(answer)
+
+    async def _count(self, endpoint: Endpoint) -> int | None:
+        if not endpoint.counts:
+            return None
+        try:
+            answer = await self._transport.send(endpoint.origin, f"{endpoint.root}/metrics")
+        except EngineFault:
+            return None
+        counted = generated_tokens(answer.body.decode("utf-8", "replace"))
+        endpoint.counts = counted is not None
+        return counted
 
     async def _learn(self, endpoint: Endpoint) -> Models | EngineUnavailable:
         """Served models, or why there are none; the version on the way."""

@@ -18,7 +18,7 @@ class EngineInfo:
 
     ``window_tokens`` is the context window (prompt and completion together), None where the server
     does not tell. ``version`` and ``model_root`` (what the served name stands for) are the server's
-    own words.
+    own words. ``is_owned`` where nobody else has its servers do anything.
     """
 
     name: str
@@ -26,6 +26,7 @@ class EngineInfo:
     window_tokens: int | None = None
     served_models: tuple[str, ...] = ()
     model_root: str | None = None
+    is_owned: bool = False
 
     def overflowed(self, prompt_tokens: int | None, error: str) -> Generation:
         """What stands for a request that was never sent, for its prompt leaves no room."""
@@ -127,8 +128,10 @@ class Engine(Protocol):
     served. ``generate`` makes one try: it returns a generation (finish reason ``stop``, ``length``
     or ``context_overflow``) or raises `EngineFault`; nothing else, whatever the server does, but
     ``asyncio.CancelledError``. ``count_prompt_tokens`` answers None where it cannot be known.
-    ``cause_of`` looks for the reason of refusals that are all alike. ``slots`` is how many requests
-    the engine takes at a time.
+    ``cause_of`` looks for the reason of refusals that are all alike. ``generated_tokens`` is how many
+    tokens the engine's servers have generated since they started, for other clients and in unfinished
+    requests too; None where one of them does not say.
+    ``slots`` is how many requests the engine takes at a time.
     """
 
     @property
@@ -141,5 +144,7 @@ class Engine(Protocol):
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None: ...
 
     async def cause_of(self, request: Request, refusal: Refusal) -> Cause: ...
+
+    async def generated_tokens(self) -> int | None: ...
 
     async def close(self) -> None: ...

@@ -27,9 +27,10 @@ class Endpoint:
     """One server: where it is, what it said of itself, and what it has to do now.
 
     ``root`` is the URL without ``/v1``, where a server keeps what is not OpenAI's interface.
-    ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` turns False once the server
-    has shown that it has no tokenizer route. ``wire`` is the form in which it takes requests, as far
-    as its refusals have shown, and ``has_served`` whether a whole answer ever came.
+    ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` and ``counts`` turn False once
+    the server has shown that it has no tokenizer route, or no counter of generated tokens. ``wire``
+    is the form in which it takes requests, as far as its refusals have shown, and ``has_served``
+    whether a whole answer ever came.
     """
 
     origin: Origin
@@ -41,6 +42,7 @@ class Endpoint:
     tokenizes: bool = True
     wire: Wire = USUAL
     has_served: bool = False
+    counts: bool = True
 
     @staticmethod
     def at(url: str, secret: str | None = None) -> Endpoint:

@@ -98,6 +98,9 @@ class ScriptedEngine:
     ) -> Cause:
         return Cause(refusal.message)
 
+    async def generated_tokens(self) -> int | None:
+        return None
+
     async def close(self) -> None:
         """Nothing is held."""
 

@@ -12,7 +12,7 @@ from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
 from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.vllm_log import reason
-from pacore.engine.vllm_server import Launch, ServerProcess
+from pacore.engine.vllm_server import Launch, ServerProcess, slow_dtype
 from pacore.engine.warm import SERVERS
 from pacore.errors import EngineUnavailable
 from pacore.problem import Turn
@@ -39,7 +39,8 @@ class VllmEngine:
     """Samples trajectories from one vLLM server of its own.
 
     Nothing is started before the first call; a server that ends is started again, a few times at
-    most. ``say`` hears when one is started and when it is up, which takes a minute or more.
+    most. ``say`` hears when one is started and when it is up, which takes a minute or more; meanwhile
+    ``wait_for`` has heard what is waited for, and hears None when it has come.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class VllmEngine:
         timeout_seconds: float,
         connect_timeout_seconds: float,
         say: Callable[[str], None] = lambda _: None,
+        wait_for: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         self._launch = launch
         self._concurrency = concurrency
         self._timeout_seconds = timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._say = say
+        self._wait_for = wait_for
         self._starts = 0
         self._starting: asyncio.Task[_Server] | None = None
         self._is_closed = False
@@ -72,7 +75,7 @@ class VllmEngine:
         """
         server = await self._server()
         # Its own checkpoint's place is no fact about a model: what is in it has a digest.
-        return replace(await server.http.describe(), name="vllm", model_root=None)
+        return replace(await server.http.describe(), name="vllm", model_root=None, is_owned=True)
 
     async def generate(self, request: Request) -> Generation:
         try:
@@ -91,6 +94,11 @@ class VllmEngine:
     async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
         server = await self._server()
         return await server.http.cause_of(request, refusal)
+
+    async def generated_tokens(self) -> int | None:
+        starting = self._starting
+        server = None if starting is None else _started(starting)
+        return None if server is None else await server.http.generated_tokens()
 
     async def close(self) -> None:
         """End the server and every process that it started; returns when they are gone.
@@ -141,6 +149,10 @@ class VllmEngine:
                 self._say(
                     f"starting vLLM for {model}, usually a minute or two; its log is {process.log}"
                 )
+                if (slow := slow_dtype(self._launch)) is not None:
+                    self._say(slow)
+                self._wait_for(f"vLLM to load {model} (its log: {process.log})")
+                undo.callback(self._wait_for, None)
             undo.push_async_callback(process.end)
             http = HttpEngine(
                 [f"http://127.0.0.1:{process.port}/v1"],
@@ -155,6 +167,7 @@ class VllmEngine:
             if not is_warm:
                 seconds = time.monotonic() - started
                 self._say(f"vLLM {info.version or ''} is up after {seconds:.0f} s")
+            self._wait_for(None)
             undo.pop_all()
         return _Server(process, http)
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+from pacore.home import usable
+
 KEPT_LOGS = 10
 """Logs of earlier servers that stay; those of servers whose owner lives stay besides."""
 
@@ -20,7 +22,15 @@ _LOG = re.compile(r"vllm-\d{8}T\d{6}Z-(?P<owner>\d+)(?:-\d+)?\.log")
 
 
 def new_log(folder: Path) -> Path:
-    """An empty log for a server that this process is about to start; removes the oldest ones."""
+    """An empty log for a server that this process is about to start; removes the oldest ones.
+
+    Raises `pacore.errors.HomeUnusable` where the folder cannot be written.
+    """
+    with usable(folder):
+        return _new_log(folder)
+
+
+def _new_log(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     ended = [path for path in sorted(folder.iterdir()) if _has_ended(path)]
     for path in ended[: max(0, len(ended) - KEPT_LOGS + 1)]:

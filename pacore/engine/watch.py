@@ -114,6 +114,9 @@ class WatchedEngine:
     async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
         return await self._engine.cause_of(request, refusal)
 
+    async def generated_tokens(self) -> int | None:
+        return await self._engine.generated_tokens()
+
     async def close(self) -> None:
         await self._engine.close()
 

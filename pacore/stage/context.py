@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from pacore.commits import text_ids
+from pacore.commits import committed_units, read_commits, standing_units, text_ids
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine
 from pacore.engine.protocol import Engine, EngineInfo
 from pacore.engine.watch import FirstFacts, WatchedEngine
+from pacore.errors import PacoreError
 from pacore.gate import Gate, Priority
-from pacore.home import state_folder
+from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import Unit, commit_key
 from pacore.lease import hold_run
@@ -31,6 +33,7 @@ from pacore.run import Run, open_run, problems_of
 from pacore.sampling import Filled, RetryPolicy
 from pacore.snapshots import standing_files
 from pacore.store import Backend, open_store
+from pacore.unpublished import unpublished
 
 T = TypeVar("T")
 
@@ -38,6 +41,7 @@ TABLE_THREADS = 2
 """Threads that read and write tables. Arrow and DuckDB keep memory for each thread that ever used
 them, so the hundreds of threads that wait for shards must not."""
 
+LOOK_AHEAD_SECONDS = 1.0
 FEWEST_ACTIVE_SHARDS = 16
 BACKLOG_PER_SLOT = 8
 
@@ -92,15 +96,33 @@ class Context:
                 config.early_stop,
             ),
             self._greet,
+            self.progress,
         )
 
     def _open_engine(self) -> Engine:
-        engine = open_engine(self.config, state_folder(), self.progress.say)
+        progress = self.progress
+        engine = open_engine(self.config, state_path(), progress.say, progress.wait_for)
         first = FirstFacts(self.store, self.run.run_id)
         return WatchedEngine(engine, first, self.progress.say)
 
     def _greet(self, info: EngineInfo) -> None:
         self.progress.engine = f"{info.name} {info.version or ''}".strip()
+
+    def open_engine_ahead(self) -> None:
+        """Begin to open the engine, for one that takes its time, if a request will need it.
+
+        Returns at once. What goes wrong is raised for the first request.
+        """
+        commits = read_commits(
+            self.store, standing_units(committed_units(self.store, self.run.run_id))
+        )
+        found = unpublished(self.store, self.run, commits, time.monotonic() + LOOK_AHEAD_SECONDS)
+        if found.finished < found.slots:
+            threading.Thread(target=self._open_ahead, name="engine", daemon=True).start()
+
+    def _open_ahead(self) -> None:
+        with suppress(PacoreError):
+            self.dispatcher.info()
 
     def note(self, filled: Filled) -> None:
         """Count a trajectory that was settled now."""

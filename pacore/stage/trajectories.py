@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from pacore.asked import Asked, asked_of
 from pacore.commits import Commit, Draft, find_commit
 from pacore.errors import StoreError
-from pacore.problem import Problem
 from pacore.quorum import attempt_recipe
 from pacore.round_prompt import Fits, Round, RoundPrompt, anything_fits
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.stage.filling import Filling, settle, trajectories_of
 from pacore.table_rows import text_row, trajectory_row
-from pacore.warehouse import message_sets
 from pacore.window import fits_window
-
-Asked = tuple[Problem, int, Sequence[str]]
-"""A problem, a replicate, and the messages its prompts are made of."""
 
 
 def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
@@ -45,21 +41,13 @@ def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
 
 def _asked(context: Context, work: OpenShard, round_: int) -> Iterator[Asked]:
     """Every message set that goes on, from the tables of the round before; all problems in round 1."""
-    problems = iter(context.problems(context.shards[work.number]))
-    if round_ == 1:
-        for problem in problems:
-            for replicate in range(context.run.plan.replicates):
-                yield problem, replicate, ()
-        return
-    before = find_commit(context.store, context.unit("messages", round_ - 1, work))
-    if before is None:
-        raise StoreError(f"{context.input_of('messages', round_ - 1, work)}: is not committed")
-    problem = next(problems)
-    with context.store.local_path(before.path) as path:
-        for (problem_id, replicate), texts, _ in message_sets(path):
-            while problem.problem_id != problem_id:
-                problem = next(problems)
-            yield problem, replicate, texts
+    path = None
+    if round_ > 1:
+        before = find_commit(context.store, context.unit("messages", round_ - 1, work))
+        if before is None:
+            raise StoreError(f"{context.input_of('messages', round_ - 1, work)}: is not committed")
+        path = before.path
+    yield from asked_of(context.store, context.run, context.shards[work.number], path)
 
 
 def _prompts(context: Context, round_: int, asked: Iterable[Asked]) -> list[list[RoundPrompt]]:

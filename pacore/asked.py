@@ -1,0 +1,32 @@
+"""What a round of a run samples from: each problem of a shard, with the messages of the round before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pacore.plan import Shard
+from pacore.problem import Problem
+from pacore.run import Run, problems_of
+from pacore.store import Backend
+from pacore.warehouse import message_sets
+
+Asked = tuple[Problem, int, Sequence[str]]
+"""A problem, a replicate, and the messages its prompts are made of."""
+
+
+def asked_of(store: Backend, run: Run, shard: Shard, messages_path: str | None) -> Iterator[Asked]:
+    """Every message set of a shard that goes on, from the committed file of its messages; without
+    one every problem and replicate, as in round 1.
+    """
+    problems = problems_of(store, run, shard)
+    if messages_path is None:
+        for problem in problems:
+            for replicate in range(run.plan.replicates):
+                yield problem, replicate, ()
+        return
+    problem = next(problems)
+    with store.local_path(messages_path) as path:
+        for (problem_id, replicate), texts, _ in message_sets(path):
+            while problem.problem_id != problem_id:
+                problem = next(problems)
+            yield problem, replicate, texts
