@@ -18,12 +18,12 @@ from pacore.staging import table_files, text_files
 from pacore.store import Backend
 from pacore.tables import Row
 from pacore.warehouse.connection import (
-    FETCH_ROWS,
     Connection,
     as_bad_input,
     as_store_error,
     check_names,
     connect,
+    rows_of,
     sql,
 )
 from pacore.warehouse.relations import RELATIONS, needed
@@ -71,8 +71,9 @@ class Warehouse:
         self._connection = connect(spill)
         try:
             if self._reader.filesystem is not None:
-                self._connection.register_filesystem(self._reader.filesystem)
+                self._connection.add_files(self._reader.filesystem)
             with as_store_error(self._reader):
+                self._connection.execute(sql("macros"))
                 self._stage()
                 self._lock()
         except BaseException:
@@ -132,9 +133,8 @@ class Warehouse:
     @contextmanager
     def _cursor(self) -> Iterator[Connection]:
         """A connection of its own: an open result occupies the one it came from."""
-        cursor = self._connection.cursor()
         self._reader.failed = None
-        try:
+        with self._connection.cursor() as cursor:
             for table, paths in self._files.items():
                 cursor.execute(f"SET VARIABLE {table}_files = $paths", {"paths": paths})
             # A file without rows stands among a table's own where some of these may lack columns.
@@ -142,16 +142,14 @@ class Warehouse:
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
-        finally:
-            cursor.close()
 
     def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of ``sql/<name>.sql`` as dicts; parameters are named ``$…`` in its text."""
         with as_store_error(self._reader), self._cursor() as cursor:
             self._make(cursor, needed(sql(name)))
             cursor.execute(sql(name), parameters)
-            columns = [column[0] for column in cursor.description or ()]
-            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+            columns = cursor.columns()
+            return [dict(zip(columns, row, strict=True)) for row in rows_of(cursor)]
 
     def stream(self, name: str, **parameters: Any) -> QueryResult:
         """The rows of ``sql/<name>.sql``, fetched as they are read; else as `rows`."""
@@ -201,6 +199,5 @@ class Warehouse:
 
 def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:
     """The column names of what was executed, then its rows."""
-    yield tuple(column[0] for column in cursor.description or ())
-    while rows := cursor.fetchmany(FETCH_ROWS):
-        yield from rows
+    yield cursor.columns()
+    yield from rows_of(cursor)
