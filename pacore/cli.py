@@ -20,6 +20,7 @@ from pacore.flags import (
     config_from,
     flag_of,
     given,
+    with_bounds,
     with_engine_of,
     with_run_options,
     with_store,
@@ -64,18 +65,21 @@ def run(config_file: str | None, **flags: Any) -> int:
 )
 @click.option("--endpoint", "endpoints", multiple=True, help="Other endpoints than the run had.")
 @click.option("--concurrency", type=int, help="Requests in flight at each endpoint.")
+@with_bounds
 @click.argument("run_id", metavar="RUN")
-def retry(store: str, run_id: str, where: str, max_tokens: int | None, **flags: Any) -> int:
+def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: Any) -> int:
     """Try trajectories of a run again, and all that follows from them.
 
     Chosen are the slots whose trajectory meets the condition, such as "finish_reason = 'length'".
     Each gets a further attempt that names the one it replaces; what stood before stays a row. Only
     what changes is paid for. The same line goes on where it was interrupted, and so does run.
     """
+    from pacore.bounded import Bounds
     from pacore.running import retry_to_end
 
+    bounds = Bounds.of(flags.pop("timeout"), flags.pop("memory"))
     changes = {name: value for name, value in flags.items() if value}
-    return retry_to_end(store, run_id, where, max_tokens, changes)
+    return retry_to_end(store, run_id, (where, max_tokens), changes, bounds)
 
 
 @app.command()
@@ -246,12 +250,17 @@ def show(store: str, run_id: str, problem_id: str) -> int:
     show_default=True,
 )
 @with_prices
+@with_bounds
 @click.argument("sql", metavar="SQL")
-def query(store: str, form: str, sql: str, prices: str | None) -> int:
-    """Ask the tables: problems, trajectories, messages, answers, scores, runs."""
-    from pacore.reading import print_query
+def query(sql: str, store: str, form: str, prices: str | None, **bounds: Any) -> int:
+    """Query the tables: problems, trajectories, messages, answers, scores, runs.
 
-    return print_query(store, sql, form, prices)
+    The query runs in a process of its own, which is ended when it takes too long or too much memory.
+    """
+    from pacore.bounded import Bounds, run_bounded
+
+    run_bounded("pacore.querying:answer", [store, sql, form, prices or ""], Bounds.of(**bounds))
+    return 0
 
 
 app.add_command(compare)

@@ -5,6 +5,7 @@
     ├── Refused                 2   the request is clear, and doing it would be harmful
     ├── StoreError              1   the store answered with something unusable
     ├── ChecksFailed            1   stored rows break invariants; nothing was reported
+    ├── LimitReached            1   a query needs more memory or time than it may take
     ├── EngineUnavailable       2   no endpoint answers, or the model is not served
     └── Interrupted           130   stopped by a person; the same line goes on
 
@@ -38,6 +39,10 @@ class StoreError(PacoreError):
 
 class ChecksFailed(PacoreError):
     """Rows that break an invariant, so that no number may be made of them."""
+
+
+class LimitReached(PacoreError):
+    """A query that needs more memory or more time than it was given."""
 
 
 class EngineUnavailable(PacoreError):

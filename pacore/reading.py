@@ -15,7 +15,6 @@ from pacore.errors import BadInput
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import compare_gradings, compare_runs, flips_output
-from pacore.prices import read_prices
 from pacore.progress import Progress
 from pacore.run import open_run
 from pacore.store import open_store
@@ -36,14 +35,6 @@ def print_problem(store_url: str, run_id: str, problem_id: str) -> int:
     open_run(store, run_id)
     with Warehouse(store, [run_id]) as warehouse:
         click.echo(report.show_problem(warehouse, run_id, problem_id))
-    return 0
-
-
-def print_query(store_url: str, sql: str, form: str, prices: str | None = None) -> int:
-    rows = read_prices(prices) if prices else ()
-    with Warehouse(open_store(store_url), prices=rows) as warehouse:
-        for part in report.query_output(warehouse.query(sql), form):
-            click.echo(part, nl=False)
     return 0
 
 

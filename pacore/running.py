@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from pacore.bounded import Bounds
 from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
@@ -26,7 +27,7 @@ from pacore.problem_files import read_problem_set
 from pacore.progress import Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
-from pacore.retrying import begin_retry, config_of
+from pacore.retrying import begin_retry, chosen_within, config_of
 from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
@@ -90,17 +91,22 @@ def make_run(config: RunConfig) -> Made:
 
 
 def retry_to_end(
-    store_url: str, run_id: str, where: str, max_tokens: int | None, changes: Mapping[str, Any]
+    store_url: str,
+    run_id: str,
+    wanted: tuple[str, int | None],
+    changes: Mapping[str, Any],
+    bounds: Bounds,
 ) -> int:
     """Choose what to retry, record it, and run to the end; the same line goes on with it.
 
+    ``wanted`` is the condition, which is evaluated within ``bounds``, and the limit of tokens.
     ``changes`` are operational fields that differ from those the run was started with. Raises as
-    `pacore.retrying` and `run_to_end` do.
+    `pacore.retrying`, `run_bounded` and `run_to_end` do.
     """
     store = open_store(store_url)
     run = open_run(store, run_id)
     config = config_of(store, run, {**changes, "store": store_url})
-    record = begin_retry(store, run, where, max_tokens)
+    record = begin_retry(store, run, *wanted, chosen_within(bounds))
     if record is None:
         click.echo(f"run {run_id}: nothing to retry; no trajectory that stands is one of these")
         return COMPLETE

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import duckdb
 
-from pacore.errors import BadInput, StoreError
+from pacore.errors import BadInput, LimitReached, StoreError
 from pacore.store import Reader
 from pacore.visible import visible
 
@@ -75,9 +75,14 @@ class Connection:
             self._raw = None
 
 
-def connect(spill: str, threads: int | None = None) -> Connection:
-    """A database of its own, in memory, that fetches nothing; ``spill`` is where it may grow."""
-    bounded = {} if threads is None else {"threads": threads}
+def connect(spill: str, threads: int | None = None, memory_bytes: int | None = None) -> Connection:
+    """A database of its own, in memory, that fetches nothing; ``spill`` is where it may grow.
+
+    It plans with half of ``memory_bytes``: what it counts is about half of what it takes.
+    """
+    bounded: dict[str, Any] = {} if threads is None else {"threads": threads}
+    if memory_bytes is not None:
+        bounded["memory_limit"] = f"{memory_bytes // 2 // 1024} KiB"
     return Connection(duckdb.connect(config={**_OFFLINE, "temp_directory": spill, **bounded}))
 
 
@@ -109,6 +114,8 @@ def as_store_error(reader: Reader | None = None) -> Iterator[None]:
     """pacore's own SQL fails only over what the store holds."""
     try:
         yield
+    except duckdb.OutOfMemoryException as fault:
+        raise LimitReached(_first_line(fault)) from fault
     except duckdb.Error as fault:
         if reader is not None and reader.failed is not None:
             raise reader.failed from fault
@@ -119,6 +126,8 @@ def as_store_error(reader: Reader | None = None) -> Iterator[None]:
 def as_bad_input(reader: Reader) -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException as fault:
+        raise LimitReached(_first_line(fault)) from fault
     except duckdb.Error as fault:
         if reader.failed is not None:
             raise reader.failed from fault

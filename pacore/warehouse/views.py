@@ -46,7 +46,8 @@ class Warehouse:
     ``run_ids`` None means every run. The views cover what was committed when the warehouse was
     opened, and each is made for the first query that names it. ``prices`` are rows of
     `pacore.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
-    of k. Raises Refused for a run that is not there, StoreError for files that cannot be read.
+    of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is not
+    there, StoreError for files that cannot be read, LimitReached where memory runs out.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Warehouse:
         run_ids: Sequence[str] | None = None,
         prices: Sequence[Row] = (),
         numbers: Sequence[int] = (),
+        memory_bytes: int | None = None,
     ) -> None:
         self.store = store
         self._run_ids = run_ids
         self._prices = prices
         self._numbers = [int(number) for number in numbers]
+        self._memory_bytes = memory_bytes
         self._files: dict[str, list[str]] = {}
         self._reader = store.reader()
         self._made: set[str] = set()
@@ -68,7 +71,7 @@ class Warehouse:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="pacore-warehouse-")
         spill = os.path.join(self._folder.name, "spill")
-        self._connection = connect(spill)
+        self._connection = connect(spill, memory_bytes=self._memory_bytes)
         try:
             if self._reader.filesystem is not None:
                 self._connection.add_files(self._reader.filesystem)
