@@ -294,6 +294,22 @@ def audit(store: str, run_id: str, limit: int, form: str) -> int:
     return print_audit(store, run_id, limit, form)
 
 
+@app.command("repair")
+@with_store
+@click.argument("run_id", metavar="RUN")
+def repair_(store: str, run_id: str) -> int:
+    """Make the missing and damaged files of a run again from the journal; generates nothing.
+
+    Every file is hashed against its commit. What its stages derive again byte for byte takes its
+    place; what a later version of pacore writes with other bytes is committed as a repair of it. What
+    cannot be derived is named with the reason, and the exit code is 1. The same line goes on where it
+    was stopped.
+    """
+    from pacore.reading import print_repair
+
+    return print_repair(store, run_id)
+
+
 @app.command()
 @with_store
 @click.option("--replicate", type=int, help="Only this pass; the first is 0.")

@@ -16,6 +16,7 @@ from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import compare_gradings, compare_runs, flips_output
 from pacore.progress import Progress
+from pacore.repairing.repair import repair
 from pacore.run import open_run
 from pacore.store import open_store
 from pacore.visible import visible
@@ -66,6 +67,22 @@ def print_audit(store_url: str, run_id: str, limit: int, form: str) -> int:
     for line in found.json() if form == "json" else found.text():
         click.echo(line)
     return 1 if found.counts["error"] else 0
+
+
+def print_repair(store_url: str, run_id: str) -> int:
+    """Repair a run, a line for each thing that was broken; 1 where some of it stays so."""
+    mended = left = 0
+    for outcome in repair(open_store(store_url), run_id):
+        click.echo(visible(f"{outcome.key}: {outcome.what}"))
+        mended, left = mended + outcome.is_mended, left + (not outcome.is_mended)
+    if not mended and not left:
+        click.echo(f"run {run_id}: nothing is missing or damaged")
+        return 0
+    remains = f", {left:,} cannot be" if left else ""
+    click.echo(
+        f"run {run_id}: {mended:,} made again{remains}; pacore audit {run_id} checks all of it"
+    )
+    return 1 if left else 0
 
 
 def print_explanation(

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pacore.commits import committed_units, read_commit, standing_units
+from pacore.commits import committed_units, read_commits, standing_units
 from pacore.gradings import OWN, GradingRecord, as_published, read_gradings, standing
 from pacore.plan_report import forecast_table
 from pacore.problem_report import headline, show_problem
@@ -129,8 +129,8 @@ def status_table(
 
 def _status(store: Backend, run: Run) -> tuple[str, ...]:
     units = standing_units(committed_units(store, run.run_id))
-    filled = [read_commit(store, unit) for unit in units if unit.table == "trajectories"]
-    answered = [read_commit(store, unit) for unit in units if unit.table == "answers"]
+    filled = read_commits(store, [unit for unit in units if unit.table == "trajectories"])
+    answered = read_commits(store, [unit for unit in units if unit.table == "answers"])
 
     def total(name: str) -> int:
         return sum(commit.counts.get(name, 0) for commit in [*filled, *answered])

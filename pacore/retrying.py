@@ -28,13 +28,19 @@ Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
 """Gives the slots that a condition chooses, under a limit of tokens."""
 
 
+def asked_config(store: Backend, run: Run) -> dict[str, Any]:
+    """The fields a run was started with, as its record has them; none where it has none."""
+    asked = json.loads(store.get(run_key(run.run_id))).get("config")
+    return asked if isinstance(asked, dict) else {}
+
+
 def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig:
     """The configuration a run was started with, some operational fields changed.
 
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.
     """
-    asked = json.loads(store.get(run_key(run.run_id))).get("config")
-    if not isinstance(asked, dict) or "model" not in asked:
+    asked = asked_config(store, run)
+    if "model" not in asked:
         raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
     try:
         return RunConfig.model_validate({**asked, **changes, "run_id": run.run_id})

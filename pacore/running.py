@@ -16,7 +16,7 @@ from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
-from pacore.errors import EngineUnavailable, PacoreError
+from pacore.errors import EngineUnavailable, PacoreError, StoreError
 from pacore.home import state_folder
 from pacore.journal import Journal
 from pacore.layout import run_key
@@ -35,6 +35,7 @@ from pacore.stage.closing import close, run_counts
 from pacore.stage.context import context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
+from pacore.wholeness import faults_of, repair_hint
 
 COMPLETE, FAILED_PROBLEMS, INTERRUPTED = 0, 3, 130
 QUIET_LINE_SECONDS = 10.0
@@ -65,6 +66,8 @@ def make_run(config: RunConfig) -> Made:
     run = begin(config)
     config = config.model_copy(update={"run_id": run.run_id})
     store = open_store(config.store)
+    if faults := faults_of(store, run):
+        raise StoreError(repair_hint(faults))
     if not open_shards(store, run):
         if not is_closed(store, run.run_id):
             # It was killed between its last commit and its end.

@@ -36,7 +36,7 @@ class InMemory:
         self._connection = duckdb.connect()
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         with tempfile.TemporaryDirectory() as folder:
-            files = table_files(store, store.reader(), run_ids, Path(folder))
+            files = table_files(store, store.reader(), run_ids, Path(folder)).paths
             for table, paths in files.items():
                 self._connection.register("arriving", _read(table, paths))
                 self._connection.execute(f"CREATE TABLE memory_{table} AS FROM arriving")

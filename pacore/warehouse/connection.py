@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import duckdb
 
-from pacore.errors import BadInput, LimitReached, StoreError
+from pacore.errors import BadInput, LimitReached, PacoreError, StoreError
 from pacore.store import Reader
 from pacore.visible import visible
 
@@ -120,6 +120,13 @@ def as_store_error(reader: Reader | None = None) -> Iterator[None]:
         if reader is not None and reader.failed is not None:
             raise reader.failed from fault
         raise StoreError(_first_line(fault)) from fault
+
+
+def may_be_damage(fault: PacoreError) -> bool:
+    """Whether what DuckDB said may come of a damaged file; it says so in many ways."""
+    said = fault.__cause__
+    kinds = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
+    return isinstance(said, kinds) or type(said) is duckdb.Error
 
 
 @contextmanager

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pacore.errors import BadInput
+from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.run import list_runs
 from pacore.staging import table_files, text_files
 from pacore.store import Backend
@@ -23,11 +24,13 @@ from pacore.warehouse.connection import (
     as_store_error,
     check_names,
     connect,
+    may_be_damage,
     rows_of,
     sql,
 )
 from pacore.warehouse.relations import RELATIONS, needed
 from pacore.warehouse.statement import execute, reading_only
+from pacore.wholeness import Fault, RunFiles, damaged, repair_hint
 
 CHECK_ROWS = 100
 
@@ -43,11 +46,13 @@ class QueryResult:
 class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
-    ``run_ids`` None means every run. The views cover what was committed when the warehouse was
+    ``run_ids`` None means every run whose files are all there; ``say`` hears of each that is left
+    out, and why. The views cover what was committed when the warehouse was
     opened, and each is made for the first query that names it. ``prices`` are rows of
     `pacore.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
     of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is not
-    there, StoreError for files that cannot be read, LimitReached where memory runs out.
+    there, StoreError for files that are missing or cannot be read, LimitReached where memory runs
+    out.
     """
 
     def __init__(
@@ -57,21 +62,31 @@ class Warehouse:
         prices: Sequence[Row] = (),
         numbers: Sequence[int] = (),
         memory_bytes: int | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.store = store
         self._run_ids = run_ids
         self._prices = prices
         self._numbers = [int(number) for number in numbers]
         self._memory_bytes = memory_bytes
+        self._say = say
+        self._left_out: set[str] = set()
         self._files: dict[str, list[str]] = {}
+        self._runs: dict[str, RunFiles] = {}
         self._reader = store.reader()
         self._made: set[str] = set()
         self._making = threading.Lock()
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def _open(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pacore-warehouse-")
-        spill = os.path.join(self._folder.name, "spill")
-        self._connection = connect(spill, memory_bytes=self._memory_bytes)
+        self._connection = connect(
+            os.path.join(self._folder.name, "spill"), memory_bytes=self._memory_bytes
+        )
+        self._made.clear()
         try:
             if self._reader.filesystem is not None:
                 self._connection.add_files(self._reader.filesystem)
@@ -82,7 +97,6 @@ class Warehouse:
         except BaseException:
             self._close()
             raise
-        return self
 
     def __exit__(
         self,
@@ -99,9 +113,11 @@ class Warehouse:
     def _stage(self) -> None:
         """Find the files of the runs, and of those whose texts they reuse."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
-        unique = list(dict.fromkeys(run_ids))
+        unique = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in self._left_out]
         folder = Path(self._folder.name)
-        self._files = table_files(self.store, self._reader, unique, folder, self._prices)
+        staged = table_files(self.store, self._reader, unique, folder, self._prices)
+        self._leave_out(staged.faults)
+        self._files, self._runs = staged.paths, staged.runs
         lenders = self.rows("staging/lenders")
         lent = [
             path
@@ -111,6 +127,30 @@ class Warehouse:
         if lent:
             own = [path for path in self._files["trajectory_texts"] if not self._is_own(path)]
             self._files["trajectory_texts"] = own + lent
+
+    def _leave_out(self, faults: Sequence[Fault]) -> None:
+        """Say which runs are not read, and why. Raises StoreError for a run that was asked for."""
+        by_run: dict[str, list[Fault]] = {}
+        for fault in faults:
+            by_run.setdefault(fault.run_id, []).append(fault)
+        for found in by_run.values():
+            if self._run_ids is not None:
+                raise StoreError(repair_hint(found))
+            self._left_out.add(found[0].run_id)
+            self._say(f"left out: {repair_hint(found)}")
+
+    def _find_damage(self, text: str) -> bool:
+        """Leave out the runs whose files of the tables a query reads are damaged; whether any are."""
+        read = set(needed(text))
+        faults = [
+            fault
+            for run_id, tables in self._runs.items()
+            for fault in damaged(
+                self.store, run_id, {name: files for name, files in tables.items() if name in read}
+            )
+        ]
+        self._leave_out(faults)
+        return bool(faults)
 
     def _is_own(self, path: str) -> bool:
         """Whether a file is the warehouse's, not the store's."""
@@ -148,11 +188,8 @@ class Warehouse:
 
     def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of ``sql/<name>.sql`` as dicts; parameters are named ``$…`` in its text."""
-        with as_store_error(self._reader), self._cursor() as cursor:
-            self._make(cursor, needed(sql(name)))
-            cursor.execute(sql(name), parameters)
-            columns = cursor.columns()
-            return [dict(zip(columns, row, strict=True)) for row in rows_of(cursor)]
+        found = self.stream(name, **parameters)
+        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
     def stream(self, name: str, **parameters: Any) -> QueryResult:
         """The rows of ``sql/<name>.sql``, fetched as they are read; else as `rows`."""
@@ -161,10 +198,15 @@ class Warehouse:
         return QueryResult(columns, rows)
 
     def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        with as_store_error(self._reader), self._cursor() as cursor:
-            self._make(cursor, needed(sql(name)))
-            cursor.execute(sql(name), parameters)
-            yield from _fetched(cursor)
+        try:
+            with as_store_error(self._reader), self._cursor() as cursor:
+                self._make(cursor, needed(sql(name)))
+                cursor.execute(sql(name), parameters)
+                yield from _fetched(cursor)
+        except StoreError as fault:
+            if may_be_damage(fault):
+                self._find_damage(sql(name))
+            raise
 
     def run_checks(self) -> dict[str, list[dict[str, Any]]]:
         """For every invariant by name, the rows that break it, the first hundred at most."""
@@ -187,9 +229,20 @@ class Warehouse:
         """
         if any("\ud800" <= character <= "\udfff" or character == "\x00" for character in text):
             raise BadInput("the query has a NUL or a byte that is not UTF-8")
+        try:
+            return self._begun(text)
+        except PacoreError as fault:
+            if not (may_be_damage(fault) and self._find_damage(text)):
+                raise
+            self._close()
+            self._open()
+            return self._begun(text)
+
+    def _begun(self, text: str) -> QueryResult:
+        """A query's columns and rows, the first row read."""
         rows = self._query(text)
         columns = next(rows)
-        return QueryResult(columns, rows)
+        return QueryResult(columns, chain(list(islice(rows, 1)), rows))
 
     def _query(self, text: str) -> Iterator[tuple[Any, ...]]:
         """The column names, then the rows."""
