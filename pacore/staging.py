@@ -12,7 +12,7 @@ from pacore.gradings import as_published, grading_rows, read_gradings
 from pacore.layout import Unit, unit_of_data
 from pacore.lending import lent_files
 from pacore.run import Run, open_run, open_runs
-from pacore.run_rows import run_rows
+from pacore.run_rows import End, read_ends, run_rows
 from pacore.snapshots import StandingFile, standing_tables
 from pacore.store import Backend, Reader
 from pacore.tables import SCHEMA_REVISION, SCHEMA_VERSION, TABLES, Row, write_rows
@@ -56,7 +56,7 @@ def table_files(
     without rows for every table nobody has written to, so that it has its columns all the same.
     Raises Refused for an unknown run.
     """
-    runs, tables, faults = _whole_runs(store, run_ids)
+    runs, ends, tables, faults = _whole_runs(store, run_ids)
     files: dict[str, list[str]] = {name: [] for name in STAGED}
     units: dict[str, list[Unit]] = {}
     for run in runs:
@@ -65,7 +65,7 @@ def table_files(
         named = (unit_of_data(f.path) for found in tables[run.run_id].values() for f in found)
         units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
-    files["runs"] = [_written("runs", run_rows(store, runs), folder)]
+    files["runs"] = [_written("runs", run_rows(runs, ends), folder)]
     files["gradings"] = [_written("gradings", _gradings(store, runs, units), folder)]
     if has_older_files(runs):
         files["trajectories"].append(_empty_file("trajectories", folder))
@@ -75,26 +75,37 @@ def table_files(
     return Staged(paths, {run.run_id: tables[run.run_id] for run in runs}, faults)
 
 
-def _whole_runs(
-    store: Backend, run_ids: Sequence[str]
-) -> tuple[list[Run], dict[str, RunFiles], list[Fault]]:
-    """The runs named of which nothing is missing, the files of each, and what others lack."""
+class _Whole(NamedTuple):
+    """Runs of which nothing is missing, with their ends and files, and what others lack."""
+
+    runs: list[Run]
+    ends: dict[str, End]
+    tables: dict[str, RunFiles]
+    faults: list[Fault]
+
+
+def _whole_runs(store: Backend, run_ids: Sequence[str]) -> _Whole:
+    readable = dict(_readable(store, run_ids))
+    ends = read_ends(store, [run for run in readable.values() if isinstance(run, Run)])
     runs: list[Run] = []
     tables: dict[str, RunFiles] = {}
     faults: list[Fault] = []
-    for run_id, run in _readable(store, run_ids):
+    for run_id, run in readable.items():
         try:
-            if isinstance(run, StoreError):
-                raise run
+            for record in (run, ends.get(run_id)):
+                if isinstance(record, StoreError):
+                    raise record
             tables[run_id] = standing_tables(store, run_id)
             read_gradings(store, run_id)
         except StoreError as unusable:
             faults.append(as_fault(run_id, unusable))
         else:
+            assert isinstance(run, Run)
             runs.append(run)
     faults += find_faults(store, tables, {run.run_id: run.problem_set for run in runs})
     broken = {fault.run_id for fault in faults}
-    return [run for run in runs if run.run_id not in broken], tables, faults
+    known = {run_id: end for run_id, end in ends.items() if not isinstance(end, StoreError)}
+    return _Whole([run for run in runs if run.run_id not in broken], known, tables, faults)
 
 
 def _readable(store: Backend, run_ids: Sequence[str]) -> Iterator[tuple[str, Run | StoreError]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pacore.auditing.finding import Tally
 from pacore.auditing.ledger import Ledger, expected_units, read_ledger
 from pacore.commits import APPENDED_TABLES, Commit, standing_units
-from pacore.gradings import GradingRecord, lacking, read_gradings
-from pacore.layout import Unit, commit_key
+from pacore.errors import StoreError
+from pacore.layout import Unit, commit_key, unit_of_data
 from pacore.run import Run, is_closed
-from pacore.snapshots import StandingFile
+from pacore.snapshots import StandingFile, last_snapshot
 from pacore.store import Backend
 from pacore.wholeness import damage
 
@@ -19,12 +20,20 @@ from pacore.wholeness import damage
 @dataclass(frozen=True, slots=True)
 class Broken:
     """One unit that is not as it was, named as it was first published; ``commit`` is None where that
-    itself is missing or cannot be read.
+    itself is missing or cannot be read. ``listed`` is what the last snapshot says of its file then.
     """
 
     unit: Unit
     commit: Commit | None
     what: str
+    listed: Mapping[str, Any] | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Where the unit's file was, as far as anything says so."""
+        if self.commit is not None:
+            return self.commit.path
+        return None if self.listed is None else str(self.listed["path"])
 
     @property
     def key(self) -> str:
@@ -38,14 +47,19 @@ def find_broken(store: Backend, run: Run) -> list[Broken]:
     Reads every file. What a later revision has replaced is left alone, since nothing reads it.
     """
     ledger = read_ledger(store, run.run_id, Tally())
-    closed = is_closed(store, run.run_id)
+    listed = _listed(store, run.run_id)
+    missing = {
+        *_missing(run, ledger, is_closed(store, run.run_id)),
+        *(unit for unit in listed if unit.grading and unit not in ledger.units),
+    }
     found = [
         *_damaged(store, ledger),
-        *(Broken(unit, None, "its commit cannot be read") for unit in ledger.unusable),
-        *(Broken(unit, None, "its commit is missing") for unit in _missing(run, ledger, closed)),
+        *(
+            Broken(unit, None, "its commit cannot be read", listed.get(unit))
+            for unit in ledger.unusable
+        ),
+        *(Broken(unit, None, "its commit is missing", listed.get(unit)) for unit in missing),
     ]
-    for record in read_gradings(store, run.run_id):
-        found += _ungraded(ledger, record)
     by_unit = {one.unit: one for one in found}
     return [by_unit.pop(unit) for unit in _in_order(run, ledger) if unit in by_unit] + sorted(
         by_unit.values(), key=lambda one: one.unit
@@ -75,18 +89,16 @@ def _missing(run: Run, ledger: Ledger, closed: bool) -> Iterator[Unit]:
                 yield unit
 
 
-def _ungraded(ledger: Ledger, record: GradingRecord) -> list[Broken]:
-    """Verdicts that a grading which came to its end has published, and that are not there.
-
-    One that a retry has set going again has more to do, which is no fault.
-    """
-    grading_id = record.grading.grading_id
-    begun = {unit.shard for unit in ledger.units if unit.grading == grading_id}
-    if record.finished_at is None or not begun:
-        return []
-    absent = lacking(standing_units(ledger.units), grading_id)
-    first = [unit for unit in absent if unit.revision == 0]
-    return [Broken(unit, None, "its commit is missing") for unit in first]
+def _listed(store: Backend, run_id: str) -> dict[Unit, Mapping[str, Any]]:
+    """What the last snapshot says of each unit's file; nothing where there is none to be read."""
+    try:
+        snapshot = last_snapshot(store, run_id)
+    except StoreError:
+        return {}
+    entries = [file for files in (snapshot or {"tables": {}})["tables"].values() for file in files]
+    return {
+        unit.first: file for file in entries if (unit := unit_of_data(file["path"])) is not None
+    }
 
 
 def _in_order(run: Run, ledger: Ledger) -> Iterator[Unit]:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pacore.auditing.derive import trajectory_of
 from pacore.commits import (
+    Commit,
     Draft,
     committed_units,
     read_commit,
@@ -22,10 +23,11 @@ from pacore.errors import Refused, StoreError
 from pacore.gate import Priority
 from pacore.grading.graders import is_by_rules
 from pacore.gradings import GradingRecord
-from pacore.layout import Unit
+from pacore.layout import Unit, commit_key
 from pacore.retrying import asked_config
 from pacore.run import Run, list_runs, open_run
 from pacore.sampling import Filled, RetryPolicy
+from pacore.snapshots import StandingFile
 from pacore.stage.answers import conclude
 from pacore.stage.context import Context, OpenShard
 from pacore.stage.gradings import OpenGrading, UngradedShard, grading_by
@@ -38,6 +40,7 @@ from pacore.store import Backend
 from pacore.table_rows import text_row
 from pacore.tables import TABLES, read_rows
 from pacore.trajectory import Request
+from pacore.wholeness import damage
 
 
 class Replaying(Dispatcher):
@@ -97,6 +100,8 @@ class RepairContext(Context):
             fill(self, work, unit.round)
         elif unit.table == "trajectory_texts":
             _derive_texts(self, unit)
+            # What it holds now, no later file holds.
+            self._texts.clear()
         elif unit.table == "messages":
             compact(self, work, unit.round)
         elif unit.table == "answers":
@@ -106,6 +111,9 @@ class RepairContext(Context):
 
     def derive_verdicts(self, unit: Unit, record: GradingRecord) -> None:
         """Publish one unit of a grading again. Raises as `derive`."""
+        judged = commit_key(unit._replace(table="trajectories", grading=""))
+        if not self.store.exists(judged):
+            raise StoreError(f"{judged}: is not committed")
         opened = OpenGrading(self.store, self.run, record)
         number = next(shard.number for shard in self.shards if shard.name == unit.shard)
         shard = ShardGrading(opened, UngradedShard(number, unit.revision, (unit.round,)))
@@ -133,7 +141,7 @@ def _config(store: Backend, run: Run) -> RunConfig:
 
 def _derive_texts(context: RepairContext, unit: Unit) -> None:
     """The texts of a shard's round that no other file has, by the rows that point at them."""
-    source = read_commit(context.store, unit._replace(table="trajectories"))
+    source = _pointing(context.store, unit)
     written: set[str] = set()
     names = TABLES["trajectories"].schema.names
     with (
@@ -150,6 +158,19 @@ def _derive_texts(context: RepairContext, unit: Unit) -> None:
                 draft.add(text_row(trajectory_of(unit.round, row, entry)))
                 written.add(trajectory_id)
         draft.commit(inputs=source.inputs, producer=context.producer)
+
+
+def _pointing(store: Backend, unit: Unit) -> Commit:
+    """The trajectories whose texts a unit holds: of its own revision, or of a later one."""
+    revision = unit.revision
+    while True:
+        try:
+            found = read_commit(store, unit._replace(table="trajectories", revision=revision))
+        except KeyError as missing:
+            raise StoreError(f"{missing.args[0]}: is not committed") from None
+        if damage(store, StandingFile(found.path, found.sha256, found.bytes)) is None:
+            return found
+        revision += 1
 
 
 def _votes(store: Backend, run: Run, record: GradingRecord) -> dict[str, list[bool | None]]:

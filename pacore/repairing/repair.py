@@ -86,11 +86,13 @@ def _tables(store: Backend, run: Run, broken: Sequence[Broken]) -> Iterator[Outc
     try:
         for one in broken:
             try:
-                if one.unit not in view.done:
-                    if one.unit.grading:
-                        context.derive_verdicts(one.unit, gradings[one.unit.grading])
-                    else:
-                        context.derive(one.unit)
+                view.take(one.unit)
+                if not one.unit.grading:
+                    context.derive(one.unit)
+                elif one.unit.grading in gradings:
+                    context.derive_verdicts(one.unit, gradings[one.unit.grading])
+                else:
+                    raise StoreError(f"no record says what grading {one.unit.grading} is")
             except (StoreError, Refused, BadInput) as fault:
                 what = f"{one.what}, and cannot be made again: {fault}"
                 yield Outcome(one.key, what, is_mended=False)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pacore.identity import canonical_json
 from pacore.layout import Unit, commit_key, unit_of_commit, unit_of_data
@@ -31,53 +31,62 @@ class RepairView:
                 commit_key(unit._replace(repair=number)) for number in range(unit.repair + 1)
             }
         self._made: dict[str, bytes] = {}
+        self._taken: Unit | None = None
         self.done: dict[Unit, bool] = {}
         """The units made again, and whether byte for byte."""
 
-    def _repaired(self, unit: Unit) -> Unit:
-        """The unit under which a file with other bytes is published."""
-        commit = self._broken[unit].commit
-        return unit if commit is None else unit._replace(repair=commit.unit.repair + 1)
+    def take(self, unit: Unit) -> None:
+        """From here on take what is published of this unit, and nothing else that comes with it."""
+        self._taken = unit
 
-    def _name(self, key: str, unit: Unit) -> str:
-        """The key of a data file that a stage names ``key``, as it is published."""
-        commit = self._broken[unit].commit
-        if commit is not None and _digest(commit.path) == _digest(key):
-            return commit.path
-        return key.replace(f"/{unit.name}-", f"/{self._repaired(unit).name}-")
+    def _of_taken(self) -> Broken:
+        assert self._taken is not None
+        return self._broken[self._taken]
+
+    def _as_published(self, key: str) -> tuple[Unit, str]:
+        """The unit and key under which the taken unit's data file, which stages call ``key``, stands.
+
+        They are those it had where the content is what it was.
+        """
+        one = self._of_taken()
+        if one.path is not None and _digest(one.path) != _digest(key):
+            before = one.commit.unit.repair if one.commit else 0
+            repaired = one.unit._replace(repair=before + 1)
+            return repaired, key.replace(f"/{one.unit.name}-", f"/{repaired.name}-")
+        return (one.commit.unit if one.commit else one.unit), one.path or key
 
     def put_file(self, key: str, source: Path) -> None:
         unit = unit_of_data(key)
-        if unit is None:
-            self._store.put_file(key, source)
-        elif unit in self._broken:
-            self._store.put_file(self._name(key, unit), source)
-        else:
+        if unit is not None and unit != self._taken:
             source.unlink()
+        else:
+            self._store.put_file(key if unit is None else self._as_published(key)[1], source)
 
     def put_new(self, key: str, data: bytes) -> bool:
         unit = unit_of_commit(key)
         if unit is None:
             return self._store.put_new(key, data)
-        if unit not in self._broken:
-            return False
-        record, commit = json.loads(data), self._broken[unit].commit
-        (file,) = record["files"]
-        if commit is not None and file["sha256"] == commit.sha256:
-            self._made[key] = self._store.get(commit_key(commit.unit))
-            self.done[unit] = True
-            return True
-        file["path"] = self._name(file["path"], unit)
-        repaired = self._repaired(unit)
-        record |= {"repair": repaired.repair} if repaired.repair else {}
-        stands = commit_key(repaired)
-        if commit is None:
-            # What is there is no commit, or it would have been read as one.
-            self._store.delete(stands)
-        self._store.put_new(stands, canonical_json(record))
-        self._made[key] = self._store.get(stands)
-        self.done[unit] = False
+        if unit == self._taken:
+            self._commit(key, json.loads(data))
         return True
+
+    def _commit(self, key: str, record: dict[str, Any]) -> None:
+        """Commit the taken unit, unless the commit that it has says all this already."""
+        one = self._of_taken()
+        (file,) = record["files"]
+        unit, path = self._as_published(file["path"])
+        self.done[one.unit] = one.commit is not None and file["sha256"] == one.commit.sha256
+        if one.commit is None:
+            # What is there is no commit, or it would have been read as one.
+            self._store.delete(key)
+            if unit.repair:
+                # Snapshots list the file it had.
+                self._store.put_new(key, canonical_json({**record, "files": [one.listed]}))
+        if not self.done[one.unit]:
+            record = {**record, "files": [{**file, "path": path}]}
+            record |= {"repair": unit.repair} if unit.repair else {}
+            self._store.put_new(commit_key(unit), canonical_json(record))
+        self._made[key] = self._store.get(commit_key(unit))
 
     def get(self, key: str) -> bytes:
         if key in self._made:

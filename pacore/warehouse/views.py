@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
@@ -33,6 +34,7 @@ from pacore.warehouse.statement import execute, reading_only
 from pacore.wholeness import Fault, RunFiles, damaged, repair_hint
 
 CHECK_ROWS = 100
+_log = logging.getLogger("pacore.warehouse")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Warehouse:
         prices: Sequence[Row] = (),
         numbers: Sequence[int] = (),
         memory_bytes: int | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], None] = _log.warning,
     ) -> None:
         self.store = store
         self._run_ids = run_ids
