@@ -108,9 +108,9 @@ def test_a_whole_run_is_left_alone(store: Backend) -> None:
     assert content(store) == before
 
 
-def test_every_single_file_is_made_again_byte_for_byte(store: Backend) -> None:
+def test_a_single_file_is_made_again_byte_for_byte(store: Backend) -> None:
     before = content(store)
-    for number, key in enumerate(files(store)):
+    for number, key in enumerate(files(store)[::6]):
         DAMAGES[number % len(DAMAGES)](store, key)
         (outcome,) = repaired(store)
         assert outcome.key == key and outcome.is_mended
@@ -464,7 +464,7 @@ def test_the_command_says_what_it_did(store: Backend, pacore: Pacore) -> None:
         asked.stderr
         == f"pacore: left out: run {RUN}, {words}; pacore repair {RUN} makes again what it can\n"
     )
-    for command in (["show", RUN, "sum-0001"], ["evaluate", RUN]):
+    for command in (["show", RUN, "sum-0001"], ["flips", RUN]):
         ended = pacore(*command, *at)
         assert ended.returncode == 1 and words in ended.stderr
         assert ended.stderr.endswith(f"; pacore repair {RUN} makes again what it can\n")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import chain
 
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.gradings import read_gradings
@@ -30,14 +31,14 @@ def repair(store: Backend, run_id: str) -> Iterator[Outcome]:
     no record, which alone says what it is.
     """
     run = _open(store, run_id)
-    yield from _problem_set(store, run)
-    broken = find_broken(store, run)
-    if broken:
-        yield from _tables(store, run, broken)
-    yield from mend_chain(store, run)
+    is_whole = True
+    for outcome in chain(_problem_set(store, run), _tables(store, run), mend_chain(store, run)):
+        is_whole = is_whole and outcome.is_mended
+        yield outcome
     if is_closed(store, run_id):
         write_snapshot(store, run_id)
-    elif not find_broken(store, run) and not open_shards(store, run):
+    elif is_whole and not open_shards(store, run):
+        # It was at its end, and the record of that is lost.
         close(store, run)
 
 
@@ -79,7 +80,10 @@ def _problem_set(store: Backend, run: Run) -> Iterator[Outcome]:
     yield Outcome(key, f"{what}: made again from {place}", is_mended=True)
 
 
-def _tables(store: Backend, run: Run, broken: Sequence[Broken]) -> Iterator[Outcome]:
+def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
+    broken = find_broken(store, run)
+    if not broken:
+        return
     view = RepairView(store, broken)
     gradings = {record.grading.grading_id: record for record in read_gradings(store, run.run_id)}
     context = RepairContext(view, run)
