@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
@@ -15,6 +15,15 @@ from pacore.secrecy import without_secrets
 
 CLOSE_SECONDS = 10.0
 """How long a process has to end by itself after its input has ended."""
+
+
+def command(module: str, function: str, arguments: Sequence[str]) -> list[str]:
+    """A command line that calls a module's function with text arguments, on this ``sys.path``."""
+    program = (
+        f"import sys; count = int(sys.argv[1]) + 2; sys.path[:] = sys.argv[count:]; "
+        f"from {module} import {function}; {function}(*sys.argv[2:count])"
+    )
+    return [sys.executable, "-P", "-c", program, str(len(arguments)), *arguments, *sys.path]
 
 
 class Child:
@@ -27,13 +36,9 @@ class Child:
     def __init__(
         self, module: str, function: str, arguments: list[str], environment: Mapping[str, str]
     ) -> None:
-        program = (
-            f"import sys; count = int(sys.argv[1]) + 2; sys.path[:] = sys.argv[count:]; "
-            f"from {module} import {function}; {function}(*sys.argv[2:count])"
-        )
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, str(len(arguments)), *arguments, *sys.path],
+            command(module, function, arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -22,6 +22,7 @@ from pacore.flags import (
     config_from,
     flag_of,
     given,
+    with_bounds,
     with_engine_of,
     with_run_options,
     with_store,
@@ -84,18 +85,21 @@ def run(config_file: str | None, **flags: Any) -> int:
 )
 @click.option("--endpoint", "endpoints", multiple=True, help="Other endpoints than the run had.")
 @click.option("--concurrency", type=int, help="Requests in flight at each endpoint.")
+@with_bounds
 @click.argument("run_id", metavar="RUN")
-def retry(store: str, run_id: str, where: str, max_tokens: int | None, **flags: Any) -> int:
+def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: Any) -> int:
     """Try trajectories of a run again, and all that follows from them.
 
     Chosen are the slots whose trajectory meets the condition, such as "finish_reason = 'length'".
     Each gets a further attempt that names the one it replaces; what stood before stays a row. Only
     what changes is paid for. The same line goes on where it was interrupted, and so does run.
     """
+    from pacore.bounded import Bounds
     from pacore.running import retry_to_end
 
+    bounds = Bounds.of(flags.pop("timeout"), flags.pop("memory"))
     changes = given(flags)
-    return retry_to_end(store, run_id, where, max_tokens, changes)
+    return retry_to_end(store, run_id, (where, max_tokens), changes, bounds)
 
 
 @app.command()
@@ -278,12 +282,17 @@ def show(store: str, run_id: str, problem_id: str) -> int:
     show_default=True,
 )
 @with_prices
+@with_bounds
 @click.argument("sql", metavar="SQL")
-def query(store: str, form: str, sql: str, prices: str | None) -> int:
-    """Ask the tables: problems, trajectories, messages, answers, scores, runs."""
-    from pacore.reading import print_query
+def query(sql: str, store: str, form: str, prices: str | None, **bounds: Any) -> int:
+    """Query the tables: problems, trajectories, messages, answers, scores, runs.
 
-    return print_query(store, sql, form, prices)
+    The query runs in a process of its own, which is ended when it takes too long or too much memory.
+    """
+    from pacore.bounded import Bounds, run_bounded
+
+    run_bounded("pacore.querying:answer", [store, sql, form, prices or ""], Bounds.of(**bounds))
+    return 0
 
 
 app.add_command(compare)
@@ -315,6 +324,22 @@ def audit(store: str, run_id: str, limit: int, form: str) -> int:
     from pacore.reading import print_audit
 
     return print_audit(store, run_id, limit, form)
+
+
+@app.command("repair")
+@with_store
+@click.argument("run_id", metavar="RUN")
+def repair_(store: str, run_id: str) -> int:
+    """Make the missing and damaged files of a run again from the journal; generates nothing.
+
+    Every file is hashed against its commit. What its stages derive again byte for byte takes its
+    place; what a later version of pacore writes with other bytes is committed as a repair of it. What
+    cannot be derived is named with the reason, and the exit code is 1. The same line goes on where it
+    was stopped.
+    """
+    from pacore.reading import print_repair
+
+    return print_repair(store, run_id)
 
 
 @app.command()

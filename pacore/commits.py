@@ -114,6 +114,7 @@ class Draft:
             "shard": self.unit.shard,
             "revision": self.unit.revision,
             **({"grading": self.unit.grading} if self.unit.grading else {}),
+            **({"repair": self.unit.repair} if self.unit.repair else {}),
             "attempt_id": secrets.token_hex(16),
             "committed_at": datetime.now(UTC).isoformat(),
             "files": [{"path": path, "sha256": sha256, "bytes": size, "rows": self._writer.rows}],
@@ -144,8 +145,14 @@ def publish(
 
 
 def read_commit(store: Backend, unit: Unit) -> Commit:
-    """The commit of a unit. Raises KeyError when there is none, StoreError for an unusable one."""
-    return read_commits(store, [unit])[0]
+    """The commit that stands for a unit: its last repair, where it was repaired.
+
+    Raises KeyError when there is none, StoreError for an unusable one.
+    """
+    found = read_commits(store, [unit])[0]
+    while store.exists(commit_key(unit := unit._replace(repair=unit.repair + 1))):
+        found = read_commits(store, [unit])[0]
+    return found
 
 
 def read_commits(store: Backend, units: Sequence[Unit]) -> list[Commit]:
@@ -171,6 +178,7 @@ def _commit_of(record: dict[str, Any], key: str) -> Commit:
             record["shard"],
             record["revision"],
             record.get("grading", ""),
+            record.get("repair", 0),
         )
         return Commit(
             unit=unit,
@@ -195,9 +203,17 @@ def find_commit(store: Backend, unit: Unit) -> Commit | None:
 
 
 def committed_units(store: Backend, run_id: str) -> set[Unit]:
-    """Every unit of a run that has been committed, all revisions."""
+    """Every unit of a run that has been committed, all revisions, each as its last repair."""
     found = (unit_of_commit(key) for key in store.list(commits_prefix(run_id)))
-    return {unit for unit in found if unit is not None}
+    return last_repairs(unit for unit in found if unit is not None)
+
+
+def last_repairs(units: Iterable[Unit]) -> set[Unit]:
+    """The units that stand among some and their repairs."""
+    last: dict[Unit, Unit] = {}
+    for unit in sorted(units):
+        last[unit.first] = unit
+    return set(last.values())
 
 
 def standing_units(units: Iterable[Unit]) -> list[Unit]:
@@ -205,28 +221,23 @@ def standing_units(units: Iterable[Unit]) -> list[Unit]:
 
     Every grading stands, but for its verdicts on trajectories that a later revision has replaced.
     """
-    latest: dict[tuple[str, int, str], int] = {}
+    latest: dict[tuple[str, int, str], Unit] = {}
     appended: list[Unit] = []
     verdicts: list[Unit] = []
-    for unit in sorted(units):
+    for unit in sorted(last_repairs(units)):
         if unit.table in APPENDED_TABLES:
             appended.append(unit)
         elif unit.grading:
             verdicts.append(unit)
         else:
-            latest[unit.table, unit.round, unit.shard] = unit.revision
-            run_id = unit.run_id
-    return sorted(
-        [
-            *appended,
-            *(Unit(run_id, *place, revision) for place, revision in latest.items()),
-            *(
-                unit
-                for unit in verdicts
-                if latest.get(("trajectories", unit.round, unit.shard)) == unit.revision
-            ),
-        ]
-    )
+            latest[unit.table, unit.round, unit.shard] = unit
+    revisions = {place: unit.revision for place, unit in latest.items()}
+    judged = [
+        unit
+        for unit in verdicts
+        if revisions.get(("trajectories", unit.round, unit.shard)) == unit.revision
+    ]
+    return sorted([*appended, *latest.values(), *judged])
 
 
 def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:

@@ -8,6 +8,7 @@
     ├── EngineUnavailable       1   no endpoint answers, or none takes what the run sends
     ├── ServerUnavailable       1   no Prefect server answers where one is expected
     ├── HomeUnusable            1   the folder of logs and server records cannot be written
+    ├── LimitReached            1   a query needs more memory or time than it may take
     └── Interrupted           130   stopped by a person; the same line goes on
 
 One bad *trajectory* is never one of these: it is a row with a finish reason.
@@ -69,6 +70,10 @@ class StoreError(PacoreError):
 
 class ChecksFailed(PacoreError):
     """Rows that break an invariant, so that no number may be made of them."""
+
+
+class LimitReached(PacoreError):
+    """A query that needs more memory or more time than it was given."""
 
 
 class EngineUnavailable(PacoreError):

@@ -51,6 +51,24 @@ with_store = click.option(
 )
 
 
+def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for how long SQL that a person wrote may run, and in how much memory."""
+    for option in (
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            help="Most memory the SQL may take, such as 4GB or 512MiB.  [default: half of the machine's]",
+        ),
+        click.option(
+            "--timeout",
+            metavar="SECONDS",
+            help="Longest the SQL may run.  [default: 300]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def flag_of(field: str) -> str:
     """The flag that sets a configuration field: ``max_tokens`` is ``--max-tokens``."""
     return REPEATED.get(field, "--" + field.replace("_", "-"))

@@ -150,7 +150,7 @@ def as_published(records: Iterable[GradingRecord], units: Iterable[Unit]) -> lis
 
 def lacking(units: Iterable[Unit], grading_id: str) -> list[Unit]:
     """What a grading still has to publish of a run that consists of ``units``, sorted."""
-    published = set(units)
+    published = {unit.first for unit in units}
     wanted = [
         unit._replace(table="verdicts", grading=grading_id)
         for unit in published

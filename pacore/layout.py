@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 FORMAT_VERSION = 1
 MANIFEST_KEY = "export.json"
-_NAME = r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?"
+_NAME = (
+    r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?"
+    r"(?:\.repair(?P<repair>\d+))?"
+)
 _COMMIT = re.compile(
     rf"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/{_NAME}\.json"
 )
@@ -26,7 +29,8 @@ class Unit(NamedTuple):
 
     ``revision`` counts on when a finished shard is opened again to retry its tombstones; the last
     revision stands for the shard. ``grading`` says whose verdicts they are, by the grading's id;
-    empty for everything that a run itself publishes.
+    empty for everything that a run itself publishes. ``repair`` counts on when the file of a unit was
+    lost and made again with other bytes; the last one stands for the unit.
     """
 
     run_id: str
@@ -35,11 +39,18 @@ class Unit(NamedTuple):
     shard: str
     revision: int = 0
     grading: str = ""
+    repair: int = 0
 
     @property
     def name(self) -> str:
         revision = f".r{self.revision}" if self.revision else ""
-        return f"{self.shard}{revision}" + (f".g{self.grading}" if self.grading else "")
+        grading = f".g{self.grading}" if self.grading else ""
+        return f"{self.shard}{revision}{grading}" + (f".repair{self.repair}" if self.repair else "")
+
+    @property
+    def first(self) -> Unit:
+        """The unit as it was published at first, before any repair."""
+        return self._replace(repair=0)
 
 
 def journal_key(trajectory_id: str) -> str:
@@ -131,6 +142,7 @@ def _unit_of(found: re.Match[str] | None) -> Unit | None:
         found["shard"],
         int(found["revision"] or 0),
         found["grading"] or "",
+        int(found["repair"] or 0),
     )
 
 

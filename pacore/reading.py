@@ -15,8 +15,8 @@ from pacore.errors import BadInput, Exit
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import compare_gradings, compare_runs, flips_output
-from pacore.prices import read_prices
 from pacore.progress import Progress
+from pacore.repairing.repair import repair
 from pacore.run import open_run
 from pacore.store import open_store
 from pacore.visible import visible
@@ -36,14 +36,6 @@ def print_problem(store_url: str, run_id: str, problem_id: str) -> int:
     open_run(store, run_id)
     with Warehouse(store, [run_id]) as warehouse:
         click.echo(report.show_problem(warehouse, run_id, problem_id))
-    return 0
-
-
-def print_query(store_url: str, sql: str, form: str, prices: str | None = None) -> int:
-    rows = read_prices(prices) if prices else ()
-    with Warehouse(open_store(store_url), prices=rows) as warehouse:
-        for part in report.query_output(warehouse.query(sql), form):
-            click.echo(part, nl=False)
     return 0
 
 
@@ -75,6 +67,22 @@ def print_audit(store_url: str, run_id: str, limit: int, form: str) -> int:
     for line in found.json() if form == "json" else found.text():
         click.echo(line)
     return Exit.FAULT if found.counts["error"] else Exit.COMPLETE
+
+
+def print_repair(store_url: str, run_id: str) -> int:
+    """Repair a run, a line for each thing that was broken; 1 where some of it stays so."""
+    mended = left = 0
+    for outcome in repair(open_store(store_url), run_id):
+        click.echo(visible(f"{outcome.key}: {outcome.what}"))
+        mended, left = mended + outcome.is_mended, left + (not outcome.is_mended)
+    if not mended and not left:
+        click.echo(f"run {run_id}: nothing is missing or damaged")
+        return 0
+    remains = f", {left:,} cannot be" if left else ""
+    click.echo(
+        f"run {run_id}: {mended:,} made again{remains}; pacore audit {run_id} checks all of it"
+    )
+    return 1 if left else 0
 
 
 def print_explanation(

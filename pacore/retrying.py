@@ -8,20 +8,30 @@ follows from them; what nothing has changed in is found in the store and not pai
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from pacore.bounded import Bounds, run_bounded
 from pacore.config import RunConfig, fault_line
 from pacore.errors import BadInput, Refused
 from pacore.layout import run_key
 from pacore.quorum import ChosenSlot
 from pacore.retries import RetryRecord, add_retry, read_retries
-from pacore.run import Run, is_closed, problems_of
+from pacore.run import Run, is_closed, open_run, problems_of
 from pacore.stage.problems import is_at_rest
-from pacore.store import Backend
+from pacore.store import Backend, open_store
 from pacore.warehouse import Warehouse, sql
+
+Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
+"""Gives the slots that a condition chooses, under a limit of tokens."""
+
+
+def asked_config(store: Backend, run: Run) -> dict[str, Any]:
+    """The fields a run was started with, as its record has them; none where it has none."""
+    asked = json.loads(store.get(run_key(run.run_id))).get("config")
+    return asked if isinstance(asked, dict) else {}
 
 
 def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig:
@@ -29,8 +39,8 @@ def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig
 
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.
     """
-    asked = json.loads(store.get(run_key(run.run_id))).get("config")
-    if not isinstance(asked, dict) or "model" not in asked:
+    asked = asked_config(store, run)
+    if "model" not in asked:
         raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
     try:
         return RunConfig.model_validate({**asked, **changes, "run_id": run.run_id})
@@ -38,7 +48,39 @@ def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig
         raise BadInput(f"run {run.run_id}: {fault_line(invalid)}") from None
 
 
-def begin_retry(store: Backend, run: Run, where: str, max_tokens: int | None) -> RetryRecord | None:
+def choose(
+    store: Backend, run: Run, where: str, max_tokens: int | None, memory_bytes: int | None = None
+) -> list[ChosenSlot]:
+    """The slots whose standing trajectory meets an SQL condition on the table ``trajectories``."""
+    limit = "NULL" if max_tokens is None else str(int(max_tokens))
+    text = sql("retries/chosen").partition("\nSELECT")
+    query = "SELECT" + text[2].replace("$max_tokens", limit).replace("$condition", where)
+    with Warehouse(store, [run.run_id], memory_bytes=memory_bytes) as warehouse:
+        return [ChosenSlot(*row) for row in warehouse.query(query).rows]
+
+
+def print_chosen(store_url: str, run_id: str, where: str, limit: str, memory_bytes: int) -> None:
+    """What `choose` gives, as JSON; ``limit`` is the limit of tokens, or empty."""
+    store = open_store(store_url)
+    max_tokens = int(limit) if limit else None
+    print(json.dumps(choose(store, open_run(store, run_id), where, max_tokens, memory_bytes)))
+
+
+def chosen_within(bounds: Bounds) -> Choose:
+    """`choose` in a process of its own, within bounds: the condition is a person's own SQL."""
+
+    def chosen(store: Backend, run: Run, where: str, max_tokens: int | None) -> list[ChosenSlot]:
+        limit = "" if max_tokens is None else str(max_tokens)
+        arguments = [store.url, run.run_id, where, limit]
+        said = run_bounded("pacore.retrying:print_chosen", arguments, bounds, is_captured=True)
+        return [ChosenSlot(*slot) for slot in json.loads(said)]
+
+    return chosen
+
+
+def begin_retry(
+    store: Backend, run: Run, where: str, max_tokens: int | None, choosing: Choose = choose
+) -> RetryRecord | None:
     """The retry a command line asks for: the one it began, or a new one; None if it chooses nothing.
 
     Raises Refused for a run that has other work left, and where another retry came first; BadInput
@@ -50,7 +92,7 @@ def begin_retry(store: Backend, run: Run, where: str, max_tokens: int | None) ->
     if not is_at_rest(store, run):
         what = f"retry --where {before[-1].where!r}" if before else "run"
         raise Refused(f"run {run.run_id} is not at its end; finish its pacore {what} first")
-    chosen = choose(store, run, where, max_tokens)
+    chosen = choosing(store, run, where, max_tokens)
     if not chosen:
         return None
     problem_ids = {slot.problem_id for slot in chosen}
@@ -64,12 +106,3 @@ def begin_retry(store: Backend, run: Run, where: str, max_tokens: int | None) ->
     if not record.is_same(where, max_tokens):
         raise Refused(f"run {run.run_id}: another retry of it began at this moment")
     return record
-
-
-def choose(store: Backend, run: Run, where: str, max_tokens: int | None) -> list[ChosenSlot]:
-    """The slots whose standing trajectory meets an SQL condition on the table ``trajectories``."""
-    limit = "NULL" if max_tokens is None else str(int(max_tokens))
-    text = sql("retries/chosen").partition("\nSELECT")
-    query = "SELECT" + text[2].replace("$max_tokens", limit).replace("$condition", where)
-    with Warehouse(store, [run.run_id]) as warehouse:
-        return [ChosenSlot(*row) for row in warehouse.query(query).rows]

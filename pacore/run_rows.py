@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from pacore.errors import StoreError
 from pacore.identity import canonical_json
 from pacore.layout import final_key, retries_prefix
 from pacore.run import Run
@@ -19,16 +20,33 @@ def _retries_among(keys: set[str], run_id: str) -> int:
     return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
 
 
-def run_rows(store: Backend, runs: Sequence[Run]) -> Iterator[Row]:
-    """Each run as a row of the table ``runs``."""
+End = Mapping[str, Any]
+"""How a run ended, as its record has it; empty for one that is open."""
+
+
+def read_ends(store: Backend, runs: Sequence[Run]) -> dict[str, End | StoreError]:
+    """How each run ended, or why its record of that cannot be used."""
     there = set(store.list("runs"))
     end_of = {run.run_id: final_key(run.run_id, _retries_among(there, run.run_id)) for run in runs}
-    closed = [run_id for run_id, key in end_of.items() if key in there]
-    ends = store.get_many([end_of[run_id] for run_id in closed])
-    finals = {run_id: json.loads(data) for run_id, data in zip(closed, ends, strict=True)}
+    closed = {run_id: key for run_id, key in end_of.items() if key in there}
+    found: dict[str, End | StoreError] = {run.run_id: {} for run in runs}
+    for (run_id, key), data in zip(
+        closed.items(), store.get_many(list(closed.values())), strict=True
+    ):
+        try:
+            record = json.loads(data)
+            datetime.fromisoformat(record["finished_at"])
+            found[run_id] = {**record, "failed": int(record["counts"]["failed"])}
+        except (ValueError, KeyError, TypeError) as fault:
+            found[run_id] = StoreError(f"{key}: is not a run's end: {fault!r}")
+    return found
+
+
+def run_rows(runs: Sequence[Run], ends: Mapping[str, End]) -> Iterator[Row]:
+    """Each run as a row of the table ``runs``."""
     for run in runs:
-        final: dict[str, Any] = finals.get(run.run_id, {})
-        status = "open" if not final else "failures" if final["counts"]["failed"] else "complete"
+        final = ends[run.run_id]
+        status = "open" if not final else "failures" if final["failed"] else "complete"
         finished = final.get("finished_at")
         yield (
             run.run_id,

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import click
 
+from pacore.bounded import Bounds
 from pacore.changes import Planned
 from pacore.config import RunConfig
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
-from pacore.errors import EngineUnavailable, Exit, PacoreError
+from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import run_key
@@ -26,7 +27,7 @@ from pacore.problem_survey import ProblemSurvey, survey_problems
 from pacore.progress import Pace, Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
-from pacore.retrying import begin_retry, config_of
+from pacore.retrying import begin_retry, chosen_within, config_of
 from pacore.reuse import nearest
 from pacore.run import Run, is_closed, open_run, start_run
 from pacore.sampling import RetryPolicy
@@ -35,6 +36,7 @@ from pacore.stage.context import close_context, context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
 from pacore.visible import visible
+from pacore.wholeness import faults_of, repair_hint
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether there is a line of progress to say."""
@@ -67,6 +69,8 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = N
     run = begin(config, read.append)
     config = config.model_copy(update={"run_id": run.run_id})
     store = open_store(config.store)
+    if faults := faults_of(store, run):
+        raise StoreError(repair_hint(faults))
     if not open_shards(store, run):
         if not is_closed(store, run.run_id):
             # It was killed between its last commit and its end.
@@ -110,17 +114,22 @@ def say_cautions(cautions: Sequence[str]) -> None:
 
 
 def retry_to_end(
-    store_url: str, run_id: str, where: str, max_tokens: int | None, changes: Mapping[str, Any]
+    store_url: str,
+    run_id: str,
+    wanted: tuple[str, int | None],
+    changes: Mapping[str, Any],
+    bounds: Bounds,
 ) -> int:
     """Choose what to retry, record it, and run to the end; the same line goes on with it.
 
+    ``wanted`` is the condition, which is evaluated within ``bounds``, and the limit of tokens.
     ``changes`` are operational fields that differ from those the run was started with. Raises as
-    `pacore.retrying` and `run_to_end` do.
+    `pacore.retrying`, `run_bounded` and `run_to_end` do.
     """
     store = open_store(store_url)
     run = open_run(store, run_id)
     config = config_of(store, run, {**changes, "store": store_url})
-    record = begin_retry(store, run, where, max_tokens)
+    record = begin_retry(store, run, *wanted, chosen_within(bounds))
     if record is None:
         click.echo(f"run {run_id}: nothing to retry; no trajectory that stands is one of these")
         return Exit.COMPLETE

@@ -70,7 +70,12 @@ class TableWriter:
         self._waiting_bytes = 0
         self._text_columns = [table.schema.get_field_index(name) for name in table.text]
         labels = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
-        plain = [name for name in table.schema.names if name not in table.text]
+        # No statistics of doubles: Arrow leaves NaN out of them, and DuckDB then misses it.
+        ordered = [
+            field.name
+            for field in table.schema
+            if field.name not in table.text and not pa.types.is_floating(field.type)
+        ]
         self._path = path
         with _written(path):
             self._writer = pq.ParquetWriter(
@@ -79,7 +84,9 @@ class TableWriter:
                 compression="zstd",
                 compression_level=3,
                 use_dictionary=labels,
-                write_statistics=plain,
+                write_statistics=ordered,
+                # Without it statistics stand in the pages themselves, where DuckDB 2.0.0 misreads them.
+                write_page_index=True,
                 write_batch_size=16 if table.group_rows == TEXT_GROUP_ROWS else 1024,
                 bloom_filter_options={name: {"ndv": BLOOM_VALUES} for name in table.bloom} or None,
             )

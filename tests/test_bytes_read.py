@@ -11,7 +11,7 @@ import pytest
 from pacore.commits import publish
 from pacore.layout import Unit
 from pacore.run import Run, start_run
-from pacore.snapshots import standing_sizes, write_snapshot
+from pacore.snapshots import standing_tables, write_snapshot
 from pacore.store import ObjectBackend, open_store
 from pacore.store.services import service_of
 from pacore.table_rows import ROW_OF
@@ -96,7 +96,7 @@ QUERIES = {
 def test_a_query_reads_what_it_asks_for_and_not_the_texts_beside_it(
     store: CountingBackend, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (texts,) = standing_sizes(store, "demo")["trajectory_texts"].values()
+    (texts,) = (file.bytes for file in standing_tables(store, "demo")["trajectory_texts"])
     assert texts > 1_000_000
     said = [f"{'bytes':>9} {'share':>7} requests  of {texts} bytes of texts"]
     for question, share in QUERIES.items():

@@ -17,6 +17,7 @@ from pacore.auditing.record import DEFECTS, check_problem_set, read_run
 from pacore.auditing.rows import Unreadable
 from pacore.auditing.shard import ShardAudit
 from pacore.auditing.snapshots import check_final, check_snapshots, snapshot_keys
+from pacore.commits import standing_units
 from pacore.errors import Refused, StoreError
 from pacore.journal import Journal
 from pacore.layout import commits_prefix, run_key
@@ -104,8 +105,9 @@ class Audit:
 
     def _files(self, ledger: Ledger) -> Iterator[Finding]:
         """Files against commits alone, where nothing can be said of their rows."""
+        standing = set(standing_units(ledger.units))
         for commit in ledger.commits.values():
-            with Files(self._store, self.tally) as files:
+            with Files(self._store, self.tally, standing) as files:
                 files.path(commit)
                 yield from files.findings
 
@@ -121,7 +123,7 @@ class Audit:
                     yield Finding("problems", Where(run.problem_set), what)
                     yield from self._files(own)
                     continue
-                with Files(self._store, self.tally) as files:
+                with Files(self._store, self.tally, set(standing_units(own.units))) as files:
                     work = (
                         run,
                         shard.name,

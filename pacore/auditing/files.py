@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pacore.auditing.finding import Finding, Tally, Where
+from pacore.auditing.finding import Finding, Severity, Tally, Where
 from pacore.auditing.rows import Row, Unreadable, row_count, table_rows
 from pacore.commits import Commit
 from pacore.errors import StoreError
@@ -21,11 +21,13 @@ class Files:
     """Committed files as local copies, each hashed when first asked for, open while this is.
 
     What is wrong with them gathers in ``findings``; the rows of a file that is not what its commit
-    says are never read.
+    says are never read. Only those of ``standing`` units are part of a table, so that of others it is
+    no more than a warning.
     """
 
-    def __init__(self, store: Backend, tally: Tally) -> None:
+    def __init__(self, store: Backend, tally: Tally, standing: Container[Unit]) -> None:
         self._store = store
+        self._standing = standing
         self._tally = tally
         self._stack = ExitStack()
         self._paths: dict[Unit, str | None] = {}
@@ -81,4 +83,6 @@ class Files:
 
     def _note(self, where: Where, commit: Commit, what: str) -> None:
         said = f"{commit_key(commit.unit)} says sha256 {commit.sha256}, {commit.bytes:,} bytes, "
-        self.findings.append(Finding("files", where, f"{what}; {said}{commit.rows:,} rows"))
+        severity: Severity = "error" if commit.unit.first in self._standing else "warning"
+        found = Finding("files", where, f"{what}; {said}{commit.rows:,} rows", severity)
+        self.findings.append(found)

@@ -20,10 +20,15 @@ LAST_TABLES = ("answers", "scores")
 
 @dataclass
 class Ledger:
-    """A run's commits that can be used, by unit, and what is wrong with them."""
+    """A run's commits that can be used, by unit, and what is wrong with them.
+
+    Units are named as they were first published, and ``commits`` has the last repair of each;
+    ``replaced`` are the commits that a repair took the place of, whose files nothing reads any more.
+    """
 
     commits: dict[Unit, Commit] = field(default_factory=dict)
     unusable: set[Unit] = field(default_factory=set)
+    replaced: list[Commit] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -62,7 +67,8 @@ class Ledger:
     def of_shard(self, shard: str) -> Ledger:
         """The same, for the units of one shard only."""
         commits = {unit: commit for unit, commit in self.commits.items() if unit.shard == shard}
-        return Ledger(commits, {unit for unit in self.unusable if unit.shard == shard})
+        unusable = {unit for unit in self.unusable if unit.shard == shard}
+        return Ledger(commits, unusable, self.replaced)
 
 
 def read_ledger(store: Backend, run_id: str, tally: Tally) -> Ledger:
@@ -76,15 +82,18 @@ def read_ledger(store: Backend, run_id: str, tally: Tally) -> Ledger:
             ledger.findings.append(Finding("commits", Where(key), what, "warning"))
         else:
             units.append(unit)
+    units.sort()
     for start in range(0, len(units), COMMITS_AT_ONCE):
         some = units[start : start + COMMITS_AT_ONCE]
         for unit, commit in zip(some, _read(store, some), strict=True):
             tally.commits += 1
             fault = commit if isinstance(commit, str) else _fault(commit, unit)
             if isinstance(commit, Commit) and fault is None:
-                ledger.commits[unit] = commit
+                if unit.first in ledger.commits:
+                    ledger.replaced.append(ledger.commits[unit.first])
+                ledger.commits[unit.first] = commit
             else:
-                ledger.unusable.add(unit)
+                ledger.unusable.add(unit.first)
                 where = Where(commit_key(unit), unit.table, unit.round)
                 ledger.findings.append(
                     Finding("commits", where, f"{fault}; its rows were not checked")
@@ -130,7 +139,7 @@ def check_order(run: Run, ledger: Ledger, is_closed: bool) -> Iterator[Finding]:
         else:
             by_shard[unit.shard].add(unit)
     for name, present in sorted(by_shard.items()):
-        expected = _expected(run, name, max((unit.revision for unit in present), default=0))
+        expected = expected_units(run, name, max((unit.revision for unit in present), default=0))
         reached = [position for position, unit in enumerate(expected) if unit in present]
         last = len(expected) - 1 if is_closed else max(reached, default=-1)
         for unit in expected[: last + 1]:
@@ -148,7 +157,7 @@ def check_order(run: Run, ledger: Ledger, is_closed: bool) -> Iterator[Finding]:
                 yield Finding("lineage", where, f"was made from {shown(key)}, which is no commit")
 
 
-def _expected(run: Run, shard: str, revision: int) -> list[Unit]:
+def expected_units(run: Run, shard: str, revision: int) -> list[Unit]:
     """What the stages commit for a shard, in their order, up to the end of a revision."""
     found = []
     for number in range(revision + 1):

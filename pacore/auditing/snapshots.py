@@ -15,7 +15,7 @@ from pacore.auditing.record import DEFECTS
 from pacore.commits import Commit, standing_units
 from pacore.errors import StoreError
 from pacore.identity import sha256_hex
-from pacore.layout import snapshot_key, snapshots_prefix
+from pacore.layout import Unit, snapshot_key, snapshots_prefix, unit_of_data
 from pacore.retries import end_key
 from pacore.run import Run
 from pacore.stage.closing import COUNTED
@@ -59,7 +59,8 @@ def check_snapshots(
     if is_closed and not keys:
         key = snapshot_key(run.run_id, 0)
         yield Finding("snapshots", Where(key), "is missing: the run is closed")
-    known = {commit.path: _entry(commit) for commit in ledger.commits.values()}
+    commits = [*ledger.commits.values(), *ledger.replaced]
+    known = {commit.path: _entry(commit) for commit in commits}
     before: Snapshot | None = None
     for number, key in enumerate(expected):
         link = _read(store, key) if key in keys else None
@@ -168,15 +169,28 @@ def check_final(store: Backend, run: Run, ledger: Ledger, keys: Sequence[str]) -
 
 
 def _is_last_ungraded(store: Backend, run: Run, sequence: object, keys: Sequence[str]) -> bool:
-    """Whether a snapshot is the last one but for gradings, which change no table of the run's own."""
+    """Whether a snapshot is the last one but for gradings and repairs, which change no rows of the
+    run's own tables.
+    """
     if not isinstance(sequence, int) or not 0 <= sequence < len(keys):
         return False
     since = [
         _read(store, snapshot_key(run.run_id, number)) for number in range(sequence, len(keys))
     ]
     own = [
-        {name: files for name, files in link.record["tables"].items() if name != "verdicts"}
+        {
+            _unit(file)
+            for name, files in link.record["tables"].items()
+            if name != "verdicts"
+            for file in files
+        }
         for link in since
         if isinstance(link, Snapshot)
     ]
-    return all(tables == own[0] for tables in own)
+    return all(units == own[0] for units in own)
+
+
+def _unit(file: Mapping[str, Any]) -> Unit | None:
+    """What a snapshot's file holds, whichever repair of it."""
+    unit = unit_of_data(file["path"])
+    return None if unit is None else unit.first

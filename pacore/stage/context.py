@@ -67,7 +67,12 @@ class StageReport:
 
 
 class Context:
-    """Opens a run for work. One for each run and process; see `context_of`."""
+    """Opens a run for work. One for each run and process; see `context_of`.
+
+    ``generates`` is false where the journal is all there is to take trajectories from.
+    """
+
+    generates = True
 
     def __init__(self, store: Backend, run: Run, config: RunConfig) -> None:
         self.store = store

@@ -56,6 +56,11 @@ class Filling:
     def max_tokens(self) -> int | None:
         return attempt_limit(self.drawn_from.max_tokens, self.retry)
 
+    @property
+    def ended_unfinished(self) -> bool:
+        """Whether the attempt before the last is a tombstone, so that the slot waits for another."""
+        return len(self.attempts) > 1 and not self.attempts[-2].is_finished
+
     def settle(self, is_finished: bool, is_own: bool) -> None:
         """Note how the last attempt ended."""
         self.attempts[-1].is_finished = is_finished
@@ -160,6 +165,9 @@ def _look_up(context: Context, open_slots: Sequence[OpenSlot]) -> list[tuple[Fil
             _, filling = open_slots[place]
             if _note(context, filling, request, entry):
                 tombstones.append(place)
+            elif entry is None and not context.generates and filling.ended_unfinished:
+                # Nobody has tried it since.
+                filling.attempts.pop()
             elif entry is None:
                 wanted[place] = filling, request
         places = tombstones

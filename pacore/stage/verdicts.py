@@ -117,7 +117,7 @@ class ShardGrading:
             self.opened.store,
             unit,
             rows,
-            inputs=[commit_key(judged.unit)],
+            inputs=[commit_key(judged.unit.first)],
             counts={name: counted[name] for name in VERDICTS},
             producer=self.opened.producer,
         )

@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 
-from pacore.errors import BadInput, Refused
+from pacore.errors import BadInput
 from pacore.identity import digest
 from pacore.store.local import LocalBackend
 from pacore.store.objects import ObjectBackend
@@ -22,16 +22,11 @@ _opened_lock = threading.Lock()
 def open_store(url: str) -> Backend:
     """The store at ``url``: a folder, or ``scheme://bucket/prefix``. Nothing is asked or created yet.
 
-    Raises Refused and BadInput for a place that cannot be a store.
+    Raises BadInput for a place that cannot be a store.
     """
     scheme, separator, rest = url.partition("://")
     is_local = not separator or scheme in ("file", "local")
     place = (rest if separator else url) if is_local else rest
-    for part in place.split("/"):
-        if part.casefold().startswith(("run_id=", "round=")):
-            raise Refused(
-                f"--store: a folder named {part} cannot hold a store: tables use that name"
-            )
     if is_local:
         return _local_store(url, place)
     root = rest.strip("/")
@@ -48,11 +43,6 @@ def open_store(url: str) -> Backend:
 
 def _local_store(url: str, place: str) -> LocalBackend:
     root = Path(place).expanduser().absolute()
-    for part in root.parts:
-        if part.casefold().startswith(("run_id=", "round=")):
-            raise Refused(
-                f"--store: a folder named {part} cannot hold a store: tables use that name"
-            )
     if root.exists() and not root.is_dir():
         raise BadInput(f"--store {url}: is a file, not a folder")
     return LocalBackend(root)

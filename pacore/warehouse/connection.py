@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Self
 
 import duckdb
 
-from pacore.errors import BadInput, StoreError
+from pacore.errors import BadInput, LimitReached, PacoreError, StoreError
 from pacore.store import Reader
 from pacore.visible import visible
 
 SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"
 FETCH_ROWS = 256
-
-# As text: a type of DuckDB's among a module's names outlives the interpreter, and DuckDB 2.0 prints it.
-Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -27,10 +24,72 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def connect(spill: str, threads: int | None = None) -> Connection:
-    """A database of its own, in memory, that fetches nothing; ``spill`` is where it may grow."""
-    bounded = {} if threads is None else {"threads": threads}
-    return duckdb.connect(config={**_OFFLINE, "temp_directory": spill, **bounded})
+class Connection:
+    """A connection to DuckDB, or a cursor of one; nothing of DuckDB's is left once it is closed.
+
+    An exception holds the frames it came through, and so whatever they name, for as long as anybody
+    keeps it; and what of DuckDB outlives the interpreter DuckDB prints, some thirty lines of it. So
+    frames name this, and never DuckDB's own object.
+    """
+
+    def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
+        self._raw: duckdb.DuckDBPyConnection | None = raw
+
+    @property
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._raw is None:
+            raise StoreError("the warehouse is closed")
+        return self._raw
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def cursor(self) -> Connection:
+        return Connection(self._open.cursor())
+
+    def execute(self, text: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self._open.execute(text, parameters)
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of what was executed last."""
+        return tuple(column[0] for column in self._open.description or ())
+
+    def fetch(self, rows: int) -> list[tuple[Any, ...]]:
+        """The next rows of what was executed last, as many at most; none at its end."""
+        return self._open.fetchmany(rows)
+
+    def statements(self, text: str) -> list[tuple[str, str]]:
+        """The kind and the text of each statement in SQL."""
+        return [(one.type.name, one.query) for one in self._open.extract_statements(text)]
+
+    def add_files(self, filesystem: Any) -> None:
+        """Read paths of a scheme through an fsspec file system."""
+        self._open.register_filesystem(filesystem)
+
+    def close(self) -> None:
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+
+def connect(spill: str, threads: int | None = None, memory_bytes: int | None = None) -> Connection:
+    """A database of its own, in memory, that fetches nothing; ``spill`` is where it may grow.
+
+    It plans with half of ``memory_bytes``: what it counts is about half of what it takes.
+    """
+    bounded: dict[str, Any] = {} if threads is None else {"threads": threads}
+    if memory_bytes is not None:
+        bounded["memory_limit"] = f"{memory_bytes // 2 // 1024} KiB"
+    return Connection(duckdb.connect(config={**_OFFLINE, "temp_directory": spill, **bounded}))
+
+
+def rows_of(cursor: Connection) -> Iterator[tuple[Any, ...]]:
+    """The rows of what was executed, fetched as they are read."""
+    while rows := cursor.fetch(FETCH_ROWS):
+        yield from rows
 
 
 @cache
@@ -55,16 +114,27 @@ def as_store_error(reader: Reader | None = None) -> Iterator[None]:
     """pacore's own SQL fails only over what the store holds."""
     try:
         yield
+    except duckdb.OutOfMemoryException as fault:
+        raise LimitReached(_first_line(fault)) from fault
     except duckdb.Error as fault:
         if reader is not None and reader.failed is not None:
             raise reader.failed from fault
         raise StoreError(_first_line(fault)) from fault
 
 
+def may_be_damage(fault: PacoreError) -> bool:
+    """Whether what DuckDB said may come of a damaged file; it says so in many ways."""
+    said = fault.__cause__
+    kinds = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
+    return isinstance(said, kinds) or type(said) is duckdb.Error
+
+
 @contextmanager
 def as_bad_input(reader: Reader) -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException as fault:
+        raise LimitReached(_first_line(fault)) from fault
     except duckdb.Error as fault:
         if reader.failed is not None:
             raise reader.failed from fault

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from pacore.round_rows import AnswerRow, CandidateRow, ConclusionRow, VerdictRow
-from pacore.warehouse.connection import FETCH_ROWS, Connection, as_store_error, connect, sql
+from pacore.warehouse.connection import Connection, as_store_error, connect, rows_of, sql
 
 
 @cache
@@ -21,20 +21,15 @@ def _rounds_connection(process: int) -> Connection:
     return connect(spill, threads=2)
 
 
-# A connection that is open when the interpreter ends makes DuckDB 2.0 print what it leaks.
+# A connection that is open when the interpreter ends makes DuckDB print what it leaks.
 atexit.register(_rounds_connection.cache_clear)
 
 
 def _stream(name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
     """Rows of ``sql/rounds/<name>.sql``, fetched as they are read; safe from any thread."""
-    cursor = _rounds_connection(os.getpid()).cursor()
-    try:
-        with as_store_error():
-            cursor.execute(sql(f"rounds/{name}"), parameters)
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                yield from rows
-    finally:
-        cursor.close()
+    with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
+        cursor.execute(sql(f"rounds/{name}"), parameters)
+        yield from rows_of(cursor)
 
 
 def candidates(path: str) -> Iterator[CandidateRow]:
@@ -73,13 +68,8 @@ def verdicts_in(table: str, path: str) -> Iterator[VerdictRow]:
 
 def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
     """Rows of ``sql/audit/<name>.sql`` over one local file as dicts, fetched as they are read."""
-    cursor = _rounds_connection(os.getpid()).cursor()
-    try:
-        with as_store_error():
-            cursor.execute(sql(f"audit/{name}"), parameters)
-            columns = [column[0] for column in cursor.description or ()]
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                for row in rows:
-                    yield dict(zip(columns, row, strict=True))
-    finally:
-        cursor.close()
+    with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
+        cursor.execute(sql(f"audit/{name}"), parameters)
+        columns = cursor.columns()
+        for row in rows_of(cursor):
+            yield dict(zip(columns, row, strict=True))

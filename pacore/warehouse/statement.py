@@ -24,10 +24,10 @@ def reading_only(cursor: Connection, text: str) -> str:
     and EXPLAIN ANALYZE runs what it explains. DuckDB binds neither below the top level, so every
     query is run as a subquery.
     """
-    statements = cursor.extract_statements(text)
+    statements = cursor.statements(text)
     if len(statements) != 1:
         raise Refused(f"a query is one SQL statement; this has {len(statements)}")
-    kind, query = statements[0].type.name, _without_semicolon(statements[0].query)
+    kind, query = statements[0][0], _without_semicolon(statements[0][1])
     explained = _EXPLAIN.fullmatch(query) if kind == "EXPLAIN" else None
     if explained:
         return f"{explained['explain']} {reading_only(cursor, explained['rest'])}"

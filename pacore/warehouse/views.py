@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pacore.errors import BadInput
+from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.run import list_runs
 from pacore.staging import table_files, text_files
 from pacore.store import Backend
 from pacore.tables import Row
 from pacore.warehouse.connection import (
-    FETCH_ROWS,
     Connection,
     as_bad_input,
     as_store_error,
     check_names,
     connect,
+    may_be_damage,
+    rows_of,
     sql,
 )
 from pacore.warehouse.relations import RELATIONS, needed
 from pacore.warehouse.statement import execute, reading_only
+from pacore.wholeness import Fault, RunFiles, damaged, repair_hint
 
 CHECK_ROWS = 100
+_log = logging.getLogger("pacore.warehouse")
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,13 @@ class QueryResult:
 class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
-    ``run_ids`` None means every run. The views cover what was committed when the warehouse was
+    ``run_ids`` None means every run whose files are all there; ``say`` hears of each that is left
+    out, and why. The views cover what was committed when the warehouse was
     opened, and each is made for the first query that names it. ``prices`` are rows of
     `pacore.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
-    of k. Raises Refused for a run that is not there, StoreError for files that cannot be read.
+    of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is not
+    there, StoreError for files that are missing or cannot be read, LimitReached where memory runs
+    out.
     """
 
     def __init__(
@@ -55,30 +63,42 @@ class Warehouse:
         run_ids: Sequence[str] | None = None,
         prices: Sequence[Row] = (),
         numbers: Sequence[int] = (),
+        memory_bytes: int | None = None,
+        say: Callable[[str], None] = _log.warning,
     ) -> None:
         self.store = store
         self._run_ids = run_ids
         self._prices = prices
         self._numbers = [int(number) for number in numbers]
+        self._memory_bytes = memory_bytes
+        self._say = say
+        self._left_out: set[str] = set()
         self._files: dict[str, list[str]] = {}
+        self._runs: dict[str, RunFiles] = {}
         self._reader = store.reader()
         self._made: set[str] = set()
         self._making = threading.Lock()
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def _open(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pacore-warehouse-")
-        spill = os.path.join(self._folder.name, "spill")
-        self._connection = connect(spill)
+        self._connection = connect(
+            os.path.join(self._folder.name, "spill"), memory_bytes=self._memory_bytes
+        )
+        self._made.clear()
         try:
             if self._reader.filesystem is not None:
-                self._connection.register_filesystem(self._reader.filesystem)
+                self._connection.add_files(self._reader.filesystem)
             with as_store_error(self._reader):
+                self._connection.execute(sql("macros"))
                 self._stage()
                 self._lock()
         except BaseException:
             self._close()
             raise
-        return self
 
     def __exit__(
         self,
@@ -95,9 +115,11 @@ class Warehouse:
     def _stage(self) -> None:
         """Find the files of the runs, and of those whose texts they reuse."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
-        unique = list(dict.fromkeys(run_ids))
+        unique = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in self._left_out]
         folder = Path(self._folder.name)
-        self._files = table_files(self.store, self._reader, unique, folder, self._prices)
+        staged = table_files(self.store, self._reader, unique, folder, self._prices)
+        self._leave_out(staged.faults)
+        self._files, self._runs = staged.paths, staged.runs
         lenders = self.rows("staging/lenders")
         lent = [
             path
@@ -107,6 +129,30 @@ class Warehouse:
         if lent:
             own = [path for path in self._files["trajectory_texts"] if not self._is_own(path)]
             self._files["trajectory_texts"] = own + lent
+
+    def _leave_out(self, faults: Sequence[Fault]) -> None:
+        """Say which runs are not read, and why. Raises StoreError for a run that was asked for."""
+        by_run: dict[str, list[Fault]] = {}
+        for fault in faults:
+            by_run.setdefault(fault.run_id, []).append(fault)
+        for found in by_run.values():
+            if self._run_ids is not None:
+                raise StoreError(repair_hint(found))
+            self._left_out.add(found[0].run_id)
+            self._say(f"left out: {repair_hint(found)}")
+
+    def _find_damage(self, text: str) -> bool:
+        """Leave out the runs whose files of the tables a query reads are damaged; whether any are."""
+        read = set(needed(text))
+        faults = [
+            fault
+            for run_id, tables in self._runs.items()
+            for fault in damaged(
+                self.store, run_id, {name: files for name, files in tables.items() if name in read}
+            )
+        ]
+        self._leave_out(faults)
+        return bool(faults)
 
     def _is_own(self, path: str) -> bool:
         """Whether a file is the warehouse's, not the store's."""
@@ -132,9 +178,8 @@ class Warehouse:
     @contextmanager
     def _cursor(self) -> Iterator[Connection]:
         """A connection of its own: an open result occupies the one it came from."""
-        cursor = self._connection.cursor()
         self._reader.failed = None
-        try:
+        with self._connection.cursor() as cursor:
             for table, paths in self._files.items():
                 cursor.execute(f"SET VARIABLE {table}_files = $paths", {"paths": paths})
             # A file without rows stands among a table's own where some of these may lack columns.
@@ -142,16 +187,11 @@ class Warehouse:
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
-        finally:
-            cursor.close()
 
     def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of ``sql/<name>.sql`` as dicts; parameters are named ``$…`` in its text."""
-        with as_store_error(self._reader), self._cursor() as cursor:
-            self._make(cursor, needed(sql(name)))
-            cursor.execute(sql(name), parameters)
-            columns = [column[0] for column in cursor.description or ()]
-            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        found = self.stream(name, **parameters)
+        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
     def stream(self, name: str, **parameters: Any) -> QueryResult:
         """The rows of ``sql/<name>.sql``, fetched as they are read; else as `rows`."""
@@ -160,10 +200,15 @@ class Warehouse:
         return QueryResult(columns, rows)
 
     def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        with as_store_error(self._reader), self._cursor() as cursor:
-            self._make(cursor, needed(sql(name)))
-            cursor.execute(sql(name), parameters)
-            yield from _fetched(cursor)
+        try:
+            with as_store_error(self._reader), self._cursor() as cursor:
+                self._make(cursor, needed(sql(name)))
+                cursor.execute(sql(name), parameters)
+                yield from _fetched(cursor)
+        except StoreError as fault:
+            if may_be_damage(fault):
+                self._find_damage(sql(name))
+            raise
 
     def run_checks(self) -> dict[str, list[dict[str, Any]]]:
         """For every invariant by name, the rows that break it, the first hundred at most."""
@@ -186,9 +231,20 @@ class Warehouse:
         """
         if any("\ud800" <= character <= "\udfff" or character == "\x00" for character in text):
             raise BadInput("the query has a NUL or a byte that is not UTF-8")
+        try:
+            return self._begun(text)
+        except PacoreError as fault:
+            if not (may_be_damage(fault) and self._find_damage(text)):
+                raise
+            self._close()
+            self._open()
+            return self._begun(text)
+
+    def _begun(self, text: str) -> QueryResult:
+        """A query's columns and rows, the first row read."""
         rows = self._query(text)
         columns = next(rows)
-        return QueryResult(columns, rows)
+        return QueryResult(columns, chain(list(islice(rows, 1)), rows))
 
     def _query(self, text: str) -> Iterator[tuple[Any, ...]]:
         """The column names, then the rows."""
@@ -201,6 +257,5 @@ class Warehouse:
 
 def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:
     """The column names of what was executed, then its rows."""
-    yield tuple(column[0] for column in cursor.description or ())
-    while rows := cursor.fetchmany(FETCH_ROWS):
-        yield from rows
+    yield cursor.columns()
+    yield from rows_of(cursor)

@@ -6,7 +6,7 @@ SELECT
     grader,
     grader_version,
     left(answer, 80) AS answer,
-    list(DISTINCT verdict || ' ' || score::VARCHAR) AS verdicts
+    list_sort(list(DISTINCT verdict || ' ' || score::VARCHAR)) AS verdicts
 FROM verdicts
 WHERE verdict IN ('correct', 'wrong') AND NOT starts_with(grader, 'judge')
 GROUP BY run_id, problem_id, grader, grader_version, verdicts.answer

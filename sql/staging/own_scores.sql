@@ -1,8 +1,8 @@
 -- Grain: one row per run, problem and replicate whose problem has a gold answer: what the run itself
 -- said when it ended. Files of an earlier version called both verdicts on an answer ok.
 SELECT
-    run_id,
-    round,
+    run_of(filename) AS run_id,
+    round_of(filename) AS round,
     problem_id,
     replicate,
     grader,
@@ -13,11 +13,7 @@ SELECT
     END AS verdict,
     score,
     gold,
-    answer,
-    trajectory_id,
+    unfiltered(answer) AS answer,
+    unfiltered(trajectory_id) AS trajectory_id,
     grader_version
-FROM read_parquet(
-    getvariable('scores_files'),
-    hive_partitioning = true,
-    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
-)
+FROM read_parquet(getvariable('scores_files'), hive_partitioning = false)

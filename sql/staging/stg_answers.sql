@@ -1,17 +1,13 @@
 -- Grain: one row per run, problem and replicate, whether or not it came to an answer.
 SELECT
-    run_id,
+    run_of(filename) AS run_id,
     problem_id,
     replicate,
-    answer,
-    trajectory_id,
-    finish_reason,
+    unfiltered(answer) AS answer,
+    unfiltered(trajectory_id) AS trajectory_id,
+    unfiltered(finish_reason) AS finish_reason,
     status,
-    method,
-    reason,
+    unfiltered(method) AS method,
+    unfiltered(reason) AS reason,
     failed_round
-FROM read_parquet(
-    getvariable('answers_files'),
-    hive_partitioning = true,
-    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
-)
+FROM read_parquet(getvariable('answers_files'), hive_partitioning = false)

@@ -1,7 +1,7 @@
 -- Grain: one row per run, round, problem, replicate and position in the message set.
 SELECT
-    run_id,
-    round,
+    run_of(filename) AS run_id,
+    round_of(filename) AS round,
     problem_id,
     replicate,
     position,
@@ -9,8 +9,4 @@ SELECT
     text,
     characters,
     compactor
-FROM read_parquet(
-    getvariable('messages_files'),
-    hive_partitioning = true,
-    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
-)
+FROM read_parquet(getvariable('messages_files'), hive_partitioning = false)

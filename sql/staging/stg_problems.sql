@@ -4,10 +4,10 @@ SELECT
     frozen.problem_id,
     frozen.statement,
     frozen.gold,
-    frozen.grader,
+    unfiltered(frozen.grader) AS grader,
     frozen.problem_set,
     frozen.content_digest,
     frozen.turns,
-    frozen.metadata
+    unfiltered(frozen.metadata) AS metadata
 FROM read_parquet(getvariable('problems_files'), hive_partitioning = false) AS frozen
 JOIN runs USING (problem_set)

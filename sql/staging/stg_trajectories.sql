@@ -9,8 +9,8 @@
 -- Files of runs begun before there were these columns lack them, and only then is every file
 -- asked for its columns.
 SELECT
-    run_id,
-    round,
+    run_of(filename) AS run_id,
+    round_of(filename) AS round,
     problem_id,
     replicate,
     slot,
@@ -24,7 +24,7 @@ SELECT
     conclusion_status,
     attempt,
     reused,
-    error,
+    unfiltered(error) AS error,
     usage_source,
     wasted_tokens,
     tries,
@@ -34,14 +34,14 @@ SELECT
     text_run_id,
     prompt_digest,
     engine,
-    engine_version,
-    served_model,
-    fingerprint,
+    unfiltered(engine_version) AS engine_version,
+    unfiltered(served_model) AS served_model,
+    unfiltered(fingerprint) AS fingerprint,
     latency_seconds,
     generated_at AT TIME ZONE 'UTC' AS generated_at,
     prompt_messages,
     max_tokens,
-    retry_of,
+    unfiltered(retry_of) AS retry_of,
     cached_prompt_tokens,
     prompt_positions,
     finish_said,
@@ -49,7 +49,6 @@ SELECT
     wire
 FROM read_parquet(
     getvariable('trajectories_files'),
-    hive_partitioning = true,
-    hive_types = {'run_id': VARCHAR, 'round': INTEGER},
+    hive_partitioning = false,
     union_by_name = getvariable('has_older_files')
 )

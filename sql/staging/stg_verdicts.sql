@@ -3,8 +3,8 @@
 -- class (null without an answer, and where the run itself graded), `verdict` one of correct, wrong,
 -- no_answer, timeout and crash, `score` in [0, 1] and null for the last two.
 SELECT
-    run_id,
-    round,
+    run_of(filename) AS run_id,
+    round_of(filename) AS round,
     grading,
     problem_id,
     replicate,
@@ -15,14 +15,10 @@ SELECT
     verdict,
     score,
     answer,
-    method,
+    unfiltered(method) AS method,
     answer_key,
-    detail
-FROM read_parquet(
-    getvariable('verdicts_files'),
-    hive_partitioning = true,
-    hive_types = {'run_id': VARCHAR, 'round': INTEGER}
-)
+    unfiltered(detail) AS detail
+FROM read_parquet(getvariable('verdicts_files'), hive_partitioning = false)
 UNION ALL
 SELECT
     run_id,

@@ -1,0 +1,187 @@
+"""The tables of a run derived again by its own stages, from the journal and from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from pacore.auditing.derive import trajectory_of
+from pacore.commits import (
+    Commit,
+    Draft,
+    committed_units,
+    read_commit,
+    read_commits,
+    standing_units,
+    text_ids,
+)
+from pacore.config import RunConfig
+from pacore.dispatch import Dispatcher
+from pacore.engine.protocol import Engine
+from pacore.errors import Refused, StoreError
+from pacore.gate import Priority
+from pacore.grading.graders import is_by_rules
+from pacore.gradings import GradingRecord
+from pacore.layout import Unit, commit_key
+from pacore.retrying import asked_config
+from pacore.run import Run, list_runs, open_run
+from pacore.sampling import Filled, RetryPolicy
+from pacore.snapshots import StandingFile
+from pacore.stage.answers import conclude
+from pacore.stage.context import Context, OpenShard
+from pacore.stage.gradings import OpenGrading, UngradedShard, grading_by
+from pacore.stage.judging import votes_in
+from pacore.stage.messages import compact
+from pacore.stage.scores import grade
+from pacore.stage.trajectories import fill
+from pacore.stage.verdicts import ShardGrading
+from pacore.store import Backend
+from pacore.table_rows import text_row
+from pacore.tables import TABLES, read_rows
+from pacore.trajectory import Request
+from pacore.wholeness import damage
+
+
+class Replaying(Dispatcher):
+    """A dispatcher that has no engine: what the journal lacks is lost."""
+
+    def fill(
+        self,
+        requests: Sequence[Request],
+        run_id: str,  # noqa: ARG002
+        priority: Priority,  # noqa: ARG002
+        on_filled: Callable[[Filled], None] = lambda _: None,  # noqa: ARG002
+        looked_up: float | None = None,  # noqa: ARG002
+    ) -> list[Filled]:
+        if requests:
+            raise StoreError(
+                f"{len(requests):,} of its trajectories are not in the journal: their entries are "
+                "lost, or their prompts did not fit the model's window"
+            )
+        return []
+
+
+class RepairContext(Context):
+    """A run opened to derive its tables again, over a view of the store; it generates nothing."""
+
+    generates = False
+
+    def __init__(self, store: Backend, run: Run) -> None:
+        super().__init__(store, run, _config(store, run))
+        self.dispatcher.close()
+        self.dispatcher = Replaying(self._open_engine, self.journal, RetryPolicy(retries=0))
+        self.producer = {"repair": True}
+
+    def _open_engine(self) -> Engine:
+        raise StoreError("its prompts were cut to the window of a model that is not asked again")
+
+    def has_text(self, run_id: str, trajectory_id: str) -> bool:
+        """Whether a run's text files hold a trajectory's; of this run those that are not broken.
+
+        A text that this run has stored is its own, whoever stored it since.
+        """
+        own = self.run.run_id
+        if run_id != own and self.has_text(own, trajectory_id):
+            return False
+        with self._texts_lock:
+            if run_id not in self._texts:
+                units = standing_units(committed_units(self.store, run_id))
+                texts = [unit for unit in units if unit.table == "trajectory_texts"]
+                keys = [commit.path for commit in read_commits(self.store, texts)]
+                self._texts[run_id] = text_ids(self.store, filter(self.store.exists, keys))
+            return trajectory_id in self._texts[run_id]
+
+    def derive(self, unit: Unit) -> None:
+        """Publish one unit again. Raises StoreError, Refused or BadInput where that cannot be."""
+        number = next(shard.number for shard in self.shards if shard.name == unit.shard)
+        work = OpenShard(number, unit.revision)
+        if unit.table == "trajectories":
+            fill(self, work, unit.round)
+        elif unit.table == "trajectory_texts":
+            _derive_texts(self, unit)
+            # What it holds now, no later file holds.
+            self._texts.clear()
+        elif unit.table == "messages":
+            compact(self, work, unit.round)
+        elif unit.table == "answers":
+            conclude(self, work)
+        else:
+            grade(self, work)
+
+    def derive_verdicts(self, unit: Unit, record: GradingRecord) -> None:
+        """Publish one unit of a grading again. Raises as `derive`."""
+        judged = commit_key(unit._replace(table="trajectories", grading=""))
+        if not self.store.exists(judged):
+            raise StoreError(f"{judged}: is not committed")
+        opened = OpenGrading(self.store, self.run, record)
+        number = next(shard.number for shard in self.shards if shard.name == unit.shard)
+        shard = ShardGrading(opened, UngradedShard(number, unit.revision, (unit.round,)))
+        grading = record.grading
+        if is_by_rules(grading.grader):
+            known = grading_by(self.store, self.run, grading.grader).grader_version
+            if known != grading.grader_version:
+                raise Refused(
+                    f"it was graded by version {grading.grader_version}, and this is {known}; "
+                    f"pacore grade {self.run.run_id} --grader {grading.grader} adds a grading by it"
+                )
+            shard.grade(unit.round, shard.by_rules)
+        else:
+            votes = _votes(self.store, self.run, record)
+            shard.grade(unit.round, shard.by_judge(votes))
+
+
+def _config(store: Backend, run: Run) -> RunConfig:
+    """What a run was asked for with, as far as deriving needs it."""
+    try:
+        return RunConfig.model_validate({**asked_config(store, run), "run_id": run.run_id})
+    except ValidationError:
+        return RunConfig(problems=run.problem_set, engine="scripted", run_id=run.run_id)
+
+
+def _derive_texts(context: RepairContext, unit: Unit) -> None:
+    """The texts of a shard's round that no other file has, by the rows that point at them."""
+    source = _pointing(context.store, unit)
+    written: set[str] = set()
+    names = TABLES["trajectories"].schema.names
+    with (
+        Draft(context.store, unit) as draft,
+        context.store.local_path(source.path) as path,
+    ):
+        for row in read_rows(path, names):
+            trajectory_id = row["trajectory_id"]
+            is_own = row["text_run_id"] == context.run.run_id and trajectory_id not in written
+            if is_own and not context.has_text(context.run.run_id, trajectory_id):
+                entry = context.journal.find(trajectory_id)
+                if entry is None and row["finish_reason"] != "context_overflow":
+                    raise StoreError(f"trajectory {trajectory_id} is not in the journal")
+                draft.add(text_row(trajectory_of(unit.round, row, entry)))
+                written.add(trajectory_id)
+        draft.commit(inputs=source.inputs, producer=context.producer)
+
+
+def _pointing(store: Backend, unit: Unit) -> Commit:
+    """The trajectories whose texts a unit holds: of its own revision, or of a later one."""
+    revision = unit.revision
+    while True:
+        try:
+            found = read_commit(store, unit._replace(table="trajectories", revision=revision))
+        except KeyError as missing:
+            raise StoreError(f"{missing.args[0]}: is not committed") from None
+        if damage(store, StandingFile(found.path, found.sha256, found.bytes)) is None:
+            return found
+        revision += 1
+
+
+def _votes(store: Backend, run: Run, record: GradingRecord) -> dict[str, list[bool | None]]:
+    """The votes a judge gave on a run's answers, by question, from the runs that hold them."""
+    votes: dict[str, list[bool | None]] = {}
+    recipe = record.grading.details.get("recipe")
+    for run_id in list_runs(store):
+        if run_id.startswith(f"{run.run_id}.judge-"):
+            judge = open_run(store, run_id)
+            if judge.recipe.as_json() == recipe:
+                votes |= votes_in(store, run_id)
+    if not votes:
+        raise Refused(f"the run with the votes of {record.grading.grader} is not in this store")
+    return votes

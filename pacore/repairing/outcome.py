@@ -1,0 +1,13 @@
+"""What became of something that was broken."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Outcome(NamedTuple):
+    """One thing of a run that was broken: its key, what was wrong and what became of it."""
+
+    key: str
+    what: str
+    is_mended: bool
