@@ -4,16 +4,15 @@
     python -m benchmarks.code_grading --costs --programs 1000 --hostile 0.01
 
 The first grades 1,640 completions made as HumanEval's are (`benchmarks.completions`), and runs
-each as ``python -c`` as well, as many at once as there are processors, each bare process with the
-same seconds of CPU. Both take turns in one run; printed are seconds, their ratio, and whether the
-verdicts agree. The second prints milliseconds a program and a test, and what became of a mixture of
-right, wrong and hostile programs. Seconds are this machine's; the ratios are what carries over.
+each as ``python -c`` as well, as many at once and with the same seconds of CPU. Both take turns in
+one run; printed are seconds, their ratio, and whether the verdicts agree. The second prints
+milliseconds a program and a test, and what became of a mixture of right, wrong and hostile programs.
+Seconds are this machine's; the ratios are what carries over.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import resource
 import statistics
@@ -34,6 +33,7 @@ from pacore.grading.code_tests import (
 )
 from pacore.programs import code_grader_version, grade_programs, run_tests
 from pacore.programs.bubblewrap import ENVIRONMENT, find_interpreter
+from pacore.programs.grading import WORKERS
 from pacore.programs.keeper import SANDBOXES
 from tests.hostile_programs import FUNCTIONS, SCRIPTS
 
@@ -63,7 +63,7 @@ def bare(source: str, given: str = "", seconds: float = SECONDS) -> bool:
 
 
 def all_bare(programs: Sequence[Completion]) -> list[bool]:
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(WORKERS) as threads:
         return list(threads.map(lambda one: bare(one.whole), programs))
 
 
