@@ -44,6 +44,8 @@ CORE = {
     "pacore.problem_tests",
     "pacore.problem_turns",
     "pacore.program",
+    "pacore.program_blocks",
+    "pacore.program_pieces",
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",
