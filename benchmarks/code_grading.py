@@ -13,6 +13,8 @@ Seconds are this machine's; the ratios are what carries over.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import random
 import resource
 import statistics
@@ -21,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from benchmarks.completions import Completion, completions
 from pacore.grading.code_tests import (
@@ -36,6 +39,7 @@ from pacore.programs.bubblewrap import ENVIRONMENT, find_interpreter
 from pacore.programs.grading import WORKERS
 from pacore.programs.keeper import SANDBOXES
 from tests.hostile_programs import FUNCTIONS, SCRIPTS
+from tests.processes import descendants
 
 TIMES = 30
 SECONDS = 3.0
@@ -79,23 +83,44 @@ def all_graded(programs: Sequence[Completion]) -> list[bool]:
     return [verdict.score == 1.0 for verdict in verdicts]
 
 
+def cpu_seconds() -> float:
+    """Of this process, and of all its children, ended or not, and theirs."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    total = sum(one.ru_utime + one.ru_stime for one in used)
+    for process in descendants(os.getpid()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 def beside_bare(programs: Sequence[Completion], runs: int) -> None:
     """Both ways in turns, and the median of what they took."""
-    taken: dict[str, list[float]] = {"bare": [], "graded": []}
+    taken: dict[str, list[tuple[float, float]]] = {"bare": [], "graded": []}
     found: dict[str, list[bool]] = {}
     for _ in range(runs):
         for name, way in (("bare", all_bare), ("graded", all_graded)):
-            start = time.perf_counter()
-            found[name] = way(programs)
-            taken[name].append(time.perf_counter() - start)
+            # Sandboxes are kept until their seconds of CPU have been read.
+            with SANDBOXES:
+                start, used = time.perf_counter(), cpu_seconds()
+                found[name] = way(programs)
+                taken[name].append((time.perf_counter() - start, cpu_seconds() - used))
     kinds = Counter(one.kind for one in programs)
     print(f"{len(programs)} programs: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()))
-    for name, seconds in taken.items():
-        listed = " ".join(f"{one:.1f}" for one in seconds)
-        print(f"  {name:<7} {statistics.median(seconds):>7.1f} s   ({listed})")
-    ratios = [mine / theirs for mine, theirs in zip(taken["graded"], taken["bare"], strict=True)]
+    for name, pairs in taken.items():
+        listed = " ".join(f"{clock:.1f}" for clock, _ in pairs)
+        clock, used = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(f"  {name:<7} {clock:>7.1f} s by the clock, {used:>7.1f} s of CPU   ({listed})")
+    clock, used = (
+        statistics.median(mine / theirs for mine, theirs in zip(*columns, strict=True))
+        for columns in zip(
+            *(zip(*taken[name], strict=True) for name in ("graded", "bare")), strict=True
+        )
+    )
     agreeing = sum(map(bool.__eq__, found["bare"], found["graded"]))
-    print(f"  graded / bare {statistics.median(ratios):.2f}; {agreeing} verdicts agree\n")
+    print(
+        f"  graded / bare {clock:.2f} by the clock, {used:.2f} of CPU; {agreeing} verdicts agree\n"
+    )
 
 
 def kinds(count: int) -> dict[str, tuple[str, CodeTests]]:
