@@ -147,8 +147,10 @@ class _Exchange:
 
     def _is_over(self) -> bool:
         self._take_reports()
-        self.program.has_ended()
-        return self.tests.has_ended()
+        has_program_ended = self.program.has_ended()
+        # How a program ended may be known later than that it did.
+        is_awaited = bool(self.reports) and self.reports[-1].found == GONE
+        return self.tests.has_ended() and (has_program_ended or not is_awaited)
 
     def _take_reports(self) -> None:
         while line := self.tests.results.take_line():
