@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pacore.grader import parse_spec
-from pacore.program import extract_program
+from pacore.program import Wanted, extract_program
 from pacore.trajectory import FinishReason
 
 ExtractionMethod = Literal["boxed", "choice", "final_line", "program", "conclusion"]
@@ -91,10 +91,13 @@ def find_boxes(text: str) -> Boxes:
     return Boxes(None if best is None else text[best[0] : best[1]].strip(), begun)
 
 
-def extract(conclusion: str, spec: str) -> Extracted | None:
+def extract(
+    conclusion: str, spec: str, wanted: Wanted | None = None, *, is_cut: bool = False
+) -> Extracted | None:
     r"""Find the answer a conclusion gives to the grader of ``spec``, None where it gives none.
 
-    Never raises but for a text that is no spec.
+    Never raises but for a text that is no spec. ``wanted`` says of a program what its tests run, and
+    ``is_cut`` that the conclusion was cut at its limit.
 
     - The last balanced box (`find_boxes`) is the answer. An empty one says there is none: nothing
       else in the text stands in for it.
@@ -109,7 +112,7 @@ def extract(conclusion: str, spec: str) -> Extracted | None:
     """
     grader = parse_spec(spec).name
     if grader == "code":
-        program = extract_program(conclusion)
+        program = extract_program(conclusion, wanted, is_cut=is_cut)
         return None if program is None else Extracted(program, "program")
     tail = conclusion[-TAIL_CHARACTERS:]
     boxes = find_boxes(tail)

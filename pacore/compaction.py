@@ -7,7 +7,8 @@ from typing import NamedTuple
 from unicodedata import combining
 
 from pacore.answer import extract
-from pacore.grading import choose_grader
+from pacore.grading import choose_grader, gold_answer
+from pacore.grading.code_tests import wanted_of
 from pacore.plan import Plan
 from pacore.problem import Problem
 from pacore.step import Compaction, MessagePolicy
@@ -40,12 +41,16 @@ class Candidate:
 
 
 class Said(NamedTuple):
-    """What compaction asks a trajectory's row first; most policies need no more."""
+    """What compaction asks a trajectory's row first; most policies need no more.
+
+    ``is_cut``: the model was cut at its limit, maybe within the conclusion.
+    """
 
     trajectory_id: str
     conclusion: str | None
     status: ConclusionStatus
     content_characters: int
+    is_cut: bool = False
 
 
 def compaction_of(plan: Plan, round_: int, problem: Problem) -> Compaction:
@@ -53,7 +58,8 @@ def compaction_of(plan: Plan, round_: int, problem: Problem) -> Compaction:
     compaction = plan.step(round_).compaction
     if compaction.policy != "answer":
         return compaction
-    return replace(compaction, grader=choose_grader(problem))
+    spec = choose_grader(problem)
+    return replace(compaction, grader=spec, wanted=wanted_of(spec, gold_answer(problem)))
 
 
 def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
@@ -64,6 +70,7 @@ def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
         thought.conclusion,
         thought.status,
         trajectory.content_characters,
+        trajectory.generation.finish_reason == "length",
     )
     return candidate_of(said, compaction, trajectory.generation)
 
@@ -94,7 +101,7 @@ def candidate_of(said: Said, compaction: Compaction, generation: Generation | No
         text = verbatim_text(normalise(generation).reasoning, text)
     elif text is not None and compaction.policy == "answer":
         assert compaction.grader is not None, "answers are read by compaction_of a problem"
-        found = extract(text, compaction.grader)
+        found = extract(text, compaction.grader, compaction.wanted, is_cut=said.is_cut)
         text = answer_text(found.text, compaction.grader) if found else None
     return Candidate(said.trajectory_id, text, said.content_characters)
 

@@ -1,80 +1,208 @@
-"""The program a conclusion gives: its last fenced block of Python, told without running anything.
+"""The program a conclusion gives, found without running anything.
 
-Nothing here parses Python: a parser can be made to overflow by the text it reads, and the text is a
-model's. Whether a program is one shows where it runs, in the sandbox.
+A conclusion may have many blocks: a program, its imports or helpers apart, another attempt, a usage
+example, a test, an output, a piece in another language. Each is read by Python's own parser for what
+it defines, needs and does. The last one that is what the tests run is the program, with what it needs
+of the others.
 """
 
 from __future__ import annotations
 
-import re
+import builtins
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pacore.program_blocks import Block, Fenced, chunks, html_blocks, indented_blocks
+from pacore.program_pieces import Piece, is_body, is_sentence, kind_of_chunk, parsed, read_block
 
 TAIL_CHARACTERS = 1_000_000
 """How much of a conclusion's end is read for a program, in characters."""
-
-_FENCE = re.compile(
-    r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>[^\s`{]*)(?P<rest>.*)"
-)
-_PYTHON = re.compile(r"(?:python|py)[\d.]*", re.IGNORECASE)
-
-_TARGET = r"[A-Za-z_][\w.]*(?:\[[^\]\n]{0,80}\])?"
-_FIRST_LINE = re.compile(
-    r"import [A-Za-z_]|from [\w.]+ import\b|(?:async )?def \w+\(|class \w+[(:]|@\w|#!|# |'''|\"\"\""
-    rf"|{_TARGET}(?:, ?{_TARGET})*(?: ?: ?[\w\[\], .]+)? ?[-+*/%&|^]?=(?!=)|{_TARGET}\(.*\)\s*(?:#.*)?$"
-    r"|(?:if|while|with|for|try)\b.*:\s*(?:#.*)?$"
-)
-"""How a program may begin that stands in no block; prose does not begin like this."""
+MOST_BLOCKS = 64
+"""How many blocks are looked at: the last ones."""
+MOST_PROSE_CHARACTERS = 100_000
+"""How much of a text without a fence is searched for code: its end."""
 
 
-def extract_program(conclusion: str) -> str | None:
+MOST_PARAGRAPHS = 12
+"""How many paragraphs of prose may follow the body of a function that stands in no block."""
+
+
+class Wanted(NamedTuple):
+    """What the tests of a problem run: a main program, or functions by name.
+
+    ``may_continue``: the body of a function is an answer too, since its signature was given.
+    """
+
+    names: frozenset[str] = frozenset()
+    may_continue: bool = False
+
+
+def extract_program(
+    conclusion: str, wanted: Wanted | None = None, *, is_cut: bool = False
+) -> str | None:
     """Find the Python program a conclusion gives, or None where it gives none. Never raises.
 
-    - The last closed fenced block labelled Python is the program; without one, the last closed
-      block that has no label; without one, the last closed block. Blank blocks do not count.
-    - A block that was never closed was cut: it is not the program, and neither hides nor replaces
-      one before it. A fence with a label opens a block even inside another, which was then left open.
-    - Without any fence the whole text is the program if its first line begins like one.
+    ``wanted`` is None where nobody knows what the tests run. ``is_cut`` says that the model was cut
+    short: then a block that is open at the end, or code in no block that reaches it, is no program.
+
+    - Of the blocks that are what is wanted (`_ranks`) the last one counts. One that is Python by
+      its label, or has none, comes before one with another label, and before code in no block.
+    - What it needs and does not define is taken from the other blocks, the nearest first.
+    - Where no block is anything of that, the last that is called Python counts, or that has no
+      label: running it shows what is wrong with it.
     """
-    text = conclusion[-TAIL_CHARACTERS:]
-    blocks: dict[str, str] = {}
-    is_fenced = False
-    opened: re.Match[str] | None = None
-    lines: list[str] = []
-    # Not splitlines: a program may have other line separators in its texts.
-    for line in text.replace("\r\n", "\n").split("\n"):
-        found = _FENCE.fullmatch(line)
-        if found is None:
-            lines.append(line)
+    blocks = _blocks(conclusion[-TAIL_CHARACTERS:], is_cut)
+    pieces = [piece for order, block in enumerate(blocks) if (piece := read_block(block, order))]
+    for rank in _ranks(wanted):
+        for labels in (("python", "plain"), ("python", "plain", "other"), None):
+            stage = [one for one in pieces if labels is None or one.block.label in labels]
+            core = next((one for one in reversed(stage) if rank(one, stage)), None)
+            if core is not None:
+                return _completed(core, stage)
+    for label in ("python", "plain"):
+        for block in reversed(blocks):
+            if block.label == label and block.text.strip():
+                return block.text
+    return None
+
+
+Rank = Callable[[Piece, Sequence[Piece]], bool]
+"""Whether a piece, among all pieces, is a program of some kind."""
+
+
+def _ranks(wanted: Wanted | None) -> Iterator[Rank]:
+    """Kinds of programs, the most wanted first."""
+    names = wanted.names if wanted else frozenset()
+    if names:
+        yield lambda one, _: names <= one.callables
+        yield lambda one, _: bool(names & one.callables)
+        if wanted and wanted.may_continue:
+            yield lambda one, _: one.is_body
+    else:
+        yield lambda one, all_: one.is_main and not _missing(one, all_)
+        yield lambda one, all_: one.acts and not one.is_test and _is_main(_with_needed(one, all_))
+    if names or wanted is None:
+        yield lambda one, _: bool(one.functions) and not one.is_test
+    yield lambda one, all_: one.acts and one.prints and not one.is_test and not _missing(one, all_)
+    yield lambda one, _: bool(one.functions) and not one.is_test
+    yield lambda one, _: one.acts and not one.is_test and one.block.label != "bare"
+    if wanted is None:
+        yield lambda one, _: one.is_body
+    yield lambda one, _: one.block.label in ("python", "plain") and bool(one.defines)
+
+
+def _missing(piece: Piece, pieces: Sequence[Piece]) -> frozenset[str]:
+    """Names that a piece needs and another defines."""
+    others = {name for one in pieces if one is not piece for name in one.defines}
+    return (piece.needs & others) - _BUILTIN
+
+
+_BUILTIN = frozenset(dir(builtins))
+
+
+def _is_main(pieces: Sequence[Piece]) -> bool:
+    return any(one.reads for one in pieces) and any(one.prints for one in pieces)
+
+
+def _with_needed(core: Piece, pieces: Sequence[Piece]) -> list[Piece]:
+    """A piece and the others that define what it needs, in order; the nearest before it first."""
+    chosen = [core]
+    before = [one for one in reversed(pieces) if one.order < core.order]
+    others = [*before, *(one for one in pieces if one.order > core.order)]
+    missing = set(_missing(core, pieces))
+    while missing:
+        name = missing.pop()
+        if any(name in one.defines for one in chosen):
             continue
-        is_fenced = True
-        if opened is None or found["label"]:
-            opened, lines = found, []
-        elif _closes(found, opened):
-            body = "\n".join(_unindented(line, opened["indent"]) for line in lines)
-            if body.strip():
-                blocks[_kind(opened["label"])] = body
-            opened, lines = None, []
+        found = next((one for one in others if name in one.defines), None)
+        if found is not None:
+            chosen.append(found)
+            missing |= _missing(found, pieces)
+    return sorted(chosen, key=lambda one: one.order)
+
+
+def _completed(core: Piece, pieces: Sequence[Piece]) -> str:
+    """The program that a piece is with what it needs of others, which stands before it.
+
+    Of a piece that prints or tests only the statements are taken that define what is needed.
+    """
+    chosen = _with_needed(core, pieces)
+    if len(chosen) == 1:
+        return core.text
+    needed = {name for one in chosen for name in one.needs}
+    parts = [
+        one.statements(needed) if one.prints or one.is_test else one.text
+        for one in chosen
+        if one is not core
+    ]
+    program = "\n\n".join([*parts, core.text])
+    return core.text if parsed(program) is None else program
+
+
+def _blocks(text: str, is_cut: bool) -> list[Block]:
+    """Every block that may be code, in order, but for one that was cut."""
+    parts = Fenced(text).found
+    found: list[Block] = []
+    for number, part in enumerate(parts):
+        is_last = number == len(parts) - 1
+        for block in [part] if isinstance(part, Block) else _outside(part, len(parts) == 1):
+            if block.text.strip() and not (is_cut and is_last and block.is_open):
+                found.append(block)
+    return [one for block in found[-MOST_BLOCKS:] for one in _without_prose(block)]
+
+
+def _outside(text: str, is_all: bool) -> Iterator[Block]:
+    """Blocks in a text without fences; ``is_all`` where there are none around it either."""
+    for block in html_blocks(text):
+        is_several = "\n" in block.text.strip()
+        yield block if is_several else block._replace(label="bare")
+    text = text[-MOST_PROSE_CHARACTERS:]
+    runs = list(_runs(chunks(text)))
+    if is_all and len(runs) == 1 and runs[0].text.strip() == text.strip():
+        yield runs[0]._replace(label="plain")
+        return
+    yield from runs
+    yield from indented_blocks(text)
+    if is_all and (body := _leading_body(text)):
+        yield Block(body, "bare", is_open=len(body) == len(text))
+
+
+def _without_prose(block: Block) -> list[Block]:
+    """A block, and the code in it where that stands between lines that are surely prose."""
+    if block.label not in ("python", "plain") or len(block.text) > MOST_PROSE_CHARACTERS:
+        return [block]
+    if parsed(block.text) is not None:
+        return [block]
+    cut = list(chunks(block.text))
+    if any(kind_of_chunk(one) == "prose" and not is_sentence(one) for one in cut):
+        return [block]
+    return [block, *(run._replace(label=block.label) for run in _runs(cut))]
+
+
+def _runs(cut: Iterable[str]) -> Iterator[Block]:
+    """Code between chunks of prose. One that reaches the end of the text is open."""
+    run: list[str] = []
+    count = 0
+    for chunk in cut:
+        kind = kind_of_chunk(chunk)
+        if kind == "code":
+            run.append(chunk)
+            count = len(run)
+        elif kind == "either":
+            run.append(chunk)
         else:
-            lines.append(line)
-    if is_fenced:
-        return blocks.get("python") or blocks.get("plain") or blocks.get("other")
-    begins = text.lstrip().partition("\n")[0]
-    return text if _FIRST_LINE.match(begins) else None
+            if count:
+                yield Block("\n".join(run[:count]), "bare")
+            run, count = [], 0
+    if count:
+        yield Block("\n".join(run[:count]), "bare", is_open=True)
 
 
-def _closes(found: re.Match[str], opened: re.Match[str]) -> bool:
-    """Whether a fence without a label ends the open block: as long at least, of the same kind."""
-    return found["fence"].startswith(opened["fence"]) and not found["rest"].strip()
-
-
-def _kind(label: str) -> str:
-    if _PYTHON.fullmatch(label):
-        return "python"
-    return "other" if label else "plain"
-
-
-def _unindented(line: str, indent: str) -> str:
-    """A line without the white space its block's fences are indented by, as in a list item."""
-    common = 0
-    while common < len(indent) and line[common : common + 1] in (" ", "\t"):
-        common += 1
-    return line[common:]
+def _leading_body(text: str) -> str | None:
+    """The body of a function that a text begins with, which prose may follow after a blank line."""
+    paragraphs = text.split("\n\n")
+    for count in range(len(paragraphs), max(len(paragraphs) - MOST_PARAGRAPHS, 0), -1):
+        body = "\n\n".join(paragraphs[:count])
+        if is_body(body):
+            return body
+    return None

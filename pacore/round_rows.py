@@ -32,7 +32,11 @@ class CandidateRow(NamedTuple):
     @property
     def said(self) -> Said:
         return Said(
-            self.trajectory_id, self.conclusion, self.conclusion_status, self.content_characters
+            self.trajectory_id,
+            self.conclusion,
+            self.conclusion_status,
+            self.content_characters,
+            self.finish_reason == "length",
         )
 
 
@@ -58,6 +62,7 @@ class ConclusionRow(NamedTuple):
     slot: int
     trajectory_id: str
     conclusion: str | None
+    finish_reason: FinishReason
 
 
 class VerdictRow(NamedTuple):

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from pacore.answer import Answer, extract
 from pacore.engine.protocol import Engine, EngineFault, EngineInfo
-from pacore.grading import choose_grader
+from pacore.grading import choose_grader, gold_answer
+from pacore.grading.code_tests import wanted_of
 from pacore.message import Message, message_set
 from pacore.plan import Plan
 from pacore.problem import Problem
@@ -36,7 +37,9 @@ __all__ = ["Solved", "answer_of", "missing_answer", "solve"]
 
 def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -> Answer:
     """y = m_R^(1) (eq. 3), and what it answers."""
-    found = extract(message.text, choose_grader(problem))
+    spec = choose_grader(problem)
+    wanted = wanted_of(spec, gold_answer(problem))
+    found = extract(message.text, spec, wanted, is_cut=finish_reason == "length")
     return Answer(
         problem_id=problem.problem_id,
         replicate=message.replicate,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pacore.program import Wanted
+
 StepKind = Literal["sample", "condense", "distill"]
 STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)
 
@@ -20,13 +22,14 @@ class Compaction:
     A truncated trajectory is dropped, unless ``tail_tokens`` keeps its last tokens, or
     ``bound_tokens`` says that it was cut where its step bounds it: then its text as far as it goes
     is the message. ``grader`` is the spec that says how an answer is read, for the policy ``answer``
-    alone.
+    alone, and ``wanted`` what the tests of a program run.
     """
 
     policy: MessagePolicy
     tail_tokens: int | None = None
     bound_tokens: int | None = None
     grader: str | None = None
+    wanted: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True)

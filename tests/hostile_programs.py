@@ -30,7 +30,7 @@ def call(number, *arguments):
     return found
 """
 
-_NUMBERS = """
+NUMBERS = """
 NUMBERS = {"x86_64": dict(ptrace=101, mount=165, unshare=272, keyctl=250, bpf=321, shmget=29,
     memfd=319, userfaultfd=323, read_memory=310, perf=298, msgget=68, chroot=161, clone=56),
     "aarch64": dict(ptrace=117, mount=40, unshare=97, keyctl=219, bpf=280, shmget=194,
@@ -40,7 +40,7 @@ NUMBERS = {"x86_64": dict(ptrace=101, mount=165, unshare=272, keyctl=250, bpf=32
 
 
 def _attempt(action: str, before: str = "") -> str:
-    return f"{IMPORTS}{TRY}{_NUMBERS}{before}\nattempt({action})\n"
+    return f"{IMPORTS}{TRY}{NUMBERS}{before}\nattempt({action})\n"
 
 
 def _call(name: str, arguments: str) -> str:

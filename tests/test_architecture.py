@@ -56,6 +56,8 @@ CORE = {
     "pacore.problem_turns",
     "pacore.problem_values",
     "pacore.program",
+    "pacore.program_blocks",
+    "pacore.program_pieces",
     "pacore.prompt",
     "pacore.recipe",
     "pacore.quorum",

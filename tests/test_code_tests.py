@@ -34,8 +34,8 @@ GOLDS: dict[str, tuple[CodeTests, str]] = {
     ),
     "stdin with everything": (
         stdin_tests([("", "é")], "wcmp", time_limit_seconds=2, memory_limit_bytes=2**28),
-        '{"kind":"stdin","memory_limit_bytes":268435456,"tests":[{"input":"","output":"é"}],'
-        '"time_limit_seconds":2.0}',
+        '{"checker":"tokens","kind":"stdin","memory_limit_bytes":268435456,'
+        '"tests":[{"input":"","output":"é"}],"time_limit_seconds":2.0}',
     ),
     "a checker": (
         stdin_tests([("", "1")], "reals:1e-6"),

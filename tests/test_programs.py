@@ -84,7 +84,7 @@ def test_outputs_are_compared_test_by_test() -> None:
     report = run_tests("print(3)", ADDITIONS)
     assert outcomes(report) == ["passed", "wrong_output", "wrong_output"]
     assert report.verdict() == Verdict(
-        "wrong", 1 / 3, "1 of 3 tests; test 2: wrong output: token 1: expected '11', found '3'"
+        "wrong", 1 / 3, "1 of 3 tests; test 2: wrong output: line 1: expected '11', found '3'"
     )
 
 
@@ -98,7 +98,7 @@ ENDS = {
     "while True: pass": ("timeout", ""),
     "while True: print('3' * 1000)": ("output_limit", ""),
     "def": ("runtime_error", "SyntaxError: invalid syntax"),
-    "": ("wrong_output", "token 1: expected '3', found nothing"),
+    "": ("wrong_output", "line 1: expected '3', found nothing"),
     "print(input() + input())": ("runtime_error", "EOFError: EOF when reading a line"),
 }
 
@@ -239,7 +239,7 @@ def test_a_tolerance_is_for_numbers_within_results() -> None:
     [
         ("{1, 2}", "Object of type set is not JSON serializable"),
         ("object()", "Object of type object is not JSON serializable"),
-        ("10 ** 5000", "Exceeds the limit (4300"),
+        ("10 ** 5000", "expected '7', found '1000"),
         ("float('nan')", "expected '7', found 'NaN'"),
         ("None", "expected '7', found 'null'"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 from pacore.answer import extract
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row
+from pacore.grading.code_tests import wanted_of
 from pacore.grading.graders import is_by_rules, judged_by, states_version
 from pacore.gradings import Grading
 from pacore.problem import Problem
@@ -76,8 +77,11 @@ def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[F
     grading = here.grading
     expected: dict[str, Any] = {"grading": grading.grading_id}
     if is_by_rules(grading.grader) and here.by is not None:
-        spec, _ = here.by
-        read = None if judged["conclusion"] is None else extract(judged["conclusion"], spec)
+        read = None
+        spec, gold = here.by
+        if judged["conclusion"] is not None:
+            is_cut = judged["finish_reason"] == "length"
+            read = extract(judged["conclusion"], spec, wanted_of(spec, gold), is_cut=is_cut)
         answer, method = read if read and read.text.strip() else (None, None)
         expected |= {"grader": spec, "answer": answer, "method": method}
     for column, value in expected.items():

@@ -1,9 +1,9 @@
-"""Checkers: whether a program's output is the expected one, each as testlib defines it.
+"""Checkers: whether a program's output is the expected one, as testlib or a public runner defines it.
 
 testlib (Mike Mirzayanov) is what contests are judged with; the name of its checker stands beside
-each of ours. White space between tokens is space, tab, carriage return and line feed and nothing
-else, numbers are written the one way testlib reads, and integers may have any length, where
-testlib's end at 64 bits.
+ours. White space between tokens is space, tab, carriage return and line feed and nothing else,
+numbers are written the one way testlib reads, and integers may have any length, where testlib's end
+at 64 bits. ``decimals`` is LiveCodeBench's own rule.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -63,6 +64,29 @@ def _differ(place: str, expected: str | None, found: str | None) -> Checked:
 
 def _unreadable(place: str, expected: str, what: str) -> Checked:
     return Checked(None, f"expected output, {place}: {shown(expected)} is no {what}")
+
+
+def same_decimals(expected: str, found: str) -> Checked:
+    """The same lines, each as a text or as a row of decimal numbers, which are exact: 2.5 is 2.50.
+
+    White space counts neither around the output nor around a line. LiveCodeBench compares so.
+    """
+    pairs = zip_longest(_stripped(expected), _stripped(found))
+    for number, (one, other) in enumerate(pairs, start=1):
+        if one is None or other is None or (one != other and not _same_row(one, other)):
+            return _differ(f"line {number}", one, other or None)
+    return ACCEPTED
+
+
+def _stripped(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().split("\n")]
+
+
+def _same_row(one: str, other: str) -> bool:
+    try:
+        return [*map(Decimal, one.split())] == [*map(Decimal, other.split())]
+    except InvalidOperation:  # of a token that is no number, or one that compares to none
+        return False
 
 
 def same_tokens(expected: str, found: str) -> Checked:
@@ -203,6 +227,7 @@ def close(expected: float, found: float, tolerance: float) -> bool:
 
 
 CHECKERS: dict[str, Checker] = {
+    "decimals": same_decimals,
     "exact": exact_lines,
     "lines": same_lines,
     "tokens": same_tokens,

@@ -1,6 +1,6 @@
 """The tests of a code problem, and the gold answer they are: one canonical JSON text.
 
-    {"kind": "stdin", "tests": [{"input": "1 2\\n", "output": "3\\n"}], "checker": "tokens"}
+    {"kind": "stdin", "tests": [{"input": "1 2\\n", "output": "3\\n"}], "checker": "decimals"}
     {"kind": "function", "entry_point": "add", "tests": [{"arguments": [1, 2], "result": 3}]}
     {"kind": "assertions", "entry_point": "add", "tests": ["assert add(1, 2) == 3"]}
 
@@ -11,7 +11,9 @@ out has the value it has by default, so that a field added later changes no gold
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Annotated, Literal, TypedDict, TypeVar, Unpack
 
 from pydantic import (
@@ -27,6 +29,10 @@ from pydantic import (
 from pacore.errors import BadInput
 from pacore.grading.checkers import TESTLIB, checker_named
 from pacore.identity import canonical_json
+from pacore.program import Wanted
+
+MOST_READ = 16
+"""How many assertions are read for what they call."""
 
 Name = Annotated[str, Field(pattern=r"^[^\W\d]\w*$", max_length=200)]
 
@@ -60,11 +66,15 @@ class StdinTest(BaseModel):
 
 
 class StdinTests(_Tests):
-    """Tests of a program that reads standard input and prints; ``checker`` compares the outputs."""
+    """Tests of a program that reads standard input and prints; ``checker`` compares the outputs.
+
+    The program runs as LiveCodeBench's runner has it: the names of 18 modules stand before it, and
+    what it printed counts however it exits, unless an exception or a signal ends it.
+    """
 
     kind: Literal["stdin"] = "stdin"
     tests: Annotated[tuple[StdinTest, ...], Field(min_length=1, strict=False)]
-    checker: str | CustomChecker = "tokens"
+    checker: str | CustomChecker = "decimals"
 
     @field_validator("checker")
     @classmethod
@@ -88,6 +98,7 @@ class FunctionTest(BaseModel):
 class FunctionTests(_Tests):
     """Tests of a function, or of a method of a class ``Solution``; ``prelude`` stands before the program.
 
+    Before both stand the names of 18 modules, as in LiveCodeBench's runner.
     Results compare as Python compares what JSON can say of them: a tuple is a list, and the keys of
     a dict are text. With a ``tolerance``, numbers may be off by it, absolutely or relatively.
     """
@@ -131,7 +142,7 @@ class StatedLimits(TypedDict, total=False):
 
 def stdin_tests(
     tests: Iterable[tuple[str, str]],
-    checker: str | CustomChecker = "tokens",
+    checker: str | CustomChecker = "decimals",
     **limits: Unpack[StatedLimits],
 ) -> StdinTests:
     """Tests from (input, output) pairs. Raises BadInput, as all that makes tests here does."""
@@ -244,6 +255,52 @@ def from_gold(gold: str) -> CodeTests:
     except ValidationError as fault:
         # The first part of a place is the kind of the tests, which the person knows.
         raise _bad_field(fault, skipped=1) from fault
+
+
+def wanted_of(spec: str, gold: str | None) -> Wanted | None:
+    """What the tests of a gold answer run; None where there are none, and for other graders."""
+    return _wanted(gold) if spec == "code" and gold is not None else None
+
+
+@lru_cache(maxsize=4)
+def _wanted(gold: str) -> Wanted | None:
+    try:
+        tests = from_gold(gold)
+    except BadInput:
+        return None
+    if isinstance(tests, StdinTests):
+        return Wanted()
+    if tests.entry_point is not None:
+        return Wanted(frozenset((tests.entry_point,)), may_continue=bool(tests.prelude))
+    assert isinstance(tests, AssertionTests), "tests of a function name it"
+    return Wanted(_called(tests), may_continue=bool(tests.prelude))
+
+
+def _called(tests: AssertionTests) -> frozenset[str]:
+    """Names that assertions call and do not define: all of them, or those common to all."""
+    found: list[set[str]] = []
+    for test in tests.tests[:MOST_READ]:
+        try:
+            nodes = list(ast.walk(ast.parse(f"{tests.setup}\n{test}")))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        called = {
+            node.func.id
+            for node in nodes
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        bound = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        bound |= {
+            alias.asname or alias.name
+            for node in nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        found.append(called - bound - _BUILTIN)
+    return frozenset(set.intersection(*found) or set.union(*found)) if found else frozenset()
+
+
+_BUILTIN = frozenset(dir(builtins))
 
 
 def _made(model: type[_SHARED], **fields: object) -> _SHARED:

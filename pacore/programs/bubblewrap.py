@@ -103,11 +103,10 @@ def prefix() -> list[str]:
     return [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", bwrap]
 
 
-def command(interpreter: Interpreter, modules: dict[str, int], arguments: list[str]) -> list[str]:
+def command(interpreter: Interpreter, modules: dict[str, int], control: int) -> list[str]:
     """The command line of a sandbox whose process 1 is `pacore.programs.inside.host`.
 
-    ``modules`` are file descriptors that hold the modules of `MODULES`; ``arguments`` are the
-    host's.
+    ``modules`` are file descriptors that hold the modules of `MODULES`, ``control`` is the host's.
     """
     folder = f"{PLACE}/{'/'.join(__name__.split('.')[:-1])}/inside"
     files = [
@@ -126,7 +125,7 @@ def command(interpreter: Interpreter, modules: dict[str, int], arguments: list[s
         *files,
         *("--remount-ro", "/", "--chdir", "/"),
         *(interpreter.path, "-S", "-s", "-c", host),
-        *arguments,
+        str(control),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -11,14 +12,15 @@ from pacore.errors import BadInput
 from pacore.grading.code_tests import CodeTests, from_gold
 from pacore.grading.score import CRASH, NO_ANSWER, Verdict
 from pacore.programs.bubblewrap import find_interpreter
-from pacore.programs.keeper import GraderFault, Limits, one_line
+from pacore.programs.keeper import SANDBOXES, GraderFault, Limits, one_line
 from pacore.programs.sandbox import require_sandbox
 from pacore.programs.testing import run_tests
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Counts on when a change in how programs are found, run or compared can change a verdict."""
 
-WORKERS = 2
+WORKERS = 2 * len(os.sched_getaffinity(0))
+"""Programs that run at once: twice as many as processors, since some wait, for tests or for nothing."""
 _THREADS = ThreadPoolExecutor(WORKERS, "program")
 """Shared, so that no more programs run at once however many threads ask for verdicts."""
 
@@ -43,14 +45,17 @@ def grade_programs(
     if any(program is not None for _, program in different):
         require_sandbox()
     cancelled = Event()
-    grading = {item: _THREADS.submit(_grade, *item, limits, cancelled.is_set) for item in different}
-    try:
-        return [grading[item].result() for item in items]
-    finally:
-        # Where this ends early, programs may go on for minutes, and so would this process.
-        cancelled.set()
-        for future in grading.values():
-            future.cancel()
+    with SANDBOXES:
+        grading = {
+            one: _THREADS.submit(_grade, *one, limits, cancelled.is_set) for one in different
+        }
+        try:
+            return [grading[item].result() for item in items]
+        finally:
+            # Where this ends early, programs may go on for minutes, and so would this process.
+            cancelled.set()
+            for future in grading.values():
+                future.cancel()
 
 
 def _grade(

@@ -1,23 +1,29 @@
-"""Keeps a program's sandbox through its tests: made when needed, and anew after each that broke."""
+"""Keeps sandboxes from program to program: made when needed, and anew after each that broke."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import NamedTuple, Self, TypeVar
 
 from pacore.grading.code_results import Outcome
 from pacore.grading.code_tests import CodeTests
 from pacore.grading.score import CRASH, TIMEOUT, Verdict
-from pacore.programs.inside.host import OUT_OF_MEMORY
+from pacore.programs.inside.world import OUT_OF_MEMORY
+from pacore.programs.pipes import sealed
 from pacore.programs.sandbox import (
     Ending,
+    Job,
     Mode,
+    Process,
+    Reply,
     Room,
     Sandbox,
     SandboxLost,
     SandboxSlow,
-    Stop,
 )
 from pacore.visible import excerpt, visible
 
@@ -32,14 +38,14 @@ WAITING_SECONDS = 10.0
 class Limits(NamedTuple):
     """What a program may use on one test, where its tests do not say: CPU, memory, output.
 
-    ``timeouts``: on how many tests a program may run out of time before the others are not run.
-    ``start_seconds``: how long a sandbox may take to be ready.
+    ``timeouts``: on how many tests a program may run out of time before the others have to be quick
+    (`pacore.programs.testing.run_tests`). ``start_seconds``: how long a sandbox may take to be ready.
     """
 
     time_seconds: float = 6.0
     memory_bytes: int = 2**30
     output_bytes: int = 2**22
-    timeouts: int = 3
+    timeouts: int = 1
     start_seconds: float = 60.0
 
     def of(self, tests: CodeTests) -> Limits:
@@ -48,10 +54,6 @@ class Limits(NamedTuple):
             time_seconds=tests.time_limit_seconds or self.time_seconds,
             memory_bytes=tests.memory_limit_bytes or self.memory_bytes,
         )
-
-    @property
-    def room(self) -> Room:
-        return Room(self.time_seconds, self.memory_bytes, self.output_bytes)
 
 
 class GraderFault(Exception):
@@ -62,79 +64,125 @@ class GraderFault(Exception):
         super().__init__(self.verdict.detail)
 
 
-_Found = TypeVar("_Found")
+class Cancelled(Exception):
+    """Nobody wants to know any more what came of a program."""
 
 
-class Reply(NamedTuple):
-    """What came of one process: how it ended or was stopped, and what it put out."""
+class Found(NamedTuple):
+    """What came of some tests; ``is_of_all`` where the same comes of all others too."""
 
-    ended: Ending | Stop
-    output: bytes
-    result: bytes
-    last_words: str
+    outcomes: list[Outcome]
+    is_of_all: bool = False
 
 
-class Keeper:
-    """A program's sandbox while it is entered; a new one after one that was stopped or lost."""
+class Sandboxes:
+    """Sandboxes of this process, kept for the next program while anybody grades.
 
-    def __init__(self, mode: Mode, program: bytes, room: Room, start_seconds: float) -> None:
-        self._make: Callable[[], Sandbox] = lambda: Sandbox(mode, program, room)
-        self._start_seconds = start_seconds
-        self.wall_seconds = TIMES_OF_WAITING * room.cpu_seconds + WAITING_SECONDS
-        self._kept: Sandbox | None = None
+    Whoever grades enters it; the last one who leaves it ends them all. Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._idle: list[Sandbox] = []
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            self._users += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._users -= 1
+            ended = [] if self._users else self._idle
+            if ended:
+                self._idle = []
+        for sandbox in ended:
+            sandbox.__exit__(None, None, None)
+
+    @contextmanager
+    def lent(self, start_seconds: float, *, is_new: bool = False) -> Iterator[Sandbox]:
+        """A sandbox for one process. Raises SandboxLost where none starts in ``start_seconds``."""
+        sandbox = None if is_new else self._take()
+        is_well = False
+        try:
+            if sandbox is None:
+                sandbox = Sandbox().__enter__()
+                sandbox.await_ready(start_seconds)
+            yield sandbox
+            is_well = True
+        finally:
+            if sandbox is not None:
+                self._give_back(sandbox, is_well)
+
+    def _take(self) -> Sandbox | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, sandbox: Sandbox, is_well: bool) -> None:
+        with self._lock:
+            is_kept = is_well and self._users > 0
+            if is_kept:
+                self._idle.append(sandbox)
+        if not is_kept:
+            sandbox.__exit__(None, None, None)
+
+
+SANDBOXES = Sandboxes()
+"""The one set of this process."""
+
+
+class Runner:
+    """Runs processes of one program, each in whatever sandbox is free."""
+
+    def __init__(self, mode: Mode, program: bytes, limits: Limits, output_bytes: int = 0) -> None:
+        self._mode = mode
+        self._file = sealed("program", program)
+        self._limits = limits
+        self._output_bytes = max(limits.output_bytes, output_bytes)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.drop()
+        os.close(self._file)
 
-    def drop(self) -> None:
-        """End the sandbox, if there is one."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.__exit__(None, None, None)
-
-    def ready(self) -> Sandbox:
-        """The sandbox. Raises SandboxLost where none starts."""
-        if self._kept is None:
-            sandbox = self._make().__enter__()
-            self._kept = sandbox
-            sandbox.await_ready(self._start_seconds)
-        return self._kept
-
-    def run(self, given: bytes) -> Reply:
+    def run(self, given: bytes, cpu_seconds: float) -> Reply:
         """Let a process take one test. Raises GraderFault where the sandbox breaks twice."""
+        room = Room(cpu_seconds, self._limits.memory_bytes, self._output_bytes)
 
-        def once() -> Reply:
-            sandbox = self.ready()
-            ended = sandbox.run(given, self.wall_seconds)
-            reply = reply_of(sandbox, ended)
-            if not isinstance(ended, Ending):
-                self.drop()
-            return reply
+        def once(is_new: bool) -> Reply:
+            with SANDBOXES.lent(self._limits.start_seconds, is_new=is_new) as sandbox:
+                file = sealed("given", given)
+                try:
+                    process = Process(sandbox, Job(self._mode, self._file, file, room))
+                finally:
+                    os.close(file)
+                with closing(process):
+                    return process.run(wall_seconds(cpu_seconds))
 
-        return twice(once, self.drop)
+        return twice(once)
 
 
-def twice(attempt: Callable[[], _Found], give_up: Callable[[], None]) -> _Found:
-    """Try again, after ``give_up``, what loses its sandbox: that need not be the program's fault."""
+def wall_seconds(cpu_seconds: float) -> float:
+    """How long by the clock a test may last that has so much CPU."""
+    return TIMES_OF_WAITING * cpu_seconds + WAITING_SECONDS
+
+
+_Found = TypeVar("_Found")
+
+
+def twice(attempt: Callable[[bool], _Found]) -> _Found:
+    """Try again, in a new sandbox, what loses its sandbox: that need not be the program's fault."""
     try:
-        return attempt()
+        return attempt(False)
     except SandboxLost:
-        give_up()
+        pass
     try:
-        return attempt()
+        return attempt(True)
     except SandboxLost as fault:
-        give_up()
         verdict = TIMEOUT if isinstance(fault, SandboxSlow) else CRASH
         raise GraderFault(verdict, f"the sandbox broke twice: {fault}") from fault
-
-
-def reply_of(sandbox: Sandbox, ended: Ending | Stop) -> Reply:
-    return Reply(
-        ended, bytes(sandbox.output.kept), bytes(sandbox.results.kept), sandbox.last_words()
-    )
 
 
 def failure(reply: Reply, time_seconds: float) -> Outcome | None:

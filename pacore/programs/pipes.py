@@ -1,16 +1,29 @@
-"""Bytes in and out of pipes whose other ends are not to be trusted: never blocking, always counted."""
+"""Bytes out of pipes whose other ends are not to be trusted: never blocking, always counted."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
-import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from time import monotonic
+from typing import Literal, Protocol
 
 CHUNK_BYTES = 1 << 16
 TAIL_BYTES = 4096
 """How much is kept of what is read for its last lines only."""
+
+
+class Source(Protocol):
+    """What `drive` waits for: a descriptor, and `move`, which takes what has come out of it."""
+
+    descriptor: int
+    is_open: bool
+
+    @property
+    def is_overfull(self) -> bool: ...
+
+    def move(self) -> None: ...
 
 
 class Inflow:
@@ -54,66 +67,53 @@ class Inflow:
         del self.kept[:end]
         return line or None
 
-
-class Outflow:
-    """Bytes on their way into a pipe."""
-
-    def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self.descriptor = descriptor
-        self._waiting = bytearray()
-
-    @property
-    def is_waiting(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, data: bytes) -> None:
-        self._waiting += data
-
-    def move(self) -> None:
-        """Write what the pipe takes; where nobody is left at its other end, nobody wants it."""
-        try:
-            del self._waiting[: os.write(self.descriptor, self._waiting)]
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self._waiting.clear()
+    def last_words(self) -> str:
+        """The last line that is more than blanks; empty without one."""
+        lines = self.kept.decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def drive(
-    inflows: Sequence[Inflow],
-    outflows: Sequence[Outflow],
-    is_done: Callable[[], bool],
-    deadline: float,
+    sources: Sequence[Source], is_done: Callable[[], bool], deadline: Callable[[], float]
 ) -> Literal["done", "timeout", "output_limit"]:
-    """Move bytes until ``is_done``, which is asked before each wait, and take what is there then.
+    """Take bytes until ``is_done``, which is called before each wait, and what is there then.
 
     Stops earlier at the ``deadline`` (of `time.monotonic`), and where more comes in than may.
     """
     while not (done := is_done()):
-        seconds = deadline - time.monotonic()
-        if seconds <= 0 or any(flow.is_overfull for flow in inflows):
+        seconds = deadline() - monotonic()
+        if seconds <= 0 or any(source.is_overfull for source in sources):
             break
-        _wait(inflows, outflows, seconds)
+        _wait(sources, seconds)
     if done:
-        for flow in inflows:
-            flow.move()
-    if any(flow.is_overfull for flow in inflows):
+        for source in sources:
+            source.move()
+    if any(source.is_overfull for source in sources):
         return "output_limit"
     return "done" if done else "timeout"
 
 
-def _wait(inflows: Sequence[Inflow], outflows: Sequence[Outflow], seconds: float) -> None:
-    """Wait until some bytes can move, and move them."""
+def _wait(sources: Sequence[Source], seconds: float) -> None:
+    """Wait until some bytes have come, and take them."""
     poller = select.poll()
-    flows: dict[int, Inflow | Outflow] = {}
-    for inflow in inflows:
-        if inflow.is_open:
-            flows[inflow.descriptor] = inflow
-            poller.register(inflow.descriptor, select.POLLIN)
-    for outflow in outflows:
-        if outflow.is_waiting:
-            flows[outflow.descriptor] = outflow
-            poller.register(outflow.descriptor, select.POLLOUT)
+    by_descriptor = {source.descriptor: source for source in sources if source.is_open}
+    for descriptor in by_descriptor:
+        poller.register(descriptor, select.POLLIN)
     for descriptor, _ in poller.poll(seconds * 1000):
-        flows[descriptor].move()
+        by_descriptor[descriptor].move()
+
+
+def sealed(name: str, data: bytes) -> int:
+    """The descriptor of a file in memory that holds ``data`` and can no longer be written."""
+    file = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        os.lseek(file, 0, os.SEEK_SET)
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        os.close(file)
+        raise
+    return file

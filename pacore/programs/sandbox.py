@@ -1,13 +1,17 @@
-"""One sandbox: its processes, its pipes, and how the tests in it end."""
+"""A sandbox, which has one process after another, and a process in one: its pipes and its ending."""
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pacore.programs.bubblewrap import (
     ENVIRONMENT,
@@ -18,8 +22,8 @@ from pacore.programs.bubblewrap import (
     find_interpreter,
     prefix,
 )
-from pacore.programs.inside.host import READY, UNCONFINED, framed
-from pacore.programs.pipes import Inflow, Outflow, drive
+from pacore.programs.inside.host import KILL, LAP, READY, UNCONFINED
+from pacore.programs.pipes import Inflow, Source, drive, sealed
 
 CLOSE_SECONDS = 30.0
 """How long a killed sandbox may take to be gone."""
@@ -28,6 +32,9 @@ PROOF_SECONDS = 60.0
 
 Mode = Literal["script", "function", "calls", "assertions"]
 Stop = Literal["timeout", "output_limit"]
+
+_STARTER = ThreadPoolExecutor(1, "sandbox")
+"""bubblewrap ends with the thread that starts it, so that one starts it that outlives all others."""
 
 
 class Room(NamedTuple):
@@ -38,12 +45,30 @@ class Room(NamedTuple):
     output_bytes: int
 
 
+class Job(NamedTuple):
+    """What a process is started with: files with its program and its standard input, and a room.
+
+    It has the room's seconds of CPU for each of at most ``laps`` laps.
+    """
+
+    mode: Mode
+    program: int
+    given: int
+    room: Room
+    laps: int = 1
+
+
 class Ending(NamedTuple):
-    """How a process ended: its exit code, or the signal it died of, and its seconds of CPU."""
+    """How a process ended: its exit code, or the signal it died of, and seconds of CPU by lap."""
 
     exit_code: int
     signal: int
-    cpu_seconds: float
+    laps: tuple[float, ...]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of its last lap."""
+        return self.laps[-1]
 
 
 class SandboxLost(Exception):
@@ -51,142 +76,215 @@ class SandboxLost(Exception):
 
 
 class SandboxSlow(SandboxLost):
-    """A sandbox is not ready after the time it has for that."""
+    """A sandbox is not ready, or does not end a process, after the time it has for that."""
 
 
 class Sandbox:
-    """A sandbox with one program, in which one process at a time takes one test.
+    """Name spaces with a Python and nothing else, in which one process at a time runs.
 
-    It is started by entering it and gone when it is left, with everything that ran inside. The
-    thread that enters it must outlive it: bubblewrap ends with that thread.
+    They are made by entering it and gone when it is left, with everything inside.
     """
 
-    def __init__(self, mode: Mode, program: bytes, room: Room) -> None:
-        self._mode: Mode = mode
-        self._program = program
-        self._room = room
-        self.ending: Ending | None = None
-
     def __enter__(self) -> Self:
-        ours: list[int] = []
-        theirs: list[int] = []
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        out, into = os.pipe()
+        modules: dict[str, int] = {}
         try:
-            self._start(ours, theirs)
+            for name in MODULES:
+                modules[name] = sealed(name, _source(name))
+            line = command(find_interpreter(), modules, theirs.fileno())
+            passed = (theirs.fileno(), *modules.values())
+            self._process = _STARTER.submit(_started, line, into, passed).result()
         except BaseException:
-            _close(ours)
+            self._control.close()
+            os.close(out)
             raise
         finally:
-            _close(theirs)
-        self._descriptors = ours
-        self.blobs.add(framed(self._program))
+            theirs.close()
+            for descriptor in (into, *modules.values()):
+                os.close(descriptor)
+        self._control.setblocking(False)
+        self._errors = Inflow(out, sys.maxsize, tail=True)
+        self.descriptor = self._control.fileno()
+        self.is_open = True
+        self.is_overfull = False
+        self._replies: list[Any] = []
         return self
-
-    def _start(self, ours: list[int], theirs: list[int]) -> None:
-        """Make the pipes, adding their ends to the two lists, and start bubblewrap on them."""
-
-        def inward(most_bytes: int, *, tail: bool = False) -> tuple[int, Inflow]:
-            out, into = os.pipe()
-            ours.append(out)
-            theirs.append(into)
-            return into, Inflow(out, most_bytes, tail=tail)
-
-        def outward() -> tuple[int, Outflow]:
-            out, into = os.pipe()
-            ours.append(into)
-            theirs.append(out)
-            return out, Outflow(into)
-
-        room = self._room
-        blobs, self.blobs = outward()
-        lines, self.lines = inward(sys.maxsize)
-        results, self.results = inward(room.output_bytes)
-        calls, self.calls = outward()
-        output, self.output = inward(room.output_bytes)
-        errors, self.errors = inward(room.output_bytes, tail=True)
-        modules = {}
-        for name in MODULES:
-            modules[name] = os.memfd_create(name)
-            theirs.append(modules[name])
-            os.write(modules[name], _source(name))
-            os.lseek(modules[name], 0, os.SEEK_SET)
-        pipes = (blobs, lines, results, calls)
-        arguments = [self._mode, str(room.memory_bytes), str(room.cpu_seconds), *map(str, pipes)]
-        self._process = subprocess.Popen(
-            command(find_interpreter(), modules, arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            pass_fds=(*pipes, *modules.values()),
-            env=ENVIRONMENT,
-            cwd="/",
-            # Ctrl-C is for pacore, which ends its sandboxes itself.
-            start_new_session=True,
-        )
 
     def __exit__(self, *exception: object) -> None:
         self._process.kill()
         self._process.wait()
-        # bubblewrap is gone; the end of this pipe says that its process 1 is, and so all inside.
-        drive([self.lines], [], lambda: not self.lines.is_open, time.monotonic() + CLOSE_SECONDS)
-        _close(self._descriptors)
-
-    @property
-    def inflows(self) -> list[Inflow]:
-        return [self.lines, self.results, self.output, self.errors]
-
-    @property
-    def outflows(self) -> list[Outflow]:
-        return [self.blobs, self.calls]
+        # bubblewrap is gone; the end of replies says that its process 1 is, and so all inside.
+        deadline = time.monotonic() + CLOSE_SECONDS
+        drive([self], lambda: not self.is_open, lambda: deadline)
+        self._control.close()
+        os.close(self._errors.descriptor)
 
     def await_ready(self, seconds: float) -> None:
         """Wait for process 1. Raises SandboxLost, or SandboxSlow once ``seconds`` have passed."""
-        said: list[bytes] = []
-
-        def has_spoken() -> bool:
-            said.extend(filter(None, [self.lines.take_line()]))
-            return bool(said) or not self.lines.is_open
-
         deadline = time.monotonic() + seconds
-        if drive(self.inflows, self.outflows, has_spoken, deadline) != "done":
+        sources: list[Source] = [self, self._errors]
+        if (
+            drive(sources, lambda: bool(self._replies) or not self.is_open, lambda: deadline)
+            != "done"
+        ):
             raise SandboxSlow(f"it was not ready after {seconds:g} s")
-        if said != [READY]:
-            raise SandboxLost(self.last_words())
+        if self._reply() != READY:
+            raise SandboxLost(self._last_words())
 
-    def begin(self, given: bytes) -> None:
-        """Let a process take the test that ``given`` is."""
-        self.ending = None
-        for flow in (self.output, self.errors, self.results):
-            flow.clear()
-        self.blobs.add(framed(given))
+    def start(self, job: Job, descriptors: Sequence[int]) -> None:
+        """Start a process with ``descriptors`` as its 1, 2 and so on. Raises SandboxLost."""
+        said = [job.mode, job.room.memory_bytes, job.room.cpu_seconds, job.laps]
+        descriptors = [job.program, job.given, *descriptors]
+        try:
+            socket.send_fds(self._control, [json.dumps(said).encode()], descriptors)
+        except OSError as fault:
+            raise SandboxLost(self._last_words() or str(fault)) from fault
+
+    def say(self, word: str) -> None:
+        """Tell process 1 something of the process that runs. Raises SandboxLost."""
+        try:
+            self._control.send(json.dumps(word).encode())
+        except OSError as fault:
+            raise SandboxLost(self._last_words() or str(fault)) from fault
+
+    def move(self) -> None:
+        """Take the replies that there are."""
+        while self.is_open:
+            try:
+                said = self._control.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                said = b""
+            self.is_open = bool(said)
+            if said:
+                self._replies.append(json.loads(said))
+
+    def ending(self) -> Ending | None:
+        """How the process ended, once, None while it has not. Raises SandboxLost."""
+        if not self._replies:
+            if not self.is_open:
+                raise SandboxLost(self._last_words())
+            return None
+        said = self._reply()
+        if said == UNCONFINED:
+            raise NoSandbox(
+                "the kernel takes no system call filter (seccomp), or this user may have less "
+                "memory or time than a program (ulimit -H -a)"
+            )
+        exit_code, signal, laps = said
+        return Ending(exit_code, signal, tuple(laps))
+
+    def _reply(self) -> Any:
+        return self._replies.pop(0) if self._replies else None
+
+    def _last_words(self) -> str:
+        self._errors.move()
+        return self._errors.last_words()
+
+
+class Reply(NamedTuple):
+    """What came of one process: how it ended or was stopped, and what it put out."""
+
+    ended: Ending | Stop
+    output: bytes
+    result: bytes
+    last_words: str
+
+    @property
+    def exit_code(self) -> int | None:
+        """0 for a process that died of a signal, None for one that was stopped."""
+        return self.ended.exit_code if isinstance(self.ended, Ending) else None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of its last lap; 0.0 of one that was stopped."""
+        return self.ended.cpu_seconds if isinstance(self.ended, Ending) else 0.0
+
+
+class Process:
+    """One process in a sandbox, with pipes of its own; the sandbox has no other until it is closed."""
+
+    def __init__(self, sandbox: Sandbox, job: Job, between: Sequence[int] = ()) -> None:
+        """Start it. ``between`` become its descriptors from 3 on; after them comes the one that takes
+        its results. Raises SandboxLost."""
+        self.sandbox = sandbox
+        self.ending: Ending | None = None
+        pipes = [os.pipe() for _ in range(3)]
+        into = [end for _, end in pipes]
+        self._ends = [end for end, _ in pipes]
+        most_bytes = job.room.output_bytes
+        self.output = Inflow(self._ends[0], most_bytes)
+        self.errors = Inflow(self._ends[1], most_bytes, tail=True)
+        self.results = Inflow(self._ends[2], most_bytes)
+        try:
+            sandbox.start(job, [into[0], into[1], *between, into[2]])
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            for end in into:
+                os.close(end)
+
+    @property
+    def sources(self) -> list[Source]:
+        return [self.sandbox, self.output, self.errors, self.results]
 
     def has_ended(self) -> bool:
-        """Whether the process of the test has; ``ending`` says how. Raises SandboxLost."""
-        if self.ending is None and (line := self.lines.take_line()):
-            if line == UNCONFINED:
-                raise NoSandbox(
-                    "the kernel takes no system call filter (seccomp), or this user may have less "
-                    "memory or time than a program (ulimit -H -a)"
-                )
-            exit_code, signal, cpu_seconds = line.split()
-            self.ending = Ending(int(exit_code), int(signal), float(cpu_seconds))
-        if self.ending is None and not self.lines.is_open:
-            raise SandboxLost(self.last_words())
+        """Whether it has; ``ending`` says how. Raises SandboxLost."""
+        if self.ending is None:
+            self.ending = self.sandbox.ending()
         return self.ending is not None
 
-    def run(self, given: bytes, seconds: float) -> Ending | Stop:
-        """Let a process take a test, for so long at most. After a Stop the sandbox is of no more use."""
-        self.begin(given)
-        deadline = time.monotonic() + seconds
-        stop = drive(self.inflows, self.outflows, self.has_ended, deadline)
-        if stop != "done":
-            return stop
-        assert self.ending is not None
-        return self.ending
+    def lap(self) -> None:
+        """Give it its time, and room for its output, anew."""
+        if self.ending is None:
+            self.output.clear()
+            self.errors.clear()
+            self.sandbox.say(LAP)
 
-    def last_words(self) -> str:
-        """The last line on standard error; empty without one."""
-        lines = self.errors.kept.decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    def run(self, seconds: float) -> Reply:
+        """Wait for its end, for so long at most."""
+        deadline = time.monotonic() + seconds
+        return self.reply(drive(self.sources, self.has_ended, lambda: deadline))
+
+    def reply(self, stop: Literal["done"] | Stop) -> Reply:
+        """What came of it; ``stop`` is what the waiting ended with."""
+        ended = self.ending if stop == "done" else stop
+        assert ended is not None
+        words = self.errors.last_words()
+        return Reply(ended, bytes(self.output.kept), bytes(self.results.kept), words)
+
+    def close(self) -> None:
+        """End it, if it has not ended. Raises SandboxLost where that cannot be."""
+        try:
+            if self.ending is None:
+                self.sandbox.say(KILL)
+                deadline = time.monotonic() + CLOSE_SECONDS
+                if drive([self.sandbox], self.has_ended, lambda: deadline) != "done":
+                    raise SandboxSlow(f"a process did not end within {CLOSE_SECONDS:g} s")
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        while self._ends:
+            os.close(self._ends.pop())
+
+
+def _started(line: list[str], into: int, passed: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        line,
+        stdin=subprocess.DEVNULL,
+        # A pipe each, as what runs inside finds; nothing is printed but what goes wrong.
+        stdout=into,
+        stderr=into,
+        pass_fds=passed,
+        env=ENVIRONMENT,
+        cwd="/",
+        # Ctrl-C is for pacore, which ends its sandboxes itself.
+        start_new_session=True,
+    )
 
 
 def require_sandbox() -> None:
@@ -197,29 +295,32 @@ def require_sandbox() -> None:
 @cache
 def _prove(_: tuple[str, ...]) -> None:
     """Run one harmless program; once for every way of starting a sandbox."""
+    room = Room(10.0, 2**28, 2**16)
+    program, given = sealed("program", b"print('fine')"), sealed("given", b"")
     try:
-        with Sandbox("script", b"print('fine')", Room(10.0, 2**28, 2**16)) as sandbox:
+        with Sandbox() as sandbox:
             sandbox.await_ready(PROOF_SECONDS)
-            ending = sandbox.run(b"", PROOF_SECONDS)
-            if (
-                isinstance(ending, Ending)
-                and ending[:2] == (0, 0)
-                and sandbox.output.kept == b"fine\n"
-            ):
-                return
-            said = f"a harmless program does not run: {sandbox.last_words() or ending}"
+            process = Process(sandbox, Job("script", program, given, room))
+            try:
+                reply = process.run(PROOF_SECONDS)
+            finally:
+                process.close()
+        if isinstance(reply.ended, Ending) and (reply.ended[:2], reply.output) == (
+            (0, 0),
+            b"fine\n",
+        ):
+            return
+        said = f"a harmless program does not run: {reply.last_words or reply.ended}"
     except SandboxLost as fault:
         said = f"bubblewrap does not start: {fault}"
         if str(fault).startswith("bwrap: "):
             said += "; users need to be allowed user namespaces"
+    finally:
+        os.close(program)
+        os.close(given)
     raise NoSandbox(said)
 
 
 @cache
 def _source(name: str) -> bytes:
     return (INSIDE / name).read_bytes()
-
-
-def _close(descriptors: list[int]) -> None:
-    while descriptors:
-        os.close(descriptors.pop())

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
-
-from pydantic import JsonValue
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 
 from pacore.grading.checkers import Checked, checker_named, shown
 from pacore.grading.code_results import NOT_RUN, Outcome, ProgramReport, same_result
-from pacore.grading.code_tests import (
-    AssertionTests,
-    CodeTests,
-    CustomChecker,
-    FunctionTests,
-    StdinTests,
-)
+from pacore.grading.code_tests import CodeTests, CustomChecker, FunctionTests, StdinTests
 from pacore.grading.score import CRASH
-from pacore.programs.assertions import run_assertion
+from pacore.programs.assertions import AssertionRunner
 from pacore.programs.inside.calling import NO_RESULT, head
-from pacore.programs.keeper import GraderFault, Keeper, Limits, failure, one_line
-from pacore.programs.sandbox import Ending, Room, require_sandbox
+from pacore.programs.inside.script import LEFT
+from pacore.programs.inside.world import UNLOADED
+from pacore.programs.keeper import (
+    SANDBOXES,
+    Cancelled,
+    Found,
+    GraderFault,
+    Limits,
+    Runner,
+    failure,
+    one_line,
+)
+from pacore.programs.sandbox import Ending, Reply, require_sandbox
 
-CHECKER_ROOM = Room(cpu_seconds=10.0, memory_bytes=2**30, output_bytes=2**20)
+CHECKER_LIMITS = Limits(time_seconds=10.0, memory_bytes=2**30, output_bytes=2**20)
 """What a checker of the problem's own may use on one output."""
 
 ACCEPTED, REFUSED = (0,), (1, 2)
 """Exit codes of testlib's checkers."""
 
-Run = Callable[[int], Outcome]
-"""Runs the test of a number, counted from 0."""
+QUICK_PART = 0.1
+"""How much of its time each test has at least, once the program has run out of time on others."""
 
+QUICK_SECONDS = 0.25
 
-class Cancelled(Exception):
-    """Nobody wants to know any more what came of a program."""
+MOST_DIGITS = 4000
+"""Of a result that is read as an int; reading one takes time with the square of its length."""
+
+Run = Callable[[int, float], Found]
+"""Runs tests from a number on, counted from 0, with so many seconds of CPU each; one at least."""
 
 
 def run_tests(
@@ -43,11 +51,12 @@ def run_tests(
     limits: Limits | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> ProgramReport:
-    """Run a program against every test, in order, each in a process of its own.
+    """Run a program against every test, in order.
 
     Limits that the tests have stand before ``limits``. Once the program has run out of time on
-    `Limits.timeouts` tests, the others are not run. ``is_cancelled`` is asked before each test;
-    Cancelled is raised once it is.
+    `Limits.timeouts` tests, each other has twice the time of the slowest it passed, and no less
+    than `QUICK_PART` of its limit; where that does not do, it and those after it are not run.
+    ``is_cancelled`` is called before each test; Cancelled is raised once it says so.
 
     Raises NoSandbox where programs cannot be confined, and GraderFault where nothing can be said of
     this one: its sandbox broke, or its tests or their checker are faulty.
@@ -55,92 +64,113 @@ def run_tests(
     require_sandbox()
     limits = (limits or Limits()).of(tests)
     source = program.encode("utf-8", "surrogatepass")
+    count = len(tests.tests)
     outcomes: list[Outcome] = []
-    with ExitStack() as stack:
-        run = _runner(stack, source, tests, limits)
-        for number in range(len(tests.tests)):
+    with SANDBOXES, _runner(source, tests, limits, is_cancelled) as run:
+        while len(outcomes) < count:
             if is_cancelled():
                 raise Cancelled
-            is_slow = sum(one.outcome == "timeout" for one in outcomes) >= limits.timeouts
-            outcomes.append(NOT_RUN if is_slow else run(number))
+            seconds = _seconds(outcomes, limits)
+            found = run(len(outcomes), seconds)
+            outcomes += found.outcomes
+            if found.is_of_all:
+                outcomes += found.outcomes[-1:] * (count - len(outcomes))
+            elif outcomes[-1].outcome == "timeout" and seconds < limits.time_seconds:
+                outcomes[-1:] = [NOT_RUN] * (count - len(outcomes) + 1)
     return ProgramReport(tuple(outcomes))
 
 
-def _runner(stack: ExitStack, source: bytes, tests: CodeTests, limits: Limits) -> Run:
-    if isinstance(tests, StdinTests):
-        return _stdin_runner(stack, source, tests, limits)
-    if isinstance(tests, FunctionTests):
-        return _function_runner(stack, source, tests, limits)
-    return _assertion_runner(stack, source, tests, limits)
+def _seconds(outcomes: Sequence[Outcome], limits: Limits) -> float:
+    """Seconds of CPU that the next test has."""
+    whole = limits.time_seconds
+    if sum(one.outcome == "timeout" for one in outcomes) < limits.timeouts:
+        return whole
+    slowest = max((one.seconds for one in outcomes if one.outcome == "passed"), default=0.0)
+    return min(whole, max(2 * slowest, QUICK_PART * whole, QUICK_SECONDS))
+
+
+@contextmanager
+def _runner(
+    source: bytes, tests: CodeTests, limits: Limits, is_cancelled: Callable[[], bool]
+) -> Iterator[Run]:
+    with ExitStack() as stack:
+        if isinstance(tests, StdinTests):
+            yield _stdin_runner(stack, source, tests, limits)
+        elif isinstance(tests, FunctionTests):
+            yield _function_runner(stack, source, tests, limits)
+        else:
+            runner = AssertionRunner(source, tests, limits, is_cancelled)
+            yield stack.enter_context(runner).run
 
 
 def _stdin_runner(stack: ExitStack, source: bytes, tests: StdinTests, limits: Limits) -> Run:
     # A program is not stopped for printing as much as it should.
     most = max(2 * len(test.output.encode()) for test in tests.tests)
-    room = limits.room._replace(output_bytes=max(limits.output_bytes, most))
-    keeper = stack.enter_context(Keeper("script", source, room, limits.start_seconds))
+    runner = stack.enter_context(Runner("script", source, limits, most))
     check = _checker(stack, tests.checker, limits)
 
-    def run(number: int) -> Outcome:
-        test = tests.tests[number]
-        reply = keeper.run(test.input.encode())
-        if failed := failure(reply, limits.time_seconds):
+    def outcome(number: int, reply: Reply, cpu_seconds: float) -> Outcome:
+        has_left = reply.exit_code == LEFT
+        if not has_left and (failed := failure(reply, cpu_seconds)):
             return failed
+        test = tests.tests[number]
         found = reply.output.decode("utf-8", "surrogateescape")
         points, message = check(test.input, test.output, found)
         if points is None:
             raise GraderFault(CRASH, f"test {number + 1}: {message}")
-        return _checked(points, reply.ended, message)
+        if has_left and points < 1.0:
+            said = reply.last_words or f"exit code {reply.result.decode(errors='replace')}"
+            return Outcome("runtime_error", points, reply.cpu_seconds, one_line(said))
+        return _checked(points, reply, message)
+
+    def run(number: int, cpu_seconds: float) -> Found:
+        reply = runner.run(tests.tests[number].input.encode(), cpu_seconds)
+        return Found([outcome(number, reply, cpu_seconds)], reply.exit_code == UNLOADED)
 
     return run
 
 
 def _function_runner(stack: ExitStack, source: bytes, tests: FunctionTests, limits: Limits) -> Run:
     most = max(2 * len(json.dumps(test.result)) for test in tests.tests)
-    room = limits.room._replace(output_bytes=max(limits.output_bytes, most))
     given = head(tests.entry_point, tests.prelude) + source
-    keeper = stack.enter_context(Keeper("function", given, room, limits.start_seconds))
+    runner = stack.enter_context(Runner("function", given, limits, most))
 
-    def run(number: int) -> Outcome:
-        test = tests.tests[number]
-        reply = keeper.run(json.dumps(test.arguments).encode())
-        if isinstance(reply.ended, Ending) and reply.ended[:2] == (NO_RESULT, 0):
-            return _checked(0.0, reply.ended, reply.last_words)
-        if failed := failure(reply, limits.time_seconds):
+    def outcome(number: int, reply: Reply, cpu_seconds: float) -> Outcome:
+        if reply.exit_code == NO_RESULT:
+            return _checked(0.0, reply, reply.last_words)
+        if failed := failure(reply, cpu_seconds):
             return failed
         if not reply.result:
             return Outcome("runtime_error", excerpt="ended without a result")
+        expected = tests.tests[number].result
         try:
-            found: JsonValue = json.loads(reply.result)
-            is_same = same_result(test.result, found, tests.tolerance)
-            said = f"expected {shown(json.dumps(test.result))}, found {shown(json.dumps(found))}"
+            found = json.loads(reply.result, parse_int=_integer)
+            is_same = same_result(expected, found, tests.tolerance)
         except (ValueError, RecursionError):
             # The program wrote something of its own where its result belongs.
-            return _checked(0.0, reply.ended, "the result cannot be read")
-        return _checked(float(is_same), reply.ended, said)
+            return _checked(0.0, reply, "the result cannot be read")
+        given = reply.result.decode(errors="replace")
+        return _checked(
+            float(is_same), reply, f"expected {shown(json.dumps(expected))}, found {shown(given)}"
+        )
+
+    def run(number: int, cpu_seconds: float) -> Found:
+        arguments = json.dumps(tests.tests[number].arguments).encode()
+        reply = runner.run(arguments, cpu_seconds)
+        return Found([outcome(number, reply, cpu_seconds)], reply.exit_code == UNLOADED)
 
     return run
 
 
-def _assertion_runner(
-    stack: ExitStack, source: bytes, tests: AssertionTests, limits: Limits
-) -> Run:
-    given = head(tests.entry_point or "", tests.prelude) + source
-    program = Keeper("calls", given, limits.room, limits.start_seconds)
-    stated = json.dumps([tests.entry_point, tests.prelude, tests.setup]).encode()
-    assertions = Keeper("assertions", stated, limits.room, limits.start_seconds)
-    stack.enter_context(program)
-    stack.enter_context(assertions)
-    return lambda number: run_assertion(
-        tests.tests[number], number, program, assertions, limits.time_seconds
-    )
+def _integer(digits: str) -> int | Decimal:
+    """An integer of any length, in time that is linear in it."""
+    return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
 
 
-def _checked(points: float, ended: object, said: str) -> Outcome:
-    seconds = ended.cpu_seconds if isinstance(ended, Ending) else 0.0
+def _checked(points: float, reply: Reply, said: str) -> Outcome:
     if points == 1.0:
-        return Outcome("passed", 1.0, seconds)
-    return Outcome("wrong_output", points, seconds, one_line(said))
+        return Outcome("passed", 1.0, reply.cpu_seconds)
+    return Outcome("wrong_output", points, reply.cpu_seconds, one_line(said))
 
 
 def _checker(
@@ -152,28 +182,29 @@ def _checker(
         assert compare is not None, "tests with an unknown checker cannot be made"
         return lambda _, expected, found: compare(expected, found)
     given = head("check", "") + checker.source.encode()
-    keeper = stack.enter_context(Keeper("function", given, CHECKER_ROOM, limits.start_seconds))
+    room = CHECKER_LIMITS._replace(start_seconds=limits.start_seconds)
+    runner = stack.enter_context(Runner("function", given, room))
 
     def check(read: str, expected: str, found: str) -> Checked:
-        reply = keeper.run(json.dumps([read, found, expected]).encode())
-        return _points(reply.ended, reply.result, reply.last_words)
+        reply = runner.run(json.dumps([read, found, expected]).encode(), room.time_seconds)
+        return _points(reply)
 
     return check
 
 
-def _points(ended: object, result: bytes, last_words: str) -> Checked:
+def _points(reply: Reply) -> Checked:
     """What a checker of the problem's own says of an output."""
-    if isinstance(ended, Ending) and ended.signal == 0:
-        if result:
+    if isinstance(reply.ended, Ending) and reply.ended.signal == 0:
+        if reply.result:
             try:
-                said = json.loads(result)
+                said = json.loads(reply.result)
             except (ValueError, RecursionError):
                 said = None
             if isinstance(said, bool | int | float) and 0 <= said <= 1:
                 return Checked(float(said), f"the checker gives {said}")
-        elif ended.exit_code in ACCEPTED:
+        elif reply.exit_code in ACCEPTED:
             return Checked(1.0)
-        elif ended.exit_code in REFUSED:
-            return Checked(0.0, last_words)
-    why = last_words or (f"exit code {ended.exit_code}" if isinstance(ended, Ending) else ended)
-    return Checked(None, f"the checker fails: {why}")
+        elif reply.exit_code in REFUSED:
+            return Checked(0.0, reply.last_words)
+    why = reply.ended if reply.exit_code is None else f"exit code {reply.exit_code}"
+    return Checked(None, f"the checker fails: {reply.last_words or why}")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pacore.answer import Extracted, extract
 from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.grader import parse_spec
+from pacore.grading.code_tests import wanted_of
 from pacore.grading.graders import is_by_rules, judged_by
 from pacore.grading.score import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
 from pacore.judge import Question, judged_text, verdict_of, votes_of
@@ -24,7 +25,7 @@ from pacore.sandbox import answer_keys, grade_answers, grader_version
 from pacore.stage.context import StageReport
 from pacore.stage.gradings import OpenGrading, UngradedShard
 from pacore.table_rows import verdict_row
-from pacore.warehouse import conclusions, verdicts_in
+from pacore.warehouse import ConclusionRow, conclusions, verdicts_in
 
 ANSWERS_AT_A_TIME = 16
 """Answers graded between two looks at whether the work is to end."""
@@ -131,15 +132,18 @@ class ShardGrading:
                 if row.problem_id not in self.golds:
                     continue
                 spec, gold = self.golds[row.problem_id]
-                read = None if row.conclusion is None else self._read(row.conclusion, spec)
+                read = self._read(row, spec, gold)
                 answer, method = read if read and read.text.strip() else (None, None)
                 place = (row.problem_id, row.replicate, row.slot, row.trajectory_id)
                 yield Item(*place, spec, gold, answer, method)
 
-    def _read(self, conclusion: str, spec: str) -> Extracted | None:
+    def _read(self, row: ConclusionRow, spec: str, gold: str | None) -> Extracted | None:
+        if row.conclusion is None:
+            return None
         if is_by_rules(spec):
-            return extract(conclusion, spec)
-        return judged_text(conclusion, self.opened.grading.against)
+            is_cut = row.finish_reason == "length"
+            return extract(row.conclusion, spec, wanted_of(spec, gold), is_cut=is_cut)
+        return judged_text(row.conclusion, self.opened.grading.against)
 
     def by_judge(self, votes: Mapping[str, Sequence[bool | None]]) -> Decide:
         """Verdicts by the votes on each question, by its id."""

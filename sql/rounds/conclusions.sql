@@ -1,6 +1,7 @@
 -- Grain: one row per problem, replicate and slot of the trajectories file $path whose standing attempt
--- the model finished: its conclusion, null where it came to none.
-SELECT problem_id, replicate, slot, trajectory_id, conclusion
+-- the model finished: its conclusion, null where it came to none,
+-- and what ended it.
+SELECT problem_id, replicate, slot, trajectory_id, conclusion, finish_reason
 FROM (
     SELECT problem_id, replicate, slot, trajectory_id, conclusion, finish_reason
     FROM read_parquet($path, hive_partitioning = false)

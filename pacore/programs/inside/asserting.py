@@ -10,22 +10,34 @@ from __future__ import annotations
 import builtins
 import json
 import os
-import sys
 
-from pacore.programs.inside.calling import all_of, or_none, write_all
-from pacore.programs.inside.host import CALLS, OUT_OF_MEMORY, RESULTS, compiled
+from pacore.programs.inside.calling import or_none
 from pacore.programs.inside.values import decode, encode
+from pacore.programs.inside.world import OUT_OF_MEMORY, compiled, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself is slow to import
+    from types import CodeType
     from typing import Any, NoReturn
 
+ASKED, ANSWERS, REPORTS = 3, 4, 5
+"""Descriptors: what is asked of the program, what it answers, and what came of the tests."""
+
+PASSED = 0
+FAILED = 1
 NOT_EQUAL = 3
-"""Exit code of tests whose assertion is false."""
+"""What came of a test whose assertion is false."""
 FAULTY = 4
-"""Exit code of tests that cannot say anything of any program."""
+"""What came of a test that cannot say anything of any program."""
+TOO_LONG = 5
+"""What came of a test that the program answered with more than it may."""
+GONE = 6
+"""What came of a test during which the program ended."""
+LAST = (OUT_OF_MEMORY, TOO_LONG, GONE)
+"""What the program, or the process of its tests, does not survive."""
 
 FILE = "test.py"
+_MOST_SAID = 1000
 
 
 class Gone(BaseException):
@@ -36,21 +48,46 @@ class FaultyTests(BaseException):
     """What the tests do cannot be done, whatever the program is."""
 
 
-class Program:
-    """The other end: asks the program's process, one call at a time."""
+class TooLong(BaseException):
+    """The program answers with more bytes than it may."""
 
-    def __init__(self) -> None:
-        self._answers = os.fdopen(CALLS, "rb")
+
+class Program:
+    """The other end: asks the program's process, one call at a time.
+
+    ``most_bytes`` is how much it may answer in one test.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._answers = os.fdopen(ANSWERS, "rb")
+        self._most_bytes = most_bytes
+        self.begin()
+
+    def begin(self) -> None:
+        """Go on to the next test."""
         self.is_asked = False
+        self.is_lost = False
+        self._left_bytes = self._most_bytes
 
     def ask(self, operation: str, *arguments: Any, **keywords: Any) -> Any:
-        """The value the program answers with. Raises its exception, as one of Python's own."""
+        """The value the program answers with. Raises its exception, as one of Python's own.
+
+        Raises Gone and TooLong, after which the program ``is_lost``.
+        """
         self.is_asked = True
         call = [encode(part, _number_of) for part in (operation, list(arguments), keywords)]
-        write_all(RESULTS, json.dumps(call).encode("ascii") + b"\n", os.write)
-        line = self._answers.readline()
-        if line in (b"", b"\n"):
+        self.is_lost = True
+        try:
+            write_all(ASKED, json.dumps(call).encode("ascii") + b"\n", os.write)
+        except BrokenPipeError:
+            raise Gone from None
+        line = self._answers.readline(self._left_bytes + 1)
+        self._left_bytes -= len(line)
+        if self._left_bytes < 0:
+            raise TooLong
+        if not line.endswith(b"\n"):
             raise Gone
+        self.is_lost = False
         answer = json.loads(line)
         if "error" in answer:
             raise _raised(*answer["error"])
@@ -143,32 +180,50 @@ class Names(dict[str, "Any"]):
 
 
 def run_assertions(given: bytes) -> NoReturn:
-    """Run one test, which standard input holds, against a program that answers elsewhere.
+    """Run tests one after another against a program that answers elsewhere.
 
-    ``given`` is JSON ``[entry point or null, prelude, setup]``. Ends with 0 where the test raises
-    nothing, with `NOT_EQUAL`, `OUT_OF_MEMORY` or `FAULTY`, else with 1; the last line of standard
-    error says why.
+    ``given`` is JSON ``[tests, entry point or null, prelude, setup, most bytes of answers]``. For
+    each test a line of JSON is written to `REPORTS`: what came of it, and a line that says why.
     """
-    program = Program()
-    test = all_of(0)
+    tests, entry_point, prelude, setup, most_bytes = json.loads(given)
+    program = Program(most_bytes)
+    # A prompt that stops within a function is no module, and then defines nothing for its tests.
+    stub = or_none(prelude.encode("utf-8", "surrogatepass"))
+    for test in tests:
+        source = test.encode("utf-8", "surrogatepass")
+        found, said = _outcome(program, source, stub, setup, entry_point)
+        report = json.dumps([found, " ".join(said.split())[:_MOST_SAID]])
+        write_all(REPORTS, report.encode("ascii") + b"\n", os.write)
+        if found in LAST:
+            break
+    os._exit(0)
+
+
+def _outcome(
+    program: Program, test: bytes, stub: CodeType | None, setup: str, entry_point: str | None
+) -> tuple[int, str]:
+    program.begin()
     try:
-        _assert(program, test, *json.loads(given))
+        _assert(program, test, stub, setup, entry_point)
+        if program.is_lost:  # and the test caught that, whatever it is
+            raise Gone
     except AssertionError as fault:
-        _end(NOT_EQUAL, str(fault) or _line_of(fault, test))
+        return NOT_EQUAL, str(fault) or _line_of(fault, test)
     except MemoryError:
-        _end(OUT_OF_MEMORY, "")
+        return OUT_OF_MEMORY, ""
     except FaultyTests as fault:
-        _end(FAULTY, str(fault))
+        return FAULTY, str(fault)
+    except TooLong:
+        return TOO_LONG, ""
     except Gone:
-        _end(1, "the program ended while it was asked")
+        return GONE, "the program ended while it was asked"
     except BaseException as fault:  # a test may raise whatever it likes
-        said = f"{type(fault).__name__}: {fault}"
-        _end(1 if program.is_asked else FAULTY, said)
-    _end(0, "")
+        return FAILED if program.is_asked else FAULTY, f"{type(fault).__name__}: {fault}"
+    return PASSED, ""
 
 
 def _assert(
-    program: Program, test: bytes, entry_point: str | None, prelude: str, setup: str
+    program: Program, test: bytes, stub: CodeType | None, setup: str, entry_point: str | None
 ) -> None:
     try:
         code = compiled(test, FILE)
@@ -176,8 +231,7 @@ def _assert(
     except (SyntaxError, ValueError) as fault:
         raise FaultyTests(f"the tests are not Python: {fault}") from fault
     names = Names(program)
-    # A prompt that stops within a function is no module, and then defines nothing for its tests.
-    if stub := or_none(prelude.encode("utf-8", "surrogatepass")):
+    if stub:
         exec(stub, names)
     exec(before, names)
     if entry_point is not None:
@@ -196,9 +250,3 @@ def _line_of(fault: BaseException, test: bytes) -> str:
             number = trace.tb_lineno
         trace = trace.tb_next
     return test.decode(errors="replace").splitlines()[number - 1] if number else ""
-
-
-def _end(code: int, said: str) -> NoReturn:
-    sys.stderr.write(" ".join(said.split()))
-    sys.stderr.flush()
-    os._exit(code)

@@ -8,8 +8,17 @@ import operator
 import os
 import sys
 
-from pacore.programs.inside.host import CALLS, OUT_OF_MEMORY, RESULTS, compiled, main_module
 from pacore.programs.inside.values import decode, encode
+from pacore.programs.inside.world import (
+    OUT_OF_MEMORY,
+    UNLOADED,
+    all_of,
+    code_of,
+    compiled,
+    main_module,
+    stand_before,
+    write_all,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself is slow to import
@@ -20,6 +29,11 @@ if TYPE_CHECKING:  # typing itself is slow to import
 NAME = "program"
 """The module a program is: no main program, whose demonstration would run."""
 
+RESULT = 3
+"""Descriptor that takes the result of a function, as JSON."""
+ANSWERS, CALLS = 3, 4
+"""Descriptors of a program that is called: what it answers, and what it is called with."""
+
 NO_RESULT = 87
 """Exit code of a process whose function returned what JSON cannot say."""
 RAISED = 88
@@ -27,30 +41,33 @@ RAISED = 88
 
 
 def run_function(given: bytes) -> NoReturn:
-    """Call a function once; ``given`` is its `head` and the program.
-
-    Standard input holds the arguments as JSON; `RESULTS` takes the result as JSON.
-    """
+    """Call a function once; ``given`` is its `head` and the program, standard input the arguments."""
     (entry_point, prelude), program = _parts(given)
     arguments = json.loads(all_of(0))
-    say, write = json.dumps, os.write
+    say, write, leave = json.dumps, os.write, os._exit
+    namespace = main_module(NAME)
+    stand_before(namespace)
+    raised = UNLOADED
     try:
-        result = entry(load(prelude, program), entry_point)(*arguments)
-    except SystemExit:
-        raise
+        load(namespace, prelude, program)
+        function = entry(namespace, entry_point)
+        raised = RAISED
+        result = function(*arguments)
+    except SystemExit as ending:
+        leave(code_of(ending))
     except MemoryError:
-        os._exit(OUT_OF_MEMORY)
+        leave(OUT_OF_MEMORY)
     except BaseException:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
-        os._exit(RAISED)
+        leave(raised)
     try:
         said = say(result).encode("ascii")
     except (TypeError, ValueError, RecursionError) as fault:
         print(f"the result is not JSON: {fault}", file=sys.stderr, flush=True)
-        os._exit(NO_RESULT)
-    write_all(RESULTS, said, write)
-    os._exit(0)
+        leave(NO_RESULT)
+    write_all(RESULT, said, write)
+    leave(0)
 
 
 def head(entry_point: str, prelude: str) -> bytes:
@@ -63,28 +80,27 @@ def _parts(given: bytes) -> tuple[list[str], bytes]:
     return json.loads(head), program
 
 
-def load(prelude: str, program: bytes) -> dict[str, Any]:
-    """Execute a program after its prelude and give its names. Raises what it raises."""
-    namespace = main_module(NAME)
+def load(namespace: dict[str, Any], prelude: str, program: bytes) -> None:
+    """Execute a program after its prelude. Raises what it raises."""
     for code in _pieces(prelude.encode("utf-8", "surrogatepass"), program):
         exec(code, namespace)
-    return namespace
 
 
 def _pieces(prelude: bytes, program: bytes) -> list[CodeType]:
     """Code of prelude and program; a program that is no module by itself continues the prelude.
 
-    So a prompt that ends with a signature may be answered with the function or with its body,
-    whose first line may have lost its indentation.
+    So a prompt that ends with a signature may be answered with the function or with its body, of
+    which the first line, or every line, may have lost its indentation.
     """
     try:
         # Apart, since a program may begin with an import from __future__.
         code = compiled(program)
-    except SyntaxError as fault:
-        for between in (b"\n", b"\n    ") if prelude else ():
-            if continued := or_none(prelude.rstrip() + between + program):
+    except SyntaxError:
+        indented = b"\n    ".join(program.split(b"\n"))
+        for body in (b"\n" + program, b"\n    " + program, b"\n    " + indented):
+            if prelude and (continued := or_none(prelude.rstrip() + body)):
                 return [continued]
-        raise fault
+        raise
     before = or_none(prelude)
     return [before, code] if before else [code]
 
@@ -131,7 +147,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def serve_calls(given: bytes) -> NoReturn:
-    """Answer calls, one JSON line each, until an empty one; ``given`` is as for `run_function`.
+    """Answer calls, one JSON line each, until there are none; ``given`` is as for `run_function`.
 
     A call is ``[operation, arguments, keywords]``, its answer ``{"value": …}`` or
     ``{"error": [name of a built-in exception, text]}``.
@@ -143,23 +159,28 @@ def serve_calls(given: bytes) -> NoReturn:
         ours.append(value)
         return len(ours) - 1
 
-    say, write, understand = json.dumps, os.write, json.loads
+    say, write, understand, leave = json.dumps, os.write, json.loads, os._exit
+    namespace = main_module(NAME)
     try:
-        namespace = load(prelude, program)
+        load(namespace, prelude, program)
+    except SystemExit as ending:
+        leave(code_of(ending))
     except MemoryError:
-        os._exit(OUT_OF_MEMORY)
+        leave(OUT_OF_MEMORY)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        leave(UNLOADED)
     with os.fdopen(CALLS, "rb") as calls:
         for line in calls:
-            if line == b"\n":
-                break
             operation, arguments, keywords = decode(understand(line), ours.__getitem__)
             try:
                 value = _perform(namespace, operation, arguments, keywords)
                 answer = {"value": encode(value, lend)}
             except BaseException as fault:  # whatever a program raises is its answer
                 answer = {"error": _error(fault)}
-            write_all(RESULTS, say(answer).encode("ascii") + b"\n", write)
-    os._exit(0)
+            write_all(ANSWERS, say(answer).encode("ascii") + b"\n", write)
+    leave(0)
 
 
 def _perform(namespace: dict[str, Any], operation: str, arguments: Any, keywords: Any) -> Any:
@@ -180,13 +201,3 @@ def _error(fault: BaseException) -> list[str]:
     except BaseException:  # a program's exception may raise while it is read
         said = ""
     return [kind.__name__, said]
-
-
-def all_of(descriptor: int) -> bytes:
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        return file.read()
-
-
-def write_all(descriptor: int, data: bytes, write: Callable[[int, bytes], int]) -> None:
-    while data:
-        data = data[write(descriptor, data) :]

@@ -2,7 +2,8 @@
 
 The sandbox around it has no network, no files but a read-only Python, and no other process than its
 host. This takes away what is left: a program cannot start a process, become another one, open a
-socket, keep memory outside its own address space, or reach into the host.
+socket, keep memory outside its own address space, watch what others do with files, or reach into
+the host.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ctypes
 import os
 import resource
 import struct
+from functools import lru_cache
 
 OPEN_FILES = 64
 THREADS = 64
@@ -35,6 +37,8 @@ DENIED = {
     "finit_module": (313, 273),
     "fork": (57, None),
     "init_module": (175, 105),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
     "ioperm": (173, None),
     "iopl": (172, None),
     "ioprio_set": (251, 30),
@@ -72,6 +76,8 @@ DENIED = {
     "socket": (41, 198),
     "swapoff": (168, 225),
     "swapon": (167, 224),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     "syslog": (103, 116),
     "umount2": (166, 39),
     "unshare": (272, 97),
@@ -127,7 +133,7 @@ def call_filter(machine: str) -> bytes:
 
 
 class Confinement:
-    """Prepared once, since every test takes its own process into it."""
+    """What one process is to be confined to: bytes of memory, and seconds of CPU."""
 
     def __init__(self, memory_bytes: int, cpu_seconds: int) -> None:
         most_bytes = memory_bytes + INTERPRETER_BYTES
@@ -145,19 +151,32 @@ class Confinement:
             (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
             (resource.RLIMIT_AS, most_bytes, most_bytes),
         )
-        code = call_filter(os.uname().machine)
-        self._steps = ctypes.create_string_buffer(code, len(code))
-        self._filter = struct.pack("HL", len(code) // 8, ctypes.addressof(self._steps))
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._filter = _prepared_filter()
 
     def take_effect(self) -> None:
-        """Give it all up, for good.
+        """Confine this process, for good.
 
         Raises OSError where the kernel does not take the filter, and ValueError where this process
         may not have as much as it is to be limited to.
         """
         for name, soft, hard in self._limits:
             resource.setrlimit(name, (soft, hard))
-        program = ctypes.c_char_p(self._filter)
-        if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
+        self._filter.take_effect()
+
+
+class _Filter:
+    """The filter of this machine, in memory as the kernel reads it."""
+
+    def __init__(self) -> None:
+        code = call_filter(os.uname().machine)
+        self._steps = ctypes.create_string_buffer(code, len(code))
+        packed = struct.pack("HL", len(code) // 8, ctypes.addressof(self._steps))
+        self._packed = ctypes.c_char_p(packed)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def take_effect(self) -> None:
+        if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._packed, 0, 0):
             raise OSError(ctypes.get_errno(), "the kernel takes no system call filter")
+
+
+_prepared_filter = lru_cache(maxsize=None)(_Filter)
