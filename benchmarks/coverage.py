@@ -104,15 +104,18 @@ def _intervals(solved: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
             "CREATE TABLE scores AS SELECT *, if(score = 1, 'correct', 'wrong') AS verdict FROM made"
         )
         connection.execute(
-            "CREATE VIEW answers AS SELECT run_id, problem_id, replicate, 'answered' AS status, "
-            "0 AS trajectory_id FROM scores"
+            "CREATE VIEW answers AS SELECT run_id, problem_id, replicate, 0 AS trajectory_id FROM scores"
+        )
+        connection.execute(
+            "CREATE VIEW outcomes AS SELECT run_id, problem_id, replicate, 'answered' AS status, "
+            "'answered' AS outcome, true AS is_evidence FROM scores"
         )
         connection.execute(
             "CREATE VIEW runs AS SELECT DISTINCT run_id, 1 AS rounds, NULL::INTEGER AS pool, "
             f"{problems} AS problems, {replicates} AS replicates FROM scores"
         )
         connection.execute(
-            "CREATE VIEW standing_trajectories AS SELECT *, 1 AS round, 0 AS trajectory_id, "
+            "CREATE VIEW trajectories AS SELECT *, 1 AS round, 0 AS trajectory_id, "
             "'present' AS conclusion_status FROM scores"
         )
         connection.execute(f"CREATE VIEW student_t AS {sql('staging/student_t')}")
@@ -153,8 +156,8 @@ def vote_coverage(problems: int, members: int, k: int, runs: int) -> VoteCoverag
             drawn = random.choice(3, size=members, p=[p, (1 - p) / 2, (1 - p) / 2])
             pools.append(Pool((drawn == 0).astype(float).tolist(), [str(c) for c in drawn]))
             values.append(_expected(np.bincount(drawn, minlength=3), k))
-        estimator = mean_of if k == 1 else majority_of(k)
-        found = two_level(pools, estimator, values, f"run {run}", 600)
+        estimator = mean_of if k == 1 else majority_of(k, 600)
+        found = two_level(pools, estimator, values, f"run {run}")
         for index, (low, high, wanted) in enumerate(
             ((found.low, found.high, truth), (found.these_low, found.these_high, mine))
         ):

@@ -19,13 +19,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
+from pacore.accuracy_report import accuracy_of
 from pacore.evaluation_config import EvaluateConfig
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import refusal
 from pacore.prices import read_prices
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of
 from pacore.tables import Row
-from pacore.terminal import share
 from pacore.warehouse import Warehouse
 from tasks.checks import checks
 from tasks.reports import (
@@ -101,7 +101,8 @@ def _report(evaluation: Evaluation, prices: Sequence[Row]) -> State[Any]:
         for run_id in evaluation.config.runs:
             gradings = warehouse.rows("reports/gradings", run_id=run_id)
             (stands,) = (row for row in gradings if row["stands"])
-            summary = f"run {run_id}: accuracy {share(stands['score'])}, by {stands['grader']}"
+            (total,) = warehouse.rows("reports/totals", run_id=run_id)
+            summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {stands['grader']}"
             rounds = warehouse.rows(
                 "reports/grading_rounds", run_id=run_id, grading=stands["grading"]
             )

@@ -19,6 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
+from pacore.accuracy_report import accuracy_of
 from pacore.config import RunConfig
 from pacore.run import Run
 from pacore.stage.closing import close
@@ -106,12 +107,12 @@ def _submit(
 
 def _conclude(config: RunConfig, run: Run) -> State[Any]:
     store = open_store(config.store)
-    counts = close(store, run)
+    close(store, run)
     with Warehouse(store, [run.run_id]) as warehouse:
+        (total,) = warehouse.rows("reports/totals", run_id=run.run_id)
         rows = warehouse.results(run.run_id, RESULT_ROWS)
         failed = warehouse.failed_problems(run.run_id)
-    told = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
-    summary = f"run {run.run_id}: {', '.join(told)}"
+    summary = f"run {run.run_id}: accuracy {accuracy_of(total)}"
     shown = (
         f"; the first {len(rows)} of {run.problems} problems" if run.problems > len(rows) else ""
     )

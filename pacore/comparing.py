@@ -1,4 +1,4 @@
-"""Two runs held against each other, problem by problem, and whether the second may replace the first."""
+"""Two runs compared, problem by problem, and whether the second may replace the first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pacore.errors import Refused
+from pacore.sharing import Sharing, sharing_of
 from pacore.statistics import Equivalence, Paired, equivalence, paired
 from pacore.warehouse import Warehouse
 
@@ -23,7 +24,7 @@ class Comparison:
     ``first`` and ``second`` are the runs' rows of accuracy, rates and cost. ``only_first`` and
     ``only_second`` count problems that the other has not scored, ``changed`` those of one id that
     ask or expect something else, which are left out. ``graders`` are the versions that decided
-    on the answers of each.
+    on the answers of each. ``sharing`` says how much of what is compared is the same.
     """
 
     first: Mapping[str, Any]
@@ -34,16 +35,22 @@ class Comparison:
     only_second: int
     changed: int
     graders: tuple[tuple[str, ...], tuple[str, ...]]
+    sharing: Sharing
 
 
 class Criteria(BaseModel):
-    """What a run must meet beside another to be let through; None asks nothing."""
+    """What a run must meet beside another to be let through; None asks nothing.
+
+    ``max_missing`` and ``max_ungraded`` hold for both runs: what is missing in either may be what the
+    difference comes from.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_drop: float | None = Field(default=0.05, ge=0, le=1)
     no_worse_than: float | None = Field(default=None, gt=0, le=1)
     significantly_worse: bool = True
+    max_missing: float | None = Field(default=0.0, ge=0, le=1)
     max_unanswered: float | None = Field(default=None, ge=0, le=1)
     max_ungraded: float | None = Field(default=0.0, ge=0, le=1)
     max_tokens_growth: float | None = Field(default=None, ge=0)
@@ -63,7 +70,8 @@ class Decision:
 def compare(warehouse: Warehouse, a: str, b: str, margin: float | None = None) -> Comparison:
     """Compare two runs; ``margin`` asks for a test of equivalence too.
 
-    Raises Refused where they have no scored problem in common.
+    Raises Refused where they have no scored problem in common, and where all that could be compared are
+    the same trajectories.
     """
     scores: dict[str, dict[str, dict[str, Any]]] = {a: {}, b: {}}
     for row in warehouse.rows("reports/problem_scores", run_ids=[a, b]):
@@ -76,17 +84,21 @@ def compare(warehouse: Warehouse, a: str, b: str, margin: float | None = None) -
     ]
     if not same:
         raise Refused(f"runs {a} and {b} have scores for no problem in common")
+    sharing = sharing_of(warehouse, a, b, same)
+    is_shared = [sharing.is_same[name] for name in same]
     runs = {row["run_id"]: row for row in warehouse.rows("reports/compared", run_ids=[a, b])}
     first, second = ([scores[run][name]["score"] for name in same] for run in (a, b))
+    tested = None if margin is None else equivalence(first, second, margin, is_shared)
     return Comparison(
         first=runs[a],
         second=runs[b],
-        paired=paired(first, second),
-        equivalence=equivalence(first, second, margin) if margin is not None else None,
+        paired=paired(first, second, is_shared),
+        equivalence=tested,
         only_first=len(scores[a]) - len(shared),
         only_second=len(scores[b]) - len(shared),
         changed=len(shared) - len(same),
         graders=(_graders(scores[a], same), _graders(scores[b], same)),
+        sharing=sharing,
     )
 
 
@@ -119,7 +131,11 @@ def _reasons(
         if shown is None or shown < -bound:
             at_worst = "nothing" if shown is None else f"{_points(-shown)} at worst"
             yield f"no worse than {_points(bound)} is not shown: {at_worst}, at 95 % confidence"
-    yield from _rates(found.second, criteria)
+    if pair.independent < 2:
+        yield f"only {pair.independent} problem has answers of its own in both runs: nothing is shown"
+    for run in (found.first, found.second):
+        yield from _missing(run, criteria)
+    yield from _unanswered(found.second, criteria)
     yield from _growth(found, criteria)
 
 
@@ -134,15 +150,22 @@ def _incomparable(found: Comparison) -> Iterator[str]:
         yield f"the graders differ: {versions}; grade both with pacore grade"
 
 
-def _rates(run: Mapping[str, Any], criteria: Criteria) -> Iterator[str]:
-    unanswered = (run["no_answer_rate"] or 0.0) + (run["failed_rate"] or 0.0)
+def _missing(run: Mapping[str, Any], criteria: Criteria) -> Iterator[str]:
     limits = (
-        ("answers are none", unanswered, criteria.max_unanswered),
-        ("answers are ungraded", run["ungraded_rate"] or 0.0, criteria.max_ungraded),
+        ("missing", run["missing"], run["missing_rate"], criteria.max_missing),
+        ("ungraded", run["ungraded"], run["ungraded_rate"], criteria.max_ungraded),
     )
-    for what, rate, limit in limits:
-        if limit is not None and rate > limit:
-            yield f"{100 * rate:.1f} % of {what}, {100 * limit:.1f} % are allowed"
+    for what, count, rate, limit in limits:
+        if limit is not None and rate is not None and rate > limit:
+            allowed = f"{100 * limit:.1f} % are allowed"
+            answers = f"{count:,} of {run['planned']:,} answers are {what} ({100 * rate:.1f} %)"
+            yield f"run {run['run_id']}: {answers}, {allowed}"
+
+
+def _unanswered(run: Mapping[str, Any], criteria: Criteria) -> Iterator[str]:
+    rate, limit = run["unanswered_rate"], criteria.max_unanswered
+    if limit is not None and rate is not None and rate > limit:
+        yield f"{100 * rate:.1f} % of answers are none, {100 * limit:.1f} % are allowed"
 
 
 def _growth(found: Comparison, criteria: Criteria) -> Iterator[str]:

@@ -29,13 +29,22 @@ with_prices = click.option(
     help="Gate: share by which accuracy may fall.",
 )
 @click.option("--no-worse-than", type=float, help="Gate: drop that must be ruled out, at 95 %.")
-@click.option("--max-unanswered", type=float, help="Gate: share of answers that may be none.")
+@click.option(
+    "--max-missing",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Gate: share of planned answers, of either run, that may be missing.",
+)
 @click.option(
     "--max-ungraded",
     type=float,
     default=0.0,
     show_default=True,
-    help="Gate: share of answers without a score.",
+    help="Gate: share of answers, of either run, that may be without a verdict.",
+)
+@click.option(
+    "--max-unanswered", type=float, help="Gate: share of answers in which the model may give none."
 )
 @click.option("--max-tokens-growth", type=float, help="Gate: growth of the tokens an answer takes.")
 @click.option(
@@ -45,9 +54,10 @@ with_prices = click.option(
 @click.argument("run_a", metavar="RUN_A")
 @click.argument("run_b", metavar="RUN_B")
 def compare(store: str, run_a: str, run_b: str, **options: Any) -> int:
-    """Hold run B against run A, problem by problem: difference, interval, tests, cost.
+    """Compare run B with run A, problem by problem: difference, interval, tests, cost.
 
-    With --gate B is let through (GO, exit code 0) or not (NO-GO, exit code 4), each reason a line.
+    What both share is said, by round; runs of the same trajectories are refused. With --gate B is let
+    through (GO, exit code 0) or not (NO-GO, exit code 4), each reason a line.
     """
     from pacore.comparing import Criteria
     from pacore.comparison_reading import print_comparison

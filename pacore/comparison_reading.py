@@ -24,8 +24,8 @@ def print_comparison(
 ) -> str | None:
     """Compare two runs and print it; the gate's word, None without ``criteria``.
 
-    Raises Refused for an unknown run and for two without a common problem, BadInput for the same
-    run twice.
+    Raises Refused for an unknown run, for two without a common problem and for two of the same
+    trajectories, BadInput for the same run twice.
     """
     if runs[0] == runs[1]:
         raise BadInput(f"{runs[0]}: is compared with itself; name two runs")

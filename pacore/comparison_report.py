@@ -9,6 +9,7 @@ from typing import Any
 
 from pacore.comparing import Comparison, Decision
 from pacore.figures import settled
+from pacore.statistics import Paired
 from pacore.terminal import (
     ABSENT,
     Column,
@@ -17,12 +18,17 @@ from pacore.terminal import (
     facts,
     line,
     number,
+    points,
     share,
     stacked,
     to_text,
 )
 
+LEAST_P = 0.0001
+SIDES = ("first", "second")
+
 RATES = {
+    "missing": "missing_rate",
     "no answer": "no_answer_rate",
     "failed": "failed_rate",
     "truncated": "truncated_rate",
@@ -50,10 +56,10 @@ def _lines(found: Comparison) -> Iterator[list[str]]:
     runs = (found.first, found.second)
     yield ["accuracy", *(share(run["score"]) for run in runs)]
     yield [
-        "95 % interval",
+        "accuracy, 95 %",
         *(_between(run["population_low"], run["population_high"]) for run in runs),
     ]
-    yield ["answers scored", *(f"{run['scored']:,} of {run['answers']:,}" for run in runs)]
+    yield ["answers scored", *(f"{run['scored']:,} of {run['planned']:,}" for run in runs)]
     for title, name in RATES.items():
         yield [title, *(share(run[name]) for run in runs)]
     yield ["tokens an answer", *(number(run["tokens_per_answer"]) for run in runs)]
@@ -63,6 +69,7 @@ def _lines(found: Comparison) -> Iterator[list[str]]:
             f"{currency} an answer",
             *(number(run["effective_money_per_answer"], 6) for run in runs),
         ]
+    yield from _shared(found)
 
 
 def _between(low: float | None, high: float | None) -> str:
@@ -74,17 +81,21 @@ def _tests(found: Comparison) -> Iterator[tuple[str, str]]:
     left_out = found.only_first + found.only_second + found.changed
     beside = f", {left_out} not in both or changed" if left_out else ""
     yield "problems", f"{pair.problems:,} compared{beside}"
-    interval = ""
-    if pair.low is not None and pair.high is not None:
-        interval = f" ({_points(pair.low)} to {_points(pair.high)}, 95 %)"
-    yield "difference", f"{_points(pair.difference)}{interval}"
+    if found.sharing.is_any:
+        own = f"{pair.independent:,} problems have answers of their own in both runs"
+        yield (
+            "dependence",
+            f"{own}; paired by problem, which accounts for the trajectories they share",
+        )
+    yield "difference", f"{points(pair.difference)} ({_interval(pair)})"
+    yield "", f"from {share(pair.first)} to {share(pair.second)} on these problems"
     yield "problems better", f"{pair.better:,}, worse {pair.worse:,}, equal {pair.equal:,}"
     if pair.permutation_p is None:
         yield "permutation", "no problem's score differs"
     else:
         counted = "all sign patterns" if pair.is_exact else "100,000 sign patterns"
-        yield "permutation", f"p = {pair.permutation_p:.4f} ({counted})"
-    yield "McNemar", f"p = {pair.mcnemar_p:.4f} ({pair.gained} gained, {pair.lost} lost)"
+        yield "permutation", f"{chance(pair.permutation_p)} ({counted})"
+    yield "McNemar", f"{chance(pair.mcnemar_p)} ({pair.gained} gained, {pair.lost} lost)"
     if pair.detectable is not None:
         yield (
             "detectable",
@@ -92,19 +103,43 @@ def _tests(found: Comparison) -> Iterator[tuple[str, str]]:
         )
     if (same := found.equivalence) is not None:
         word = "equivalent" if same.is_equivalent else "not shown to be equivalent"
-        bounds = f"{_points(same.low)} to {_points(same.high)}, 90 %"
-        yield (
-            "equivalence",
-            f"{word} within {100 * same.margin:g} points: p = {same.p:.4f} ({bounds})",
-        )
+        bounds = f"{points(same.low)} to {points(same.high)}, 90 %"
+        within = f"within {100 * same.margin:g} points: {chance(same.p)}"
+        yield "equivalence", f"{word} {within} ({bounds})"
     if found.graders[0] == found.graders[1]:
         yield "grader", ", ".join(found.graders[0])
     else:
         yield "graders", " against ".join(", ".join(graders) for graders in found.graders)
 
 
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f} points"
+def _shared(found: Comparison) -> Iterator[list[str]]:
+    """What of each run is the other's too: answers, and by round trajectories and their tokens."""
+    sharing = found.sharing
+    if not sharing.is_any:
+        return
+    yield ["shared answers", *(f"{sharing.shared:,} of {count:,}" for count in sharing.answers)]
+    for row in sharing.rounds:
+        yield [
+            f"shared in round {row['round']}",
+            *(f"{row[f'{side}_shared']:,} of {row[side]:,}" for side in SIDES),
+        ]
+        tokens = [(row[f"{side}_shared_tokens"], row[f"{side}_tokens"]) for side in SIDES]
+        yield ["  of its tokens", *(share(_ratio(*parts)) for parts in tokens)]
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _interval(pair: Paired) -> str:
+    if pair.low is None or pair.high is None:
+        return "no interval: fewer than two problems"
+    return f"{points(pair.low)} to {points(pair.high)}, 95 %"
+
+
+def chance(p: float) -> str:
+    """A p value: never one of 0, which no number of problems can show."""
+    return f"p = {p:.4f}" if p >= LEAST_P else f"p < {LEAST_P:.4f}"
 
 
 def comparison_json(found: Comparison, decision: Decision | None = None) -> str:
@@ -118,6 +153,11 @@ def comparison_json(found: Comparison, decision: Decision | None = None) -> str:
         "only_second": found.only_second,
         "changed": found.changed,
         "graders": [list(graders) for graders in found.graders],
+        "sharing": {
+            "answers": list(found.sharing.answers),
+            "shared": found.sharing.shared,
+            "rounds": list(found.sharing.rounds),
+        },
     }
     if found.equivalence is not None:
         told["equivalence"] = {

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
 from pacore.figures import settled
 from pacore.measures import Measures, measure
 from pacore.problem_report import headline
@@ -24,6 +25,7 @@ from pacore.terminal import (
 )
 from pacore.warehouse import Warehouse
 
+ESTIMATES = {"pass_at_k": "pass@", "pass_power_k": "pass^", "maj_at_k": "maj@"}
 POOLS = {"first_round": "samples of the bare problem", "answers": "answers of the replicates"}
 
 
@@ -43,6 +45,7 @@ def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
         {
             "run_id": one.run.run_id,
             "totals": one.totals,
+            "missing": one.missing,
             "summary": one.summary,
             "pools": one.pools,
             "rounds": one.rounds,
@@ -55,13 +58,14 @@ def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
 def _parts(one: Measures) -> Iterator[Content]:
     yield line(headline(one.run), "bold")
     yield line("")
-    yield facts([*_accuracy(one), *_health(one), *_spent(one)])
+    yield facts([*_accuracy(one), *health_facts(one.totals), *_spent(one)])
     for pool, rows in groupby(one.pools, key=lambda row: row["pool"]):
         shown = list(rows)
         # Without rounds before the last, what replicates come to is what the pool is made of.
         if len(shown) > 1 and (pool == "first_round" or one.run.plan.rounds > 1):
             yield line("")
-            yield line(f"{POOLS[pool]}, k taken without replacement", "bold")
+            of = f"{shown[0]['problems']:,} of {one.run.problems:,} problems"
+            yield line(f"{POOLS[pool]}, k taken without replacement, {of}", "bold")
             yield _pool(shown)
     if one.rounds:
         yield line("")
@@ -74,8 +78,7 @@ def _parts(one: Measures) -> Iterator[Content]:
 
 def _accuracy(one: Measures) -> Iterator[tuple[str, str]]:
     total = one.totals
-    scored = f"{total['scored']:,} of {total['expected']:,} answers scored"
-    yield "accuracy", f"{share(total['score'])} ({scored})"
+    yield "accuracy", accuracy_of(total)
     for question, words in (
         ("population", "other problems of this kind"),
         ("these", "these problems solved again"),
@@ -83,25 +86,9 @@ def _accuracy(one: Measures) -> Iterator[tuple[str, str]]:
         low, high = total[f"{question}_low"], total[f"{question}_high"]
         if low is not None:
             yield "", f"{share(low)} to {share(high)}: {words}, 95 %"
+    yield from missing_facts(total, one.missing)
     by = f" (grading {one.summary['grading']})" if one.is_graded else ""
     yield "graded by", f"{one.summary['graders'] or ABSENT}{by}"
-
-
-def _health(one: Measures) -> Iterator[tuple[str, str]]:
-    names = (
-        "no_answer", "truncated", "empty", "unparsed", "failed", "ungraded", "timeout", "crash",
-    )  # fmt: skip
-    rate = {name: share(one.totals[f"{name}_rate"]) for name in names}
-    yield (
-        "health",
-        f"no answer {rate['no_answer']} (truncated {rate['truncated']}, empty {rate['empty']}, "
-        f"unparsed {rate['unparsed']})",
-    )
-    yield (
-        "",
-        f"failed {rate['failed']}, ungraded {rate['ungraded']} (timeout {rate['timeout']}, "
-        f"crash {rate['crash']})",
-    )
 
 
 def _spent(one: Measures) -> Iterator[tuple[str, str]]:
@@ -126,28 +113,26 @@ def _spent(one: Measures) -> Iterator[tuple[str, str]]:
 
 
 def _pool(rows: Sequence[dict[str, Any]]) -> Grid:
+    """Every estimate in a line of its own, beside its own intervals."""
     columns = [
-        Column("k", is_number=True),
-        Column("pass@k", is_number=True),
-        Column("pass^k", is_number=True),
-        Column("maj@k", is_number=True),
+        Column("estimate"),
+        Column("value", is_number=True),
         Column("other problems, 95 %", is_number=True),
         Column("these problems, 95 %", is_number=True),
         Column("tokens", is_number=True),
     ]
-    return Grid(columns, [_pool_line(row) for row in rows])
+    lines = [_estimate(row, name, sign) for name, sign in ESTIMATES.items() for row in rows]
+    return Grid(columns, lines)
 
 
-def _pool_line(row: dict[str, Any]) -> list[str]:
-    vote = row["vote"]
-    mark = "~" if row["method"] == "resampled" else ""
+def _estimate(row: dict[str, Any], name: str, sign: str) -> list[str]:
+    found = row["intervals"].get(name)
+    mark = "~" if name == "maj_at_k" and row["method"] == "resampled" else ""
     return [
-        f"{row['k']:,}",
-        share(row["pass_at_k"]),
-        share(row["pass_power_k"]),
-        mark + share(row["maj_at_k"]),
-        _between(vote.low, vote.high) if vote else ABSENT,
-        _between(vote.these_low, vote.these_high) if vote else ABSENT,
+        f"{sign}{row['k']:,}",
+        mark + share(row[name]),
+        _between(found.low, found.high) if found else ABSENT,
+        _between(found.these_low, found.these_high) if found else ABSENT,
         number(row["tokens"]),
     ]
 

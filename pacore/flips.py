@@ -10,6 +10,7 @@ from pacore.errors import BadInput, Refused
 from pacore.problem_report import headline
 from pacore.query_output import query_output
 from pacore.run import open_run
+from pacore.sharing import same_trajectories
 from pacore.terminal import ABSENT, Column, Content, Grid, facts, line, number, stacked, to_text
 from pacore.visible import excerpt
 from pacore.warehouse import Warehouse
@@ -90,9 +91,9 @@ def _stated(row: Mapping[str, Any]) -> str:
 
 
 def compare_runs(warehouse: Warehouse, before: str, after: str) -> Compared:
-    """The answers of two runs to problems both have, by the scores that stand.
+    """The answers of two runs to problems both have, by their current scores.
 
-    Raises Refused where there is not one such answer.
+    Raises Refused where there is not one such answer, and where all are the same trajectories.
     """
     runs = [open_run(warehouse.store, run_id) for run_id in (before, after)]
     compared = Compared(
@@ -103,11 +104,15 @@ def compare_runs(warehouse: Warehouse, before: str, after: str) -> Compared:
         f"runs {before} and {after}",
         (headline(runs[0]), headline(runs[1])),
     )
-    if not warehouse.rows(compared.counts, **compared.parameters):
+    counts = warehouse.rows(compared.counts, **compared.parameters)
+    answers = sum(row["answers"] for row in counts)
+    if not answers:
         raise Refused(
             f"runs {before} and {after} have no problem in common that both answered and whose gold "
             "answer is the same"
         )
+    if sum(row["shared"] for row in counts) == answers:
+        raise Refused(same_trajectories(after, before, answers))
     return compared
 
 
@@ -151,6 +156,9 @@ def _counted(
     for row in counts:
         if row["changed"]:
             yield "", f"{number(row['changed'])} {_change(row)}"
+    if shared := sum(row.get("shared", 0) for row in counts):
+        same = f"{number(shared)} of the {number(together)} {compared.noun}"
+        yield "shared", f"{same} are the same trajectories in both runs"
 
 
 def _change(row: Mapping[str, Any]) -> str:

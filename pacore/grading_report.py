@@ -64,8 +64,8 @@ def _gradings(rows: Sequence[Mapping[str, Any]]) -> Grid:
                 row["grader"],
                 row["grader_version"] or ABSENT,
                 share(row["score"]),
-                f"{number(row['scored'])}/{number(row['answers'])}",
-                "stands" if row["stands"] else "",
+                f"{number(row['scored'])}/{number(row['planned'])}",
+                "current" if row["stands"] else "",
             )
             for row in rows
         ],

@@ -30,7 +30,18 @@ from pacore.run import Run, open_run, problems_of
 from pacore.running import make_run
 from pacore.statistics import Paired, paired
 from pacore.store import Backend, open_store
-from pacore.terminal import ABSENT, Column, Content, Grid, line, number, share, stacked, to_text
+from pacore.terminal import (
+    ABSENT,
+    Column,
+    Content,
+    Grid,
+    line,
+    number,
+    points,
+    share,
+    stacked,
+    to_text,
+)
 from pacore.warehouse import Warehouse
 
 
@@ -46,7 +57,11 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One edit: what it came to, and beside the control on the sets that both have."""
+    """One edit: what it came to, and beside the control on the sets that both have.
+
+    Of ``against`` the first is the control. It is None for the control itself, and where every set that
+    both have is as it was.
+    """
 
     edit: str
     run_id: str
@@ -178,8 +193,12 @@ def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Foun
         own = [row for row in by_run[name] if row["accuracy"] is not None]
         both = [row for row in own if row["control"] is not None and edit != CONTROL]
         against = None
-        if both:
-            against = paired([row["control"] for row in both], [row["paired"] for row in both])
+        if not all(row["is_same"] for row in both):
+            against = paired(
+                [row["control"] for row in both],
+                [row["paired"] for row in both],
+                [row["is_same"] for row in both],
+            )
         yield Found(
             edit,
             name,
@@ -196,14 +215,21 @@ def interventions_text(run_id: str, round_: int, found: Sequence[Found]) -> str:
         Column("episodes", is_number=True),
         Column("skipped", is_number=True),
         Column("accuracy", is_number=True),
-        Column("against same", is_number=True),
-        Column("95 % interval", is_number=True),
+        Column("control", is_number=True),
+        Column("edited", is_number=True),
+        Column("difference", is_number=True),
+        Column("difference, 95 %", is_number=True),
         Column("problems", is_number=True),
     ]
     parts: list[Content] = [
         line(f"run {run_id} · round {round_} again, on edited message sets", "bold"),
         line(""),
         Grid(columns, [_cells(one) for one in found]),
+        line(""),
+        line(
+            "Accuracy is of all episodes. Control (same, the sets as they were), edited and their "
+            "difference are of the sets that both have, as means over problems."
+        ),
     ]
     return to_text(stacked(*parts))
 
@@ -218,7 +244,9 @@ def _cells(one: Found) -> Sequence[str]:
         number(one.episodes),
         number(one.skipped),
         share(one.accuracy),
-        ABSENT if against is None else f"{100 * against.difference:+.1f} points",
+        share(None if against is None else against.first),
+        share(None if against is None else against.second),
+        points(None if against is None else against.difference),
         interval,
         ABSENT if against is None else number(against.problems),
     ]

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from pacore.run import Run, open_run
-from pacore.statistics import Estimate, Pool, majority_of, mean_of, two_level
+from pacore.statistics import (
+    Estimate,
+    Pool,
+    majority_of,
+    mean_of,
+    pass_at,
+    pass_of,
+    pass_power,
+    two_level,
+)
+from pacore.statistics.bootstrap import Variance
 from pacore.warehouse import Warehouse
 
 Row = dict[str, Any]
+Votes = Mapping[tuple[str, int], Mapping[str, float]]
+"""maj@k by pool and k, and by problem."""
 
 
 @dataclass(frozen=True)
 class Measures:
     """What the marts say of a run, row by row.
 
-    ``totals`` has accuracy, rates and tokens, ``summary`` the grading that stands and the cost;
-    ``pools`` a row for each pool and k with pass@k, pass^k and maj@k, the last as an estimate with
-    its intervals too; ``rounds`` one for each round that hands messages on.
+    ``totals`` has accuracy, rates and tokens, ``missing`` why planned answers are missing, ``summary``
+    the current grading and the cost;
+    ``pools`` a row for each pool and k with pass@k, pass^k and maj@k, and the ``intervals`` of each by
+    its name; ``rounds`` one for each round that hands messages on.
     """
 
     run: Run
     totals: Row
+    missing: list[Row]
     summary: Row
     pools: list[Row]
     rounds: list[Row]
@@ -40,27 +54,57 @@ def measure(warehouse: Warehouse, run_id: str) -> Measures:
     run = open_run(warehouse.store, run_id)
     (totals,) = warehouse.rows("reports/totals", run_id=run_id)
     (summary,) = warehouse.rows("reports/evaluated_run", run_id=run_id)
-    votes = dict(_votes(warehouse, run_id))
+    members = _members(warehouse, run_id)
+    votes = _votes(warehouse, run_id)
     pools = [
-        {**row, "vote": votes.get((row["pool"], row["k"]))}
+        {**row, "intervals": dict(_estimates(run, row, members[row["pool"]], votes))}
         for row in warehouse.rows("reports/evaluated_pools", run_id=run_id)
     ]
     rounds = warehouse.rows("reports/evaluated_rounds", run_id=run_id)
-    return Measures(run, totals, summary, pools, rounds)
+    missing = warehouse.rows("reports/missing", run_id=run_id)
+    return Measures(run, totals, missing, summary, pools, rounds)
 
 
-def _votes(warehouse: Warehouse, run_id: str) -> Iterator[tuple[tuple[str, int], Estimate]]:
-    """maj@k of each pool and k, by the two-level bootstrap over problems and members."""
+def _members(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, Pool]]:
+    """The scored members of each pool, by problem."""
     members: dict[str, dict[str, Pool]] = {}
     rows = warehouse.rows("reports/evaluated_members", run_id=run_id)
     for (pool, problem_id), group in groupby(rows, key=lambda r: (r["pool"], r["problem_id"])):
         own = list(group)
         scores, classes = [row["score"] for row in own], [row["answer_key"] for row in own]
         members.setdefault(pool, {})[problem_id] = Pool(scores, classes)
-    voted = warehouse.rows("reports/evaluated_votes", run_id=run_id)
-    for (pool, k), group in groupby(voted, key=lambda row: (row["pool"], row["k"])):
-        scores_of = {row["problem_id"]: row["score"] for row in group}
-        chosen = [members[pool][problem_id] for problem_id in scores_of]
-        estimator = mean_of if k == 1 else majority_of(k)
-        named = f"{run_id} {pool} maj@{k}"
-        yield (pool, k), two_level(chosen, estimator, list(scores_of.values()), named)
+    return members
+
+
+def _votes(warehouse: Warehouse, run_id: str) -> Votes:
+    """maj@k of each pool, k and problem."""
+    rows = warehouse.rows("reports/evaluated_votes", run_id=run_id)
+    return {
+        key: {row["problem_id"]: row["score"] for row in group}
+        for key, group in groupby(rows, key=lambda row: (row["pool"], row["k"]))
+    }
+
+
+def _estimates(
+    run: Run, row: Row, members: Mapping[str, Pool], votes: Votes
+) -> Iterator[tuple[str, Estimate]]:
+    """pass@k, pass^k and maj@k of one pool and k, each with its own intervals; what is null has none."""
+    pool, k = row["pool"], row["k"]
+    pools = list(members.values())
+    found: dict[str, tuple[list[Pool], Variance, list[float]]] = {}
+    for name, chance in (("pass_at_k", pass_at), ("pass_power_k", pass_power)):
+        if row[name] is not None:
+            counts = [(len(one.scores), sum(score == 1 for score in one.scores)) for one in pools]
+            values = [chance(count, correct, k) for count, correct in counts]
+            found[name] = pools, pass_of(k, chance), values
+    if row["maj_at_k"] is not None:
+        voted = votes[pool, k]
+        variance = mean_of if k == 1 else majority_of(k)
+        found["maj_at_k"] = [members[name] for name in voted], variance, list(voted.values())
+    # Replicates that draw from one pool share trajectories, and are not samples of their own.
+    is_shared = pool == "answers" and run.plan.pool is not None
+    for name, (chosen, variance, values) in found.items():
+        estimate = two_level(chosen, variance, values, f"{run.run_id} {pool} {name} {k}")
+        if is_shared:
+            estimate = replace(estimate, these_low=None, these_high=None)
+        yield name, estimate

@@ -102,23 +102,22 @@ def mechanism(warehouse: Warehouse, run_id: str) -> Mechanism:
 
     return Mechanism(
         run=run,
-        messages=[_messages(run_id, rows) for rows in by_round("messages")],
-        shares={rows[0]["round"]: dict(_shares(run_id, rows)) for rows in by_round("episodes")},
-        overlaps={rows[0]["round"]: dict(_overlaps(run_id, rows)) for rows in by_round("overlaps")},
-        words=[_words(run_id, rows) for rows in by_round("words")],
+        messages=[_messages(rows) for rows in by_round("messages")],
+        shares={rows[0]["round"]: dict(_shares(rows)) for rows in by_round("episodes")},
+        overlaps={rows[0]["round"]: dict(_overlaps(rows)) for rows in by_round("overlaps")},
+        words=[_words(rows) for rows in by_round("words")],
     )
 
 
-def _figure(name: str, parts: Sequence[float], wholes: Sequence[float], cases: int) -> Figure:
-    found = ratio(parts, wholes, name)
+def _figure(parts: Sequence[float], wholes: Sequence[float], cases: int) -> Figure:
+    found = ratio(parts, wholes)
     return Figure(found.value, found.low, found.high, cases, len(wholes))
 
 
-def _messages(run_id: str, rows: Sequence[Row]) -> RoundMessages:
+def _messages(rows: Sequence[Row]) -> RoundMessages:
     first, total = rows[0], sum(row["messages"] for row in rows)
     scores = [row["score"] for row in rows if row["score"] is not None]
     judged = sum(row["judged"] for row in rows)
-    named = f"{run_id} {first['round']} message accuracy"
 
     def rate(verdict: str) -> float:
         return float(sum(row[verdict] for row in rows) / total)
@@ -127,7 +126,7 @@ def _messages(run_id: str, rows: Sequence[Row]) -> RoundMessages:
         round=first["round"],
         step=first["step"],
         messages=total,
-        accuracy=_figure(named, scores, [1.0] * len(scores), judged) if scores else None,
+        accuracy=_figure(scores, [1.0] * len(scores), judged) if scores else None,
         no_answer_rate=rate("no_answer"),
         timeout_rate=rate("timeout"),
         crash_rate=rate("crash"),
@@ -135,26 +134,24 @@ def _messages(run_id: str, rows: Sequence[Row]) -> RoundMessages:
     )
 
 
-def _shares(run_id: str, rows: Sequence[Row]) -> Iterator[tuple[tuple[str, int], Figure]]:
+def _shares(rows: Sequence[Row]) -> Iterator[tuple[tuple[str, int], Figure]]:
     for (measure, part), group in groupby(rows, key=lambda row: (row["measure"], row["part"])):
         found = list(group)
         wholes = [row["episodes"] for row in found]
-        named = f"{run_id} {found[0]['round']} {measure} {part}"
         parts = [row["such"] for row in found]
-        yield (measure, part), _figure(named, parts, wholes, sum(wholes))
+        yield (measure, part), _figure(parts, wholes, sum(wholes))
 
 
-def _overlaps(run_id: str, rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
+def _overlaps(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     for measure in OVERLAPS:
         found = [row for row in rows if row[measure] is not None]
         if found:
-            named = f"{run_id} {found[0]['round']} overlap {measure}"
             means = [row[measure] for row in found]
             cases = sum(row[CASES[measure]] for row in found)
-            yield measure, _figure(named, means, [1.0] * len(means), cases)
+            yield measure, _figure(means, [1.0] * len(means), cases)
 
 
-def _words(run_id: str, rows: Sequence[Row]) -> RoundWords:
+def _words(rows: Sequence[Row]) -> RoundWords:
     def total(name: str) -> int:
         return int(sum(row[name] for row in rows))
 
@@ -164,7 +161,7 @@ def _words(run_id: str, rows: Sequence[Row]) -> RoundWords:
         round=rows[0]["round"],
         trajectories=trajectories,
         words_mean=total("words") / trajectories,
-        any_rate=_figure(f"{run_id} {rows[0]['round']} words", speaking, wholes, trajectories),
+        any_rate=_figure(speaking, wholes, trajectories),
         per_thousand_characters=1000 * total("words") / characters if characters else None,
         capitalised=total("capitalised") / trajectories,
     )

@@ -68,7 +68,7 @@ def intervene(
     form: str,
     **flags: Any,
 ) -> int:
-    """Make one round of a graded run again on edited messages, and hold it against the control.
+    """Make one round of a graded run again on edited messages, and compare it with the control.
 
     Every edit is a run of its own, named after it; sets that cannot be edited so are skipped, and
     counted. The report is on the message sets that an edit and the control both have.

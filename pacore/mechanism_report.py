@@ -150,12 +150,12 @@ def _titled(first: str, *titles: str) -> list[Column]:
     return [Column(first), *(Column(title, is_number=True) for title in titles)]
 
 
-COUNTED = ("share", "95 %", "episodes", "problems")
+COUNTED = ("share", "share, 95 %", "episodes", "problems")
 
 
 def _messages(one: Mechanism) -> Grid:
     columns = _titled(
-        "round", "messages", "accuracy", "95 %", "judged", "problems", "no answer", "timeout",
+        "round", "messages", "accuracy", "accuracy, 95 %", "judged", "problems", "no answer", "timeout",
         "crash",
     )  # fmt: skip
     cells = [
@@ -188,7 +188,9 @@ def _round(
     ]
     if outcomes:
         yield line("")
-        yield Grid(_titled("messages right", "outcome right", *COUNTED[1:]), outcomes)
+        yield Grid(
+            _titled("messages right", "outcome right", "outcome, 95 %", *COUNTED[2:]), outcomes
+        )
     if references := sorted(part for name, part in shares if name == "position_copied"):
         yield line("")
         yield _positions(shares, references)
@@ -196,7 +198,7 @@ def _round(
 
 def _positions(shares: Mapping[tuple[str, int], Figure], references: Sequence[int]) -> Grid:
     columns = _titled(
-        "reference", "copied", "95 %", "episodes", "problems", "right", "right if outcome is",
+        "reference", "copied", "copied, 95 %", "episodes", "problems", "right", "right if outcome is",
     )  # fmt: skip
     cells = [
         [
@@ -212,7 +214,8 @@ def _positions(shares: Mapping[tuple[str, int], Figure], references: Sequence[in
 
 def _words(one: Mechanism) -> Grid:
     columns = _titled(
-        "round", "trajectories", "words each", "with any", "95 %", "a thousand characters",
+        "round", "trajectories", "words each", "with any", "with any, 95 %",
+        "a thousand characters",
         "Reference",
     )  # fmt: skip
     cells = [

@@ -150,6 +150,8 @@ def _answer(row: dict[str, Any] | None) -> list[Content]:
     if row["verdict"] is not None:
         grader = f"{row['grader']} {row['grader_version']}"
         pairs.append(("score", f"{number(row['score'], 2)} ({row['verdict']}, {grader})"))
+    elif not row["is_evidence"]:
+        pairs.append(("score", f"{ABSENT} failed for a reason that is not the model's"))
     parts: list[Content] = [facts(pairs)]
     if row["message"]:
         parts += [line(""), line("final message", "bold"), block(_beginning(row["message"]))]

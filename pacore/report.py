@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
 from pacore.commits import Commit, committed_units, read_commits, standing_units
 from pacore.errors import StoreError
 from pacore.gradings import OWN, GradingRecord, as_published, read_gradings, standing
@@ -28,7 +29,6 @@ from pacore.terminal import (
     line,
     live_bar,
     number,
-    share,
     stacked,
     to_text,
 )
@@ -48,10 +48,6 @@ __all__ = [
 ]
 
 RESULT_ROWS = 30
-HEALTH = {
-    "health": "no answer {no_answer} (truncated {truncated}, empty {empty}, unparsed {unparsed})",
-    "": "failed {failed}, ungraded {ungraded}",
-}
 LISTED = 20
 FINISH_WORDS = 4
 SHOWN_TABLES = ("trajectories", "messages", "answers")
@@ -99,12 +95,9 @@ def _totals(
     warehouse: Warehouse, run_id: str, progress: Progress | None
 ) -> Iterator[tuple[str, str]]:
     (total,) = warehouse.rows("reports/totals", run_id=run_id)
-    scored = f"{total['scored']:,} of {total['expected']:,} answers scored"
-    yield "accuracy", f"{share(total['score'])} ({scored})"
-    names = ("no_answer", "truncated", "empty", "unparsed", "failed", "ungraded")
-    rates = {name: share(total[f"{name}_rate"]) for name in names}
-    for title, wording in HEALTH.items():
-        yield title, wording.format_map(rates)
+    yield "accuracy", accuracy_of(total)
+    yield from missing_facts(total, warehouse.rows("reports/missing", run_id=run_id))
+    yield from health_facts(total)
     if words := _finish_words(warehouse, run_id):
         yield "", words
     effective = f"{number(total['mean_effective_tokens'])} tokens an answer"

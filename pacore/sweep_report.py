@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from pacore.figures import settled
@@ -18,6 +18,7 @@ from pacore.terminal import (
     facts,
     line,
     number,
+    points,
     share,
     stacked,
     to_text,
@@ -29,7 +30,10 @@ class SweepRow:
     """One arm: what it is and where it was measured, how good it is, and what it costs.
 
     ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 %
-    interval over problems and draws; ``unanswered`` is the share of answers that are none.
+    interval over problems and draws; ``scored`` of the ``planned`` answers of its run have a score.
+    ``difference`` is from the sweep's first arm over the ``compared`` problems, paired, with its 95 %
+    interval; None of that arm itself, and where both are the same trajectories. ``unanswered`` is the
+    share of answers that are none.
     ``effective_tokens`` is the mean TTC of an answer. ``money`` is that of an answer by the price
     table. ``alone_tokens`` is what the trajectories the figure rests on would have cost by
     themselves.
@@ -39,6 +43,8 @@ class SweepRow:
     arm: str
     run_id: str
     trajectories: int
+    planned: int
+    scored: int
     accuracy: float | None
     low: float | None
     high: float | None
@@ -47,6 +53,10 @@ class SweepRow:
     accuracy_per_thousand_tokens: float | None
     money: float | None
     alone_tokens: int
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    compared: int = 0
 
     @property
     def point(self) -> Point:
@@ -55,13 +65,17 @@ class SweepRow:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """A sweep's arms, and the tokens its runs generated and found in the store already."""
+    """A sweep's arms, and the tokens its runs generated and found in the store already.
+
+    ``baseline`` names the arm that the differences are from.
+    """
 
     sweep_id: str
     title: str
     rows: Sequence[SweepRow]
     new_tokens: int
     currency: str | None = None
+    baseline: str = ""
 
     @property
     def alone_tokens(self) -> int:
@@ -79,14 +93,15 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
     columns = [
         Column("arm"),
         Column("accuracy", is_number=True),
-        Column("95 % interval", is_number=True),
+        Column("accuracy, 95 %", is_number=True),
+        Column("scored", is_number=True),
         Column("no answer", is_number=True),
         Column("tokens", is_number=True),
         Column("points/1k", is_number=True),
         Column("frontier"),
     ]
     if result.currency is not None:
-        columns.insert(6, Column(f"{result.currency} an answer", is_number=True))
+        columns.insert(7, Column(f"{result.currency} an answer", is_number=True))
     rows = []
     for row in sorted(result.rows, key=lambda row: (row.effective_tokens or 0.0, row.name)):
         known = row.low is not None and row.high is not None
@@ -94,13 +109,14 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
             row.name,
             share(row.accuracy),
             f"{share(row.low)} to {share(row.high)}" if known else ABSENT,
+            f"{row.scored:,}/{row.planned:,}",
             share(row.unanswered),
             number(row.effective_tokens),
             _points(row.accuracy_per_thousand_tokens),
             "●" if row.name in best else "",
         ]
         if result.currency is not None:
-            cells.insert(6, number(row.money, 6))
+            cells.insert(7, number(row.money, 6))
         rows.append(cells)
     saved = result.alone_tokens - result.new_tokens
     spent = [
@@ -114,9 +130,37 @@ def sweep_table(result: SweepResult, width: int | None = None) -> str:
         line(""),
         Grid(columns, rows),
         line(""),
+        *_differences(result),
         facts(spent),
     ]
     return to_text(stacked(*parts), width)
+
+
+def _differences(result: SweepResult) -> Iterator[Content]:
+    """Every arm beside the first, where there is something to compare."""
+    beside = [row for row in result.rows if row.difference is not None]
+    if not beside:
+        return
+    columns = [
+        Column("arm"),
+        Column("difference", is_number=True),
+        Column("difference, 95 %", is_number=True),
+        Column("problems", is_number=True),
+    ]
+    cells = [
+        [row.name, points(row.difference), _between(row), f"{row.compared:,}"] for row in beside
+    ]
+    yield line(
+        f"beside {result.baseline}, paired by problem: all share the pool of round 1", "bold"
+    )
+    yield Grid(columns, cells)
+    yield line("")
+
+
+def _between(row: SweepRow) -> str:
+    if row.difference_low is None or row.difference_high is None:
+        return ABSENT
+    return f"{points(row.difference_low)} to {points(row.difference_high)}"
 
 
 def _points(share_per_thousand: float | None) -> str:
@@ -142,6 +186,7 @@ def sweep_json(result: SweepResult) -> str:
     return json.dumps(
         {
             "sweep": result.sweep_id,
+            "baseline": result.baseline,
             "arms": [settled(row) for row in result.rows],
             "frontier": [point.name for point in frontier(result.points)],
             "alone_tokens": result.alone_tokens,

@@ -1,15 +1,19 @@
-"""The rows of a sweep: what the marts say of each of its arms."""
+"""The rows of a sweep: what the marts say of each of its arms, and of each beside the first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
 
 from pacore.arms import Arm
 from pacore.config import RunConfig
+from pacore.errors import Refused
 from pacore.measures import Measures, measure
 from pacore.problem_report import headline
-from pacore.statistics import Estimate
+from pacore.sharing import sharing_of
+from pacore.statistics import Estimate, paired, ratio
 from pacore.sweep_config import PlannedSweep
 from pacore.sweep_report import SweepResult, SweepRow
 from pacore.warehouse import Warehouse
@@ -18,15 +22,15 @@ Row = Mapping[str, Any]
 POOL = "first_round"
 
 
-class Measured(NamedTuple):
-    """An arm measured on the pool: its accuracy, and what its trajectories take beside the pool's.
+@dataclass(frozen=True)
+class Measured:
+    """An arm's accuracy, its value for each problem, and what it takes beside its trajectories.
 
     ``tokens`` and ``money`` are of a judge's votes on one member, ``alone_tokens`` of all its votes.
     """
 
-    accuracy: float | None
-    low: float | None = None
-    high: float | None = None
+    estimate: Estimate | None = None
+    by_problem: Mapping[str, float] = field(default_factory=dict)
     tokens: float | None = 0.0
     money: float | None = 0.0
     alone_tokens: int = 0
@@ -43,33 +47,110 @@ def sweep_result(
     costs = {row["run_id"]: row for row in warehouse.rows("reports/sweep_costs", run_ids=run_ids)}
     frontiers = {row["run_id"]: row for row in warehouse.rows("reports/frontiers", run_ids=run_ids)}
     pool = measure(warehouse, str(planned.pool.run_id))
-    liked, judged = {}, Measured(None)
+    judged = Measured()
     if judge is not None:
-        best = warehouse.rows("reports/best_of_n", run_id=str(planned.pool.run_id))
-        liked = {row["n"]: row["best_of_n"] for row in best}
         judged = _judged(judge.replicates, frontiers[run_ids[-1]], costs[run_ids[-1]])
+    measured = _measured(warehouse, planned, pool, judged)
     rows = []
     for arm in planned.arms:
-        run_id = planned.run_id(arm)
-        found, alone = frontiers[run_id], int(costs[run_id]["alone_tokens"])
-        if arm.kind == "run":
-            rows.append(_run_row(arm, found, alone))
-        elif arm.kind == "best":
-            chosen = judged._replace(accuracy=liked.get(arm.count))
-            rows.append(_pool_row(arm, found, alone, chosen))
-        else:
-            rows.append(_pool_row(arm, found, alone, _voted(arm, pool)))
+        found, alone = (
+            frontiers[planned.run_id(arm)],
+            int(costs[planned.run_id(arm)]["alone_tokens"]),
+        )
+        row = _run_row if arm.kind == "run" else _pool_row
+        rows.append(row(arm, found, alone, measured[arm.name]))
+    first = planned.arms[0]
+    rows = [
+        row if arm is first else _beside(warehouse, planned, (first, arm), measured, row)
+        for arm, row in zip(planned.arms, rows, strict=True)
+    ]
     currency = next((row["currency"] for row in frontiers.values() if row["currency"]), None)
     new_tokens = sum(int(row["new_tokens"]) for row in costs.values())
-    return SweepResult(planned.sweep_id, headline(pool.run), rows, new_tokens, currency)
+    return SweepResult(
+        planned.sweep_id, headline(pool.run), rows, new_tokens, currency, baseline=first.name
+    )
 
 
-def _run_row(arm: Arm, found: Row, alone_tokens: int) -> SweepRow:
+def _measured(
+    warehouse: Warehouse, planned: PlannedSweep, pool: Measures, judged: Measured
+) -> dict[str, Measured]:
+    """Every arm by its name; nothing is known of one that some problem has too few trajectories for."""
+    pool_id = str(planned.pool.run_id)
+    votes = _by_problem(warehouse, "evaluated_votes", "k", "score", pool_id, POOL)
+    liked = _by_problem(warehouse, "best_choices", "n", "best", pool_id)
+    scores: dict[str, dict[str, float]] = {str(one.run_id): {} for one in planned.runs.values()}
+    for row in warehouse.rows("reports/problem_scores", run_ids=list(scores)):
+        scores[row["run_id"]][row["problem_id"]] = row["score"]
+    intervals = {row["k"]: row["intervals"] for row in pool.pools if row["pool"] == POOL}
+    found = {}
+    for arm in planned.arms:
+        if arm.kind == "run":
+            found[arm.name] = Measured(None, scores[planned.run_id(arm)])
+        elif arm.kind == "best":
+            chosen = liked.get(arm.count, {})
+            estimate = ratio(list(chosen.values()), [1.0] * len(chosen)) if chosen else None
+            found[arm.name] = replace(judged, estimate=estimate, by_problem=chosen)
+        else:
+            estimate = intervals.get(arm.count, {}).get("maj_at_k")
+            found[arm.name] = Measured(estimate, votes.get(arm.count, {}))
+    return found
+
+
+def _by_problem(
+    warehouse: Warehouse, report: str, number: str, value: str, run_id: str, pool: str | None = None
+) -> dict[int, dict[str, float]]:
+    """Values of a report by number and problem; of one pool where it has several."""
+    rows = warehouse.rows(f"reports/{report}", run_id=run_id)
+    mine = [row for row in rows if pool is None or row["pool"] == pool]
+    return {
+        count: {row["problem_id"]: row[value] for row in group}
+        for count, group in groupby(mine, key=lambda row: row[number])
+    }
+
+
+def _beside(
+    warehouse: Warehouse,
+    planned: PlannedSweep,
+    arms: tuple[Arm, Arm],
+    measured: Mapping[str, Measured],
+    row: SweepRow,
+) -> SweepRow:
+    """A row with its difference from the first arm over the problems both have, paired by problem.
+
+    All arms draw round 1 from one pool, which pairing takes into account; where the answers of both are
+    the same trajectories there is no difference to speak of.
+    """
+    first, arm = arms
+    before, after = measured[first.name].by_problem, measured[arm.name].by_problem
+    both = sorted(before.keys() & after.keys())
+    is_same = first.kind != "run" and arm.kind != "run" and first.count == arm.count == 1
+    if not both or is_same:
+        return row
+    shared = [False] * len(both)
+    if first.kind == arm.kind == "run":
+        try:
+            sharing = sharing_of(warehouse, planned.run_id(first), planned.run_id(arm), both)
+        except Refused:
+            return row
+        shared = [sharing.is_same[name] for name in both]
+    pair = paired([before[name] for name in both], [after[name] for name in both], shared)
+    return replace(
+        row,
+        difference=pair.difference,
+        difference_low=pair.low,
+        difference_high=pair.high,
+        compared=pair.problems,
+    )
+
+
+def _run_row(arm: Arm, found: Row, alone_tokens: int, _: Measured) -> SweepRow:
     return SweepRow(
         name=arm.name,
         arm=arm.text,
         run_id=found["run_id"],
         trajectories=arm.trajectories,
+        planned=found["planned"],
+        scored=found["scored"],
         accuracy=found["score"],
         low=found["population_low"],
         high=found["population_high"],
@@ -85,33 +166,27 @@ def _judged(votes: int, spent: Row, costs: Row) -> Measured:
     """What a judge's votes take, which are paid for like any trajectory; of no accuracy yet."""
     tokens, money = spent["tokens_per_answer"], spent["effective_money_per_answer"]
     return Measured(
-        None,
         tokens=None if tokens is None else votes * tokens,
         money=None if money is None else votes * money,
         alone_tokens=int(costs["alone_tokens"]),
     )
 
 
-def _voted(arm: Arm, pool: Measures) -> Measured:
-    """What a vote of some of the pool comes to; nothing where a problem has fewer."""
-    votes: list[Estimate | None] = [
-        row["vote"] for row in pool.pools if row["pool"] == POOL and row["k"] == arm.count
-    ]
-    found = votes[0] if votes else None
-    return Measured(None) if found is None else Measured(found.value, found.low, found.high)
-
-
 def _pool_row(arm: Arm, pool: Row, alone_tokens: int, found: Measured) -> SweepRow:
     """An arm that is measured on the pool: a vote, a choice, or a single member of it."""
-    tokens, value = _each(arm, pool["tokens_per_answer"], found.tokens), found.accuracy
+    tokens = _each(arm, pool["tokens_per_answer"], found.tokens)
+    estimate = found.estimate
+    value = None if estimate is None else estimate.value
     return SweepRow(
         name=arm.name,
         arm=arm.text,
         run_id=pool["run_id"],
         trajectories=arm.trajectories,
+        planned=pool["planned"],
+        scored=pool["scored"],
         accuracy=value,
-        low=found.low,
-        high=found.high,
+        low=None if estimate is None else estimate.low,
+        high=None if estimate is None else estimate.high,
         unanswered=pool["unanswered_rate"] if arm.kind == "pool" else None,
         effective_tokens=tokens,
         accuracy_per_thousand_tokens=1000 * value / tokens

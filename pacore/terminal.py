@@ -46,6 +46,11 @@ def share(value: float | None) -> str:
     return ABSENT if value is None else f"{100 * value:.1f} %"
 
 
+def points(difference: float | None) -> str:
+    """A difference of two shares in percentage points with its sign, or a dash."""
+    return ABSENT if difference is None else f"{100 * difference:+.1f} points"
+
+
 class Column(NamedTuple):
     """A column's title, and whether its values are numbers, which stand to the right."""
 

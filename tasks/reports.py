@@ -82,11 +82,11 @@ def report_artifact(run_id: str, report: str, gradings: Sequence[Mapping[str, An
     names = ("grading", "grader", "grader_version")
     rows = [
         f"| {' | '.join(as_markdown(row[name]) for name in names)} | {share(row['score'])} | "
-        f"{row['scored']} of {row['answers']} | {'yes' if row['stands'] else ''} |"
+        f"{row['scored']} of {row['planned']} | {'yes' if row['stands'] else ''} |"
         for row in gradings
     ]
     head = [
-        "| grading | grader | version | accuracy | scored | stands |",
+        "| grading | grader | version | accuracy | scored | current |",
         "|---|---|---|---|---|---|",
     ]
     # Longer than any fence in the text, so that nothing in it ends the block.

@@ -21,12 +21,16 @@ TOKENS = 100
 
 
 class Sample(NamedTuple):
-    """One replicate's end: its answer's class (None for no answer), verdict and score."""
+    """One replicate's end: its answer's class (None for no answer), verdict and score.
+
+    ``made_by`` names the run whose trajectory it is; None where it is the run's own.
+    """
 
     key: str | None
     verdict: VerdictName
     score: float | None
     tokens: int | None = TOKENS
+    made_by: str | None = None
 
 
 RIGHT = Sample("right", "correct", 1.0)
@@ -64,7 +68,9 @@ def pooled_run(
 
 
 def _rows(run_id: str, problem: Problem, replicate: int, sample: Sample) -> dict[str, Row]:
-    trajectory_id, seed = trajectory_key("recipe", problem.problem_id, replicate)
+    trajectory_id, seed = trajectory_key(
+        "recipe", f"{problem.problem_id} of {sample.made_by or run_id}", replicate
+    )
     content = "" if sample.key is None else f"It is {sample.key}."
     made = Generation(
         "stop", content, prompt_tokens=10, completion_tokens=sample.tokens,

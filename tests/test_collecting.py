@@ -59,7 +59,7 @@ def test_what_lost_races_and_kills_left_is_found_and_nothing_else(store: Backend
     assert list(collect(store, found)) == found
     assert before - set(store.list("data")) == {found[1].key}
     with Warehouse(store) as warehouse:
-        assert list(warehouse.query("SELECT count(*) FROM trajectories").rows) == [(16,)]
+        assert list(warehouse.query("SELECT count(*) FROM all_trajectories").rows) == [(16,)]
     assert uncollected(store) == []
 
 

@@ -143,7 +143,7 @@ def test_the_command_ends_with_1_and_names_the_checks_or_prints_the_report(
         "evaluate", "mine", "--store", sound.store, "--grader", "text", "--prices", prices
     )
     assert done.returncode == 0, done.stderr
-    for part in ("· text · ", "mean score", "stands", "95 %", "effective TTC", "USD"):
+    for part in ("· text · ", "mean score", "current", "95 %", "effective TTC", "USD"):
         assert part in done.stdout, done.stdout
     refused = pacore("evaluate", "nobody", "--store", sound.store)
     assert refused.returncode == 2

@@ -21,6 +21,7 @@ from tests.small_store import (
     Row,
     Rows,
     begin_run,
+    identity,
     problem,
     publish_rows,
     rows_of,
@@ -68,8 +69,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
 
 
 def other_rows() -> Rows:
-    """A run of which ``sum-1`` is wrong now, ``sum-2`` right and ``sum-4`` as it was."""
+    """A run of which ``sum-1`` is wrong now, ``sum-2`` right and ``sum-4`` the very same trajectory."""
     rows = rows_of("other")
+    for number, problem_id in enumerate(("sum-1", "sum-2")):
+        mine = {"problem_id": problem_id, "trajectory_id": identity(problem_id, 2, 0)[0]}
+        for table in ("trajectories", "trajectory_texts", "messages", "answers", "scores"):
+            for row in select(rows, table, **mine):
+                row["trajectory_id"] = f"{number:032x}"
     for table in ("answers", "scores"):
         for unit, members in rows.items():
             if unit.table == table:
@@ -178,6 +184,15 @@ def test_runs_without_a_common_problem_are_refused_and_so_is_an_unknown_one(stor
         between(store, "demo", "stranger")
     with pytest.raises(Refused, match="no run 'nobody' in this store; runs: demo, other, stranger"):
         between(store, "demo", "nobody")
+
+
+def test_runs_of_the_same_trajectories_are_refused(tmp_path: Path) -> None:
+    store = small_store(tmp_path / "store")
+    begin_run(store, [problem(number) for number in range(1, 5)], "again")
+    publish_rows(store, rows_of("again"))
+    refused = "runs demo and again are the same trajectories: all 3 answers of again .* --seed-root"
+    with pytest.raises(Refused, match=refused):
+        between(store, "demo", "again")
 
 
 def test_a_problem_whose_gold_answer_was_corrected_is_another_one(tmp_path: Path) -> None:

@@ -59,7 +59,6 @@ def test_before_anything_is_graded_the_run_itself_says_what_its_answers_are_wort
     assert ask(store, SCORES) == [
         ("sum-1", "run", "correct", 1.0),
         ("sum-2", "run", "wrong", 0.0),
-        ("sum-3", "run", "no_answer", 0.0),
         ("sum-4", "run", "no_answer", 0.0),
     ]
     assert ask(store, "SELECT grading, sequence, stands FROM gradings") == [("run", 0, True)]
@@ -71,12 +70,11 @@ def test_a_grading_that_ended_stands_and_the_verdicts_before_it_stay(store: Back
     assert ask(store, SCORES) == [
         ("sum-1", LENIENT.grading_id, "correct", 1.0),
         ("sum-2", LENIENT.grading_id, "correct", 1.0),
-        ("sum-3", "run", "no_answer", 0.0),
         ("sum-4", LENIENT.grading_id, "no_answer", 0.0),
     ]
     of_sum_2 = ask(
         store,
-        "SELECT sequence, verdict FROM verdicts JOIN gradings USING (run_id, grading) "
+        "SELECT sequence, verdict FROM all_verdicts JOIN gradings USING (run_id, grading) "
         "WHERE problem_id = 'sum-2' AND round = 2 ORDER BY sequence",
     )
     assert of_sum_2 == [(0, "wrong"), (1, "wrong"), (2, "correct")]
@@ -89,13 +87,13 @@ def test_every_slot_has_one_verdict_that_stands_on_the_trajectory_that_stands(
 ) -> None:
     grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
     places = "run_id, round, problem_id, replicate, slot, trajectory_id"
-    assert ask(store, f"SELECT {places} FROM standing_verdicts ORDER BY ALL") == ask(
+    assert ask(store, f"SELECT {places} FROM verdicts ORDER BY ALL") == ask(
         store,
-        f"SELECT {places} FROM standing_trajectories WHERE finish_reason <> 'timeout' ORDER BY ALL",
+        f"SELECT {places} FROM trajectories WHERE finish_reason <> 'timeout' ORDER BY ALL",
     )
     assert ask(
         store,
-        "SELECT verdict, count(*) FROM standing_verdicts WHERE round = 1 GROUP BY ALL ORDER BY ALL",
+        "SELECT verdict, count(*) FROM verdicts WHERE round = 1 GROUP BY ALL ORDER BY ALL",
     ) == [("correct", 7), ("no_answer", 1), ("wrong", 1)]
 
 
@@ -156,7 +154,7 @@ def test_an_answer_that_the_run_did_not_grade_has_the_score_a_later_grading_give
         if unit.table == "scores":
             rows[unit] = [row for row in rows[unit] if row["problem_id"] != "sum-1"]
     store = small_store(tmp_path / "other", rows)
-    assert [row[0] for row in ask(store, SCORES)] == ["sum-2", "sum-3", "sum-4"]
+    assert [row[0] for row in ask(store, SCORES)] == ["sum-2", "sum-4"]
     grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
     asked = "SELECT grading, score, gold, answer FROM scores WHERE problem_id = 'sum-1'"
     assert ask(store, asked) == [(MATH.grading_id, 1.0, "2", "2")]
@@ -184,7 +182,9 @@ def test_a_grading_goes_on_once_a_retry_has_replaced_what_it_judged(store: Backe
         (MATH.grading_id, True, False),
     ]
     assert {row[1] for row in ask(store, SCORES)} == {"run"}
-    shown = "SELECT DISTINCT problem_id FROM verdicts WHERE grading <> 'run' ORDER BY problem_id"
+    shown = (
+        "SELECT DISTINCT problem_id FROM all_verdicts WHERE grading <> 'run' ORDER BY problem_id"
+    )
     assert ask(store, shown) == [("sum-4",)], "what stood on the replaced ones is gone with them"
     with Warehouse(store) as warehouse:
         assert not any(warehouse.run_checks().values())
@@ -196,7 +196,7 @@ def test_a_grading_stands_again_once_what_came_is_graded_too(store: Backend) -> 
     assert ask(store, "SELECT grading, stands FROM gradings WHERE stands") == [
         (MATH.grading_id, True)
     ]
-    assert ask(store, "SELECT count(*) FROM standing_verdicts") == [(12,)]
+    assert ask(store, "SELECT count(*) FROM verdicts") == [(12,)]
     with Warehouse(store) as warehouse:
         assert not any(warehouse.run_checks().values())
 
@@ -209,6 +209,7 @@ UNITS = st.builds(
     st.sampled_from(["s00000", "s00001"]),
     st.integers(0, 3),
     st.just(""),
+    st.just(0),
 )
 GRADED = st.builds(
     Unit,
@@ -218,6 +219,7 @@ GRADED = st.builds(
     st.sampled_from(["s00000", "s00001"]),
     st.integers(0, 3),
     st.sampled_from(["0123abcd", "89abcdef"]),
+    st.just(0),
 )
 
 
@@ -241,8 +243,9 @@ def test_verdicts_stand_exactly_where_what_they_judge_does(
         assert not lacking(standing_units(own | graded | missing), grading_id)
 
 
-@given(GRADED | UNITS)
-def test_the_key_of_a_data_file_names_its_unit(unit: Unit) -> None:
+@given(GRADED | UNITS, st.integers(0, 12))
+def test_the_key_of_a_data_file_names_its_unit(published: Unit, repair: int) -> None:
+    unit = published._replace(repair=repair)
     assert unit_of_data(data_key(unit, 1, "ab" * 32)) == unit
     assert unit_of_data(commit_key(unit)) is None
 

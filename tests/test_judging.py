@@ -83,11 +83,11 @@ def test_a_judge_gives_every_trajectory_the_verdict_its_votes_come_to(place: str
     assert all(len(given) == 3 for given in votes.values())
     judged = ask(
         place,
-        "SELECT verdict, score, answer, gold FROM verdicts JOIN problems USING (run_id, problem_id) "
+        "SELECT verdict, score, answer, gold FROM all_verdicts JOIN problems USING (run_id, problem_id) "
         f"WHERE grading = '{judging.grading.grading_id}'",
         "mine",
     )
-    finished = ask(place, "SELECT count(*) FROM standing_trajectories", "mine")
+    finished = ask(place, "SELECT count(*) FROM trajectories", "mine")
     assert len(judged) == finished[0][0]
     assert {verdict for verdict, *_ in judged} >= {"correct", "wrong", "no_answer"}
     right = sum(given.count(True) >= 2 for given in votes.values())
@@ -115,7 +115,7 @@ def test_an_opinion_never_stands_and_what_was_said_before_stays(place: str) -> N
     assert ask(place, "SELECT * FROM scores ORDER BY ALL", "mine") == before
     rows = ask(place, "SELECT grading, against, stands FROM gradings ORDER BY sequence", "mine")
     assert rows[-1] == (judging.grading.grading_id, "opinion", False)
-    scores = ask(place, "SELECT DISTINCT score FROM verdicts WHERE grader = 'judge'", "mine")
+    scores = ask(place, "SELECT DISTINCT score FROM all_verdicts WHERE grader = 'judge'", "mine")
     assert {score for (score,) in scores} <= {0.0, 0.25, 0.5, 0.75, 1.0, None}
 
 
@@ -123,7 +123,8 @@ def test_the_best_of_n_is_what_enumerating_every_choice_gives(place: str) -> Non
     judging = judge(place, "judge", "opinion")
     rows = ask(
         place,
-        "SELECT pools.problem_id, pools.score, any_value(verdicts.score) FROM pools JOIN verdicts "
+        "SELECT pools.problem_id, pools.score, any_value(verdicts.score) FROM pools "
+        "JOIN all_verdicts AS verdicts "
         "ON verdicts.run_id = pools.run_id AND verdicts.trajectory_id = pools.member "
         f"AND verdicts.round = 1 AND verdicts.grading = '{judging.grading.grading_id}' "
         "WHERE pool = 'first_round' GROUP BY pools.problem_id, pools.score, member",
@@ -165,7 +166,7 @@ def test_how_far_a_judge_agrees_with_rules_is_a_plain_count(place: str) -> None:
     compared, a, b, c, d, agreement, kappa, other = row
     pairs = ask(
         place,
-        "SELECT j.verdict, r.verdict FROM verdicts j JOIN verdicts r "
+        "SELECT j.verdict, r.verdict FROM all_verdicts j JOIN all_verdicts r "
         "USING (run_id, round, problem_id, replicate, slot) JOIN gradings g "
         "ON g.run_id = r.run_id AND g.grading = r.grading AND g.grader = 'auto' AND g.sequence > 0 "
         f"WHERE j.grading = '{judging.grading.grading_id}' "
@@ -248,7 +249,7 @@ def test_a_judge_that_is_killed_goes_on_and_pays_once(
     assert judged == (0,), "a grading is there once its votes are"
     done = pacore(*line)
     assert done.returncode == 0, done.stderr
-    assert "stands" in done.stdout and "agrees with auto on " in done.stdout
+    assert "current" in done.stdout and "agrees with auto on " in done.stdout
     paid = journal_size(place)
     (votes,) = ask(place, "SELECT count(*) FROM trajectories WHERE run_id LIKE 'mine.judge%'")
     assert paid - before == votes[0]
@@ -269,7 +270,7 @@ def test_edited_rounds_stand_beside_a_control(place: str, pacore: Pacore) -> Non
     assert control.episodes + control.skipped <= sets and control.against is None
     own = ask(
         place,
-        "SELECT problem_id || '~0', trajectory_id FROM standing_trajectories "
+        "SELECT problem_id || '~0', trajectory_id FROM trajectories "
         "WHERE round = 2 AND replicate = 0 ORDER BY ALL",
         "mine",
     )
@@ -287,14 +288,20 @@ def test_edited_rounds_stand_beside_a_control(place: str, pacore: Pacore) -> Non
     for edit, one in found.items():
         (row,) = ask(
             place,
-            "SELECT episodes, accuracy, difference, compared FROM mart_interventions "
-            f"WHERE source_run_id = 'mine' AND edit = '{edit}'",
+            "SELECT episodes, accuracy, difference, compared, control, edited, shared "
+            f"FROM mart_interventions WHERE source_run_id = 'mine' AND edit = '{edit}'",
         )
         assert row[:2] == (one.episodes, pytest.approx(one.accuracy))
         if one.against is not None:
-            assert row[2:] == (pytest.approx(one.against.difference), one.against.problems)
+            against = one.against
+            assert row[2:4] == (pytest.approx(against.difference), against.problems)
+            assert row[4:6] == (pytest.approx(against.first), pytest.approx(against.second))
+            assert row[6] == against.problems - against.independent
+            assert against.low is not None and against.high is not None
+            assert -1 <= against.low <= against.difference <= against.high <= 1
         assert not findings(place, one.run_id)
     shown = pacore("intervene", "mine", "--store", place, "--round", "2", "--edit", "only-wrong")
     assert shown.returncode == 0 and "only-wrong" in shown.stdout
+    assert "control  edited" in " ".join(shown.stdout.split("\n")[2].split()).replace(" ", "  ")
     with pytest.raises(Refused, match="round 3 is none"):
         intervene_to_end(store, asked._replace(round=3))

@@ -70,15 +70,28 @@ def test_accuracy_is_the_mean_over_problems_of_their_replicates(
         for row in standing(stored(nights, run_id, "trajectories"))
         if row["round"] == rounds
     }
+    # A set of one message at least fails for the model's reasons only where the engine filled every slot.
+    unfilled = {
+        place(row)[:3]
+        for row in standing(stored(nights, run_id, "trajectories"))
+        if row["finish_reason"] in UNFINISHED
+    }
+    lost = {
+        (row["problem_id"], row["replicate"])
+        for row in answers
+        if (row["failed_round"], row["problem_id"], row["replicate"]) in unfilled
+    }
     by_problem: dict[str, list[float]] = {}
     for row in scores:
-        by_problem.setdefault(row["problem_id"], []).append(row["score"])
+        if (row["problem_id"], row["replicate"]) not in lost:
+            by_problem.setdefault(row["problem_id"], []).append(row["score"])
     finals = Counter(last.get((row["problem_id"], row["replicate"])) for row in answers)
     statuses = Counter(row["status"] for row in answers)
     with Warehouse(nights, [run_id]) as warehouse:
         (found,) = warehouse.rows("reports/totals", run_id=run_id)
     assert found["score"] == pytest.approx(fmean(fmean(given) for given in by_problem.values()))
-    assert (found["answers"], found["scored"], found["expected"]) == (12, 12, 12)
+    assert (found["answers"], found["planned"], found["lost"]) == (12, 12, len(lost))
+    assert found["scored"] == 12 - len(lost)
     assert found["no_answer_rate"] == pytest.approx(statuses["no_answer"] / 12)
     assert found["failed_rate"] == pytest.approx(statuses["failed"] / 12)
     assert found["truncated_rate"] == pytest.approx(finals["truncated"] / 12)
@@ -159,7 +172,8 @@ def test_without_gold_or_verdict_there_is_no_accuracy_and_it_shows(tmp_path: Pat
         row.update(score=None, status="timeout")
     with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
         (found,) = warehouse.rows("reports/totals", run_id="demo")
-    assert (found["score"], found["scored"], found["ungraded_rate"]) == (None, 0, 1.0)
+    assert (found["score"], found["scored"], found["lost"]) == (None, 0, 1)
+    assert (found["ungraded"], found["ungraded_rate"]) == (3, 0.75)
 
 
 def test_what_was_spent_on_attempts_given_up_is_waste_and_no_effective_ttc(tmp_path: Path) -> None:

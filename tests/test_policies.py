@@ -108,7 +108,9 @@ def test_a_refilled_run_has_more_messages_and_says_what_it_took(tmp_path: Path) 
     assert {have for _, have, took in sets if took} == {3}
     refills = sum(refills for _, _, refills in sets)
     assert refills > 0 == sum(refills for _, _, refills in without)
-    attempts = ask(refilled, "SELECT count(*) FROM trajectories WHERE round = 1 AND attempt > 0")
+    attempts = ask(
+        refilled, "SELECT count(*) FROM all_trajectories WHERE round = 1 AND attempt > 0"
+    )
     assert attempts == [(refills,)]
     draws = ask(refilled, "SELECT count(DISTINCT draw), max(draw) FROM trajectories")
     assert draws == [(4, 3)]

@@ -84,7 +84,8 @@ def test_money_is_tokens_times_prices_and_cached_ones_have_their_own(tmp_path: P
     wasted = sum(row["wasted_tokens"] for row in select(rows, "trajectories")) * 10.0
     assert found["currency"] == "USD"
     assert found["effective_money"] == pytest.approx(paid / 1e6)
-    assert found["effective_money_per_answer"] == pytest.approx(paid / 4e6)
+    # Three answers: of the fourth problem every trajectory timed out.
+    assert found["effective_money_per_answer"] == pytest.approx(paid / 3e6)
     assert found["marginal_money"] == pytest.approx((paid + wasted) / 1e6)
 
 

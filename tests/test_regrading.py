@@ -174,7 +174,7 @@ def test_what_a_retry_replaced_is_graded_under_the_new_revision(
         assert not any(warehouse.run_checks().values())
         stands = list(warehouse.query("SELECT grader, sequence FROM gradings WHERE stands").rows)
         missing = warehouse.query(
-            "FROM standing_trajectories ANTI JOIN standing_verdicts "
+            "FROM trajectories ANTI JOIN verdicts "
             "USING (run_id, round, problem_id, replicate, slot, trajectory_id)"
         )
         assert list(missing.rows) == []
@@ -211,7 +211,7 @@ def test_several_runs_are_graded_at_once(place: Path, capsys: pytest.CaptureFixt
     )
     run_stages(config)
     assert main(["grade", "second", "mine", "second", "--store", str(place)]) == 0
-    assert capsys.readouterr().out.count("stands") == 2
+    assert capsys.readouterr().out.count("current") == 2
     store = open_store(str(place))
     for run_id in ("mine", "second"):
         (record,) = read_gradings(store, run_id)

@@ -36,6 +36,7 @@ from pacore.store import Backend, open_store
 from pacore.terminal import fitted
 from pacore.visible import CONTROLS, excerpt, visible, visible_lines
 from pacore.warehouse import Warehouse
+from tests.golden_files import golden
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.small_store import (
     begin_run,
@@ -46,13 +47,16 @@ from tests.small_store import (
     small_store,
 )
 
-GOLDEN = Path(__file__).parent / "golden" / "report"
 WIDTH = 100
 HOSTILE = (
     "\x1b[31mred\x1b[0m \x9b2J \x07 [bold red]markup[/] [link=file:///etc]x[/link] :smile: "
     "\u202egnp.exe\u202c \u2066a\u2069 one\rtwo \x1b]8;;http://x\x1b\\ \ufeff\U000e0041 end"
 )
 STEERING = re.compile(f"(?!\n)[{CONTROLS}]")
+
+
+def is_golden(name: str, shown: str) -> bool:
+    return shown + "\n" == golden(f"report/{name}", shown + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +68,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
 def warehouse(store: Backend) -> Iterator[Warehouse]:
     with Warehouse(store) as opened:
         yield opened
-
-
-def golden(name: str) -> str:
-    return (GOLDEN / name).read_text(encoding="utf-8")
 
 
 def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> str:
@@ -98,22 +98,22 @@ def test_results_read_as_they_should(warehouse: Warehouse) -> None:
     progress.work(False)
     progress.finished_seconds = 12.34
     shown = result_table(warehouse, "demo", progress, WIDTH)
-    assert shown + "\n" == golden("results.txt")
+    assert is_golden("results.txt", shown)
 
 
 @pytest.mark.parametrize("problem_id", ["sum-1", "sum-2", "sum-3", "sum-4"])
 def test_a_problem_reads_as_it_should(warehouse: Warehouse, problem_id: str) -> None:
     shown = show_problem(warehouse, "demo", problem_id, WIDTH)
-    assert shown + "\n" == golden(f"show-{problem_id}.txt")
+    assert is_golden(f"show-{problem_id}.txt", shown)
 
 
 def test_status_failures_forecast_and_next_commands_read_as_they_should(
     warehouse: Warehouse,
 ) -> None:
-    assert status_table(warehouse.store, None, WIDTH) + "\n" == golden("status.txt")
-    assert failures(warehouse, "demo", WIDTH) + "\n" == golden("failures.txt")
-    assert next_commands(warehouse, "demo", "my store") + "\n" == golden("next.txt")
-    assert forecast_table(forecast(), width=WIDTH) + "\n" == golden("forecast.txt")
+    assert is_golden("status.txt", status_table(warehouse.store, None, WIDTH))
+    assert is_golden("failures.txt", failures(warehouse, "demo", WIDTH))
+    assert is_golden("next.txt", next_commands(warehouse, "demo", "my store"))
+    assert is_golden("forecast.txt", forecast_table(forecast(), width=WIDTH))
 
 
 # Numbers and cuts.

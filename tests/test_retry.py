@@ -80,13 +80,13 @@ def test_what_was_cut_is_tried_again_with_more_room_and_what_follows_is_redone(
         store,
         "SELECT old.finish_reason, old.attempt + 1 = new.attempt, new.max_tokens,"
         " new.slot = old.slot, new.draw = old.draw, new.prompt_digest = old.prompt_digest"
-        " FROM trajectories AS new JOIN trajectories AS old"
+        " FROM all_trajectories AS new JOIN all_trajectories AS old"
         " ON old.trajectory_id = new.retry_of AND old.round = new.round"
         " AND old.problem_id = new.problem_id",
     )
     assert set(linked) == {("length", True, 60, True, True, True)}
     assert ask(store, "SELECT sum(retries) FROM mart_quorums") == [(len(linked),)]
-    standing = "SELECT count(*) FROM standing_trajectories WHERE round = 1 AND "
+    standing = "SELECT count(*) FROM trajectories WHERE round = 1 AND "
     assert ask(store, standing + CUT) == [(0,)]
 
 
@@ -143,7 +143,7 @@ def test_retries_follow_each_other_and_each_names_what_it_replaced(tmp_path: Pat
     assert count_retries(store, "mine") == 3
     chains = ask(
         store,
-        "SELECT list(max_tokens ORDER BY attempt) FROM trajectories WHERE round = 1"
+        "SELECT list(max_tokens ORDER BY attempt) FROM all_trajectories WHERE round = 1"
         " GROUP BY problem_id, slot",
     )
     assert ([None, 15, 16, 60],) in chains

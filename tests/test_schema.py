@@ -19,6 +19,7 @@ from pacore.snapshots import standing_files
 from pacore.store import Backend, open_store
 from pacore.tables import SCHEMA_VERSION, TABLES, read_rows
 from pacore.warehouse import Warehouse, candidates
+from pacore.warehouse.relations import HISTORY
 from tests.pipeline import (
     SCORE_COLUMNS,
     journal_size,
@@ -86,7 +87,7 @@ def test_the_files_are_of_this_version_and_lack_only_columns_that_may_be_null(
 def test_every_value_of_a_table_is_read_back_as_it_was_written(golden: Backend, table: str) -> None:
     names = [name for name in ROWS[table][0] if name not in ("round", "generated_at")]
     with Warehouse(golden) as warehouse:
-        view = warehouse.query(f"FROM {table}")
+        view = warehouse.query(f"FROM {HISTORY.get(table, table)}")
         found = [dict(zip(view.columns, row, strict=True)) for row in view.rows]
     read = []
     for key in standing_files(golden, "golden")[table]:

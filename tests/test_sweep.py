@@ -25,7 +25,8 @@ ARMS = ("single", "sc:3", "bon:3", "low", "sequential:3", "verbatim", "low+pool=
 
 def row(name: str, accuracy: float | None, tokens: float | None, **fields: Any) -> SweepRow:
     given: dict[str, Any] = {
-        "arm": name, "run_id": f"mine.{name}", "trajectories": 5, "low": None, "high": None,
+        "arm": name, "run_id": f"mine.{name}", "trajectories": 5, "planned": 80, "scored": 80,
+        "low": None, "high": None,
         "unanswered": None, "accuracy_per_thousand_tokens": None, "money": None,
         "alone_tokens": 1_000, **fields,
     }  # fmt: skip
@@ -39,10 +40,20 @@ RESULT = SweepResult(
         row("low", 0.3, 1200.0, low=0.2, high=0.42, unanswered=0.05, money=0.0012),
         row("single", 0.25, 200.0, accuracy_per_thousand_tokens=1.25, alone_tokens=3_000),
         row("sc-99", None, 19_800.0),
-        row("verbatim", 0.28, 2_500.0),
+        row(
+            "verbatim",
+            0.28,
+            2_500.0,
+            scored=76,
+            difference=0.03,
+            difference_low=-0.02,
+            difference_high=0.09,
+            compared=10,
+        ),
     ],
     4_100,
     "USD",
+    "single",
 )
 
 
@@ -115,10 +126,19 @@ def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: Sw
     for one in rows.values():
         assert one.accuracy is not None
         assert one.money is not None
-        if one.name != "bon-3":  # its mart has a value and no interval
-            assert one.low is not None
-            assert one.high is not None
-            assert one.low <= one.accuracy <= one.high
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low <= one.accuracy <= one.high
+        assert one.scored == one.planned
+        if one.name == "single":
+            assert one.difference is None
+            continue
+        assert rows["single"].accuracy is not None
+        assert one.difference is not None and one.difference_low is not None
+        assert one.difference == pytest.approx(one.accuracy - rows["single"].accuracy)
+        assert one.difference_high is not None
+        assert -1 <= one.difference_low <= one.difference <= one.difference_high <= 1
+        assert one.compared == 8
     assert swept.result.currency == "USD"
 
 

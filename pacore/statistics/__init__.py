@@ -1,7 +1,8 @@
-"""Statistics over problems: comparisons of two runs, equivalence, and the two-level bootstrap.
+"""Statistics over problems: means with their intervals, comparisons of two runs, and equivalence.
 
 Everything here is a function of numbers. The unit is the problem: replicates of one problem are not
 independent of each other, so all spread is taken between problems, or within each (Miller 2024).
+Every interval lies within the bounds of what it is of, and holds the estimate it is made for.
 """
 
 from pacore.statistics.bootstrap import (
@@ -9,10 +10,13 @@ from pacore.statistics.bootstrap import (
     Pool,
     majority_of,
     mean_of,
+    pass_at,
+    pass_of,
+    pass_power,
     ratio,
     two_level,
-    wilson,
 )
+from pacore.statistics.intervals import difference_interval, wilson
 from pacore.statistics.paired import Equivalence, Paired, equivalence, paired
 
 __all__ = [
@@ -20,10 +24,14 @@ __all__ = [
     "Estimate",
     "Paired",
     "Pool",
+    "difference_interval",
     "equivalence",
     "majority_of",
     "mean_of",
     "paired",
+    "pass_at",
+    "pass_of",
+    "pass_power",
     "ratio",
     "two_level",
     "wilson",

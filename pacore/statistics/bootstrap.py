@@ -1,4 +1,9 @@
-"""The two-level bootstrap: problems drawn again, and within each problem the samples of its pool."""
+"""Means over problems with their intervals: of scores, of votes and of pass@k.
+
+The unit is the problem. How far other problems may lie is in the spread of the problems' estimates; how
+far these same problems may lie, solved again, is in the spread of each problem's own samples. That of a
+mean and of pass@k is known; a vote's is found by resampling the problem's pool.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from pacore.statistics.intervals import CONFIDENCE, Floats, student_t, wilson
+
 RESAMPLES = 1_000
 SUBSETS = 8
 """Votes held on each resampled pool; more would change the interval by less than it is known."""
@@ -19,7 +26,6 @@ SUBSETS = 8
 BLOCK = 4_000_000
 """Draws held in memory at a time."""
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
@@ -36,10 +42,11 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over problems with its 95 % intervals.
+    """A mean over problems in [0, 1] with its 95 % intervals.
 
-    ``low`` and ``high``: other problems and other samples. ``these_low`` and ``these_high``: these
-    problems, other samples; None where no problem has two samples.
+    ``low`` and ``high``: were other problems drawn; None below two problems. ``these_low`` and
+    ``these_high``: were these problems solved again; None where some problem has no two samples, and
+    where no problem's samples would change its estimate.
     """
 
     value: float
@@ -49,53 +56,84 @@ class Estimate:
     these_high: float | None
 
 
-class Redrawn(NamedTuple):
-    """Estimates of one problem, each on its samples drawn again with replacement.
+Variance = Callable[[Pool, np.random.Generator], float]
+"""The variance of a problem's estimate, were the samples of its pool drawn anew."""
 
-    ``noise`` is the variance that the estimator itself adds to each by drawing.
+
+def mean_of(pool: Pool, random: np.random.Generator) -> float:  # noqa: ARG001 - it is known exactly
+    """Of pass@1, the mean score of a problem's samples."""
+    scores = np.sort(np.asarray(pool.scores, dtype=np.float64))
+    return float(scores.var(ddof=1)) / len(scores)
+
+
+def pass_at(members: int, correct: int, k: int) -> float:
+    """Chance that one at least of k members taken without replacement is correct (Chen et al. 2021)."""
+    wrong = (max(0.0, 1 - k / i) for i in range(members - correct + 1, members + 1))
+    return 1.0 - math.prod(wrong)
+
+
+def pass_power(members: int, correct: int, k: int) -> float:
+    """Chance that all of k members taken without replacement are correct."""
+    return math.prod(max(0, correct - i) / (members - i) for i in range(k))
+
+
+def pass_of(k: int, chance: Callable[[int, int, int], float]) -> Variance:
+    """Of pass@k or pass^k, as ``chance`` is `pass_at` or `pass_power`: over how many are correct."""
+
+    def variance(pool: Pool, random: np.random.Generator) -> float:  # noqa: ARG001 - it is known exactly
+        members, correct = len(pool.scores), sum(score == 1 for score in pool.scores)
+        counts = np.arange(members + 1)
+        weights = stats.binom.pmf(counts, members, correct / members)
+        chances = np.array([chance(members, int(count), k) for count in counts])
+        mean = weights @ chances
+        return float(weights @ np.square(chances - mean)) * members / (members - 1)
+
+    return variance
+
+
+class ResampledVotes(NamedTuple):
+    """Votes of a problem on its pool drawn again with replacement.
+
+    ``noise`` is the variance that holding `SUBSETS` votes, and not all, adds to each of ``scores``.
     """
 
-    estimates: Floats
+    scores: Floats
     noise: float
 
 
-Estimator = Callable[[Pool, np.random.Generator, int], Redrawn]
-
-
-def mean_of(pool: Pool, random: np.random.Generator, resamples: int) -> Redrawn:
-    """pass@1 of one problem: the mean score of its samples."""
-    scores = np.asarray(pool.scores, dtype=np.float64)
-    found = np.empty(resamples)
-    step = max(1, BLOCK // max(1, len(scores)))
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        drawn = random.integers(0, len(scores), size=(rows, len(scores)))
-        found[start : start + rows] = scores[drawn].mean(axis=1)
-    return Redrawn(found, 0.0)
-
-
-def majority_of(k: int) -> Estimator:
-    """maj@k of one problem: the mean score of the answer that most of k samples give.
+def resampled_votes(
+    pool: Pool, k: int, random: np.random.Generator, resamples: int = RESAMPLES
+) -> ResampledVotes:
+    """maj@k of one problem on each resampled pool: the mean score of the answer that most of k give.
 
     Of tied answers each is as likely, and samples without an answer never vote. On each resampled
     pool `SUBSETS` votes are held, of k samples without replacement.
     """
+    shares, worth = _classes(pool)
+    count = len(pool.scores)
+    found, noise = np.empty(resamples), np.empty(resamples)
+    step = max(1, BLOCK // (SUBSETS * len(shares)))
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = random.multinomial(count, shares, size=rows)
+        votes = _subsets(np.repeat(drawn, SUBSETS, axis=0), min(k, count), random)
+        elected = _elected(votes[:, 1:], worth).reshape(rows, SUBSETS)
+        found[start : start + rows] = elected.mean(axis=1)
+        noise[start : start + rows] = elected.var(axis=1, ddof=1) / SUBSETS
+    return ResampledVotes(found, float(noise.mean()))
 
-    def redrawn(pool: Pool, random: np.random.Generator, resamples: int) -> Redrawn:
-        shares, worth = _classes(pool)
-        count = len(pool.scores)
-        found, noise = np.empty(resamples), np.empty(resamples)
-        step = max(1, BLOCK // (SUBSETS * len(shares)))
-        for start in range(0, resamples, step):
-            rows = min(step, resamples - start)
-            drawn = random.multinomial(count, shares, size=rows)
-            votes = _subsets(np.repeat(drawn, SUBSETS, axis=0), min(k, count), random)
-            elected = _elected(votes[:, 1:], worth).reshape(rows, SUBSETS)
-            found[start : start + rows] = elected.mean(axis=1)
-            noise[start : start + rows] = elected.var(axis=1, ddof=1) / SUBSETS
-        return Redrawn(found, float(noise.mean()))
 
-    return redrawn
+def majority_of(k: int, resamples: int = RESAMPLES) -> Variance:
+    """Of maj@k, from `resampled_votes`."""
+
+    def variance(pool: Pool, random: np.random.Generator) -> float:
+        found = resampled_votes(pool, k, random, resamples)
+        members = len(pool.scores)
+        spread = float(found.scores.var(ddof=1)) - found.noise
+        # A pool drawn from a pool of n varies less than one drawn anew by (n - 1) / n.
+        return max(0.0, spread) * members / (members - 1)
+
+    return variance
 
 
 def _classes(pool: Pool) -> tuple[Floats, Floats]:
@@ -106,7 +144,7 @@ def _classes(pool: Pool) -> tuple[Floats, Floats]:
         for name in names
     }
     sizes = [sum(name is None for name in pool.classes), *map(len, members.values())]
-    worth = [sum(scores) / len(scores) for scores in members.values()]
+    worth = [math.fsum(scores) / len(scores) for scores in members.values()]
     return np.array(sizes) / len(pool.scores), np.array(worth)
 
 
@@ -133,81 +171,53 @@ def _elected(votes: Integers, worth: Floats) -> Floats:
 
 
 def two_level(
-    pools: Sequence[Pool],
-    estimator: Estimator,
-    values: Sequence[float],
-    name: str,
-    resamples: int = RESAMPLES,
+    pools: Sequence[Pool], variance: Variance, values: Sequence[float], name: str
 ) -> Estimate:
     """95 % intervals of a mean over problems, of which ``values`` are the problems' estimates.
 
-    Problems are drawn with replacement, and for each drawn one its samples. As the problems'
-    estimates bear the noise of their samples already, drawing both counts it twice, and once is
-    taken away. The bootstrap gives the standard errors; the intervals are Wilson's at the effective
-    sample size these come to, with Student's t over problems: percentiles of few problems near 0 or
-    1 hold the truth too seldom. What is drawn follows from ``name`` and nothing else. Raises
-    ValueError for no problems.
+    That of other problems is made of the spread of the estimates, which bear the noise of their samples
+    already; that of these problems of each one's own ``variance``. Both are Wilson's at the effective
+    sample size, with Student's t over problems, or over samples: plain ones of few problems near 0 or 1
+    hold the truth too seldom, and leave [0, 1]. What is drawn follows from ``name`` and the pool, so
+    that the order of problems and samples changes nothing. Raises ValueError for no problems.
     """
     if len(pools) != len(values) or not values:
         raise ValueError("an estimate for each problem, and one problem at least, is needed")
-    value, count = float(np.mean(values)), len(values)
+    value, count = math.fsum(values) / len(values), len(values)
     if count < 2:
         return Estimate(value, None, None, None, None)
-    random = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-    redrawn = [estimator(pool, random, resamples) for pool in pools]
-    estimates = np.stack([one.estimates for one in redrawn], axis=1)
-    noise = float(np.mean([one.noise for one in redrawn])) / count
-    problems = random.integers(0, count, size=(resamples, count))
-    rows = random.integers(0, resamples, size=(resamples, count))
-    both = estimates[rows, problems].mean(axis=1)
-    redraw = max(0.0, float(estimates.var(axis=0, ddof=1).sum()) / count**2 - noise)
-    # The bootstrap's variance of a mean of n is too small by (n - 1) / n.
-    spread = max(0.0, float(both.var(ddof=1)) - noise - redraw) * count / (count - 1)
-    low, high = wilson(value, spread, count - 1)
-    sizes = [len(pool.scores) for pool in pools]
-    if max(sizes) < 2:
+    spread = float(np.var(np.sort(values), ddof=1)) / count
+    low, high = wilson(value, spread, student_t(CONFIDENCE, count - 1), count)
+    if min(len(pool.scores) for pool in pools) < 2:
         return Estimate(value, low, high, None, None)
-    inflated = float(np.mean([size / (size - 1) for size in sizes if size > 1]))
-    these = wilson(value, redraw * inflated, sum(size - 1 for size in sizes))
+    own = math.fsum(variance(pool, _random(name, pool)) for pool in pools) / count**2
+    if own <= 0:
+        return Estimate(value, low, high, None, None)
+    df = sum(len(pool.scores) - 1 for pool in pools)
+    these = wilson(value, own, student_t(CONFIDENCE, df), df + 1)
     return Estimate(value, low, high, *these)
 
 
-def ratio(
-    parts: Sequence[float], wholes: Sequence[float], name: str, resamples: int = RESAMPLES
-) -> Estimate:
+def _random(name: str, pool: Pool) -> np.random.Generator:
+    members = sorted(zip(pool.scores, map(str, pool.classes), strict=True))
+    return np.random.default_rng(list(hashlib.sha256(f"{name} {members}".encode()).digest()))
+
+
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
     """A ratio of sums over problems in [0, 1], with its 95 % interval: were other problems drawn.
 
-    ``parts`` and ``wholes`` have a number for each problem; wholes of 1 make it a mean over
-    problems. Problems are drawn with replacement, so that one with many cases stays one, and its
-    cases are not taken for independent. Interval and chance are as in `two_level`; the other
-    interval is None. Raises ValueError for no problems, and for a whole that is not above 0.
+    ``parts`` and ``wholes`` have a number for each problem; wholes of 1 make it a mean over problems.
+    The variance is that of a ratio of sums over clusters, so that a problem with many cases stays one,
+    and its cases are not taken for independent. The interval is Wilson's as in `two_level`; the other
+    one is None. Raises ValueError for no problems, and for a whole that is not above 0.
     """
     if len(parts) != len(wholes) or not wholes or min(wholes) <= 0:
         raise ValueError("a part for each problem, and of a whole above 0, is needed")
-    above, below = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
-    value, count = float(above.sum() / below.sum()), len(below)
+    total, count = math.fsum(wholes), len(wholes)
+    value = math.fsum(parts) / total
     if count < 2:
         return Estimate(value, None, None, None, None)
-    random = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-    found = np.empty(resamples)
-    step = max(1, BLOCK // count)
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        drawn = random.integers(0, count, size=(rows, count))
-        found[start : start + rows] = above[drawn].sum(axis=1) / below[drawn].sum(axis=1)
-    spread = float(found.var(ddof=1)) * count / (count - 1)
-    return Estimate(value, *wilson(value, spread, count - 1), None, None)
-
-
-def wilson(value: float, variance: float, df: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a mean in [0, 1] from the variance of its estimate.
-
-    The effective sample size is value (1 - value) / variance (Kish), and Student's t stands in place
-    of z. Where nothing varied it is that of ``df + 1`` answers.
-    """
-    t = float(stats.t.ppf(0.975, df))
-    size = value * (1 - value) / variance if variance > 0 else df + 1.0
-    size = size or df + 1.0
-    middle = (value + t * t / (2 * size)) / (1 + t * t / size)
-    half = t / (1 + t * t / size) * math.sqrt(value * (1 - value) / size + (t / (2 * size)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    rests = math.fsum((p - value * w) ** 2 for p, w in zip(parts, wholes, strict=True))
+    variance = rests * count / (count - 1) / total**2
+    low, high = wilson(value, variance, student_t(CONFIDENCE, count - 1), count)
+    return Estimate(value, low, high, None, None)

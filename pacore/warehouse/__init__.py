@@ -14,7 +14,7 @@ from pacore.warehouse.files import (
     message_sets,
     verdicts_in,
 )
-from pacore.warehouse.relations import MARTS
+from pacore.warehouse.relations import MARTS, needed
 from pacore.warehouse.views import QueryResult, Warehouse
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "conclusions",
     "file_rows",
     "message_sets",
+    "needed",
     "sql",
     "verdicts_in",
 ]

@@ -8,15 +8,27 @@ from functools import cache
 from pacore.staging import STAGED
 from pacore.warehouse.connection import sql
 
-INNER = ("own_scores", "student_t")
-"""Views that staged tables and marts are made of."""
+HISTORY = {"trajectories": "all_trajectories", "verdicts": "all_verdicts"}
+"""Tables in which rows replace others, by what they are called with all that was ever in them. The plain
+name has one row for each trajectory's slot, and one verdict on it."""
 
-STANDING = (
-    "standing_trajectories",
-    "standing_verdicts",
+INNER = ("own_scores", "student_t")
+"""Views that current tables and marts are made of."""
+
+CURRENT = (
+    "trajectories",
+    "message_sets",
+    "outcomes",
+    "verdicts",
+    "scores",
+    "graded_runs",
+    "opinions",
+    "judgings",
+    "deciding",
     "pools",
     "pool_sizes",
     "majorities",
+    "judge_choices",
     "message_scores",
     "seen_messages",
     "seen_answers",
@@ -26,8 +38,8 @@ STANDING = (
     "reference_words",
     "intervened",
 )
-"""Views of what counts of a table, such as each slot's last attempt and the verdict that stands on it,
-and what several marts are made of; later ones may read earlier ones."""
+"""Tables under their plain names where more than what is current is stored, and what several marts are
+made of; later ones may read earlier ones."""
 
 MARTS = (
     "accuracy",
@@ -56,14 +68,15 @@ MARTS = (
 
 RELATIONS: dict[str, str] = {
     **{name: f"staging/{name}" for name in INNER},
-    **{name: f"staging/stg_{name}" for name in STAGED},
-    **{name: f"staging/{name}" for name in STANDING},
+    **{HISTORY.get(name, name): f"staging/stg_{name}" for name in STAGED if name != "scores"},
+    **{name: f"staging/{name}" for name in CURRENT},
     **{f"mart_{name}": f"marts/{name}" for name in MARTS},
 }
 """The file of each relation by its name, the relations it reads before it."""
 
 _COMMENT = re.compile(r"--[^\n]*")
 _WORD = re.compile(r"\w+")
+_FILES = re.compile(r"getvariable\('(\w+)_files'\)")
 _CATALOG = re.compile(
     r"information_schema|duckdb_|pg_catalog|pg_|sqlite_master|pragma_|\b(?:show|describe|summarize)\b",
     re.IGNORECASE,
@@ -83,6 +96,11 @@ def needed(text: str) -> list[str]:
         if name in wanted:
             wanted |= _read_by(name)
     return [name for name in RELATIONS if name in wanted]
+
+
+def stored(text: str) -> set[str]:
+    """The stored tables whose files SQL may read."""
+    return {table for name in needed(text) for table in _FILES.findall(sql(RELATIONS[name]))}
 
 
 @cache

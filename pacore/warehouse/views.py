@@ -29,7 +29,7 @@ from pacore.warehouse.connection import (
     rows_of,
     sql,
 )
-from pacore.warehouse.relations import RELATIONS, needed
+from pacore.warehouse.relations import RELATIONS, needed, stored
 from pacore.warehouse.statement import execute, reading_only
 from pacore.wholeness import Fault, RunFiles, damaged, repair_hint
 
@@ -143,7 +143,7 @@ class Warehouse:
 
     def _find_damage(self, text: str) -> bool:
         """Leave out the runs whose files of the tables a query reads are damaged; whether any are."""
-        read = set(needed(text))
+        read = stored(text)
         faults = [
             fault
             for run_id, tables in self._runs.items()

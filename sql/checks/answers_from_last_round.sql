@@ -2,7 +2,7 @@
 SELECT answers.run_id, answers.problem_id, answers.replicate, answers.trajectory_id
 FROM answers
 JOIN runs USING (run_id)
-ANTI JOIN standing_trajectories AS last_round
+ANTI JOIN trajectories AS last_round
     ON last_round.run_id = answers.run_id
     AND last_round.round = runs.rounds
     AND last_round.problem_id = answers.problem_id

@@ -1,5 +1,5 @@
 -- A grading says one thing of what stands in a slot.
 SELECT run_id, grading, round, problem_id, replicate, slot, count(*) AS rows
-FROM verdicts
+FROM all_verdicts
 GROUP BY run_id, grading, round, problem_id, replicate, slot
 HAVING count(*) > 1

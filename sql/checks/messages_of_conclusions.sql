@@ -9,7 +9,7 @@ SELECT
     messages.trajectory_id
 FROM messages
 ANTI JOIN (
-    SELECT * FROM standing_trajectories WHERE conclusion_status <> 'none'
+    SELECT * FROM trajectories WHERE conclusion_status <> 'none'
 ) AS said
     ON said.run_id = messages.run_id
     AND said.round = messages.round

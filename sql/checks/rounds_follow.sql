@@ -1,7 +1,7 @@
 -- In a closed run every round after the first follows on messages of the round before, and every
 -- message set is followed by a round, the last one's by an answer.
 WITH sampled AS (
-    SELECT DISTINCT run_id, round, problem_id, replicate FROM standing_trajectories
+    SELECT DISTINCT run_id, round, problem_id, replicate FROM trajectories
 ),
 
 handed_on AS (

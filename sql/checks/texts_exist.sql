@@ -1,14 +1,14 @@
 -- Every finished trajectory's text stands under the run its row points at.
 SELECT
-    trajectories.run_id,
-    trajectories.round,
-    trajectories.problem_id,
-    trajectories.replicate,
-    trajectories.slot,
-    trajectories.trajectory_id,
-    trajectories.text_run_id
-FROM trajectories
+    tried.run_id,
+    tried.round,
+    tried.problem_id,
+    tried.replicate,
+    tried.slot,
+    tried.trajectory_id,
+    tried.text_run_id
+FROM all_trajectories AS tried
 ANTI JOIN trajectory_texts AS texts
-    ON texts.run_id = trajectories.text_run_id
-    AND texts.trajectory_id = trajectories.trajectory_id
-WHERE trajectories.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+    ON texts.run_id = tried.text_run_id
+    AND texts.trajectory_id = tried.trajectory_id
+WHERE tried.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')

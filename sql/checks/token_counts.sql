@@ -1,6 +1,6 @@
 -- A trajectory that says something took tokens, or nobody counted them.
 SELECT run_id, round, problem_id, replicate, slot, attempt, finish_reason, completion_tokens
-FROM trajectories
+FROM all_trajectories
 WHERE
     finish_reason IN ('stop', 'length')
     AND content_characters + reasoning_characters > 0

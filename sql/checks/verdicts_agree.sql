@@ -7,7 +7,7 @@ SELECT
     grader_version,
     left(answer, 80) AS answer,
     list_sort(list(DISTINCT verdict || ' ' || score::VARCHAR)) AS verdicts
-FROM verdicts
+FROM all_verdicts AS given
 WHERE verdict IN ('correct', 'wrong') AND NOT starts_with(grader, 'judge')
-GROUP BY run_id, problem_id, grader, grader_version, verdicts.answer
+GROUP BY run_id, problem_id, grader, grader_version, given.answer
 HAVING count(DISTINCT (verdict, score)) > 1

@@ -16,7 +16,7 @@ expected AS (
         standing.slot,
         standing.trajectory_id
     FROM ended
-    JOIN standing_trajectories AS standing USING (run_id)
+    JOIN trajectories AS standing USING (run_id)
     JOIN problems USING (run_id, problem_id)
     WHERE
         problems.gold IS NOT NULL
@@ -26,7 +26,7 @@ expected AS (
 
 found AS (
     SELECT run_id, grading, round, problem_id, replicate, slot, trajectory_id, count(*) AS rows
-    FROM verdicts
+    FROM all_verdicts
     JOIN ended USING (run_id, grading)
     GROUP BY ALL
 )

@@ -11,7 +11,7 @@ SELECT
     score,
     left(answer, 80) AS answer,
     left(answer_key, 80) AS answer_key
-FROM verdicts
+FROM all_verdicts
 WHERE
     grading <> 'run'
     AND (

@@ -1,18 +1,18 @@
 -- Every verdict of a grading is on a trajectory that stands in its own place, and so one at most.
 SELECT
-    verdicts.run_id,
-    verdicts.grading,
-    verdicts.round,
-    verdicts.problem_id,
-    verdicts.replicate,
-    verdicts.slot,
-    verdicts.trajectory_id
-FROM verdicts
-ANTI JOIN standing_trajectories AS standing
-    ON standing.run_id = verdicts.run_id
-    AND standing.round = verdicts.round
-    AND standing.problem_id = verdicts.problem_id
-    AND standing.replicate = verdicts.replicate
-    AND standing.slot = verdicts.slot
-    AND standing.trajectory_id = verdicts.trajectory_id
-WHERE verdicts.grading <> 'run'
+    given.run_id,
+    given.grading,
+    given.round,
+    given.problem_id,
+    given.replicate,
+    given.slot,
+    given.trajectory_id
+FROM all_verdicts AS given
+ANTI JOIN trajectories AS standing
+    ON standing.run_id = given.run_id
+    AND standing.round = given.round
+    AND standing.problem_id = given.problem_id
+    AND standing.replicate = given.replicate
+    AND standing.slot = given.slot
+    AND standing.trajectory_id = given.trajectory_id
+WHERE given.grading <> 'run'

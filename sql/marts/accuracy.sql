@@ -1,10 +1,15 @@
 -- Grain: one row per run.
--- `score`: pass@1, the mean over problems of the mean over a problem's scored replicates; null where
--- nothing is scored. Answers without a score are left out of it, so it is read beside `scored` and the
--- rates, which are shares of the `answers` there are so far. `truncated`, `empty` and `unparsed` finals, a
--- text in which nothing reads as an answer, are the parts of `no_answer`; `ungraded` answers have no
--- score: `timeout` and `crash` are gradings that broke off, of the rest there is no gold answer or none
--- has graded it.
+-- `score`: pass@1, the mean over problems of the mean over a problem's scored replicates; null where nothing is
+-- scored. It is read beside `scored` of the `planned` answers (problems by replicates), and beside what became
+-- of the others (`outcomes`): `lost` for a reason that is not the model's, `pending` without an end so far;
+-- both together are `missing`, and `missing_rate` their share of the planned ones. `ungraded` answers the model
+-- gave, or gave none where it could, and still there is no score: the grading broke off (`timeout`, `crash`), or
+-- nobody has graded them, or there is no gold answer. `lowest_score` and `highest_score`: the score, were every
+-- planned answer that has none wrong, or right, but for problems whose answers nobody grades.
+-- `unanswered_rate`: of the answers that are not missing the share in which the model gave none.
+-- The other rates are shares of the `answers` that have come to their end so far. `truncated`, `empty`
+-- and `unparsed` finals, a text in which nothing reads as an answer, are the parts of `no_answer`; `failed` came
+-- to no final text, which is the model's doing or not.
 -- Two 95 % intervals, in answer to two questions. `population_low`, `population_high`: were other problems
 -- of this kind drawn; the standard error is that of the mean of the problems' means (Miller 2024, clustered
 -- by problem), null below two problems. `these_low`, `these_high`: were these very problems solved again;
@@ -12,28 +17,31 @@
 -- single replicate, where no problem's replicates differ, and where replicates draw from a shared pool and
 -- so are not independent: the bootstrap in `pacore evaluate` treats that.
 -- Both are Wilson's intervals at the effective number of answers score (1 - score) / SE^2, with Student's t
--- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than it says.
+-- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than it says. Neither knows of
+-- answers that are missing.
 WITH finals AS (
     SELECT
-        answers.run_id,
-        answers.problem_id,
-        answers.replicate,
-        answers.status,
+        outcomes.run_id,
+        outcomes.problem_id,
+        outcomes.status,
+        outcomes.outcome,
+        outcomes.is_evidence,
         last_round.conclusion_status,
         scores.verdict,
         scores.score
-    FROM answers
+    FROM outcomes
     JOIN runs USING (run_id)
-    LEFT JOIN standing_trajectories AS last_round
-        ON last_round.run_id = answers.run_id
+    LEFT JOIN answers USING (run_id, problem_id, replicate)
+    LEFT JOIN trajectories AS last_round
+        ON last_round.run_id = outcomes.run_id
         AND last_round.round = runs.rounds
-        AND last_round.problem_id = answers.problem_id
-        AND last_round.replicate = answers.replicate
+        AND last_round.problem_id = outcomes.problem_id
+        AND last_round.replicate = outcomes.replicate
         AND last_round.trajectory_id = answers.trajectory_id
     LEFT JOIN scores
-        ON scores.run_id = answers.run_id
-        AND scores.problem_id = answers.problem_id
-        AND scores.replicate = answers.replicate
+        ON scores.run_id = outcomes.run_id
+        AND scores.problem_id = outcomes.problem_id
+        AND scores.replicate = outcomes.replicate
 ),
 
 by_problem AS (
@@ -42,13 +50,22 @@ by_problem AS (
         problem_id,
         avg(score) AS score,
         var_samp(score) AS variance,
-        count(*) AS answers,
+        coalesce(sum(score), 0) / nullif(count(*), 0) AS lowest,
+        (coalesce(sum(score), 0) + count(*) - count(score)) / nullif(count(*), 0) AS highest,
+        bool_and(NOT is_evidence OR verdict IS NOT NULL) AS is_gradable,
+        count(*) AS planned,
+        count(status) AS answers,
         count(score) AS scored,
+        count(*) FILTER (is_evidence) AS evidence,
+        count(*) FILTER (outcome = 'no_answer') AS unanswered,
+        count(*) FILTER (outcome = 'lost') AS lost,
+        count(*) FILTER (outcome = 'pending') AS pending,
+        count(*) FILTER (is_evidence AND score IS NULL) AS ungraded,
         count(*) FILTER (conclusion_status = 'truncated') AS truncated,
         count(*) FILTER (conclusion_status = 'empty') AS empty,
         count(*) FILTER (status = 'no_answer' AND conclusion_status = 'present') AS unparsed,
-        count(*) FILTER (status = 'no_answer') AS no_answer,
-        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (status = 'no_answer' AND outcome = 'no_answer') AS no_answer,
+        count(*) FILTER (status = 'failed' OR outcome = 'lost') AS failed,
         count(*) FILTER (verdict = 'timeout') AS timeout,
         count(*) FILTER (verdict = 'crash') AS crash
     FROM finals
@@ -60,6 +77,8 @@ by_run AS (
         run_id,
         avg(score) AS score,
         count(score) AS scored_problems,
+        avg(lowest) FILTER (is_gradable) AS lowest_score,
+        avg(highest) FILTER (is_gradable) AS highest_score,
         if(count(score) > 1, stddev_samp(score) / nullif(sqrt(count(score)), 0), NULL)
             AS population_se,
         if(
@@ -68,8 +87,14 @@ by_run AS (
             NULL
         ) AS these_se,
         sum(greatest(scored - 1, 0)) AS these_df,
+        sum(planned) AS planned,
         sum(answers) AS answers,
         sum(scored) AS scored,
+        sum(evidence) AS evidence,
+        sum(unanswered) AS unanswered,
+        sum(lost) AS lost,
+        sum(pending) AS pending,
+        sum(ungraded) AS ungraded,
         sum(truncated) AS truncated,
         sum(empty) AS empty,
         sum(unparsed) AS unparsed,
@@ -141,13 +166,22 @@ SELECT
     runs.run_id,
     runs.problems,
     runs.replicates,
+    coalesce(by_run.planned, 0)::BIGINT AS planned,
     coalesce(by_run.answers, 0)::BIGINT AS answers,
     coalesce(by_run.scored, 0)::BIGINT AS scored,
+    coalesce(by_run.lost, 0)::BIGINT AS lost,
+    coalesce(by_run.pending, 0)::BIGINT AS pending,
+    coalesce(by_run.lost + by_run.pending, 0)::BIGINT AS missing,
+    coalesce(by_run.ungraded, 0)::BIGINT AS ungraded,
     by_run.score,
+    by_run.lowest_score,
+    by_run.highest_score,
     bounds.these_low,
     bounds.these_high,
     bounds.population_low,
     bounds.population_high,
+    (by_run.lost + by_run.pending) / nullif(by_run.planned, 0) AS missing_rate,
+    by_run.unanswered / nullif(by_run.evidence, 0) AS unanswered_rate,
     by_run.truncated / nullif(by_run.answers, 0) AS truncated_rate,
     by_run.empty / nullif(by_run.answers, 0) AS empty_rate,
     by_run.unparsed / nullif(by_run.answers, 0) AS unparsed_rate,
@@ -155,7 +189,7 @@ SELECT
     by_run.failed / nullif(by_run.answers, 0) AS failed_rate,
     by_run.timeout / nullif(by_run.answers, 0) AS timeout_rate,
     by_run.crash / nullif(by_run.answers, 0) AS crash_rate,
-    (by_run.answers - by_run.scored) / nullif(by_run.answers, 0) AS ungraded_rate
+    by_run.ungraded / nullif(by_run.answers, 0) AS ungraded_rate
 FROM runs
 LEFT JOIN by_run USING (run_id)
 LEFT JOIN bounds USING (run_id)

@@ -1,39 +1,40 @@
 -- Grain: one row per run. Money by the price table that was given (`--prices`), in its `currency`; null
 -- without one, for a model that it does not have, and where tokens were not counted.
--- `effective_money`: what all trajectories on the paths of the answers cost, each place of one counted;
--- `effective_money_per_answer`: the same for an answer; `marginal_money`: what this run itself paid for,
+-- `effective_money`: what all current trajectories cost, each place of one counted;
+-- `effective_money_per_answer`: the same by answer, of those the model gave or could have given (`outcomes`): a
+-- pass that was cut short by something else is no cheap answer; `marginal_money`: what this run itself paid for,
 -- attempts given up and broken tries included, each generation once. Prompt tokens that the server had in
 -- its cache count at their own price, none where it does not say.
 WITH priced AS (
     SELECT
-        trajectories.run_id,
-        trajectories.problem_id,
-        trajectories.replicate,
-        trajectories.trajectory_id,
-        trajectories.reused,
-        trajectories.attempt = max(trajectories.attempt) OVER (
+        tried.run_id,
+        tried.problem_id,
+        tried.replicate,
+        tried.trajectory_id,
+        tried.reused,
+        tried.attempt = max(tried.attempt) OVER (
             PARTITION BY
-                trajectories.run_id,
-                trajectories.round,
-                trajectories.problem_id,
-                trajectories.replicate,
-                trajectories.slot
+                tried.run_id,
+                tried.round,
+                tried.problem_id,
+                tried.replicate,
+                tried.slot
         ) AS stands,
         prices.currency,
-        trajectories.finish_reason IN ('stop', 'length')
+        tried.finish_reason IN ('stop', 'length')
         AND (
-            trajectories.completion_tokens IS NULL OR trajectories.prompt_tokens IS NULL
+            tried.completion_tokens IS NULL OR tried.prompt_tokens IS NULL
         ) AS is_uncounted,
         (
             (
-                coalesce(trajectories.prompt_tokens, 0)
-                - coalesce(trajectories.cached_prompt_tokens, 0)
+                coalesce(tried.prompt_tokens, 0)
+                - coalesce(tried.cached_prompt_tokens, 0)
             ) * prices.prompt_per_million
-            + coalesce(trajectories.cached_prompt_tokens, 0) * prices.cached_prompt_per_million
-            + coalesce(trajectories.completion_tokens, 0) * prices.completion_per_million
+            + coalesce(tried.cached_prompt_tokens, 0) * prices.cached_prompt_per_million
+            + coalesce(tried.completion_tokens, 0) * prices.completion_per_million
         ) * 1e-6 AS money,
-        trajectories.wasted_tokens * prices.completion_per_million * 1e-6 AS wasted_money
-    FROM trajectories
+        tried.wasted_tokens * prices.completion_per_million * 1e-6 AS wasted_money
+    FROM all_trajectories AS tried
     JOIN runs USING (run_id)
     JOIN prices USING (model)
 ),
@@ -43,8 +44,15 @@ paths AS (
         run_id,
         any_value(currency) AS currency,
         if(bool_or(is_uncounted), NULL, sum(money) FILTER (stands)) AS money,
-        count(DISTINCT (problem_id, replicate)) AS answers
+        if(
+            bool_or(is_uncounted),
+            NULL,
+            sum(money) FILTER (stands AND outcomes.is_evidence)
+        ) AS answers_money,
+        count(DISTINCT (problem_id, replicate)) FILTER (outcomes.is_evidence)
+            AS answers
     FROM priced
+    JOIN outcomes USING (run_id, problem_id, replicate)
     GROUP BY run_id
 ),
 
@@ -69,7 +77,7 @@ SELECT
     runs.model,
     paths.currency,
     paths.money AS effective_money,
-    paths.money / nullif(paths.answers, 0) AS effective_money_per_answer,
+    paths.answers_money / nullif(paths.answers, 0) AS effective_money_per_answer,
     if(paths.run_id IS NULL, NULL, coalesce(generated.money, if(generated.run_id IS NULL, 0, NULL)))
         AS marginal_money
 FROM runs

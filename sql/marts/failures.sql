@@ -12,6 +12,6 @@ SELECT
     conclusion_status,
     completion_tokens,
     error
-FROM standing_trajectories
+FROM trajectories
 WHERE conclusion_status <> 'present'
 ORDER BY run_id, round, problem_id, replicate, slot

@@ -7,7 +7,7 @@ SELECT
     finish_reason,
     finish_said,
     count(*) AS trajectories
-FROM standing_trajectories
+FROM trajectories
 WHERE finish_said IS NOT NULL
 GROUP BY run_id, round, finish_reason, finish_said
 ORDER BY run_id, round, finish_reason, finish_said

@@ -1,17 +1,19 @@
 -- Grain: one row per run: accuracy beside what it cost, as a frontier is drawn from.
 -- `steps` and `compaction` say with `widths` which strategy it was.
--- `score`, `population_low`, `population_high` are those of `mart_accuracy`; `unanswered_rate` is the share
--- of answers that are none, failed ones included; `tokens_per_answer` is the mean effective TTC;
--- `marginal_tokens` what the run generated itself; `accuracy_per_thousand_tokens` score by thousands of
--- tokens an answer; money as in `mart_costs`.
+-- `score`, of `scored` of the `planned` answers, `population_low`, `population_high` and `unanswered_rate` are those
+-- of `mart_accuracy`; `tokens_per_answer` is the mean effective TTC of answers the model gave or could have given
+-- (`outcomes`): a pass that was cut short by something else is no cheap answer. `marginal_tokens` is what the run
+-- generated itself; `accuracy_per_thousand_tokens` the score by thousands of tokens an answer; money as in
+-- `mart_costs`.
 WITH spent AS (
     SELECT
         run_id,
-        avg(effective_tokens) AS tokens_per_answer,
+        avg(effective_tokens) FILTER (outcomes.is_evidence) AS tokens_per_answer,
         coalesce(sum(marginal_tokens), 0)::BIGINT AS marginal_tokens,
         coalesce(sum(wasted_tokens), 0)::BIGINT AS wasted_tokens,
         sum(uncounted)::BIGINT AS uncounted
     FROM mart_ttc
+    JOIN outcomes USING (run_id, problem_id, replicate)
     GROUP BY run_id
 )
 
@@ -23,10 +25,12 @@ SELECT
     runs.compaction,
     runs.replicates,
     runs.problems,
+    accuracy.planned,
+    accuracy.scored,
     accuracy.score,
     accuracy.population_low,
     accuracy.population_high,
-    accuracy.no_answer_rate + accuracy.failed_rate AS unanswered_rate,
+    accuracy.unanswered_rate,
     spent.tokens_per_answer,
     spent.marginal_tokens,
     spent.wasted_tokens,

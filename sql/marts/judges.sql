@@ -4,13 +4,7 @@
 -- `only_other`, `both_wrong` of them; `agreement`: share on which both say the same; `kappa`: Cohen's,
 -- agreement beyond that of two who answer at random as often, null where one of them always says the same
 -- and that is all there is. `judged`: verdicts of the judge, `crash_rate` those that came to none.
-WITH judges AS (
-    SELECT run_id, grading, grader, against
-    FROM gradings
-    WHERE starts_with(grader, 'judge') AND finished_at IS NOT NULL
-),
-
-others AS (
+WITH others AS (
     SELECT run_id, grading, grader
     FROM gradings
     WHERE
@@ -22,9 +16,9 @@ others AS (
 ),
 
 given AS (
-    SELECT verdicts.*
-    FROM verdicts
-    JOIN standing_trajectories USING (run_id, round, problem_id, replicate, slot, trajectory_id)
+    SELECT all_verdicts.*
+    FROM all_verdicts
+    JOIN trajectories USING (run_id, round, problem_id, replicate, slot, trajectory_id)
 ),
 
 pairs AS (
@@ -37,7 +31,7 @@ pairs AS (
         count(*) FILTER (given.verdict = 'correct' AND ruled.verdict = 'wrong') AS only_judge,
         count(*) FILTER (given.verdict = 'wrong' AND ruled.verdict = 'correct') AS only_other,
         count(*) FILTER (given.verdict = 'wrong' AND ruled.verdict = 'wrong') AS both_wrong
-    FROM judges
+    FROM judgings AS judges
     JOIN given USING (run_id, grading)
     LEFT JOIN others USING (run_id)
     LEFT JOIN given AS ruled
@@ -76,7 +70,7 @@ SELECT
     counted.both_wrong,
     counted.agreement,
     (counted.agreement - counted.by_chance) / nullif(1 - counted.by_chance, 0) AS kappa
-FROM judges
+FROM judgings AS judges
 JOIN counted USING (run_id, grading)
 LEFT JOIN others USING (run_id)
 ORDER BY run_id, grading

@@ -36,11 +36,7 @@ SELECT
     pool_sizes.problems,
     k * spent.tokens AS tokens
 FROM pool_sizes
+SEMI JOIN graded_runs USING (run_id)
 LEFT JOIN voted USING (run_id, pool, k)
 LEFT JOIN spent USING (run_id, pool)
-WHERE EXISTS (
-    SELECT 1
-    FROM gradings
-    WHERE gradings.run_id = pool_sizes.run_id AND gradings.stands AND gradings.sequence > 0
-)
 ORDER BY run_id, pool, k

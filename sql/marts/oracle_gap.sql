@@ -14,7 +14,7 @@ WITH sets AS (
         count(*) = count(graded.score) AS is_decided
     FROM messages
     JOIN runs USING (run_id)
-    LEFT JOIN standing_verdicts AS graded
+    LEFT JOIN verdicts AS graded
         USING (run_id, round, problem_id, replicate, trajectory_id)
     WHERE messages.round < runs.rounds
     GROUP BY messages.run_id, messages.round, messages.problem_id, messages.replicate

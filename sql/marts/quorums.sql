@@ -13,7 +13,7 @@ WITH attempts AS (
         slot,
         retry_of,
         finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled') AS finished
-    FROM trajectories
+    FROM all_trajectories
 ),
 
 slots AS (
@@ -39,49 +39,6 @@ tried AS (
         count(retry_of) AS retries
     FROM slots
     GROUP BY ALL
-),
-
-stood AS (
-    SELECT
-        run_id,
-        round,
-        problem_id,
-        replicate,
-        count(*) AS width,
-        count(*) FILTER (
-            finish_reason IN ('rejected', 'engine_error', 'timeout', 'cancelled')
-        ) AS lost,
-        count(*) FILTER (
-            conclusion_status = 'present'
-            OR (
-                conclusion_status = 'truncated'
-                AND runs.truncated = 'tail'
-                AND runs.steps[round] = 'sample'
-                AND round < runs.rounds
-                AND reasoning_characters + content_characters > 0
-            )
-            OR (
-                conclusion_status <> 'none'
-                AND runs.compaction = 'reference'
-                AND round < runs.rounds
-                AND content_characters > 0
-            )
-            OR (
-                conclusion_status = 'truncated'
-                AND runs.bound_tokens[round] IS NOT NULL
-                AND thinking_closed IS NULL
-                AND content_characters > 0
-            )
-        ) AS conclusions
-    FROM standing_trajectories
-    JOIN runs USING (run_id)
-    GROUP BY run_id, round, problem_id, replicate
-),
-
-went_on AS (
-    SELECT run_id, round, problem_id, replicate, count(*) AS messages
-    FROM messages
-    GROUP BY run_id, round, problem_id, replicate
 )
 
 SELECT
@@ -89,24 +46,23 @@ SELECT
     round,
     problem_id,
     replicate,
-    stood.width,
-    runs.needed_messages[round] AS need,
+    sets.width,
+    sets.need,
     CASE
-        WHEN went_on.run_id IS NOT NULL THEN went_on.messages
+        WHEN sets.messages IS NOT NULL THEN sets.messages
         WHEN runs.compaction <> 'answer' OR round = runs.rounds OR runs.steps[round] <> 'sample'
-            THEN stood.conclusions
+            THEN sets.conclusions
     END AS have,
     tried.refills,
     tried.retries,
-    stood.lost,
+    sets.unfilled AS lost,
     CASE
-        WHEN went_on.run_id IS NULL AND stood.lost > 0 AND runs.status = 'open' THEN 'waiting'
-        WHEN went_on.run_id IS NULL THEN 'failed'
-        WHEN went_on.messages < need THEN 'proceeded'
+        WHEN sets.messages IS NULL AND sets.unfilled > 0 AND runs.status = 'open' THEN 'waiting'
+        WHEN sets.messages IS NULL THEN 'failed'
+        WHEN sets.messages < sets.need THEN 'proceeded'
         ELSE 'met'
     END AS outcome
-FROM stood
+FROM message_sets AS sets
 JOIN runs USING (run_id)
 JOIN tried USING (run_id, round, problem_id, replicate)
-LEFT JOIN went_on USING (run_id, round, problem_id, replicate)
 ORDER BY run_id, round, problem_id, replicate

@@ -6,7 +6,7 @@ WITH placed AS (
         attempt = max(attempt) OVER (
             PARTITION BY run_id, round, problem_id, replicate, slot
         ) AS stands
-    FROM trajectories
+    FROM all_trajectories
 )
 
 SELECT

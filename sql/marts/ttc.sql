@@ -14,7 +14,7 @@ WITH placed AS (
         attempt = max(attempt) OVER (
             PARTITION BY run_id, round, problem_id, replicate, slot
         ) AS stands
-    FROM trajectories
+    FROM all_trajectories
 ),
 
 paths AS (
@@ -47,7 +47,7 @@ generated AS (
         trajectory_id,
         min({'problem_id': problem_id, 'replicate': replicate}) AS place,
         any_value(completion_tokens) AS tokens
-    FROM trajectories
+    FROM all_trajectories
     WHERE NOT reused
     GROUP BY run_id, trajectory_id
 ),

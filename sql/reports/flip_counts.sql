@@ -7,8 +7,8 @@ SELECT
     count(*) FILTER (
         before.verdict <> after.verdict OR before.score IS DISTINCT FROM after.score
     ) AS changed
-FROM verdicts AS before
-JOIN verdicts AS after USING (run_id, round, problem_id, replicate, slot, trajectory_id)
+FROM all_verdicts AS before
+JOIN all_verdicts AS after USING (run_id, round, problem_id, replicate, slot, trajectory_id)
 WHERE run_id = $run_id AND before.grading = $before AND after.grading = $after
 GROUP BY before.verdict, after.verdict
 ORDER BY changed DESC, before.verdict, after.verdict

@@ -12,8 +12,8 @@ SELECT
     left(before.answer, 500) AS before_answer,
     left(after.answer, 500) AS after_answer,
     left(problems.gold, 500) AS gold
-FROM verdicts AS before
-JOIN verdicts AS after USING (run_id, round, problem_id, replicate, slot, trajectory_id)
+FROM all_verdicts AS before
+JOIN all_verdicts AS after USING (run_id, round, problem_id, replicate, slot, trajectory_id)
 JOIN problems USING (run_id, problem_id)
 WHERE
     run_id = $run_id

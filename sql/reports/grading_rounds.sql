@@ -1,4 +1,5 @@
--- Grain: one row per round of run $run_id: what grading $grading says of its trajectories.
+-- Grain: one row per round of run $run_id: what grading $grading says of its current trajectories, but for those
+-- that say nothing of the model. `score` is the mean over the ones that have one.
 SELECT
     round,
     count(*) AS trajectories,
@@ -8,7 +9,9 @@ SELECT
     count(*) FILTER (verdict = 'timeout') AS timeout,
     count(*) FILTER (verdict = 'crash') AS crash,
     avg(score) AS score
-FROM verdicts
+FROM all_verdicts
+SEMI JOIN (SELECT * FROM trajectories WHERE is_evidence) AS current
+    USING (run_id, round, problem_id, replicate, slot, trajectory_id)
 WHERE run_id = $run_id AND grading = $grading
 GROUP BY round
 ORDER BY round

@@ -1,35 +1,42 @@
 -- Grain: one row per finished grading of run $run_id against the gold answers, the run's own first.
 -- `score`: mean over problems of the mean over a problem's scored replicates (pass@1), each answer by
--- that grading, or by the run itself where there is no trajectory to be graded.
+-- that grading, or by the run itself where there is no trajectory to be graded. `scored` of the `planned`
+-- answers; what something else than the model kept from coming is not among them (`outcomes`).
 WITH given AS (
     SELECT
         gradings.grading,
-        own.problem_id,
+        had.problem_id,
         if(later.verdict IS NULL, own.score, later.score) AS score
-    FROM own_scores AS own
+    FROM outcomes AS had
+    JOIN runs USING (run_id)
     JOIN gradings USING (run_id)
-    LEFT JOIN verdicts AS later
-        ON later.run_id = own.run_id
+    LEFT JOIN own_scores AS own
+        ON own.run_id = had.run_id
+        AND own.problem_id = had.problem_id
+        AND own.replicate = had.replicate
+    LEFT JOIN trajectories AS final
+        ON final.run_id = had.run_id
+        AND final.round = runs.rounds
+        AND final.problem_id = had.problem_id
+        AND final.replicate = had.replicate
+    LEFT JOIN all_verdicts AS later
+        ON later.run_id = had.run_id
         AND later.grading = gradings.grading
-        AND later.round = own.round
-        AND later.problem_id = own.problem_id
-        AND later.replicate = own.replicate
-        AND later.trajectory_id = own.trajectory_id
-    WHERE own.run_id = $run_id
+        AND later.round = runs.rounds
+        AND later.problem_id = had.problem_id
+        AND later.replicate = had.replicate
+        AND later.trajectory_id = final.trajectory_id
+    WHERE had.run_id = $run_id AND had.is_evidence
 ),
 
 by_problem AS (
-    SELECT grading, problem_id, avg(score) AS score, count(*) AS answers, count(score) AS scored
+    SELECT grading, problem_id, avg(score) AS score, count(score) AS scored
     FROM given
     GROUP BY grading, problem_id
 ),
 
 by_grading AS (
-    SELECT
-        grading,
-        avg(score) AS score,
-        sum(answers)::BIGINT AS answers,
-        sum(scored)::BIGINT AS scored
+    SELECT grading, avg(score) AS score, sum(scored)::BIGINT AS scored
     FROM by_problem
     GROUP BY grading
 )
@@ -41,9 +48,10 @@ SELECT
     gradings.grader_version,
     gradings.stands,
     by_grading.score,
-    by_grading.scored,
-    by_grading.answers
+    coalesce(by_grading.scored, 0) AS scored,
+    runs.problems * runs.replicates AS planned
 FROM gradings
+JOIN runs USING (run_id)
 LEFT JOIN by_grading USING (grading)
 WHERE
     gradings.run_id = $run_id

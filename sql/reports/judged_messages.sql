@@ -8,7 +8,7 @@ SELECT
     CASE graded.verdict WHEN 'correct' THEN true WHEN 'wrong' THEN false WHEN 'no_answer' THEN false END
         AS is_right
 FROM messages
-LEFT JOIN standing_verdicts AS graded USING (run_id, round, problem_id, replicate, trajectory_id)
+LEFT JOIN verdicts AS graded USING (run_id, round, problem_id, replicate, trajectory_id)
 WHERE
     messages.run_id = $run_id
     AND messages.round = $round

@@ -5,6 +5,7 @@ SELECT
     answers.answer,
     answers.method,
     answers.status,
+    outcomes.is_evidence,
     answers.reason,
     scores.verdict,
     scores.score,
@@ -14,6 +15,7 @@ SELECT
     messages.text AS message
 FROM answers
 JOIN runs USING (run_id)
+JOIN outcomes USING (run_id, problem_id, replicate)
 LEFT JOIN scores USING (run_id, problem_id, replicate)
 LEFT JOIN messages
     ON messages.run_id = answers.run_id

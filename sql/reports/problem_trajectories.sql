@@ -13,7 +13,7 @@ SELECT
     standing.error,
     left(standing.conclusion, 2000) AS conclusion,
     messages.position
-FROM standing_trajectories AS standing
+FROM trajectories AS standing
 LEFT JOIN messages USING (run_id, round, problem_id, replicate, trajectory_id)
 WHERE standing.run_id = $run_id AND standing.problem_id = $problem_id
 ORDER BY standing.replicate, standing.round, standing.slot

@@ -1,5 +1,5 @@
 -- Grain: one row per problem and replicate that runs $before and $after both answered, where their
--- scores as they stand differ. Problems are the same where their content is.
+-- current scores differ. Problems are the same where their content is.
 SELECT
     problems_before.problem_id AS problem,
     before.replicate,

@@ -6,7 +6,7 @@ WITH once AS (
         trajectory_id,
         any_value(completion_tokens) AS tokens,
         bool_and(reused) AS reused
-    FROM trajectories
+    FROM all_trajectories
     WHERE list_contains($run_ids, run_id)
     GROUP BY run_id, trajectory_id
 )

@@ -1,16 +1,17 @@
--- Grain: one row, for run $run_id: its accuracy and rates, and what it cost.
+-- Grain: one row, for run $run_id: its accuracy and rates, and what it cost. `mean_effective_tokens` is of answers
+-- the model gave or could have given, as in `mart_frontier`.
 SELECT
     accuracy.*,
-    accuracy.problems * accuracy.replicates AS expected,
     cost.*
 FROM mart_accuracy AS accuracy
 CROSS JOIN (
     SELECT
-        avg(effective_tokens) AS mean_effective_tokens,
+        avg(effective_tokens) FILTER (outcomes.is_evidence) AS mean_effective_tokens,
         sum(effective_tokens)::BIGINT AS effective_tokens,
         coalesce(sum(marginal_tokens), 0)::BIGINT AS marginal_tokens,
         coalesce(sum(uncounted), 0)::BIGINT AS uncounted
     FROM mart_ttc
+    JOIN outcomes USING (run_id, problem_id, replicate)
     WHERE run_id = $run_id
 ) AS cost
 WHERE accuracy.run_id = $run_id

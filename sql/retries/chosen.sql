@@ -2,7 +2,7 @@
 -- in this place. A trajectory that a retry with the very limit $max_tokens made is not chosen again; a
 -- round that bounds its generations lets no limit exceed that.
 SELECT round, problem_id, replicate, slot, trajectory_id
-FROM standing_trajectories AS trajectories
+FROM trajectories
 WHERE (
 $condition
 ) AND NOT (

@@ -1,7 +1,8 @@
 -- Grain: one row per derived run of an intervention and problem of the run it was derived from.
 -- `source_run_id`, `round`, `edit`: what was done; `batch`: which edits were sampled alike, and so compare.
 -- `episodes`: trajectories with a score; `accuracy`: their mean score. `paired` and `control`: means over
--- the message sets that the control has too, after this edit and without any.
+-- the message sets that the control has too, after this edit and without any; `is_same`: whether the edit has
+-- left all of these as they were, so that its trajectories are those of the control.
 WITH derived AS (
     SELECT
         scores.run_id,
@@ -11,8 +12,10 @@ WITH derived AS (
         json_extract_string(problems.metadata, '$.intervention.batch') AS batch,
         json_extract_string(problems.metadata, '$.intervention.problem_id') AS problem_id,
         (json_extract_string(problems.metadata, '$.intervention.replicate'))::INTEGER AS replicate,
-        scores.score
+        scores.score,
+        deciding.decided_by
     FROM scores
+    JOIN deciding USING (run_id, problem_id, replicate)
     JOIN problems USING (run_id, problem_id)
     WHERE problems.metadata LIKE '%"intervention":{%'
 ),
@@ -27,7 +30,8 @@ sets AS (
         problem_id,
         replicate,
         count(score) AS episodes,
-        avg(score) AS score
+        avg(score) AS score,
+        list_sort(list(decided_by)) AS decided_by
     FROM derived
     GROUP BY run_id, source_run_id, round, edit, batch, problem_id, replicate
 )
@@ -42,7 +46,12 @@ SELECT
     sum(sets.episodes)::BIGINT AS episodes,
     avg(sets.score) AS accuracy,
     avg(sets.score) FILTER (control.score IS NOT NULL) AS paired,
-    avg(control.score) FILTER (sets.score IS NOT NULL) AS control
+    avg(control.score) FILTER (sets.score IS NOT NULL) AS control,
+    coalesce(
+        bool_and(sets.decided_by = control.decided_by)
+        FILTER (sets.score IS NOT NULL AND control.score IS NOT NULL),
+        false
+    ) AS is_same
 FROM sets
 LEFT JOIN sets AS control
     ON control.edit = 'same'

@@ -14,11 +14,7 @@ SELECT
     count(*) FILTER (graded.verdict = 'crash') AS crash,
     count(*) FILTER (graded.verdict IS NULL) AS unjudged
 FROM messages
-LEFT JOIN standing_verdicts AS graded
+SEMI JOIN graded_runs USING (run_id)
+LEFT JOIN verdicts AS graded
     USING (run_id, round, problem_id, replicate, trajectory_id)
-WHERE EXISTS (
-    SELECT 1
-    FROM gradings
-    WHERE gradings.run_id = messages.run_id AND gradings.stands AND gradings.sequence > 0
-)
 GROUP BY messages.run_id, messages.round, messages.problem_id

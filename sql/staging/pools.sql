@@ -12,9 +12,9 @@ SELECT
     any_value(verdict) AS verdict,
     any_value(score) AS score,
     any_value(completion_tokens) AS completion_tokens
-FROM standing_verdicts
-JOIN gradings USING (run_id, grading)
-WHERE round = 1 AND gradings.sequence > 0
+FROM verdicts
+SEMI JOIN graded_runs USING (run_id)
+WHERE round = 1
 GROUP BY run_id, problem_id, trajectory_id
 UNION ALL
 SELECT
@@ -28,7 +28,7 @@ SELECT
     graded.completion_tokens
 FROM scores
 JOIN runs USING (run_id)
-LEFT JOIN standing_verdicts AS graded
+LEFT JOIN verdicts AS graded
     ON graded.run_id = scores.run_id
     AND graded.round = runs.rounds
     AND graded.problem_id = scores.problem_id

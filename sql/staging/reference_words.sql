@@ -33,7 +33,7 @@ SELECT
     counted.ref_number,
     counted.capitalised,
     counted.reference + counted.reference_zh + counted.ref_number AS words
-FROM standing_trajectories AS standing
+FROM trajectories AS standing
 JOIN counted
     ON counted.run_id = standing.text_run_id
     AND counted.trajectory_id = standing.trajectory_id

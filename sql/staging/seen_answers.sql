@@ -15,20 +15,16 @@ SELECT
     if(output.score IS NULL, NULL, output.verdict = 'correct') AS is_output_right,
     output.answer_key AS output_key
 FROM seen_messages AS seen
-JOIN standing_verdicts AS output
+SEMI JOIN graded_runs USING (run_id)
+JOIN verdicts AS output
     ON output.run_id = seen.run_id
     AND output.round = seen.round
     AND output.problem_id = seen.problem_id
     AND output.replicate = seen.replicate
     AND output.slot = seen.slot
-LEFT JOIN standing_verdicts AS message
+LEFT JOIN verdicts AS message
     ON message.run_id = seen.run_id
     AND message.round = seen.round - 1
     AND message.problem_id = seen.problem_id
     AND message.replicate = seen.replicate
     AND message.trajectory_id = seen.message_id
-WHERE EXISTS (
-    SELECT 1
-    FROM gradings
-    WHERE gradings.run_id = seen.run_id AND gradings.stands AND gradings.sequence > 0
-)

@@ -15,7 +15,7 @@ SELECT
     END AS reference,
     messages.position,
     messages.trajectory_id AS message_id
-FROM standing_trajectories AS reader
+FROM trajectories AS reader
 JOIN messages
     ON messages.run_id = reader.run_id
     AND messages.round = reader.round - 1

@@ -86,7 +86,7 @@ asked AS (
         false AS is_witness,
         standing.conclusion AS said
     FROM readers
-    JOIN standing_trajectories AS standing USING (run_id, round, problem_id, replicate, slot)
+    JOIN trajectories AS standing USING (run_id, round, problem_id, replicate, slot)
     UNION ALL
     SELECT view AS asker, view, true AS is_witness, text AS said
     FROM shown

@@ -44,9 +44,9 @@ SELECT
     unfiltered(retry_of) AS retry_of,
     cached_prompt_tokens,
     prompt_positions,
-    finish_said,
-    unread,
-    wire
+    unfiltered(finish_said) AS finish_said,
+    unfiltered(unread) AS unread,
+    unfiltered(wire) AS wire
 FROM read_parquet(
     getvariable('trajectories_files'),
     hive_partitioning = false,

@@ -1,6 +1,8 @@
--- Grain: one row per run, problem and replicate whose answer was held against a gold answer: the
--- verdict on it by the grading that stands, or by the run itself where that has not seen its
+-- Grain: one row per run, problem and replicate whose answer was compared with a gold answer: the current
+-- verdict on it, of the grading whose verdicts count, or of the run itself where that has not seen its
 -- trajectory. A run grades no answer that is for a judge.
+-- An answer that the model gave none of scores 0; one that something else kept it from giving has no row here
+-- (`outcomes`).
 SELECT
     run_id,
     problem_id,
@@ -17,9 +19,10 @@ FROM own_scores AS own
 FULL JOIN (
     SELECT verdicts.*
     FROM verdicts
-    JOIN gradings USING (run_id, grading)
     JOIN runs USING (run_id)
-    WHERE gradings.stands AND gradings.sequence > 0 AND verdicts.round = runs.rounds
+    WHERE verdicts.grading <> 'run' AND verdicts.round = runs.rounds
 ) AS later
     USING (run_id, problem_id, replicate, trajectory_id)
+SEMI JOIN (SELECT * FROM outcomes WHERE is_evidence) AS given
+    USING (run_id, problem_id, replicate)
 LEFT JOIN problems USING (run_id, problem_id)

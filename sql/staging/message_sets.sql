@@ -1,0 +1,63 @@
+-- Grain: one row per run, round, problem and replicate that the round was begun for: what its slots gave.
+-- `width` slots, of which `unfilled` were not filled by the engine and `silent` say nothing of the model
+-- (`is_evidence` of `trajectories`); `need`: messages the set needs to go on with nothing waiting. `conclusions`
+-- of them could be messages, where answers alone are those that may have one; `messages`: those handed on, null
+-- where the set did not go on.
+WITH slots AS (
+    SELECT
+        run_id,
+        round,
+        problem_id,
+        replicate,
+        count(*) AS width,
+        count(*) FILTER (
+            finish_reason IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+        ) AS unfilled,
+        count(*) FILTER (NOT is_evidence) AS silent,
+        count(*) FILTER (
+            conclusion_status = 'present'
+            OR (
+                conclusion_status = 'truncated'
+                AND runs.truncated = 'tail'
+                AND runs.steps[round] = 'sample'
+                AND round < runs.rounds
+                AND reasoning_characters + content_characters > 0
+            )
+            OR (
+                conclusion_status <> 'none'
+                AND runs.compaction = 'reference'
+                AND round < runs.rounds
+                AND content_characters > 0
+            )
+            OR (
+                conclusion_status = 'truncated'
+                AND runs.bound_tokens[round] IS NOT NULL
+                AND thinking_closed IS NULL
+                AND content_characters > 0
+            )
+        ) AS conclusions
+    FROM trajectories
+    JOIN runs USING (run_id)
+    GROUP BY run_id, round, problem_id, replicate
+),
+
+went_on AS (
+    SELECT run_id, round, problem_id, replicate, count(*) AS messages
+    FROM messages
+    GROUP BY run_id, round, problem_id, replicate
+)
+
+SELECT
+    run_id,
+    round,
+    problem_id,
+    replicate,
+    slots.width,
+    slots.unfilled,
+    slots.silent,
+    runs.needed_messages[round] AS need,
+    slots.conclusions,
+    went_on.messages
+FROM slots
+JOIN runs USING (run_id)
+LEFT JOIN went_on USING (run_id, round, problem_id, replicate)

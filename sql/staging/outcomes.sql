@@ -1,0 +1,51 @@
+-- Grain: one row per run, problem and replicate that the run's plan has, come to its end or not: what there is
+-- to be scored. Here alone stands which ends without an answer are the model's.
+-- `outcome`: `answered`; `no_answer` where the model gave none, which scores 0; `lost` where something else kept
+-- it from answering, and `pending` where the end has not come yet. The first two are evidence of the model
+-- (`is_evidence`); the others are missing, and have no score.
+-- A replicate that ended without an answer is `lost` where the round it ended in has slots that say nothing of
+-- the model, and messages in their place could have made up what the round was short of. Where they could not,
+-- the model is what failed: its trajectories were cut, were empty or had no answer in them.
+-- `status` is that of the row in `answers`, `ended_in` the round it ended in; both null while there is none.
+WITH planned AS (
+    SELECT problems.run_id, problems.problem_id, numbers.replicate::INTEGER AS replicate
+    FROM problems
+    JOIN runs USING (run_id)
+    CROSS JOIN unnest(range(runs.replicates)) AS numbers (replicate)
+),
+
+ended AS (
+    SELECT
+        answers.run_id,
+        answers.problem_id,
+        answers.replicate,
+        answers.status,
+        coalesce(answers.failed_round, runs.rounds) AS round,
+        if(runs.on_shortfall = 'proceed', 1, sets.need) AS need,
+        sets.conclusions,
+        coalesce(sets.silent, 1) AS silent
+    FROM answers
+    JOIN runs USING (run_id)
+    LEFT JOIN message_sets AS sets
+        ON sets.run_id = answers.run_id
+        AND sets.round = coalesce(answers.failed_round, runs.rounds)
+        AND sets.problem_id = answers.problem_id
+        AND sets.replicate = answers.replicate
+)
+
+SELECT
+    run_id,
+    problem_id,
+    replicate,
+    ended.status,
+    ended.round AS ended_in,
+    CASE
+        WHEN ended.status IS NULL THEN 'pending'
+        WHEN ended.status = 'answered' THEN 'answered'
+        WHEN ended.silent > 0 AND coalesce(ended.conclusions + ended.silent >= ended.need, true)
+            THEN 'lost'
+        ELSE 'no_answer'
+    END AS outcome,
+    outcome IN ('answered', 'no_answer') AS is_evidence
+FROM planned
+LEFT JOIN ended USING (run_id, problem_id, replicate)

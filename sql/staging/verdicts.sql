@@ -1,0 +1,16 @@
+-- Grain: one row per run, round, problem, replicate and slot: the current verdict on its current trajectory,
+-- which is that of the grading whose verdicts count. Before `pacore grade` or `pacore evaluate` only the last
+-- round has verdicts, those of the run itself. `all_verdicts` has those of every grading.
+-- No verdict is on a trajectory that says nothing of the model (`is_evidence` of `trajectories`).
+SELECT
+    given.*,
+    current.finish_reason,
+    current.conclusion_status,
+    current.completion_tokens,
+    current.prompt_digest,
+    current.draw
+FROM all_verdicts AS given
+JOIN gradings USING (run_id, grading)
+JOIN trajectories AS current
+    USING (run_id, round, problem_id, replicate, slot, trajectory_id)
+WHERE gradings.stands AND current.is_evidence
