@@ -1,4 +1,4 @@
-"""Answers: what a conclusion finally says, cut out of the text around it.
+"""Answers: what a conclusion finally states, cut out of the text around it.
 
 Model text is hostile until shown otherwise: every scan here takes time linear in what it reads, and
 reads no more than the last `TAIL_CHARACTERS` of a conclusion.
@@ -7,23 +7,85 @@ reads no more than the last `TAIL_CHARACTERS` of a conclusion.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal, NamedTuple
 
+from pacore.answer_beside import is_heading, marked_outcomes
+from pacore.answer_boxes import Boxes, choice_letter, find_boxes, is_blank
+from pacore.answer_clauses import NO_STATEMENT, SEVERAL, WITHDRAWN, Doubt, single_value
+from pacore.answer_closings import closing
+from pacore.answer_marks import (
+    NOUNS,
+    Outcome,
+    Stated,
+    Unstated,
+    marked,
+)
+from pacore.answer_phrases import closing_phrase, last_phrase, phrase_of
+from pacore.answer_quotations import is_example
+from pacore.answer_sentences import SENTENCE_CHARACTERS, Sentence, prepared, sentences
+from pacore.answer_tags import Tagged, tagged
+from pacore.answer_values import ChoiceReader, MathReader, Reader, Value
 from pacore.grader import parse_spec
 from pacore.program import Wanted, extract_program
 from pacore.trajectory import FinishReason
 
-ExtractionMethod = Literal["boxed", "choice", "final_line", "program", "conclusion"]
+__all__ = [
+    "Answer",
+    "AnswerStatus",
+    "Extracted",
+    "ExtractionMethod",
+    "NoAnswer",
+    "choice_letter",
+    "extract",
+    "find_answer",
+    "find_boxes",
+]
+
+ExtractionMethod = Literal[
+    "boxed",
+    "tagged",
+    "stated",
+    "concluded",
+    "final_line",
+    "first_line",
+    "program",
+    "conclusion",
+    "choice",
+]
+"""How an answer was found. ``choice`` is in tables written before; now a letter has the others' names.
+
+- ``boxed``: in the last box, `find_boxes`; ``tagged``: between tags, after ``####`` or in JSON
+- ``stated``: in a sentence that names the answer; ``concluded``: in the closing sentence
+- ``final_line``, ``first_line``: alone on its line
+- ``program``: `extract_program`; ``conclusion``: the whole text, for a judge's opinion
+"""
+
+EXTRACTION_VERSION = "2"
+"""Counts on when a conclusion may give another answer."""
+
 AnswerStatus = Literal["answered", "no_answer", "failed"]
 
 TAIL_CHARACTERS = 1_000_000
-"""How much of a conclusion's end is read for an answer, in characters."""
+"""How much of a conclusion's end is read for boxes, in characters."""
 
-CHOICE_CHARACTERS = 1_000
-"""A box longer than this names no choice."""
+WORDS_A_TAG = 3
+"""As many words between tags are an answer, whether or not they hold a value."""
+
+NEXT_PROBLEMS = 8
+"""How many headings of another problem are looked at."""
+
+END_CHARACTERS = 2_000
+"""How much of a conclusion's end is read first."""
+
+STATEMENT_CHARACTERS = 50_000
+"""How much of a conclusion's end is read for statements outside of boxes, in characters."""
+
+OPEN_BOX = "box left open"
+EMPTY_BOX = "box is empty"
+NO_PROGRAM = "no program"
 
 
 class Extracted(NamedTuple):
@@ -31,6 +93,12 @@ class Extracted(NamedTuple):
 
     text: str
     method: ExtractionMethod
+
+
+class NoAnswer(NamedTuple):
+    """Why a conclusion states no answer, in a few words for a person."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,167 +120,266 @@ class Answer:
     failed_round: int | None
 
 
-class Boxes(NamedTuple):
-    """``last``: what the last balanced box holds, None without one; ``begun``: any was opened."""
-
-    last: str | None
-    begun: bool
-
-
-# An escaped brace groups nothing, so a backslash takes the next character with it. Two backslashes
-# before the name are a common slip of models that escape for JSON.
-_BOX_TOKEN = re.compile(r"\\\\?(?:boxed|fbox)\s*+\{|\\.|[{}]", re.DOTALL)
-
-
-def find_boxes(text: str) -> Boxes:
-    r"""Find the last balanced ``\boxed{…}`` or ``\fbox{…}``: the one that starts last.
-
-    Of nested boxes that is the inner one. A box that is never closed does not count, and neither
-    hides nor replaces a balanced one before it.
-    """
-    open_boxes: list[tuple[int, int]] = []
-    best: tuple[int, int] | None = None
-    begun = False
-    depth = 0
-    for token in _BOX_TOKEN.finditer(text):
-        found = token[0]
-        if found == "}":
-            depth = max(depth - 1, 0)
-            if open_boxes and open_boxes[-1][0] == depth:
-                start = open_boxes.pop()[1]
-                if best is None or start > best[0]:
-                    best = (start, token.start())
-        elif found == "{":
-            depth += 1
-        elif found.endswith("{") and found != "\\{":
-            open_boxes.append((depth, token.end()))
-            begun = True
-            depth += 1
-    return Boxes(None if best is None else text[best[0] : best[1]].strip(), begun)
-
-
 def extract(
     conclusion: str, spec: str, wanted: Wanted | None = None, *, is_cut: bool = False
 ) -> Extracted | None:
-    r"""Find the answer a conclusion gives to the grader of ``spec``, None where it gives none.
+    """Find the answer a conclusion states to the grader of ``spec``, None where it states none.
+
+    `find_answer` says why it states none.
+    """
+    found = find_answer(conclusion, spec, wanted, is_cut=is_cut)
+    return found if isinstance(found, Extracted) else None
+
+
+def find_answer(
+    conclusion: str, spec: str, wanted: Wanted | None = None, *, is_cut: bool = False
+) -> Extracted | NoAnswer:
+    r"""Find the answer a conclusion states to the grader of ``spec``, or why it states none.
 
     Never raises but for a text that is no spec. ``wanted`` says of a program what its tests run, and
     ``is_cut`` that the conclusion was cut at its limit.
 
-    - The last balanced box (`find_boxes`) is the answer. An empty one says there is none: nothing
-      else in the text stands in for it.
-    - Where every box was left open the text was cut inside its answer: no answer.
-    - ``choice``: the letter of the box, else the last letter that is stated ("answer is (B)"), set
-      in bold ("**B**"), begins the final line ("B. Paris") or stands in parentheses ("(B)"), tried
-      in that order. A box without a letter is the answer only if there is no letter elsewhere.
+    - A box (`find_boxes`), a tag (``<answer>``, ``####``, JSON) and a sentence that names the answer state
+      it; the last of them decides, and a sentence does not overrule the box it holds.
+    - Without any of them the closing sentence does, where it concludes with one value.
+    - Where a box was left open after all of these, the text was cut inside its answer: none.
+    - ``choice``: the same of an option's letter. A box without a letter is the answer only if no
+      letter is stated elsewhere.
     - ``code``: the program that `extract_program` finds, whatever boxes there are.
-    - The others without a box: the final line that is more than markup, after "answer is" or
-      "answer:", and for ``math`` and ``numeric`` after the last "="; without stars, dollars, final
-      period.
     """
     grader = parse_spec(spec).name
     if grader == "code":
         program = extract_program(conclusion, wanted, is_cut=is_cut)
-        return None if program is None else Extracted(program, "program")
+        return NoAnswer(NO_PROGRAM) if program is None else Extracted(program, "program")
     tail = conclusion[-TAIL_CHARACTERS:]
-    boxes = find_boxes(tail)
-    if boxes.begun:
-        if boxes.last is None or not boxes.last.strip("$ \t\r\n"):
-            return None
-        if grader != "choice":
-            return Extracted(boxes.last, "boxed")
-        if letter := choice_letter(boxes.last):
-            return Extracted(letter, "boxed")
-    if grader != "choice":
-        line = _final_statement(tail, grader)
-        return Extracted(line, "final_line") if line else None
-    if letter := _letter_in_text(tail):
-        return Extracted(letter, "choice")
-    return None if boxes.last is None else Extracted(boxes.last, "boxed")
+    if grader == "choice":
+        return _choice_of(tail)
+    reader = MathReader() if grader in ("math", "numeric") else None
+    return _answer_of(_read(tail, reader), reader)
 
 
-_CHOICE_MARKUP = re.compile(r"\\[A-Za-z]+|\\.|[{}$*~\s]+")
-_CHOICE = re.compile(
-    r"(?i:(?:option|choice|answer)\b[ :]*)?"
-    r"(?:\( ?(?P<parenthesised>[A-Ja-j]) ?\)|(?P<bare>[A-J])(?= ?[.):]|$)|(?P<small>[a-j])[.)]?$)"
+_WRAPPED = re.compile(
+    r"\\(?:text\w{0,6}|math[a-z]{2}|mbox|boxed|fbox)\s*\{|(?<!\\)\}|\$|\\[()\[\]]"
 )
-_SECOND_CHOICE = re.compile(r" ?(?:,|;|&|/|and\b|or\b) ?\(?[A-Ja-j](?![A-Za-z0-9])")
 
 
-def choice_letter(text: str) -> str | None:
-    r"""The upper-case letter A to J that ``text`` names: ``C``, ``(c)``, ``\textbf{(C)}\ 12``.
+class _Read(NamedTuple):
+    """What of a text is read for statements, from which offset on, and its boxes."""
 
-    None where there is no letter or more than one ("A and C").
+    window: str
+    offset: int
+    boxes: Boxes
+
+
+def _read(tail: str, reader: Reader | None, reads_before_box: bool = False) -> _Read:
+    """A text from its last box on, without other problems that follow once it has stated an answer.
+
+    What comes before the last box is read where there is none, or where it is asked for.
     """
-    if len(text) > CHOICE_CHARACTERS:
+    is_choice = isinstance(reader, ChoiceReader)
+    plain = _WRAPPED.sub(lambda found: " " * len(found[0]), tail) if is_choice else tail
+    begin = max(0, len(tail) - STATEMENT_CHARACTERS)
+    end = _own_end(tail, plain, begin, reader)
+    boxes = find_boxes(tail[:end])
+    if boxes.last is not None and not reads_before_box:
+        begin = max(begin, plain.rfind("\n", 0, boxes.start) + 1)
+    return _Read(plain[begin:end], begin, boxes)
+
+
+def _own_end(tail: str, plain: str, begin: int, reader: Reader | None) -> int:
+    """Where another problem begins after a text has stated its answer: its end, if nowhere."""
+    for heading in islice(_NEXT_PROBLEM.finditer(plain, begin), NEXT_PROBLEMS):
+        before = plain[begin : heading.start()]
+        if find_boxes(tail[: heading.start()]).last is not None or _last_tagged(before, reader):
+            return heading.start()
+        if isinstance(_last_marked(sentences(prepared(before)), reader), Stated):
+            return heading.start()
+    return len(tail)
+
+
+def _choice_of(tail: str) -> Extracted | NoAnswer:
+    reader = ChoiceReader()
+    read = _read(tail, reader)
+    held = read.boxes.last
+    letter = None if held is None else choice_letter(held) or _sentence_in(held, reader)
+    if held is not None and letter is None:
+        read = _read(tail, reader, reads_before_box=True)
+    found = _answer_of(read._replace(boxes=read.boxes._replace(last=letter)), reader)
+    if isinstance(found, NoAnswer) and held is not None and letter is None:
+        return Extracted(held, "boxed")
+    return found
+
+
+def _sentence_in(held: str, reader: Reader | None) -> str | None:
+    r"""The value that a box states in a sentence: ``\boxed{\text{The answer is 7}}``."""
+    if reader is None or len(held) > SENTENCE_CHARACTERS or not NOUNS.search(held):
         return None
-    bare = _CHOICE_MARKUP.sub(" ", unicodedata.normalize("NFKC", text)).strip()
-    found = _CHOICE.match(bare)
-    if found is None or _SECOND_CHOICE.match(bare, found.end()):
+    found = _last_marked(sentences(prepared(_WRAPPED.sub(" ", held))), reader)
+    return found.text if isinstance(found, Stated) else None
+
+
+def _answer_of(read: _Read, reader: Reader | None) -> Extracted | NoAnswer:
+    boxes = read.boxes
+    found, marked_last = _marked_in(read, reader)
+    candidates = list(_candidates(read, marked_last, reader))
+    if boxes.open_at is not None:
+        after = [one for one in candidates if one[0] > boxes.open_at]
+        candidates = after or [one for one in candidates if one[1][-1] == "boxed"]
+    if candidates:
+        return max(candidates, key=lambda one: one[0])[1]
+    if boxes.open_at is not None:
+        return NoAnswer(OPEN_BOX)
+    last = closing_phrase(found) if reader is None else closing(found, reader)
+    if isinstance(last, Stated):
+        return Extracted(last.text, last.method)
+    if isinstance(marked_last, Unstated):
+        return NoAnswer(marked_last.reason)
+    return NoAnswer(EMPTY_BOX if boxes.is_empty and last.reason == NO_STATEMENT else last.reason)
+
+
+def _marked_in(read: _Read, reader: Reader | None) -> tuple[list[Sentence], Outcome | None]:
+    """The sentences of a text, and what the last of them that is marked says.
+
+    Most texts state their answer at their end, so that is read first.
+    """
+    begin = read.window.rfind("\n", 0, max(0, len(read.window) - END_CHARACTERS)) + 1
+    if begin and not _REFERENCE.search(read.window):
+        outcome = _last_marked(_sentences_from(read.window, begin), reader)
+        if isinstance(outcome, Stated):
+            return [], outcome
+    found = own_sentences(_sentences_from(read.window, 0))
+    return found, _last_marked(found, reader)
+
+
+def _sentences_from(window: str, begin: int) -> list[Sentence]:
+    found = sentences(prepared(window[begin:]))
+    return [replace(one, start=begin + one.start) for one in found] if begin else found
+
+
+def _candidates(
+    read: _Read, marked_last: Outcome | None, reader: Reader | None
+) -> Iterator[tuple[int, Extracted | NoAnswer]]:
+    """What the text states, with where it does."""
+    boxes = read.boxes
+    if boxes.last is not None:
+        held = _sentence_in(boxes.last, reader) or boxes.last
+        relabelled = _relabelled(read, reader)
+        boxed = Extracted(held, "boxed") if relabelled is None else relabelled
+        yield boxes.start, NoAnswer(SEVERAL) if boxes.offers_several else boxed
+    for outcome in (marked_last, _last_tagged(read.window, reader)):
+        if isinstance(outcome, Stated):
+            yield read.offset + outcome.start, Extracted(outcome.text, outcome.method)
+        elif isinstance(outcome, Unstated) and outcome.reason in (SEVERAL, WITHDRAWN):
+            yield read.offset + outcome.start, NoAnswer(outcome.reason)
+
+
+def _relabelled(read: _Read, reader: Reader | None) -> Extracted | None:
+    r"""What the rest of the last box's sentence calls the final answer: ``\boxed{2}, final answer: 3``."""
+    if reader is None or read.boxes.end <= read.offset:
         return None
-    letter: str = found["parenthesised"] or found["bare"] or found["small"]
-    return letter.upper()
+    start = read.boxes.end - read.offset
+    rest = read.window[start : start + SENTENCE_CHARACTERS].partition("\n")[0]
+    label = _LABEL.match(rest)
+    if label is None:
+        return None
+    outcome = marked(Sentence(rest[label.start("label") :], 0, 0), reader)
+    return Extracted(outcome.text, "stated") if isinstance(outcome, Stated) else None
 
 
-# "A" and "I" are English words: bare, they need an end of phrase after them to count as choices.
-_STATED_CHOICE = re.compile(
-    r"(?i:\b(?:answer|(?:correct|right|best) (?:option|choice))\b"
-    r"(?:(?:\s\w{1,20}){0,6}?\s(?:is|would be)\b)?[\s*:]{0,6}(?:(?:option|choice)\s)?)[\s*$]{0,6}"
-    r"(?:\\(?:text|textbf|mathrm|mathbf)\{)?"
-    r"(?:\(([A-J])\)|([B-HJ])(?![\w'\u2019-])"
-    r"|([AI])(?=[ *$}]{0,4}(?:[.,;:!?)\n]|\Z)| (?:because|since|as)\b))"
-)
-_BOLD_CHOICE = re.compile(r"\*\*\(?([A-J])(?:[.):]{0,2}\*\*|[.):]{1,2}[^*\n]{0,200}\*\*)")
-_LINE_CHOICE = re.compile(r"([A-J])(?:[.):]|$)|\(([A-J])\)(?!.*\([A-J]\))")
-_PARENTHESISED_CHOICE = re.compile(r"\(([A-J])\)")
+_LABEL = re.compile(r"[^.!?]{0,80}?(?P<label>\bfinal answer\s*(?:is\b|:))", re.IGNORECASE)
 
 
-def _letter_in_text(text: str) -> str | None:
-    """The choice a text without a telling box names; of several alike, the last."""
-    found = (
-        _last_match(_STATED_CHOICE, text)
-        or _last_match(_BOLD_CHOICE, text)
-        or _LINE_CHOICE.match(_final_line(text))
-        or _last_match(_PARENTHESISED_CHOICE, text)
-    )
-    return next(letter for letter in found.groups() if letter) if found else None
+def _last_marked(found: Sequence[Sentence], reader: Reader | None) -> Outcome | None:
+    """What the last sentence says that commits to an answer, or why the last that speaks of it does not."""
+    if reader is None:
+        return last_phrase(found)
+    failed: Unstated | None = None
+    denied = set()
+    for outcome in marked_outcomes(found, reader):
+        if isinstance(outcome, Stated):
+            withdrawn = outcome.text in denied
+            return Unstated(WITHDRAWN, outcome.start) if withdrawn else outcome
+        if outcome.reason in (SEVERAL, WITHDRAWN):
+            return outcome
+        denied.add(outcome.value)
+        failed = failed or outcome
+    return failed
 
 
-def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    found = deque(pattern.finditer(text), maxlen=1)
-    return found[0] if found else None
+def _last_tagged(window: str, reader: Reader | None) -> Outcome | None:
+    """What the last tag holds; tags that follow one another with different answers offer several."""
+    last: Stated | None = None
+    end = 0
+    for tag in reversed(tagged(window)):
+        line = window[window.rfind("\n", 0, tag.start) + 1 : tag.start]
+        held = None if is_example(line[-SENTENCE_CHARACTERS:]) else _held(tag, reader)
+        if held is None:
+            continue
+        if isinstance(held, Doubt):
+            return last or Unstated(held.reason, tag.start)
+        if last is None:
+            last, end = Stated(held, "tagged", tag.start), tag.start
+        elif window[tag.end : end].strip(_SEPARATORS) or held == last.text:
+            return last
+        else:
+            return Unstated(SEVERAL, last.start)
+    return last
 
 
-_LEADING_MARKUP = " \t\u00a0\u200b*$`"
-_TRAILING_MARKUP = _LEADING_MARKUP + ".\\"
-
-
-def _without_markup(line: str) -> str:
-    """A line without the stars, dollars, backticks and math delimiters around its content."""
-    line = line.lstrip(_LEADING_MARKUP).rstrip(_TRAILING_MARKUP)
-    for opening in ("\\[", "\\("):
-        line = line.removeprefix(opening)
-    for closing in ("\\]", "\\)"):
-        line = line.removesuffix(closing)
-    return line.lstrip(_LEADING_MARKUP).rstrip(_TRAILING_MARKUP)
-
-
-def _final_line(text: str) -> str:
-    """The last line that is more than markup, without its markup; empty where there is none."""
-    lines = reversed(text.splitlines())
-    return next((bare for line in lines if (bare := _without_markup(line))), "")
-
-
-_ANSWER_IS = re.compile(r"(?i:\banswers?[\s*]{0,4}(?:(?:is|are)\b|:))[\s*:]{0,8}")
-
-
-def _final_statement(text: str, grader: str) -> str:
-    line = _final_line(text)
-    stated = _last_match(_ANSWER_IS, line)
+def _held(tag: Tagged, reader: Reader | None) -> str | Doubt | None:
+    """The answer that a tag holds: a box in it, a sentence, a value, or its text."""
+    if is_blank(tag.text):
+        return None
+    is_choice = isinstance(reader, ChoiceReader)
+    if (boxed := find_boxes(tag.text).last) is not None:
+        return choice_letter(boxed) if is_choice else boxed
+    if is_choice and (letter := choice_letter(tag.text)):
+        return letter
+    found = sentences(prepared(tag.text))
+    stated = _last_marked(found, reader)
+    if isinstance(stated, Stated) or not found:
+        return stated.text if isinstance(stated, Stated) else None
+    if reader is None:
+        return phrase_of(found[-1].text) or None
     if stated is not None:
-        line = line[stated.end() :]
-    if grader in ("math", "numeric"):
-        before, sign, after = line.rpartition("=")
-        if sign and not before.endswith(("<", ">", "!")):
-            line = after
-    return _without_markup(line)
+        return None
+    value = single_value(found[-1].text, reader, found[-1].bold)
+    if isinstance(value, Value):
+        return value.text
+    is_short = not is_choice and len(tag.text.split()) <= WORDS_A_TAG
+    return tag.text if value is None and is_short else value
+
+
+_NEXT_PROBLEM = re.compile(
+    r"(?<=\n)[ \t#*_]{0,8}(?:Q|Question|Problem|Human|User|Exercise|Instruction|Example|问题|题目)"
+    r"\s*\d{0,3}\s*[:.]",
+    re.IGNORECASE,
+)
+_SEPARATORS = " \t\n{}[],;"
+_REFERENCE = re.compile(r"^[ \t#*_]{0,8}(?:Reference|Response|参考)\s*\d+\W*$", re.I | re.M)
+
+
+_OWN_VOICE = re.compile(
+    r"\W*(?:in conclusion|based on|after (?:analy|review|compar|consider|check|examin)|overall|considering"
+    r"|conclusion)",
+    re.IGNORECASE,
+)
+
+
+def own_sentences(found: list[Sentence]) -> list[Sentence]:
+    """The sentences of a text without references that it copies below headings of theirs.
+
+    A copy ends at a heading of another kind, or where the text speaks of the references again.
+    """
+    own: list[Sentence] = []
+    is_copied = False
+    for index, sentence in enumerate(found):
+        if index and _REFERENCE.match(sentence.text):
+            is_copied = True
+        elif sentence.is_heading or (sentence.bold and is_heading(sentence)):
+            is_copied = False
+        else:
+            is_copied = is_copied and not _OWN_VOICE.match(sentence.text)
+        if not is_copied:
+            own.append(sentence)
+    return own

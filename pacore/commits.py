@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +39,7 @@ APPENDED_TABLES = ("trajectory_texts",)
 class Commit:
     """One published unit: its file's key, size and digest, and what it was made from.
 
-    ``inputs`` are the keys of the commits its rows were derived from.
+    ``inputs`` are the keys of the commits its rows were derived from, ``producer`` what made them.
     """
 
     unit: Unit
@@ -50,6 +50,7 @@ class Commit:
     attempt_id: str
     counts: dict[str, int]
     inputs: tuple[str, ...] = ()
+    producer: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _sha256_of(path: Path) -> str:
@@ -189,6 +190,7 @@ def _commit_of(record: dict[str, Any], key: str) -> Commit:
             attempt_id=record["attempt_id"],
             counts=record["counts"],
             inputs=tuple(record["inputs"]),
+            producer=record.get("producer", {}),
         )
     except (KeyError, TypeError, ValueError) as fault:
         raise StoreError(f"{key}: is not a commit of this version: {fault!r}") from fault

@@ -23,6 +23,8 @@ from pacore.trajectory import (
 )
 
 COMPACTOR_VERSION = "1"
+ANSWER_COMPACTOR_VERSION = "2"
+"""Counts on when a conclusion may give another answer; messages written before keep theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +185,4 @@ def compactor(candidate: Candidate, policy: MessagePolicy) -> str:
         name = f"tail({candidate.tail_tokens})"
     elif candidate.bound_tokens is not None:
         name = f"cut({candidate.bound_tokens})"
-    return f"{name}/{COMPACTOR_VERSION}"
+    return f"{name}/{ANSWER_COMPACTOR_VERSION if name == 'answer' else COMPACTOR_VERSION}"

@@ -253,7 +253,9 @@ def _far_longer(rows: Sequence[ReadGold]) -> tuple[str, list[ReadGold]]:
 
 def _is_solution(row: ReadGold) -> bool:
     gold = row.problem.gold or ""
-    return find_boxes(gold).begun or "\n" in gold.strip() or ". " in gold
+    boxes = find_boxes(gold)
+    is_boxed = boxes.last is not None or boxes.open_at is not None
+    return is_boxed or "\n" in gold.strip() or ". " in gold
 
 
 def _gold_key(row: ReadGold) -> str:

@@ -132,13 +132,19 @@ def is_picture(value: Any) -> bool:
 
     What counts are the first bytes of the known formats, not that there are bytes.
     """
-    if isinstance(value, Mapping):
-        value = value.get("bytes")
-    if isinstance(value, list):
-        return any(is_picture(one) for one in value)
-    if isinstance(value, str):
-        return value[: len(DATA_URL)].lower() == DATA_URL or bool(_IMAGE_TEXT.match(value))
-    return isinstance(value, bytes) and _IMAGE_BYTES.match(value) is not None
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            one = one.get("bytes")
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, str):
+            if one[: len(DATA_URL)].lower() == DATA_URL or _IMAGE_TEXT.match(one):
+                return True
+        elif isinstance(one, bytes) and _IMAGE_BYTES.match(one):
+            return True
+    return False
 
 
 def text_fault(text: str, *, line_breaks: bool = True) -> str | None:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pacore.answer import Answer, extract
+from pacore.answer import Answer, Extracted, find_answer
 from pacore.engine.protocol import Engine, EngineFault, EngineInfo
 from pacore.grading import choose_grader, gold_answer
 from pacore.grading.code_tests import wanted_of
@@ -39,16 +39,17 @@ def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -
     """y = m_R^(1) (eq. 3), and what it answers."""
     spec = choose_grader(problem)
     wanted = wanted_of(spec, gold_answer(problem))
-    found = extract(message.text, spec, wanted, is_cut=finish_reason == "length")
+    found = find_answer(message.text, spec, wanted, is_cut=finish_reason == "length")
+    extracted = found if isinstance(found, Extracted) else None
     return Answer(
         problem_id=problem.problem_id,
         replicate=message.replicate,
-        answer=found.text if found else None,
-        method=found.method if found else None,
+        answer=extracted.text if extracted else None,
+        method=extracted.method if extracted else None,
         trajectory_id=message.trajectory_id,
         finish_reason=finish_reason,
-        status="answered" if found else "no_answer",
-        reason=None if found else "nothing in the message reads as an answer",
+        status="answered" if extracted else "no_answer",
+        reason=None if isinstance(found, Extracted) else found.reason,
         failed_round=None,
     )
 

@@ -70,7 +70,7 @@ def test_answers_alone_are_handed_on_in_a_box(
 ) -> None:
     found = candidate(Generation("stop", conclusion), Compaction("answer", grader=grader))
     assert found.text == text
-    assert compactor(found, "answer") == "answer/1"
+    assert compactor(found, "answer") == "answer/2"
 
 
 @settings(deadline=None)

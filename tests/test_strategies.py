@@ -176,7 +176,7 @@ def test_answers_alone_are_the_answers_and_nothing_else(tmp_path: Path) -> None:
     rows = ask(config, "SELECT DISTINCT round < 3, text, compactor FROM messages")
     early = [(text, compactor) for is_early, text, compactor in rows if is_early]
     assert all(text.startswith("\\boxed{") and text.endswith("}") for text, _ in early)
-    assert {compactor for _, compactor in early} == {"answer/1"}
+    assert {compactor for _, compactor in early} == {"answer/2"}
     assert {compactor for is_early, _, compactor in rows if not is_early} == {"conclusion/1"}
 
 

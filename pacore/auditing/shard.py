@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from pacore.answer import EXTRACTION_VERSION
 from pacore.auditing.answers import Concluded, Ended, check_answer
 from pacore.auditing.files import Files
 from pacore.auditing.finding import Finding, Tally, Where, shown
@@ -195,6 +196,10 @@ class ShardAudit:
         if not answers or not final:
             return
         files = self._paths(last, ("answers", "scores"))
+        is_read_alike = all(
+            commit.producer.get("extraction") == EXTRACTION_VERSION
+            for commit in self.trusted("answers", last)
+        )
         statuses: Counter[str] = Counter()
         graded: list[tuple[Row, str]] = []
         streams = [("planned", self.planned()), *answers, *scores, *final]
@@ -210,6 +215,7 @@ class ShardAudit:
                 final=rows.get("final", []),
                 answers=rows.get("answers", []),
                 scores=rows.get("scores", []) if scores else None,
+                is_read_alike=is_read_alike,
             )
             self.tally.answers += len(here.answers)
             self.tally.scores += len(here.scores or [])

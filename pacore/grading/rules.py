@@ -14,7 +14,7 @@ from pacore.grading.numeric import grade_numeric
 from pacore.grading.score import CORRECT, CRASH, NO_ANSWER, WRONG, Verdict
 from pacore.problem import Problem
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 """Counts on when a change in this package, `pacore.answer` or `pacore.algebra` can change a verdict."""
 
 _LONGEST_ABBREVIATION = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.answer import Answer
+from pacore.answer import EXTRACTION_VERSION, Answer
 from pacore.commits import Commit, find_commit, publish
 from pacore.errors import StoreError
 from pacore.message import Message
@@ -34,7 +34,7 @@ def _publish(context: Context, work: OpenShard) -> Commit:
         (answer_row(answer) for answer in _answers(context, work, counts)),
         inputs=[context.input_of("messages", last, work)],
         counts=counts,
-        producer=context.producer,
+        producer={**context.producer, "extraction": EXTRACTION_VERSION},
     )
 
 

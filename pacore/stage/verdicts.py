@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from pacore.answer import Extracted, extract
+from pacore.answer import Extracted, NoAnswer, find_answer
 from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.grader import parse_spec
 from pacore.grading.code_tests import wanted_of
@@ -34,8 +34,8 @@ ANSWERS_AT_A_TIME = 16
 class Item(NamedTuple):
     """One trajectory to be judged: what its problem's grader reads in it, and the gold answer.
 
-    ``answer`` and ``method`` are None where there is no answer; ``gold`` is None only under a
-    grading that holds answers against nothing but an opinion.
+    ``answer`` and ``method`` are None where there is no answer, and ``reason`` says why rules found
+    none; ``gold`` is None only under a grading that compares answers with nothing but an opinion.
     """
 
     problem_id: str
@@ -46,6 +46,7 @@ class Item(NamedTuple):
     gold: str | None
     answer: str | None
     method: str | None
+    reason: str | None = None
 
 
 Decide = Callable[[Sequence[Item]], Sequence[Verdict]]
@@ -133,16 +134,19 @@ class ShardGrading:
                     continue
                 spec, gold = self.golds[row.problem_id]
                 read = self._read(row, spec, gold)
-                answer, method = read if read and read.text.strip() else (None, None)
                 place = (row.problem_id, row.replicate, row.slot, row.trajectory_id)
-                yield Item(*place, spec, gold, answer, method)
+                if isinstance(read, Extracted) and read.text.strip():
+                    yield Item(*place, spec, gold, read.text, read.method)
+                else:
+                    reason = read.reason if isinstance(read, NoAnswer) else None
+                    yield Item(*place, spec, gold, None, None, reason)
 
-    def _read(self, row: ConclusionRow, spec: str, gold: str | None) -> Extracted | None:
+    def _read(self, row: ConclusionRow, spec: str, gold: str | None) -> Extracted | NoAnswer | None:
         if row.conclusion is None:
             return None
         if is_by_rules(spec):
             is_cut = row.finish_reason == "length"
-            return extract(row.conclusion, spec, wanted_of(spec, gold), is_cut=is_cut)
+            return find_answer(row.conclusion, spec, wanted_of(spec, gold), is_cut=is_cut)
         return judged_text(row.conclusion, self.opened.grading.against)
 
     def by_judge(self, votes: Mapping[str, Sequence[bool | None]]) -> Decide:
@@ -216,7 +220,7 @@ class ShardGrading:
             self._verdicts.update(zip(some, given, strict=True))
             self.opened.progress.add_answers(decided=len(some))
         return [
-            NO_ANSWER
+            NO_ANSWER._replace(detail=item.reason)
             if item.answer is None or item.gold is None
             else self._verdicts[item.spec, item.gold, item.answer]
             for item in items

@@ -1,12 +1,34 @@
-"""Labelled pairs of gold answer and answer: what the grader ``math`` is held against."""
+"""Labelled data: pairs of gold answer and answer for the grader ``math``, conclusions for extraction.
+
+A conclusion's label is the answer a person reads in it who sees the question and does not solve it:
+
+- the shortest form as it stands, without markup; a unit only where the value needs it
+- stated is what is marked (a box, "the answer is", ``####``, a tag), or what the closing statement
+  concludes with; values of steps, restated data, and unfinished work are not
+- a later statement replaces an earlier one; remarks, checks and courtesy after it do not
+- None: denied, hedged, several without a choice, an example of a format, quoted from a reference without
+  being adopted, refused, or cut before the answer
+- wrong arithmetic does not matter
+
+``conclusions.jsonl`` has 218 that SmolLM2-135M-Instruct generated under vLLM (``generated/PROBLEM/ROUND``:
+GSM8K, MIT licence, and the demo's problems; round 2 is synthesis) and 139 written in 23 languages in the
+manner of models (``written/LANGUAGE/HABIT``). The first hexadecimal digit of a text's SHA-256 decides its
+half.
+``conclusions_fresh.jsonl`` was generated and labelled after the rules were changed for the first reading of
+the held-out half. ``conclusions_hostile.jsonl`` are short texts written to mislead the rules: denied,
+hedged, offered as one of several, corrected, quoted, in steps; the rules were mended after each reading.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pacore.answer import extract
+from pacore.grading import grade_fast
+from pacore.grading.notation import words
+from pacore.identity import sha256_hex
 
 FOLDER = Path(__file__).parent
 
@@ -50,3 +72,33 @@ def _pair(
         found = extract(conclusion, grader)
         answer = found.text if found else None
     return Pair(grader, gold, answer, same, why)
+
+
+Half = Literal["tuned", "held out"]
+
+
+class Conclusion(NamedTuple):
+    """A conclusion with the answer that it states, None where it states none."""
+
+    source: str
+    grader: str
+    answer: str | None
+    text: str
+
+    @property
+    def half(self) -> Half:
+        return "tuned" if int(sha256_hex(self.text.encode())[0], 16) < 8 else "held out"
+
+    def agrees(self, text: str) -> bool:
+        """Whether a text is the answer of the label, whatever unit or notation it has."""
+        if self.answer is None:
+            return False
+        if words(self.answer) == words(text):
+            return True
+        verdict = grade_fast(self.grader, self.answer, text)
+        return verdict is not None and verdict.verdict == "correct"
+
+
+def read_conclusions(name: str = "conclusions") -> list[Conclusion]:
+    rows = map(json.loads, (FOLDER / f"{name}.jsonl").read_text().splitlines())
+    return [Conclusion(**row) for row in rows]
