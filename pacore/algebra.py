@@ -1,223 +1,217 @@
-r"""Computer algebra: whether two expressions have the same value, and a name for the value of one.
+r"""Computer algebra: whether two expressions are proven to have the same value.
 
-math-verify reads LaTeX. What it read is compared by value and not by its `verify`, which rounds, takes
-the last side of an equation for all of it, and simplifies for seconds what differs in the first digit:
-constants to 30 digits, expressions with symbols at points where two that agree are the same (Schwartz
-1980, Zippel 1979). Runs only where it can be killed: reading ``10^{10^{10}}`` may already take for ever.
+What enclosures (`pacore.enclosure`) show to be different is different; what is proven to be equal
+(`pacore.proof`) is equal, and so are fractions of up to `EXACT_BITS` bits; nothing else is. Runs only where
+it can be killed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from itertools import product
+from typing import Literal
 
-from math_verify import parse
-from sympy import Expr, Float, Rational, Symbol
+from pacore import enclosure, separation
+from pacore.enclosure import Indeterminate
+from pacore.grading.comparing import Same, Sides
+from pacore.grading.exact import Undefined, exact_value
+from pacore.grading.mathematics import EXACT, roundable
+from pacore.grading.nodes import Node, add, constants, free_symbols, negate
+from pacore.grading.number import Rational
+from pacore.grading.residues import Draws, Field, NoResidue, residue
+from pacore.polynomials import Unproven
+from pacore.proof import FIELDS, LEAST_POINTS, Point, Proof
+from pacore.reduction import Reduction
 
-from pacore.errors import PacoreError
-from pacore.grading import number
-from pacore.grading.comparing import Same
-from pacore.grading.forms import Form, read_form
-from pacore.grading.mathematics import BASE, EXACT, FUNCTIONS, is_for_algebra
-from pacore.grading.notation import clean, key, split_unit, split_units
-
-DIGITS = 30
-AGREED_DIGITS = 20
-POINTS = 3
-KEY_DIGITS = 12
-
-
-class UnreadableGold(PacoreError):
-    """A gold answer that is no mathematics to the reader; no answer can be held against it."""
+EXACT_BITS = 1_500_000
+EXACT_TERMS = 10_000
+ENCLOSING_BITS = (120, 480, 2_400)
+POINTS = 12
+MOST_BREAKS = 8
 
 
 class SymbolicAlgebra:
-    """Decides everything: what `EXACT` leaves open, by value."""
+    """Decides everything: what `EXACT` leaves open, by proof."""
 
-    def same_expression(self, gold: str, answer: str) -> Same:
-        """Raises UnreadableGold."""
-        exact = EXACT.same_expression(gold, answer)
-        if exact is not None:
-            return exact
-        one, other = _without_units(gold.strip(), answer.strip())
-        first, second = _read(one), _read(other)
-        if first is None:
-            raise UnreadableGold(one)
-        if second is None:
+    def same_expression(self, gold: Node, answer: Node) -> Same:
+        same = EXACT.same_expression(gold, answer)
+        if same is not None:
+            return same
+        try:
+            return _same(gold, answer) or _is_rounding(gold, answer)
+        except (Unproven, Undefined):
             return False
-        return _same(first, second) or _is_rounding(one, second) or _is_rounding(other, first)
 
-    def same_equation(self, gold: tuple[str, str], answer: tuple[str, str]) -> Same:
+    def same_equation(self, gold: Sides, answer: Sides) -> Same:
         """Whether the differences of their sides are the same up to a factor that is no variable."""
-        exact = EXACT.same_equation(gold, answer)
-        if exact is not None:
-            return exact
-        if not all(map(is_for_algebra, (*gold, *answer))):
+        if EXACT.same_equation(gold, answer):
+            return True
+        try:
+            return _proportional(*(add(left, negate(right)) for left, right in (gold, answer)))
+        except (Unproven, Undefined):
             return False
-        sides = [_read(side) for side in (*gold, *answer)]
-        if sides[0] is None or sides[1] is None:
-            raise UnreadableGold(" = ".join(gold))
-        if sides[2] is None or sides[3] is None:
-            return False
-        first, second = sides[0] - sides[1], sides[2] - sides[3]
-        if not first.free_symbols or _names(first) != _names(second):
-            return False
-        values = list(zip(_values(first), _values(second), strict=True))
-        known = [(a, b) for a, b in values if a is not None and b is not None]
-        if len(known) < 2 or not all(abs(a) > 0 < abs(b) for a, b in known):
-            return False
-        (a, b), *others = known
-        return all(_near(a * d, b * c) for c, d in others)
+
+    def same_inequality(self, gold: Sides, answer: Sides) -> Same:
+        """Whether the differences of their sides are the same up to a positive factor."""
+        return self.same_equation(gold, answer) and _have_one_sign(
+            *(add(left, negate(right)) for left, right in (gold, answer))
+        )
 
 
-def _without_units(gold: str, answer: str) -> tuple[str, str]:
-    """Both without their units; but degrees beside a multiple of pi are an angle in radians."""
-    first, second = split_units(gold, answer)
-    if (first.unit == "degree" and "\\pi" in answer) or (
-        second.unit == "degree" and "\\pi" in gold
-    ):
-        return gold, answer
-    return first.body, second.body
+def _have_one_sign(one: Node, other: Node) -> bool:
+    """Whether enclosures show two expressions of one sign at the first point that tells."""
+    for point in sample(one, other, Draws("sign")):
+        with enclosure.precision(ENCLOSING_BITS[0]):
+            try:
+                boxes = [enclosure.enclose(node, point, {}) for node in (one, other)]
+            except ArithmeticError:
+                continue
+            if all(box.is_real and not box.may_be_zero for box in boxes):
+                return bool((boxes[0].re.a > 0) == (boxes[1].re.a > 0))
+    return False
 
 
-_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s?\^\s?\{?\s?\\circ\s?\}?")
-_PRODUCT = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,3}(?![A-Za-z])")
-
-
-_NAME = re.compile(r"(\\[A-Za-z]+)|([A-Za-z])(?:_\s?(\w|\{[^{}]*\}))?")
-
-
-def _keep_case(found: re.Match[str]) -> str:
-    """A symbol as the reader keeps it apart from that of the other case: it reads all in lower case."""
-    command, letter, index = found[1], found[2], found[3] or ""
-    if command or not any(character.isupper() for character in letter + index):
-        return found[0]
-    inner = re.sub("[A-Z]", lambda upper: f"zq{upper[0].lower()}", index.strip("{}"))
-    return f"{letter.lower()}_{{{'zq' if letter.isupper() else ''}{inner}}}"
-
-
-def _read(text: str) -> Any:
-    """The expression a text writes; None where it is none."""
-    text = _DEGREES.sub(r"(\\frac{\1 \\pi}{180})", text)
-    text = _PRODUCT.sub(lambda f: f[0] if f[0].lower() in FUNCTIONS else " ".join(f[0]), text)
-    text = _NAME.sub(_keep_case, text)
-    found = parse(f"\\boxed{{{text}}}", parsing_timeout=None)
-    read = next((reading for reading in found if not isinstance(reading, str)), None)
-    return read if isinstance(read, Expr) else None
-
-
-def _names(expression: Any) -> list[str]:
-    return sorted(symbol.name for symbol in expression.free_symbols)
-
-
-def _same(first: Any, second: Any) -> bool:
-    if first == second:
-        return True
-    if isinstance(first, Rational) and isinstance(second, Rational):
+def _same(one: Node, other: Node) -> bool:
+    values = [exact_value(node, EXACT_BITS, EXACT_TERMS) for node in (one, other)]
+    if None not in values:
+        return values[0] == values[1]
+    draws = Draws(f"{one} {other}")
+    compared = [(_compare(one, other, point), point) for point in sample(one, other, draws)]
+    if any(seen == "apart" for seen, _ in compared):
         return False
-    pairs = list(zip(_values(first), _values(second), strict=False))
-    known = [(a, b) for a, b in pairs if a is not None and b is not None]
-    return bool(known) and all(_near(a, b) for a, b in known)
+    usable = [point for seen, point in compared if seen == "open"]
+    return bool(usable) and Proof(draws, usable).is_zero(add(one, negate(other)))
 
 
-def _is_rounding(written: str, expression: Any) -> bool:
-    decimal = number.rational(written)
-    if decimal is None or decimal.percent or expression.free_symbols:
-        return False
-    (value,) = _values(expression)
-    if value is None or not value.is_real:
-        return False
-    exact = Rational(value)
-    return number.rounds_to(Fraction(int(exact.p), int(exact.q)), decimal)
+def sample(one: Node, other: Node, draws: Draws) -> list[Point]:
+    """Where two expressions are compared: the one point of constants, or points of their symbols."""
+    names = free_symbols(one) | free_symbols(other)
+    return list(points(names, draws, _breaks(one, other))) if names else [{}]
 
 
-def _values(expression: Any) -> list[Any]:
-    """The value of a constant, or those at the points of its symbols; None where there is none."""
-    if not expression.free_symbols:
-        return [_value(expression, {})]
-    return [_value(expression, point) for point in _points(expression.free_symbols)]
+def _breaks(*nodes: Node) -> list[Fraction]:
+    """Numbers in expressions with roots or bars, near which these may change their branch."""
+    found: set[Fraction] = set()
+
+    def gather(node: Node) -> bool:
+        if isinstance(node.value, Rational):
+            found.add(abs(node.value.value))
+        inner = [gather(part) for part in node.args]
+        return node.kind in ("root", "absolute", "floor", "ceiling") or any(inner)
+
+    has_branches = [gather(node) for node in nodes]
+    return sorted(found)[:MOST_BREAKS] if any(has_branches) else []
 
 
-def _points(symbols: Any) -> Iterator[dict[Symbol, Any]]:
-    """Where expressions are compared: each symbol's coordinates follow from its name alone."""
-    for which in range(POINTS):
-        yield {symbol: _coordinate(symbol.name, which) for symbol in symbols}
+_SCALES = (1, 3, 40, 1_000_000)
 
 
-def _coordinate(name: str, which: int) -> Any:
-    """Between 0.5 and 1.5, then between 2 and 3, then below -0.5: no root of anything anybody writes."""
-    drawn = int.from_bytes(hashlib.sha256(f"{which} {name}".encode()).digest()[:4], "big")
-    share = Rational(drawn % 1_000_003, 1_000_003)
-    return (Rational(1, 2) + share, 2 + share, -Rational(1, 2) - share)[which]
+def points(names: set[str], draws: Draws, breaks: list[Fraction]) -> Iterator[Point]:
+    """Points with small and great, positive and negative coordinates, and some near breaks."""
+    near: list[Fraction | None] = [None] * POINTS
+    near += [value * sign for value, sign in product(breaks, (1, -1))]
+    for which, centre in enumerate(near):
+        yield {
+            name: _coordinate(draws.number(f"{which} {name}", 32), order, which, centre)
+            for order, name in enumerate(sorted(names))
+        }
 
 
-def _value(expression: Any, point: Mapping[Symbol, Any]) -> Any:
-    found = expression.evalf(DIGITS, subs=dict(point)) if point else expression.evalf(DIGITS)
-    real, imaginary = found.as_real_imag()
-    if not all(isinstance(part, Float | Rational) and part.is_finite for part in (real, imaginary)):
-        return None
-    return found
+def _coordinate(drawn: int, order: int, which: int, centre: Fraction | None) -> Fraction:
+    """Of the first symbol the scales and signs in turn, of others as they are drawn."""
+    share = Fraction(drawn % 2**24 + 1, 2**24 + 2)
+    if centre is not None:
+        return centre + (share if which % 2 else -share) / 8
+    scale, sign = (which % 4, which // 4 % 2) if order == 0 else (drawn >> 24 & 3, drawn >> 26 & 1)
+    return share * _SCALES[scale] * (-1 if sign else 1)
 
 
-def _near(one: Any, other: Any) -> bool:
-    size = max(abs(one), abs(other))
-    return size == 0 or bool(abs(one - other) <= size * Rational(1, 10**AGREED_DIGITS))
+def _compare(one: Node, other: Node, point: Point) -> Literal["apart", "unreal", "open"]:
+    """What enclosures show of two expressions at a point: that they differ, or that neither is real there.
 
-
-def value_key(answer: str) -> str | None:
-    r"""A name for what an answer is, the same for every way to write it; None where there is none.
-
-    ``\sqrt{12}`` and ``2\sqrt{3}`` have one, ``1, 2`` and ``2, 1``, ``x+1`` and ``1+x``. It keeps what
-    only a gold answer can decide: units, percent signs, and ``x =``.
+    Of expressions with symbols and without an imaginary unit only real values count.
     """
-    return _form_key(read_form(clean(answer)))
+    is_complex = not point or "i" in constants(one) | constants(other)
+    for bits in ENCLOSING_BITS[: 1 if point else None]:
+        with enclosure.precision(bits):
+            try:
+                first, second = (enclosure.enclose(node, point, {}) for node in (one, other))
+            except Indeterminate:
+                continue
+            except ArithmeticError:
+                return "open"
+            if not is_complex and not (first.is_real and second.is_real):
+                return "apart" if first.is_real or second.is_real else "unreal"
+            if first.is_apart_from(second):
+                return "apart"
+    return "open"
 
 
-def _form_key(form: Form) -> str | None:
-    if form.kind == "one":
-        return _expression_key(form.text)
-    if form.kind == "equation":
-        side = _expression_key(form.sides[1])
-        return None if side is None else f"{key(form.sides[0])}={side}"
-    if form.kind in ("matrix", "ratio"):
-        return None
-    parts = [_form_key(part) for part in form.parts]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
-        return None
-    if form.kind == "list":
-        return f"{{{', '.join(sorted(known))}}}"
-    return f"{form.symbol} {form.ends[0]}{', '.join(known)}{form.ends[1]}".strip()
+def _is_rounding(gold: Node, answer: Node) -> bool:
+    """Whether one is a decimal with digits enough that the other is proven to round to."""
+    written = ((roundable(gold, answer, True), answer), (roundable(answer, gold, False), gold))
+    return any(decimal is not None and _rounds(exact, decimal) for decimal, exact in written)
 
 
-def _expression_key(text: str) -> str | None:
-    if "\\infty" in text:
-        return key(text).removeprefix("+")
-    body, unit = split_unit(text)
-    plain = number.rational(body)
-    if plain is not None:
-        named = f"{plain.value}%" if plain.percent else str(plain.value)
-    elif BASE.search(text) or not is_for_algebra(text) or (read := _read(body)) is None:
-        return None
-    elif read.is_rational and isinstance(read := read.doit(), Rational):
-        named = str(read)
-    else:
-        values = [_named(value) for value in _values(read) if value is not None]
-        if not values:
-            return None
-        named = f"{','.join(_names(read))}≈{';'.join(values)}"
-    return f"{named} {unit}" if unit else named
+def _rounds(constant: Node, decimal: Rational) -> bool:
+    if free_symbols(constant):
+        return False
+    low, high = (decimal.value + sign * Fraction(1, 2 * 10**decimal.places) for sign in (-1, 1))
+    for bits in ENCLOSING_BITS:
+        with enclosure.precision(bits):
+            try:
+                box = enclosure.enclose(constant, {}, {})
+                least, greatest = enclosure.ends(box.re)
+            except Indeterminate:
+                continue
+            except ArithmeticError:
+                return False
+        if not box.is_real or greatest < low or high < least:
+            return False
+        if low <= least and greatest <= high:
+            return True
+    return False
 
 
-def _named(value: Any) -> str:
-    """A value to so many digits that two ways to come by it end in the same ones."""
-    real, imaginary = (Float(part, DIGITS) for part in value.as_real_imag())
-    size = max(abs(real), abs(imaginary))
-    parts = [
-        "0" if abs(part) < size * Rational(1, 10**AGREED_DIGITS) else str(Float(part, KEY_DIGITS))
-        for part in (real, imaginary)
-    ]
-    return parts[0] if parts[1] == "0" else f"{parts[0]}+{parts[1]}i"
+def _proportional(one: Node, other: Node) -> bool:
+    names = free_symbols(one)
+    if not names or names != free_symbols(other):
+        return False
+    draws = Draws(f"{one} {other}")
+    proof = Proof(draws, sample(one, other, draws))
+    first, second = proof.reduction.reduce(one), proof.reduction.reduce(other)
+    try:
+        fields = [Field(draws, which) for which in range(FIELDS)]
+        return all(_cross_vanishes(first, second, field, proof.reduction) for field in fields)
+    except NoResidue:
+        return _cross_vanishes_at_points(first, second, proof)
+
+
+def _cross_vanishes(first: Node, second: Node, field: Field, reduction: Reduction) -> bool:
+    """Whether f(p) g(q) = f(q) g(p) in a field for drawn p and q, and nothing in it is zero."""
+    a, b, c, d = (
+        residue(node, field, at, reduction.meanings) for node in (first, second) for at in "pq"
+    )
+    return bool(a and b and c and d) and (a * d - b * c) % field.prime == 0
+
+
+def _cross_vanishes_at_points(first: Node, second: Node, proof: Proof) -> bool:
+    known = proof.values_at_points(add(first, second))
+    if len(known) < LEAST_POINTS:
+        return False
+    start, *others = known
+    meanings = proof.reduction.meanings
+
+    def crossed(values: separation.Values) -> separation.Build:
+        def build(algebra: separation.Algebra) -> separation.Algebraic:
+            def at(node: Node, where: separation.Values) -> separation.Algebraic:
+                return separation.evaluate(node, algebra, where, meanings)
+
+            one = algebra.product(at(first, start), at(second, values))
+            other = algebra.product(at(first, values), at(second, start))
+            return algebra.sum(one, other._replace(box=-other.box))
+
+        return build
+
+    return all(separation.is_zero(crossed(values)) is True for values in others)

@@ -84,7 +84,7 @@ def _named(rows: Sequence[dict[str, Any]], flag: str, name: str) -> dict[str, An
 
 
 def _stated(row: Mapping[str, Any]) -> str:
-    """``95f51533 (auto: math 1+math-verify-0.9.0)``; of the run's own ``run (auto)``."""
+    """``95f51533 (auto: math 4+mpmath-1.3.0+sympy-1.14.0)``; of the run's own ``run (auto)``."""
     by = ": ".join(part for part in (row["grader"], row["grader_version"]) if part)
     ended = "" if row["finished_at"] else ", not finished"
     return f"{row['grading']} ({by}{ended})"

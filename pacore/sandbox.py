@@ -1,6 +1,6 @@
 r"""Computer algebra on other people's text, in processes that can be killed.
 
-    this process ── JSON lines ── grader process ── pebble ── workers (math-verify)
+    this process ── JSON lines ── grader process ── pebble ── workers (pacore.algebra)
 
 The grader process is started on first need, has one pool of workers, and ends when this process
 does, however it ends. It is a program of its own so that no worker ever imports the caller's main
@@ -21,9 +21,9 @@ from typing import Any, Self
 from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grader import parse_spec
-from pacore.grading import CRASH, RULES_VERSION, Verdict, grade_fast, plain_key, short
+from pacore.grading import RULES_VERSION, Verdict, crash, grade_fast, plain_key, short
 from pacore.programs import code_grader_version, grade_programs
-from pacore.sandbox_process import BROKEN, KILL_SECONDS, NAMED, READY, START_SECONDS
+from pacore.sandbox_process import BROKEN, KILL_SECONDS, MOST_CALLS, NAMED, READY, START_SECONDS
 
 WORKERS = 2
 PAIRS_AT_A_TIME = 64
@@ -32,13 +32,13 @@ PAIRS_AT_A_TIME = 64
 
 @cache
 def grader_version(spec: str) -> str:
-    """Version of everything that decides a verdict: ``2`` or ``2+math-verify-0.9.0``."""
+    """Version of everything that decides a verdict: ``4`` or ``4+mpmath-1.3.0+sympy-1.14.0``."""
     name = parse_spec(spec).name
     if name == "code":
         return code_grader_version()
     if name != "math":
         return RULES_VERSION
-    return f"{RULES_VERSION}+math-verify-{version('math-verify')}"
+    return "+".join([RULES_VERSION, *(f"{name}-{version(name)}" for name in ("mpmath", "sympy"))])
 
 
 def grade_answers(
@@ -90,15 +90,18 @@ def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> lis
 
 Asked = tuple[str | None, str]
 
+DIED = crash("the process that grades mathematics died of it twice")
+
 
 class MathGrader:
-    """Asks computer algebra whether pairs of texts are the same mathematics.
+    """Has computer algebra decide whether pairs of texts are the same mathematics.
 
-    The process starts with the first pair, and again after `close`. Threads may share an instance.
+    The process starts with the first pair, and again after `close`. Threads may share an instance. A
+    grading that calls more than ``most_calls`` functions is a ``timeout``.
     """
 
-    def __init__(self, workers: int = WORKERS) -> None:
-        self._workers = workers
+    def __init__(self, workers: int = WORKERS, most_calls: int = MOST_CALLS) -> None:
+        self._arguments = [str(workers), str(most_calls)]
         self._lock = threading.Lock()
         self._process: Child | None = None
 
@@ -121,8 +124,8 @@ class MathGrader:
     def grade_many(self, pairs: Sequence[tuple[str, str]], timeout_seconds: float) -> list[Verdict]:
         """Verdicts on (gold, answer) pairs, in order; both texts as they would stand in a box.
 
-        A gold answer that computer algebra cannot read, and a pair on which a worker dies, is a
-        ``crash``. Raises PacoreError when the grader process cannot be started.
+        A pair on which a worker dies is a ``crash``. Raises PacoreError when the grader process
+        cannot be started.
         """
         return [Verdict(*reply) for reply in self._ask_all(pairs, timeout_seconds)]
 
@@ -130,7 +133,7 @@ class MathGrader:
         """A name for what each answer is, equal where it is the same; None where there is none."""
         asked = [(None, answer) for answer in answers]
         replies = self._ask_all(asked, timeout_seconds)
-        return [name if status == NAMED else None for status, name in replies]
+        return [name if status == NAMED else None for status, name, _ in replies]
 
     def _ask_all(self, asked: Sequence[Asked], timeout_seconds: float) -> list[Any]:
         replies: list[Any] = []
@@ -143,7 +146,7 @@ class MathGrader:
             found = self._ask(asked, timeout_seconds)
             if not found and len(asked) == 1:
                 # A process may be killed for no fault of the pair; one that dies again may not.
-                found = self._ask(asked, timeout_seconds) or {0: CRASH[:2]}
+                found = self._ask(asked, timeout_seconds) or {0: DIED}
         lost = [index for index in range(len(asked)) if index not in found]
         # The grader process itself died. Halving what it left open finds the pair it died on.
         middle = (len(lost) + 1) // 2
@@ -180,7 +183,7 @@ class MathGrader:
         self._end()
         # With gmpy2, which SymPy takes wherever it finds it, a big number aborts or never ends.
         pure = {"SYMPY_GROUND_TYPES": "python"}
-        process = Child("pacore.sandbox_process", "serve", [str(self._workers)], pure)
+        process = Child("pacore.sandbox_process", "serve", self._arguments, pure)
         try:
             with process.killed_after(START_SECONDS):
                 greeting = process.receive()

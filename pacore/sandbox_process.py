@@ -1,13 +1,13 @@
 """The grader process: a pool of workers with limits, and the lines it is spoken to in.
 
-A worker that runs out of time is killed by the pool; one that outgrows its memory fails; one that
+A grading makes a limited number of function calls; a worker that still runs out of time is killed by the
+pool; one that outgrows its memory fails; one that
 outlives everything that could kill it is ended by the kernel when its CPU seconds are used up.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import multiprocessing
 import os
@@ -21,7 +21,8 @@ from typing import IO
 
 from pebble import ProcessFuture, ProcessPool
 
-from pacore.grading import CRASH, TIMEOUT, grade_math
+from pacore.call_limit import TooManyCalls, limited_calls
+from pacore.grading import TIMEOUT, crash, grade_math
 
 WORKER_MEMORY_BYTES = 3 * 2**30
 TASKS_A_WORKER = 500
@@ -31,33 +32,42 @@ KILL_SECONDS = 5.0
 """Allowance for ending one worker and starting the next, on a busy machine."""
 
 READY = "ready"
+MOST_CALLS = 1_000_000
+"""Of functions, in one grading: ten times what the most expensive answer in the tests needs."""
+MOST_DETAIL = 200
+"""In characters, so that a reply is one short write."""
 BROKEN = "broken"
 NAMED = "named"
 
-Result = tuple[str, float | str | None]
+Result = tuple[str, float | str | None, str | None]
+"""A verdict, or `NAMED` and the name."""
 
 
-def serve(workers: str) -> None:
+def serve(workers: str, most_calls: str) -> None:
     """Be the grader process: read requests until whoever started it is gone.
 
+    ``most_calls`` limits the function calls of one grading.
+
     A request is a line ``[timeout_seconds, [[gold, answer], …]]``, with null for gold where the answer
-    is to be named; a reply, one for each pair and in any order, is a line ``[index, status, score]``,
-    or ``[index, "named", name]`` with null for a name where there is none.
+    is to be named; a reply, one for each pair and in any order, is a line
+    ``[index, status, score, detail]``, or ``[index, "named", name, null]`` with null for a name where
+    there is none.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, who ends this process
     requests, replies = _private_streams()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pacore.algebra", "pacore.sandbox_process"])
+    context.set_forkserver_preload(["pacore.naming", "pacore.calculus", "pacore.sandbox_process"])
     pool = ProcessPool(
         max_workers=int(workers), max_tasks=TASKS_A_WORKER, initializer=_confine, context=context
     )
-    pool.schedule(_work, (r"\frac{1}{2}", "0.5", START_SECONDS)).result()
+    pool.schedule(_work, (r"\frac{1}{2}", "0.5", START_SECONDS, MOST_CALLS)).result()
     os.write(replies, f"{READY}\n".encode())
     for line in requests:
         timeout_seconds, pairs = json.loads(line)
         for index, (gold, answer) in enumerate(pairs):
-            future = pool.schedule(_work, (gold, answer, timeout_seconds), timeout=timeout_seconds)
-            future.add_done_callback(partial(_reply, replies, index))
+            arguments = (gold, answer, timeout_seconds, int(most_calls))
+            future = pool.schedule(_work, arguments, timeout=timeout_seconds)
+            future.add_done_callback(partial(_reply, replies, index, timeout_seconds))
     pool.stop()  # type: ignore[no-untyped-call]
     pool.join()
 
@@ -72,12 +82,15 @@ def _private_streams() -> tuple[IO[str], int]:
     return os.fdopen(requests, encoding="ascii"), replies
 
 
-def _reply(replies: int, index: int, done: ProcessFuture[Result]) -> None:
+def _reply(replies: int, index: int, timeout_seconds: float, done: ProcessFuture[Result]) -> None:
     fault = done.exception()
     if isinstance(fault, BrokenProcessPool):
-        reply: tuple[int, str, float | str | None] = (index, BROKEN, None)
+        reply: tuple[int, *Result] = (index, BROKEN, None, None)
+    elif isinstance(fault, FutureTimeoutError):
+        reply = (index, *TIMEOUT._replace(detail=f"no verdict within {timeout_seconds:g} s"))
     elif fault is not None:
-        reply = (index, *(TIMEOUT if isinstance(fault, FutureTimeoutError) else CRASH)[:2])
+        why = " ".join(f"the grader failed: {type(fault).__name__} {fault}".split())
+        reply = (index, *crash(why[:MOST_DETAIL]))
     else:
         reply = (index, *done.result())
     # One short write to a pipe is atomic, and two threads of the pool come here.
@@ -92,9 +105,8 @@ def _confine() -> None:
     most = WORKER_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, WORKER_MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work(r"\sqrt{12}", r"2\sqrt{3}", START_SECONDS)
+    _work(r"\sqrt{12}", r"2\sqrt{3}", START_SECONDS, MOST_CALLS)
 
 
 def _end_with_parent() -> None:
@@ -104,21 +116,25 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(gold: str | None, answer: str, timeout_seconds: float) -> Result:
+def _work(gold: str | None, answer: str, timeout_seconds: float, most_calls: int) -> Result:
     """Judge one pair, or name the value of an answer, in a worker."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu_seconds = math.ceil(spent.ru_utime + spent.ru_stime + timeout_seconds + KILL_SECONDS)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, hard))
 
-    # Imported here so that only workers load SymPy.
-    from pacore.algebra import SymbolicAlgebra, UnreadableGold, value_key
+    # Imported here so that only workers load mpmath and SymPy.
+    from pacore.algebra import SymbolicAlgebra
+    from pacore.naming import value_key
 
-    if gold is None:
-        return NAMED, value_key(answer)
     try:
-        verdict = grade_math(gold, answer, SymbolicAlgebra())
-    except UnreadableGold:
-        verdict = CRASH
+        with limited_calls(most_calls):
+            if gold is None:
+                return NAMED, value_key(answer), None
+            verdict = grade_math(gold, answer, SymbolicAlgebra())
+    except TooManyCalls:
+        if gold is None:
+            return NAMED, None, None
+        return TIMEOUT._replace(detail=f"no verdict within {most_calls:,} calls of functions")
     assert verdict is not None
-    return verdict.verdict, verdict.score
+    return verdict

@@ -125,7 +125,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.s3",
         "pacore.store.sources",
     },
-    "math_verify": {"pacore.algebra"},
+    "mpmath": {"pacore.enclosure"},
     "numpy": {
         "pacore.statistics.bootstrap",
         "pacore.statistics.intervals",
@@ -141,7 +141,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.statistics.intervals",
         "pacore.statistics.paired",
     },
-    "sympy": {"pacore.algebra"},
+    "sympy": {"pacore.calculus"},
     "tenacity": {"pacore.sampling", "pacore.store.objects"},
     "yaml": {"pacore.flags"},
     "zstandard": {"pacore.journal", "pacore.problem_bytes"},

@@ -12,9 +12,7 @@ import pytest
 from pacore.answer import extract
 from pacore.grading import (
     CORRECT,
-    CRASH,
     NO_ANSWER,
-    TIMEOUT,
     WRONG,
     Verdict,
     choose_grader,
@@ -32,7 +30,6 @@ from pacore.sandbox import (
 
 TIMEOUT_SECONDS = 2.0
 MARGIN_SECONDS = 15.0
-TOWER = r"9^{9^{9^{9}}}"
 
 RIGHT = {
     "01 a root in another form": (r"\sqrt{12}", r"\boxed{2\sqrt3}", True),
@@ -75,6 +72,7 @@ RIGHT = {
     "an angle": (r"120^\circ", r"\boxed{\angle ABC=120^\circ}", True),
     "a coordinate pair": ("(2,3)", r"\boxed{(x,y)=(2,3)}", True),
     "a number in prose": (r"\frac{1}{2}", "Halves.\n\nSo the answer is $x = 0.5$.", True),
+    "a date": ("2018", r"\boxed{2024-05-01}", False),
     "prose": ("7", r"\boxed{\text{I do not know}}", False),
     "a worked solution as gold": (r"So it is $\boxed{\frac{1}{2}}$.", r"\boxed{\sin(\pi/6)}", True),
 }
@@ -82,7 +80,6 @@ RIGHT = {
 KNOWN_WRONG = {
     "47 a word for the empty set": (r"\text{no solution}", r"\boxed{\emptyset}", True),
     "a sum of unknowns that was asked for": ("73", r"\boxed{m+n=73}", True),
-    "a date is a subtraction": ("2018", r"\boxed{2024-05-01}", False),
     "an unfinished calculation": ("2026", r"\boxed{2025+1}", False),
 }
 """What the graders get wrong, with the right verdict. The first two refuse right answers."""
@@ -141,7 +138,7 @@ def test_verdicts_come_in_the_order_of_the_items_whatever_decides_them() -> None
         ("math", r"\frac{", "x+1"),
         ("math", r"\sqrt{8}", r"2\sqrt{2}"),
     ]
-    expected = [CORRECT, WRONG, CORRECT, WRONG, NO_ANSWER, CRASH, CORRECT]
+    expected = [CORRECT, WRONG, CORRECT, WRONG, NO_ANSWER, WRONG, CORRECT]
     assert grade_answers(items, 10.0) == expected
     assert grade_answers([], 10.0) == []
 
@@ -167,8 +164,9 @@ def test_what_rules_decide_starts_no_process() -> None:
     assert SHARED_GRADER.process_id is None
 
 
-def test_the_version_names_the_rules_and_the_library() -> None:
-    assert re.fullmatch(r"\d+\+math-verify-\d+\.\d+\.\d+", grader_version("math"))
+def test_the_version_names_the_rules_and_the_libraries() -> None:
+    version = r"-\d+\.\d+(\.\d+)?"
+    assert re.fullmatch(rf"4\+mpmath{version}\+sympy{version}", grader_version("math"))
     assert grader_version("choice") == grader_version("text") == "4"
 
 
@@ -193,17 +191,28 @@ def test_strange_text_is_wrong_and_nothing_worse(answer: str, grader: MathGrader
     assert grader.grade_many([("7", answer), ("x+1", "1+x")], 10.0) == [WRONG, CORRECT]
 
 
+HARD = r"\int_0^\infty e^{-x^2}\sin(x^3)\ln(x)\,dx"
+"""What computer algebra would work on for minutes."""
+
 HOSTILE = {
-    "a tower": (r"10^{10^{10}}", TIMEOUT),
-    "a taller tower": (TOWER, TIMEOUT),
-    "a factorial of a factorial": ("(20!)!", TIMEOUT),
-    "a product of a million": (r"\prod_{n=1}^{10^6}(n^2+1)", TIMEOUT),
-    "openings without end": ("\\[" * 50_000, None),
-    "a set of three thousand": (r"\{" + ",".join(map(str, range(3_000))) + r"\}", None),
-    "deep braces": ("{" * 2_000 + "5" + "}" * 2_000, None),
-    "deep parentheses": ("(" * 200 + "5" + ")" * 200, None),
-    "a sum of thousands": ("1" + "+1" * 20_000, None),
-    "a million digits": ("9" * 1_000_000, None),
+    "a tower": r"10^{10^{10}}",
+    "a taller tower": r"9^{9^{9^{9}}}",
+    "a factorial of a factorial": "(20!)!",
+    "a factorial of a million": "1000000!",
+    "a product of a million": r"\prod_{n=1}^{10^6}(n^2+1)",
+    "a sum of a hundred million": r"\sum_{n=1}^{10^8}\frac{1}{n^2+\sin n}",
+    "a great binomial": r"\binom{10^9}{5\cdot10^8}",
+    "a great power of a sum": "(x+1)^{10^{12}} - (x+1)^{10^{12}} + 7x",
+    "nested roots": r"\sqrt{2+" * 15 + "2" + "}" * 15,
+    "powers of powers": "2" + "^{2" * 18 + "}" * 18,
+    "a hard integral": HARD,
+}
+HOSTILE_AND_LONG = {
+    "openings without end": "\\[" * 50_000,
+    "a set of three thousand": r"\{" + ",".join(map(str, range(3_000))) + r"\}",
+    "deep braces": "{" * 2_000 + "5" + "}" * 2_000,
+    "a sum of thousands": "1" + "+1" * 20_000,
+    "a million digits": "9" * 1_000_000,
 }
 
 
@@ -212,19 +221,17 @@ HOSTILE = {
 def test_a_hostile_answer_costs_its_timeout_and_the_pool_goes_on(
     case: str, grader: MathGrader
 ) -> None:
-    answer, expected = HOSTILE[case]
     start = time.monotonic()
-    verdict, after = grader.grade_many([("7", answer), ("x+1", "1+x")], TIMEOUT_SECONDS)
+    verdict, after = grader.grade_many([("7", HOSTILE[case]), ("x+1", "1+x")], TIMEOUT_SECONDS)
     assert time.monotonic() - start < TIMEOUT_SECONDS + MARGIN_SECONDS
     assert after == CORRECT
-    assert verdict in ((expected,) if expected else (TIMEOUT, WRONG, CRASH))
+    assert verdict == WRONG or (verdict.verdict in ("timeout", "crash") and verdict.detail)
     assert grader.grade_many([(r"\sqrt{8}", r"2\sqrt{2}")], TIMEOUT_SECONDS) == [CORRECT]
 
 
-def test_the_caps_keep_long_and_deep_answers_from_computer_algebra() -> None:
+def test_the_caps_keep_long_answers_from_computer_algebra() -> None:
     SHARED_GRADER.close()
-    long_cases = list(HOSTILE)[4:]
-    items = [("math", "7", HOSTILE[case][0]) for case in long_cases]
+    items = [("math", "7", answer) for answer in HOSTILE_AND_LONG.values()]
     assert grade_answers(items, 0.001) == [WRONG] * len(items)
     assert SHARED_GRADER.process_id is None
 
@@ -232,16 +239,22 @@ def test_the_caps_keep_long_and_deep_answers_from_computer_algebra() -> None:
 @pytest.mark.slow
 def test_equal_answers_are_graded_once() -> None:
     start = time.monotonic()
-    items = [("math", "7", "(20!)!")] * 40
-    assert grade_answers(items, 1.0) == [TIMEOUT] * 40
-    assert time.monotonic() - start < 1.0 + MARGIN_SECONDS < 40 / 2
+    verdicts = grade_answers([("math", "7", HARD)] * 40, 0.1)
+    assert verdicts == [Verdict("timeout", None, "no verdict within 0.1 s")] * 40
+    assert time.monotonic() - start < MARGIN_SECONDS
+
+
+def test_a_calculation_of_too_many_steps_is_a_timeout_that_says_so(grader: MathGrader) -> None:
+    (verdict,) = grader.grade_many([("7", HARD)], 120.0)
+    assert verdict == Verdict("timeout", None, "no verdict within 1,000,000 calls of functions")
+    assert grader.name_many([HARD], 120.0) == [None]
 
 
 def test_threads_share_one_grader_process() -> None:
     def grade(number: int) -> tuple[list[Verdict], int | None]:
         items = [
-            ("math", f"x+{number}", f"{number}+x"),
-            ("math", f"x+{number}", f"{number + 1}+x"),
+            ("math", rf"\sqrt{{{number}}}", rf"\frac{{{number}}}{{\sqrt{{{number}}}}}"),
+            ("math", rf"\sqrt{{{number}}}", rf"\sqrt{{{number}}}+10^{{-90}}"),
         ]
         return grade_answers(items, 10.0), SHARED_GRADER.process_id
 

@@ -17,12 +17,13 @@ import pytest
 
 from pacore.child import Child
 from pacore.errors import PacoreError
-from pacore.grading import CORRECT, CRASH, TIMEOUT, WRONG
-from pacore.sandbox import WORKERS, MathGrader
+from pacore.grading import CORRECT, WRONG, Verdict
+from pacore.sandbox import DIED, WORKERS, MathGrader
 from pacore.sandbox_process import WORKER_MEMORY_BYTES
 
-TOWER = r"9^{9^{9^{9}}}"
-"""One operation on integers that no signal handler written in Python can interrupt."""
+HARD = r"\int_0^\infty e^{-x^2}\sin(x^3)\ln(x)\,dx"
+ENDLESS = 10**15
+"""So many calls may a grading make here; what computer algebra then works on for minutes is `HARD`."""
 
 
 def parents() -> dict[int, int]:
@@ -85,7 +86,7 @@ def busy(grader_process: int) -> set[int]:
 
 def test_only_the_workers_are_limited_and_only_the_grader_has_pure_numbers() -> None:
     before = resource.getrlimit(resource.RLIMIT_AS)
-    with MathGrader() as grader:
+    with MathGrader(most_calls=ENDLESS) as grader:
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
         process_id = grader.process_id
         assert process_id is not None
@@ -100,22 +101,24 @@ def test_only_the_workers_are_limited_and_only_the_grader_has_pure_numbers() -> 
 
 @pytest.mark.slow
 def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
-    with MathGrader() as grader, ThreadPoolExecutor(1) as thread:
+    with MathGrader(most_calls=ENDLESS) as grader, ThreadPoolExecutor(1) as thread:
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
         process_id = grader.process_id
         assert process_id is not None
-        grading = thread.submit(grader.grade_many, [("7", TOWER), ("x+1", "1+x")], 60.0)
+        grading = thread.submit(grader.grade_many, [("7", HARD), ("x+1", "1+x")], 60.0)
         assert eventually(lambda: len(workers(process_id)) == WORKERS, 20.0)
         assert eventually(lambda: len(busy(process_id)) == 1, 60.0)
         for worker in busy(process_id):
             os.kill(worker, signal.SIGKILL)
-        assert grading.result() == [CRASH, CORRECT]
+        died, after = grading.result()
+        assert (died.verdict, after) == ("crash", CORRECT)
+        assert str(died.detail).startswith("the grader failed: ProcessExpired")
         assert grader.process_id == process_id
 
 
 @pytest.mark.slow
 def test_a_killed_grader_process_is_replaced_and_every_answer_graded() -> None:
-    with MathGrader() as grader, ThreadPoolExecutor(1) as thread:
+    with MathGrader(most_calls=ENDLESS) as grader, ThreadPoolExecutor(1) as thread:
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
         first = grader.process_id
         assert first is not None
@@ -125,17 +128,18 @@ def test_a_killed_grader_process_is_replaced_and_every_answer_graded() -> None:
         second = grader.process_id
         assert second is not None
         assert second != first
-        pairs = [("7", TOWER), ("x+1", "1+x"), ("x+1", "2+x")]
+        pairs = [("7", HARD), ("x+1", "1+x"), ("x+1", "2+x")]
         grading = thread.submit(grader.grade_many, pairs, 5.0)
         assert eventually(lambda: bool(busy(second)), 60.0)
         os.kill(second, signal.SIGKILL)
-        assert grading.result() == [TIMEOUT, CORRECT, WRONG]
+        late = Verdict("timeout", None, "no verdict within 5 s")
+        assert grading.result() == [late, CORRECT, WRONG]
 
 
 @pytest.mark.slow
 def test_a_pair_on_which_the_grader_process_dies_twice_is_a_crash() -> None:
-    with MathGrader() as grader, ThreadPoolExecutor(1) as thread:
-        grading = thread.submit(grader.grade_many, [("7", TOWER)], 60.0)
+    with MathGrader(most_calls=ENDLESS) as grader, ThreadPoolExecutor(1) as thread:
+        grading = thread.submit(grader.grade_many, [("7", HARD)], 60.0)
         seen: set[int] = set()
         for _ in range(2):
             assert eventually(lambda: grader.process_id not in seen | {None}, 60.0)
@@ -145,7 +149,7 @@ def test_a_pair_on_which_the_grader_process_dies_twice_is_a_crash() -> None:
             assert eventually(lambda: len(busy(process_id)) == 1, 60.0)  # noqa: B023
             seen.add(process_id)
             os.kill(process_id, signal.SIGKILL)
-        assert grading.result() == [CRASH]
+        assert grading.result() == [DIED]
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
 
 
@@ -174,19 +178,21 @@ def test_a_script_without_a_guard_may_grade_from_a_thread(tmp_path: Path) -> Non
     assert process.returncode == 0
 
 
-INTERRUPTED = """
+INTERRUPTED = f"""
 import signal
-from pacore.sandbox import SHARED_GRADER
+HARD = {HARD!r}
+from pacore.sandbox import MathGrader
+GRADER = MathGrader(most_calls={ENDLESS})
 def ring(number, frame):
     raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, ring)
-SHARED_GRADER.grade_many([("x+1", "1+x")], 10.0)
+GRADER.grade_many([("x+1", "1+x")], 10.0)
 signal.setitimer(signal.ITIMER_REAL, 0.5)
 try:
-    SHARED_GRADER.grade_many([("7", "(20!)!"), ("x+1", "1+x")], 3.0)
+    GRADER.grade_many([("7", HARD), ("x+1", "1+x")], 3.0)
 except KeyboardInterrupt:
     print("interrupted")
-print(*(v.score for v in SHARED_GRADER.grade_many([("x+1", "2+x"), ("x+1", "1+x")], 10.0)))
+print(*(v.score for v in GRADER.grade_many([("x+1", "2+x"), ("x+1", "1+x")], 10.0)))
 """
 
 
@@ -197,11 +203,13 @@ def test_an_interrupted_exchange_leaves_no_answers_to_the_next(tmp_path: Path) -
     assert said == "interrupted\n0.0 1.0\n"
 
 
-BUSY = """
-from pacore.sandbox import SHARED_GRADER
-SHARED_GRADER.grade_many([("x+1", "1+x")], 10.0)
-print(SHARED_GRADER.process_id, flush=True)
-SHARED_GRADER.grade_many([("7", "9^{9^{9^{9}}}"), ("7", "(20!)!")] * 20, SECONDS)
+BUSY = f"""
+HARD = {HARD!r}
+from pacore.sandbox import MathGrader
+GRADER = MathGrader(most_calls={ENDLESS})
+GRADER.grade_many([("x+1", "1+x")], 10.0)
+print(GRADER.process_id, flush=True)
+GRADER.grade_many([("7", HARD), ("8", HARD)] * 20, SECONDS)
 """
 
 

@@ -22,6 +22,7 @@ from pacore.grading.score import (
     Score,
     Verdict,
     VerdictName,
+    crash,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Verdict",
     "VerdictName",
     "choose_grader",
+    "crash",
     "gold_answer",
     "grade_fast",
     "grade_math",

@@ -1,259 +1,452 @@
-r"""The form of an answer: points, sets, intervals, matrices, equations, and the expressions in them.
+r"""The form of an answer: points, sets, intervals, equations, ratios, and the values in them.
 
-Computer algebra reads ``(1, 2)`` as a point or an interval and ``[0, 1)`` and ``(0, 1)`` as it likes, and
-takes the last side of an equation for all of it. So an answer is taken apart here, and only its
-expressions are left to be compared.
+A text is taken apart at its top until its parts are values, each an expression with its unit; a
+part that is not understood whole is of form ``text`` and equal to nothing but the same text.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from pacore.grading.notation import TEXT_COMMANDS, key, words
+from pacore.grading import number
+from pacore.grading.exact import Undefined, exact_value
+from pacore.grading.expression import read_expression
+from pacore.grading.grammar import Unread
+from pacore.grading.inequalities import Range, ordered_terms, ranges
+from pacore.grading.nodes import IMAGINARY, E, Node, whole
+from pacore.grading.splitting import Tokens, closes_last, depths, split_top, trimmed
+from pacore.grading.tokens import Token, is_word, plain_text, tokens
+from pacore.grading.units import Unit
+from pacore.grading.values import read_value, read_with_letter
+from pacore.grading.vocabulary import (
+    ANNOUNCING,
+    COPULAS,
+    FUNCTIONS_BY_NAME,
+    NOTHING,
+    QUANTITIES,
+    REALS,
+    names,
+    noun,
+)
 
-Kind = Literal["one", "list", "ordered", "matrix", "ratio", "equation"]
+Kind = Literal[
+    "value", "list", "ordered", "matrix", "ratio", "time", "equation", "relation", "based", "text"
+]
 
 MAX_PARTS = 64
 """Longer lists are compared as text alone."""
-
-INDEX = r"'{0,3}(?:_\s?(?:\w|\{[^{}]*\}))?"
-LONE_SYMBOL = re.compile(
-    rf"(?:[A-Za-z]|\\[A-Za-z]+|{TEXT_COMMANDS}\{{[^{{}}]*\}}){INDEX}(?:\s?\([^()]*\))?"
-    r"|(?:\\(?:angle|overline|triangle)\s?)?\{?[A-Z]{2,3}\}?"
-)
-
-_SYMBOL = re.compile(rf"(?:[A-Za-z]|\\(?!infty|pi)[a-z]+){INDEX}")
-_BRACKETS = (("\\langle", "("), ("\\rangle", ")"), ("\\lbrace", "\\{"), ("\\rbrace", "\\}"))
-_SYMBOLS = re.compile(rf"\(\s?{_SYMBOL.pattern}(?:,\s?{_SYMBOL.pattern})+\s?\)")
-_BARS = re.compile(r"(?:\||\\vert\s?|\\lvert\s?)\s?(?P<inner>[^|\\]+?)\s?(?:\||\\vert|\\rvert)")
-_NOTHING = frozenset(
-    ("no solution", "no solutions", "empty set", "\\emptyset", "\\varnothing", "\\{\\}")
-)
-_TEXT_JOIN = re.compile(TEXT_COMMANDS + r"\{\s*(or|and)\s*\}")
-_JOIN = re.compile(r"\\cup(?![A-Za-z])|\\lor(?![A-Za-z])|(?<![A-Za-z\\])(?:or|and)(?![A-Za-z])")
-_MEMBER = re.compile(rf"{_SYMBOL.pattern}\s?\\in(?![A-Za-z])\s?(?P<rest>.+)")
-_MATRIX = re.compile(
-    r"\\begin\s?\{(?P<name>[pbB]?matrix|array)\}(?:\{[lcr|]*\})?(?P<body>.*)\\end\s?\{(?P=name)\}"
-)
-_RELATION = re.compile(r"\\(?:le|ge)(?:q|qslant|slant)?(?![A-Za-z])|[<>]=?")
-_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)")
-_TIME = re.compile(r"\d{1,2}:\d{2}")
-_PLUS_MINUS = re.compile(r"\\pm(?![A-Za-z])")
+MAX_NESTING = 40
 
 
 class Form(NamedTuple):
-    """One answer taken apart. ``ends`` are the brackets of an ordered one, or ``{}`` of a set;
-    ``symbol`` is what an inequality was about.
+    """One answer taken apart. ``text`` is all of it as tokens say it, and is equal for equal texts.
 
-    Of kind ``one`` and ``equation`` the parts are texts, of a ``matrix`` rows of texts, else forms.
+    A ``value`` has a ``node`` and a ``unit``, and ``letter`` where its last symbol could be a unit.
+    A list or an ordered one has ``parts``, and ``ends``, its brackets, or ``{}`` of a set;
+    ``symbol`` is what an inequality was about. Of an ``equation`` the parts are its sides and
+    ``symbol`` names the left one where that is a name; of a ``relation`` they go from the least on,
+    and ``ends`` are its signs. The parts of a ``matrix`` are its rows. A ``time``
+    counts minutes in its ``node``; a ``based`` number has its base as ``symbol``. ``why`` says what
+    was not understood of a ``text``, and of a value that its letters may be a word.
     """
 
     kind: Kind
     text: str
+    node: Node | None = None
+    unit: Unit | None = None
+    letter: Form | None = None
     parts: tuple[Form, ...] = ()
-    sides: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
     ends: str = ""
     symbol: str = ""
+    why: str = ""
 
 
-def read_form(cleaned: str) -> Form:
-    """Take a cleaned text apart. What is of no other form is one expression."""
-    text = _TEXT_JOIN.sub(r" \1 ", cleaned)
-    for spelled, bracket in _BRACKETS:
-        text = text.replace(spelled, bracket)
-    return _read(text.strip())
+_MATRICES = names("pmatrix bmatrix Bmatrix matrix array smallmatrix")
+_OPENING, _CLOSING = ("(", "[", "\\{"), (")", "]", "\\}")
 
 
-def _read(text: str) -> Form:
-    readers: tuple[Callable[[str], Form | None], ...] = (
-        _nothing, _member, _matrix, _several, _inequality, _bracketed, _ratio, _plus_minus, _equation
+def read_form(text: str) -> Form:
+    """Take a text apart. Never fails: what is not understood is a form of its own."""
+    found = _without_double_brackets(tokens(text))
+    if max(depths(found), default=0) > MAX_NESTING:
+        return _text(found, f"more than {MAX_NESTING} brackets within each other")
+    try:
+        return _read(found)
+    except RecursionError:
+        return _text(found, "too many parts within each other")
+
+
+def _without_double_brackets(found: Tokens) -> Tokens:
+    while len(found) > 4 and found[0].text == found[1].text == "(":
+        if not (closes_last(found) and closes_last(found[1:-1])):
+            break
+        found = found[1:-1]
+    return found
+
+
+def _text(found: Tokens, why: object) -> Form:
+    return Form("text", plain_text(found), why=str(why))
+
+
+def _read(found: Tokens) -> Form:
+    found = _with_round_brackets(trimmed(found))
+    if not found:
+        return Form("text", "", why="nothing")
+    readers = (
+        _nothing, _member, _matrix, _several, _relation, _bracketed, _time, _ratio, _equation, _based,
     )  # fmt: skip
-    return next((form for reader in readers if (form := reader(text))), Form("one", text))
+    form = next((form for reader in readers if (form := reader(found)) is not None), None)
+    return form or _value(found)
 
 
-def _nothing(text: str) -> Form | None:
-    return Form("list", text, ends="{}") if words(text) in _NOTHING else None
+def _with_round_brackets(found: Tokens) -> Tokens:
+    r"""``]0, 1[`` as ``(0, 1)``."""
+    ends = (found[0].text, found[-1].text) if len(found) > 3 else ("", "")
+    if ends not in (("]", "["), ("]", "]"), ("[", "[")):
+        return found
+    opening = Token("open", "(") if ends[0] == "]" else found[0]
+    closing = Token("close", ")") if ends[1] == "[" else found[-1]
+    turned = [opening, *found[1:-1], closing]
+    return turned if closes_last(turned) else found
 
 
-def _member(text: str) -> Form | None:
-    found = _MEMBER.fullmatch(text)
-    return _read(found["rest"]) if found else None
+def _nothing(found: Tokens) -> Form | None:
+    said = plain_text(found)
+    if said in NOTHING:
+        return Form("list", said, ends="{}")
+    if said in REALS:
+        return _interval(said, Range(""))
+    return None
 
 
-def _matrix(text: str) -> Form | None:
-    found = _MATRIX.fullmatch(text)
-    if found is None:
+def _member(found: Tokens) -> Form | None:
+    r"""``x \in A``, and ``\{x : …\}``, as what is said of the symbol."""
+    if len(found) > 2 and found[0].kind == "sym" and found[1].text == "\\in":
+        form = _read(found[2:])
+        is_set = form.kind == "ordered" or (
+            form.kind == "list" and (form.ends or len(form.parts) > 1)
+        )
+        return form._replace(text=plain_text(found)) if is_set else None
+    if found[0].text != "\\{" or not closes_last(found):
         return None
-    lines = [line for line in re.split(r"\\\\(?:\[[^\]]*\])?", found["body"]) if line.strip()]
-    return Form(
-        "matrix", text, rows=tuple(tuple(c.strip() for c in line.split("&")) for line in lines)
+    inner = found[1:-1]
+    parts = split_top(inner, lambda token: token.text in (":", "|"))
+    if len(parts) != 2 or not parts[0] or parts[0][0].kind != "sym":
+        return None
+    name = parts[0]
+    if len(name) > 1 and plain_text(name[1:]) != "\\in \\mathbb R":
+        return None
+    form = _read(parts[1])
+    is_of_it = form.kind in ("list", "ordered") and all(
+        part.symbol == name[0].text for part in (form.parts if form.kind == "list" else [form])
+    )
+    return form if is_of_it else None
+
+
+def _matrix(found: Tokens) -> Form | None:
+    """A matrix, in brackets of its own or not, or a number times one."""
+    if found[0].text in ("(", "[") and closes_last(found):
+        return _matrix(found[1:-1]) if found[1].text == "\\begin" else None
+    start = next((p for p, token in enumerate(found) if token.text == "\\begin"), None)
+    if start is None or len(found) < start + 8 or found[-4].text != "\\end":
+        return None
+    body = found[start + 4 : -4]
+    if found[start + 2].text not in _MATRICES:
+        return None
+    if found[start + 2].text == "array" and body and body[0].text == "{":
+        body = body[next(p for p, token in enumerate(body) if token.text == "}") + 1 :]
+    rows = tuple(map(_row, filter(None, split_top(body, lambda token: token.text == "\\\\"))))
+    if start:
+        try:
+            factor = read_expression(found[: start - (found[start - 1].text == "*")])
+        except Unread as unread:
+            return _text(found, unread)
+        rows = tuple(_times(row, factor) for row in rows)
+    return Form("matrix", plain_text(found), parts=rows)
+
+
+def _row(line: Tokens) -> Form:
+    cells = split_top(line, lambda token: token.text == "&")
+    return Form("ordered", plain_text(line), parts=tuple(map(_read, cells)))
+
+
+def _times(row: Form, factor: Node) -> Form:
+    """A row of a matrix times a number; its texts are no other row's."""
+    cells = (
+        cell if cell.node is None else cell._replace(node=Node("multiply", (factor, cell.node)))
+        for cell in row.parts
+    )
+    return row._replace(
+        text=f"{factor} {row.text}",
+        parts=tuple(cell._replace(text=f"{factor} {cell.text}") for cell in cells),
     )
 
 
-def _several(text: str) -> Form | None:
-    parts = split_top(text, _JOIN)
+def _several(found: Tokens) -> Form | None:
+    parts = split_top(found, lambda token: token.kind == "join")
+    is_union = any(token.text == "cup" for token in found)
     if len(parts) == 1:
-        parts = _at_commas(text)
-    if len(parts) == 1 or not all(parts):
+        parts = split_top(found, lambda token: token.text in (",", ";", "\\quad"))
+    if len(parts) == 1:
         return None
+    if not all(parts):
+        return _text(found, "a list with nothing in one of its places")
     forms: list[Form] = []
     for part in parts:
         form = _read(part)
-        forms += form.parts if form.kind == "list" else [form]
-    return Form("list", text, tuple(forms))
+        forms += form.parts if form.kind == "list" and not form.ends else [form]
+    if is_union and not all(form.kind == "ordered" or form.ends for form in forms):
+        return _text(found, "a union of what is no set")
+    if any(token.text == "and" for token in found) and any(
+        form.symbol and form.ends for form in forms
+    ):
+        return _both(found, forms)
+    return Form("list", plain_text(found), parts=tuple(forms))
 
 
-def _at_commas(text: str) -> list[str]:
-    """The parts of a list; of ``1,234, 5,678`` they are two."""
-    if _GROUPED.fullmatch(text.lstrip("+-")):
-        return [text]
-    spaced = split_top(text, re.compile(",(?= )"))
-    if len(spaced) > 1 and _GROUPED.search(text):
-        return spaced
-    return split_top(text, re.compile(","))
+def _both(found: Tokens, forms: Sequence[Form]) -> Form:
+    """``x > 1 and x < 5`` as the interval between."""
+    halves = {(form.symbol, plain_text([*_INFINITY]) == form.parts[1].text): form
+              for form in forms if form.kind == "ordered"}  # fmt: skip
+    symbol = forms[0].symbol
+    above, below = halves.get((symbol, True)), halves.get((symbol, False))
+    if len(forms) == 2 and above is not None and below is not None and _is_half(above, below):
+        ends = above.ends[0] + below.ends[1]
+        parts = (above.parts[0], below.parts[1])
+        return Form("ordered", plain_text(found), parts=parts, ends=ends, symbol=symbol)
+    return _text(found, "inequalities that are all to hold")
 
 
-def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
-    """Split where a separator stands outside all brackets and braces."""
-    parts, start = [], 0
-    depths = list(_depths(text))
-    for found in separator.finditer(text):
-        if depths[found.start()] == 0:
-            parts.append(text[start : found.start()].strip())
-            start = found.end()
-    return [*parts, text[start:].strip()]
+def _is_half(above: Form, below: Form) -> bool:
+    """Whether one is of all numbers above a bound, the other of all below a greater one."""
+    low, high = above.parts[0].node, below.parts[1].node
+    if below.parts[0].text != plain_text(_MINUS_INFINITY) or low is None or high is None:
+        return False
+    try:
+        least, greatest = exact_value(low), exact_value(high)
+    except Undefined:
+        return False
+    return least is not None and greatest is not None and least < greatest
 
 
-def _depths(text: str) -> Iterator[int]:
-    """How many brackets are open before each character."""
-    depth = 0
-    for character in text:
-        if character in ")]}":
-            depth = max(depth - 1, 0)
-        yield depth
-        if character in "([{":
-            depth += 1
-
-
-def _inequality(text: str) -> Form | None:
-    """``a < x \\le b``, ``x > a`` and ``|x| < a`` as the intervals they are."""
-    relations = [found[0] for found in _RELATION.finditer(text)]
-    terms = split_top(text, _RELATION)
-    if len(terms) != len(relations) + 1 or len(terms) not in (2, 3):
+def _relation(found: Tokens) -> Form | None:
+    """An inequality as the intervals it leaves."""
+    try:
+        left = ranges(found)
+    except Unread as unread:
+        return _inequality(found) or _text(found, unread)
+    if left is None:
         return None
-    if any("=" in term for term in terms):
+    parts = tuple(_interval(f"{plain_text(found)} {place}", one) for place, one in enumerate(left))
+    return parts[0] if len(parts) == 1 else Form("list", plain_text(found), parts=parts)
+
+
+def _inequality(found: Tokens) -> Form | None:
+    """Values of which each is less than the next, or two that differ; None of anything else."""
+    ordered = ordered_terms(found)
+    if ordered is None:
         return None
-    is_up = ["<" in relation or relation.startswith("\\le") for relation in relations]
-    is_closed = [relation[-1:] == "=" or relation[0] == "\\" for relation in relations]
-    if len(set(is_up)) > 1:
+    terms, signs = ordered
+    parts = tuple(map(_read, terms))
+    if not all(part.kind == "value" and part.unit is None for part in parts):
         return None
-    if not is_up[0]:
-        terms.reverse()
-        is_closed.reverse()
-    if len(terms) == 3:
-        return _interval(text, terms[1], (terms[0], terms[2]), (is_closed[0], is_closed[1]))
-    low, high = terms
-    if _variable(high):
-        return _interval(text, high, (low, None), (is_closed[0], False))
-    return _interval(text, low, (None, high), (False, is_closed[0]))
+    return Form("relation", plain_text(found), parts=parts, ends=" ".join(signs))
 
 
-def _variable(term: str) -> str | None:
-    bars = _BARS.fullmatch(term)
-    inner = bars["inner"] if bars else term
-    return inner if _SYMBOL.fullmatch(inner) else None
+_MINUS_INFINITY = (Token("op", "-"), Token("sym", "\\infty"))
+_INFINITY = (Token("sym", "\\infty"),)
 
 
-def _interval(
-    text: str, about: str, bounds: tuple[str | None, str | None], closed: tuple[bool, bool]
-) -> Form | None:
-    symbol = _variable(about)
-    low, high = bounds
-    if symbol is None:
+def _interval(said: str, of: Range) -> Form:
+    ends = "(["[of.has_low] + ")]"[of.has_high]
+    parts = (_read(of.low or _MINUS_INFINITY), _read(of.high or _INFINITY))
+    return Form("ordered", said, parts=parts, ends=ends, symbol=of.symbol)
+
+
+def _bracketed(found: Tokens) -> Form | None:
+    first, last = found[0].text, found[-1].text
+    if first == "<" and last == ">" and found[0].kind == "open":
+        first, last = "(", ")"
+    if not (first in _OPENING and last in _CLOSING and closes_last(found)):
         return None
-    if _BARS.fullmatch(about):
-        if low is not None and high is not None:
-            return None
-        if low is not None:
-            outside = (
-                _ordered(text, "-\\infty", _minus(low), "(", "])"[not closed[0]], symbol),
-                _ordered(text, low, "\\infty", "[("[not closed[0]], ")", symbol),
-            )
-            return Form("list", text, outside)
-        assert high is not None
-        return _ordered(text, _minus(high), high, "[("[not closed[1]], "])"[not closed[1]], symbol)
-    return _ordered(
-        text,
-        "-\\infty" if low is None else low,
-        "\\infty" if high is None else high,
-        "[" if closed[0] else "(",
-        "]" if closed[1] else ")",
-        symbol,
+    inner = found[1:-1]
+    pieces = split_top(inner, lambda token: token.text in (",", ";"))
+    if first == "\\{" and last == "\\}":
+        return _set(found, inner)
+    if len(pieces) > 1 and all(pieces):
+        parts = tuple(_read(piece) for piece in pieces)
+        return Form("ordered", plain_text(found), parts=parts, ends=first + last)
+    if first == "(" and last == ")" and len(pieces) == 1:
+        return _read(inner)
+    return _text(found, f"brackets {first} {last} around one value")
+
+
+def _set(found: Tokens, inner: Tokens) -> Form:
+    form = _several(inner) or _read(inner)
+    if form.kind == "text":
+        return _text(found, form.why)
+    parts = form.parts if form.kind == "list" and not form.ends else (form,)
+    once = {part.text: part for part in parts}
+    return Form("list", plain_text(found), parts=tuple(once.values()), ends="{}")
+
+
+def _time(found: Tokens) -> Form | None:
+    """``4:30 p.m.`` and ``4 pm`` as minutes of the day."""
+    half = found[-1].text.lower()
+    if half not in ("am", "pm") or found[-1].kind != "word":
+        return None
+    clock = [token.text for token in found[:-1]]
+    is_clock = (
+        all(t.isdigit() for t in clock[::2]) and set(clock[1::2]) <= {":"} and len(clock) in (1, 3)
+    )
+    hours, minutes = (
+        (int(clock[0]), int(clock[2]) if len(clock) == 3 else 0) if is_clock else (0, 0)
+    )
+    if not (1 <= hours <= 12 and minutes < 60):
+        return None
+    return Form("time", plain_text(found), whole((hours % 12 + 12 * (half == "pm")) * 60 + minutes))
+
+
+def _ratio(found: Tokens) -> Form | None:
+    parts = split_top(found, lambda token: token.text == ":")
+    if len(parts) == 1:
+        return None
+    if not all(parts):
+        return _text(found, "a colon with nothing on one of its sides")
+    return Form("ratio", plain_text(found), parts=tuple(_read(part) for part in parts))
+
+
+def clock_minutes(form: Form) -> int | None:
+    """The minutes of the day that ``16:30`` could mean; None of what could be none."""
+    texts = form.text.split(" ")
+    if form.kind != "ratio" or len(texts) != 3 or not (texts[0].isdigit() and texts[2].isdigit()):
+        return None
+    hours, minutes = int(texts[0]), int(texts[2])
+    return hours * 60 + minutes if len(texts[2]) == 2 and minutes < 60 and hours < 24 else None
+
+
+def _equation(found: Tokens) -> Form | None:
+    """Sides that are said to be equal; a name before an interval, a set or a point names it."""
+    sides = [trimmed(side) for side in split_top(found, _equates)]
+    if len(sides) == 1:
+        return None
+    if not all(sides):
+        return _text(found, "an equals sign with nothing on one of its sides")
+    if len(sides) == 2 and _only_announces(sides[1]):
+        return _read(sides[0])
+    if lone_name(sides[-1]) and not lone_name(sides[0]):
+        sides = [sides[-1], *sides[:-1]]
+    name = lone_name(sides[0])
+    parts = tuple(_read(side) for side in (sides[1:] if name else sides))
+    if name and len(parts) == 1 and parts[0].kind == "list":
+        return parts[0]
+    if len(parts) == 1 and parts[0].kind not in ("value", "text", "equation"):
+        return parts[0]
+    if len(parts) == 2 and _names_coordinates(parts[0]) and parts[1].kind == "ordered":
+        return parts[1]
+    if any(part.kind not in ("value", "based") for part in parts):
+        why = next((part.why for part in parts if part.kind == "text"), "an equation of no values")
+        return _text(found, why)
+    left = [_read(sides[0])] if name else []
+    return Form("equation", plain_text(found), parts=(*left, *parts), symbol=name or "")
+
+
+def _equates(token: Token) -> bool:
+    return token.text == "=" or (token.kind == "word" and token.text in COPULAS)
+
+
+def _only_announces(found: Tokens) -> bool:
+    """Whether words are those before an answer, as in "70 is the answer"."""
+    return all(token.kind == "word" and token.text.lower() in ANNOUNCING for token in found)
+
+
+def _names_coordinates(form: Form) -> bool:
+    """Whether a form is a point of symbols in the order of their names, as ``(x, y)``."""
+    nodes = [part.node for part in form.parts]
+    names = [str(node.value) for node in nodes if node is not None and node.kind == "symbol"]
+    return form.ends == "()" and len(names) == len(nodes) and names == sorted(names)
+
+
+def lone_name(found: Tokens) -> str | None:
+    r"""The name that tokens are, as of an unknown: ``x``, ``f(2)``, ``\angle ABC``, ``AB``, ``Area``."""
+    said = plain_text(found)
+    if all(token.kind == "word" for token in found) and not found[0].text.isupper():
+        is_name = all(t.text.lower() in QUANTITIES or noun(t.text.lower()) for t in found)
+        return said if is_name else None
+    if (found[0].text, found[-1].text) in (("[", "]"), ("|", "|")) and len(found) == 3:
+        return said if found[1].kind == "word" and found[1].text.isupper() else None
+    core = [
+        token
+        for token in found
+        if token.text not in ("\\angle", "\\triangle", "{", "}", "\\overline")
+    ]
+    if core and core[0].text == "m" and len(core) == 2 and len(found) == 3:
+        core = core[1:]
+    if len(core) == 1 and core[0].kind == "word":
+        return said if core[0].text.isupper() and len(core[0].text) <= 4 else None
+    if core and core[-1].text == ")":
+        start = next((place for place, token in enumerate(core) if token.text == "("), 0)
+        is_function = core[0].text in FUNCTIONS_BY_NAME or len(core) - start == 3
+        if start and is_function and core[0].text not in "xyz" and closes_last(core[start:]):
+            core = core[:start]
+    try:
+        node = read_expression(core)
+    except Unread:
+        return None
+    return said if node.kind == "symbol" or node in (E, IMAGINARY) else None
+
+
+def _based(found: Tokens) -> Form | None:
+    """``1203_4``, ``(1203)_{4}`` and ``2F_{16}``: a number that says its base."""
+    place = next((p for p, t in enumerate(found) if t.text == "_" and t.kind == "op"), None)
+    if place is None:
+        return None
+    digits = "".join(t.text for t in found[:place] if t.text not in ("(", ")", "{", "}", "\\text"))
+    base = [t for t in found[place + 1 :] if t.text not in ("{", "}", "base")]
+    if (
+        len(base) != 1
+        or base[0].kind != "num"
+        or not base[0].text.isdigit()
+        or not digits[:1].isalnum()
+    ):
+        return None
+    if not any(character.isdigit() for character in digits) and int(base[0].text) <= 10:
+        return None
+    value = number.in_base(digits, int(base[0].text))
+    return (
+        None
+        if value is None
+        else Form("based", plain_text(found), whole(value), symbol=base[0].text)
     )
 
 
-def _ordered(text: str, low: str, high: str, left: str, right: str, symbol: str) -> Form:
-    return Form("ordered", text, (_read(low), _read(high)), ends=left + right, symbol=symbol)
+def _value(found: Tokens) -> Form:
+    """An expression with its unit; with a plus or minus in it two, and where it is not read a text."""
+    said = plain_text(found)
+    if len(found) == 1 and found[0].kind == "word" and not is_word(found[0]):
+        return Form("value", said, read_expression(found), why="letters in a row")
+    try:
+        node, unit = read_value(found)
+    except Unread as unread:
+        return Form("text", said, why=str(unread))
+    if _has_sign(node):
+        both = tuple(
+            Form("value", f"{said} {sign}", _with_sign(node, sign), unit) for sign in (1, -1)
+        )
+        return Form("list", said, parts=both)
+    other = read_with_letter(found) if unit is None else None
+    letter = None if other is None else Form("value", said, other.node, other.unit)
+    return Form("value", said, node, unit, letter)
 
 
-def _minus(text: str) -> str:
-    return f"-{text}" if re.fullmatch(r"[\w.]+|\\frac\{\w+\}\{\w+\}", text) else f"-({text})"
+def _has_sign(node: Node) -> bool:
+    return node.kind == "sign" or any(map(_has_sign, node.args))
 
 
-def _bracketed(text: str) -> Form | None:
-    if text.startswith("\\{") and text.endswith("\\}") and closes_last(text[1:-2] + "}"):
-        inner = _several(text[2:-2].strip()) or _read(text[2:-2].strip())
-        if re.search(r"\\mid|\||:", text):
-            return None
-        parts = inner.parts if inner.kind == "list" else (inner,)
-        once = {key(part.text): part for part in parts}
-        return Form("list", text, tuple(once.values()), ends="{}")
-    if text[:1] not in ("(", "[") or text[-1:] not in (")", "]") or not closes_last(text):
-        return None
-    parts = tuple(_read(part) for part in _at_commas(text[1:-1].strip()))
-    if len(parts) > 1:
-        return Form("ordered", text, parts, ends=text[0] + text[-1])
-    return parts[0] if text[0] + text[-1] == "()" else None
-
-
-def closes_last(text: str) -> bool:
-    """Whether the bracket a text begins with is closed by its last character."""
-    depths = list(_depths(text))
-    return min(depths[1:], default=0) >= 0 and 0 not in depths[1:-1] and depths[-1] == 0
-
-
-def _ratio(text: str) -> Form | None:
-    parts = split_top(text, re.compile(":"))
-    if len(parts) == 1 or not all(parts):
-        return None
-    return Form("ratio", text, tuple(_read(part) for part in parts))
-
-
-def is_time(form: Form) -> bool:
-    """Whether a ratio could be a time of day, which is the same as no other."""
-    return form.kind == "ratio" and _TIME.fullmatch(form.text) is not None
-
-
-def _plus_minus(text: str) -> Form | None:
-    if len(_PLUS_MINUS.findall(text)) != 1:
-        return None
-    plus = _read(_PLUS_MINUS.sub("+", text))
-    minus = _read(_PLUS_MINUS.sub("-", text))
-    return Form("list", text, (plus, minus))
-
-
-def _equation(text: str) -> Form | None:
-    r"""Two sides; where the left is a lone symbol and the right no expression, the right alone."""
-    sides = split_top(text, re.compile(r"(?<![<>!:])="))
-    if len(sides) != 2 or not all(sides):
-        return None
-    if LONE_SYMBOL.fullmatch(sides[0]):
-        value = _read(sides[1])
-        if value.kind not in ("one", "equation"):
-            return value
-    if _SYMBOLS.fullmatch(sides[0]) and (point := _read(sides[1])).kind == "ordered":
-        return point
-    return Form("equation", text, sides=(sides[0], sides[1]))
+def _with_sign(node: Node, sign: int) -> Node:
+    """An expression with plus, or minus, for each plus or minus in it."""
+    if node.kind == "sign":
+        inner = _with_sign(node.args[0], sign)
+        return inner if node.value == sign else Node("negate", (inner,))
+    return node._replace(args=tuple(_with_sign(part, sign) for part in node.args))

@@ -37,7 +37,7 @@ def judged_by(grader: str, against: str, problem: Problem) -> tuple[str, str | N
 def stated_version(grader: str, versions: Mapping[str, str]) -> str:
     """How a grading states the versions of the graders that decide in it.
 
-    ``1+math-verify-0.9.0`` of one for all; ``choice 1, math 1+math-verify-0.9.0`` of ``auto``.
+    ``4+mpmath-1.3.0`` of one for all; ``choice 4, math 4+mpmath-1.3.0`` of ``auto``.
     """
     if grader == AUTO:
         return ", ".join(f"{spec} {version}" for spec, version in sorted(versions.items()))

@@ -1,184 +1,139 @@
 """The grader ``math``: exact rules where they decide, and algebra for the expressions they leave open.
 
-`EXACT` is algebra without any: it never loads SymPy, takes microseconds, and leaves open what is no
-plain number. `pacore.algebra` has the other, which runs where it can be killed.
+`EXACT` is algebra without any: it takes microseconds, and leaves open what is no fraction. `pacore.algebra`
+has the other, which runs where it can be killed.
 """
 
 from __future__ import annotations
 
-import re
+import math
+from fractions import Fraction
 
 from pacore.grading import number
-from pacore.grading.comparing import Algebra, Same, same_form
-from pacore.grading.forms import closes_last, read_form
-from pacore.grading.notation import TEXT_COMMANDS, clean, key, nesting, split_units, words
-from pacore.grading.score import CORRECT, CRASH, WRONG, Verdict
+from pacore.grading.comparing import Algebra, Same, Sides, same_form
+from pacore.grading.exact import Undefined, exact_value
+from pacore.grading.forms import read_form
+from pacore.grading.nodes import Node, free_symbols
+from pacore.grading.number import Rational
+from pacore.grading.residues import Draws
+from pacore.grading.score import CORRECT, WRONG, Verdict, crash
 
 MAX_CHARACTERS = 1_000
-MAX_NESTING = 20
-
-FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "log",
-        "ln",
-        "exp",
-        "sqrt",
-        "pi",
-        "max",
-        "min",
-        "mod",
-        "gcd",
-        "lcm",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "det",
-        "floor",
-        "ceil",
-    ]
-)
-_WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{4,}")
-_CONDITION = re.compile(
-    r"(?<![A-Za-z\\])(?:if|otherwise|when|where|for|unless|else|and|or)(?![A-Za-z])"
-)
-_TEXT = re.compile(TEXT_COMMANDS + r"\{([^{}]*)\}")
-_WRAPPING = re.compile(TEXT_COMMANDS + r"(?=\{)")
-_BOX = re.compile(r"\\(?:boxed|fbox)")
-BASE = re.compile(r"\d\s?_")
-"""Digits with a base: as text alone, for readers drop it."""
-_INFINITE = re.compile(r"\\infty(?![A-Za-z])")
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-}
 
 
 def grade_math(gold: str, answer: str, algebra: Algebra) -> Verdict | None:
     """Whether an answer is the gold answer as mathematics; None where ``algebra`` leaves it open.
 
-    Integers compare as integers of any length, plain numbers exactly, plain words as text, other
-    texts by their form (`pacore.grading.forms`): points and intervals in order, sets and lists of
-    solutions in any, equations up to a factor. Units, percent signs and "x =" may stand on one side
-    only. A decimal is no other number than the one it writes, unless it is the rounding of the
-    other to six digits or more. Beyond `MAX_CHARACTERS` and `MAX_NESTING` a gold answer is a
-    ``crash`` and an answer wrong.
+    An answer is right only where all of it is understood; what is not is compared as text, and so is
+    an answer to a gold answer that is not. Integers compare as integers of any length, fractions
+    exactly, other values as ``algebra`` proves them equal, texts by their form
+    (`pacore.grading.forms`): points and intervals in order, sets and lists of solutions in any,
+    equations up to a factor. Units, percent signs and "x =" may stand on one side only. A decimal is
+    no other number than the one it writes, unless it is the rounding of the other to six digits or
+    more. Beyond `MAX_CHARACTERS` integers alone are read, and a gold answer that is none is a ``crash``.
     """
     if gold.strip() == answer.strip():
         return CORRECT
     if max(len(gold), len(answer)) > MAX_CHARACTERS:
-        one, other = number.integer_digits(gold.strip()), number.integer_digits(answer.strip())
-        if one is not None and one == other:
-            return CORRECT
-        return CRASH if len(gold) > MAX_CHARACTERS and one is None else WRONG
-    one, other = _bare(clean(gold)), _bare(clean(answer))
-    if key(one) == key(other):
-        return CORRECT
-    if _is_words(one) and _is_words(other) and not {one, other} & _NUMBER_WORDS.keys():
-        return CORRECT if len(one) > 1 < len(other) and words(one) == words(other) else WRONG
-    if nesting(one) > MAX_NESTING:
-        return CRASH
-    if nesting(other) > MAX_NESTING:
-        return WRONG
-    same = same_form(read_form(one), read_form(other), algebra)
+        return _grade_long(gold, answer)
+    same = same_form(read_form(gold), read_form(answer), algebra)
     return None if same is None else CORRECT if same else WRONG
 
 
-def _bare(text: str) -> str:
-    """A text without brackets or text commands around all of it."""
-    while True:
-        if found := _WRAPPING.match(text):
-            inner = text[found.end() :]
-            if not closes_last(inner):
-                return text
-        elif text.startswith("(") and closes_last(text) and "," not in text:
-            inner = text
-        else:
-            return text
-        text = inner[1:-1].strip()
-
-
-def _is_words(text: str) -> bool:
-    """Whether a text is plain words: letters and spaces and nothing else, LaTeX text unwrapped."""
-    return words(text).replace(" ", "").isalpha()
-
-
-def is_for_algebra(text: str) -> bool:
-    """Whether a cleaned expression may be read as mathematics: it says nothing in words."""
-    bare = _TEXT.sub(lambda found: f" {found[1]} ", text)
-    written = [word for word in _WORD.findall(bare) if word.lower() not in FUNCTIONS]
-    return not (written or _CONDITION.search(bare) or _BOX.search(text))
+def _grade_long(gold: str, answer: str) -> Verdict:
+    one, other = number.integer_digits(gold.strip()), number.integer_digits(answer.strip())
+    if one is not None and one == other:
+        return CORRECT
+    if len(gold) > MAX_CHARACTERS and one is None:
+        return crash(
+            f"the gold answer has {len(gold):,} characters, and no more than {MAX_CHARACTERS:,} are read"
+        )
+    return WRONG
 
 
 class Exact:
     """Decides on expressions by exact rules alone."""
 
-    def same_expression(self, gold: str, answer: str) -> Same:
+    def same_expression(self, gold: Node, answer: Node) -> Same:
         """True, False, or None for what needs algebra."""
-        (one, one_unit), (other, other_unit) = split_units(gold.strip(), answer.strip())
-        if one_unit and other_unit and one_unit != other_unit:
-            return False
-        one, other = _NUMBER_WORDS.get(words(one), one), _NUMBER_WORDS.get(words(other), other)
-        if key(one) == key(other):
+        if gold == answer:
             return True
-        if BASE.search(one) or BASE.search(other):
+        try:
+            one, other = exact_value(gold), exact_value(answer)
+        except Undefined:
             return False
-        integers = number.integer_digits(one), number.integer_digits(other)
-        if None not in integers:
-            return integers[0] == integers[1]
-        first, second = number.rational(one), number.rational(other)
-        if first and second:
-            return True if number.equal(first, second) else _rounded(first, second)
-        if _INFINITE.search(one) or _INFINITE.search(other):
-            return _signed(one) == _signed(other)
-        if not (is_for_algebra(one) and is_for_algebra(other)):
-            return False
+        if one is None or other is None:
+            signs = infinity_sign(gold), infinity_sign(answer)
+            return _at_a_point(gold, answer) if signs == (0, 0) else signs[0] == signs[1]
+        return one == other or any(
+            number.rounds_to(value, decimal)
+            for decimal, value in (
+                (roundable(gold, answer, True), other),
+                (roundable(answer, gold, False), one),
+            )
+            if decimal is not None
+        )
+
+    def same_equation(self, gold: Sides, answer: Sides) -> Same:
+        """True where sides are the same, in one order or the other."""
+        return True if set(gold) == set(answer) else None
+
+    def same_inequality(self, gold: Sides, answer: Sides) -> Same:
+        """True where sides are the same."""
+        return True if gold == answer else None
+
+
+def _at_a_point(one: Node, other: Node) -> Same:
+    """False where two fractions of symbols differ at a point; None where that is not seen."""
+    names = free_symbols(one) | free_symbols(other)
+    if not names:
         return None
-
-    def same_equation(self, gold: tuple[str, str], answer: tuple[str, str]) -> Same:
-        """True where sides are the same text, in one order or the other."""
-        one, other = {key(side) for side in gold}, {key(side) for side in answer}
-        return True if one == other else None
-
-
-def _rounded(first: number.Rational, second: number.Rational) -> bool:
-    return any(number.is_rounding(a, b) for a, b in ((first, second), (second, first)))
+    point = {name: Fraction(_DRAWS.number(name, 20) + 2, 1_009) for name in names}
+    try:
+        values = [exact_value(node, point=point) for node in (one, other)]
+    except Undefined:
+        return None
+    return None if None in values or values[0] == values[1] else False
 
 
-def _signed(text: str) -> str:
-    return key(text).removeprefix("+")
+_DRAWS = Draws("point")
+
+
+def infinity_sign(node: Node) -> int:
+    """1 or -1 for infinity with its sign, 0 for anything else."""
+    if node.kind == "negate":
+        return -infinity_sign(node.args[0])
+    return int(node.value == "infinity")
+
+
+def written_decimal(node: Node) -> Rational | None:
+    """A decimal as it was written, with its sign; None where an expression is more than one."""
+    if node.kind == "negate":
+        inner = written_decimal(node.args[0])
+        return None if inner is None else inner._replace(value=-inner.value)
+    return node.value if isinstance(node.value, Rational) and node.value.places else None
+
+
+def roundable(written: Node, other: Node, is_gold: bool) -> Rational | None:
+    """A decimal that the other may be rounded to: of digits enough, and the only decimal of the two.
+
+    Of a gold answer it must have more digits than the answer is written with: what takes as many to write
+    is no value that anybody rounded (``12345.67 + 10^{-40}``).
+    """
+    decimal = written_decimal(written)
+    if decimal is None or not number.is_precise(decimal) or written_decimal(other) is not None:
+        return None
+    return None if is_gold and written_digits(other) >= decimal.digits else decimal
+
+
+def written_digits(node: Node) -> int:
+    """How many digits the numbers of an expression have."""
+    inner = sum(map(written_digits, node.args))
+    if not isinstance(node.value, Rational):
+        return inner
+    value = node.value.value
+    parts = [value.numerator] if value.denominator == 1 else [value.numerator, value.denominator]
+    return inner + sum(max(1, math.ceil(part.bit_length() * math.log10(2))) for part in parts)
 
 
 EXACT = Exact()

@@ -6,8 +6,11 @@ from fractions import Fraction
 
 from pacore.grader import GraderSpec
 from pacore.grading import number
-from pacore.grading.notation import clean, split_unit
-from pacore.grading.score import CORRECT, CRASH, WRONG, Verdict
+from pacore.grading.exact import Undefined, exact_value
+from pacore.grading.forms import Form, read_form
+from pacore.grading.mathematics import MAX_CHARACTERS
+from pacore.grading.score import CORRECT, WRONG, Verdict, crash, shown
+from pacore.grading.units import PER_MILLE, PERCENT
 
 DEFAULT_RELATIVE = Fraction(1, 1_000_000)
 """What ``numeric`` without options forgives, relative to the gold answer; whole numbers nothing."""
@@ -15,7 +18,21 @@ DEFAULT_RELATIVE = Fraction(1, 1_000_000)
 
 def read_quantity(text: str) -> number.Rational | None:
     """The number a text gives, without unit or lone "x ="; None where it gives none or several."""
-    return number.rational(split_unit(clean(text)).body)
+    return None if len(text) > MAX_CHARACTERS else _quantity(read_form(text))
+
+
+def _quantity(form: Form) -> number.Rational | None:
+    if form.kind == "equation" and form.symbol and len(form.parts) == 2:
+        return _quantity(form.parts[1])
+    if form.kind != "value" or form.node is None:
+        return None
+    try:
+        value = exact_value(form.node)
+    except Undefined:
+        return None
+    if value is None:
+        return None
+    return number.Rational(value / 1000 if form.unit == PER_MILLE else value, form.unit == PERCENT)
 
 
 def grade_numeric(spec: GraderSpec, gold: str, answer: str) -> Verdict:
@@ -25,7 +42,7 @@ def grade_numeric(spec: GraderSpec, gold: str, answer: str) -> Verdict:
     """
     expected, found = read_quantity(gold), read_quantity(answer)
     if expected is None:
-        return CRASH
+        return crash(f"the gold answer is no number: {shown(gold)}")
     if found is None:
         return WRONG
     pairs = number.readings(expected, found)

@@ -7,11 +7,12 @@ import re
 from pacore.answer import choice_letter, find_boxes
 from pacore.errors import BadInput
 from pacore.grader import parse_spec
-from pacore.grading import number
-from pacore.grading.mathematics import EXACT, FUNCTIONS, MAX_CHARACTERS, grade_math
-from pacore.grading.notation import TEXT_COMMANDS, clean, split_unit, words
+from pacore.grading.forms import Form, read_form
+from pacore.grading.mathematics import EXACT, MAX_CHARACTERS, grade_math
+from pacore.grading.notation import unwrapped, words
 from pacore.grading.numeric import grade_numeric
-from pacore.grading.score import CORRECT, CRASH, NO_ANSWER, WRONG, Verdict
+from pacore.grading.score import CORRECT, NO_ANSWER, WRONG, Verdict, crash, shown
+from pacore.grading.tokens import FUNCTIONS
 from pacore.problem import Problem
 
 RULES_VERSION = "4"
@@ -22,7 +23,6 @@ _LONGEST_ABBREVIATION = 2
 _CHOICE_GOLD = re.compile(r"\(?[A-J]\)?")
 _MATH_MARK = re.compile(r"[\\^=_+*<>√π∞≤≥±∪∩×÷°²³½¼¾]")  # noqa: RUF001
 _WORD = re.compile(r"(?<![A-Za-z\d])[A-Za-z]{2,}")
-_TEXT_ONLY = re.compile(TEXT_COMMANDS + r"\{([^{}]*)\}")
 
 
 def gold_answer(problem: Problem) -> str | None:
@@ -52,24 +52,28 @@ def choose_grader(problem: Problem) -> str:
     gold = gold_answer(problem)
     if gold is None:
         return "text"
-    if _CHOICE_GOLD.fullmatch(_TEXT_ONLY.sub(r"\1", gold).strip("$ ")):
+    if _CHOICE_GOLD.fullmatch(unwrapped(gold).strip("$ ")):
         return "choice"
     return "math" if _looks_mathematical(gold) else "text"
 
 
 def _looks_mathematical(gold: str) -> bool:
-    bare = _TEXT_ONLY.sub(r"\1", gold)
+    bare = unwrapped(gold)
     if _MATH_MARK.search(bare):
         return True
-    body = bare
-    if len(gold) <= MAX_CHARACTERS:
-        body = split_unit(clean(gold)).body
-        if number.rational(body):
-            return True
-    long_words = [word for word in _WORD.findall(body) if word.lower() not in FUNCTIONS]
-    if any(character.isdigit() for character in body):
+    if len(gold) <= MAX_CHARACTERS and _is_read(read_form(gold)):
+        return True
+    long_words = [word for word in _WORD.findall(bare) if word.lower() not in FUNCTIONS]
+    if any(character.isdigit() for character in bare):
         return not any(len(word) > _LONGEST_ABBREVIATION for word in long_words)
-    return not long_words and any(character.isalnum() for character in body)
+    return not long_words and any(character.isalnum() for character in bare)
+
+
+def _is_read(form: Form) -> bool:
+    """Whether any part of a form is more than text."""
+    if form.parts:
+        return any(map(_is_read, form.parts))
+    return form.kind not in ("text", "list") and not form.why
 
 
 def grade_fast(spec: str, gold: str, answer: str | None) -> Verdict | None:
@@ -89,7 +93,9 @@ def grade_fast(spec: str, gold: str, answer: str | None) -> Verdict | None:
     if grader.name == "choice":
         if letter := choice_letter(gold):
             return CORRECT if choice_letter(answer) == letter else WRONG
-        return CORRECT if words(gold) == words(answer) else CRASH
+        if words(gold) == words(answer):
+            return CORRECT
+        return crash(f"the gold answer is no letter from A to J: {shown(gold)}")
     if grader.name == "text":
         is_case_kept = "case" in grader.options
         return CORRECT if words(gold, is_case_kept) == words(answer, is_case_kept) else WRONG

@@ -32,7 +32,21 @@ WRONG = Verdict("wrong", 0.0)
 NO_ANSWER = Verdict("no_answer", 0.0)
 TIMEOUT = Verdict("timeout", None)
 CRASH = Verdict("crash", None)
+"""Says nothing of its cause, so nobody returns it as it is."""
 
+
+def crash(why: str) -> Verdict:
+    """The verdict where the grader or the gold answer failed, with the reason in one line."""
+    return CRASH._replace(detail=why)
+
+
+def shown(text: str) -> str:
+    """A text for a line of a verdict: quoted, in ASCII, cut."""
+    quoted = ascii(text)
+    return quoted if len(quoted) <= SHOWN_CHARACTERS else f"{quoted[: SHOWN_CHARACTERS - 1]}…"
+
+
+SHOWN_CHARACTERS = 60
 
 RECORDED_GOLD_CHARACTERS = 4_096
 
@@ -52,7 +66,7 @@ class Score:
     """One row of the table ``scores``: what an answer was worth when its run graded it.
 
     ``gold`` is as `recorded_gold` gives it. ``grader`` is a name (``math``), ``grader_version`` the
-    version of its rules and of what else decides (``1+math-verify-0.9.0``). ``score`` is in [0, 1],
+    version of its rules and of what else decides (``4+mpmath-1.3.0``). ``score`` is in [0, 1],
     None as in `Verdict`.
     """
 

@@ -1,0 +1,155 @@
+"""Proof: whether an expression is zero wherever it has a real value, shown in one of three ways.
+
+By arithmetic with generators (`pacore.reduction`); modulo drawn primes (`pacore.grading.residues`),
+where it has no roots or bars; else at points, where a bound separates it from zero
+(`pacore.separation`), with drawn fractions for what is transcendental. What is not shown is not
+zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import lcm
+
+from pacore import enclosure, separation
+from pacore.grading.nodes import IMAGINARY, PI, Node, add, constants, free_symbols, multiply, whole
+from pacore.grading.residues import Draws, Field, NoResidue, residue
+from pacore.reduction import Reduction, symbols
+
+FIELDS = 2
+LEAST_POINTS = 3
+NEAR_BITS = 40
+"""Generators are given values that differ from their own by less than 2 to minus this."""
+FORM_BITS = 120
+BELOW_A_TURN = 6
+
+Point = Mapping[str, Fraction]
+
+
+def reduction() -> Reduction:
+    """A new one, for expressions that are to be compared with each other."""
+    made = Reduction(lambda node: is_zero_at(node, {}, made.meanings), _calculate)
+    return made
+
+
+def _calculate(node: Node) -> Node | None:
+    # SymPy takes a second to load, and hardly an answer needs it.
+    from pacore import calculus
+
+    return calculus.calculate(node)
+
+
+def is_zero_at(node: Node, values: separation.Values, meanings: Mapping[str, Node]) -> bool:
+    """Whether a reduced expression is shown to be zero where generators have these values."""
+
+    def build(algebra: separation.Algebra) -> separation.Algebraic:
+        return separation.evaluate(node, algebra, values, meanings)
+
+    return separation.is_zero(build) is True
+
+
+class Proof:
+    """Shows that expressions vanish: everywhere or, where they have roots or bars, at given points."""
+
+    def __init__(self, draws: Draws, points: Sequence[Point]) -> None:
+        self.draws = draws
+        self.points = points
+        self.reduction = reduction()
+
+    def is_zero(self, node: Node) -> bool:
+        """Raises Unproven for what has no reduced form."""
+        reduced = self.reduction.reduce(node)
+        if self.reduction.expand(reduced) == {} or self._vanishes(reduced):
+            return True
+        return not free_symbols(node) and self._is_zero_form(reduced)
+
+    def _vanishes(self, reduced: Node) -> bool:
+        try:
+            return all(
+                residue(reduced, Field(self.draws, which), "", self.reduction.meanings) == 0
+                for which in range(FIELDS)
+            )
+        except NoResidue:
+            return self._vanishes_at_points(reduced)
+
+    def _vanishes_at_points(self, reduced: Node) -> bool:
+        drawn = self.values_at_points(reduced)
+        return bool(drawn) and all(
+            is_zero_at(reduced, values, self.reduction.meanings) for values in drawn
+        )
+
+    def values_at_points(self, reduced: Node) -> list[separation.Values]:
+        """Values of all generators at each point; none where they are too few to show anything."""
+        times = 1 if not self._generators(reduced) else -(-LEAST_POINTS // max(1, len(self.points)))
+        found = [
+            values
+            for place, point in enumerate([*self.points] * times)
+            if (values := self._values(reduced, point, str(place))) is not None
+        ]
+        return found if len(found) >= min(LEAST_POINTS, len(self.points) * times) else []
+
+    def _values(self, node: Node, point: Point, name: str) -> separation.Values | None:
+        """Fractions for all generators, near their values at a point; None where one has none."""
+        found: dict[str, separation.Value] = dict(point)
+        with enclosure.precision(4 * NEAR_BITS):
+            try:
+                for generator in sorted(self._generators(node) - found.keys()):
+                    found[generator] = self._near(generator, point, name)
+            except ArithmeticError:
+                return None
+        return found
+
+    def _generators(self, node: Node) -> set[str]:
+        found = {"pi"} & constants(node)
+        for name in symbols(node):
+            is_named = name.startswith("[")
+            found |= self._generators(self.reduction.meanings[name]) if is_named else {name}
+        return found
+
+    def _near(self, name: str, point: Point, draw: str) -> separation.Value:
+        drawn = self.draws.number(f"{draw} {name}", NEAR_BITS)
+        meaning = PI if name == "pi" else self.reduction.meanings.get(name)
+        if meaning is None:
+            return Fraction(drawn + 1)
+        box = enclosure.enclose(meaning, point, self.reduction.meanings)
+        shift = Fraction(drawn, 4**NEAR_BITS)
+        real, imaginary = enclosure.middle(box, NEAR_BITS)
+        if box.is_real:
+            return real + shift
+        # A number of size one, and again one of size one: half its angle has a rational tangent.
+        tangent = imaginary / (1 + real) + shift
+        size = 1 + tangent**2
+        return (1 - tangent**2) / size, 2 * tangent / size
+
+    def _is_zero_form(self, reduced: Node) -> bool:
+        """Whether a sum of logarithms and angles vanishes: where what they are of multiplies to one.
+
+        Sums of logarithms and sums of angles vanish each by itself, or not at all (Baker 1966).
+        """
+        terms = self.reduction.expand(reduced)
+        if not terms or not all(len(monomial) == 1 and monomial[0][1] == 1 for monomial in terms):
+            return False
+        names = {monomial[0][0]: factor for monomial, factor in terms.items()}
+        kinds = {name.partition(":")[0] for name in names}
+        if not kinds <= {"pi", "log", "arctan", "arcsin"}:
+            return False
+        times = lcm(*(factor.denominator for factor in names.values()))
+        for is_log in (True, False):
+            part = [
+                multiply(whole(factor * times), PI if name == "pi" else Node("symbol", (), name))
+                for name, factor in names.items()
+                if name.startswith("log:") == is_log
+            ]
+            if part and not self._is_one_raised(add(*part), is_log):
+                return False
+        return True
+
+    def _is_one_raised(self, form: Node, is_log: bool) -> bool:
+        """Whether the exponential of a form is one, and the form less than a whole turn."""
+        with enclosure.precision(FORM_BITS):
+            box = enclosure.enclose(form, {}, self.reduction.meanings)
+            if not box.is_real or max(map(abs, enclosure.ends(box.re))) > BELOW_A_TURN:
+                return False
+        raised = self.reduction.exp(form if is_log else multiply(IMAGINARY, form))
+        return self._vanishes(add(raised, whole(-1)))
