@@ -101,3 +101,8 @@ def _clean_up() -> None:
 
 # Registered before Prefect is imported, so it runs after everything Prefect flushes at exit.
 atexit.register(_clean_up)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their number: archives hold the time, and workers must find the same ids."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
