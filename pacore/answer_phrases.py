@@ -77,12 +77,15 @@ def closing_phrase(found: Sequence[Sentence]) -> Outcome:
 
 
 def phrase_of(text: str) -> str:
-    """A phrase without its explanation, markup, quotation marks and final period; empty if too long."""
+    """A phrase without its explanation, markup, quotation marks and final period.
+
+    Empty if it is too long, or an empty box is all there is of it.
+    """
     explained = _EXPLAINED.search(text)
     text = text[: explained.start()] if explained else text
     text = _POLITE_END.sub("", text.replace(OPEN, "").replace(CLOSE, ""))
     text = text.strip(_QUOTES).rstrip(".。!； ").strip(_QUOTES)
-    return text if len(text) <= PHRASE_CHARACTERS else ""
+    return text if text.strip("{} ") and len(text) <= PHRASE_CHARACTERS else ""
 
 
 def _marked(sentence: Sentence) -> Outcome | None:

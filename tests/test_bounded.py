@@ -115,7 +115,7 @@ def test_memory_is_bounded_whoever_takes_it(store: Backend) -> None:
 
 def test_a_sort_larger_than_its_memory_is_spilled_and_done(store: Backend) -> None:
     text = "SELECT hash(i) FROM range(30000000) t(i) ORDER BY 1 LIMIT 1 OFFSET 29999999"
-    bounds = Bounds(600.0, 300 * 1024 * 1024)
+    bounds = Bounds(600.0, 450 * 1024 * 1024)
     assert run("exhaust", store.url, text, bounds=bounds) == "(18446743317446569868,)\n"
 
 

@@ -261,4 +261,5 @@ def test_threads_share_one_grader_process() -> None:
     with ThreadPoolExecutor(4) as threads:
         results = list(threads.map(grade, range(2, 14)))
     assert [verdicts for verdicts, _ in results] == [[CORRECT, WRONG]] * 12
-    assert len({process_id for _, process_id in results}) == 1
+    # Roots that are whole numbers are decided without a process.
+    assert len({process_id for _, process_id in results} - {None}) == 1
