@@ -14,15 +14,28 @@ from typing import Literal, NamedTuple
 
 from pacore.answer_beside import is_heading, marked_outcomes
 from pacore.answer_boxes import Boxes, choice_letter, find_boxes, is_blank
-from pacore.answer_clauses import NO_STATEMENT, SEVERAL, WITHDRAWN, Doubt, single_value
+from pacore.answer_clauses import (
+    DENIED,
+    NO_STATEMENT,
+    SEVERAL,
+    UNSURE,
+    WITHDRAWN,
+    Doubt,
+    single_value,
+)
 from pacore.answer_closings import closing
 from pacore.answer_marks import (
+    HEDGED_NEXT,
+    LIMITED_NEXT,
+    NEGATORS,
     NOUNS,
+    QUESTION,
     Outcome,
     Stated,
     Unstated,
     marked,
 )
+from pacore.answer_patterns import Words, any_of, words_of
 from pacore.answer_phrases import closing_phrase, last_phrase, phrase_of
 from pacore.answer_quotations import is_example
 from pacore.answer_sentences import SENTENCE_CHARACTERS, Sentence, prepared, sentences
@@ -345,9 +358,22 @@ def _held(tag: Tagged, reader: Reader | None) -> str | Doubt | None:
         return None
     value = single_value(found[-1].text, reader, found[-1].bold)
     if isinstance(value, Value):
-        return value.text
+        return _qualified(found[-1].text, value) or value.text
     is_short = not is_choice and len(tag.text.split()) <= WORDS_A_TAG
     return tag.text if value is None and is_short else value
+
+
+_DENYING_SIGN = re.compile(r"[¬≠!]\s*$")
+_DENIED_AFTER = Words(rf"\s*(?:{any_of(words_of('links'))}\s*)?{any_of(words_of('negators'))}")
+
+
+def _qualified(text: str, value: Value) -> Doubt | None:
+    """Why a tag that holds a value states none: words beside it deny it, doubt it, or make it a bound."""
+    before, after = text[: value.start], text[value.end :]
+    if NEGATORS.search(before) or _DENYING_SIGN.search(before) or _DENIED_AFTER.match(after):
+        return Doubt(DENIED, value.text)
+    is_limited = HEDGED_NEXT.search(before) or LIMITED_NEXT.search(before)
+    return Doubt(UNSURE) if is_limited or QUESTION.match(after) else None
 
 
 _NEXT_PROBLEM = re.compile(

@@ -157,7 +157,15 @@ def _is_spoken_of(text: str, box: _Box) -> bool:
     return _SPOKEN_OF.search(before) is not None or _CALLED_WRONG.match(after) is not None
 
 
-_CHOICE_MARKUP = re.compile(r"\\[A-Za-z]+|\\.|[{}$*~\s]+")
+# Grading has the whole table of presentation, but cannot be imported here: it reads answers itself.
+_CHOICE_MARKUP = re.compile(
+    r"(?:\\(?:text)?color\s*\{[^{}]*\}|\\(?:fcolorbox\s*\{[^{}]*\}|colorbox)\s*\{[^{}]*\}"
+    r"|\\(?:text(?:rm|bf|it|sf|tt|sl|sc|up|md|normal|style)?|math(?:bf|rm|it|sf|tt|normal|up)"
+    r"|boldsymbol|bold|bm|pmb|bf(?:series)?|rm|it|sf|tt|emph|[mhf]box|boxed|underline|uline|ensuremath"
+    r"|operatorname|left|right|[bB]igg?[lr]?|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|displaystyle"
+    r"|q?quad|enspace|hspace\{[^{}]*\})(?![A-Za-z])|\\[^A-Za-z]|[{}$*~`\s])+"
+)
+_STRUCK = re.compile(r"~~[^~]+~~")
 _CHOICE = re.compile(
     r"(?i:(?:option|choice|answer)\b[ :]*)?"
     r"(?:[(\[] ?(?P<parenthesised>[A-Ja-j]) ?[)\]]|(?P<bare>[A-J])(?= ?[.):]|$)|(?P<small>[a-j])[.)]?$)"
@@ -168,9 +176,10 @@ _SECOND_CHOICE = re.compile(r" ?(?:,|;|&|/|and\b|or\b) ?\(?[A-Ja-j](?![A-Za-z0-9
 def choice_letter(text: str) -> str | None:
     r"""The upper-case letter A to J that ``text`` names: ``C``, ``(c)``, ``\textbf{(C)}\ 12``.
 
-    None where there is no letter or more than one ("A and C").
+    None where there is no letter, more than one ("A and C"), or one that a command changes or denies
+    (``\neg B``, ``\cancel{B}``).
     """
-    if len(text) > CHOICE_CHARACTERS:
+    if len(text) > CHOICE_CHARACTERS or _STRUCK.search(text):
         return None
     bare = _CHOICE_MARKUP.sub(" ", unicodedata.normalize("NFKC", text)).strip()
     found = _CHOICE.match(bare)

@@ -28,6 +28,7 @@ from pacore.answer_marks import (
     DENIED_NEXT,
     DERIVED,
     HEDGED_NEXT,
+    LIMITED_NEXT,
     NEGATORS,
     NOT_BEFORE,
     NOUNS,
@@ -38,8 +39,16 @@ from pacore.answer_marks import (
     Unstated,
     marked,
 )
-from pacore.answer_patterns import CLOSE, WordList, Words, any_of, words_of
-from pacore.answer_quotations import ATTRIBUTED, CITED, HYPOTHETICAL, QUOTING, is_example
+from pacore.answer_patterns import CLOSE, WordList, Words, any_of, grammar, words_of
+from pacore.answer_quotations import (
+    ATTRIBUTED,
+    CITED,
+    HYPOTHETICAL,
+    QUOTING,
+    SUPERSEDED,
+    is_example,
+    is_supposed,
+)
 from pacore.answer_sentences import Sentence
 from pacore.answer_values import ChoiceReader, Reader, Value, is_number_in_words
 
@@ -106,8 +115,8 @@ _USED_ON = Words(
 )
 _SAYING = Words(rf"\W*{any_of(words_of('links'))}")
 _OPTION_FIRST = Words(
-    rf"\W*(?:{any_of(words_of('options') + words_of('answers'))}|(?:it|that)(?:['’]s| is)|i(?:['’]d"
-    rf"| would) say)\W*"
+    rf"\W*(?:{any_of(words_of('options') + words_of('answers'))}|(?:it|that)(?:['’]s| is"
+    rf"| must be| has to be)|i(?:['’]d| would) say)\W*"
 )
 _NOTE = r"(?:\s*[(\[][^()\[\]]{1,60}[)\]])?"
 _IN_ALL = r"(?:\s+(?:in total|altogether|in all|left|remaining|(?:per|each|a|every) [a-z]+))?"
@@ -223,7 +232,7 @@ def _concluded(found: Sequence[Sentence], index: int, reader: Reader) -> Outcome
         spoken = marked(sentence, reader)
         if isinstance(spoken, Unstated):
             return spoken
-        if HYPOTHETICAL.search(sentence.text) or QUOTING.search(sentence.text):
+        if any(one.search(sentence.text) for one in (HYPOTHETICAL, SUPERSEDED, QUOTING)):
             return None
     return _conclusion(found, index, reader)
 
@@ -250,7 +259,8 @@ def _conclusion(found: Sequence[Sentence], index: int, reader: Reader) -> Outcom
     if not isinstance(value, Value):
         return None if value is None else Unstated(value.reason, sentence.start)
     before = text[begin:][: value.start]
-    if HEDGED_NEXT.search(before):
+    is_doubted = is_supposed(text[:begin] + before, grammar("en"))
+    if is_doubted or HEDGED_NEXT.search(before) or LIMITED_NEXT.search(before):
         return Unstated(UNSURE, sentence.start)
     if NOT_BEFORE.search(before) or DENIED_NEXT.search(before):
         return Unstated(DENIED, sentence.start, value.text)

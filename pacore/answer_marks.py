@@ -44,6 +44,7 @@ from pacore.answer_quotations import (
     OTHERS,
     QUOTED,
     QUOTING,
+    SUPERSEDED,
     clause_after,
     is_committed,
     is_limited,
@@ -118,6 +119,14 @@ WORK_AHEAD = Words(
 )
 """A sentence about work that is still to be done, or that breaks off."""
 
+LIMITED_NEXT = Words(
+    r"\b(?:(?:more|less|fewer|[a-z]{3,}er) than|at (?:most|least)|up to|almost|nearly|hardly|barely"
+    r"|close to|short of|unlikely)"
+    r"(?:\s+(?:or equal to|to be|a|an|the|exactly|about|equal to))*\W*$"
+)
+"""Ends before a value that is a bound of the answer, or near it, and not the answer."""
+
+_NOT_STATING = HYPOTHETICAL, SUPERSEDED, CHECKING
 _CHAIN = Words(
     r"[^;]{0,80}?(?:\bwhich (?:equals|is equal to|is|gives|rounds(?: up| down)? to|simplifies to"
     r"|reduces to|can be"
@@ -131,6 +140,11 @@ _GIVING = Words(
     r"\b(?:get|gets|got|obtain\w*|giv(?:e|es|ing)|gave|yield\w*|find|found|arriv(?:e|es|ed) at"
     r"|leav(?:es|ing)|have|with)(?: us)?\W*$"
 )
+_FOUND = Words(
+    r"\b(?:i|we)(?:['’]ve)?\s(?:(?:then|finally|thus|therefore)\s)?"
+    r"(?:get|got|obtain(?:ed)?|find|found|reach(?:ed)?|arrived? at|have)\s(?:\w+\s){0,2}$"
+)
+_OF = Words(rf"\s+of{MARK}*")
 _AS = Words(r"(?:\s*[^\W\d_]{1,20}){0,3}?\W*\bas\W+")
 _UNDECIDED = Words(
     r"(?:\b(?:cannot|not|unable to)|n['’]t) (?:tell|decide|say|know)\b[^.]{0,40}\b(?:which|whether)\b"
@@ -149,13 +163,15 @@ _CHOOSING = Words(
     any_of(words_of("choices"))
     + rf"(?:{MARK}|{any_of(words_of('options') + words_of('fillers') + words_of('answers'))})*$"
 )
+_SO = Words(rf"(?:{MARK}|{any_of(words_of('conclusions', 'en'))})*")
+_IT_IS = Words(r"\W*\bit is\W*")
 _CORRECTED_HERE = Words(rf"[\s,;.!–—…-]+{any_of(words_of('corrections'))}[\s,:;–—-]+")
 
 
 def marked(sentence: Sentence, reader: Reader) -> Outcome | None:
     """What a sentence that names the answer commits to; None where it names none."""
     text = sentence.text
-    if QUESTION.search(text) or HYPOTHETICAL.search(text) or CHECKING.search(text):
+    if QUESTION.search(text) or any(one.search(text) for one in _NOT_STATING):
         return None
     if _UNDECIDED.search(text):
         return Unstated(UNSURE, sentence.start)
@@ -216,9 +232,9 @@ def _linked(text: str, noun: Span, language: Grammar, reader: Reader) -> Value |
             return None
         if language.denied.search(zone):
             return _instead(text, value, language, reader)
-        if language.hedge.search(zone):
+        if language.hedge.search(zone) or LIMITED_NEXT.search(zone):
             return Doubt(UNSURE)
-        is_next = language.gap.fullmatch(zone) and _opens(text[: noun[0]], language)
+        is_next = _is_next(text[: noun[0]], zone, language)
         if not is_next and not language.link.search(zone):
             continue
         if language.negator.search(zone):
@@ -238,6 +254,14 @@ def _instead(text: str, denied: Value, language: Grammar, reader: Reader) -> Val
     contrast = _CONTRAST.match(text, denied.end)
     other = None if contrast is None else reader.at(text, contrast.end())
     return Doubt(DENIED, denied.text) if other is None else _undenied(text, other, language, reader)
+
+
+def _is_next(before: str, zone: str, language: Grammar) -> bool:
+    """Whether a value with only ``zone`` between stands right after a noun: ``I got the answer 54``."""
+    is_found = _FOUND.search(before) is not None
+    if is_found and _OF.fullmatch(zone):
+        return True
+    return language.gap.fullmatch(zone) is not None and (is_found or _opens(before, language))
 
 
 def _opens(before: str, language: Grammar) -> bool:
@@ -370,6 +394,8 @@ def _is_predicate(right: str, zone: str) -> bool:
 def _chosen(text: str, reader: Reader) -> Value | Doubt | None:
     for value in reader.values(text):
         before = text[: value.start]
+        if _SO.fullmatch(before) and _IT_IS.fullmatch(text, value.end):
+            return value
         if not _CHOOSING.search(before) or NUMBERED.search(before) or OTHERS.search(before):
             continue
         if NOT_BEFORE.search(before):

@@ -35,10 +35,12 @@ def any_of(words: Iterable[str]) -> str:
     inside: list[str] = []
     for word in sorted({word for word in words if word}, key=lambda word: (-len(word), word)):
         body = word.replace(" ", r"\s+")
-        if not has_letter_spaces(word):
+        if not has_letter_spaces(word) or word.startswith(("n't", "n’t")):
             inside.append(body)
-        elif word.startswith(("n't", "n’t")) or word.endswith(("'", "’")):
-            inside.append(body if word.startswith("n") else rf"(?<![^\W\d_]){body}")
+        elif word.startswith(("'", "’")):
+            inside.append(rf"{body}(?![^\W\d_])")
+        elif word.endswith(("'", "’")):
+            inside.append(rf"(?<![^\W\d_]){body}")
         else:
             bounded.append(body.replace("*", r"\w{0,12}"))
     parts = [rf"(?<![^\W\d_])(?:{'|'.join(bounded)})(?![^\W\d_])"] if bounded else []

@@ -11,7 +11,14 @@ from pacore.answer_patterns import Grammar, Words, grammar
 HYPOTHETICAL = Words(
     r"(?:^|[:;,(–—])\W*(?:if|suppose|assuming|unless|even if|falls|wenn|si|se|если|如果|假如|もし)\b"
     r".*\b(?:would|could|might|wäre|serait|sería|seria|sarebbe|был бы)\b"
+    r"|\b(?:would|could|might)\b.*\b(?:if|unless)\b"
 )
+
+SUPERSEDED = Words(
+    r"\b(?:previously|originally|initially|earlier|at first)\b.*\bwas\b"
+    r"|\bwas\b.*\b(?:before|until|at first|originally|initially|previously)\b"
+)
+"""A sentence about what was so for a time, and is no longer."""
 
 _SOMEBODY = (
     r"(?:references?|refs?\.?|responses?|trajector(?:y|ies)|students?|candidates?|authors?|users?"
@@ -69,7 +76,8 @@ _EXAMPLE = Words(
 CHECKING = Words(r"\b(?:check|verify|test)\s(?:our|the|my|this|your)\s(?:\w+\s)?answer\b")
 """A sentence that checks the answer stated before it."""
 
-_IN_QUOTATION = re.compile(r"[\"'“‘`「]\s*(?:\w+\s){0,2}$")
+# An apostrophe after a letter opens no quotation: "Here's the".
+_IN_QUOTATION = re.compile(r"(?:[\"“‘`「]|(?<!\w)')\s*(?:\w+\s){0,2}$")
 _OTHER_NOUN = Words(
     r"\s(?:to|for|of|in|from)\s(?:the\s)?(?:(?:first|second|previous|last)\s)?(?:step|part)\b|\s?(?:choices?|options?|key|sheet|box|format|section|below|above)\b"
 )

@@ -51,7 +51,7 @@ class Language:
 LANGUAGES: dict[str, Language] = {
     "en": Language(
         answers="answer|answers|ans",
-        links="is|are|was|being|would be|will be|should be|must be|has to be|comes to|comes out to"
+        links="is|'s|’s|are|was|being|would be|will be|should be|must be|has to be|comes to|comes out to"
         "|comes out as|come out as|equals|equal to|becomes|remains|stands at|works out to|works out as"
         "|turns out to be",
         fillers="the|a|an|our|my|your|its|final|correct|right|best|true|actual|single|revised|corrected"

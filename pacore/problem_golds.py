@@ -190,6 +190,12 @@ class _Kind(NamedTuple):
         return mine, other
 
 
+WORDS_A_SENTENCE = 3
+"""As many words in an answer that is graded as mathematics make a sentence of it."""
+
+_GOLD_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
+
+
 def _unlike_most(rows: Sequence[ReadGold]) -> Iterator[str]:
     """Rows of another kind than most: known by other fields, without a box, or graded otherwise."""
     by_kind: defaultdict[_Kind, list[ReadGold]] = defaultdict(list)
@@ -209,8 +215,15 @@ def _unlike_most(rows: Sequence[ReadGold]) -> Iterator[str]:
 
 def _kind(row: ReadGold) -> _Kind:
     shape = _ALIKE.get(row.shape, row.shape)
-    has_box = shape == "plain" and find_boxes(row.problem.gold or "").last is not None
-    return _Kind(f"{shape} with a boxed answer" if has_box else shape, parse_spec(row.grader).name)
+    graded = parse_spec(row.grader).name
+    gold = row.problem.gold or ""
+    if shape == "plain" and find_boxes(gold).last is not None:
+        shape = f"{shape} with a boxed answer"
+    elif (
+        shape == "plain" and graded == "math" and len(_GOLD_WORD.findall(gold)) >= WORDS_A_SENTENCE
+    ):
+        shape = f"{shape} with an answer in words"
+    return _Kind(shape, graded)
 
 
 def _is_placeholder(row: ReadGold) -> bool:

@@ -210,6 +210,34 @@ def test_a_box_with_several_letters_or_none_names_no_choice(text: str) -> None:
     assert choice_letter(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\neg C",
+        r"\cancel{C}",
+        r"\overline{C}",
+        r"\not C",
+        r"\ne C",
+        r"\sout{C}",
+        "~~C~~",
+        r"\frac C",
+    ],
+)
+def test_a_letter_that_a_command_denies_or_changes_names_no_choice(text: str) -> None:
+    assert choice_letter(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\textcolor{red}{C}", r"\color{blue}C", r"\fcolorbox{red}{white}{C}", r"(\text{C})", r"\textbf{(C)}~12", "`C`",
+        r"\left(C\right)", r"\Large\mathbf{C}", r"\quad C \\", r"\(\boldsymbol{\text{C}}\)",
+    ],
+)  # fmt: skip
+def test_presentation_changes_no_choice(text: str) -> None:
+    assert choice_letter(text) == "C"
+
+
 def test_only_the_end_of_an_enormous_conclusion_is_read() -> None:
     filler = "x" * TAIL_CHARACTERS
     assert extract(r"\boxed{7}" + filler, "choice") is None

@@ -83,6 +83,14 @@ STATED = {
     "Svaret är alltså 9 kronor.": "9",
     "Kwa hivyo jibu ni 8.": "8",
     "Η απάντηση είναι 70.": "70",
+    # with an apostrophe, or right after its noun
+    "The answer's 19.": "19",
+    "The final answer’s $19$.": "19",
+    "The answer's last digit is 7.": "7",
+    "Here's the answer: 54": "54",
+    "That's my final answer: 54": "54",
+    "I got the answer 54.": "54",
+    "We finally obtained the answer of 54.": "54",
     "התשובה היא 70.": "70",
 }
 
@@ -135,6 +143,15 @@ NOT_STATED = [
     "The answer is less than 70.", "The answer is at least 70.", "The answer is between 60 and 70.",
     "The answer must be divisible by 7.", "The answer is a two-digit number.", "The answer is correct.",
     "The answer is the 3rd one.", "The answer depends on x.", "The answer follows from Theorem 3.",
+    "So there are fewer than 70 apples.", "So there are at most 70 apples.", "So it is nearly 70.",
+    "The answer is less than or equal to 70.", "It is unlikely to be 70.", "So it is hardly 70.",
+    # doubted, or so only for a time or under a condition
+    "I doubt that it is 70.", "The answer would be 70 if the train were late.", "The answer was 70 before the discount.",
+    "Previously the answer was 70.", "The answer could have been 70 unless it rained.",
+    # between tags
+    "<answer>not 70</answer>", "<answer>maybe 70</answer>", "<answer>less than 70</answer>", "<answer>70?</answer>",
+    "<answer>70 is wrong</answer>", "#### not 70", '{"answer": "not 70"}', '{"answer": "nicht 70"}',
+    '{"answer": {"value": "no 70"}}', "<answer>不是 70</answer>",
     # somebody else's
     "Reference 2 says that the answer is 70, and Reference 3 says that it is 71.", "Reference 1: the answer is 70.",
     "According to Reference 3, the answer is 70.", "Reference 1 says 70 and reference 2 says 71.",
@@ -158,6 +175,7 @@ CHOSEN = {
     "(A) fails. The correct option is **C**.": "C", "C is correct.": "C", "(A) is wrong, (C) is right": "C",
     "Option C is the right one, since 10 is even.": "C", "So I choose option (C).": "C", "My choice is A.": "A",
     "A and D are wrong. That leaves us with C.": "C", "(A) is wrong, so **C**": "C", "Hence (C).": "C",
+    "So C it is.": "C", "Therefore, C it is!": "C", "It must be C.": "C", "That has to be (C).": "C",
     "Neither (A) nor (B).\nC": "C", "**C) 10**\n\nA) 7 is odd.": "C", "It is (C).": "C",
     "The answer is A.\n\nWait, the answer is D.": "D",
     "答案是 C": "C", "故选：C。": "C", "本题选C。": "C", "因此，选项C是正确的。": "C", "答案：（Ｃ）": "C",
@@ -169,6 +187,7 @@ CHOSEN = {
 
 NOT_CHOSEN = [
     "It isn't C.", "The answer is not (C).", "C is incorrect.", "答案不是C", "La réponse n'est pas C.", "C ist falsch.",
+    "<answer>not C</answer>", "<answer>¬C</answer>", '{"answer": "maybe C"}', "#### C is wrong",
     "A or C", "The answer is A or C.", "Both A and C fit.", "B and C are both correct.", "The answer could be B or D.",
     "A) 7\nB) 9\nC) 10\nD) 13", "A) 7 B) 9 C) 10 D) 13", "The options are A, B, C and D.", "Which is right, A or B?",
     "Reference 2 chose C.", "Example: Answer: C", "Answer with one letter (A, B, C or D).", "Vitamin C is important.",

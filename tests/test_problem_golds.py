@@ -145,6 +145,7 @@ def test_a_placeholder_is_named_once_and_read(tmp_path: Path, gold: str) -> None
 
 
 BOXED = "read as plain with a boxed answer"
+WORDS = "read as plain with an answer in words"
 LONGER = "gold answer far longer than the others (median 2 characters)"
 LONG = "So we compute 1 + 1 = 2 and multiply by four, which gives eight. Therefore the result is 8."
 
@@ -152,7 +153,9 @@ LONG = "So we compute 1 + 1 = 2 and multiply by four, which gives eight. Therefo
 @pytest.mark.parametrize(
     ("gold", "caution"),
     [
-        ("The sum is 2", "graded by text, where 12 of 13 are graded by math: 1 (r3: The sum is 2)"),
+        ("The sum is 2", f"{WORDS}, where 12 of 13 are read as plain: 1 (r3: The sum is 2)"),
+        ("The answer is 7", f"{WORDS}, where 12 of 13 are read as plain: 1 (r3: The answer is 7)"),
+        ("A whole number", "graded by text, where 12 of 13 are graded by math: 1 (r3: A whole number)"),
         ("B", "graded by choice, where 12 of 13 are graded by math: 1 (r3: B)"),
         (True, "graded by text, where 12 of 13 are graded by math: 1 (r3: True)"),
         ("\\boxed{5}", f"{BOXED}, where 12 of 13 are read as plain: 1 (r3: \\boxed{{5}})"),
@@ -211,7 +214,7 @@ def test_rows_of_gsm8k_without_its_mark_are_named_with_place_and_gold(tmp_path: 
     rows = [*GSM8K, {"question": "What is the sum?", "answer": "The sum is 2"}]
     (caution,) = survey_problems(write(tmp_path, rows)).cautions
     assert caution.startswith(
-        "read as plain and graded by text, where 8 of 9 are read as GSM8K and graded by math: 1 (p-"
+        "read as plain with an answer in words, where 8 of 9 are read as GSM8K: 1 (p-"
     )
     assert caution.endswith(" in set.jsonl:9: The sum is 2)")
     rows = [*GSM8K, {"question": "What is 1 + 1?", "answer": "#### "}]
@@ -337,6 +340,8 @@ def test_a_run_says_the_cautions_before_it_starts_and_not_once_it_is_complete(
     assert done.returncode == 0, done.stderr
     caution = "pacore: caution: gold answer that may be a placeholder: 1 (r3: N/A)"
     assert caution in done.stderr
-    assert done.stderr.index(caution) < done.stderr.index("starting or finding a Prefect server")
+    assert done.stderr.index(caution) < done.stderr.index(
+        "finding a Prefect server, or starting one"
+    )
     again = pacore(*line, "--widths", "2", "--run-id", "r")
     assert again.returncode == 0 and "caution" not in again.stderr
