@@ -9,6 +9,7 @@ from pacore.errors import BadInput
 from pacore.grader import parse_spec
 from pacore.grading.forms import Form, read_form
 from pacore.grading.mathematics import EXACT, MAX_CHARACTERS, grade_math
+from pacore.grading.nodes import free_symbols
 from pacore.grading.notation import unwrapped, words
 from pacore.grading.numeric import grade_numeric
 from pacore.grading.score import CORRECT, NO_ANSWER, WRONG, Verdict, crash, shown
@@ -61,12 +62,21 @@ def _looks_mathematical(gold: str) -> bool:
     bare = unwrapped(gold)
     if _MATH_MARK.search(bare):
         return True
-    if len(gold) <= MAX_CHARACTERS and _is_read(read_form(gold)):
-        return True
     long_words = [word for word in _WORD.findall(bare) if word.lower() not in FUNCTIONS]
-    if any(character.isdigit() for character in bare):
-        return not any(len(word) > _LONGEST_ABBREVIATION for word in long_words)
+    has_digit = any(character.isdigit() for character in bare)
+    has_words = any(len(word) > _LONGEST_ABBREVIATION for word in long_words)
+    if len(gold) <= MAX_CHARACTERS:
+        form = read_form(gold)
+        # A word can be read as a product of its letters.
+        if _is_read(form) and (has_digit or not has_words or not _has_symbols(form)):
+            return True
+    if has_digit:
+        return not has_words
     return not long_words and any(character.isalnum() for character in bare)
+
+
+def _has_symbols(form: Form) -> bool:
+    return bool(form.node and free_symbols(form.node)) or any(map(_has_symbols, form.parts))
 
 
 def _is_read(form: Form) -> bool:
