@@ -85,7 +85,8 @@ def test_schedulers_that_are_told_different_things_agree_on_whose_word_stands(
     setting = Setting("race", ("", "b", "c"), victims=("scheduler",))
     one = fought(tmp_path, task, "local", setting, kills=3)
     assert holds(one)
-    assert one.toll.kills == {"scheduler": 3}
+    # The others may have finished the run before the last kills are due.
+    assert set(one.toll.kills) == {"scheduler"} and one.toll.kills.total() <= 3
     assert one.verdict.contested >= 1
 
 

@@ -168,7 +168,9 @@ def test_4_is_no_go(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 40)
     for run_id, model in (("good", "scripted?words=9"), ("bad", "scripted?words=9&empty=0.9")):
         run_stages(
-            scripted_config(tmp_path / "store", problems, widths=(2,), run_id=run_id, model=model)
+            scripted_config(
+                tmp_path / "store", problems, widths=(2,), run_id=run_id, model=model, early_stop=0
+            )
         )
     store = ["--store", str(tmp_path / "store")]
     assert main(["compare", "good", "bad", *store]) is Exit.COMPLETE
