@@ -46,7 +46,6 @@ from pacore.program import Wanted, extract_program
 from pacore.trajectory import FinishReason
 
 __all__ = [
-    "Answer",
     "AnswerStatus",
     "Extracted",
     "ExtractionMethod",

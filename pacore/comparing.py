@@ -67,7 +67,7 @@ class Decision:
         return NO_GO if self.reasons else GO
 
 
-def compare(warehouse: Warehouse, a: str, b: str, margin: float | None = None) -> Comparison:
+def compare_pairs(warehouse: Warehouse, a: str, b: str, margin: float | None = None) -> Comparison:
     """Compare two runs; ``margin`` asks for a test of equivalence too.
 
     Raises Refused where they have no scored problem in common, and where all that could be compared are

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pacore.comparing import Criteria, compare, decide
+from pacore.comparing import Criteria, compare_pairs, decide
 from pacore.comparison_report import comparison_json, comparison_text
 from pacore.errors import BadInput
 from pacore.prices import read_prices
@@ -33,7 +33,7 @@ def print_comparison(
     for run_id in runs:
         open_run(store, run_id)
     with Warehouse(store, runs, read_prices(prices) if prices else ()) as warehouse:
-        found = compare(warehouse, *runs, margin)
+        found = compare_pairs(warehouse, *runs, margin)
         decision = None
         if criteria is not None:
             decision = decide(found, criteria, warehouse.run_checks())

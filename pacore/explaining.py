@@ -151,7 +151,7 @@ class _Walk:
         self._problem = problem
         self._journal = Journal(store)
         self._stands: dict[tuple[str, int], Stands] = {}
-        self._rows: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        self._rows: dict[tuple[str, int], list[Row]] = {}
         units = [u for u in standing_units(committed_units(store, run.run_id)) if u.shard == shard]
         wanted = [unit for unit in units if unit.table in ("trajectories", "messages", "answers")]
         with ExitStack() as stack:
@@ -165,7 +165,7 @@ class _Walk:
         self._rows[unit.table, unit.round] = list(rows)
         self._stands[unit.table, unit.round] = Stands(commit.path, commit_key(unit))
 
-    def _of(self, table: str, round_: int, replicate: int) -> list[dict[str, Any]]:
+    def _of(self, table: str, round_: int, replicate: int) -> list[Row]:
         rows = self._rows.get((table, round_), [])
         return [row for row in rows if row["replicate"] == replicate]
 

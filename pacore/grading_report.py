@@ -29,14 +29,14 @@ def grading_table(
         line(headline(open_run(warehouse.store, run_id)), "bold"),
         line(title),
         line(""),
-        _rounds(warehouse.rows("reports/grading_rounds", run_id=run_id, grading=grading_id)),
+        _graded_rounds(warehouse.rows("reports/grading_rounds", run_id=run_id, grading=grading_id)),
         line(""),
         _gradings(gradings),
     )
     return to_text(parts, width)
 
 
-def _rounds(rows: Sequence[Mapping[str, Any]]) -> Grid:
+def _graded_rounds(rows: Sequence[Mapping[str, Any]]) -> Grid:
     names = ("trajectories", *VERDICTS)
     columns = [Column(name.replace("_", " "), is_number=True) for name in ("round", *names)]
     cells = [(str(row["round"]), *(number(row[name]) for name in names)) for row in rows]

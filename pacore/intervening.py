@@ -224,7 +224,7 @@ def interventions_text(run_id: str, round_: int, found: Sequence[Found]) -> str:
     parts: list[Content] = [
         line(f"run {run_id} · round {round_} again, on edited message sets", "bold"),
         line(""),
-        Grid(columns, [_cells(one) for one in found]),
+        Grid(columns, [_intervention_cells(one) for one in found]),
         line(""),
         line(
             "Accuracy is of all episodes. Control (same, the sets as they were), edited and their "
@@ -234,7 +234,7 @@ def interventions_text(run_id: str, round_: int, found: Sequence[Found]) -> str:
     return to_text(stacked(*parts))
 
 
-def _cells(one: Found) -> Sequence[str]:
+def _intervention_cells(one: Found) -> Sequence[str]:
     against = one.against
     interval = ABSENT
     if against is not None and against.low is not None and against.high is not None:

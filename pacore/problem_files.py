@@ -33,7 +33,7 @@ from pacore.problem_shapes import (
     listed_paths,
     paths_in,
     paths_wanted,
-    reading,
+    recognise,
 )
 from pacore.store import open_source, source_faults, source_files
 
@@ -151,7 +151,7 @@ def _rows_of_all(
                     issue = RowIssue(name, row.line, row.field, row.what)
                     yield ReadRow(name, row.line, None, Reading(NO_ROW, [issue]))
                 else:
-                    found = reading(row.value, name, row.line, fields)
+                    found = recognise(row.value, name, row.line, fields)
                     yield ReadRow(name, row.line, row.value, found)
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import click
 
-from pacore import report
 from pacore.audit_report import AuditReport
 from pacore.auditing.audit import Audit
 from pacore.collecting import collect, uncollected
@@ -17,6 +16,7 @@ from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import compare_gradings, compare_runs, flips_output
 from pacore.progress import Progress
 from pacore.repairing.repair import repair
+from pacore.report import failures, next_commands, result_table, show_problem, status_table
 from pacore.run import open_run
 from pacore.store import open_store
 from pacore.visible import visible
@@ -27,7 +27,7 @@ def print_status(store_url: str, run_ids: Sequence[str]) -> int:
     store = open_store(store_url)
     for run_id in run_ids:
         open_run(store, run_id)
-    click.echo(report.status_table(store, run_ids or None))
+    click.echo(status_table(store, run_ids or None))
     return 0
 
 
@@ -35,7 +35,7 @@ def print_problem(store_url: str, run_id: str, problem_id: str) -> int:
     store = open_store(store_url)
     open_run(store, run_id)
     with Warehouse(store, [run_id]) as warehouse:
-        click.echo(report.show_problem(warehouse, run_id, problem_id))
+        click.echo(show_problem(warehouse, run_id, problem_id))
     return 0
 
 
@@ -101,14 +101,14 @@ def print_explanation(
 def print_result(store_url: str, run_id: str, progress: Progress | None) -> None:
     """The result table of a run, its totals, and what to type next."""
     with Warehouse(open_store(store_url), [run_id]) as warehouse:
-        click.echo(report.result_table(warehouse, run_id, progress))
-        click.echo(report.next_commands(warehouse, run_id, store_url))
+        click.echo(result_table(warehouse, run_id, progress))
+        click.echo(next_commands(warehouse, run_id, store_url))
 
 
 def print_run_failures(store_url: str, run_id: str, is_retryable: bool) -> None:
     """Name every problem without an answer, and why."""
     with Warehouse(open_store(store_url), [run_id]) as warehouse:
-        click.echo(report.failures(warehouse, run_id), err=True)
+        click.echo(failures(warehouse, run_id), err=True)
     if is_retryable:
         click.echo("the same line tries the unfinished ones again", err=True)
 

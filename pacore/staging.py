@@ -60,8 +60,8 @@ def table_files(
     files: dict[str, list[str]] = {name: [] for name in STAGED}
     units: dict[str, list[Unit]] = {}
     for run in runs:
-        for table, standing in tables[run.run_id].items():
-            files[table] += [reader.admit(file.path, file.bytes) for file in standing]
+        for table, found in tables[run.run_id].items():
+            files[table] += [reader.admit(file.path, file.bytes) for file in found]
         named = (unit_of_data(f.path) for found in tables[run.run_id].values() for f in found)
         units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]

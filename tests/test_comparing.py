@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pacore.comparing import Comparison, Criteria, compare, decide
+from pacore.comparing import Comparison, Criteria, compare_pairs, decide
 from pacore.comparison_report import comparison_text
 from pacore.errors import Refused
 from pacore.evaluation_report import evaluation_json, evaluation_report
@@ -48,7 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
 
 def gate(store: Backend, a: str, b: str, **criteria: Any) -> list[str]:
     with Warehouse(store, [a, b]) as warehouse:
-        found = compare(warehouse, a, b)
+        found = compare_pairs(warehouse, a, b)
         decision = decide(found, Criteria(**criteria), warehouse.run_checks())
     assert decision.word == ("NO-GO" if decision.reasons else "GO")
     return list(decision.reasons)
@@ -56,7 +56,7 @@ def gate(store: Backend, a: str, b: str, **criteria: Any) -> list[str]:
 
 def test_the_difference_is_over_problems_both_have(store: Backend) -> None:
     with Warehouse(store) as warehouse:
-        found = compare(warehouse, "before", "after", 0.1)
+        found = compare_pairs(warehouse, "before", "after", 0.1)
     pair = found.paired
     assert pair.problems == 10
     assert pair.difference == pytest.approx((sum(AFTER) - sum(BEFORE)) / 40)
@@ -68,7 +68,7 @@ def test_the_difference_is_over_problems_both_have(store: Backend) -> None:
 
 def test_a_comparison_reads_as_it_should(store: Backend) -> None:
     with Warehouse(store) as warehouse:
-        found = compare(warehouse, "before", "after", 0.1)
+        found = compare_pairs(warehouse, "before", "after", 0.1)
         decision = decide(found, Criteria(), {})
     shown = comparison_text(found, decision, WIDTH)
     assert shown + "\n" == golden("comparison/compared.txt", shown + "\n")
@@ -147,7 +147,7 @@ def test_health_counts_and_broken_checks_are_no_go(tmp_path: Path) -> None:
         "run ill: 1 of 8 answers are ungraded (12.5 %), 0.0 % are allowed",
     ]
     with Warehouse(store) as warehouse:
-        found = compare(warehouse, "before", "ill")
+        found = compare_pairs(warehouse, "before", "ill")
     broken = {"seeds": [{"seed": -1}], "conclusions": []}
     reasons = decide(found, Criteria(max_ungraded=None), broken).reasons
     assert list(reasons) == ["check seeds finds 1 rows that break it"]
@@ -163,7 +163,7 @@ def taken(samples: Samples, run_id: str, names: Iterable[str] | None = None) -> 
 
 def compared(store: Backend, a: str, b: str, margin: float | None = None) -> Comparison:
     with Warehouse(store, [a, b]) as warehouse:
-        return compare(warehouse, a, b, margin)
+        return compare_pairs(warehouse, a, b, margin)
 
 
 def test_a_run_is_not_compared_with_itself_under_another_name(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_runs_without_a_common_problem_are_refused(tmp_path: Path) -> None:
     pooled_run(store, "one", {"a": [RIGHT]})
     pooled_run(store, "two", {"b": [RIGHT]})
     with Warehouse(store) as warehouse, pytest.raises(Refused, match="no problem in common"):
-        compare(warehouse, "one", "two")
+        compare_pairs(warehouse, "one", "two")
 
 
 def test_the_command_ends_with_4_for_no_go_and_0_for_go(store: Backend, pacore: Pacore) -> None:

@@ -16,7 +16,7 @@ from pacore.config import RunConfig
 from pacore.errors import BadInput
 from pacore.problem import BadProblems, Problem, Turn
 from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import check_mapping, parse_mapping, reading
+from pacore.problem_shapes import check_mapping, parse_mapping, recognise
 from pacore.run import open_run
 from pacore.stage.problems import begin
 from pacore.store import open_store
@@ -33,13 +33,13 @@ MAPPED: Row = {
 
 
 def problem(row: Row, fields: str) -> Problem:
-    found = reading(row, "set.jsonl", 1, parse_mapping(fields)).result
+    found = recognise(row, "set.jsonl", 1, parse_mapping(fields)).result
     assert isinstance(found, Problem), found
     return found
 
 
 def issues(row: Row, fields: str) -> list[str]:
-    found = reading(row, "set.jsonl", 1, parse_mapping(fields)).result
+    found = recognise(row, "set.jsonl", 1, parse_mapping(fields)).result
     assert isinstance(found, list), found
     return [str(issue).removeprefix("set.jsonl:1: ") for issue in found]
 
@@ -104,7 +104,7 @@ def test_mapped_options_make_a_multiple_choice() -> None:
     row = {"Stem": "Which is even?", "Answers": ["3", "8"], "Key": "B"}
     found = problem(row, "problem=Stem,options=Answers,answer=Key")
     known = {"question": "Which is even?", "options": ["3", "8"], "answer": "B"}
-    assert found == reading(known, "set.jsonl", 1).result
+    assert found == recognise(known, "set.jsonl", 1).result
     text = {**row, "Answers": json.dumps(row["Answers"]), "Key": ""}
     unknown = problem(text, "problem=Stem,options=Answers,answer=Key")
     assert (unknown.turns, unknown.gold) == (found.turns, None)
@@ -129,17 +129,17 @@ def test_a_mapping_that_names_the_problem_wins_over_the_shape_of_the_row() -> No
     assert found.turns == (Turn("user", row["prompt"]),)
     assert (found.gold, found.grader) == (row["canonical_solution"], None)
     assert found.metadata["entry_point"] == "add_one"
-    assert reading(row, "f", 1, {"problem": "prompt"}).shape == "fields"
+    assert recognise(row, "f", 1, {"problem": "prompt"}).shape == "fields"
 
 
 def test_a_mapping_of_id_and_grader_alone_keeps_what_the_shape_finds() -> None:
     row = ROWS["multiple choice"][1]
     found = problem(row, "id=subject,grader=text")
-    known = reading(row, "f", 1).result
+    known = recognise(row, "f", 1).result
     assert isinstance(known, Problem)
     assert (found.problem_id, found.grader) == ("x", "text")
     assert (found.turns, found.gold) == (known.turns, known.gold)
-    assert reading(row, "f", 1, {"id": "subject"}).shape == "multiple choice"
+    assert recognise(row, "f", 1, {"id": "subject"}).shape == "multiple choice"
 
 
 def test_faults_name_the_field_as_the_file_has_it() -> None:
@@ -169,7 +169,7 @@ def test_columns_that_are_left_out_are_as_if_they_were_not_there(
     kept = {
         name: value for name, value in row.items() if name not in (without, *without.split(", "))
     }
-    assert found == reading(kept, "set.jsonl", 1).result
+    assert found == recognise(kept, "set.jsonl", 1).result
     assert (found.gold, found.statement) == (gold, "x")
     assert not set(found.metadata) & {without, *without.split(", ")}
 
@@ -244,7 +244,7 @@ def test_any_mapping_of_any_row_gives_a_problem_or_printable_issues(
         assert "\n" not in str(fault)
         mapping = {}
     for paths in (mapping, dict.fromkeys(mapping, "a"), dict.fromkeys(mapping, "a.b.0")):
-        found = reading(row, "set.jsonl", 1, paths).result
+        found = recognise(row, "set.jsonl", 1, paths).result
         if not isinstance(found, Problem):
             assert found and all("\n" not in str(issue) for issue in found)
 

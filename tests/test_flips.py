@@ -16,6 +16,7 @@ from pacore.flips import compare_gradings, compare_runs, flips_output
 from pacore.gradings import Grading, begin_grading
 from pacore.store import Backend
 from pacore.warehouse import Warehouse
+from tests.conftest import ROOT
 from tests.graded import MATH, Judged, grade_rows, verdict_rows
 from tests.small_store import (
     Row,
@@ -29,7 +30,7 @@ from tests.small_store import (
     small_store,
 )
 
-GOLDEN = Path(__file__).parent / "golden" / "flips"
+GOLDEN = ROOT / "tests" / "golden" / "flips"
 WIDTH = 100
 LENIENT = Grading("numeric:abs=1", "2")
 PARTIAL = Grading("code", "1")

@@ -24,11 +24,18 @@ from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.infer import infer
-from pacore import report
 from pacore.engine.classify import whole_text
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.prompt import SYNTHESIS
+from pacore.report import (
+    failures,
+    next_commands,
+    query_output,
+    result_table,
+    show_problem,
+    status_table,
+)
 from pacore.store import open_store
 from pacore.trajectory import Generation, normalise
 from pacore.visible import CONTROLS, as_markdown, visible
@@ -145,7 +152,7 @@ def test_every_problem_of_a_run_ends_with_an_answer_row_and_no_invariant_is_brok
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_problem_is_shown_without_anything_that_steers_a_terminal(done: Done, case: str) -> None:
     with warehouse_of(done) as warehouse:
-        shown = report.show_problem(warehouse, "hostile", IDS[case])
+        shown = show_problem(warehouse, "hostile", IDS[case])
     explained = explanation_text(explain(open_store(done.store), "hostile", IDS[case]))
     parsed = explanation_json(explain(open_store(done.store), "hostile", IDS[case]))
     assert "case:" in shown
@@ -159,10 +166,10 @@ def test_no_report_has_anything_that_steers_a_terminal(done: Done) -> None:
     store = open_store(done.store)
     with warehouse_of(done) as warehouse:
         parts = [
-            report.result_table(warehouse, "hostile"),
-            report.failures(warehouse, "hostile"),
-            report.next_commands(warehouse, "hostile", done.store),
-            report.status_table(store),
+            result_table(warehouse, "hostile"),
+            failures(warehouse, "hostile"),
+            next_commands(warehouse, "hostile", done.store),
+            status_table(store),
         ]
     assert all(parts)
     assert STEERING.search("".join(parts)) is None
@@ -171,7 +178,7 @@ def test_no_report_has_anything_that_steers_a_terminal(done: Done) -> None:
 def queried(done: Done, form: str) -> str:
     sql = "SELECT problem_id, content FROM trajectory_texts WHERE round = 1 ORDER BY ALL"
     with warehouse_of(done) as warehouse:
-        return "".join(report.query_output(warehouse.query(sql), form))
+        return "".join(query_output(warehouse.query(sql), form))
 
 
 def test_a_query_as_json_is_the_data_and_nothing_that_steers(done: Done) -> None:
@@ -212,7 +219,7 @@ def test_only_text_that_begins_like_a_formula_gets_an_apostrophe(
     with warehouse_of(done) as warehouse:
         literal = text.replace("'", "''")
         made = warehouse.query(f"SELECT '{literal}' AS x, -3 AS number")
-        (_, row) = csv.reader(io.StringIO("".join(report.query_output(made, "spreadsheet"))))
+        (_, row) = csv.reader(io.StringIO("".join(query_output(made, "spreadsheet"))))
     assert row == [cell, "-3"]
 
 

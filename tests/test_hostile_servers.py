@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pacore import report
+from pacore.report import query_output, result_table, show_problem
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
 from tests.faulty_server import Connection, Received, answers, completion
@@ -81,9 +81,7 @@ def test_fifty_megabytes_of_one_character_are_a_long_text(tmp_path: Path, text: 
     with Warehouse(store, ["hostile"]) as warehouse:
         lengths = warehouse.query("SELECT length(content) FROM trajectory_texts").rows
         assert list(lengths) == [(len(text),), (len(text),)]
-        assert len(report.show_problem(warehouse, "hostile", "any")) < 20_000
-        assert len(report.result_table(warehouse, "hostile")) < 3_000
-        shown = "".join(
-            report.query_output(warehouse.query("SELECT * FROM trajectory_texts"), "table")
-        )
+        assert len(show_problem(warehouse, "hostile", "any")) < 20_000
+        assert len(result_table(warehouse, "hostile")) < 3_000
+        shown = "".join(query_output(warehouse.query("SELECT * FROM trajectory_texts"), "table"))
     assert len(shown) < 20_000

@@ -6,17 +6,17 @@ Worded after what public servers and gateways say; numbers and names are made up
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.engine.classify import ServerError, is_context_overflow
+from tests.conftest import ROOT
 from tests.faulty_server import answers
 from tests.http_tries import error_body, fault_of, generation_of
 
-LABELLED = Path(__file__).parent / "labelled" / "overflow_wordings.jsonl"
+LABELLED = ROOT / "tests" / "labelled" / "overflow_wordings.jsonl"
 ROWS = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
 OVERFLOWS = [row["message"] for row in ROWS if row["overflow"]]
 OTHERS = [row["message"] for row in ROWS if not row["overflow"]]

@@ -20,10 +20,10 @@ from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
 from pacore.reuse import Earlier, nearest
 from pacore.store import open_store
-from tests.conftest import Pacore
+from tests.conftest import ROOT, Pacore
 from tests.pipeline import journal_size, run_stages, scripted_config, write_problems
 
-GOLDEN = Path(__file__).parent / "golden" / "plan"
+GOLDEN = ROOT / "tests" / "golden" / "plan"
 WIDTH = 100
 BASE: dict[str, Any] = {"widths": (4, 2), "max_tokens": 64}
 

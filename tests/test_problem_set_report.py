@@ -17,10 +17,11 @@ from pacore.problem_files import read_problem_set
 from pacore.problem_set_report import show_problem_set
 from pacore.problem_shapes import SHAPES
 from pacore.visible import CONTROLS
+from tests.conftest import ROOT
 from tests.problem_sets import ALL_ROWS, ROWS, Row
 from tests.test_report import HOSTILE
 
-GOLDEN = Path(__file__).parent / "golden" / "problems"
+GOLDEN = ROOT / "tests" / "golden" / "problems"
 WIDTH = 100
 STEERING = re.compile(f"(?!\n)[{CONTROLS}]")
 

@@ -21,7 +21,7 @@ from pacore.grading import choose_grader, grade_fast
 from pacore.grading.code_tests import from_gold
 from pacore.problem import BadProblems, Problem, Turn, set_digest
 from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import SHAPES, read_row, reading, recognised
+from pacore.problem_shapes import SHAPES, read_row, recognise, recognised
 from tests.problem_sets import ADD, ADD_HIDDEN, ALL_ROWS, ROWS, Row, packed
 from tests.test_problem import JSON_VALUES
 
@@ -50,7 +50,7 @@ def test_there_is_an_example_of_every_shape() -> None:
 
 @pytest.mark.parametrize(("shape", "row"), ALL_ROWS)
 def test_a_row_is_known_by_its_fields_whatever_their_order(shape: str, row: Row) -> None:
-    assert reading(row, "set.jsonl", 1).shape == shape
+    assert recognise(row, "set.jsonl", 1).shape == shape
     assert recognised(dict(reversed(row.items()))).name == shape
     assert problem(row) == problem(dict(reversed(row.items())))
 
@@ -424,7 +424,7 @@ def test_a_problem_that_comes_with_a_picture_is_refused(picture: Any) -> None:
 def test_a_row_that_is_almost_of_a_shape_is_read_as_what_it_is(
     row: Row, shape: str, gold: str | None
 ) -> None:
-    found = reading(row, "set.jsonl", 1)
+    found = recognise(row, "set.jsonl", 1)
     assert isinstance(found.result, Problem), found
     assert (found.shape, found.result.gold) == (shape, gold)
 
@@ -471,9 +471,9 @@ def test_any_damage_to_a_row_leaves_a_problem_or_printable_issues(row: Row, dama
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(NAMES, JSON_VALUES | VALUES, max_size=6))
 def test_any_row_of_known_names_is_of_one_shape_and_never_fails(row: Mapping[str, Any]) -> None:
-    found = reading(row, "set.jsonl", 1)
+    found = recognise(row, "set.jsonl", 1)
     assert found.shape == recognised(row).name
-    assert found == reading(dict(row), "other.csv", 1) or isinstance(found.result, list)
+    assert found == recognise(dict(row), "other.csv", 1) or isinstance(found.result, list)
 
 
 def test_neither_the_order_of_rows_nor_the_name_of_the_file_makes_another_set(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pacore.problem import Problem, Turn
-from pacore.problem_shapes import read_row, reading
+from pacore.problem_shapes import read_row, recognise
 from tests.problem_sets import Row
 
 
@@ -198,7 +198,7 @@ VARIANTS: dict[str, tuple[Row, str, str | None]] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_rows_of_published_variants_have_their_gold_answer(name: str) -> None:
     row, shape, gold = VARIANTS[name]
-    found = reading(row, "set.jsonl", 1)
+    found = recognise(row, "set.jsonl", 1)
     assert isinstance(found.result, Problem), found
     assert (found.shape, found.result.gold) == (shape, gold)
     assert found.result.statement.startswith("Q?")

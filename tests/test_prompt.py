@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -27,8 +26,9 @@ from pacore.prompt import (
     turns_for,
     with_system,
 )
+from tests.conftest import ROOT
 
-GOLDEN = Path(__file__).parent / "golden" / "prompt"
+GOLDEN = ROOT / "tests" / "golden" / "prompt"
 QUESTION = "What is 17 + 25? Give the final answer in \\boxed{}."
 ODD_MESSAGES = (
     "\nThe sum is \\boxed{42}.",

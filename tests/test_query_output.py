@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,10 @@ from pacore.errors import BadInput
 from pacore.report import query_output
 from pacore.visible import CONTROLS
 from pacore.warehouse import QueryResult, Warehouse
+from tests.conftest import ROOT
 from tests.small_store import small_store
 
-GOLDEN = Path(__file__).parent / "golden" / "report"
+GOLDEN = ROOT / "tests" / "golden" / "report"
 WIDTH = 100
 STEERING = re.compile(f"(?!\n)[{CONTROLS}]")
 

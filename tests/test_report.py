@@ -36,6 +36,7 @@ from pacore.store import Backend, open_store
 from pacore.terminal import fitted
 from pacore.visible import CONTROLS, excerpt, visible, visible_lines
 from pacore.warehouse import Warehouse
+from tests.conftest import ROOT
 from tests.golden_files import golden
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.small_store import (
@@ -281,7 +282,7 @@ def on_a_terminal(code: str, *arguments: str) -> str:
     with subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=environment,
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
     ) as process:  # fmt: skip
         os.close(follower)
         written = b""

@@ -20,6 +20,7 @@ from pacore.store import Backend, open_store
 from pacore.tables import SCHEMA_VERSION, TABLES, read_rows
 from pacore.warehouse import Warehouse, candidates
 from pacore.warehouse.relations import HISTORY
+from tests.conftest import ROOT
 from tests.pipeline import (
     SCORE_COLUMNS,
     journal_size,
@@ -29,7 +30,7 @@ from tests.pipeline import (
     tables,
 )
 
-GOLDEN = Path(__file__).parent / "golden" / "schema1"
+GOLDEN = ROOT / "tests" / "golden" / "schema1"
 ROWS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text())
 ADDED = {
     "trajectories": {

@@ -6,10 +6,10 @@ so that a new policy of the plan has one place to be taught to both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
+from pacore.auditing.rows import Row
 from pacore.compaction import Said, compaction_of, needs_generation
 from pacore.journal import Entry
 from pacore.plan import Plan
@@ -19,8 +19,6 @@ from pacore.recipe import Recipe
 from pacore.round_prompt import Round, RoundPrompt, View, by_slot
 from pacore.run import Run
 from pacore.trajectory import Generation, Slot, Thought, Trajectory, normalise
-
-Row = Mapping[str, Any]
 
 
 def recipe_of_attempt(run: Run, row: Row) -> Recipe:

@@ -10,7 +10,7 @@ from typing import Any
 from pacore.errors import StoreError
 from pacore.warehouse import file_rows
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 Place = tuple[str, int]
 """Problem id and replicate."""
 

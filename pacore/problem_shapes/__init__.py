@@ -13,7 +13,7 @@ from pacore.problem_shapes.mapping import (
     paths_wanted,
 )
 from pacore.problem_shapes.plain import MISSING
-from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, reading, states_problem
+from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, recognise, states_problem
 from pacore.problem_shapes.table import SHAPES, recognised
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "paths_in",
     "paths_wanted",
     "read_row",
-    "reading",
+    "recognise",
     "recognised",
     "states_problem",
 ]

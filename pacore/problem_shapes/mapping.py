@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.problem import Issues
-from pacore.problem_rows import Field, Parts, read_grader
+from pacore.errors import BadInput
+from pacore.grader import canonical_spec
+from pacore.problem_rows import Field as FoundField
+from pacore.problem_rows import Parts
 from pacore.problem_shapes.choices import choice_parts, decoded_options
 from pacore.problem_shapes.plain import other_parts, single
 from pacore.problem_shapes.shape import Row, Shape, without
@@ -59,10 +61,10 @@ def check_mapping(mapping: FieldMapping) -> None:
         if name in mapping and "problem" not in mapping:
             raise ValueError(f"{name}: say which field is the problem, too")
     if mapping.get("grader"):
-        issues = Issues("", 0)
-        read_grader(mapping["grader"], issues.note)
-        if issues.found:
-            raise ValueError(f"grader: {issues.found[0].what}")
+        try:
+            canonical_spec(mapping["grader"])
+        except BadInput as fault:
+            raise ValueError(f"grader: {fault}") from None
 
 
 def paths_in(mapping: FieldMapping, row: Any) -> set[tuple[str, str]]:
@@ -106,7 +108,7 @@ def mapped_parts(mapping: FieldMapping, shape: Shape, row: Row, note: Note) -> P
         parts = replace(parts, problem_id=_field(mapping["id"], row))
     if "grader" in mapping:
         grader = mapping["grader"]
-        parts = replace(parts, grader=Field("grader", grader) if grader else None)
+        parts = replace(parts, grader=FoundField("grader", grader) if grader else None)
     return parts
 
 
@@ -114,7 +116,7 @@ def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
     others = other_parts(row)
     statement = _field(mapping["problem"], row)
     if statement is not None:
-        statement = Field(statement.name, single(statement.value))
+        statement = FoundField(statement.name, single(statement.value))
     else:
         note(mapping["problem"], "missing; it is to be the problem")
     gold = _field(mapping["answer"], row) if "answer" in mapping else others.gold
@@ -136,14 +138,14 @@ def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
         note(statement.name, f"is {kind_of(statement.value)}; a problem with options is text")
         return parts
     answers = [] if gold is None or gold.value == "" else [gold]
-    chosen = choice_parts(statement, Field(listed.name, options), answers, note)
+    chosen = choice_parts(statement, FoundField(listed.name, options), answers, note)
     return replace(parts, statement=chosen.statement, gold=chosen.gold, grader=chosen.grader)
 
 
-def _field(path: str, row: Row) -> Field | None:
+def _field(path: str, row: Row) -> FoundField | None:
     """What a path leads to; None where it leads nowhere, or to null."""
     found = found_at(row, path) if path else None
-    return None if found is None or found[0] is None else Field(path, found[0])
+    return None if found is None or found[0] is None else FoundField(path, found[0])
 
 
 def found_at(value: Any, path: str) -> tuple[Any] | None:

@@ -22,7 +22,7 @@ class Reading(NamedTuple):
     result: Problem | list[RowIssue]
 
 
-def reading(row: Any, file: str, line: int, mapping: FieldMapping | None = None) -> Reading:
+def recognise(row: Any, file: str, line: int, mapping: FieldMapping | None = None) -> Reading:
     """Turn one decoded row into a problem, or say everything that is wrong with it."""
     issues = Issues(file, line)
     if not isinstance(row, Mapping):
@@ -37,8 +37,8 @@ def reading(row: Any, file: str, line: int, mapping: FieldMapping | None = None)
 
 
 def read_row(row: Any, file: str, line: int) -> Problem | list[RowIssue]:
-    """`reading` without a mapping, and only what became of the row."""
-    return reading(row, file, line).result
+    """`recognise` without a mapping, and only what became of the row."""
+    return recognise(row, file, line).result
 
 
 def states_problem(row: Mapping[str, Any]) -> bool:

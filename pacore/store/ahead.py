@@ -12,14 +12,14 @@ THREADS = 16
 AHEAD = 32
 """Answers held at most, those still on their way included."""
 
-T = TypeVar("T")
+Answered = TypeVar("Answered")
 
 
-def ask_ahead(ask: Callable[[str], T], keys: Iterable[str]) -> Iterator[T]:
+def ask_ahead(ask: Callable[[str], Answered], keys: Iterable[str]) -> Iterator[Answered]:
     """``ask`` of each key, in order; raises what it raises, when its turn has come."""
     keys = iter(keys)
     threads = ThreadPoolExecutor(THREADS, "store")
-    waiting: deque[Future[T]] = deque()
+    waiting: deque[Future[Answered]] = deque()
     try:
         waiting.extend(threads.submit(ask, key) for key in islice(keys, AHEAD))
         while waiting:
