@@ -25,8 +25,7 @@ from prefect.settings import (
 )
 
 from pacore.errors import ServerUnavailable
-from pacore.secrecy import shown
-from pacore.visible import excerpt, visible
+from pacore.text import excerpt, shown, visible
 
 PROBE_SECONDS = 15.0
 """Longest wait for a connection, and then for an answer, before a server counts as not answering."""

@@ -25,7 +25,7 @@ from pacore.run import Run
 from pacore.stage.closing import close
 from pacore.stage.context import OpenShard, StageReport, close_context, context_of
 from pacore.store import open_store
-from pacore.visible import visible
+from pacore.text import visible
 from pacore.warehouse import Warehouse
 from tasks.answers import answers
 from tasks.messages import messages

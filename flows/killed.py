@@ -35,7 +35,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Crashed
 
-from pacore.process_mark import ProcessMark, has_ended, this_process
+from pacore.processes import ProcessMark, has_ended, this_process
 from tasks.settings import RECORD_FAULTS
 
 PAGE = 200

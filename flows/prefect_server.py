@@ -31,8 +31,8 @@ from flows.configured_server import answering, configured_server, still_answerin
 from pacore.engine.vllm_log import reason
 from pacore.errors import ServerUnavailable
 from pacore.home import state_folder, state_path, usable
-from pacore.process_mark import ProcessMark, end_group, has_ended, is_running_here, mark_of
-from pacore.secrecy import without_secrets
+from pacore.processes import ProcessMark, end_group, has_ended, is_running_here, mark_of
+from pacore.text import without_secrets
 
 PREFERRED_PORT = 4200
 START_SECONDS = 600.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pacore.terminal import share
-from pacore.visible import excerpt
+from pacore.text import excerpt
 
 Row = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pacore.auditing.audit import Audit
 from pacore.auditing.finding import Finding
-from pacore.visible import visible_json
+from pacore.text import visible_json
 
 MEBIBYTE = 1024 * 1024
 

@@ -24,16 +24,30 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 import pacore.errors
-from pacore.child import command
 from pacore.errors import BadInput, Interrupted, LimitReached, PacoreError
+from pacore.processes import command
 
 TIMEOUT_SECONDS = 300.0
+
+
 LEAST_MEMORY_BYTES = 256 * 1024 * 1024
+
+
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]i?B)", re.IGNORECASE)
+
+
 _UNITS = "KMGT"
+
+
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
 _FAILED = "failed.json"
+
+
 _OUT_OF_MEMORY = 96
+
+
 _STACK_BYTES, _ARENA_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
 """What a thread's stack and its allocator reserve, and hardly use."""
 

@@ -31,7 +31,7 @@ from pacore.grading.graders import is_by_rules
 from pacore.mechanism_cli import intervene, mechanism
 from pacore.proxies import keep_loopback_direct
 from pacore.sweep_cli import sweep
-from pacore.visible import visible_lines
+from pacore.text import visible_lines
 
 with_timeout = click.option(
     "--grading-timeout-seconds",

@@ -29,7 +29,7 @@ from pacore.plan import (
 )
 from pacore.problem_shapes import check_mapping, parse_mapping
 from pacore.recipe import DEFAULT_SEED_ROOT
-from pacore.secrecy import secret_in
+from pacore.text import secret_in
 
 OmittedField = Literal["seed", "temperature", "top_p"]
 EngineName = Literal["http", "vllm", "scripted"]

@@ -10,7 +10,7 @@ from pacore.config_fields import Declared
 from pacore.errors import BadInput
 from pacore.form import make_readable
 from pacore.grading.graders import canonical_grader
-from pacore.secrecy import secret_in
+from pacore.text import secret_in
 
 
 def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:

@@ -25,7 +25,7 @@ from pacore.round_prompt import RoundPrompt
 from pacore.run import Run, open_run
 from pacore.store import Backend
 from pacore.table_rows import problem_of
-from pacore.visible import visible
+from pacore.text import visible
 
 Row = Mapping[str, Any]
 

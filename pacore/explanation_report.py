@@ -16,7 +16,7 @@ from pacore.explaining import Attempt, Explanation, Lineage, Prompt, RoundStep, 
 from pacore.identity import sha256_hex
 from pacore.problem_report import headline, round_heading
 from pacore.terminal import ABSENT, number
-from pacore.visible import visible, visible_json
+from pacore.text import visible, visible_json
 
 BAR = "│ "
 

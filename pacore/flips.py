@@ -12,7 +12,7 @@ from pacore.query_output import query_output
 from pacore.run import open_run
 from pacore.sharing import same_trajectories
 from pacore.terminal import ABSENT, Column, Content, Grid, facts, line, number, stacked, to_text
-from pacore.visible import excerpt
+from pacore.text import excerpt
 from pacore.warehouse import Warehouse
 
 SHOWN_FLIPS = 50

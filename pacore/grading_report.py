@@ -10,7 +10,7 @@ from pacore.grading.score import VERDICTS
 from pacore.problem_report import headline
 from pacore.run import open_run
 from pacore.terminal import ABSENT, Column, Grid, line, number, share, stacked, to_text
-from pacore.visible import excerpt
+from pacore.text import excerpt
 from pacore.warehouse import Warehouse
 from pacore.warehouse.views import CHECK_ROWS
 

@@ -19,7 +19,7 @@ from pacore.answer import choice_letter, find_boxes
 from pacore.grader import parse_spec
 from pacore.grading import choose_grader, gold_answer, plain_key
 from pacore.problem import Problem
-from pacore.visible import excerpt
+from pacore.text import excerpt
 
 LISTED = 5
 GOLD_CHARACTERS = 24

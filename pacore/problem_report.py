@@ -24,7 +24,7 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
-from pacore.visible import excerpt, visible
+from pacore.text import excerpt, visible
 from pacore.warehouse import Warehouse
 
 MESSAGE_CHARACTERS = 4000

@@ -10,9 +10,8 @@ from pacore.problem import Problem
 from pacore.problem_golds import listed
 from pacore.problem_shapes import check_mapping, parse_mapping
 from pacore.problem_survey import ProblemSurvey, ShapeCount, survey_problems
-from pacore.secrecy import shown
 from pacore.terminal import ABSENT, Column, Content, Grid, block, facts, line, stacked, to_text
-from pacore.visible import excerpt
+from pacore.text import excerpt, shown
 
 SHOWN_CHARACTERS = 2_000
 GOLD_CHARACTERS = 300

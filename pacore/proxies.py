@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pacore.errors import EngineUnavailable
-from pacore.secrecy import shown
+from pacore.text import shown
 
 DIRECT = ("localhost", ".localhost", "127.0.0.1", "127.0.0.0/8", "::1")
 """Loopback in NO_PROXY's notation; which of these a library understands differs."""
@@ -23,6 +23,8 @@ SET_ASIDE = "PACORE_SOCKS_PROXY"
 
 _LOCAL_ADDRESSES = ("PREFECT_API_URL", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
                     "FSSPEC_S3_ENDPOINT_URL")  # fmt: skip
+
+
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 

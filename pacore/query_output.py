@@ -33,7 +33,7 @@ from pacore.terminal import (
     terminal_width,
     to_text,
 )
-from pacore.visible import CONTROLS, visible
+from pacore.text import CONTROLS, visible
 from pacore.warehouse import QueryResult
 
 TABLE_ROWS = 1000

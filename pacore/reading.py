@@ -19,7 +19,7 @@ from pacore.repairing.repair import repair
 from pacore.report import failures, next_commands, result_table, show_problem, status_table
 from pacore.run import open_run
 from pacore.store import open_store
-from pacore.visible import visible
+from pacore.text import visible
 from pacore.warehouse import Warehouse
 
 

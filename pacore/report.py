@@ -32,8 +32,8 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
+from pacore.text import excerpt, visible
 from pacore.unpublished import Unpublished, unpublished
-from pacore.visible import excerpt, visible
 from pacore.warehouse import Warehouse
 
 __all__ = [

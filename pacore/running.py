@@ -35,7 +35,7 @@ from pacore.stage.closing import close, run_counts
 from pacore.stage.context import close_context, context_of
 from pacore.stage.problems import begin, open_shards
 from pacore.store import open_store
-from pacore.visible import visible
+from pacore.text import visible
 from pacore.wholeness import faults_of, repair_hint
 
 LOOK_SECONDS = 1.0

@@ -22,7 +22,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pacore.visible import visible, visible_lines
+from pacore.text import visible, visible_lines
 
 PLAIN_WIDTH = 100
 Content = RenderableType

@@ -20,7 +20,7 @@ from prefect.artifacts import (
 from pacore.progress import Progress
 from pacore.sweeping import SweepOutcome
 from pacore.terminal import share
-from pacore.visible import as_markdown
+from pacore.text import as_markdown
 from tasks.settings import RECORD_FAULTS
 
 

@@ -78,10 +78,9 @@ CORE = {
     "pacore.rounds",
     "pacore.step",
     "pacore.table_rows",
-    "pacore.secrecy",
+    "pacore.text",
     "pacore.sweep_config",
     "pacore.trajectory",
-    "pacore.visible",
     "pacore.window",
 }
 FRONT = {

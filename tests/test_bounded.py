@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from pacore.bounded import Bounds, run_bounded
-from pacore.child import command
 from pacore.errors import BadInput, LimitReached, PacoreError, Refused
+from pacore.processes import command
 from pacore.store import Backend
 from tests.conftest import Pacore, pacore_command
 from tests.hostile_queries import HOSTILE

@@ -14,7 +14,7 @@ from pacore.explanation_report import BAR, explanation_json, explanation_text
 from pacore.prompt import prompt_digest
 from pacore.store import Backend, open_store
 from pacore.terminal import ABSENT
-from pacore.visible import CONTROLS
+from pacore.text import CONTROLS
 from tests.audited import FAULTY, finish
 from tests.conftest import Pacore
 from tests.corruption import rewrite, standing_rows, unit_of

@@ -37,8 +37,8 @@ from pacore.report import (
     status_table,
 )
 from pacore.store import open_store
+from pacore.text import CONTROLS, as_markdown, visible
 from pacore.trajectory import Generation, normalise
-from pacore.visible import CONTROLS, as_markdown, visible
 from pacore.warehouse import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.hostile import (

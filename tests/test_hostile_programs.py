@@ -26,7 +26,7 @@ from pacore.grading.code_tests import (
 )
 from pacore.programs import run_tests
 from pacore.programs.keeper import Limits
-from pacore.visible import visible
+from pacore.text import visible
 from tests.hostile_programs import FUNCTIONS, HARMLESS, OUTCOMES, SCRIPTS, SECRET
 from tests.processes import descendants, left_after
 

@@ -21,7 +21,7 @@ from flows.configured_server import ConfiguredServer, answering, configured_serv
 from flows.prefect_server import running, stop
 from pacore.errors import HomeUnusable, ServerUnavailable
 from pacore.home import state_folder
-from pacore.process_mark import ProcessMark, end_group, end_process, mark_of
+from pacore.processes import ProcessMark, end_group, end_process, mark_of
 from tests.conftest import ROOT, pacore_command
 from tests.faulty_server import FaultyServer, answers, sends
 from tests.pipeline import write_problems

@@ -16,7 +16,7 @@ from pacore.problem import BadProblems, set_digest
 from pacore.problem_files import read_problem_set
 from pacore.problem_set_report import show_problem_set
 from pacore.problem_shapes import SHAPES
-from pacore.visible import CONTROLS
+from pacore.text import CONTROLS
 from tests.conftest import ROOT
 from tests.problem_sets import ALL_ROWS, ROWS, Row
 from tests.test_report import HOSTILE

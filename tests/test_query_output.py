@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pacore.errors import BadInput
 from pacore.report import query_output
-from pacore.visible import CONTROLS
+from pacore.text import CONTROLS
 from pacore.warehouse import QueryResult, Warehouse
 from tests.conftest import ROOT
 from tests.small_store import small_store

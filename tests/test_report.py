@@ -34,7 +34,7 @@ from pacore.report import (
 )
 from pacore.store import Backend, open_store
 from pacore.terminal import fitted
-from pacore.visible import CONTROLS, excerpt, visible, visible_lines
+from pacore.text import CONTROLS, excerpt, visible, visible_lines
 from pacore.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.golden_files import golden

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from pacore.child import Child
 from pacore.errors import PacoreError
 from pacore.grading import CORRECT, WRONG, Verdict
+from pacore.processes import Child
 from pacore.sandbox import DIED, WORKERS, MathGrader
 from pacore.sandbox_process import WORKER_MEMORY_BYTES
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pacore.config import RunConfig
 from pacore.engine.classify import Origin
-from pacore.secrecy import secret_in, shown, without_secrets
+from pacore.text import secret_in, shown, without_secrets
 from tests.canaries import Shell, shell_in
 from tests.leaks import files_with, spellings
 from tests.pipeline import write_problems

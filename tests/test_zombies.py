@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.infer import infer
 from pacore.config import RunConfig
-from pacore.process_mark import has_ended, this_process
+from pacore.processes import has_ended, this_process
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.deployed import deployed, worker
 from tests.pipeline import scripted_config, write_problems
@@ -222,7 +222,7 @@ def test_a_deployed_run_whose_worker_was_killed_with_it_is_set_to_crashed(
 
 def test_a_process_has_ended_once_it_is_killed_even_before_its_parent_reaps_it() -> None:
     script = (
-        "import dataclasses, json, time; from pacore.process_mark import this_process; "
+        "import dataclasses, json, time; from pacore.processes import this_process; "
         "print(json.dumps(dataclasses.asdict(this_process())), flush=True); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)

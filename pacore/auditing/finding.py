@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
-from pacore.visible import excerpt, visible
+from pacore.text import excerpt, visible
 
 Severity = Literal["error", "warning"]
 SHOWN_CHARACTERS = 80

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pacore.engine.classify import Origin
 from pacore.engine.wire import USUAL, Wire
 from pacore.errors import BadInput
-from pacore.secrecy import shown
+from pacore.text import shown
 
 FIRST_REST_SECONDS = 1.0
 MAX_REST_SECONDS = 30.0

@@ -20,7 +20,7 @@ from pacore.engine.protocol import EngineFault
 from pacore.engine.stream import is_stream
 from pacore.errors import BadInput
 from pacore.proxies import Proxy, proxy_for
-from pacore.secrecy import shown
+from pacore.text import shown
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 READ_BYTES = 64 * 1024

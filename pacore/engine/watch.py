@@ -20,8 +20,8 @@ from pacore.layout import FORMAT_VERSION, engine_key
 from pacore.problem import Turn
 from pacore.recipe import Recipe
 from pacore.store import Backend
+from pacore.text import excerpt, visible
 from pacore.trajectory import Generation, Request
-from pacore.visible import excerpt, visible
 
 Facts = Mapping[str, str | int | None]
 """What a server says by name of the fact; None where it says nothing."""

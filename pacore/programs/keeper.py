@@ -25,7 +25,7 @@ from pacore.programs.sandbox import (
     SandboxLost,
     SandboxSlow,
 )
-from pacore.visible import excerpt, visible
+from pacore.text import excerpt, visible
 
 EXCERPT_CHARACTERS = 160
 

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 import fsspec
 
 from pacore.errors import BadInput
-from pacore.secrecy import secret_in, shown
 from pacore.store.faults import Kind, judge
+from pacore.text import secret_in, shown
 
 _PATTERN = re.compile(r"[*?\[]")
 _LOCAL, _LISTS_NOTHING = ("", "file", "local"), ("http", "https", "data")

@@ -12,7 +12,7 @@ import duckdb
 
 from pacore.errors import BadInput, LimitReached, PacoreError, StoreError
 from pacore.store import Reader
-from pacore.visible import visible
+from pacore.text import visible
 
 SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"
 FETCH_ROWS = 256
