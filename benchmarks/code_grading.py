@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.completions import Completion, completions
-from pacore.grading.code_tests import (
+from pacore.core.grading.programs.tests import (
     CodeTests,
     as_gold,
     assertion_tests,

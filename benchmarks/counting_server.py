@@ -22,11 +22,11 @@ from typing import Any
 
 from aiohttp import web
 
+from pacore.core.problem import Turn
+from pacore.core.prompt import prompt_digest
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Request
 from pacore.engine.scripted import ScriptedEngine
-from pacore.problem import Turn
-from pacore.prompt import prompt_digest
-from pacore.recipe import Recipe
-from pacore.trajectory import Request
 
 MODEL = "counted"
 

@@ -15,7 +15,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from pacore.answer import choice_letter, extract, find_boxes
+from pacore.core.grading.extraction.boxes import choice_letter, find_boxes
+from pacore.core.grading.extraction.extract import extract
 from tests.labelled import Conclusion, read_conclusions
 
 Extraction = Callable[[str, str], str | None]

@@ -23,11 +23,11 @@ from email.utils import format_datetime
 from types import TracebackType
 from typing import Any
 
+from pacore.core.problem import Turn
+from pacore.core.prompt import prompt_digest
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.engine.scripted import ScriptedEngine
-from pacore.problem import Turn
-from pacore.prompt import prompt_digest
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request
 from tests.faulty_server import Connection, FaultyServer, Received, answers, head, models
 
 MODEL = "faulty"

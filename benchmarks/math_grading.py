@@ -16,8 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from pacore.grading import Verdict
-from pacore.grading.score import VERDICTS
+from pacore.core.grading.verdict import VERDICTS, Verdict
 from pacore.sandbox import SHARED_GRADER, grade_answers, grader_version
 from tests.labelled import Pair, read_pairs
 from tests.labelled.mutated import half, second

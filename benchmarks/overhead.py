@@ -21,9 +21,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pacore.core.round import Round
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problem_files import read_problem_set
-from pacore.round_prompt import Round
 from tests.pipeline import scripted_config, write_problems
 
 WIDTH = 16

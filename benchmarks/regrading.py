@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.rerun import WIDTH, build
 from pacore.commits import committed_units, read_commits, standing_units
-from pacore.evaluation_config import EvaluateConfig
+from pacore.core.config.evaluate import EvaluateConfig
 from pacore.stage.evaluation import close_evaluation, evaluation_of, grade_all
 from pacore.store import open_store
 from pacore.warehouse import conclusions

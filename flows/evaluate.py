@@ -20,7 +20,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.accuracy_report import accuracy_of
-from pacore.evaluation_config import EvaluateConfig
+from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import refusal
 from pacore.prices import read_prices

@@ -20,7 +20,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.accuracy_report import accuracy_of
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.run import Run
 from pacore.stage.closing import close
 from pacore.stage.context import OpenShard, StageReport, close_context, context_of

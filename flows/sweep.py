@@ -15,11 +15,11 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.evaluate import evaluate
 from flows.infer import infer
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.sweep import SweepConfig
 from pacore.engine.warm import keeping_warm
-from pacore.evaluation_config import EvaluateConfig
 from pacore.stage.judging import finish_judging
 from pacore.store import open_store
-from pacore.sweep_config import SweepConfig
 from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep
 from tasks.reports import sweep_artifact
 from tasks.settings import RUN_SETTINGS

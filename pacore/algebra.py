@@ -13,13 +13,13 @@ from itertools import product
 from typing import Literal
 
 from pacore import enclosure, separation
+from pacore.core.grading.mathematics.comparison import Same, Sides
+from pacore.core.grading.mathematics.exact import Undefined, exact_value
+from pacore.core.grading.mathematics.grader import EXACT, roundable
+from pacore.core.grading.mathematics.nodes import Node, add, constants, free_symbols, negate
+from pacore.core.grading.mathematics.number import Rational
+from pacore.core.grading.mathematics.residues import Draws, Field, NoResidue, residue
 from pacore.enclosure import Indeterminate
-from pacore.grading.comparing import Same, Sides
-from pacore.grading.exact import Undefined, exact_value
-from pacore.grading.mathematics import EXACT, roundable
-from pacore.grading.nodes import Node, add, constants, free_symbols, negate
-from pacore.grading.number import Rational
-from pacore.grading.residues import Draws, Field, NoResidue, residue
 from pacore.polynomials import Unproven
 from pacore.proof import FIELDS, LEAST_POINTS, Point, Proof
 from pacore.reduction import Reduction

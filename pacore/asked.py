@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pacore.plan import Shard
-from pacore.problem import Problem
+from pacore.core.plan import Shard
+from pacore.core.problem import Problem
 from pacore.run import Run, problems_of
 from pacore.store import Backend
 from pacore.warehouse import message_sets

@@ -9,9 +9,9 @@ from typing import Any
 import sympy
 from sympy.core.cache import clear_cache
 
-from pacore.grading.nodes import IMAGINARY, PI, E, Node, whole
-from pacore.grading.number import Rational
-from pacore.grading.vocabulary import names
+from pacore.core.grading.mathematics.nodes import IMAGINARY, PI, E, Node, whole
+from pacore.core.grading.mathematics.number import Rational
+from pacore.core.grading.notation.vocabulary import names
 
 
 def calculate(node: Node) -> Node | None:

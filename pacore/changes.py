@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from pacore.plan import Plan
-from pacore.problem import Problem
+from pacore.core.plan import Plan, StepKind
+from pacore.core.problem import Problem
 from pacore.run import Run
-from pacore.step import StepKind
 
 LISTED = 3
 PROMPT_FIELDS = (

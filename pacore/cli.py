@@ -16,6 +16,7 @@ import click
 
 from pacore import __version__
 from pacore.comparing_cli import compare, with_prices
+from pacore.core.grading.choose import is_by_rules
 from pacore.errors import BadInput, Exit, PacoreError
 from pacore.flags import (
     ENGINE_FIELDS,
@@ -27,7 +28,6 @@ from pacore.flags import (
     with_run_options,
     with_store,
 )
-from pacore.grading.graders import is_by_rules
 from pacore.mechanism_cli import intervene, mechanism
 from pacore.proxies import keep_loopback_direct
 from pacore.sweep_cli import sweep

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
-from pacore.identity import canonical_json
 from pacore.layout import (
     FORMAT_VERSION,
     Unit,

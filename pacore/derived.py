@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from pacore.commits import committed_units, read_commits, standing_units
-from pacore.config import RunConfig, declared_fields, fault_line
-from pacore.config_fields import Declared
+from pacore.core.config.fields import Declared
+from pacore.core.config.run import RunConfig, declared_fields, fault_line
+from pacore.core.problem import Problem
 from pacore.errors import BadInput
 from pacore.layout import derived_key
-from pacore.problem import Problem
 from pacore.problem_golds import is_empty_mark
 from pacore.retrying import config_of
 from pacore.run import Run

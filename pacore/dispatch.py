@@ -16,14 +16,14 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from functools import partial
 
-from pacore.engine.protocol import Engine, EngineInfo
+from pacore.core.engine import Engine, EngineInfo
+from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.gate import Priority
 from pacore.journal import Journal
 from pacore.journalling import Writers
 from pacore.progress import Progress
 from pacore.sampling import Filled, RetryPolicy, Sampler
-from pacore.trajectory import Request
 
 ADMITTED_PER_SLOT = 2
 METER_SECONDS = 5.0

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from pacore.engine.protocol import Cause, Refusal
+from pacore.core.engine import Cause, Refusal
+from pacore.core.trajectory import Generation, Request
 from pacore.errors import EngineUnavailable
-from pacore.trajectory import Generation, Request
 
 FIRST_WITHOUT_CONTENT = 4
 """So many first trajectories, each all reasoning and without content, have one cause."""

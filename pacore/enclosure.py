@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from mpmath import iv
 
-from pacore.grading.exact import Undefined, exact_value
-from pacore.grading.nodes import Node
+from pacore.core.grading.mathematics.exact import Undefined, exact_value
+from pacore.core.grading.mathematics.nodes import Node
 
 GREATEST_EXPONENT_BITS = 64
 """A power beyond 2 to the 2 to the 64 has no box."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from pacore.core.config.evaluate import EvaluateConfig
 from pacore.errors import Exit, PacoreError
-from pacore.evaluation_config import EvaluateConfig
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import grading_table
 from pacore.prices import read_prices

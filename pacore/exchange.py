@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import click
 
-from pacore.config import RunConfig
+from pacore.core.config.fields import FieldMapping
+from pacore.core.config.run import RunConfig
+from pacore.core.problem import Problem
 from pacore.errors import BadInput, Exit
 from pacore.exporting import export_run, is_export
 from pacore.flags import config_from
@@ -19,9 +21,8 @@ from pacore.importing.rows import FileFormat
 from pacore.importing.source import Source, sources
 from pacore.importing.stage import imported, publish_import
 from pacore.importing.survey import survey
-from pacore.problem import BadProblems, Problem
+from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set, unnamed_by_row
-from pacore.problem_shapes import FieldMapping
 from pacore.reading import print_result, print_run_failures
 from pacore.run import is_closed
 from pacore.stage.closing import run_counts

@@ -16,12 +16,11 @@ from typing import Any
 from pacore.auditing.derive import Prompts, recipe_of_attempt
 from pacore.auditing.rows import problem_rows, table_rows
 from pacore.commits import Commit, committed_units, read_commits, standing_units
+from pacore.core.problem import Problem, Turn, possible_ids
+from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
-from pacore.problem import Problem, Turn
-from pacore.problem_names import possible_ids
-from pacore.round_prompt import RoundPrompt
 from pacore.run import Run, open_run
 from pacore.store import Backend
 from pacore.table_rows import problem_of

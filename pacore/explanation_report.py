@@ -12,8 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from pacore.core.identity import sha256_hex
 from pacore.explaining import Attempt, Explanation, Lineage, Prompt, RoundStep, Stands
-from pacore.identity import sha256_hex
 from pacore.problem_report import headline, round_heading
 from pacore.terminal import ABSENT, number
 from pacore.text import visible, visible_json

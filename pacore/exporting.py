@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pacore.commits import Commit, committed_units, read_commits
+from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import Refused, StoreError
-from pacore.identity import canonical_json, sha256_hex
 from pacore.layout import (
     FORMAT_VERSION,
     MANIFEST_KEY,

@@ -14,9 +14,9 @@ import click
 import yaml
 from pydantic import ValidationError
 
-from pacore.config import RunConfig
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput
-from pacore.evaluation_config import EvaluateConfig
 
 REPEATED = {
     "endpoints": "--endpoint",

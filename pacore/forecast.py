@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pacore.step import Step
+from pacore.core.plan import Step
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pacore.core.grading.verdict import VERDICTS
 from pacore.errors import ChecksFailed
-from pacore.grading.score import VERDICTS
 from pacore.problem_report import headline
 from pacore.run import open_run
 from pacore.terminal import ABSENT, Column, Grid, line, number, share, stacked, to_text

@@ -19,9 +19,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from pacore.core.grading.spec import Against
+from pacore.core.identity import canonical_json, digest
 from pacore.errors import StoreError
-from pacore.grader import Against
-from pacore.identity import canonical_json, digest
 from pacore.layout import FORMAT_VERSION, Unit, graded_key, grading_key, gradings_prefix
 from pacore.store import Backend
 from pacore.tables import Row

@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import click
 from pydantic import JsonValue
 
+from pacore.core.grading.choose import AUTO, is_by_rules, judged_by
+from pacore.core.identity import digest
+from pacore.core.problem import Problem
+from pacore.core.prompt import template_of, turns_for
 from pacore.derived import derived_config, put_problems
 from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Exit, Refused
 from pacore.figures import settled
-from pacore.grading.graders import AUTO, is_by_rules, judged_by
-from pacore.identity import digest
 from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit
-from pacore.problem import Problem
-from pacore.prompt import template_of, turns_for
 from pacore.run import Run, open_run, problems_of
 from pacore.running import make_run
 from pacore.statistics import Paired, paired

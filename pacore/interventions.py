@@ -19,8 +19,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pacore.core.identity import digest
 from pacore.errors import BadInput
-from pacore.identity import digest
 
 CONTROL = "same"
 KNOWN = "same, wrong=k/n, duplicate=m, shuffle, drop=k, only-wrong, only-right, first=wrong, first=right"

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import zstandard
 
+from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
 from pacore.layout import FORMAT_VERSION, journal_key
 from pacore.store import Backend
-from pacore.trajectory import Generation, Request
 
 MAX_ENTRY_BYTES = 1 << 30
 _codecs = threading.local()

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
 from pacore.journal import Journal
-from pacore.trajectory import Generation, Request
 
 THREADS = 8
 MOST_TOGETHER = 16

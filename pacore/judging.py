@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.grading.spec import Against
 from pacore.errors import Exit, Refused
-from pacore.evaluation_config import EvaluateConfig
-from pacore.grader import Against
 from pacore.grading_report import grading_table
 from pacore.run import open_run
 from pacore.running import make_run

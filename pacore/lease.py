@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pacore.core.identity import canonical_json
 from pacore.errors import Refused, StoreError
-from pacore.identity import canonical_json
 from pacore.layout import lease_key
 from pacore.store import Backend
 from pacore.store.capability import prepare

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
-from pacore.identity import canonical_json
 from pacore.layout import FORMAT_VERSION, lent_key
 from pacore.store import Backend
 

@@ -13,12 +13,10 @@ from typing import Any
 
 from pacore import enclosure
 from pacore.algebra import ENCLOSING_BITS, EXACT_BITS, EXACT_TERMS, POINTS, points
-from pacore.enclosure import Box, Indeterminate
-from pacore.grading.exact import exact_value
-from pacore.grading.forms import read_form
-from pacore.grading.keys import form_key, fraction_name
-from pacore.grading.mathematics import infinity_sign
-from pacore.grading.nodes import (
+from pacore.core.grading.mathematics.exact import exact_value
+from pacore.core.grading.mathematics.forms import read_form
+from pacore.core.grading.mathematics.grader import infinity_sign
+from pacore.core.grading.mathematics.nodes import (
     IMAGINARY,
     Node,
     add,
@@ -28,7 +26,9 @@ from pacore.grading.nodes import (
     negate,
     whole,
 )
-from pacore.grading.residues import Draws
+from pacore.core.grading.mathematics.residues import Draws
+from pacore.core.grading.rules import form_key, fraction_name
+from pacore.enclosure import Box, Indeterminate
 from pacore.polynomials import Unproven
 from pacore.proof import Point, Proof, reduction
 

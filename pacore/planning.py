@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pacore.engine.protocol import EngineInfo
+from pacore.core.engine import EngineInfo
+from pacore.core.message import message_set
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem
+from pacore.core.prompt import template_of, turns_for
+from pacore.core.quorum import Standing, attempt_recipe, outcome, passes
+from pacore.core.recipe import Recipe
+from pacore.core.round import Round, RoundPrompt, View, by_slot, overflow, prompt_tokens_bound
+from pacore.core.trajectory import Generation, Request, Slot, Trajectory
 from pacore.forecast import Forecast, RoundForecast, TooLong
 from pacore.journal import Entry, Journal
-from pacore.message import message_set
-from pacore.plan import Plan
-from pacore.problem import Problem
-from pacore.prompt import template_of, turns_for
-from pacore.quorum import Standing, attempt_recipe, outcome, passes
-from pacore.recipe import Recipe
-from pacore.round_prompt import Round, RoundPrompt, View, by_slot
-from pacore.trajectory import Generation, Request, Slot, Trajectory
-from pacore.window import overflow, prompt_tokens_bound
 
 TokenCounter = Callable[[Request], int | None]
 

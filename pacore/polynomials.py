@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from pacore.grading.nodes import IMAGINARY, ONE, PI, Node, add, multiply, raised, whole
+from pacore.core.grading.mathematics.nodes import (
+    IMAGINARY,
+    ONE,
+    PI,
+    Node,
+    add,
+    multiply,
+    raised,
+    whole,
+)
 
 MOST_TERMS = 400
 LARGEST_PRIME = 10_000

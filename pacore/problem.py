@@ -3,66 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pydantic import JsonValue
-
+from pacore.core.identity import canonical_json
+from pacore.core.problem import (
+    MAX_PRINTED_KINDS,
+    MAX_PRINTED_PLACES,
+    Placed,
+    Problem,
+    original_name,
+)
 from pacore.errors import BadInput
-from pacore.identity import canonical_json, digest
-from pacore.problem_names import original_name
 
-Role = Literal["system", "user", "assistant", "tool"]
-ROLES: tuple[Role, ...] = get_args(Role)
-OBSERVATIONS = ("user", "tool")
-
-MAX_PRINTED_KINDS = 12
-MAX_PRINTED_PLACES = 5
 _VARIES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[0-9][0-9,.]*")
 """What differs between issues of one kind: values and numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One chat dict: a role and plain text."""
-
-    role: Role
-    content: str
-
-    def as_json(self) -> dict[str, str]:
-        return {"role": self.role, "content": self.content}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One question x with its gold answer.
-
-    ``turns`` ends with the last observation (a user or tool turn), which is what the synthesis
-    prompt replaces. ``grader`` is a canonical spec (`pacore.grader`); None means: chosen from the
-    gold answer. ``metadata`` holds the row's other fields and is no part of the problem's identity.
-    """
-
-    problem_id: str
-    turns: tuple[Turn, ...]
-    gold: str | None = None
-    grader: str | None = None
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict, compare=False, hash=False)
-
-    @cached_property
-    def content_digest(self) -> str:
-        """sha256 of what the question and its gold answer say, 64 hex characters; no id in it."""
-        return content_digest(self.turns, self.gold, self.grader)
-
-    @property
-    def statement(self) -> str:
-        """The last observation's text."""
-        return self.turns[-1].content
-
-
-def content_digest(turns: Sequence[Turn], gold: str | None, grader: str | None) -> str:
-    return digest({"turns": [turn.as_json() for turn in turns], "gold": gold, "grader": grader})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +92,6 @@ def _alike(issues: Sequence[RowIssue]) -> str:
     return f"{first} (and {len(others):,} more{where}{more})"
 
 
-class Placed(NamedTuple):
-    """A problem, and the file and line it stands in."""
-
-    problem: Problem
-    file: str
-    line: int
-
-
 def merge(rows: Sequence[Placed]) -> tuple[list[Problem], list[RowIssue]]:
     """Sort by id, keep one of identical rows, and report ids that stand for different content.
 
@@ -181,9 +128,3 @@ def _clash(first: Placed, problem: Problem) -> str:
 
 def _metadata_key(problem: Problem) -> bytes:
     return canonical_json(problem.metadata)
-
-
-def set_digest(problems: Sequence[Problem]) -> str:
-    """sha256 over the ids and contents of a problem set, whatever the order of its rows."""
-    pairs = sorted((problem.problem_id, problem.content_digest) for problem in problems)
-    return digest(pairs)

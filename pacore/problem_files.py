@@ -10,8 +10,10 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from pacore.core.config.fields import FieldMapping
+from pacore.core.problem import Placed, Problem
 from pacore.errors import BadInput
-from pacore.problem import BadProblems, Placed, Problem, RowIssue, merge
+from pacore.problem import BadProblems, RowIssue, merge
 from pacore.problem_bytes import PACKED_ENDINGS, READ_FAULTS, opened
 from pacore.problem_csv import TAB, csv_rows, is_table
 from pacore.problem_formats import (
@@ -28,7 +30,6 @@ from pacore.problem_rows import content_id
 from pacore.problem_shapes import (
     MISSING,
     NO_ROW,
-    FieldMapping,
     Reading,
     listed_paths,
     paths_in,

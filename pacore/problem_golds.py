@@ -15,10 +15,11 @@ from functools import cached_property
 from statistics import median
 from typing import NamedTuple
 
-from pacore.answer import choice_letter, find_boxes
-from pacore.grader import parse_spec
-from pacore.grading import choose_grader, gold_answer, plain_key
-from pacore.problem import Problem
+from pacore.core.grading.choose import choose_grader, gold_answer
+from pacore.core.grading.extraction.boxes import choice_letter, find_boxes
+from pacore.core.grading.rules import plain_key
+from pacore.core.grading.spec import parse_spec
+from pacore.core.problem import Problem
 from pacore.text import excerpt
 
 LISTED = 5

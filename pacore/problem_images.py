@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from pacore.problem import Problem, Turn
+from pacore.core.problem import Problem, Turn
 from pacore.problem_turns import MAX_SHOWN, shown
 from pacore.problem_values import is_picture
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from pacore.core.plan import Plan
+from pacore.core.problem import original_name, possible_ids
 from pacore.errors import BadInput
-from pacore.plan import Plan
-from pacore.problem_names import original_name, possible_ids
 from pacore.run import Run, open_run
 from pacore.terminal import (
     ABSENT,

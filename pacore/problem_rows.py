@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
+from pacore.core.grading.spec import canonical_spec
+from pacore.core.problem import Problem, Turn, content_digest, problem_id_of
 from pacore.errors import BadInput
-from pacore.grader import canonical_spec
-from pacore.problem import Issues, Problem, Turn, content_digest
+from pacore.problem import Issues
 from pacore.problem_golds import is_empty_mark, marked_gold
 from pacore.problem_images import shown_picture
-from pacore.problem_names import problem_id_of
 from pacore.problem_tests import code_gold
 from pacore.problem_turns import Note, kind_of, read_turns, shown, usable_text
 from pacore.problem_values import is_nan, plain, storable, text_of, unwrapped

@@ -10,16 +10,17 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from statistics import median
 
-from pacore.problem import Problem, set_digest
+from pacore.core.config.fields import FieldMapping
+from pacore.core.problem import Problem, set_digest
+from pacore.core.prompt import prompt_digest
 from pacore.problem_files import Gathered, ReadRow, problem_files, read_rows
 from pacore.problem_golds import ReadGold, gold_cautions, listed
 from pacore.problem_images import is_illustrated
 from pacore.problem_rows import content_id
-from pacore.problem_shapes import FieldMapping, listed_paths
+from pacore.problem_shapes import listed_paths
 from pacore.problem_shapes.choices import OPTION_FIELDS
 from pacore.problem_shapes.words import GOLD_WORDS, bare
 from pacore.problem_tests import decoded_tests
-from pacore.prompt import prompt_digest
 
 LONG_CHARACTERS = 100_000
 LONG_GOLD_CHARACTERS = 200

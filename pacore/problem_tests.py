@@ -1,6 +1,6 @@
 """Tests of programs as data sets have them, and the gold answer they become.
 
-Read are pacore's own form (`pacore.grading.code_tests`), ``{"inputs": […], "outputs": […],
+Read are pacore's own form (`pacore.core.grading.programs.tests`), ``{"inputs": […], "outputs": […],
 "fn_name"?}`` (APPS, TACO, PrimeCode), a list of ``{"input", "output"}`` (LiveCodeBench), and a list
 of ``assert`` statements (MBPP, AceCode).
 """
@@ -13,8 +13,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pacore.errors import BadInput
-from pacore.grading.code_tests import (
+from pacore.core.grading.programs.tests import (
     AssertionTests,
     CodeTests,
     FunctionTests,
@@ -25,9 +24,10 @@ from pacore.grading.code_tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.identity import canonical_json
+from pacore.core.identity import canonical_json
+from pacore.core.problem import text_fault
+from pacore.errors import BadInput
 from pacore.problem_turns import Note
-from pacore.problem_values import text_fault
 
 KINDS = ("stdin", "function", "assertions")
 NOT_TESTS = (

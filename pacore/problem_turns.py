@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pacore.problem import OBSERVATIONS, ROLES, Role, Turn
-from pacore.problem_values import text_fault
+from pacore.core.problem import OBSERVATIONS, ROLES, Role, Turn, text_fault
 
 Note = Callable[[str, str], None]
 """Takes what the file calls a thing, and what is wrong with it."""

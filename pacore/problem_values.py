@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -18,14 +17,13 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from pacore.identity import sha256_hex
+from pacore.core.identity import sha256_hex
 
 EXACT_FLOATS = 2**53
 MAX_LEVELS = 32
 """Lists and objects nested deeper than this are cut off in metadata."""
 
 CUT = "…"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNREADABLE_BYTES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _REPLACEMENT = "\ufffd"
@@ -145,14 +143,3 @@ def is_picture(value: Any) -> bool:
         elif isinstance(one, bytes) and _IMAGE_BYTES.match(one):
             return True
     return False
-
-
-def text_fault(text: str, *, line_breaks: bool = True) -> str | None:
-    """Say what makes ``text`` unusable as data of a problem, or None if nothing does."""
-    if "\x00" in text:
-        return "has a NUL byte"
-    if _SURROGATE.search(text):
-        return "has a lone surrogate, which is not text"
-    if not line_breaks and any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text):
-        return "has a line break or control character"
-    return None

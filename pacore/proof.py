@@ -1,9 +1,9 @@
 """Proof: whether an expression is zero wherever it has a real value, shown in one of three ways.
 
-By arithmetic with generators (`pacore.reduction`); modulo drawn primes (`pacore.grading.residues`),
-where it has no roots or bars; else at points, where a bound separates it from zero
-(`pacore.separation`), with drawn fractions for what is transcendental. What is not shown is not
-zero.
+By arithmetic with generators (`pacore.reduction`); modulo drawn primes
+(`pacore.core.grading.mathematics.residues`), where it has no roots or bars; else at points, where a bound
+separates it from zero (`pacore.separation`), with drawn fractions for what is transcendental. What is not
+shown is not zero.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from fractions import Fraction
 from math import lcm
 
 from pacore import enclosure, separation
-from pacore.grading.nodes import IMAGINARY, PI, Node, add, constants, free_symbols, multiply, whole
-from pacore.grading.residues import Draws, Field, NoResidue, residue
+from pacore.core.grading.mathematics.nodes import (
+    IMAGINARY,
+    PI,
+    Node,
+    add,
+    constants,
+    free_symbols,
+    multiply,
+    whole,
+)
+from pacore.core.grading.mathematics.residues import Draws, Field, NoResidue, residue
 from pacore.reduction import Reduction, symbols
 
 FIELDS = 2

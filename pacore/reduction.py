@@ -15,8 +15,8 @@ from fractions import Fraction
 from typing import NoReturn
 
 from pacore import enclosure
-from pacore.grading.exact import exact_value
-from pacore.grading.nodes import (
+from pacore.core.grading.mathematics.exact import exact_value
+from pacore.core.grading.mathematics.nodes import (
     IMAGINARY,
     ONE,
     PI,
@@ -30,7 +30,7 @@ from pacore.grading.nodes import (
     root,
     whole,
 )
-from pacore.identity import sha256_hex
+from pacore.core.identity import sha256_hex
 from pacore.polynomials import (
     UNITY,
     Monomial,

@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pacore.core.identity import canonical_json
+from pacore.core.quorum import ChosenSlot, Retry
 from pacore.errors import StoreError
-from pacore.identity import canonical_json
 from pacore.layout import FORMAT_VERSION, final_key, retries_prefix, retry_key
-from pacore.quorum import ChosenSlot, Retry
 from pacore.store import Backend
 
 

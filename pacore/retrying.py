@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from pacore.bounded import Bounds, run_bounded
-from pacore.config import RunConfig, fault_line
+from pacore.core.config.run import RunConfig, fault_line
+from pacore.core.quorum import ChosenSlot
 from pacore.errors import BadInput, Refused
 from pacore.layout import run_key
-from pacore.quorum import ChosenSlot
 from pacore.retries import RetryRecord, add_retry, read_retries
 from pacore.run import Run, is_closed, open_run, problems_of
 from pacore.stage.problems import is_at_rest

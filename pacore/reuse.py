@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from pacore.changes import Differing, Planned, explained
 from pacore.commits import committed_units, read_commits, standing_units
-from pacore.config import differences
+from pacore.core.config.run import differences
+from pacore.core.plan import Shard
+from pacore.core.problem import Problem
+from pacore.core.prompt import prompt_digest
+from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.plan import Shard
-from pacore.problem import Problem
-from pacore.prompt import prompt_digest
 from pacore.run import Run, list_runs, open_runs, problems_of
 from pacore.store import Backend
 from pacore.tables import read_rows
-from pacore.trajectory import UNFINISHED
 
 
 @dataclass(frozen=True)

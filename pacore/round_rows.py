@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pacore.compaction import Said
-from pacore.grading.score import VerdictName
-from pacore.trajectory import ConclusionStatus, FinishReason
+from pacore.core.grading.verdict import VerdictName
+from pacore.core.message import Said
+from pacore.core.trajectory import ConclusionStatus, FinishReason
 
 
 class CandidateRow(NamedTuple):

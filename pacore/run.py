@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pacore.config import RunConfig, differences, identity_digest
+from pacore.core.config.run import RunConfig, differences, identity_digest
+from pacore.core.identity import canonical_json
+from pacore.core.plan import Plan, Shard, default_shard_size, shards
+from pacore.core.problem import Problem, set_digest
+from pacore.core.recipe import Recipe, recipe_of
 from pacore.errors import Refused, StoreError
-from pacore.identity import canonical_json
 from pacore.layout import FORMAT_VERSION, final_key, problem_set_key, run_key
-from pacore.plan import Plan, Shard, default_shard_size, shards
-from pacore.problem import Problem, set_digest
 from pacore.provenance import producer
-from pacore.recipe import Recipe, recipe_of
 from pacore.retries import end_key
 from pacore.snapshots import last_snapshot
 from pacore.store import Backend

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
-from pacore.identity import canonical_json
 from pacore.layout import final_key, retries_prefix
 from pacore.run import Run
 from pacore.store import Backend

@@ -13,16 +13,16 @@ import click
 
 from pacore.bounded import Bounds
 from pacore.changes import Planned
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.plan import default_shard_size, shards
+from pacore.core.problem import set_digest
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
 from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import run_key
-from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
-from pacore.problem import set_digest
 from pacore.problem_survey import ProblemSurvey, survey_problems
 from pacore.progress import Pace, Progress
 from pacore.reading import print_result, print_run_failures

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
+from pacore.core.round import overflow, prompt_tokens_bound
+from pacore.core.trajectory import Generation, Request
 from pacore.early_stop import EarlyStop
-from pacore.engine.protocol import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.journalling import Stands, Writers
-from pacore.trajectory import Generation, Request
-from pacore.window import overflow, prompt_tokens_bound
 
 FRESH_SECONDS = 1.0
 """How long a look into the journal holds good: another scheduler may work on the same run."""

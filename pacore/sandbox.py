@@ -18,9 +18,10 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, Self
 
+from pacore.core.grading.rules import RULES_VERSION, grade_fast, plain_key, short
+from pacore.core.grading.spec import parse_spec
+from pacore.core.grading.verdict import Verdict, crash
 from pacore.errors import PacoreError
-from pacore.grader import parse_spec
-from pacore.grading import RULES_VERSION, Verdict, crash, grade_fast, plain_key, short
 from pacore.processes import Child
 from pacore.programs import code_grader_version, grade_programs
 from pacore.sandbox_process import BROKEN, KILL_SECONDS, MOST_CALLS, NAMED, READY, START_SECONDS

@@ -22,7 +22,8 @@ from typing import IO
 from pebble import ProcessFuture, ProcessPool
 
 from pacore.call_limit import TooManyCalls, limited_calls
-from pacore.grading import TIMEOUT, crash, grade_math
+from pacore.core.grading.mathematics.grader import grade_math
+from pacore.core.grading.verdict import TIMEOUT, crash
 
 WORKER_MEMORY_BYTES = 3 * 2**30
 TASKS_A_WORKER = 500

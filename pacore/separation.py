@@ -13,10 +13,10 @@ from math import gcd
 from typing import NamedTuple
 
 from pacore import enclosure
+from pacore.core.grading.mathematics.exact import exact_value
+from pacore.core.grading.mathematics.nodes import Node
+from pacore.core.grading.mathematics.number import Rational
 from pacore.enclosure import Box, Indeterminate, Unknown
-from pacore.grading.exact import exact_value
-from pacore.grading.nodes import Node
-from pacore.grading.number import Rational
 
 FIRST_BITS = 96
 MOST_BITS = 60_000

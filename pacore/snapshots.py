@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from pacore.commits import Commit, committed_units, read_commits, standing_units
+from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import StoreError
-from pacore.identity import canonical_json, sha256_hex
 from pacore.layout import FORMAT_VERSION, snapshot_key, snapshots_prefix
 from pacore.retries import end_key
 from pacore.store import Backend

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from pacore.arms import DEFAULT_ARMS
 from pacore.comparing_cli import with_prices
+from pacore.core.config.sweep import DEFAULT_ARMS
 from pacore.flags import config_from, with_run_options
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from pacore.arms import Arm
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.config.sweep import Arm, PlannedSweep
 from pacore.errors import Refused
 from pacore.measures import Measures, measure
 from pacore.problem_report import headline
 from pacore.sharing import sharing_of
 from pacore.statistics import Estimate, paired, ratio
-from pacore.sweep_config import PlannedSweep
 from pacore.sweep_report import SweepResult, SweepRow
 from pacore.warehouse import Warehouse
 

@@ -8,13 +8,13 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.config.sweep import SweepConfig
 from pacore.errors import BadInput, Exit, PacoreError
 from pacore.problem_survey import survey_problems
 from pacore.progress import Progress
 from pacore.running import say_cautions, spoken, tell
 from pacore.stage.context import open_contexts
-from pacore.sweep_config import SweepConfig
 from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
 from pacore.sweeping import SweepOutcome
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from pacore.core.config.sweep import PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
+from pacore.core.problem import set_digest
 from pacore.engine.factory import resolve_recipe
 from pacore.frontier import draw
 from pacore.layout import sweep_key
 from pacore.prices import read_prices
-from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.run import open_run
 from pacore.stage.judging import Judging, begin_judging
 from pacore.store import Backend, open_store
-from pacore.sweep_config import PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
 from pacore.sweep_report import SweepResult, sweep_csv, sweep_json, sweep_table
 from pacore.sweep_rows import sweep_result
 from pacore.warehouse import Warehouse

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pacore.answer import Answer
-from pacore.grading.score import GradedTrajectory, Score
-from pacore.identity import canonical_json
-from pacore.message import Message
-from pacore.problem import Problem, Turn
-from pacore.trajectory import Trajectory
+from pacore.core.answer import Answer
+from pacore.core.grading.verdict import GradedTrajectory, Score
+from pacore.core.identity import canonical_json
+from pacore.core.message import Message
+from pacore.core.problem import Problem, Turn
+from pacore.core.trajectory import Trajectory
 
 Row = tuple[Any, ...]
 

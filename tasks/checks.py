@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import task
 
-from pacore.evaluation_config import EvaluateConfig
+from pacore.core.config.evaluate import EvaluateConfig
 from pacore.store import open_store
 from pacore.warehouse import Warehouse
 from tasks.settings import SETTINGS

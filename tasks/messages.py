@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.stage.context import OpenShard, StageReport
 from pacore.stage.messages import compact
 from tasks.settings import SETTINGS, opened

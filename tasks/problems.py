@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.run import Run
 from pacore.stage.context import OpenShard
 from pacore.stage.problems import begin, open_shards

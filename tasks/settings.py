@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.stage.context import Context, context_of
 
 RECORD_FAULTS = (httpx.HTTPError, PrefectException)

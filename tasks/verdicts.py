@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.runtime import flow_run
 
-from pacore.evaluation_config import EvaluateConfig
+from pacore.core.config.evaluate import EvaluateConfig
 from pacore.stage.context import StageReport
 from pacore.stage.evaluation import GradingBatch, evaluation_of
 from tasks.settings import SETTINGS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pacore.auditing.audit import Audit
 from pacore.auditing.finding import Finding
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.run import is_closed
 from pacore.store import Backend, open_store
 from tests.pipeline import run_stages, scripted_config, write_problems

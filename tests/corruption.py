@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from pacore.commits import committed_units, read_commit, standing_units
-from pacore.identity import canonical_json, sha256_hex
+from pacore.core.identity import canonical_json, sha256_hex
 from pacore.journal import Journal
 from pacore.layout import (
     Unit,

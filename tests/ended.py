@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
-from pacore.grading.score import Score, VerdictName
+from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.grading.verdict import Score, VerdictName
+from pacore.core.problem import Problem, Turn
+from pacore.core.recipe import Recipe
+from pacore.core.solve import Solved, solve
+from pacore.core.trajectory import UNFINISHED, FinishReason, Generation, Request
 from pacore.layout import Unit
-from pacore.problem import Problem, Turn
-from pacore.recipe import Recipe
-from pacore.rounds import Solved, solve
 from pacore.run import Run, close_run
 from pacore.snapshots import write_snapshot
 from pacore.store import Backend
-from pacore.trajectory import UNFINISHED, FinishReason, Generation, Request
 from tests.small_store import WHEN, Rows, as_row, begin_run, publish_rows
 
 GOLD = "right"

@@ -17,11 +17,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from pacore.engine.protocol import Engine
-from pacore.problem import Turn
-from pacore.prompt import prompt_digest
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request, normalise
+from pacore.core.engine import Engine
+from pacore.core.problem import Turn
+from pacore.core.prompt import prompt_digest
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request, normalise
 
 Clause = Callable[[Engine, Request], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fault_endpoint import MODEL
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 
 SCRIPT = "scripted?words=12&latency_ms=2&truncate=0.05"
 WIDTH = 4

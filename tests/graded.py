@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pacore.answer import extract
 from pacore.commits import publish
-from pacore.grading.score import VerdictName
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.verdict import VerdictName
+from pacore.core.trajectory import UNFINISHED
 from pacore.gradings import Grading, GradingRecord, begin_grading, finish_grading
 from pacore.run import open_run
 from pacore.snapshots import write_snapshot
 from pacore.store import Backend
 from pacore.tables import TABLES
-from pacore.trajectory import UNFINISHED
 from tests.small_store import Row, Rows, rows_of, small_store
 
 Judged = tuple[VerdictName, float | None]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from tests.faulty_server import (
     MODEL,
     Behaviour,

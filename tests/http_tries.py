@@ -7,10 +7,10 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from pacore.core.engine import EngineFault
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import EngineFault
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation
 from tests.engine_contract import request_for
 from tests.faulty_server import MODEL, Behaviour, FaultyServer
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.quorum import Retry
+from pacore.core.solve import Solved, solve
 from pacore.engine.factory import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problem_files import read_problem_set
-from pacore.quorum import Retry
-from pacore.rounds import Solved, solve
 from pacore.run import Run
 from pacore.snapshots import standing_files
 from pacore.stage.answers import conclude
@@ -106,7 +106,7 @@ def tables(store_url: str, run_id: str) -> dict[str, Rows]:
 def oracle(
     config: RunConfig, attempts: int | None = None, retries: Sequence[Retry] = ()
 ) -> list[Solved]:
-    """The in-memory definition on the same problems and engine; see `pacore.rounds.solve`."""
+    """The in-memory definition on the same problems and engine; see `pacore.core.solve.solve`."""
     recipe = resolve_recipe(config)
     problems = read_problem_set(config.problems, config.limit)
 

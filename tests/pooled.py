@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pacore.answer import Answer
-from pacore.grading.score import Score, VerdictName
+from pacore.core.answer import Answer
+from pacore.core.grading.verdict import Score, VerdictName
+from pacore.core.identity import trajectory_key
+from pacore.core.problem import Problem, Turn
+from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
 from pacore.gradings import Grading
-from pacore.identity import trajectory_key
 from pacore.layout import Unit
-from pacore.problem import Problem, Turn
 from pacore.store import Backend
-from pacore.trajectory import Generation, Slot, Trajectory, normalise
 from tests.graded import grade_rows
 from tests.small_store import WHEN, Row, Rows, as_row, begin_run, publish_rows
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pacore.commits import committed_units
-from pacore.evaluation_config import EvaluateConfig
+from pacore.core.config.evaluate import EvaluateConfig
 from pacore.gradings import begin_grading
 from pacore.layout import Unit
 from pacore.run import open_run

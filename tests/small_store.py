@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pacore.answer import Answer
 from pacore.commits import publish
-from pacore.config import RunConfig
-from pacore.grading.score import Score, VerdictName
-from pacore.identity import trajectory_key
+from pacore.core.answer import Answer
+from pacore.core.config.run import RunConfig
+from pacore.core.grading.verdict import Score, VerdictName
+from pacore.core.identity import trajectory_key
+from pacore.core.message import Message
+from pacore.core.problem import Problem, Turn
+from pacore.core.trajectory import FinishReason, Generation, Slot, Thought, Trajectory, normalise
 from pacore.layout import Unit
-from pacore.message import Message
-from pacore.problem import Problem, Turn
 from pacore.run import Run, close_run, start_run
 from pacore.snapshots import write_snapshot
 from pacore.store import Backend, open_store
 from pacore.table_rows import ROW_OF
 from pacore.tables import TABLES
-from pacore.trajectory import FinishReason, Generation, Slot, Thought, Trajectory, normalise
 
 WHEN = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 TABLE_NAMES = ("trajectories", "trajectory_texts", "messages", "answers", "scores")

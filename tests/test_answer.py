@@ -11,22 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.answer import (
+from pacore.core.answer import answer_of
+from pacore.core.grading.extraction.boxes import choice_letter, find_boxes
+from pacore.core.grading.extraction.clauses import DENIED, NO_STATEMENT, SEVERAL, UNSURE, WITHDRAWN
+from pacore.core.grading.extraction.extract import (
     EMPTY_BOX,
     NO_PROGRAM,
     OPEN_BOX,
     TAIL_CHARACTERS,
     Extracted,
     NoAnswer,
-    choice_letter,
     extract,
     find_answer,
-    find_boxes,
 )
-from pacore.answer_clauses import DENIED, NO_STATEMENT, SEVERAL, UNSURE, WITHDRAWN
-from pacore.message import Message
-from pacore.problem import Problem, Turn
-from pacore.rounds import answer_of
+from pacore.core.message import Message
+from pacore.core.problem import Problem, Turn
 
 GRADERS = ("math", "choice", "text", "numeric", "numeric:rel=0.01")
 

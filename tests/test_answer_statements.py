@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.answer import Extracted, extract
-from pacore.answer_words import LANGUAGES
+from pacore.core.grading.extraction.extract import Extracted, extract
+from pacore.core.grading.extraction.words import LANGUAGES
 
 STATED = {
     # English, and the habits of models

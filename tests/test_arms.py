@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.arms import DEFAULT_ARMS, Arm, parse_arm, parse_arms, pool_draws
+from pacore.core.config.sweep import DEFAULT_ARMS, Arm, parse_arm, parse_arms, pool_draws
 from pacore.errors import BadInput
 
 

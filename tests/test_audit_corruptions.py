@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pacore.commits import read_commit
-from pacore.identity import digest
+from pacore.core.identity import digest
+from pacore.core.problem import Problem
 from pacore.layout import commit_key, final_key, journal_key, run_key, snapshot_key
-from pacore.problem import Problem
 from pacore.run import freeze_problems, open_run, problems_of
 from pacore.store import Backend
 from tests.altered_rows import (

@@ -11,7 +11,7 @@ import pytest
 from pacore.auditing.audit import Audit
 from pacore.auditing.grades import PROGRAMS, check_grades
 from pacore.commits import read_commit
-from pacore.grading.code_tests import as_gold, stdin_tests
+from pacore.core.grading.programs.tests import as_gold, stdin_tests
 from pacore.gradings import read_gradings
 from pacore.layout import Unit, commit_key, graded_key, grading_key, snapshots_prefix
 from pacore.retrying import begin_retry

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pacore.commits import read_commit
-from pacore.identity import digest
+from pacore.core.identity import digest
 from pacore.layout import run_key
 from pacore.store import Backend
 from tests.altered_rows import (

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pacore.commits import publish
+from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
 from pacore.layout import Unit
 from pacore.run import Run, start_run
 from pacore.snapshots import standing_tables, write_snapshot
@@ -16,7 +17,6 @@ from pacore.store import ObjectBackend, open_store
 from pacore.store.services import service_of
 from pacore.table_rows import ROW_OF
 from pacore.tables import Row
-from pacore.trajectory import Generation, Slot, Trajectory, normalise
 from pacore.warehouse import Warehouse
 from tests.pipeline import scripted_config
 from tests.small_store import WHEN, problem

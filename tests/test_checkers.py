@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.grading.checkers import CHECKERS, TESTLIB, Checked, checker_named, close, tokens
-from pacore.grading.code_results import same_result
+from pacore.core.grading.checkers import CHECKERS, TESTLIB, Checked, checker_named, close, tokens
+from pacore.core.grading.programs.results import same_result
 from tests.nested_values import nested
 
 ACCEPTED = [

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.engine.checkpoint import checkpoint_folder, checkpoint_revision, served_name
 from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput

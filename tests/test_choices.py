@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.grading import choose_grader, grade_fast
-from pacore.problem import Problem
+from pacore.core.grading.choose import choose_grader
+from pacore.core.grading.rules import grade_fast
+from pacore.core.problem import Problem
 from pacore.problem_shapes import read_row
 from pacore.problem_shapes.choices import INSTRUCTION, LETTERS
 from tests.problem_sets import ROWS, Row

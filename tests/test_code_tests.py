@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.errors import BadInput
-from pacore.grading import choose_grader, gold_answer
-from pacore.grading.code_results import NOT_RUN, Outcome, ProgramReport
-from pacore.grading.code_tests import (
+from pacore.core.grading.choose import choose_grader, gold_answer
+from pacore.core.grading.programs.results import NOT_RUN, Outcome, ProgramReport
+from pacore.core.grading.programs.tests import (
     AssertionTests,
     CodeTests,
     CustomChecker,
@@ -23,8 +22,9 @@ from pacore.grading.code_tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.grading.score import CORRECT, Verdict
-from pacore.problem import Problem, Turn
+from pacore.core.grading.verdict import CORRECT, Verdict
+from pacore.core.problem import Problem, Turn
+from pacore.errors import BadInput
 from tests.nested_values import nested
 
 GOLDS: dict[str, tuple[CodeTests, str]] = {

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.answer import extract
-from pacore.compaction import (
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.spec import GRADERS, GraderName
+from pacore.core.message import (
     Candidate,
     Said,
     answer_text,
@@ -17,14 +18,12 @@ from pacore.compaction import (
     compactor,
     needs_generation,
 )
-from pacore.grader import GRADERS, GraderName
-from pacore.plan import Plan
-from pacore.problem import Problem, Turn
-from pacore.prompt import prompt_digest
-from pacore.quorum import Standing, outcome
-from pacore.recipe import Recipe
-from pacore.step import Compaction, MessagePolicy
-from pacore.trajectory import Generation, Request, Slot, Trajectory
+from pacore.core.plan import Compaction, MessagePolicy, Plan
+from pacore.core.problem import Problem, Turn
+from pacore.core.prompt import prompt_digest
+from pacore.core.quorum import Standing, outcome
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request, Slot, Trajectory
 
 TURNS = (Turn("user", "What is 6 * 7?"),)
 SUMMARY = Compaction("summary", bound_tokens=9)

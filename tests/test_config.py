@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pacore.config import RunConfig, declarations, differences
-from pacore.config_fields import Declared
+from pacore.core.config.fields import Declared
+from pacore.core.config.run import RunConfig, declarations, differences
 
 BASE: dict[str, Any] = {
     "problems": "problems.jsonl",

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.dispatch import ADMITTED_PER_SLOT, Dispatcher
-from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.errors import Interrupted, StoreError
 from pacore.journal import Journal
-from pacore.problem import Turn
-from pacore.recipe import Recipe
 from pacore.sampling import Filled, RetryPolicy
 from pacore.store import open_store
-from pacore.trajectory import Generation, Request
 
 RECIPE = Recipe("counted")
 SLOTS = 4

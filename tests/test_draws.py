@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.identity import SEED_BITS, canonical_json, digest, trajectory_key
-from pacore.plan import Plan
-from pacore.problem import Turn
-from pacore.prompt import prompt_digest
-from pacore.recipe import Recipe
-from pacore.trajectory import Request
+from pacore.core.identity import SEED_BITS, canonical_json, digest, trajectory_key
+from pacore.core.plan import Plan
+from pacore.core.problem import Turn
+from pacore.core.prompt import prompt_digest
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Request
 from tests.nested_values import nested
 
 words = st.text(st.characters(codec="utf-8"), max_size=12)

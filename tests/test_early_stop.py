@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import EngineFault, Refusal
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Request
 from pacore.dispatch import Dispatcher
 from pacore.early_stop import FIRST_WITHOUT_CONTENT
-from pacore.engine.protocol import EngineFault, Refusal
 from pacore.errors import EngineUnavailable
 from pacore.journal import Journal
-from pacore.problem import Turn
-from pacore.recipe import Recipe
 from pacore.sampling import Filled, RetryPolicy
 from pacore.store import open_store
-from pacore.trajectory import Request
 from tests.conftest import Pacore
 from tests.faulty_server import (
     MODEL,

@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
+from pacore.core.engine import Engine
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Request
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import Engine
 from pacore.engine.scripted import ScriptedEngine
-from pacore.recipe import Recipe
-from pacore.trajectory import Request
 from tests.engine_contract import CONTRACT, Clause, clause_name, request_for
 from tests.faulty_server import MODEL, FaultyServer
 

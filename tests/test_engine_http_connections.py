@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pacore.core.engine import EngineFault
+from pacore.core.trajectory import Generation
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import EngineFault
 from pacore.engine.transport import MAX_RESPONSE_BYTES, probed_socket
-from pacore.trajectory import Generation
 from tests.faulty_server import (
     MODEL,
     Behaviour,

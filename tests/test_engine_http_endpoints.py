@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from pacore.core.engine import EngineFault, EngineInfo
+from pacore.core.trajectory import Generation
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import EngineFault, EngineInfo
 from pacore.engine.routing import Endpoint, choose
 from pacore.errors import BadInput, EngineUnavailable
-from pacore.trajectory import Generation
 from tests.faulty_server import (
     MODEL,
     VERSION,

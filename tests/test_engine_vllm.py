@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from pacore.core.engine import EngineFault
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.engine.keeper import GRACE_SECONDS
-from pacore.engine.protocol import EngineFault
 from pacore.engine.vllm import VllmEngine
 from pacore.engine.vllm_log import reason
 from pacore.engine.vllm_server import Launch
 from pacore.errors import BadInput, EngineUnavailable
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request
 from tests.conftest import ROOT
 from tests.engine_contract import CONTRACT, Clause, clause_name, closing_twice_is_closing_once
 from tests.engine_contract import request_for as contract_request
@@ -223,7 +223,7 @@ def test_the_engine_keeps_the_contract(warm: Warm, clause: Clause) -> None:
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from pacore.engine.protocol import EngineFault
+from pacore.core.engine import EngineFault
 from pacore.engine.vllm import VllmEngine
 from pacore.engine.vllm_server import Launch
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pacore.engine.protocol import EngineInfo
+from pacore.core.engine import EngineInfo
+from pacore.core.recipe import Recipe
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import StoreError
 from pacore.layout import engine_key
-from pacore.recipe import Recipe
 from pacore.store import Backend, open_store
 from tests.conftest import Pacore
 from tests.engine_contract import request_for

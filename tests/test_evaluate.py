@@ -16,10 +16,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.evaluate import evaluate
 from flows.prefect_server import wait_for_records
 from pacore.commits import committed_units, read_commits
-from pacore.config import declarations
-from pacore.config_fields import Declared
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.fields import Declared
+from pacore.core.config.run import declarations
 from pacore.errors import ChecksFailed
-from pacore.evaluation_config import EvaluateConfig
 from pacore.grading_report import refusal
 from pacore.gradings import read_gradings
 from pacore.store import open_store

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput, Refused
 from pacore.explaining import Explanation, explain
 from pacore.explanation_report import BAR, explanation_json, explanation_text
-from pacore.prompt import prompt_digest
 from pacore.store import Backend, open_store
 from pacore.terminal import ABSENT
 from pacore.text import CONTROLS

@@ -27,8 +27,8 @@ from benchmarks.faults import (
     standing_rows,
     texts,
 )
+from pacore.core.trajectory import UNFINISHED
 from pacore.store import open_store
-from pacore.trajectory import UNFINISHED
 from pacore.warehouse import Warehouse
 from tests.fault_runs import SCRIPT, WIDTH, config_for
 from tests.pipeline import run_stages, write_problems

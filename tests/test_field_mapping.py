@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pacore.cli import main
-from pacore.config import RunConfig
+from pacore.core.config.fields import check_mapping, parse_mapping
+from pacore.core.config.run import RunConfig
+from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput
-from pacore.problem import BadProblems, Problem, Turn
+from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import check_mapping, parse_mapping, recognise
+from pacore.problem_shapes import recognise
 from pacore.run import open_run
 from pacore.stage.problems import begin
 from pacore.store import open_store

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pacore.answer import extract
+from pacore.core.grading.extraction.extract import extract
 from pacore.errors import BadInput, Refused
 from pacore.flips import compare_gradings, compare_runs, flips_output
 from pacore.gradings import Grading, begin_grading

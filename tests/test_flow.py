@@ -14,9 +14,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, tempor
 from flows.evaluate import evaluate
 from flows.infer import infer
 from flows.prefect_server import wait_for_records
-from pacore.config import RunConfig
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
-from pacore.evaluation_config import EvaluateConfig
 from pacore.stage.problems import begin
 from tests.pipeline import oracle_tables, scripted_config, tables, write_problems
 from tests.strategies import STRATEGIES, UNTHINKING

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pacore.core.grading.spec import GRADERS, canonical_spec, parse_spec
+from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput
-from pacore.grader import GRADERS, canonical_spec, parse_spec
-from pacore.problem import Problem, Turn
 from pacore.problem_shapes import read_row
 
 

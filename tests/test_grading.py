@@ -7,16 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.grading import (
-    CORRECT,
-    NO_ANSWER,
-    WRONG,
-    Verdict,
-    choose_grader,
-    gold_answer,
-    grade_fast,
-)
-from pacore.problem import Problem, Turn
+from pacore.core.grading.choose import choose_grader, gold_answer
+from pacore.core.grading.rules import grade_fast
+from pacore.core.grading.verdict import CORRECT, NO_ANSWER, WRONG, Verdict
+from pacore.core.problem import Problem, Turn
 
 GRADERS = ("math", "choice", "text", "numeric")
 

@@ -24,10 +24,11 @@ from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.infer import infer
+from pacore.core.prompt import SYNTHESIS
+from pacore.core.trajectory import Generation, normalise
 from pacore.engine.classify import whole_text
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
-from pacore.prompt import SYNTHESIS
 from pacore.report import (
     failures,
     next_commands,
@@ -38,7 +39,6 @@ from pacore.report import (
 )
 from pacore.store import open_store
 from pacore.text import CONTROLS, as_markdown, visible
-from pacore.trajectory import Generation, normalise
 from pacore.warehouse import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.hostile import (

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
-from pacore.grading.code_results import Outcome
-from pacore.grading.code_tests import (
+from pacore.core.grading.programs.results import Outcome
+from pacore.core.grading.programs.tests import (
     CodeTests,
     StatedLimits,
     assertion_tests,
@@ -216,9 +216,9 @@ print(len(seen))
 
 CALLER = """
 import signal, sys
-from pacore.grading.code_tests import stdin_tests
+from pacore.core.grading.programs.tests import stdin_tests
 from pacore.programs import grade_programs
-from pacore.grading.code_tests import as_gold
+from pacore.core.grading.programs.tests import as_gold
 print("ready", flush=True)
 gold = as_gold(stdin_tests([("", "")], time_limit_seconds=1000.0))
 grade_programs([(gold, "while True: pass"), (gold, "import time; time.sleep(1000)")])

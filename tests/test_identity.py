@@ -12,17 +12,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pacore.compaction import Candidate
-from pacore.config import RunConfig, declarations, declared_fields, identity_digest
-from pacore.config_fields import Declared
-from pacore.engine.vllm_options import OPERATIONAL, SEVERAL
-from pacore.identity import canonical_json, digest
-from pacore.message import message_set
-from pacore.plan import LATER_POLICIES, Plan, shards
-from pacore.problem import Problem, Turn, set_digest
-from pacore.prompt import prompt_digest, turns_for, with_system
-from pacore.recipe import Recipe
-from pacore.trajectory import Request
+from pacore.core.config.fields import Declared
+from pacore.core.config.run import RunConfig, declarations, declared_fields, identity_digest
+from pacore.core.config.vllm_options import OPERATIONAL, SEVERAL
+from pacore.core.identity import canonical_json, digest
+from pacore.core.message import Candidate, message_set
+from pacore.core.plan import LATER_POLICIES, Plan, shards
+from pacore.core.problem import Problem, Turn, set_digest
+from pacore.core.prompt import prompt_digest, turns_for, with_system
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Request
 
 BASE: dict[str, Any] = {
     "problems": "problems.jsonl",

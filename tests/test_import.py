@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from pacore.cli import app
+from pacore.core.recipe import Recipe
+from pacore.core.round import Round
 from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.exchange import IMPORT_FORMATS, ImportOptions, import_from
 from pacore.journal import Journal
 from pacore.planning import Forecaster
 from pacore.problem_files import read_problem_set
-from pacore.recipe import Recipe
-from pacore.round_prompt import Round
 from pacore.run import list_runs, open_run
 from pacore.store import open_store
 from pacore.warehouse import Warehouse

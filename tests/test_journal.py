@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
 from pacore.journal import Journal
 from pacore.layout import journal_key
-from pacore.problem import Turn
-from pacore.recipe import Recipe
 from pacore.store import open_store
 from pacore.store.ahead import AHEAD, THREADS, ask_ahead
-from pacore.trajectory import Generation, Request
 from tests.stores import fresh_url
 
 

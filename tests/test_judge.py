@@ -8,10 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pacore.core.grading.judge import (
+    Question,
+    judged_text,
+    read_vote,
+    template_digest,
+    verdict_of,
+    votes_of,
+)
+from pacore.core.grading.spec import Against, canonical_spec, parse_spec
+from pacore.core.problem import Turn
 from pacore.errors import BadInput
-from pacore.grader import Against, canonical_spec, parse_spec
-from pacore.judge import Question, judged_text, read_vote, template_digest, verdict_of, votes_of
-from pacore.problem import Turn
 
 TURNS = (Turn("user", "What is 1 + 1?"),)
 FENCE = re.compile(r"^====== [0-9a-f]{16} ======$", re.MULTILINE)

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from pacore.core.grading.judge import read_vote
+from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Refused
-from pacore.grader import Against
 from pacore.intervening import Asked, intervene_to_end
-from pacore.judge import read_vote
 from pacore.run import open_run
 from pacore.stage.judging import Judging, begin_judging, finish_judging
 from pacore.store import open_store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pacore.answer import extract
+from pacore.core.grading.extraction.extract import extract
 from tests.labelled import Conclusion, read_conclusions
 
 EVERY = read_conclusions()

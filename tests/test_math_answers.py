@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from pacore.algebra import SymbolicAlgebra
 from pacore.call_limit import TooManyCalls, limited_calls
-from pacore.grading import CORRECT, WRONG, choose_grader, grade_fast, grade_math
-from pacore.grading.forms import read_form
-from pacore.grading.vocabulary import ANNOUNCING, noun
-from pacore.problem import Problem, Turn
+from pacore.core.grading.choose import choose_grader
+from pacore.core.grading.mathematics.forms import read_form
+from pacore.core.grading.mathematics.grader import grade_math
+from pacore.core.grading.notation.vocabulary import ANNOUNCING, noun
+from pacore.core.grading.rules import grade_fast
+from pacore.core.grading.verdict import CORRECT, WRONG
+from pacore.core.problem import Problem, Turn
 
 ALGEBRA = SymbolicAlgebra()
 

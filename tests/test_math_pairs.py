@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.grading import CORRECT, WRONG, Verdict, grade_fast
+from pacore.core.grading.rules import grade_fast
+from pacore.core.grading.verdict import CORRECT, WRONG, Verdict
 from pacore.sandbox import SHARED_GRADER, answer_keys, grade_answers
 from tests.labelled import Pair, read_pairs
 

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.compaction import Candidate, compacted
-from pacore.message import message_set, order
-from pacore.plan import CompactionPolicy, MessageOrder
-from pacore.problem import Turn
-from pacore.prompt import prompt_digest
-from pacore.recipe import Recipe
-from pacore.step import Compaction
-from pacore.trajectory import Generation, Request, Slot, Trajectory
+from pacore.core.message import Candidate, compacted, message_set, order
+from pacore.core.plan import Compaction, CompactionPolicy, MessageOrder
+from pacore.core.problem import Turn
+from pacore.core.prompt import prompt_digest
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request, Slot, Trajectory
 
 TURNS = (Turn("user", "What is 6 * 7?"),)
 PLACE = (1, "six-by-seven", 0)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pacore.commits import committed_units, standing_units
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.schemas import TEXT_GROUP_ROWS, TableSchema
 from pacore.store import Backend, open_store
 from pacore.tables import TABLES, TableWriter, to_arrow

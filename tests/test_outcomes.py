@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pacore.core.solve import Solved
+from pacore.core.trajectory import UNFINISHED
 from pacore.evaluation_report import evaluation_report
 from pacore.querying import answer
 from pacore.report import result_table
-from pacore.rounds import Solved
 from pacore.store import Backend, open_store
 from pacore.terminal import ABSENT
-from pacore.trajectory import UNFINISHED
 from pacore.warehouse import Warehouse
 from tests.ended import GOLD, OUTAGE, Fate, Place, ended_run
 

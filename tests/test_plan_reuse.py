@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from pacore.changes import Planned
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.plan import default_shard_size, shards
+from pacore.core.problem import set_digest
 from pacore.engine.factory import resolve_recipe
 from pacore.forecast import Forecast
 from pacore.journal import Journal
-from pacore.plan import default_shard_size, shards
 from pacore.planning import Forecaster
-from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
 from pacore.reuse import Earlier, nearest

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from pacore.changes import Planned
-from pacore.config import RunConfig
-from pacore.engine.protocol import EngineInfo
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import EngineInfo
+from pacore.core.problem import set_digest
+from pacore.core.trajectory import Request
 from pacore.forecast import Forecast
 from pacore.journal import Journal
 from pacore.planning import Forecaster
-from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
 from pacore.reuse import nearest
 from pacore.store import open_store
-from pacore.trajectory import Request
 from tests.pipeline import (
     Killed,
     journal_size,

@@ -6,13 +6,13 @@ import asyncio
 import json
 from pathlib import Path
 
-from pacore.engine.protocol import EngineInfo
+from pacore.core.engine import EngineInfo
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem, Turn
+from pacore.core.recipe import Recipe
 from pacore.forecast import Forecast
 from pacore.journal import Journal
-from pacore.plan import Plan
 from pacore.planning import Forecaster, TokenCounter
-from pacore.problem import Problem, Turn
-from pacore.recipe import Recipe
 from pacore.store import open_store
 from tests.conftest import Pacore
 from tests.faulty_server import MODEL, FaultyServer, answers, models

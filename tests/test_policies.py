@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pacore.compaction import COMPACTOR_VERSION
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.message import COMPACTOR_VERSION
 from pacore.run import is_closed, open_run
 from pacore.snapshots import standing_files
 from pacore.store import open_store

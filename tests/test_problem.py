@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.problem import BadProblems, Placed, Problem, RowIssue, Turn, merge, set_digest
+from pacore.core.problem import Placed, Problem, Turn, set_digest
+from pacore.problem import BadProblems, RowIssue, merge
 from pacore.problem_shapes import read_row
 from pacore.problem_shapes.plain import GOLD_FIELDS, STATEMENT_FIELDS
 from tests.nested_values import nested

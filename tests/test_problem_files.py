@@ -20,9 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pacore.core.identity import sha256_hex
+from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput
-from pacore.identity import sha256_hex
-from pacore.problem import BadProblems, Problem, Turn
+from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set
 
 ROWS: list[dict[str, Any]] = [

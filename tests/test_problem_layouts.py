@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.cli import main
+from pacore.core.problem import set_digest
 from pacore.errors import BadInput
-from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.problem_survey import survey_problems
 

@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.cli import main
-from pacore.problem import BadProblems, Problem
-from pacore.problem_files import read_problem_set
-from pacore.problem_names import (
+from pacore.core.problem import (
     MAX_ID_CHARACTERS,
+    Problem,
     is_usable,
     original_name,
     possible_ids,
     problem_id_of,
 )
+from pacore.problem import BadProblems
+from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import read_row
 from tests.pipeline import run_stages, scripted_config
 

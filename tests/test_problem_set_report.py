@@ -11,8 +11,9 @@ import fsspec
 import pytest
 
 from pacore.cli import app, main
+from pacore.core.problem import set_digest
 from pacore.errors import BadInput
-from pacore.problem import BadProblems, set_digest
+from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set
 from pacore.problem_set_report import show_problem_set
 from pacore.problem_shapes import SHAPES

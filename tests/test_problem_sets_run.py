@@ -9,8 +9,8 @@ import pytest
 
 from pacore.audit_report import AuditReport
 from pacore.auditing.audit import Audit
-from pacore.grading import choose_grader
-from pacore.problem import Problem
+from pacore.core.grading.choose import choose_grader
+from pacore.core.problem import Problem
 from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import read_row
 from pacore.programs import grade_programs

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.grading import choose_grader, grade_fast
-from pacore.grading.code_tests import from_gold
-from pacore.problem import BadProblems, Problem, Turn, set_digest
+from pacore.core.grading.choose import choose_grader
+from pacore.core.grading.programs.tests import from_gold
+from pacore.core.grading.rules import grade_fast
+from pacore.core.problem import Problem, Turn, set_digest
+from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import SHAPES, read_row, recognise, recognised
 from tests.problem_sets import ADD, ADD_HIDDEN, ALL_ROWS, ROWS, Row, packed

@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.identity import canonical_json, sha256_hex
-from pacore.problem import BadProblems, Problem, set_digest
+from pacore.core.identity import canonical_json, sha256_hex
+from pacore.core.problem import Problem, set_digest
+from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import read_row
 from pacore.problem_values import is_picture, plain, text_of

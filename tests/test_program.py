@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.answer import Extracted, extract
-from pacore.grading.code_tests import (
+from pacore.core.grading.extraction.extract import Extracted, extract
+from pacore.core.grading.programs.program import Wanted, extract_program
+from pacore.core.grading.programs.tests import (
     CodeTests,
     as_gold,
     assertion_tests,
@@ -22,7 +23,6 @@ from pacore.grading.code_tests import (
     stdin_tests,
     wanted_of,
 )
-from pacore.program import Wanted, extract_program
 from pacore.programs import run_tests
 from pacore.programs.keeper import SANDBOXES
 from tests.conftest import ROOT

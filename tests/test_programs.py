@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pacore.grading.code_results import ProgramReport
-from pacore.grading.code_tests import (
+from pacore.core.grading.programs.results import ProgramReport
+from pacore.core.grading.programs.tests import (
     CustomChecker,
     as_gold,
     assertion_tests,
@@ -22,7 +22,7 @@ from pacore.grading.code_tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.grading.score import CORRECT, NO_ANSWER, Verdict
+from pacore.core.grading.verdict import CORRECT, NO_ANSWER, Verdict
 from pacore.programs import code_grader_version, grade_programs, run_tests
 from pacore.programs.keeper import GraderFault, Limits
 from tests.conftest import ROOT
@@ -499,7 +499,7 @@ def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
 
 INTERRUPTED = """
 import signal
-from pacore.grading.code_tests import as_gold, stdin_tests
+from pacore.core.grading.programs.tests import as_gold, stdin_tests
 from pacore.programs import grade_programs
 def ring(number, frame):
     raise KeyboardInterrupt
@@ -529,7 +529,7 @@ def test_an_interrupted_grading_ends_after_the_tests_that_run() -> None:
 
 WITHOUT = """
 from pacore.errors import PacoreError
-from pacore.grading.code_tests import as_gold, stdin_tests
+from pacore.core.grading.programs.tests import as_gold, stdin_tests
 from pacore.programs import grade_programs
 marker = {marker!r}
 program = f"open({{marker!r}}, 'w')"

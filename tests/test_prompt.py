@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.identity import sha256_hex
-from pacore.plan import Plan
-from pacore.problem import Turn
-from pacore.prompt import (
+from pacore.core.identity import sha256_hex
+from pacore.core.plan import Plan
+from pacore.core.problem import Turn
+from pacore.core.prompt import (
     CONDENSING,
     DISTILLING,
     SYNTHESIS,

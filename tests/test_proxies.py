@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from websockets.proxy import get_proxy
 from websockets.uri import parse_uri
 
+from pacore.core.engine import EngineFault
+from pacore.core.trajectory import Generation
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import EngineFault
 from pacore.engine.transport import Trust
 from pacore.errors import EngineUnavailable
 from pacore.proxies import SET_ASIDE, is_loopback, keep_loopback_direct, proxy_for
-from pacore.trajectory import Generation
 from tests.conftest import Pacore
 from tests.faulty_server import MODEL, FaultyServer
 from tests.http_tries import closed_port, outcome

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pacore.grading.code_tests import CodeTests, assertion_tests, check_tests, stdin_tests
+from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
 from pacore.problem_tests import called
 from pacore.programs import run_tests
 from pacore.programs.keeper import SANDBOXES

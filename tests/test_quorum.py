@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.compaction import Candidate, tail_text
-from pacore.plan import Plan
-from pacore.quorum import (
+from pacore.core.message import Candidate, tail_text
+from pacore.core.plan import Plan
+from pacore.core.quorum import (
     ChosenSlot,
     Retry,
     Standing,
@@ -17,9 +17,9 @@ from pacore.quorum import (
     passes,
     refills_due,
 )
-from pacore.recipe import Recipe
-from pacore.trajectory import FinishReason, Generation, Slot, normalise
-from pacore.window import most_that_fit
+from pacore.core.recipe import Recipe
+from pacore.core.round import most_that_fit
+from pacore.core.trajectory import FinishReason, Generation, Slot, normalise
 
 PLAN = Plan(widths=(4, 3), min_messages=(3, 2), on_shortfall="refill", refills=2)
 

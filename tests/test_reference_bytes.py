@@ -12,15 +12,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pacore.compaction import compacted
-from pacore.config import RunConfig
-from pacore.message import message_set
-from pacore.plan import Plan
-from pacore.problem import Problem, Turn
-from pacore.recipe import Recipe
-from pacore.round_prompt import Round, by_slot
+from pacore.core.config.run import RunConfig
+from pacore.core.message import compacted, message_set
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem, Turn
+from pacore.core.recipe import Recipe
+from pacore.core.round import Round, by_slot
+from pacore.core.trajectory import FinishReason, Generation, Trajectory
 from pacore.store import open_store
-from pacore.trajectory import FinishReason, Generation, Trajectory
 from pacore.warehouse import Warehouse
 from tests.audited import errors
 from tests.faulty_server import Connection, FaultyServer, Received, answers, completion

@@ -15,7 +15,7 @@ import pytest
 
 from pacore.cli import main
 from pacore.commits import committed_units, read_commit
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.gradings import as_published, read_gradings, standing
 from pacore.retrying import begin_retry
 from pacore.run import open_run

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput, Refused
 from pacore.forecast import Forecast, RoundForecast, TooLong
-from pacore.plan import Plan
-from pacore.problem import Problem, Turn
 from pacore.progress import Progress
 from pacore.report import (
     failures,

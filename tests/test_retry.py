@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
 from pacore.layout import final_key
 from pacore.retries import RetryRecord, add_retry, count_retries, read_retries

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.plan import Plan
-from pacore.problem import Problem, Turn
-from pacore.prompt import prompt_digest, turns_for
-from pacore.quorum import ChosenSlot, Retry, attempt_limit
-from pacore.recipe import Recipe
-from pacore.round_prompt import Round, RoundPrompt, by_slot
-from pacore.trajectory import Slot
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem, Turn
+from pacore.core.prompt import prompt_digest, turns_for
+from pacore.core.quorum import ChosenSlot, Retry, attempt_limit
+from pacore.core.recipe import Recipe
+from pacore.core.round import Round, RoundPrompt, by_slot
+from pacore.core.trajectory import Slot
 
 RECIPE = Recipe(model="m")
 PROBLEM = Problem("six-by-seven", (Turn("user", "What is 6 * 7?"),), "42")

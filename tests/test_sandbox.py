@@ -9,17 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pacore.answer import extract
-from pacore.grading import (
-    CORRECT,
-    NO_ANSWER,
-    WRONG,
-    Verdict,
-    choose_grader,
-    gold_answer,
-)
-from pacore.grading.code_tests import as_gold, stdin_tests
-from pacore.problem import Problem, Turn
+from pacore.core.grading.choose import choose_grader, gold_answer
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.programs.tests import as_gold, stdin_tests
+from pacore.core.grading.verdict import CORRECT, NO_ANSWER, WRONG, Verdict
+from pacore.core.problem import Problem, Turn
 from pacore.programs import code_grader_version
 from pacore.sandbox import (
     SHARED_GRADER,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from pacore.core.grading.verdict import CORRECT, WRONG, Verdict
 from pacore.errors import PacoreError
-from pacore.grading import CORRECT, WRONG, Verdict
 from pacore.processes import Child
 from pacore.sandbox import DIED, WORKERS, MathGrader
 from pacore.sandbox_process import WORKER_MEMORY_BYTES

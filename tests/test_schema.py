@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.retrying import begin_retry
 from pacore.run import is_closed, open_run
 from pacore.snapshots import standing_files

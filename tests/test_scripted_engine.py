@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.engine.protocol import EngineFault
+from pacore.core.engine import EngineFault
+from pacore.core.prompt import SYNTHESIS
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request, normalise
 from pacore.engine.script import arithmetic, thinking
 from pacore.engine.scripted import ScriptedEngine
 from pacore.errors import BadInput
-from pacore.prompt import SYNTHESIS
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request, normalise
 from tests.engine_contract import request_for
 
 DRAWS = 2000

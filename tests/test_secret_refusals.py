@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from pydantic import ValidationError
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.engine.classify import Origin
 from pacore.text import secret_in, shown, without_secrets
 from tests.canaries import Shell, shell_in

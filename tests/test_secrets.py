@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pacore.recipe import Recipe
+from pacore.core.recipe import Recipe
 from tests.canaries import Left, Shell, shell_in
 from tests.engine_contract import request_for
 from tests.faulty_server import (

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pacore.grading.code_tests import (
+from pacore.core.grading.programs.tests import (
     StatedLimits,
     as_gold,
     assertion_tests,
@@ -156,7 +156,7 @@ def test_sandboxes_are_gone_when_nobody_grades() -> None:
 
 FROM_A_THREAD_THAT_ENDS = """
 import threading
-from pacore.grading.code_tests import stdin_tests
+from pacore.core.grading.programs.tests import stdin_tests
 from pacore.programs import run_tests
 from pacore.programs.keeper import SANDBOXES
 passed = []

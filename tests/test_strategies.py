@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.exchange import ImportOptions, import_from
 from pacore.exporting import export_run
 from pacore.retrying import begin_retry

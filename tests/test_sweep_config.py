@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pacore.arms import DEFAULT_ARMS
-from pacore.config import RunConfig
-from pacore.sweep_config import SweepConfig, plan_sweep, sweep_id_of
+from pacore.core.config.run import RunConfig
+from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig, plan_sweep, sweep_id_of
 
 BASE: dict[str, Any] = {"engine": "scripted", "problems": "sums.jsonl", "replicates": 2}
 

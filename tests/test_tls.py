@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import Engine
 from pacore.engine.factory import open_engine
-from pacore.engine.protocol import Engine
 from pacore.errors import BadInput, EngineUnavailable
 from tests.conftest import Pacore
 from tests.faulty_server import MODEL, FaultyServer

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pacore.answer import extract
 from pacore.commits import committed_units, read_commit, standing_units
-from pacore.config import RunConfig
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.grading.choose import choose_grader, gold_answer
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.verdict import NO_ANSWER, TIMEOUT, WRONG, Verdict
+from pacore.core.plan import Shard
+from pacore.core.trajectory import UNFINISHED
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.evaluation_config import EvaluateConfig
-from pacore.grading import NO_ANSWER, TIMEOUT, WRONG, Verdict, choose_grader, gold_answer
 from pacore.gradings import Grading, begin_grading, read_gradings
 from pacore.layout import Unit
-from pacore.plan import Shard
 from pacore.run import open_run, problems_of
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.evaluation import (
@@ -33,7 +35,6 @@ from pacore.stage.gradings import OpenGrading, UngradedShard, end, grading_by, u
 from pacore.stage.verdicts import Item, ShardGrading, grade_shard
 from pacore.store import Backend, open_store
 from pacore.tables import read_rows
-from pacore.trajectory import UNFINISHED
 from tests.graded import grade_rows, verdict_rows
 from tests.pipeline import run_stages, scripted_config, table
 from tests.small_store import begin_run, problem, publish_rows, rows_of, small_store

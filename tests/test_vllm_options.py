@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pacore.config import RunConfig, differences, identity_digest
-from pacore.engine.checkpoint import checkpoint_dtype
-from pacore.engine.vllm_options import (
+from pacore.core.config.run import RunConfig, differences, identity_digest
+from pacore.core.config.vllm_options import (
     CONTENT,
     OPERATIONAL,
     OWN,
@@ -25,6 +24,7 @@ from pacore.engine.vllm_options import (
     read_options,
     server_arguments,
 )
+from pacore.engine.checkpoint import checkpoint_dtype
 from pacore.engine.vllm_server import MODULE, Launch, lacks_bfloat16, slow_dtype
 from pacore.errors import BadInput, Refused
 from pacore.run import Run

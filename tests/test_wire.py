@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import EngineFault, Refusal
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import EngineFault, Refusal
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.engine.wire import USUAL, Wire
 from pacore.layout import engine_key
-from pacore.recipe import Recipe
 from pacore.store import open_store
-from pacore.trajectory import Generation, sampling_payload
+from pacore.trajectory import sampling_payload
 from tests.engine_contract import request_for
 from tests.faulty_server import (
     MODEL,

@@ -21,7 +21,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.infer import infer
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.processes import has_ended, this_process
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.deployed import deployed, worker

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.chaos.victims import Broken, Kind, ModelServer, Scheduler, free_port
 from benchmarks.counting_server import MODEL
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.run import is_closed
 from pacore.store import open_store
 from tests.processes import left_after

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.errors import PacoreError
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close

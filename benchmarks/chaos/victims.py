@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.counting_server import Sampled, read_account
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from tests.processes import descendants
 
 Kind = Literal["flow", "scheduler"]

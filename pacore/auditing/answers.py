@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.answer import Answer
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row
-from pacore.grading import run_grading
-from pacore.grading.score import recorded_gold
-from pacore.message import Message
-from pacore.plan import Plan
-from pacore.problem import Problem
-from pacore.quorum import Standing
-from pacore.rounds import answer_of, missing_answer
+from pacore.core.answer import Answer, answer_of, missing_answer
+from pacore.core.grading.choose import run_grading
+from pacore.core.grading.verdict import recorded_gold
+from pacore.core.message import Message
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem
+from pacore.core.quorum import Standing
 from pacore.run import Run
 
 ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason", "failed_round")
@@ -37,8 +36,8 @@ class Ended:
 class Concluded:
     """The rows one replicate of a problem ends in, and what they follow from.
 
-    A table that could not be read is None. ``final`` are the messages of the last round.
-    ``is_read_alike``: whether the answers were read by this version of `pacore.answer`.
+    A table that could not be read is None. ``final`` are the messages of the last round. ``is_read_alike``:
+    whether the answers were read by this version of `pacore.core.grading.extraction.extract`.
     """
 
     problem: Problem

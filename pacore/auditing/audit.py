@@ -18,11 +18,11 @@ from pacore.auditing.rows import Unreadable
 from pacore.auditing.shard import ShardAudit
 from pacore.auditing.snapshots import check_final, check_snapshots, snapshot_keys
 from pacore.commits import standing_units
+from pacore.core.plan import Shard
+from pacore.core.problem import Problem
 from pacore.errors import Refused, StoreError
 from pacore.journal import Journal
 from pacore.layout import commits_prefix, run_key
-from pacore.plan import Shard
-from pacore.problem import Problem
 from pacore.run import Run, is_closed, list_runs, problems_of
 from pacore.store import Backend
 

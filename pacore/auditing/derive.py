@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pacore.auditing.rows import Row
-from pacore.compaction import Said, compaction_of, needs_generation
+from pacore.core.message import Said, compaction_of, needs_generation
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem
+from pacore.core.quorum import Standing, attempt_recipe, outcome
+from pacore.core.recipe import Recipe
+from pacore.core.round import Round, RoundPrompt, View, by_slot
+from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
 from pacore.journal import Entry
-from pacore.plan import Plan
-from pacore.problem import Problem
-from pacore.quorum import Standing, attempt_recipe, outcome
-from pacore.recipe import Recipe
-from pacore.round_prompt import Round, RoundPrompt, View, by_slot
 from pacore.run import Run
-from pacore.trajectory import Generation, Slot, Thought, Trajectory, normalise
 
 
 def recipe_of_attempt(run: Run, row: Row) -> Recipe:

@@ -8,11 +8,11 @@ from itertools import groupby
 
 from pacore.auditing.finding import Where
 from pacore.auditing.rows import Row
+from pacore.core.problem import Problem
+from pacore.core.trajectory import Slot, Trajectory, normalise
 from pacore.journal import Entry
-from pacore.problem import Problem
 from pacore.table_rows import trajectory_row
 from pacore.tables import TABLES
-from pacore.trajectory import Slot, Trajectory, normalise
 
 
 @dataclass(frozen=True)

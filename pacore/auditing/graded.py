@@ -11,9 +11,8 @@ from pacore.auditing.grades import check_grades
 from pacore.auditing.rows import Row, aligned
 from pacore.auditing.verdicts import Judged, check_verdicts
 from pacore.commits import Commit
-from pacore.grading import gold_answer
-from pacore.grading.graders import is_by_rules
-from pacore.grading.score import VERDICTS
+from pacore.core.grading.choose import gold_answer, is_by_rules
+from pacore.core.grading.verdict import VERDICTS
 from pacore.gradings import Grading
 
 if TYPE_CHECKING:

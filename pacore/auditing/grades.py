@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pacore.auditing.finding import Finding, Severity, Where, shown
 from pacore.auditing.rows import Row
+from pacore.core.grading.spec import parse_spec
+from pacore.core.grading.verdict import Verdict
 from pacore.errors import BadInput, PacoreError
-from pacore.grader import parse_spec
-from pacore.grading import Verdict
 from pacore.sandbox import answer_keys, grade_answers, grader_version
 
 GRADING_TIMEOUT_SECONDS = 10.0

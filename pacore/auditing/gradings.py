@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
+from pacore.core.grading.choose import is_by_rules
 from pacore.errors import BadInput, StoreError
-from pacore.grading.graders import is_by_rules
 from pacore.gradings import GradingRecord, read_gradings
 from pacore.layout import Unit, commit_key, graded_key, grading_key, gradings_prefix
 from pacore.run import Run

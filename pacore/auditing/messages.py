@@ -8,8 +8,8 @@ from pacore.auditing.derive import may_go_on, needs_journal, standing_of
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.gathered import Gathered
 from pacore.auditing.rows import Row
-from pacore.message import Message, message_set
-from pacore.quorum import Standing
+from pacore.core.message import Message, message_set
+from pacore.core.quorum import Standing
 from pacore.run import Run
 
 EARLIER = frozenset(("answer/1",))

@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row, Unreadable, problem_rows
+from pacore.core.identity import digest
+from pacore.core.problem import Problem
+from pacore.core.prompt import template_digests
 from pacore.errors import StoreError
-from pacore.identity import digest
 from pacore.layout import problem_set_key, run_key
-from pacore.problem import Problem
-from pacore.prompt import template_digests
 from pacore.run import Run
 from pacore.store import Backend
 from pacore.table_rows import problem_of

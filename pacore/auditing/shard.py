@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pacore.answer import EXTRACTION_VERSION
 from pacore.auditing.answers import Concluded, Ended, check_answer
 from pacore.auditing.files import Files
 from pacore.auditing.finding import Finding, Tally, Where, shown
@@ -21,13 +20,14 @@ from pacore.auditing.record import DEFECTS
 from pacore.auditing.rows import Place, Row, Unreadable, aligned
 from pacore.auditing.trajectories import check_trajectories
 from pacore.commits import Commit
+from pacore.core.grading.choose import run_grading
+from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
+from pacore.core.problem import Problem
+from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.grading import run_grading
 from pacore.journal import Journal
 from pacore.layout import commit_key, journal_key
-from pacore.problem import Problem
 from pacore.run import Run
-from pacore.trajectory import UNFINISHED
 
 
 @dataclass

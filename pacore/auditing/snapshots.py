@@ -13,8 +13,8 @@ from pacore.auditing.gradings import Gradings, is_redone
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
 from pacore.commits import Commit, standing_units
+from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
-from pacore.identity import sha256_hex
 from pacore.layout import Unit, snapshot_key, snapshots_prefix, unit_of_data
 from pacore.retries import end_key
 from pacore.run import Run

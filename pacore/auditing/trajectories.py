@@ -10,11 +10,11 @@ from pacore.auditing.derive import Prompts, recipe_of_attempt
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.gathered import Gathered
 from pacore.auditing.rows import Row
-from pacore.identity import sha256_hex, trajectory_key
+from pacore.core.identity import sha256_hex, trajectory_key
+from pacore.core.trajectory import UNFINISHED, normalise
 from pacore.journal import Named
 from pacore.layout import journal_key
 from pacore.run import Run
-from pacore.trajectory import UNFINISHED, normalise
 
 GENERATED = (
     "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",

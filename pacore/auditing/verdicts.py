@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.answer import extract
 from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.rows import Row
-from pacore.grading.code_tests import wanted_of
-from pacore.grading.graders import is_by_rules, judged_by, states_version
+from pacore.core.grading.choose import is_by_rules, judged_by, states_version
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.programs.tests import wanted_of
+from pacore.core.problem import Problem
+from pacore.core.trajectory import UNFINISHED
 from pacore.gradings import Grading
-from pacore.problem import Problem
 from pacore.sandbox import grader_version
-from pacore.trajectory import UNFINISHED
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
 from pacore.engine.classify import Origin, read_error, read_json
 from pacore.errors import EngineUnavailable
-from pacore.problem import Turn
-from pacore.recipe import Recipe
 
 NO_SUCH_ROUTE = frozenset({404, 405, 501})
 

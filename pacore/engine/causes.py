@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pacore.core.engine import Cause, Refusal
 from pacore.engine.answers import (
     NO_SUCH_ROUTE,
     Answer,
@@ -16,7 +17,6 @@ from pacore.engine.answers import (
     refused_key,
 )
 from pacore.engine.classify import Origin
-from pacore.engine.protocol import Cause, Refusal
 from pacore.engine.wire import SPELLINGS, is_about_name, named_field
 
 Ask = Callable[[str], Awaitable[Answer | None]]

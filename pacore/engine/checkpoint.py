@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import BadInput
-from pacore.identity import canonical_json, sha256_hex
 
 SUFFIXES = frozenset(
     (

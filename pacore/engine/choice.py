@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pacore.trajectory import CLOSE, OPEN
+from pacore.core.trajectory import CLOSE, OPEN
 
 UNREAD_CHARACTERS = 16 * 1024
 """Most characters that are kept of JSON from which no text could be read."""

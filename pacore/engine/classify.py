@@ -18,7 +18,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pacore.engine.protocol import EngineFault, Refusal
+from pacore.core.engine import EngineFault, Refusal
 
 OVERFLOW_STATUSES = frozenset({400, 413, 422})
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pacore.core.engine import EngineFault, Refusal
+from pacore.core.trajectory import FinishReason, Generation
 from pacore.engine.answers import Answer, label, positive, redirected
 from pacore.engine.choice import (
     CONTENT_FIELDS,
@@ -33,9 +35,7 @@ from pacore.engine.classify import (
     retry_after_seconds,
 )
 from pacore.engine.finish import MISSING, Finish, finish_reason, read_finish
-from pacore.engine.protocol import EngineFault, Refusal
 from pacore.engine.stream import FINISH_FIELDS, fold, is_stream
-from pacore.trajectory import FinishReason, Generation
 
 _LISTS = (
     "choices",

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.config.vllm_options import CONTENT
+from pacore.core.engine import Engine
+from pacore.core.recipe import Recipe
 from pacore.engine.checkpoint import (
     checkpoint_folder,
     checkpoint_revision,
@@ -17,14 +20,11 @@ from pacore.engine.checkpoint import (
     served_name,
 )
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import Engine
 from pacore.engine.scripted import ScriptedEngine
 from pacore.engine.transport import Trust
 from pacore.engine.vllm import VllmEngine
-from pacore.engine.vllm_options import CONTENT
 from pacore.engine.vllm_server import Launch
 from pacore.home import state_path
-from pacore.recipe import Recipe
 
 WORDS = frozenset(("", "auto", "vllm"))
 """Values that are never meant as the folder that may happen to have that name."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from pacore.trajectory import FinishReason
+from pacore.core.trajectory import FinishReason
 
 End = Literal["ended", "limit", "stopped", "withheld", "given_up", "unknown"]
 """What a word says: the model ended; a limit cut it; the server stopped it for what it was writing,

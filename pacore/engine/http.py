@@ -10,6 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.engine.answers import (
     NO_SUCH_ROUTE,
     Answer,
@@ -23,13 +27,9 @@ from pacore.engine.answers import (
 from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
 from pacore.engine.completion import read_generation
 from pacore.engine.meter import generated_tokens
-from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.routing import Endpoint, checked_key, choose
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
 from pacore.errors import BadInput, EngineUnavailable
-from pacore.problem import Turn
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request
 
 
 class HttpEngine:

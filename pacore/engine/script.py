@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pacore.config_fields import SCRIPTED_MODEL
+from pacore.core.config.fields import SCRIPTED_MODEL
+from pacore.core.trajectory import FinishReason, Request
 from pacore.errors import BadInput
-from pacore.trajectory import FinishReason, Request
 
 SCRIPT_VERSION = "1"
 """To be counted on with every change of what a request is answered with."""

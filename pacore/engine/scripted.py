@@ -16,7 +16,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.engine.script import (
     SCRIPT_VERSION,
     Draws,
@@ -25,9 +28,6 @@ from pacore.engine.script import (
     reply_to,
     share,
 )
-from pacore.problem import Turn
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request
 
 
 class ScriptedEngine:

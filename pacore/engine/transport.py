@@ -14,9 +14,9 @@ from urllib.parse import urljoin
 
 import aiohttp
 
+from pacore.core.engine import EngineFault
 from pacore.engine.answers import Answer
 from pacore.engine.classify import Origin
-from pacore.engine.protocol import EngineFault
 from pacore.engine.stream import is_stream
 from pacore.errors import BadInput
 from pacore.proxies import Proxy, proxy_for

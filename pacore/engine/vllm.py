@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
-from pacore.engine.protocol import Cause, EngineFault, EngineInfo, Refusal
 from pacore.engine.vllm_log import reason
 from pacore.engine.vllm_server import Launch, ServerProcess, slow_dtype
 from pacore.engine.warm import SERVERS
 from pacore.errors import EngineUnavailable
-from pacore.problem import Turn
-from pacore.recipe import Recipe
-from pacore.trajectory import Generation, Request
 
 START_SECONDS = 3600.0
 """Longest start; a large checkpoint on a network disk takes tens of minutes."""

@@ -15,10 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Self
 
+from pacore.core.config.vllm_options import read_options, server_arguments
 from pacore.engine import keeper
 from pacore.engine.checkpoint import checkpoint_dtype, checkpoint_folder, served_name
 from pacore.engine.vllm_log import new_log
-from pacore.engine.vllm_options import read_options, server_arguments
 from pacore.errors import EngineUnavailable
 
 BFLOAT16 = frozenset(("avx512_bf16", "amx_bf16", "bf16"))

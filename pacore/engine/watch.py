@@ -13,15 +13,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from pacore.engine.protocol import Cause, Engine, EngineInfo, Refusal
+from pacore.core.engine import Cause, Engine, EngineInfo, Refusal
+from pacore.core.identity import canonical_json
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
-from pacore.identity import canonical_json
 from pacore.layout import FORMAT_VERSION, engine_key
-from pacore.problem import Turn
-from pacore.recipe import Recipe
 from pacore.store import Backend
 from pacore.text import excerpt, visible
-from pacore.trajectory import Generation, Request
 
 Facts = Mapping[str, str | int | None]
 """What a server says by name of the fact; None where it says nothing."""

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pacore.engine.protocol import Refusal
-from pacore.trajectory import Request, sampling_payload
+from pacore.core.engine import Refusal
+from pacore.core.trajectory import Request
+from pacore.trajectory import sampling_payload
 
 REFUSING_STATUSES = frozenset({400, 404, 422, 500, 501})
 """LiteLLM answers 500, and some gateways 404, to a field that a provider does not take."""

@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pacore.core.engine import EngineFault
+from pacore.core.problem import Problem, Turn, possible_ids
+from pacore.core.prompt import prompt_digest
+from pacore.core.trajectory import Generation
 from pacore.engine.answers import Answer
 from pacore.engine.classify import Origin
 from pacore.engine.completion import read_generation
-from pacore.engine.protocol import EngineFault
 from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.importing.source import Source
-from pacore.problem import Issues, Problem, RowIssue, Turn
+from pacore.problem import Issues, RowIssue
 from pacore.problem_formats import RowFault
-from pacore.problem_names import possible_ids
 from pacore.problem_turns import SPEAKERS, kind_of
-from pacore.prompt import prompt_digest
-from pacore.trajectory import Generation
 
 FORM: FileFormat = "openai-batch"
 NO_LINE = "the batch's output has no line for this request"

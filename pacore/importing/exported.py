@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
+from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput, Refused
 from pacore.exporting import read_manifest, side_by_side
-from pacore.identity import sha256_hex
 from pacore.layout import EXPORTED_KINDS, exported_kind, run_key
 from pacore.lease import hold_run
 from pacore.lending import lent_files

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pacore.core.problem import Problem, possible_ids
+from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
 from pacore.importing.batch import BatchRows, Prompts
 from pacore.importing.rows import ROW_READERS, FileFormat, ImportedRow, Pass
 from pacore.importing.source import Source
-from pacore.problem import Problem, RowIssue
+from pacore.problem import RowIssue
 from pacore.problem_formats import RowFault
-from pacore.problem_names import possible_ids
-from pacore.prompt import prompt_digest
 
 POSITION = re.compile(r"req_(?P<row>[0-9]{1,9})")
 FORMATS: tuple[FileFormat, ...] = ("reference", "pacore-train", "openai-batch")

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from pacore.core.problem import Problem
+from pacore.core.trajectory import Generation
 from pacore.engine.classify import whole_text
-from pacore.problem import Issues, Problem, RowIssue
+from pacore.problem import Issues, RowIssue
 from pacore.problem_shapes import read_row
 from pacore.problem_turns import Note, kind_of
 from pacore.problem_values import text_of
-from pacore.trajectory import Generation
 
 FileFormat = Literal["reference", "pacore-train", "openai-batch"]
 ENGINE = "imported"

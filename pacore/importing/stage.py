@@ -15,19 +15,20 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pacore.config import RunConfig, identity_digest
+from pacore.core.config.run import RunConfig, identity_digest
+from pacore.core.identity import digest
+from pacore.core.message import message_set
+from pacore.core.plan import default_shard_size
+from pacore.core.problem import Problem, set_digest
+from pacore.core.prompt import SYNTHESIS
+from pacore.core.quorum import Standing, outcome
+from pacore.core.recipe import ImportedRecipe
+from pacore.core.round import Round, RoundPrompt
+from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
-from pacore.identity import digest
 from pacore.importing.rows import Pass, tombstone
 from pacore.importing.survey import Survey
 from pacore.journal import Journal
-from pacore.message import message_set
-from pacore.plan import default_shard_size
-from pacore.problem import Problem, set_digest
-from pacore.prompt import SYNTHESIS
-from pacore.quorum import Standing, outcome
-from pacore.recipe import ImportedRecipe
-from pacore.round_prompt import Round, RoundPrompt
 from pacore.run import Run, begin_run, is_closed
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close
@@ -37,7 +38,6 @@ from pacore.stage.problems import open_shards
 from pacore.stage.scores import grade
 from pacore.stage.trajectories import fill
 from pacore.store import Backend
-from pacore.trajectory import Generation, Slot, Trajectory
 
 READER_VERSION = 1
 """Part of an import's identity: what is made of a file may change, and its trajectories with it."""

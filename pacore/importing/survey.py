@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pacore.core.plan import Plan
+from pacore.core.problem import Placed, Problem
+from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
 from pacore.importing.reader import Reader
 from pacore.importing.rows import Pass
-from pacore.plan import Plan
-from pacore.problem import BadProblems, Placed, Problem, RowIssue, merge
-from pacore.prompt import prompt_digest
+from pacore.problem import BadProblems, RowIssue, merge
 
 LISTED = 5
 

@@ -4,14 +4,8 @@ A row is of the first shape in `SHAPES` that knows it by its fields and values; 
 never counts. What no other shape knows is plain. A person's mapping wins over all of them.
 """
 
-from pacore.problem_shapes.mapping import (
-    FieldMapping,
-    check_mapping,
-    listed_paths,
-    parse_mapping,
-    paths_in,
-    paths_wanted,
-)
+from pacore.core.config.fields import FieldMapping, check_mapping, parse_mapping
+from pacore.problem_shapes.mapping import listed_paths, paths_in, paths_wanted
 from pacore.problem_shapes.plain import MISSING
 from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, recognise, states_problem
 from pacore.problem_shapes.table import SHAPES, recognised

@@ -15,11 +15,12 @@ from itertools import zip_longest
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
-from pacore.identity import digest
+from pacore.core.identity import digest
+from pacore.core.problem import text_fault
 from pacore.problem_rows import Field, Parts
 from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
 from pacore.problem_turns import Note, kind_of, shown
-from pacore.problem_values import is_nan, text_fault, text_of, unwrapped
+from pacore.problem_values import is_nan, text_of, unwrapped
 
 LETTERS = ascii_uppercase[:10]
 FEWEST = 2

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
 from pacore.errors import BadInput
-from pacore.grading.code_tests import CodeTests, assertion_tests, check_tests, stdin_tests
 from pacore.problem_rows import Field, Parts
 from pacore.problem_shapes.pickled import packed_text
 from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts

@@ -14,57 +14,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.errors import BadInput
-from pacore.grader import canonical_spec
+from pacore.core.config.fields import FieldMapping
 from pacore.problem_rows import Field as FoundField
 from pacore.problem_rows import Parts
 from pacore.problem_shapes.choices import choice_parts, decoded_options
 from pacore.problem_shapes.plain import other_parts, single
 from pacore.problem_shapes.shape import Row, Shape, without
 from pacore.problem_turns import Note, kind_of
-from pacore.problem_values import text_fault
 
-PARTS = ("problem", "answer", "id", "grader", "options", "without")
-MAY_BE_NONE = ("answer", "id", "grader")
-NEED_PROBLEM = ("answer", "options")
-
-_SEPARATOR = re.compile(rf",\s*(?=(?:{'|'.join(PARTS)})=)")
 _PLACE = re.compile(r"-?[0-9]{1,9}")
-
-FieldMapping = Mapping[str, str]
-
-
-def parse_mapping(text: str) -> dict[str, str]:
-    """A mapping as it is typed. Raises ValueError in a line."""
-    found: dict[str, str] = {}
-    for piece in _SEPARATOR.split(text.strip()):
-        name, equals, path = piece.partition("=")
-        if not equals or name.strip() not in PARTS:
-            known = ", ".join(f"{part}=…" for part in PARTS)
-            raise ValueError(f"{piece!r} is none of {known}")
-        if name.strip() in found:
-            raise ValueError(f"{name.strip()} is given twice")
-        found[name.strip()] = path.strip()
-    return found
-
-
-def check_mapping(mapping: FieldMapping) -> None:
-    """Raises ValueError, saying in a line what cannot be meant."""
-    for name, path in mapping.items():
-        if name not in PARTS:
-            raise ValueError(f"{name!r} is no part of a problem; parts are {', '.join(PARTS)}")
-        if not path and name not in MAY_BE_NONE:
-            raise ValueError(f"{name}: names no field")
-        if fault := text_fault(path, line_breaks=False):
-            raise ValueError(f"{name}: {fault}")
-    for name in NEED_PROBLEM:
-        if name in mapping and "problem" not in mapping:
-            raise ValueError(f"{name}: say which field is the problem, too")
-    if mapping.get("grader"):
-        try:
-            canonical_spec(mapping["grader"])
-        except BadInput as fault:
-            raise ValueError(f"grader: {fault}") from None
 
 
 def paths_in(mapping: FieldMapping, row: Any) -> set[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pacore.answer import find_boxes
+from pacore.core.grading.extraction.boxes import find_boxes
 from pacore.problem_golds import marked_gold
 from pacore.problem_rows import Parts
 from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, plain_parts

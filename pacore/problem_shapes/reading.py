@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pacore.problem import Issues, Problem, RowIssue
+from pacore.core.config.fields import FieldMapping
+from pacore.core.problem import Problem
+from pacore.problem import Issues, RowIssue
 from pacore.problem_rows import problem_of_parts
-from pacore.problem_shapes.mapping import FieldMapping, mapped_parts, without_columns
+from pacore.problem_shapes.mapping import mapped_parts, without_columns
 from pacore.problem_shapes.plain import MISSING
 from pacore.problem_shapes.table import recognised
 from pacore.problem_turns import kind_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pacore.problem_names import readable_id
+from pacore.core.problem import readable_id
 from pacore.problem_rows import Field, Parts
 from pacore.problem_turns import Note
 
@@ -50,7 +50,7 @@ def named(
 ) -> tuple[Field | None, dict[str, Any]]:
     """The id a row has under the first of several names, and the row's metadata.
 
-    Ids may not have everything that names of data sets do (`pacore.problem_names`): the id of
+    Ids may not have everything that names of data sets do (`pacore.core.problem`): the id of
     ``test/algebra/7.json`` is ``test-algebra-7``, and what it was stays metadata.
     """
     found = first_given(row, names)

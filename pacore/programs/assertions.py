@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Literal, NamedTuple, Self
 
-from pacore.grading.code_results import Outcome
-from pacore.grading.code_tests import AssertionTests
-from pacore.grading.score import CRASH
+from pacore.core.grading.programs.results import Outcome
+from pacore.core.grading.programs.tests import AssertionTests
+from pacore.core.grading.verdict import CRASH
 from pacore.programs.inside.asserting import FAULTY, GONE, NOT_EQUAL, PASSED, TOO_LONG
 from pacore.programs.inside.calling import head
 from pacore.programs.inside.world import OUT_OF_MEMORY, UNLOADED

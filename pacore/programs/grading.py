@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from threading import Event
 
+from pacore.core.grading.programs.tests import CodeTests, from_gold
+from pacore.core.grading.verdict import CRASH, NO_ANSWER, Verdict
 from pacore.errors import BadInput
-from pacore.grading.code_tests import CodeTests, from_gold
-from pacore.grading.score import CRASH, NO_ANSWER, Verdict
 from pacore.programs.bubblewrap import find_interpreter
 from pacore.programs.keeper import SANDBOXES, GraderFault, Limits, one_line
 from pacore.programs.sandbox import require_sandbox

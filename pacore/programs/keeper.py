@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple, Self, TypeVar
 
-from pacore.grading.code_results import Outcome
-from pacore.grading.code_tests import CodeTests
-from pacore.grading.score import CRASH, TIMEOUT, Verdict
+from pacore.core.grading.programs.results import Outcome
+from pacore.core.grading.programs.tests import CodeTests
+from pacore.core.grading.verdict import CRASH, TIMEOUT, Verdict
 from pacore.programs.inside.world import OUT_OF_MEMORY
 from pacore.programs.pipes import sealed
 from pacore.programs.sandbox import (

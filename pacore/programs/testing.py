@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 
-from pacore.grading.checkers import Checked, checker_named, shown
-from pacore.grading.code_results import NOT_RUN, Outcome, ProgramReport, same_result
-from pacore.grading.code_tests import CodeTests, CustomChecker, FunctionTests, StdinTests
-from pacore.grading.score import CRASH
+from pacore.core.grading.checkers import Checked, checker_named, shown
+from pacore.core.grading.programs.results import NOT_RUN, Outcome, ProgramReport, same_result
+from pacore.core.grading.programs.tests import CodeTests, CustomChecker, FunctionTests, StdinTests
+from pacore.core.grading.verdict import CRASH
 from pacore.programs.assertions import AssertionRunner
 from pacore.programs.inside.calling import NO_RESULT, head
 from pacore.programs.inside.script import LEFT

@@ -9,9 +9,9 @@ from itertools import product
 from pacore.auditing.finding import Tally
 from pacore.auditing.ledger import Ledger, read_ledger
 from pacore.commits import Commit, standing_units
+from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import StoreError
 from pacore.gradings import read_gradings
-from pacore.identity import canonical_json, sha256_hex
 from pacore.layout import snapshot_key
 from pacore.repairing.outcome import Outcome
 from pacore.run import Run, is_closed

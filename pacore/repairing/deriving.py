@@ -16,12 +16,13 @@ from pacore.commits import (
     standing_units,
     text_ids,
 )
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import Engine
+from pacore.core.grading.choose import is_by_rules
+from pacore.core.trajectory import Request
 from pacore.dispatch import Dispatcher
-from pacore.engine.protocol import Engine
 from pacore.errors import Refused, StoreError
 from pacore.gate import Priority
-from pacore.grading.graders import is_by_rules
 from pacore.gradings import GradingRecord
 from pacore.layout import Unit, commit_key
 from pacore.retrying import asked_config
@@ -39,7 +40,6 @@ from pacore.stage.verdicts import ShardGrading
 from pacore.store import Backend
 from pacore.table_rows import text_row
 from pacore.tables import TABLES, read_rows
-from pacore.trajectory import Request
 from pacore.wholeness import damage
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from pacore.core.plan import Shard
+from pacore.core.problem import set_digest
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.gradings import read_gradings
 from pacore.layout import commits_prefix, run_key
-from pacore.plan import Shard
-from pacore.problem import set_digest
 from pacore.problem_files import read_problem_set
 from pacore.repairing.broken import Broken, find_broken
 from pacore.repairing.chain import mend_chain

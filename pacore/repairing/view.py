@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pacore.identity import canonical_json
+from pacore.core.identity import canonical_json
 from pacore.layout import Unit, commit_key, unit_of_commit, unit_of_data
 from pacore.repairing.broken import Broken
 from pacore.store import Backend, Reader, Stored

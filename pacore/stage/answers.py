@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.answer import EXTRACTION_VERSION, Answer
 from pacore.commits import Commit, find_commit, publish
+from pacore.core.answer import Answer, answer_of, missing_answer
+from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
+from pacore.core.message import Message
+from pacore.core.quorum import Standing, outcome
 from pacore.errors import StoreError
-from pacore.message import Message
-from pacore.quorum import Standing, outcome
-from pacore.rounds import answer_of, missing_answer
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.stage.messages import Place, standing_sets
 from pacore.table_rows import answer_row

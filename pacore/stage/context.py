@@ -13,10 +13,13 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from pacore.commits import committed_units, read_commits, standing_units, text_ids
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import Engine, EngineInfo
+from pacore.core.plan import Shard
+from pacore.core.problem import Problem
+from pacore.core.quorum import Retry
 from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine
-from pacore.engine.protocol import Engine, EngineInfo
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError
 from pacore.gate import Gate, Priority
@@ -24,10 +27,7 @@ from pacore.home import state_path
 from pacore.journal import Journal
 from pacore.layout import Unit, commit_key
 from pacore.lease import hold_run
-from pacore.plan import Shard
-from pacore.problem import Problem
 from pacore.progress import Progress
-from pacore.quorum import Retry
 from pacore.retries import read_retries
 from pacore.run import Run, open_run, problems_of
 from pacore.sampling import Filled, RetryPolicy

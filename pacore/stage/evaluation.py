@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused
-from pacore.evaluation_config import EvaluateConfig
-from pacore.grading.graders import is_by_rules
 from pacore.gradings import Grading, begin_grading
 from pacore.lease import Lease, hold_run
 from pacore.progress import GradingProgress

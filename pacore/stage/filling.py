@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import tee
 
+from pacore.core.quorum import Pass, Retry, Standing, attempt_limit, attempt_recipe, passes
+from pacore.core.round import RoundPrompt, by_slot
+from pacore.core.trajectory import Generation, Request, Slot, Trajectory, normalise
 from pacore.errors import StoreError
 from pacore.journal import Entry
-from pacore.quorum import Pass, Retry, Standing, attempt_limit, attempt_recipe, passes
-from pacore.round_prompt import RoundPrompt, by_slot
 from pacore.stage.context import Context, OpenShard
-from pacore.trajectory import Generation, Request, Slot, Trajectory, normalise
 
 
 @dataclass(slots=True)

@@ -10,16 +10,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pacore.commits import committed_units, read_commits, standing_units
+from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_version
+from pacore.core.plan import Shard
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.grading.graders import (
-    AUTO,
-    is_by_rules,
-    judged_by,
-    stated_version,
-)
 from pacore.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
 from pacore.layout import Unit
-from pacore.plan import Shard
 from pacore.progress import GradingProgress
 from pacore.run import Run, problems_of
 from pacore.sandbox import grader_version

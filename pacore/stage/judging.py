@@ -13,15 +13,15 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.grading.judge import Question, read_vote, template_digest, votes_of
+from pacore.core.grading.spec import Against, parse_spec
+from pacore.core.identity import digest
+from pacore.core.problem import Problem, Turn
 from pacore.derived import derived_config, put_problems, said
 from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Refused
-from pacore.grader import Against, parse_spec
 from pacore.gradings import Grading, GradingRecord, begin_grading
-from pacore.identity import digest
-from pacore.judge import Question, read_vote, template_digest, votes_of
-from pacore.problem import Problem, Turn
 from pacore.run import Run, problems_of
 from pacore.stage.gradings import OpenGrading, end, every_shard, ungraded
 from pacore.stage.verdicts import ShardGrading

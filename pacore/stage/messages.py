@@ -6,15 +6,14 @@ from collections.abc import Container, Iterator
 from itertools import groupby
 
 from pacore.commits import Commit, find_commit, publish
-from pacore.compaction import candidate_of, compaction_of, needs_generation
+from pacore.core.message import Message, candidate_of, compaction_of, message_set, needs_generation
+from pacore.core.plan import Compaction
+from pacore.core.quorum import Standing, outcome
+from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.journal import Entry
-from pacore.message import Message, message_set
-from pacore.quorum import Standing, outcome
 from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.step import Compaction
 from pacore.table_rows import message_row
-from pacore.trajectory import UNFINISHED
 from pacore.warehouse import CandidateRow, candidates
 
 Place = tuple[str, int]

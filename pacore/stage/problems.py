@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pacore.commits import committed_units, read_commits
-from pacore.config import RunConfig
+from pacore.core.config.run import RunConfig
 from pacore.engine.factory import resolve_recipe
 from pacore.layout import Unit
 from pacore.problem_survey import ProblemSurvey, survey_problems

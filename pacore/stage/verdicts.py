@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from pacore.answer import Extracted, NoAnswer, find_answer
 from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
-from pacore.grader import parse_spec
-from pacore.grading.code_tests import wanted_of
-from pacore.grading.graders import is_by_rules, judged_by
-from pacore.grading.score import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
-from pacore.judge import Question, judged_text, verdict_of, votes_of
+from pacore.core.grading.choose import is_by_rules, judged_by
+from pacore.core.grading.extraction.extract import Extracted, NoAnswer, find_answer
+from pacore.core.grading.judge import Question, judged_text, verdict_of, votes_of
+from pacore.core.grading.programs.tests import wanted_of
+from pacore.core.grading.spec import parse_spec
+from pacore.core.grading.verdict import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
+from pacore.core.problem import Turn
 from pacore.layout import Unit, commit_key
-from pacore.problem import Turn
 from pacore.run import problems_of
 from pacore.sandbox import answer_keys, grade_answers, grader_version
 from pacore.stage.context import StageReport

@@ -10,8 +10,8 @@ import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pacore.core.identity import canonical_json
 from pacore.errors import Refused, StoreError
-from pacore.identity import canonical_json
 from pacore.layout import FORMAT_VERSION, STORE_KEY, probe_key
 from pacore.store.protocol import Backend
 

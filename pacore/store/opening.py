@@ -6,8 +6,8 @@ import os
 import threading
 from pathlib import Path
 
+from pacore.core.identity import digest
 from pacore.errors import BadInput
-from pacore.identity import digest
 from pacore.store.local import LocalBackend
 from pacore.store.objects import ObjectBackend
 from pacore.store.protocol import Backend

@@ -25,10 +25,10 @@ import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pacore.answer import extract
-from pacore.grading import grade_fast
-from pacore.grading.notation import words
-from pacore.identity import sha256_hex
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.notation.words import words
+from pacore.core.grading.rules import grade_fast
+from pacore.core.identity import sha256_hex
 
 FOLDER = Path(__file__).parent
 

@@ -1,0 +1,74 @@
+"""The configuration of an evaluation: which runs, by which grader, at what prices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from pacore.core.config.fields import Declared, make_readable
+from pacore.core.grading.choose import canonical_grader
+from pacore.errors import BadInput
+from pacore.text import secret_in
+
+
+def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
+    extra: dict[str, JsonValue] = {"pacore": declared.value}
+    return Field(default, description=description, json_schema_extra=extra, **constraints)
+
+
+class EvaluateConfig(BaseModel):
+    """Everything `pacore evaluate` and `pacore grade` can be told."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
+    )
+
+    runs: tuple[str, ...] = _field(
+        Declared.OPERATIONAL, ..., "Runs to evaluate, each at its end.", min_length=1
+    )
+    store: str = _field(
+        Declared.OPERATIONAL,
+        "./store",
+        "Folder of the store, or s3://bucket/prefix.",
+        min_length=1,
+    )
+    grader: str | None = _field(
+        Declared.GRADING,
+        None,
+        "Grader of every answer, or auto for the one each problem calls for; without it the one the "
+        "run was last graded by, which is auto where there is none.",
+        min_length=1,
+    )
+    grading_timeout_seconds: float = _field(
+        Declared.OPERATIONAL, 5.0, "Longest grading of one answer.", gt=0.0, allow_inf_nan=False
+    )
+    workers: int = _field(
+        Declared.OPERATIONAL, 2, "Shards that are graded side by side.", ge=1, le=64
+    )
+    prices: str | None = _field(
+        Declared.OPERATIONAL,
+        None,
+        "Price table: CSV of model and prices per million tokens.",
+        min_length=1,
+    )
+
+    @field_validator("runs")
+    @classmethod
+    def _names_each_once(cls, runs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(runs))
+
+    @field_validator("grader")
+    @classmethod
+    def _is_grader(cls, grader: str | None) -> str | None:
+        try:
+            return None if grader is None else canonical_grader(grader)
+        except BadInput as fault:
+            raise ValueError(f"{fault}, or auto") from None
+
+    @field_validator("store")
+    @classmethod
+    def _holds_no_secret(cls, store: str) -> str:
+        if (reason := secret_in(store)) is not None:
+            raise ValueError(reason)
+        return store

@@ -1,0 +1,359 @@
+"""What the form for a run, which Prefect makes of the configuration's schema, shows a person.
+
+Everything a run can be told, field by field.
+
+Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
+fields change which trajectories a run asks for and what it makes of them; both are identity, and a
+run refuses to go on under another value. ``operational`` fields change neither. ``options`` of the
+owned server are one or the other each, as `pacore.core.config.vllm_options` says. ``grading`` fields make
+a grading another one, and are no run's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from pacore.core.config.vllm_options import identity_options
+from pacore.core.grading.spec import canonical_spec
+from pacore.core.identity import canonical_json
+from pacore.core.plan import (
+    CompactionPolicy,
+    MessageOrder,
+    OverflowPolicy,
+    Preset,
+    ShortfallPolicy,
+    TruncatedPolicy,
+    parse_quorum,
+)
+from pacore.core.problem import text_fault
+from pacore.core.recipe import DEFAULT_SEED_ROOT
+from pacore.errors import BadInput
+from pacore.text import secret_in
+
+_WRITTEN = {"api": "API", "ca": "CA", "id": "ID", "k": "k", "p": "p", "tls": "TLS", "vllm": "vLLM"}
+
+
+def title_of(field: str) -> str:
+    """A field's name as people write it: ``vllm_options`` is vLLM options, ``run_id`` is Run ID."""
+    first, *others = field.split("_")
+    words = [
+        _WRITTEN.get(first, first.capitalize()),
+        *(_WRITTEN.get(word, word) for word in others),
+    ]
+    return " ".join(words)
+
+
+def make_readable(schema: dict[str, Any]) -> None:
+    """Give the properties of an object's JSON Schema titles, and numbers that keep their order.
+
+    A database may reorder the keys of a schema; Prefect's form goes by the numbers.
+    """
+    for position, (field, value) in enumerate(schema.get("properties", {}).items()):
+        value["title"] = title_of(field)
+        value["position"] = position
+
+
+PARTS = ("problem", "answer", "id", "grader", "options", "without")
+
+
+MAY_BE_NONE = ("answer", "id", "grader")
+
+
+NEED_PROBLEM = ("answer", "options")
+
+_SEPARATOR = re.compile(rf",\s*(?=(?:{'|'.join(PARTS)})=)")
+
+FieldMapping = Mapping[str, str]
+
+
+def parse_mapping(text: str) -> dict[str, str]:
+    """A mapping as it is typed. Raises ValueError in a line."""
+    found: dict[str, str] = {}
+    for piece in _SEPARATOR.split(text.strip()):
+        name, equals, path = piece.partition("=")
+        if not equals or name.strip() not in PARTS:
+            known = ", ".join(f"{part}=…" for part in PARTS)
+            raise ValueError(f"{piece!r} is none of {known}")
+        if name.strip() in found:
+            raise ValueError(f"{name.strip()} is given twice")
+        found[name.strip()] = path.strip()
+    return found
+
+
+def check_mapping(mapping: FieldMapping) -> None:
+    """Raises ValueError, saying in a line what cannot be meant."""
+    for name, path in mapping.items():
+        if name not in PARTS:
+            raise ValueError(f"{name!r} is no part of a problem; parts are {', '.join(PARTS)}")
+        if not path and name not in MAY_BE_NONE:
+            raise ValueError(f"{name}: names no field")
+        if fault := text_fault(path, line_breaks=False):
+            raise ValueError(f"{name}: {fault}")
+    for name in NEED_PROBLEM:
+        if name in mapping and "problem" not in mapping:
+            raise ValueError(f"{name}: say which field is the problem, too")
+    if mapping.get("grader"):
+        try:
+            canonical_spec(mapping["grader"])
+        except BadInput as fault:
+            raise ValueError(f"grader: {fault}") from None
+
+
+OmittedField = Literal["seed", "temperature", "top_p"]
+
+
+EngineName = Literal["http", "vllm", "scripted"]
+
+
+SCRIPTED_MODEL = "scripted"
+
+
+class Declared(StrEnum):
+    """What a configuration field is part of."""
+
+    RECIPE = "recipe"
+    PLAN = "plan"
+    OPERATIONAL = "operational"
+    OPTIONS = "options"
+    GRADING = "grading"
+
+
+def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
+    """A pydantic field that says what it is part of."""
+    extra: dict[str, JsonValue] = {"pacore": declared.value}
+    return Field(default, description=description, json_schema_extra=extra, **constraints)
+
+
+def _recipe(default: Any, description: str, **constraints: Any) -> Any:
+    return _field(Declared.RECIPE, default, description, **constraints)
+
+
+def _plan(default: Any, description: str, **constraints: Any) -> Any:
+    return _field(Declared.PLAN, default, description, **constraints)
+
+
+def _operational(default: Any, description: str, **constraints: Any) -> Any:
+    return _field(Declared.OPERATIONAL, default, description, **constraints)
+
+
+def _typed(path: Any) -> Any:
+    """A path of a mapping as it is typed: nothing is empty, several columns are joined by commas."""
+    if isinstance(path, list) and all(isinstance(name, str) for name in path):
+        return ",".join(path)
+    return "" if path is None else path
+
+
+class ConfigFields(BaseModel):
+    """The fields of `pacore.core.config.run.RunConfig`, each checked by itself."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra=make_readable,
+        allow_inf_nan=False,
+        # What was typed into the wrong field may be a key.
+        hide_input_in_errors=True,
+    )
+
+    problems: str = _operational(
+        ...,
+        "Problem set: JSONL, JSON, CSV or Parquet; a file, a folder or a pattern of files, local or any "
+        "fsspec URL.",
+        min_length=1,
+    )
+    engine: EngineName = _operational(
+        "http",
+        "http: endpoints that serve already; vllm: a vLLM server of its own; scripted: no model at all.",
+    )
+    endpoints: tuple[str, ...] = _operational(
+        (), "OpenAI-compatible base URLs for engine http, such as http://127.0.0.1:8000/v1."
+    )
+    model: str = _recipe(
+        SCRIPTED_MODEL,
+        "Model by the name the endpoint serves it under; with engine vllm also a folder.",
+        min_length=1,
+    )
+    preset: Preset | None = _plan(
+        None, "Trajectory configuration by name: low [4], medium [16], high [32, 4]."
+    )
+    widths: tuple[int, ...] | None = _plan(
+        None, "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied."
+    )
+    replicates: int = _plan(1, "Independent full passes over the problem set.", ge=1, le=4096)
+    store: str = _operational(
+        "./store", "Folder of the store, or s3://bucket/prefix.", min_length=1
+    )
+    run_id: str | None = _operational(
+        None,
+        "Name of the run, of letters, digits and . _ -; without one it is made from date and "
+        "configuration.",
+        pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
+    )
+    limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
+    fields: dict[str, str] = _operational(
+        {},
+        "Which field of the problem set is what, where pacore cannot know: problem, answer, id and "
+        "options each with the path of a field, grader with a grader's name, without with the columns to "
+        "leave out.",
+    )
+
+    revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
+    tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
+    chat_template_options: dict[str, JsonValue] = _recipe(
+        {}, "Options handed to the chat template, such as enable_thinking."
+    )
+    system: str | None = _recipe(None, "System prompt of problems that bring none.")
+    temperature: float = _recipe(1.0, "Sampling temperature.", ge=0.0, le=10.0)
+    top_p: float = _recipe(1.0, "Nucleus sampling mass.", gt=0.0, le=1.0)
+    top_k: int | None = _recipe(None, "Sample from the k likeliest tokens.", ge=-1)
+    min_p: float | None = _recipe(None, "Minimum token probability, relative.", ge=0.0, le=1.0)
+    max_tokens: int | None = _recipe(
+        None, "Most tokens to generate; without it, what the window holds.", ge=1
+    )
+    stop: tuple[str, ...] = _recipe((), "Texts that end a generation.")
+    omit: tuple[OmittedField, ...] = _recipe(
+        (),
+        "Sampling fields that are not sent, for servers that refuse them: seed, temperature, top_p. "
+        "Makes other trajectories.",
+    )
+    seed_root: str = _recipe(DEFAULT_SEED_ROOT, "Another root gives other samples of everything.")
+
+    pool: int | None = _plan(
+        None, "Draw round 1 of every replicate from the first P draws (the paper: 512).", ge=1
+    )
+    message_order: MessageOrder = _plan(
+        "content", "Order of messages in the prompt: by id, or as the reference code has it."
+    )
+    compaction: CompactionPolicy = _plan(
+        "conclusion",
+        "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, a "
+        "summary of all of it by the model, or (reference) what the published code hands on, to the "
+        "byte.",
+    )
+    summary_tokens: int | None = _plan(
+        None,
+        "Most tokens of a summary, thinking included; what is cut there counts as it is.",
+        ge=1,
+    )
+    subset: int | None = _plan(
+        None, "Each trajectory of a later round sees its own so many messages, not all.", ge=1
+    )
+    workspace_tokens: int | None = _plan(
+        None,
+        "The model distils each round's messages into one of at most so many tokens, thinking "
+        "included, which is all the next round sees.",
+        ge=1,
+    )
+    min_messages: int | tuple[int, ...] = _plan(
+        1, "Messages a problem needs from a round to go on: one number, or one for each width."
+    )
+    on_shortfall: ShortfallPolicy = _plan(
+        "fail", "A set short of that: fails, is refilled by further attempts, or goes on smaller."
+    )
+    refills: int = _plan(3, "Further attempts a slot gets under refill.", ge=1, le=1000)
+    truncated: TruncatedPolicy = _plan(
+        "drop", "Thinking that was cut gives no message, or its last tokens."
+    )
+    tail_tokens: int = _plan(512, "How many tokens tail keeps.", ge=1)
+    overflow: OverflowPolicy = _plan(
+        "fail", "A prompt too long for the window: a failure, or as many messages as it holds."
+    )
+
+    api_key_env: str = _operational(
+        "OPENAI_API_KEY",
+        "Environment variable that holds the endpoint's key, if it needs one.",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+    )
+    concurrency: int = _operational(64, "Requests in flight at each endpoint.", ge=1, le=4096)
+    timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
+    connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
+    tls_verify: bool = _operational(
+        True, "Check the certificates of endpoints; false lets anybody answer in their place."
+    )
+    tls_ca_file: str | None = _operational(
+        None, "PEM file of the authorities to trust in place of the system's.", min_length=1
+    )
+    retries: int = _operational(
+        4, "Further tries of a request after a passing fault.", ge=0, le=100
+    )
+    retry_wait_seconds: float = _operational(1.0, "First wait before a retry; doubles.", ge=0.0)
+    retry_wait_max_seconds: float = _operational(60.0, "Longest wait before a retry.", ge=0.0)
+    early_stop: int = _operational(
+        8,
+        "Stop when so many of the first requests are refused alike, for a reason no retry cures; "
+        "0: never.",
+        ge=0,
+    )
+    attempts: int = _operational(
+        3, "Attempts a run spends on a trajectory before it counts as lost.", ge=1
+    )
+    shard_size: int | None = _operational(
+        None, "Problems in a shard; fixed when a run first starts.", ge=1
+    )
+    grading_timeout_seconds: float = _operational(5.0, "Longest grading of one answer.", gt=0.0)
+    vllm_options: tuple[str, ...] = _field(
+        Declared.OPTIONS,
+        (),
+        "Arguments of the vLLM server, such as --max-model-len=8192; those that shape text are "
+        "part of the recipe.",
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _has_canonical_form(cls, value: Any) -> Any:
+        try:
+            canonical_json(value)
+        except ValueError as fault:
+            raise ValueError("has a lone surrogate, NaN or infinity in it") from fault
+        return value
+
+    @field_validator("problems", "store", "endpoints")
+    @classmethod
+    def _holds_no_secret(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if (reason := secret_in(address)) is not None:
+                raise ValueError(reason)
+        return value
+
+    @field_validator("vllm_options")
+    @classmethod
+    def _can_be_read(cls, options: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            identity_options(options)
+        except BadInput as fault:
+            raise ValueError(str(fault).removeprefix("vllm_options: ")) from None
+        return options
+
+    @field_validator("omit")
+    @classmethod
+    def _in_order(cls, omit: tuple[OmittedField, ...]) -> tuple[OmittedField, ...]:
+        return tuple(sorted(set(omit)))
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_mapping(value)
+        if isinstance(value, dict):
+            return {name: _typed(path) for name, path in value.items()}
+        return value
+
+    @field_validator("fields")
+    @classmethod
+    def _is_meant(cls, fields: dict[str, str]) -> dict[str, str]:
+        check_mapping(fields)
+        return fields
+
+    @field_validator("min_messages", mode="before")
+    @classmethod
+    def _is_quorum(cls, value: Any) -> int | tuple[int, ...]:
+        given = parse_quorum(value) if isinstance(value, str) else value
+        numbers = given if isinstance(given, (list, tuple)) else [given]
+        if any(not isinstance(number, int) or number < 1 for number in numbers):
+            raise ValueError("is a whole number from 1 on, or one for each width")
+        return given if isinstance(given, int) else tuple(numbers)

@@ -1,0 +1,173 @@
+"""The configuration of a run: one pydantic model for flags, files, and the Prefect form.
+
+Its fields are in `pacore.core.config.fields`; here is which of them go together, and what they come to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
+from pacore.core.config.vllm_options import identity_options
+from pacore.core.identity import canonical_json, digest
+from pacore.core.plan import PRESETS, Plan
+from pacore.core.prompt import template_digests
+from pacore.core.recipe import Recipe
+
+
+class RunConfig(ConfigFields):
+    """Everything a run can be told."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        if self.preset is not None and self.widths is not None:
+            raise ValueError("preset and widths both say the trajectory configuration; give one")
+        if any(width < 1 for width in self.widths or ()):
+            raise ValueError("widths: every round needs at least one trajectory")
+        if self.engine == "http" and not self.endpoints:
+            raise ValueError("endpoints: engine http needs at least one, or take another engine")
+        if self.engine != "http" and self.endpoints:
+            raise ValueError(f"endpoints: engine {self.engine} takes none")
+        if self.engine != "vllm" and self.vllm_options:
+            raise ValueError(f"vllm_options: engine {self.engine} starts no vLLM server")
+        if self.tls_ca_file is not None and not self.tls_verify:
+            raise ValueError("tls_ca_file: tls_verify is false, so that no authority is asked")
+        is_scripted = self.model.partition("?")[0] == SCRIPTED_MODEL
+        if is_scripted and self.engine != "scripted":
+            raise ValueError(
+                f"model: engine {self.engine} needs a model's name; {SCRIPTED_MODEL!r} is the "
+                "scripted engine's own, so that its text never stands under a real model's name"
+            )
+        if self.engine == "scripted" and not is_scripted:
+            raise ValueError(
+                f"model: engine scripted takes {SCRIPTED_MODEL!r} or {SCRIPTED_MODEL + '?…'!r}, not "
+                f"{self.model!r}, so that scripted text never stands under a real model's name"
+            )
+        first = (*self.plan.widths, 1)[0]
+        if self.pool is not None and self.pool < first:
+            raise ValueError(f"pool: {self.pool} draws cannot fill a first round of {first}")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_sampling(self) -> RunConfig:
+        for name in {"temperature", "top_p"} & set(self.omit):
+            if (value := getattr(self, name)) != 1.0:
+                raise ValueError(f"{name}: {value} is asked for, and omit leaves it out; say one")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_policies(self) -> RunConfig:
+        widths, given = self.plan.widths, self.min_messages
+        needed = (given,) * len(widths) if isinstance(given, int) else given
+        if len(needed) != len(widths):
+            raise ValueError(f"min_messages: {len(needed)} numbers for {len(widths)} widths")
+        for round_, (need, width) in enumerate(zip(needed, widths, strict=True), 1):
+            if need > width:
+                raise ValueError(f"min_messages: round {round_} of {width} cannot give {need}")
+        if self.overflow == "fewer_messages" and self.max_tokens is None:
+            raise ValueError(
+                "overflow: fewer_messages needs max_tokens, which says how much room an answer needs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_strategy(self) -> RunConfig:
+        if self.compaction == "summary" and self.summary_tokens is None:
+            raise ValueError("summary_tokens: compaction summary needs it, to bound a summary")
+        if self.compaction != "summary" and self.summary_tokens is not None:
+            raise ValueError(f"summary_tokens: compaction {self.compaction} makes no summaries")
+        if self.compaction == "answer" and self.truncated == "tail":
+            raise ValueError(
+                "truncated: a tail is no answer, and compaction answer hands on no more"
+            )
+        if self.compaction == "reference" and self.truncated == "tail":
+            raise ValueError(
+                "truncated: compaction reference hands on what was cut as it is, and no tail of it"
+            )
+        if self.subset is not None and self.workspace_tokens is not None:
+            raise ValueError("subset: workspace_tokens leaves one message to be seen")
+        for name in ("summary_tokens", "workspace_tokens"):
+            bound = getattr(self, name)
+            if None not in (bound, self.max_tokens) and bound > self.max_tokens:
+                raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
+        return self
+
+    @property
+    def recipe(self) -> Recipe:
+        given = {name: getattr(self, name) for name in declared_fields(Declared.RECIPE)}
+        return Recipe(**given, engine_options=identity_options(self.vllm_options))
+
+    @property
+    def plan(self) -> Plan:
+        widths = self.widths
+        if widths is None:
+            widths = PRESETS[self.preset or "low"]
+        return Plan(
+            widths=widths,
+            replicates=self.replicates,
+            pool=self.pool,
+            message_order=self.message_order,
+            compaction=self.compaction,
+            min_messages=self.min_messages,
+            on_shortfall=self.on_shortfall,
+            refills=self.refills,
+            truncated=self.truncated,
+            tail_tokens=self.tail_tokens,
+            overflow=self.overflow,
+            summary_tokens=self.summary_tokens,
+            subset=self.subset,
+            workspace_tokens=self.workspace_tokens,
+        )
+
+    def identity(self, problem_set_digest: str) -> dict[str, Any]:
+        """What a run is, as JSON: recipe, plan, templates and problem set, and nothing else."""
+        return {
+            "recipe": self.recipe.as_json(),
+            "plan": self.plan.as_json(),
+            **template_digests(self.plan.steps),
+            "problem_set": problem_set_digest,
+        }
+
+
+def fault_line(invalid: ValidationError) -> str:
+    """The first thing that is wrong with a configuration, in a line that names the field."""
+    fault = invalid.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    what = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{place}: {what}" if place else what
+
+
+def declared_fields(kind: Declared) -> list[str]:
+    """Names of the configuration fields declared as ``kind``, in order."""
+    return [name for name, declared in declarations().items() if declared is kind]
+
+
+def declarations(model: type[BaseModel] = RunConfig) -> dict[str, Declared]:
+    """What each field of ``model`` is declared to be. Raises KeyError for an undeclared field."""
+    found = {}
+    for name, info in model.model_fields.items():
+        extra = info.json_schema_extra
+        if not isinstance(extra, dict) or "pacore" not in extra:
+            raise KeyError(f"{name} is declared neither identity nor operational")
+        found[name] = Declared(str(extra["pacore"]))
+    return found
+
+
+def identity_digest(identity: dict[str, Any]) -> str:
+    """64 hex characters; the first 8 name a run that was given no name."""
+    return digest(identity)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Name every leaf in which two identities differ: ``plan.widths: [4] -> [16]``."""
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        one, other = ({} if side is None else side for side in (before, after))
+        if (one or other) and isinstance(one, dict) and isinstance(other, dict):
+            found += differences(one, other, f"{prefix}{name}.")
+        elif canonical_json(before) != canonical_json(after):
+            found.append(f"{prefix}{name}: {before!r} -> {after!r}")
+    return found

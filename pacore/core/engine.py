@@ -1,0 +1,150 @@
+"""The one contract every engine keeps; pure, so that the core can be written against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import FinishReason, Generation, Request
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine says of itself before any request.
+
+    ``window_tokens`` is the context window (prompt and completion together), None where the server
+    does not tell. ``version`` and ``model_root`` (what the served name stands for) are the server's
+    own words. ``is_owned`` where nobody else has its servers do anything.
+    """
+
+    name: str
+    version: str | None = None
+    window_tokens: int | None = None
+    served_models: tuple[str, ...] = ()
+    model_root: str | None = None
+    is_owned: bool = False
+
+    def overflowed(self, prompt_tokens: int | None, error: str) -> Generation:
+        """What stands for a request that was never sent, for its prompt leaves no room."""
+        return Generation(
+            finish_reason="context_overflow",
+            prompt_tokens=prompt_tokens,
+            usage_source="tokenizer",
+            error=error,
+            engine=self.name,
+            engine_version=self.version,
+            tries=0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A server's refusal of a request, whose cause may be the request or how the run is configured.
+
+    ``codes`` are the words of its error's code and type, ``parameter`` the field that it names.
+    """
+
+    endpoint: str
+    status: int
+    message: str
+    codes: frozenset[str] = frozenset()
+    parameter: str | None = None
+
+    @property
+    def likeness(self) -> tuple[int, str]:
+        """Equal for refusals that differ in numbers and quoted values only."""
+        plain = re.sub(r"[0-9]+|'[^']*'|\"[^\"]*\"|`[^`]*`", "#", self.message)
+        return self.status, plain[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an engine refuses requests, in one line with what to change.
+
+    ``is_certain`` says that it was confirmed, or that no request could be the reason.
+    """
+
+    line: str
+    is_certain: bool = False
+
+
+class EngineFault(Exception):
+    """One try that produced no generation, classified once, here and nowhere else.
+
+    ``finish_reason`` is the tombstone's if no later try does better. ``transient`` faults are worth
+    trying again, after ``retry_after_seconds`` where the server named a time. ``wasted_tokens`` is
+    what the try is known to have cost, ``requests`` how many were sent for it. ``detail`` is one line
+    and carries no secret. ``refusal`` is set where a server refused the request, ``partial`` where
+    text came before it broke off. ``is_endpoints`` says that the refusal is of one endpoint of
+    several that has served nothing yet, so that another may take the request.
+    """
+
+    def __init__(  # noqa: PLR0913 - one record of all that is known of a failed try
+        self,
+        finish_reason: FinishReason,
+        detail: str,
+        *,
+        transient: bool,
+        retry_after_seconds: float | None = None,
+        wasted_tokens: int = 0,
+        refusal: Refusal | None = None,
+        partial: Generation | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.finish_reason: FinishReason = finish_reason
+        self.detail = detail
+        self.transient = transient
+        self.retry_after_seconds = retry_after_seconds
+        self.wasted_tokens = wasted_tokens
+        self.refusal = refusal
+        self.partial = partial
+        self.requests = 1
+        self.is_endpoints = False
+
+    def as_generation(self, tries: int = 1, wasted_tokens: int = 0) -> Generation:
+        """The tombstone of a trajectory whose last try was this one.
+
+        The tokens of a text that broke off are wasted, and so are none of the tombstone's own.
+        """
+        return replace(
+            self.partial or Generation(self.finish_reason),
+            finish_reason=self.finish_reason,
+            completion_tokens=None,
+            usage_source="unknown",
+            error=self.detail,
+            tries=tries,
+            wasted_tokens=wasted_tokens + self.wasted_tokens,
+        )
+
+
+class Engine(Protocol):
+    """Samples trajectories. All methods are called from one event loop.
+
+    ``describe`` raises `pacore.errors.EngineUnavailable` when nothing answers or the model is not
+    served. ``generate`` makes one try: it returns a generation (finish reason ``stop``, ``length``
+    or ``context_overflow``) or raises `EngineFault`; nothing else, whatever the server does, but
+    ``asyncio.CancelledError``. ``count_prompt_tokens`` answers None where it cannot be known.
+    ``cause_of`` looks for the reason of refusals that are all alike. ``generated_tokens`` is how many
+    tokens the engine's servers have generated since they started, for other clients and in unfinished
+    requests too; None where one of them does not say.
+    ``slots`` is how many requests the engine takes at a time.
+    """
+
+    @property
+    def slots(self) -> int: ...
+
+    async def describe(self) -> EngineInfo: ...
+
+    async def generate(self, request: Request) -> Generation: ...
+
+    async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None: ...
+
+    async def cause_of(self, request: Request, refusal: Refusal) -> Cause: ...
+
+    async def generated_tokens(self) -> int | None: ...
+
+    async def close(self) -> None: ...

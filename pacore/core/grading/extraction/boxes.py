@@ -1,0 +1,211 @@
+r"""Boxes: ``\boxed{…}`` and its like, and the letter that a box of a multiple choice names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pacore.core.grading.extraction.values import rational
+
+CHOICE_CHARACTERS = 1_000
+"""A box longer than this names no choice."""
+
+
+class Boxes(NamedTuple):
+    """The boxes of a text: what the last that holds an answer holds, and where it stands.
+
+    ``last`` is None without such a box, ``start`` and ``end`` then 0. ``open_at`` is where the last box
+    begins that was never closed, None without one; ``is_empty`` whether a box holds nothing, or speaks of
+    itself.
+    """
+
+    last: str | None
+    start: int
+    end: int
+    open_at: int | None
+    is_empty: bool
+    offers_several: bool = False
+
+
+class _Box(NamedTuple):
+    text: str
+    start: int
+    end: int
+
+
+# An escaped brace groups nothing, so a backslash takes the next character with it. Two backslashes
+# before the name are a common slip of models that escape for JSON, a backspace of those that do not.
+_NAME = r"(?:boxed|fbox|framebox)"
+
+
+_BOX_TOKEN = re.compile(
+    rf"(?:\\\\?{_NAME}|\x08oxed|(?<![A-Za-z\\])boxed)\s*+\{{|\\.|[{{}}]", re.DOTALL
+)
+
+
+_ANY_BOX = re.compile(r"[\\\x08]{0,2}(?:boxed|oxed|fbox|framebox)")
+
+
+_BARE_BOX = re.compile(
+    rf"\\{_NAME}\s*+(?P<token>-?\d+(?:[.,]\d+)*|\([^(){{}}\n]{{1,60}}\)|(?P<command>\\[A-Za-z]+)"
+    rf"|[A-Za-z](?![A-Za-z]|\s[a-z]))"
+)
+
+
+_BETWEEN = re.compile(
+    r"[\s$,;:.()\[\]\\]*(?P<word>and|or|und|oder|et|ou|y|o|e|и|или|和|或|或者|と"
+    r"|または)?[\s$,;:.()\[\]\\]*(?:[A-Za-z]\w?(?:_\w)?\s*=\s*)?[\s$(\[\\]*"
+)
+
+
+_SPOKEN_OF = re.compile(
+    r"(?:in the (?:form|format)(?: of)?|format|e\.g\.?|for example|for instance|such as|like|instead of"
+    r"|rather than|not|zum Beispiel|par exemple|例如|比如)"
+    r"[\s,:]*[$\\(\[`'\"]*$",
+    re.IGNORECASE,
+)
+
+
+_CALLED_WRONG = re.compile(
+    r"[\s$)\]\\`'\".]*(?:is|was)\s+(?:not\b|wrong|incorrect|false)", re.IGNORECASE
+)
+
+
+_BLANK = re.compile(
+    r"\\(?:text\w{0,6}|mathrm|mathbf|mbox|underline|phantom|hspace\*?|quad|qquad|[lc]?dots|cdot|ldots|,"
+    r"|;|!| |_)(?![A-Za-z])"
+    r"|[\s{}$_.…·\-?<>\[\]()'\"`~]|\\"
+)
+
+
+_PLACEHOLDER = re.compile(
+    r"(?:your|final|the|answer|answers|result|value|number|letter|solution|here|insert|option|choice"
+    r"|expression|integer"
+    r"|numerical|text|ans|xxx|todo|unknown|n/a|tbd|答案|最终答案|réponse|respuesta|resposta|risposta|antwort|ответ|答え|정답"
+    r"|الإجابة)*",
+    re.IGNORECASE,
+)
+
+
+def find_boxes(text: str) -> Boxes:
+    r"""Find the last balanced ``\boxed{…}`` or ``\fbox{…}`` that holds an answer: the one that starts last.
+
+    Of nested boxes that is the inner one. A box that is never closed does not count, and neither
+    hides nor replaces a balanced one before it; nor does one that is empty or speaks of the box
+    (``\boxed{answer}``), is an example (``such as \boxed{7}``) or is denied. Without braces a box holds
+    one number, letter or command, as in TeX: ``\boxed 4``. Boxes joined by *and* or commas are one list;
+    joined by *or* they are alternatives, unless they are the same number.
+    """
+    found, open_at = _all_boxes(text)
+    last = len(found) - 1
+    while last >= 0 and (is_blank(found[last].text) or _is_spoken_of(text, found[last])):
+        last -= 1
+    is_empty = any(is_blank(box.text) for box in found[last + 1 :])
+    if last < 0:
+        return Boxes(None, 0, 0, open_at, is_empty)
+    first, offers_several = last, False
+    while first and (joint := _joint(text, found[first - 1], found[first])) is not None:
+        offers_several |= joint in _ORS
+        first -= 1
+    listed = list(dict.fromkeys(box.text for box in found[first : last + 1]))
+    numbers = {rational(text) for text in listed}
+    if offers_several and len(numbers) == 1 and None not in numbers:
+        listed, offers_several = listed[-1:], False
+    held = ", ".join(listed)
+    return Boxes(held, found[first].start, found[last].end, open_at, is_empty, offers_several)
+
+
+_ORS = frozenset(("or", "oder", "ou", "o", "или", "或", "或者", "または"))
+
+
+def _joint(text: str, one: _Box, two: _Box) -> str | None:
+    """The word or comma by which two boxes are one list; None where they are not."""
+    between = text[one.end : two.start]
+    if one.end > two.start or len(between) > 100 or is_blank(one.text):
+        return None
+    found = _BETWEEN.fullmatch(between)
+    if found is None or not re.search(r",|\w", between.replace("\\", "")):
+        return None
+    return found["word"] or ","
+
+
+def _all_boxes(text: str) -> tuple[list[_Box], int | None]:
+    """Every balanced box by where it starts, and where the last starts that is never closed."""
+    opened: list[tuple[int, int, int]] = []
+    found: list[_Box] = []
+    depth = 0
+    first = _ANY_BOX.search(text)
+    if first is None:
+        return found, None
+    for token in _BOX_TOKEN.finditer(text, first.start()):
+        if token[0] == "}":
+            depth = max(depth - 1, 0)
+            if opened and opened[-1][0] == depth:
+                _, begin, start = opened.pop()
+                found.append(_Box(text[start : token.start()].strip(), begin, token.end()))
+        elif token[0] == "{":
+            depth += 1
+        elif token[0].endswith("{") and token[0] != "\\{":
+            opened.append((depth, token.start(), token.end()))
+            depth += 1
+    found += _bare_boxes(text)
+    return sorted(found, key=lambda box: box.start), opened[-1][1] if opened else None
+
+
+def _bare_boxes(text: str) -> Iterator[_Box]:
+    for bare in _BARE_BOX.finditer(text):
+        end = bare.end()
+        if bare["command"]:
+            arguments = re.compile(r"(?:\{[^{}]{0,200}\})*").match(text, end)
+            end = arguments.end() if arguments else end
+        yield _Box(text[bare.start("token") : end].strip(), bare.start(), end)
+
+
+def is_blank(held: str) -> bool:
+    """Whether a box holds nothing but dots, blanks and words for an answer."""
+    return len(held) < 100 and _PLACEHOLDER.fullmatch(_BLANK.sub("", held)) is not None
+
+
+def _is_spoken_of(text: str, box: _Box) -> bool:
+    before, after = text[max(0, box.start - 40) : box.start], text[box.end : box.end + 40]
+    return _SPOKEN_OF.search(before) is not None or _CALLED_WRONG.match(after) is not None
+
+
+# Grading has the whole table of presentation, but cannot be imported here: it reads answers itself.
+_CHOICE_MARKUP = re.compile(
+    r"(?:\\(?:text)?color\s*\{[^{}]*\}|\\(?:fcolorbox\s*\{[^{}]*\}|colorbox)\s*\{[^{}]*\}"
+    r"|\\(?:text(?:rm|bf|it|sf|tt|sl|sc|up|md|normal|style)?|math(?:bf|rm|it|sf|tt|normal|up)"
+    r"|boldsymbol|bold|bm|pmb|bf(?:series)?|rm|it|sf|tt|emph|[mhf]box|boxed|underline|uline|ensuremath"
+    r"|operatorname|left|right|[bB]igg?[lr]?|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|displaystyle"
+    r"|q?quad|enspace|hspace\{[^{}]*\})(?![A-Za-z])|\\[^A-Za-z]|[{}$*~`\s])+"
+)
+
+
+_STRUCK = re.compile(r"~~[^~]+~~")
+
+
+_CHOICE = re.compile(
+    r"(?i:(?:option|choice|answer)\b[ :]*)?"
+    r"(?:[(\[] ?(?P<parenthesised>[A-Ja-j]) ?[)\]]|(?P<bare>[A-J])(?= ?[.):]|$)|(?P<small>[a-j])[.)]?$)"
+)
+
+
+_SECOND_CHOICE = re.compile(r" ?(?:,|;|&|/|and\b|or\b) ?\(?[A-Ja-j](?![A-Za-z0-9])")
+
+
+def choice_letter(text: str) -> str | None:
+    r"""The upper-case letter A to J that ``text`` names: ``C``, ``(c)``, ``\textbf{(C)}\ 12``.
+
+    None where there is no letter, more than one ("A and C"), or one that a command changes or denies
+    (``\neg B``, ``\cancel{B}``).
+    """
+    if len(text) > CHOICE_CHARACTERS or _STRUCK.search(text):
+        return None
+    bare = _CHOICE_MARKUP.sub(" ", unicodedata.normalize("NFKC", text)).strip()
+    found = _CHOICE.match(bare)
+    if found is None or _SECOND_CHOICE.match(bare, found.end()):
+        return None
+    letter: str = found["parenthesised"] or found["bare"] or found["small"]
+    return letter.upper()

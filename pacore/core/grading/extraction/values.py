@@ -1,0 +1,527 @@
+"""Values inside of prose: where a number, a formula or an option's letter begins, and where it ends.
+
+Everything here reads one prepared sentence of bounded length (`pacore.core.grading.extraction.sentences`),
+in which ``OPEN`` and ``CLOSE`` stand around mathematics in place of dollars and LaTeX delimiters.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: RUF001 - characters that look like others are what this file is about
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from pacore.core.grading.extraction.patterns import CLOSE, OPEN, Words, any_of, words_of
+
+VALUES_A_SENTENCE = 40
+"""A sentence with more values than this states no answer of one value."""
+
+TRIES_A_SENTENCE = 400
+"""How many places of a sentence are tried for a value."""
+
+RUN_CHARACTERS = 400
+"""No value in prose is longer."""
+
+
+class Value(NamedTuple):
+    """A value and where it stands in its sentence; ``is_computed``: the last side of an equation."""
+
+    text: str
+    start: int
+    end: int
+    is_computed: bool = False
+
+
+class Reader(Protocol):
+    """Reads the values of one kind of answer."""
+
+    def at(self, sentence: str, start: int) -> Value | None:
+        """The value that begins at ``start``, spaces and quotes before it aside."""
+
+    def values(self, sentence: str, start: int = 0) -> Iterator[Value]:
+        """The values from ``start`` on, at most `VALUES_A_SENTENCE`, none inside another."""
+
+
+_OPENING = re.compile(r"[\s\"'“”‘’«»„「『]*")
+
+# --- Mathematics ---------------------------------------------------------------------------------
+
+_CURRENCY = (
+    r"(?:US|CA|AU|HK|NT|R)?\\?[$£€¥₹₩₽₺฿₫₪￥]|Rs\.?(?=\s?\d)|(?:USD|EUR|GBP|INR|RMB)(?=\s?\d)"
+)
+
+
+_NUMBER = (
+    r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])(?:[.,]\d+)?"
+    r"|\d+(?:[.,'’٫٬]\d+|\{,\}\d{3})*|(?<![\w.])\.\d+"
+)
+
+
+_TIME = r"\d{1,2}(?::\d{2}){1,2}\s?[ap]\.?m\b\.?|\d{1,2}\s?[ap]\.?m\b\.?"
+
+
+_NAMES = (
+    r"(?:sqrt|sin|cos|tan|cot|log|ln|exp|pi|gcd|lcm|mod|max|min|arcsin|arccos|arctan)(?![A-Za-z])"
+)
+
+
+_ATOM = re.compile(
+    rf"(?P<span>{OPEN}[^{OPEN}{CLOSE}]*{CLOSE})"
+    r"|(?P<text>\\(?:text\w{0,6}|mathrm|mathbf|mbox|operatorname)\s*\{[^{}]*\})"
+    r"|(?P<command>\\(?:[A-Za-z]+|[^A-Za-z\s]))"
+    rf"|(?P<time>{_TIME})"
+    rf"|(?P<currency>{_CURRENCY})"
+    rf"|(?P<number>{_NUMBER})"
+    rf"|(?P<name>(?<![^\W\d_]){_NAMES})"
+    r"|(?P<letter>(?<![^\W\d_])[A-Za-zα-ωΑ-Ω](?![^\W\d_]))"
+    r"|(?P<script>[_^]\s?\{[^{}]{0,40}\})"
+    r"|(?P<sign>[-−–+*/^_=<>≤≥≠≈≡±×·⋅÷√π∞∅°%‰!|{}′″⁰¹²³⁴-⁹⁻ⁿ₀-₉½⅓⅔¼¾∪∩∈])"
+    r"|(?P<bracket>[()\[\]])"
+    r"|(?P<comma>[,:，、](?=\s?[\d\-−+\\(\[.$]))"
+    r"|(?P<space>[ \t\u00a0\u202f]+)"
+)
+
+
+_NUMBER_NEXT = re.compile(rf"\s+[-−\d$£€{OPEN}\\]")
+
+
+_EMPTY_GROUP = re.compile(r"(?<![\w}])\{\s*\}|/\s*\{\s*\}")
+
+
+_MIXED = re.compile(r"\d+\s?/\s?\d+")
+
+
+_HOLDS_VALUE = re.compile(rf"\d|{OPEN}|=|[π∞∅½⅓⅔¼¾]|\\(?:pi|infty|emptyset|varnothing|sqrt|frac)")
+
+
+_EXPONENT = re.compile(rf"{OPEN}\s*[\^_]")
+
+
+_BEGINS = re.compile(rf"[{{{OPEN}\\\d($£€¥₹₩₽₺฿₫₪￥\[\-−–+.√π∞∅<>≤≥≠±½⅓⅔¼¾=≈|A-Za-zα-ωΑ-Ω]")
+
+
+_LOOSE_END = " \t\u00a0,:;+-−–*/=^_<>|×·÷≈([{，、"
+
+
+_LOOSE_START = re.compile(r"(?:\s*-+>)+\s*|[\s,:;=≈)\]}*/|!^_%，、]+")
+
+
+_PRESENT = re.compile(r"\d|[π∞∅½⅓⅔¼¾]|\\(?:pi|infty|emptyset|varnothing|sqrt|frac)(?![A-Za-z])")
+
+
+_INEQUALITY = re.compile(r"[<>≤≥≠]|\\(?:le|ge|leq|geq|ne|neq|lt|gt)(?![A-Za-z])")
+
+
+_EQUALS = re.compile(r"(?<![<>=≠])(?<!\s!)(?<!^!)=+(?!>)")
+
+
+_ABOUT = re.compile(r"≈|\\approx(?![A-Za-z])")
+
+
+_SPACING = re.compile(r"^(?:\\[,;:!> ]|~|\s)+|(?:\\[,;:!> ]|~|\s|\\\\)+$")
+
+_MEASURES = (
+    "mm|cm|km|ft|yd|mi|mg|kg|lb|lbs|oz|ml|mL|mph|kph|kmh|hr|hrs|min|mins|sec|secs|yr|yrs|cents?"
+    "|dollars?|euros?"
+    "|pounds?|pence|yen|rupees?|percent|per cent|percentage points|degrees?|radians?|inch|inches|foot"
+    "|feet|yards?"
+    "|miles?|millimeters?|millimetres?|centimeters?|centimetres?|meters?|metres?|kilometers?|kilometres?"
+    "|milligrams?|grams?|kilograms?|ounces?|tons?|tonnes?|liters?|litres?|milliliters?|millilitres?"
+    "|gallons?"
+    "|quarts?|pints?|acres?|hectares?|seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?"
+    "|units?|volts?"
+    "|january|february|march|april|may|june|july|august|september|october|november|december"
+    "|watts?|joules?|newtons?|hertz|moles?"
+)
+
+
+_MAGNITUDES = (
+    "hundreds?|thousands?|millions?|billions?|trillions?|dozens?|million|millionen|tausend|milliarden?"
+    "|mille"
+    "|milliards?|mil|millones|millón|milhões|milhão|milioni|milione|miliardi|тысяч*|миллион*|миллиард*"
+    "|тисяч*|мільйон*"
+    "|bin|milyon|milyar|juta|ribu|miliar|triệu|nghìn|tỷ|ngàn|लाख|करोड़|हज़ार|हजार|লক্ষ|কোটি|হাজার|مليون"
+    "|ألف|مليار|هزار|میلیون"
+    "|万|萬|億|亿|千(?!米|克|瓦|卡|公|焦)|百(?!分)|兆(?!瓦|字)|만|억|천|백|ล้าน|แสน|หมื่น|พัน|ร้อย|duizend|miljoen|miljard"
+    "|tysięcy|tysiące|milionów|miliony"
+    "|tusen|miljoner|millioner|tisíc|milionů|mii|milioane|elfu|laki|moja"
+)
+
+
+_UNIT = Words(
+    rf"\s?%|\s?°\s?[CFK]?(?![A-Za-z])"
+    rf"|(?:[\s-]?{any_of(_MAGNITUDES.split('|'))}){{0,2}}"
+    rf"(?:[\s-]?(?:(?:square|cubic|sq\.?)\s)?{any_of(_MEASURES.split('|'))}(?:\s?(?:/|per)\s?(?:h|s|hr"
+    rf"|hour|minute|min|second|sec|day|week|month|year)(?![A-Za-z]))?(?:\^?[23²³])?)?"
+)
+
+
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|ère|ème|º|ª)(?![A-Za-z])")
+
+
+_NOT_UNIT = re.compile(r"[\s-]?(?:a|an|per|in|m|s|l)?(?![\w])", re.IGNORECASE)
+
+_LABELS = Words(
+    r"(?:\b(?:step|steps|reference|references|ref|refs|method|case|part|question|problem|equation|eq"
+    r"|option|example"
+    r"|figure|table|chapter|round|attempt|approach|solution|line|item|day|stage|exercise|trajectory"
+    r"|message|response"
+    r"|schritt|referenz|étape|référence|paso|referencia|passo|referência|riferimento|шаг|ссылка|krok"
+    r"|adım|langkah"
+    r"|bước|steg|stap|الخطوة|चरण)s?\.?\s?\(?#?|第|步骤|步驟|参考|參考|方法|ステップ|手順|단계\s?|참조\s?)$"
+)
+
+
+_ENUMERATOR = re.compile(r"^\s*\(?\d{1,2}[.)]\s")
+
+
+class MathReader:
+    """Numbers, formulas, and lists of them; of an equation the last side, unless it is `whole`."""
+
+    def at(self, sentence: str, start: int) -> Value | None:
+        opening = _OPENING.match(sentence, start)
+        value = self._read(sentence, opening.end() if opening else start)
+        return value if value and value.text else None
+
+    def values(self, sentence: str, start: int = 0) -> Iterator[Value]:
+        return (value for value in self._all(sentence) if value.start >= start)
+
+    @staticmethod
+    @lru_cache(maxsize=512)
+    def _all(sentence: str) -> tuple[Value, ...]:
+        enumerator = _ENUMERATOR.match(sentence)
+        at, tries = enumerator.end() if enumerator else 0, 0
+        found: list[Value] = []
+        while at < len(sentence) and len(found) < VALUES_A_SENTENCE and tries < TRIES_A_SENTENCE:
+            begins = _BEGINS.search(sentence, at)
+            if begins is None:
+                break
+            at, tries = begins.start(), tries + 1
+            if at and sentence[at].isalnum() and _is_latin(sentence[at - 1]):
+                at += 1
+                continue
+            value = MathReader._read(sentence, at)
+            if value is None:
+                at += 1
+                continue
+            at = value.end
+            if value.text and not _LABELS.search(sentence[max(0, value.start - 24) : value.start]):
+                found.append(value)
+        return tuple(found)
+
+    @staticmethod
+    def _read(sentence: str, start: int) -> Value | None:
+        """The run that begins here; its text is empty where it comes to no value."""
+        end = _run_end(sentence, start)
+        raw = sentence[start:end]
+        if _EXPONENT.match(raw) or not _HOLDS_VALUE.search(raw):
+            return Value("", start, max(end, start + 1))
+        skipped = _LOOSE_START.match(raw)
+        offset = skipped.end() if skipped else 0
+        body = _balanced(raw[offset:])
+        # Outside of a formula "36!" at the end is a cheerful 36.
+        if not sentence[start + offset + len(body) :].strip() and body.endswith("!"):
+            body = body.rstrip("!")
+        body = body.rstrip(_LOOSE_END)
+        if body.endswith("\\"):
+            body = body[:-1].rstrip(_LOOSE_END)
+        begin = start + offset
+        is_right_side = (
+            "=" in raw[:offset] or sentence[:start].rstrip().endswith("=") or "=" in body
+        )
+        is_formula = OPEN in body or (
+            is_right_side and not sentence[begin + len(body) :].strip(" .\\")
+        )
+        if not _PRESENT.search(body) and not (is_formula and body.strip(OPEN + CLOSE + " .,=")):
+            return None
+        stop = begin + len(body)
+        if _ORDINAL.match(sentence, stop):
+            return Value("", begin, stop)
+        unit = _UNIT.match(sentence, stop)
+        stop = unit.end() if unit and not _NOT_UNIT.fullmatch(unit[0]) else stop
+        side, is_computed = last_side(body)
+        if _is_circular(body) or "?" in body or _EMPTY_GROUP.search(body):
+            return Value("", begin, begin + len(body))
+        is_computed = is_computed or (is_right_side and "=" not in body)
+        tail = sentence[begin + len(body) : stop]
+        text = tidy(side + tail)
+        return Value(text, begin, stop, is_computed)
+
+
+def _is_latin(character: str) -> bool:
+    return (
+        (character.isascii() and character.isalpha())
+        or "À" <= character <= "ɏ"
+        or "Ͱ" <= character <= "ӿ"
+    )
+
+
+def _run_end(sentence: str, start: int) -> int:
+    """Where the run of mathematics that begins at ``start`` ends."""
+    at, kinds, ends = start, [""], [start]
+    limit = start + RUN_CHARACTERS
+    while at < limit and (atom := _ATOM.match(sentence, at)) is not None:
+        if _ends_before(sentence, atom, kinds):
+            break
+        kinds.append(atom.lastgroup or "")
+        at = atom.end()
+        ends.append(at)
+    is_word_next = at < len(sentence) and sentence[at].isalpha()
+    while len(kinds) > 1:
+        is_letter = kinds[-1] == "letter" and kinds[-2] in ("space", "")
+        if not is_letter and kinds[-1] != "space":
+            break
+        if is_letter and not is_word_next and not _is_stray(sentence, ends):
+            break
+        kinds.pop()
+        ends.pop()
+        is_word_next = is_word_next or kinds[-1] == "letter"
+    return ends[-1]
+
+
+def _ends_before(sentence: str, atom: re.Match[str], kinds: list[str]) -> bool:
+    """Whether a run ends before an atom, though a formula might go on with it; ``kinds`` are before it."""
+    kind, is_spaced = atom.lastgroup or "", kinds[-1] == "space"
+    # "A: 70" is an answer to a question, no ratio.
+    if kind == "comma" and kinds[1:] == ["letter"]:
+        return True
+    follows_value = (kinds[-2] if is_spaced and len(kinds) > 1 else kinds[-1]) in _COMPLETE
+    # "12 (3 each)": what stands in brackets after a value explains it.
+    if is_spaced and follows_value and atom[0] in "([":
+        return True
+    if kind == "span" and (kinds[-1] == "comma" or follows_value):
+        return follows_value
+    # "12 5", but not "3 1/2".
+    if is_spaced and follows_value and kind in ("number", "time", "currency"):
+        return _MIXED.match(sentence, atom.start()) is None
+    # "Mia a 12 pommes", "3 o 4": a letter beside a number is a word, but for 3 x 4.
+    if kind in ("number", "span", "currency") and kinds[1:] in (["letter", "space"], ["letter"]):
+        return True
+    is_word = kind == "letter" and is_spaced and follows_value and atom[0] not in "xX"
+    return is_word and _NUMBER_NEXT.match(sentence, atom.end()) is not None
+
+
+_COMPLETE = ("number", "span", "time")
+
+
+def _is_stray(sentence: str, ends: list[int]) -> bool:
+    """Whether a letter after a number and a space is neither a unit nor an unknown: ``762 M&M's``."""
+    letter = sentence[ends[-2] : ends[-1]]
+    return letter.isupper() and letter != "L" and sentence[ends[-2] - 2 : ends[-2] - 1].isdigit()
+
+
+def _balanced(text: str) -> str:
+    """Cut at the first bracket that closes nothing, else before the last that is never closed.
+
+    ``[2,5)`` closes: half-open intervals mix the two kinds.
+    """
+    opened: list[int] = []
+    braces: list[int] = []
+    for at, character in enumerate(text):
+        if character in "([":
+            opened.append(at)
+        elif character in ")]":
+            if not opened:
+                return text[:at]
+            opened.pop()
+        elif character == "{":
+            braces.append(at)
+        elif character == "}":
+            if not braces:
+                return text[:at]
+            braces.pop()
+    left = [*opened[:1], *braces[:1]]
+    return text[: min(left)] if left else text
+
+
+def last_side(text: str) -> tuple[str, bool]:
+    """What an equation comes to, and whether it is one: its last side, an exact one before a rounded.
+
+    Inequalities and several equations in one list stay whole.
+    """
+    bare = text.replace(OPEN, "").replace(CLOSE, "")
+    parts = _EQUALS.split(bare)
+    if len(parts) > 2 and (comma := _last_comma(bare)) is not None:
+        if all(_UNKNOWN.match(side) for side in parts[:1]) and "=" in bare[comma:]:
+            return bare, False
+        return last_side(bare[comma + 1 :])
+    if len(parts) > 1 and _UNKNOWN.match(parts[-1]) and _PRESENT.search(parts[-2]):
+        parts = parts[:-1]
+        bare = bare[: bare.rfind("=")]
+        if len(parts) == 1:
+            return parts[0], True
+    is_zero = len(parts) == 2 and parts[1].strip(" .") == "0"
+    if is_zero and re.search(r"[A-Za-z]", parts[0]) and not _UNKNOWN.match(parts[0]):
+        return bare, False
+    side, is_computed = parts[-1], len(parts) > 1 and bool(parts[-1].strip())
+    if len(parts) > 1 and not parts[-1].strip():
+        side = ""
+    exact = _ABOUT.split(side)
+    if len(exact) > 1:
+        is_named = is_computed or _PRESENT.search(exact[0])
+        side, is_computed = (exact[0] if is_named and exact[0].strip() else exact[-1]), True
+    if is_computed and _INEQUALITY.search(bare) and not _INEQUALITY.search(side):
+        return bare, False
+    return side, is_computed
+
+
+def _is_circular(text: str) -> bool:
+    """Whether an equation gives an unknown by itself: ``y = 7 - 2y`` has not been solved."""
+    found = re.match(rf"[\s{OPEN}]*([A-Za-z])\s*=(.*)", text)
+    return (
+        found is not None
+        and re.search(rf"(?<![A-Za-z\\]){found[1]}(?![A-Za-z])", found[2]) is not None
+    )
+
+
+_UNKNOWN = re.compile(r"\s*\\?[A-Za-zα-ω](?:_\w|_\{\w+\}|\(\w\))?\s*$")
+
+
+def _last_comma(text: str) -> int | None:
+    """Where the last comma stands outside of brackets and numbers; None without one."""
+    depth, last = 0, None
+    for at, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character in ",，、" and depth == 0 and not re.match(r"\d{3}(?!\d)", text[at + 1 :]):
+            last = at
+    return last
+
+
+_DOLLARS = re.compile(r"^([-−]?)\s?(?:US|CA|AU|HK)?\\?\$\s?(?=[\d.])|\\?\$$")
+
+
+def tidy(text: str) -> str:
+    """A value without delimiters, spacing commands at its ends, dollar sign and final period."""
+    text = text.replace(OPEN, "").replace(CLOSE, "")
+    text = _SPACING.sub("", text.strip()).rstrip(".,;:，。 ")
+    text = _SPACING.sub("", _DOLLARS.sub(r"\1", text))
+    for opening, closing in (("{", "}"), ("\\left.", "")):
+        if text.startswith(opening) and text.endswith(closing) and opening == "{":
+            inner = text[1:-1]
+            if "{" not in inner and "}" not in inner and "," not in inner:
+                text = inner
+    return text.strip()
+
+
+def rational(text: str) -> Fraction | None:
+    """A plain number as a fraction, where it is written as one."""
+    mixed = re.fullmatch(r"(\d+)\s?(\\[dt]?frac\{\d+\}\{\d+\})", text.strip())
+    if mixed is not None and (part := rational(mixed[2])) is not None and len(text) <= 60:
+        return int(mixed[1]) + part
+    found = re.fullmatch(
+        r"([-−]?)(?:(\d+)/(\d+)|\\[dt]?frac\{(\d+)\}\{(\d+)\}|([\d,]+(?:\.\d+)?|\.\d+)(\s?\\?%)?)",
+        text.strip(),
+    )
+    if found is None or len(text) > 60:
+        return None
+    over, under = found[2] or found[4], found[3] or found[5]
+    if over:
+        number = Fraction(int(over), int(under)) if int(under) else None
+    else:
+        digits = found[6].replace(",", "")
+        number = Fraction(digits) / (100 if found[7] else 1) if digits else None
+    return None if number is None else -number if found[1] else number
+
+
+_NUMBER_WORDS = (
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    "|sixteen|seventeen"
+    "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"
+    "|half|third"
+    "|thirds|quarter|quarters|fifths?|negative|minus|and|a|point"
+)
+
+
+_WORDED = Words(
+    rf"\W*(?P<words>(?:{_NUMBER_WORDS})(?:[\s-]+(?:{_NUMBER_WORDS}))*(?![-\w])|no (?:real "
+    rf"|integer )?solutions?|infinitely many(?: solutions)?"
+    r"|infinity|infinite|undefined|does not exist|DNE|true|false|yes|no|even|odd|divergent|convergent"
+    r"|[A-Za-z](?![A-Za-z/]))(?P<rest>\W*(?:[^\W\d_]+\W*){0,3})"
+)
+
+
+_NUMBER_IN_WORDS = Words(
+    rf"\W*(?:{_NUMBER_WORDS})(?:[\s-]+(?:{_NUMBER_WORDS}))*\W*"
+    r"|\W*(?:no (?:real |integer )?solutions?|infinitely many(?: solutions)?|infinity|undefined)\W*"
+    r"|\W*(?:does not exist|DNE)\W*"
+)
+
+
+def is_number_in_words(text: str) -> bool:
+    """Whether a line is nothing but a number in English words, or says that there is none."""
+    return _NUMBER_IN_WORDS.fullmatch(text) is not None and text.strip().lower() not in ("a", "and")
+
+
+def in_words(text: str) -> str | None:
+    """A number or another mathematical answer in English words that a text consists of, a unit aside."""
+    found = _WORDED.fullmatch(text.replace(OPEN, " ").replace(CLOSE, " "))
+    return (
+        None
+        if found is None or found["words"].strip() in ("a", "and", "A", "I")
+        else found["words"].strip()
+    )
+
+
+# --- Choices -------------------------------------------------------------------------------------
+
+_LETTER = re.compile(
+    r"(?P<around>[(\[（【《]\s?(?P<inner>[A-Ja-j])\s?[)\]）】》])"
+    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<bare>[A-J])(?=\s?[).:,;!?。，、：）】\]\"'”’»」』]|\s*$|\s|[^\x00-\u02ff])(?:\s?\)(?!\s?[A-J]\b))?"
+    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<small>[a-j])(?=\)|\s?[.]?\s*$|(?<=^.)\.\s)\)?"
+)
+
+
+_AFTER_ARTICLE = Words(
+    r"\s*$|\s?[.,;:!?)\]。，、：»」”\"'*–—-]|\s\(|\s(?:because|since|as|for|due|given|and|or|nor|which|is"
+    r"|isn|was|are|weil|da|denn"
+    r"|porque|pois|já|car|parce|puisque|perché|poiché|ya|pues|est|es|é|è|ist|omdat|want|ponieważ|bo|так"
+    r"|потому"
+    r"|оскільки|vì|çünkü|karena|eftersom|fordi|protože|deoarece)\b|\s?[^\x00-\u02ff]"
+)
+
+
+class ChoiceReader:
+    """An option's letter, A to J: in brackets in either case, bare in capitals.
+
+    ``A`` and ``I`` are words in many languages: bare, they need an end of phrase after them.
+    """
+
+    def at(self, sentence: str, start: int) -> Value | None:
+        opening = _OPENING.match(sentence, start)
+        found = _LETTER.match(sentence, opening.end() if opening else start)
+        return None if found is None else self._value(sentence, found)
+
+    def values(self, sentence: str, start: int = 0) -> Iterator[Value]:
+        count = 0
+        for found in _LETTER.finditer(sentence, start):
+            if (value := self._value(sentence, found)) is not None:
+                yield value
+                count += 1
+                if count == VALUES_A_SENTENCE:
+                    return
+
+    def _value(self, sentence: str, found: re.Match[str]) -> Value | None:
+        if found["bare"] in ("A", "I", "E") and not _AFTER_ARTICLE.match(
+            sentence, found.end("bare")
+        ):
+            return None
+        letter = found["inner"] or found["bare"] or found["small"]
+        return Value(letter.upper(), found.start(), found.end())
+
+
+# Dutch "of" is English between two numbers, unless the sentence is Dutch.
+ORS = Words(
+    rf"[\s,;，、（(]*{any_of(word for word in words_of('alternatives') if word != 'of')}(?!\s*=)\s*"
+)
+
+
+OPERATIONS = Words(
+    r"\s*(?:of|times|plus|minus|over|to|modulo|divided by|multiplied by|to the power of|(?:more|less"
+    r"|fewer) than)\b\s*"
+    r"|\s*[-+*/×÷]\s*"
+)
+
+
+ANDS = Words(rf"\s*[,，、]?\s*(?:{any_of(words_of('lists'))}|&)(?!\s*=)\s*|\s*[,，、&]\s*")

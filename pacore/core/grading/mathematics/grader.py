@@ -1,0 +1,139 @@
+"""The grader ``math``: exact rules where they decide, and algebra for the expressions they leave open.
+
+`EXACT` is algebra without any: it takes microseconds, and leaves open what is no fraction. `pacore.algebra`
+has the other, which runs where it can be killed.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from pacore.core.grading.mathematics import number
+from pacore.core.grading.mathematics.comparison import Algebra, Same, Sides, same_form
+from pacore.core.grading.mathematics.exact import Undefined, exact_value
+from pacore.core.grading.mathematics.forms import read_form
+from pacore.core.grading.mathematics.nodes import Node, free_symbols
+from pacore.core.grading.mathematics.number import Rational
+from pacore.core.grading.mathematics.residues import Draws
+from pacore.core.grading.verdict import CORRECT, WRONG, Verdict, crash
+
+MAX_CHARACTERS = 1_000
+
+
+def grade_math(gold: str, answer: str, algebra: Algebra) -> Verdict | None:
+    """Whether an answer is the gold answer as mathematics; None where ``algebra`` leaves it open.
+
+    An answer is right only where all of it is understood; what is not is compared as text, and so is an
+    answer to a gold answer that is not. Integers compare as integers of any length, fractions exactly,
+    other values as ``algebra`` proves them equal, texts by their form
+    (`pacore.core.grading.mathematics.forms`): points and intervals in order, sets and lists of solutions in
+    any, equations up to a factor. Units, percent signs and "x =" may stand on one side only. A decimal is
+    no other number than the one it writes, unless it is the rounding of the other to six digits or more.
+    Beyond `MAX_CHARACTERS` integers alone are read, and a gold answer that is none is a ``crash``.
+    """
+    if gold.strip() == answer.strip():
+        return CORRECT
+    if max(len(gold), len(answer)) > MAX_CHARACTERS:
+        return _grade_long(gold, answer)
+    same = same_form(read_form(gold), read_form(answer), algebra)
+    return None if same is None else CORRECT if same else WRONG
+
+
+def _grade_long(gold: str, answer: str) -> Verdict:
+    one, other = number.integer_digits(gold.strip()), number.integer_digits(answer.strip())
+    if one is not None and one == other:
+        return CORRECT
+    if len(gold) > MAX_CHARACTERS and one is None:
+        return crash(
+            f"the gold answer has {len(gold):,} characters, and no more than {MAX_CHARACTERS:,} are read"
+        )
+    return WRONG
+
+
+class Exact:
+    """Decides on expressions by exact rules alone."""
+
+    def same_expression(self, gold: Node, answer: Node) -> Same:
+        """True, False, or None for what needs algebra."""
+        if gold == answer:
+            return True
+        try:
+            one, other = exact_value(gold), exact_value(answer)
+        except Undefined:
+            return False
+        if one is None or other is None:
+            signs = infinity_sign(gold), infinity_sign(answer)
+            return _at_a_point(gold, answer) if signs == (0, 0) else signs[0] == signs[1]
+        return one == other or any(
+            number.rounds_to(value, decimal)
+            for decimal, value in (
+                (roundable(gold, answer, True), other),
+                (roundable(answer, gold, False), one),
+            )
+            if decimal is not None
+        )
+
+    def same_equation(self, gold: Sides, answer: Sides) -> Same:
+        """True where sides are the same, in one order or the other."""
+        return True if set(gold) == set(answer) else None
+
+    def same_inequality(self, gold: Sides, answer: Sides) -> Same:
+        """True where sides are the same."""
+        return True if gold == answer else None
+
+
+def _at_a_point(one: Node, other: Node) -> Same:
+    """False where two fractions of symbols differ at a point; None where that is not seen."""
+    names = free_symbols(one) | free_symbols(other)
+    if not names:
+        return None
+    point = {name: Fraction(_DRAWS.number(name, 20) + 2, 1_009) for name in names}
+    try:
+        values = [exact_value(node, point=point) for node in (one, other)]
+    except Undefined:
+        return None
+    return None if None in values or values[0] == values[1] else False
+
+
+_DRAWS = Draws("point")
+
+
+def infinity_sign(node: Node) -> int:
+    """1 or -1 for infinity with its sign, 0 for anything else."""
+    if node.kind == "negate":
+        return -infinity_sign(node.args[0])
+    return int(node.value == "infinity")
+
+
+def written_decimal(node: Node) -> Rational | None:
+    """A decimal as it was written, with its sign; None where an expression is more than one."""
+    if node.kind == "negate":
+        inner = written_decimal(node.args[0])
+        return None if inner is None else inner._replace(value=-inner.value)
+    return node.value if isinstance(node.value, Rational) and node.value.places else None
+
+
+def roundable(written: Node, other: Node, is_gold: bool) -> Rational | None:
+    """A decimal that the other may be rounded to: of digits enough, and the only decimal of the two.
+
+    Of a gold answer it must have more digits than the answer is written with: what takes as many to write
+    is no value that anybody rounded (``12345.67 + 10^{-40}``).
+    """
+    decimal = written_decimal(written)
+    if decimal is None or not number.is_precise(decimal) or written_decimal(other) is not None:
+        return None
+    return None if is_gold and written_digits(other) >= decimal.digits else decimal
+
+
+def written_digits(node: Node) -> int:
+    """How many digits the numbers of an expression have."""
+    inner = sum(map(written_digits, node.args))
+    if not isinstance(node.value, Rational):
+        return inner
+    value = node.value.value
+    parts = [value.numerator] if value.denominator == 1 else [value.numerator, value.denominator]
+    return inner + sum(max(1, math.ceil(part.bit_length() * math.log10(2))) for part in parts)
+
+
+EXACT = Exact()

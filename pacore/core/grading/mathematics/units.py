@@ -1,0 +1,263 @@
+r"""Units: what stands after a number, or before it, and says what it is a number of.
+
+A unit is understood whole or not at all. What is no unit, no currency, and nothing that is counted
+(`pacore.core.grading.notation.vocabulary`) may change the number ("70 not", "5 million"), and is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from pacore.core.grading.notation.tokens import Token
+from pacore.core.grading.notation.vocabulary import counted, names
+
+Dimensions = tuple[tuple[str, int], ...]
+
+
+class Unit(NamedTuple):
+    """``dimensions`` are powers of base units and things, sorted; ``scale`` is how many of these it is.
+
+    Plain "units" have the dimension ``unit``.
+    """
+
+    dimensions: Dimensions
+    scale: Fraction = Fraction(1)
+
+    @property
+    def name(self) -> str:
+        """Equal for units that are converted into each other."""
+        return " ".join(
+            f"{base}^{power}" if power != 1 else base for base, power in self.dimensions
+        )
+
+
+_TABLE = """
+m: 1 m meter metre; 1/1000 mm millimeter millimetre; 1/100 cm centimeter centimetre
+m: 1000 km kilometer kilometre; 127/5000 in inch inches; 381/1250 ft foot feet
+m: 1143/1250 yd yard; 201168/125 mi mile
+g: 1 g gram gramme; 1/1000 mg milligram; 1000 kg kilogram kilo
+g: 45359237/100000 lb; 45359237/1600000 oz ounce
+s: 1 s sec second; 1/1000 ms millisecond; 60 min minute; 3600 h hr hour; 86400 day; 604800 week
+month: 1 month
+year: 1 year yr; 10 decade; 100 century centuries
+L: 1 L l liter litre; 1/1000 ml mL milliliter millilitre; 1/100 cl centiliter centilitre
+gallon: 1 gallon gal; 1/4 quart qt; 1/8 pint pt; 1/16 cup
+teaspoon: 1 teaspoon tsp; 3 tablespoon tbsp
+degree: 1 degree deg
+radian: 1 radian rad
+dollar: 1 dollar USD buck; 1/100 cent
+euro: 1 euro EUR
+pound sterling: 1 GBP quid; 1/100 penny pence
+pound: 1 pound
+yen: 1 yen JPY
+rupee: 1 rupee INR
+yuan: 1 yuan CNY RMB
+unit: 1 unit
+acre: 1 acre
+hectare: 1 hectare ha
+ton: 1 ton tonne
+knot: 1 knot
+newton: 1 newton N
+joule: 1 joule J; 1000 kJ kilojoule
+watt: 1 watt W; 1000 kW kilowatt
+volt: 1 volt V
+hertz: 1 hertz Hz
+pascal: 1 pascal Pa; 1000 kPa
+kelvin: 1 kelvin
+calorie: 1 cal; 1000 kcal
+mole: 1 mol
+bit: 1 bit
+byte: 1 byte; 1000 KB kB; 1000000 MB; 1000000000 GB
+ordinal: 1 th st nd rd
+"""
+
+
+_ONLY_IN_TEXT = names("m g s h L l N J W V")
+"""One letter by itself is a unit only in ``\\text{…}``: in "5 m" it may be an unknown, or a million."""
+
+
+def _units() -> dict[str, Unit]:
+    found = {}
+    for line in _TABLE.strip().splitlines():
+        base, _, rows = line.partition(":")
+        for row in rows.split(";"):
+            scale, *names = row.split()
+            for name in names:
+                unit = Unit(((base, 1),), Fraction(scale))
+                found[name] = unit
+                if len(name) > 1:
+                    found.setdefault(f"{name}s", unit)
+    return found
+
+
+_UNITS = _units()
+
+
+_RATES = {"mph": ("mi", "h"), "kph": ("km", "h"), "kmh": ("km", "h")}
+
+
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+
+
+_SIGNS = {"$": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen", "₹": "rupee"}
+
+
+_CODES = {
+    "USD": "dollar",
+    "US": "dollar",
+    "EUR": "euro",
+    "GBP": "pound sterling",
+    "Rs": "rupee",
+    "INR": "rupee",
+}
+
+
+PERCENT, PER_MILLE = Unit((("percent", 1),)), Unit((("per mille", 1),))
+
+
+DEGREE, RADIAN = _UNITS["degree"], _UNITS["radian"]
+
+
+ANY = _UNITS["unit"]
+
+
+POUNDS = (
+    frozenset((_UNITS["pound"], _UNITS["lb"])),
+    frozenset((_UNITS["pound"], _UNITS["GBP"])),
+)
+"""A pound is a weight or money; nobody says which."""
+
+
+def currency(tokens: Sequence[Token]) -> tuple[Unit, int] | None:
+    """The currency a text begins with, and in how many tokens: ``$``, ``US$``, ``EUR``, ``Rs.``."""
+    texts = [token.text for token in tokens[:2]]
+    if texts[:1] == ["US"] and texts[1:] == ["$"]:
+        return Unit((("dollar", 1),)), 2
+    if texts and tokens[0].kind == "sign" and texts[0] in _SIGNS:
+        return Unit(((_SIGNS[texts[0]], 1),)), 1
+    if texts and texts[0] in _CODES and texts[0] != "US":
+        return Unit(((_CODES[texts[0]], 1),)), 1 + (texts[1:] == ["."])
+    return None
+
+
+def unit_of(tokens: Sequence[Token], is_one: bool = False) -> Unit | None:
+    """The unit that all these tokens are; None where they are none, or say more.
+
+    ``is_one`` says that it is a unit of one, so that what is counted may be a singular.
+    """
+    texts = [token.text for token in tokens]
+    if texts in (["%"], ["‰"]):
+        return PERCENT if texts == ["%"] else PER_MILLE
+    if len(texts) == 1 and tokens[0].kind == "sign":
+        return Unit(((_SIGNS[texts[0]], 1),)) if texts[0] in _SIGNS else None
+    if (found := _temperature(texts) or _in_fraction(tokens)) is not None:
+        return found
+    return _quotient(tokens, is_one) or _in_brackets(tokens, is_one)
+
+
+def _temperature(texts: Sequence[str]) -> Unit | None:
+    bare = [text.lower() for text in texts if text not in ("{", "}", "^")]
+    if bare[:1] == ["\\circ"] or bare[:1] in (["degrees"], ["degree"]):
+        scale = {
+            "c": "Celsius",
+            "celsius": "Celsius",
+            "f": "Fahrenheit",
+            "fahrenheit": "Fahrenheit",
+        }
+        if len(bare) == 2 and bare[1] in scale:
+            return Unit(((scale[bare[1]], 1),))
+    return None
+
+
+def divided(unit: Unit, tokens: Sequence[Token]) -> Unit | None:
+    """A unit and what it is divided by: of "$5 per hour" the dollar, and "per hour"."""
+    if (
+        len(tokens) < 2
+        or tokens[0].text not in _PER
+        or (under := unit_of(tokens[1:], True)) is None
+    ):
+        return None
+    return _product(((unit, 1), (under, -1)))
+
+
+def _product(parts: Sequence[tuple[Unit, int]]) -> Unit:
+    powers: dict[str, int] = {}
+    scale = Fraction(1)
+    for unit, sign in parts:
+        scale *= unit.scale**sign
+        for base, power in unit.dimensions:
+            powers[base] = powers.get(base, 0) + sign * power
+    return Unit(tuple(sorted((base, power) for base, power in powers.items() if power)), scale)
+
+
+def _in_fraction(tokens: Sequence[Token]) -> Unit | None:
+    r"""``\frac{\text{m}}{\text{s}}``."""
+    texts = [token.text for token in tokens]
+    if (
+        texts[:2] != ["\\frac", "{"]
+        or texts[-1] != "}"
+        or texts.count("{") < 2
+        or "}" not in texts[2:-1]
+    ):
+        return None
+    middle = next(p for p in range(2, len(texts)) if texts[p : p + 2] in (["}", "{"], ["}"]))
+    over, under = unit_of(tokens[2:middle]), unit_of(tokens[middle + 2 : -1])
+    return _product(((over, 1), (under, -1))) if over is not None and under is not None else None
+
+
+_PER = ("/", "per", "a", "an", "each")
+
+
+def _quotient(tokens: Sequence[Token], is_one: bool) -> Unit | None:
+    """Units with what they are divided by: ``m/s^2``, ``miles per hour``, ``dollars a day``."""
+    parts: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.text in _PER[:-1]:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    units = [_power(part, len(parts) == 1, is_one or place > 0) for place, part in enumerate(parts)]
+    found = [unit for unit in units if unit is not None]
+    if len(found) < len(units):
+        return None
+    return _product([(unit, -1 if place else 1) for place, unit in enumerate(found)])
+
+
+def _power(tokens: Sequence[Token], is_alone: bool, is_one: bool) -> Unit | None:
+    """One unit with its power: ``cm^2``, ``square feet``, ``meters cubed``."""
+    if not tokens:
+        return None
+    texts = [token.text for token in tokens if token.text not in ("{", "}", ".")]
+    power = 1
+    if len(texts) > 2 and texts[-2] == "^" and texts[-1] in ("1", "2", "3"):
+        power = int(texts[-1])
+        texts = texts[:-2]
+    for place in (0, -1):
+        if len(texts) > 1 and texts[place].lower() in _POWERS and power == 1:
+            power = _POWERS[texts[place].lower()]
+            texts = texts[1:] if place == 0 else texts[:-1]
+    if len(texts) != 1:
+        return _thing(texts, is_one) if power == 1 else None
+    name = texts[0]
+    if name in _RATES:
+        if power != 1:
+            return None
+        length, time = (_UNITS[part] for part in _RATES[name])
+        return Unit((("m", 1), ("s", -1)), length.scale / time.scale)
+    unit = _UNITS.get(name) or _UNITS.get(name.lower() if len(name) > 2 else name)
+    if unit is None or (name in _ONLY_IN_TEXT and is_alone and not tokens[0].is_text):
+        return _thing(texts, is_one) if power == 1 else None
+    return Unit(((unit.dimensions[0][0], power),), unit.scale**power)
+
+
+def _thing(texts: Sequence[str], is_one: bool) -> Unit | None:
+    found = counted(tuple(text.lower() for text in texts), is_one)
+    return None if found is None else Unit(((found, 1),) if found else ANY.dimensions)
+
+
+def _in_brackets(tokens: Sequence[Token], is_one: bool) -> Unit | None:
+    texts = [token.text for token in tokens]
+    is_enclosed = len(tokens) > 2 and texts[0] == "(" and texts[-1] == ")"
+    return unit_of(tokens[1:-1], is_one) if is_enclosed else None

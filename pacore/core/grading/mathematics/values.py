@@ -1,0 +1,116 @@
+r"""Values: an expression with its unit, read whole.
+
+What stands behind an expression is its unit or nothing is read: ``70 \text{ not}`` is no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+from pacore.core.grading.mathematics import number
+from pacore.core.grading.mathematics.nodes import Node, whole
+from pacore.core.grading.mathematics.units import DEGREE, Unit, currency, divided, unit_of
+from pacore.core.grading.notation.expression import read_expression
+from pacore.core.grading.notation.grammar import SIGNS, Unread
+from pacore.core.grading.notation.splitting import Tokens, trimmed
+from pacore.core.grading.notation.tokens import Token
+
+LONGEST_UNIT = 12
+"""In tokens."""
+
+_ORDINALS = ("th", "st", "nd", "rd")
+
+
+class Value(NamedTuple):
+    """``unit`` is None where none was written."""
+
+    node: Node
+    unit: Unit | None = None
+
+
+def read_value(found: Tokens) -> Value:
+    """All tokens as an expression with its unit. Raises Unread."""
+    if all(token.kind == "word" for token in found):
+        raise Unread("words")
+    fault: Unread | None = None
+    for head, unit in _without_units(found):
+        try:
+            value = Value(_with_magnitude(trimmed(head)), unit)
+        except Unread as unread:
+            fault = fault or unread
+            continue
+        angle = _behind_degrees(value.node) if unit is None else None
+        return value if angle is None else Value(angle, DEGREE)
+    raise fault or Unread("no value")
+
+
+def read_with_letter(found: Tokens) -> Value | None:
+    """``5 m`` with its letter as a unit, which it is only beside another unit."""
+    if len(found) < 2 or found[-1].kind != "sym" or found[-2].kind not in ("num", "close"):
+        return None
+    unit = unit_of([found[-1]._replace(is_text=True)])
+    try:
+        return None if unit is None else Value(read_expression(found[:-1]), unit)
+    except Unread:
+        return None
+
+
+def _behind_degrees(node: Node) -> Node | None:
+    """What a degree sign stands behind; None where it is not behind all of an expression."""
+    if node.kind == "negate" and (inner := _behind_degrees(node.args[0])) is not None:
+        return Node("negate", (inner,))
+    return node.args[0] if node.kind == "degrees" else None
+
+
+def _with_magnitude(head: Tokens) -> Node:
+    """An expression, times the words behind it that multiply it: ``2.5 million``."""
+    times = Fraction(1)
+    while len(head) > 1 and (factor := number.MAGNITUDES.get(head[-1].text.lower())) is not None:
+        times *= factor
+        head = head[:-1]
+    node = read_expression(head)
+    if times == 1:
+        return node
+    if node.kind != "number":
+        raise Unread("a word for a great number after an expression")
+    return Node("multiply", (node, whole(times)))
+
+
+def _without_units(found: Tokens) -> Iterator[tuple[Tokens, Unit | None]]:
+    """The ways to cut a unit off: a currency before, the longest unit behind, and last none."""
+    sign = next((place for place, token in enumerate(found) if token.text not in SIGNS), 0)
+    if (before := currency(found[sign:])) is not None:
+        unit, used = before
+        rest = found[sign + used :]
+        yield [*found[:sign], *_without_code(rest)], unit
+        for place in range(1, len(rest)):
+            if (rate := divided(unit, rest[place:])) is not None:
+                yield [*found[:sign], *rest[:place]], rate
+        return
+    for place in range(max(1, len(found) - LONGEST_UNIT), len(found)):
+        if _may_begin_unit(found[place], found[place - 1]):
+            is_one = place == 1 and found[0].text == "1"
+            if (behind := unit_of(_plain(found[place:]), is_one)) is not None:
+                yield found[:place], behind
+    yield found, None
+
+
+def _without_code(rest: Tokens) -> Tokens:
+    """Without a unit after a currency sign that says it again: ``$5 dollars``, ``$5 USD``."""
+    says_again = len(rest) > 1 and rest[-1].kind == "word" and unit_of(rest[-1:]) is not None
+    return rest[:-1] if says_again else rest
+
+
+def _plain(tail: Tokens) -> Tokens:
+    """``^{th}`` as ``th``."""
+    texts = [token.text for token in tail]
+    is_raised = len(tail) == 4 and texts[:2] == ["^", "{"] and texts[2] in _ORDINALS
+    return tail[2:3] if is_raised else tail
+
+
+def _may_begin_unit(token: Token, before: Token) -> bool:
+    if before.kind not in ("num", "close", "sym", "word") and before.text not in ("!", "|"):
+        return False
+    return token.kind in ("word", "sym", "fn", "sign") or token.text in ("(", "/", "\\frac", "^")

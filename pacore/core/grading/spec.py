@@ -1,0 +1,136 @@
+"""Graders: which there are, and the specs that name one with its options.
+
+A *spec* is text, ``math`` or ``numeric:rel=0.0001,abs=2``. Its canonical form is what problems, scores
+and gradings hold: one spelling of each grader, so that equal graders are equal text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal, get_args
+
+from pacore.errors import BadInput
+
+GraderName = Literal["math", "choice", "text", "numeric", "code", "judge"]
+
+
+GRADERS: tuple[GraderName, ...] = get_args(GraderName)
+
+Against = Literal["gold", "opinion"]
+"""What answers are held against: the gold answer, or nothing but a judge's opinion."""
+
+MAX_SPEC_CHARACTERS = 200
+
+
+MAX_DECIMALS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class GraderSpec:
+    """A grader with the options that were given; ``str()`` is the canonical spec.
+
+    An option that was not given is absent, even where giving its default would grade the same.
+    """
+
+    name: GraderName
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        given = ",".join(f"{name}={value}" for name, value in sorted(self.options.items()))
+        return f"{self.name}:{given}" if given else self.name
+
+    def fraction(self, option: str) -> Fraction | None:
+        """The value of an option that is a number, exactly; None where it was not given."""
+        value = self.options.get(option)
+        return None if value is None else Fraction(value)
+
+
+@lru_cache(maxsize=256)
+def parse_spec(text: str) -> GraderSpec:
+    """Read a spec. Raises BadInput, in one line, for anything that is none."""
+    name, colon, rest = text.partition(":")
+    known = next((grader for grader in GRADERS if grader == name.strip()), None)
+    if len(text) > MAX_SPEC_CHARACTERS or known is None:
+        raise BadInput(f"unknown grader {_shown(text)}; one of {', '.join(GRADERS)}")
+    allowed = _OPTIONS.get(known, {})
+    options: dict[str, str] = {}
+    for part in rest.split(",") if colon else ():
+        option, _, value = (piece.strip() for piece in part.partition("="))
+        if option not in allowed:
+            takes = f"takes {', '.join(allowed)}" if allowed else "has no options"
+            raise BadInput(f"{_shown(text)}: unknown option {_shown(option)}; {known} {takes}")
+        if option in options:
+            raise BadInput(f"{_shown(text)}: {option} is given twice")
+        canonical = allowed[option](value)
+        if canonical is None:
+            raise BadInput(f"{_shown(text)}: {option} {_EXPECTED[option]}")
+        options[option] = canonical
+    if int(options.get("k", 1)) > int(options.get("n", 4)):
+        raise BadInput(f"{_shown(text)}: k is more than the {options.get('n', 4)} votes there are")
+    return GraderSpec(known, options)
+
+
+def canonical_spec(text: str) -> str:
+    """The one spelling of the grader a spec names. Raises BadInput as `parse_spec` does."""
+    return str(parse_spec(text))
+
+
+_DECIMAL = re.compile(
+    r"(?P<whole>[0-9]{1,30})?(?:\.(?P<part>[0-9]{0,30}))?(?:[eE](?P<power>[+-]?[0-9]{1,2}))?"
+)
+
+
+def _tolerance(value: str) -> str | None:
+    """A number of 0 or more as a plain decimal without needless zeros; None for anything else."""
+    found = _DECIMAL.fullmatch(value)
+    if found is None or not (found["whole"] or found["part"]):
+        return None
+    whole, part = found["whole"] or "", found["part"] or ""
+    number = Fraction(int(whole + part), 10 ** len(part)) * Fraction(10) ** int(found["power"] or 0)
+    scaled = number * 10**MAX_DECIMALS
+    if scaled.denominator != 1 or number >= 10**MAX_DECIMALS:
+        return None
+    whole, part = divmod(int(scaled), 10**MAX_DECIMALS)
+    digits = f"{part:0{MAX_DECIMALS}}".rstrip("0")
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
+def _share(value: str) -> str | None:
+    """A tolerance below 1."""
+    canonical = _tolerance(value)
+    return canonical if canonical and Fraction(canonical) < 1 else None
+
+
+def _keep(value: str) -> str | None:
+    return value if value == "keep" else None
+
+
+def _count(value: str) -> str | None:
+    """A number of votes."""
+    found = re.fullmatch(r"0*([1-9][0-9]?)", value)
+    return found[1] if found else None
+
+
+_OPTIONS: Mapping[GraderName, Mapping[str, Callable[[str], str | None]]] = {
+    "numeric": {"rel": _share, "abs": _tolerance},
+    "text": {"case": _keep},
+    "judge": {"k": _count, "n": _count},
+}
+
+
+_EXPECTED = {
+    "rel": "must be a number from 0 to below 1, such as 1e-4",
+    "abs": "must be a number of 0 or more, such as 0.01",
+    "case": "must be keep",
+    "k": "must be a number of votes from 1 to 99",
+    "n": "must be a number of votes from 1 to 99",
+}
+
+
+def _shown(text: str) -> str:
+    shown = ascii(text)
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"

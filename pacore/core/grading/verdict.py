@@ -1,0 +1,115 @@
+"""Verdicts on answers, and the row a verdict becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+from pacore.core.identity import sha256_hex
+
+VerdictName = Literal["correct", "wrong", "no_answer", "timeout", "crash"]
+
+
+VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
+
+
+DECIDED: tuple[VerdictName, ...] = ("correct", "wrong")
+"""The verdicts that say something of an answer; rates of the others stand beside every score."""
+
+
+class Verdict(NamedTuple):
+    """What grading one answer came to.
+
+    ``correct`` and ``wrong`` are verdicts on an answer; ``score`` is in [0, 1], 1.0 exactly where
+    it is ``correct``, and a wrong program may have passed some of its tests. A missing answer
+    scores 0.0. ``timeout`` and ``crash`` have none: they say something of the grader or the gold
+    answer and nothing of the answer. ``detail`` is a line for a person.
+    """
+
+    verdict: VerdictName
+    score: float | None
+    detail: str | None = None
+
+
+CORRECT = Verdict("correct", 1.0)
+
+
+WRONG = Verdict("wrong", 0.0)
+
+
+NO_ANSWER = Verdict("no_answer", 0.0)
+
+
+TIMEOUT = Verdict("timeout", None)
+
+
+CRASH = Verdict("crash", None)
+"""Says nothing of its cause, so nobody returns it as it is."""
+
+
+def crash(why: str) -> Verdict:
+    """The verdict where the grader or the gold answer failed, with the reason in one line."""
+    return CRASH._replace(detail=why)
+
+
+def shown(text: str) -> str:
+    """A text for a line of a verdict: quoted, in ASCII, cut."""
+    quoted = ascii(text)
+    return quoted if len(quoted) <= SHOWN_CHARACTERS else f"{quoted[: SHOWN_CHARACTERS - 1]}…"
+
+
+SHOWN_CHARACTERS = 60
+
+RECORDED_GOLD_CHARACTERS = 4_096
+
+
+def recorded_gold(gold: str) -> str:
+    """A gold answer as the table ``scores`` has it: itself, or the digest of a long one.
+
+    The tests of a program may be megabytes, and the table ``problems`` has them once.
+    """
+    if len(gold) <= RECORDED_GOLD_CHARACTERS:
+        return gold
+    return f"sha256:{sha256_hex(gold.encode())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One row of the table ``scores``: what an answer was worth when its run graded it.
+
+    ``gold`` is as `recorded_gold` gives it. ``grader`` is a name (``math``), ``grader_version`` the
+    version of its rules and of what else decides (``4+mpmath-1.3.0``). ``score`` is in [0, 1],
+    None as in `Verdict`.
+    """
+
+    problem_id: str
+    replicate: int
+    trajectory_id: str | None
+    grader: str
+    grader_version: str
+    verdict: VerdictName
+    score: float | None
+    gold: str
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GradedTrajectory:
+    """One row of the table ``verdicts``: what one grading says of one trajectory.
+
+    ``grading`` is its id; ``grader`` a spec and ``grader_version`` its version. ``answer`` is what
+    that grader reads in the conclusion and ``method`` how it was found; ``answer_key`` names the
+    answers it takes for the same. All three are None where there is no answer.
+    """
+
+    problem_id: str
+    replicate: int
+    slot: int
+    trajectory_id: str
+    grading: str
+    grader: str
+    grader_version: str
+    verdict: Verdict
+    answer: str | None
+    method: str | None
+    answer_key: str | None
