@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.fault_endpoint import HARMLESS, MODEL, FaultEndpoint, FaultPlan, Served
-from pacore.commits import committed_units, read_commit, standing_units
 from pacore.core.trajectory import UNFINISHED
-from pacore.layout import Unit
-from pacore.store import open_store
-from pacore.tables import TABLES, read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.commits import committed_units, read_commit, standing_units
+from pacore.store.layout import Unit
+from pacore.store.parquet import read_rows
+from pacore.store.schema import TABLES
 from tests.pipeline import write_problems
 
 SCRIPT = "scripted?words=30&latency_ms=20&truncate=0.05"

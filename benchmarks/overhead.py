@@ -74,7 +74,7 @@ def through_the_flow(config: Any) -> dict[str, float]:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.infer import infer
     from flows.prefect_server import connected
-    from pacore.store import open_store
+    from pacore.store.backends.opening import open_store
     from pacore.warehouse import Warehouse
 
     with connected():

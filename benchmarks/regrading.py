@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.rerun import WIDTH, build
-from pacore.commits import committed_units, read_commits, standing_units
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.stage.evaluation import close_evaluation, evaluation_of, grade_all
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.commits import committed_units, read_commits, standing_units
 from pacore.warehouse import conclusions
 from tests.pipeline import scripted_config, write_problems
 

@@ -25,20 +25,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pacore.commits import publish
 from pacore.core.answer import Answer
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.verdict import Score
 from pacore.core.message import Message
 from pacore.core.plan import Shard
 from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
-from pacore.layout import Unit
 from pacore.problem_files import read_problem_set
-from pacore.run import Run, close_run, start_run
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend, open_store
-from pacore.table_rows import ROW_OF
-from pacore.tables import Row
+from pacore.run import start_run
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import publish, write_snapshot
+from pacore.store.layout import Unit
+from pacore.store.rows import ROW_OF, Row
+from pacore.store.run import Run, close_run
 from tests.forwarder import forwarding
 from tests.pipeline import scripted_config, write_problems
 from tests.s3_server import environment_of, seaweed

@@ -25,7 +25,7 @@ from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import refusal
 from pacore.prices import read_prices
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of
-from pacore.tables import Row
+from pacore.store.rows import Row
 from pacore.warehouse import Warehouse
 from tasks.checks import checks
 from tasks.reports import (

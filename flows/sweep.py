@@ -19,7 +19,7 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
 from pacore.engine.warm import keeping_warm
 from pacore.stage.judging import finish_judging
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep
 from tasks.reports import sweep_artifact
 from tasks.settings import RUN_SETTINGS

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
-from pacore.run import Run, problems_of
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.run import Run, problems_of
 from pacore.warehouse import message_sets
 
 Asked = tuple[Problem, int, Sequence[str]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pacore.core.plan import Plan, StepKind
 from pacore.core.problem import Problem
-from pacore.run import Run
+from pacore.store.run import Run
 
 LISTED = 3
 PROMPT_FIELDS = (

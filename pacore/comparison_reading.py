@@ -8,8 +8,8 @@ from pacore.comparing import Criteria, compare_pairs, decide
 from pacore.comparison_report import comparison_json, comparison_text
 from pacore.errors import BadInput
 from pacore.prices import read_prices
-from pacore.run import open_run
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import open_run
 from pacore.warehouse import Warehouse
 
 

@@ -13,16 +13,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pacore.commits import committed_units, read_commits, standing_units
 from pacore.core.config.fields import Declared
 from pacore.core.config.run import RunConfig, declared_fields, fault_line
 from pacore.core.problem import Problem
 from pacore.errors import BadInput
-from pacore.layout import derived_key
 from pacore.problem_golds import is_empty_mark
 from pacore.retrying import config_of
-from pacore.run import Run
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commits, standing_units
+from pacore.store.layout import derived_key
+from pacore.store.run import Run
 from pacore.warehouse import conclusions
 
 OF_ITS_OWN = ("problems", "limit", "fields", "shard_size", "run_id", "store")

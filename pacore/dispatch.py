@@ -20,10 +20,10 @@ from pacore.core.engine import Engine, EngineInfo
 from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.gate import Priority
-from pacore.journal import Journal
 from pacore.journalling import Writers
 from pacore.progress import Progress
 from pacore.sampling import Filled, RetryPolicy, Sampler
+from pacore.store.journal import Journal
 
 ADMITTED_PER_SLOT = 2
 METER_SECONDS = 5.0

@@ -18,7 +18,7 @@ from pacore.prices import read_prices
 from pacore.running import shown, tell
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
 from pacore.stage.gradings import OpenGrading
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.text import visible
 from pacore.warehouse import Warehouse
 

@@ -10,7 +10,7 @@ from typing import Any
 from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
 from pacore.figures import settled
 from pacore.measures import Measures, measure
-from pacore.problem_report import headline
+from pacore.store.run import headline
 from pacore.terminal import (
     ABSENT,
     Column,

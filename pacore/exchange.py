@@ -24,9 +24,9 @@ from pacore.importing.survey import survey
 from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set, unnamed_by_row
 from pacore.reading import print_result, print_run_failures
-from pacore.run import is_closed
 from pacore.stage.closing import run_counts
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import is_closed
 
 AUTO, EXPORT = "auto", "export"
 IMPORT_FORMATS = (AUTO, *FORMATS, EXPORT)

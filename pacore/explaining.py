@@ -15,15 +15,15 @@ from typing import Any
 
 from pacore.auditing.derive import Prompts, recipe_of_attempt
 from pacore.auditing.rows import problem_rows, table_rows
-from pacore.commits import Commit, committed_units, read_commits, standing_units
 from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput
-from pacore.journal import Journal
-from pacore.layout import commit_key, journal_key
-from pacore.run import Run, open_run
-from pacore.store import Backend
-from pacore.table_rows import problem_of
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit, committed_units, read_commits, standing_units
+from pacore.store.journal import Journal
+from pacore.store.layout import commit_key, journal_key
+from pacore.store.rows import problem_of
+from pacore.store.run import Run, open_run
 from pacore.text import visible
 
 Row = Mapping[str, Any]

@@ -14,7 +14,8 @@ from typing import Any
 
 from pacore.core.identity import sha256_hex
 from pacore.explaining import Attempt, Explanation, Lineage, Prompt, RoundStep, Stands
-from pacore.problem_report import headline, round_heading
+from pacore.problem_report import round_heading
+from pacore.store.run import headline
 from pacore.terminal import ABSENT, number
 from pacore.text import visible, visible_json
 

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pacore.commits import Commit, committed_units, read_commits
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import Refused, StoreError
-from pacore.layout import (
+from pacore.problem_files import is_row_file
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit, committed_units, read_commits
+from pacore.store.layout import (
     FORMAT_VERSION,
     MANIFEST_KEY,
     commits_prefix,
@@ -30,11 +33,8 @@ from pacore.layout import (
     run_prefix,
     snapshots_prefix,
 )
-from pacore.lending import lent_files, lent_record
-from pacore.problem_files import is_row_file
-from pacore.run import is_closed, list_runs, open_run
-from pacore.store import Backend, open_store
-from pacore.tables import read_rows
+from pacore.store.parquet import read_rows
+from pacore.store.run import is_closed, lent_files, lent_record, list_runs, open_run
 
 COPIERS = 16
 CHUNK_KEYS = 512

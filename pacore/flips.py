@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacore.errors import BadInput, Refused
-from pacore.problem_report import headline
 from pacore.query_output import query_output
-from pacore.run import open_run
 from pacore.sharing import same_trajectories
+from pacore.store.run import headline, open_run
 from pacore.terminal import ABSENT, Column, Content, Grid, facts, line, number, stacked, to_text
 from pacore.text import excerpt
 from pacore.warehouse import Warehouse

@@ -7,8 +7,7 @@ from typing import Any
 
 from pacore.core.grading.verdict import VERDICTS
 from pacore.errors import ChecksFailed
-from pacore.problem_report import headline
-from pacore.run import open_run
+from pacore.store.run import headline, open_run
 from pacore.terminal import ABSENT, Column, Grid, line, number, share, stacked, to_text
 from pacore.text import excerpt
 from pacore.warehouse import Warehouse

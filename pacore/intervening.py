@@ -26,10 +26,11 @@ from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Exit, Refused
 from pacore.figures import settled
 from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit
-from pacore.run import Run, open_run, problems_of
 from pacore.running import make_run
 from pacore.statistics import Paired, paired
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.run import Run, open_run, problems_of
 from pacore.terminal import (
     ABSENT,
     Column,

@@ -13,7 +13,7 @@ from functools import partial
 
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
-from pacore.journal import Journal
+from pacore.store.journal import Journal
 
 THREADS = 8
 MOST_TOGETHER = 16

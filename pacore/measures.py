@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from pacore.run import Run, open_run
 from pacore.statistics import (
     Estimate,
     Pool,
@@ -19,6 +18,7 @@ from pacore.statistics import (
     two_level,
 )
 from pacore.statistics.bootstrap import Variance
+from pacore.store.run import Run, open_run
 from pacore.warehouse import Warehouse
 
 Row = dict[str, Any]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from pacore.run import Run, open_run
 from pacore.statistics import ratio
+from pacore.store.run import Run, open_run
 from pacore.warehouse import Warehouse
 
 Row = dict[str, Any]

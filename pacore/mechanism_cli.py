@@ -21,8 +21,8 @@ def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     whether its text depends on the messages at all. Runs are graded before, with pacore grade.
     """
     from pacore.mechanism_report import mechanism_json, mechanism_text
-    from pacore.run import open_run
-    from pacore.store import open_store
+    from pacore.store.backends.opening import open_store
+    from pacore.store.run import open_run
     from pacore.warehouse import Warehouse
 
     unique = tuple(dict.fromkeys(runs))

@@ -15,7 +15,7 @@ from pacore.mechanism import (
     Mechanism,
     mechanism,
 )
-from pacore.problem_report import headline
+from pacore.store.run import headline
 from pacore.terminal import (
     ABSENT,
     Column,

@@ -14,7 +14,7 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import Round, RoundPrompt, View, by_slot, overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request, Slot, Trajectory
 from pacore.forecast import Forecast, RoundForecast, TooLong
-from pacore.journal import Entry, Journal
+from pacore.store.journal import Entry, Journal
 
 TokenCounter = Callable[[Request], int | None]
 

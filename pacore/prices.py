@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 
 from pacore.errors import BadInput
-from pacore.store import open_source
-from pacore.tables import Row
+from pacore.store.backends.sources import open_source
+from pacore.store.rows import Row
 
 MOST_BYTES = 4 * 1024 * 1024
 NEEDED = ("model", "prompt_per_million", "completion_per_million")

@@ -36,7 +36,7 @@ from pacore.problem_shapes import (
     paths_wanted,
     recognise,
 )
-from pacore.store import open_source, source_faults, source_files
+from pacore.store.backends.sources import open_source, source_faults, source_files
 
 
 class ReadRow(NamedTuple):

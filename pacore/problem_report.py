@@ -11,7 +11,7 @@ from typing import Any
 from pacore.core.plan import Plan
 from pacore.core.problem import original_name, possible_ids
 from pacore.errors import BadInput
-from pacore.run import Run, open_run
+from pacore.store.run import Run, headline, open_run
 from pacore.terminal import (
     ABSENT,
     Column,
@@ -28,18 +28,6 @@ from pacore.text import excerpt, visible
 from pacore.warehouse import Warehouse
 
 MESSAGE_CHARACTERS = 4000
-
-
-def headline(run: Run) -> str:
-    """A run in one line: its name, model, trajectory configuration, strategy and replicates."""
-    plan = run.plan
-    shown = {
-        "answers alone": plan.compaction == "answer",
-        f"subsets of {plan.subset}": plan.subset is not None,
-        f"{plan.replicates} replicates": plan.replicates > 1,
-    }
-    beside = "".join(f" · {what}" for what, is_so in shown.items() if is_so)
-    return f"run {run.run_id} · {run.recipe.model} · K = {plan.configuration}{beside}"
 
 
 def round_heading(plan: Plan, round_: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pacore.prices import read_prices
 from pacore.query_output import query_output
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.text import visible
 from pacore.warehouse import QueryResult, Warehouse, needed
 

@@ -9,7 +9,6 @@ import click
 
 from pacore.audit_report import AuditReport
 from pacore.auditing.audit import Audit
-from pacore.collecting import collect, uncollected
 from pacore.errors import BadInput, Exit
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
@@ -17,8 +16,9 @@ from pacore.flips import compare_gradings, compare_runs, flips_output
 from pacore.progress import Progress
 from pacore.repairing.repair import repair
 from pacore.report import failures, next_commands, result_table, show_problem, status_table
-from pacore.run import open_run
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.collect import collect, uncollected
+from pacore.store.run import open_run
 from pacore.text import visible
 from pacore.warehouse import Warehouse
 

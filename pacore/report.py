@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
-from pacore.commits import Commit, committed_units, read_commits, standing_units
 from pacore.errors import StoreError
-from pacore.gradings import OWN, GradingRecord, as_published, read_gradings, standing
 from pacore.plan_report import forecast_table
-from pacore.problem_report import headline, show_problem
+from pacore.problem_report import show_problem
 from pacore.progress import Progress
 from pacore.query_output import query_output
-from pacore.run import Run, is_closed, list_runs, open_run
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit, committed_units, read_commits, standing_units
+from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
+from pacore.store.run import Run, headline, is_closed, list_runs, open_run
 from pacore.terminal import (
     ABSENT,
     Column,

@@ -17,11 +17,12 @@ from pacore.bounded import Bounds, run_bounded
 from pacore.core.config.run import RunConfig, fault_line
 from pacore.core.quorum import ChosenSlot
 from pacore.errors import BadInput, Refused
-from pacore.layout import run_key
-from pacore.retries import RetryRecord, add_retry, read_retries
-from pacore.run import Run, is_closed, open_run, problems_of
 from pacore.stage.problems import is_at_rest
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import run_key
+from pacore.store.retries import RetryRecord, add_retry, read_retries
+from pacore.store.run import Run, is_closed, open_run, problems_of
 from pacore.warehouse import Warehouse, sql
 
 Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]

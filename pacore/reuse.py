@@ -11,16 +11,16 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from pacore.changes import Differing, Planned, explained
-from pacore.commits import committed_units, read_commits, standing_units
 from pacore.core.config.run import differences
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.core.prompt import prompt_digest
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.run import Run, list_runs, open_runs, problems_of
-from pacore.store import Backend
-from pacore.tables import read_rows
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commits, standing_units
+from pacore.store.parquet import read_rows
+from pacore.store.run import Run, list_runs, open_runs, problems_of
 
 
 @dataclass(frozen=True)

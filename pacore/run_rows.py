@@ -10,10 +10,10 @@ from typing import Any
 
 from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
-from pacore.layout import final_key, retries_prefix
-from pacore.run import Run
-from pacore.store import Backend
-from pacore.tables import Row
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import final_key, retries_prefix
+from pacore.store.rows import Row
+from pacore.store.run import Run
 
 
 def _retries_among(keys: set[str], run_id: str) -> int:

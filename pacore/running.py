@@ -20,8 +20,6 @@ from pacore.dispatch import Dispatcher
 from pacore.engine.factory import open_engine, resolve_recipe
 from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
-from pacore.journal import Journal
-from pacore.layout import run_key
 from pacore.planning import Forecaster
 from pacore.problem_survey import ProblemSurvey, survey_problems
 from pacore.progress import Pace, Progress
@@ -29,14 +27,17 @@ from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
 from pacore.retrying import begin_retry, chosen_within, config_of
 from pacore.reuse import nearest
-from pacore.run import Run, is_closed, open_run, start_run
+from pacore.run import start_run
 from pacore.sampling import RetryPolicy
 from pacore.stage.closing import close, run_counts
 from pacore.stage.context import close_context, context_of
 from pacore.stage.problems import begin, open_shards
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+from pacore.store.layout import run_key
+from pacore.store.run import Run, is_closed, open_run
+from pacore.store.wholeness import faults_of, repair_hint
 from pacore.text import visible
-from pacore.wholeness import faults_of, repair_hint
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether there is a line of progress to say."""

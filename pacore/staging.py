@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pacore.errors import StoreError
-from pacore.gradings import as_published, grading_rows, read_gradings
-from pacore.layout import Unit, unit_of_data
-from pacore.lending import lent_files
-from pacore.run import Run, open_run, open_runs
+from pacore.gradings import grading_rows
 from pacore.run_rows import End, read_ends, run_rows
-from pacore.snapshots import StandingFile, standing_tables
-from pacore.store import Backend, Reader
-from pacore.tables import SCHEMA_REVISION, SCHEMA_VERSION, TABLES, Row, write_rows
-from pacore.wholeness import Fault, RunFiles, as_fault, find_faults
+from pacore.store.backends.protocol import Backend, Reader
+from pacore.store.commits import StandingFile, standing_tables
+from pacore.store.gradings import as_published, read_gradings
+from pacore.store.layout import Unit, unit_of_data
+from pacore.store.parquet import write_rows
+from pacore.store.rows import Row
+from pacore.store.run import Run, lent_files, open_run, open_runs
+from pacore.store.schema import SCHEMA_REVISION, SCHEMA_VERSION, TABLES
+from pacore.store.wholeness import Fault, RunFiles, as_fault, find_faults
 
 STAGED = (
     "runs",

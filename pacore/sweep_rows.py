@@ -11,9 +11,9 @@ from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import Arm, PlannedSweep
 from pacore.errors import Refused
 from pacore.measures import Measures, measure
-from pacore.problem_report import headline
 from pacore.sharing import sharing_of
 from pacore.statistics import Estimate, paired, ratio
+from pacore.store.run import headline
 from pacore.sweep_report import SweepResult, SweepRow
 from pacore.warehouse import Warehouse
 

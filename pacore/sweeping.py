@@ -9,12 +9,13 @@ from pacore.core.config.sweep import PlannedSweep, SweepConfig, plan_sweep, swee
 from pacore.core.problem import set_digest
 from pacore.engine.factory import resolve_recipe
 from pacore.frontier import draw
-from pacore.layout import sweep_key
 from pacore.prices import read_prices
 from pacore.problem_files import read_problem_set
-from pacore.run import open_run
 from pacore.stage.judging import Judging, begin_judging
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import sweep_key
+from pacore.store.run import open_run
 from pacore.sweep_report import SweepResult, sweep_csv, sweep_json, sweep_table
 from pacore.sweep_rows import sweep_result
 from pacore.warehouse import Warehouse

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pacore.asked import Asked, asked_of
-from pacore.commits import Commit
 from pacore.core.plan import Shard
 from pacore.core.quorum import attempt_recipe
 from pacore.core.round import Round
 from pacore.core.trajectory import Request
-from pacore.journal import Entry, Journal
-from pacore.run import Run
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit
+from pacore.store.journal import Entry, Journal
+from pacore.store.run import Run
 
 MAX_SLOTS = 200_000
 """Slots that are derived at most; of more, every n-th message set's stand for the others."""

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import task
 
 from pacore.core.config.evaluate import EvaluateConfig
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.warehouse import Warehouse
 from tasks.settings import SETTINGS
 

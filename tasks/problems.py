@@ -5,10 +5,10 @@ from __future__ import annotations
 from prefect import task
 
 from pacore.core.config.run import RunConfig
-from pacore.run import Run
 from pacore.stage.context import OpenShard
 from pacore.stage.problems import begin, open_shards
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import Run
 from tasks.settings import SETTINGS
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from pacore.auditing.audit import Audit
 from pacore.auditing.finding import Finding
 from pacore.core.config.run import RunConfig
-from pacore.run import is_closed
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.run import is_closed
 from tests.pipeline import run_stages, scripted_config, write_problems
 
 RUN = "night"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pacore.bounded import Bounds, run_bounded
 from pacore.errors import PacoreError, Refused
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.warehouse import Warehouse
 
 

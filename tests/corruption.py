@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import zstandard
 
-from pacore.commits import committed_units, read_commit, standing_units
 from pacore.core.identity import canonical_json, sha256_hex
-from pacore.journal import Journal
-from pacore.layout import (
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commit, standing_units
+from pacore.store.journal import Journal
+from pacore.store.layout import (
     Unit,
     commit_key,
     data_key,
@@ -21,8 +22,8 @@ from pacore.layout import (
     snapshot_key,
     snapshots_prefix,
 )
-from pacore.store import Backend
-from pacore.tables import SCHEMA_VERSION, TABLES, write_rows
+from pacore.store.parquet import write_rows
+from pacore.store.schema import SCHEMA_VERSION, TABLES
 
 Row = dict[str, Any]
 Change = Callable[[list[Row]], None]

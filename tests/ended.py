@@ -13,10 +13,10 @@ from pacore.core.problem import Problem, Turn
 from pacore.core.recipe import Recipe
 from pacore.core.solve import Solved, solve
 from pacore.core.trajectory import UNFINISHED, FinishReason, Generation, Request
-from pacore.layout import Unit
-from pacore.run import Run, close_run
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import write_snapshot
+from pacore.store.layout import Unit
+from pacore.store.run import Run, close_run
 from tests.small_store import WHEN, Rows, as_row, begin_run, publish_rows
 
 GOLD = "right"

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pacore.commits import publish
 from pacore.core.grading.extraction.extract import extract
 from pacore.core.grading.verdict import VerdictName
 from pacore.core.trajectory import UNFINISHED
-from pacore.gradings import Grading, GradingRecord, begin_grading, finish_grading
-from pacore.run import open_run
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend
-from pacore.tables import TABLES
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import publish, write_snapshot
+from pacore.store.gradings import Grading, GradingRecord, begin_grading, finish_grading
+from pacore.store.run import open_run
+from pacore.store.schema import TABLES
 from tests.small_store import Row, Rows, rows_of, small_store
 
 Judged = tuple[VerdictName, float | None]

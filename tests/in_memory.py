@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacore.staging import table_files
-from pacore.store import Backend
-from pacore.tables import TABLES
+from pacore.store.backends.protocol import Backend
+from pacore.store.schema import TABLES
 from pacore.warehouse import sql
 from pacore.warehouse.relations import RELATIONS
 

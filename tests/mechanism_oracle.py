@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from pacore.run import open_run
-from pacore.snapshots import standing_files
-from pacore.store import Backend
-from pacore.tables import TABLES, read_rows
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files
+from pacore.store.parquet import read_rows
+from pacore.store.run import open_run
+from pacore.store.schema import TABLES
 from tests.small_store import Row
 
 Key = tuple[Any, ...]

@@ -14,8 +14,6 @@ from pacore.core.solve import Solved, solve
 from pacore.engine.factory import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problem_files import read_problem_set
-from pacore.run import Run
-from pacore.snapshots import standing_files
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close
 from pacore.stage.context import Context, close_context, context_of
@@ -23,8 +21,10 @@ from pacore.stage.messages import compact
 from pacore.stage.problems import begin, open_shards
 from pacore.stage.scores import grade
 from pacore.stage.trajectories import fill
-from pacore.store import open_store
-from pacore.tables import read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.commits import standing_files
+from pacore.store.parquet import read_rows
+from pacore.store.run import Run
 
 OPERATIONAL_COLUMNS = {"latency_seconds", "generated_at", "reused", "text_run_id"}
 TRAJECTORY_COLUMNS = (

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pacore.commits import committed_units
 from pacore.core.config.evaluate import EvaluateConfig
-from pacore.gradings import begin_grading
-from pacore.layout import Unit
-from pacore.run import open_run
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
 from pacore.stage.gradings import OpenGrading, grading_by, ungraded
 from pacore.stage.verdicts import ShardGrading
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units
+from pacore.store.gradings import begin_grading
+from pacore.store.layout import Unit
+from pacore.store.run import open_run
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pacore.commits import publish
 from pacore.core.answer import Answer
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.verdict import Score, VerdictName
@@ -20,12 +19,14 @@ from pacore.core.identity import trajectory_key
 from pacore.core.message import Message
 from pacore.core.problem import Problem, Turn
 from pacore.core.trajectory import FinishReason, Generation, Slot, Thought, Trajectory, normalise
-from pacore.layout import Unit
-from pacore.run import Run, close_run, start_run
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend, open_store
-from pacore.table_rows import ROW_OF
-from pacore.tables import TABLES
+from pacore.run import start_run
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import publish, write_snapshot
+from pacore.store.layout import Unit
+from pacore.store.rows import ROW_OF
+from pacore.store.run import Run, close_run
+from pacore.store.schema import TABLES
 
 WHEN = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 TABLE_NAMES = ("trajectories", "trajectory_texts", "messages", "answers", "scores")

@@ -53,7 +53,7 @@ CORE = {
     "pacore.importing.rows",
     "pacore.interventions",
     "pacore.core.grading.judge",
-    "pacore.layout",
+    "pacore.store.layout",
     "pacore.core.plan",
     "pacore.core.problem",
     "pacore.problem_documents",
@@ -73,7 +73,7 @@ CORE = {
     "pacore.rate",
     "pacore.core.round",
     "pacore.core.solve",
-    "pacore.table_rows",
+    "pacore.store.rows",
     "pacore.text",
     "pacore.core.trajectory",
 }
@@ -92,7 +92,7 @@ FRONT = {
 LAYERS = ("core", "edges", "tasks", "flows", "front")
 
 DOORS: dict[str, set[str]] = {
-    "aiohttp": {"pacore.engine.transport", "pacore.store.s3"},
+    "aiohttp": {"pacore.engine.transport", "pacore.store.backends.services"},
     "click": {
         "pacore.cli",
         "pacore.comparing_cli",
@@ -109,14 +109,13 @@ DOORS: dict[str, set[str]] = {
         "pacore.sweep_running",
     },
     "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
-    "botocore": {"pacore.store.s3"},
+    "botocore": {"pacore.store.backends.services"},
     "httpx": {"flows.configured_server", "tasks.settings"},
     "fsspec": {
-        "pacore.store.opening",
-        "pacore.store.ranges",
-        "pacore.store.services",
-        "pacore.store.s3",
-        "pacore.store.sources",
+        "pacore.store.backends.opening",
+        "pacore.store.backends.ranges",
+        "pacore.store.backends.services",
+        "pacore.store.backends.sources",
     },
     "mpmath": {"pacore.enclosure"},
     "numpy": {
@@ -127,7 +126,7 @@ DOORS: dict[str, set[str]] = {
     "matplotlib": {"pacore.frontier"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
-    "pyarrow": {"pacore.problem_parquet", "pacore.schemas", "pacore.tables"},
+    "pyarrow": {"pacore.problem_parquet", "pacore.store.schema", "pacore.store.parquet"},
     "rich": {"pacore.report", "pacore.terminal"},
     "scipy": {
         "pacore.statistics.bootstrap",
@@ -135,9 +134,9 @@ DOORS: dict[str, set[str]] = {
         "pacore.statistics.paired",
     },
     "sympy": {"pacore.calculus"},
-    "tenacity": {"pacore.sampling", "pacore.store.objects"},
+    "tenacity": {"pacore.sampling", "pacore.store.backends.objects"},
     "yaml": {"pacore.flags"},
-    "zstandard": {"pacore.journal", "pacore.problem_bytes"},
+    "zstandard": {"pacore.store.journal", "pacore.problem_bytes"},
 }
 
 

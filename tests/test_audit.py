@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from pacore.auditing.audit import Audit
-from pacore.commits import committed_units, read_commit
 from pacore.errors import Refused
-from pacore.layout import commit_key
-from pacore.run import is_closed
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commit
+from pacore.store.layout import commit_key
+from pacore.store.run import is_closed
 from tests.audited import FAULTY, RUN, audited, copy_of, errors, finish, finished_night
 from tests.corruption import standing_rows
 from tests.pipeline import Killed, killed_after, run_stages, scripted_config, write_problems

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from tests.audited import RUN, copy_of, finish, finished_night
 from tests.conftest import Pacore
 from tests.corruption import Row, rewrite, unit_of

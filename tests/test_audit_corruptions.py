@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pacore.commits import read_commit
 from pacore.core.identity import digest
 from pacore.core.problem import Problem
-from pacore.layout import commit_key, final_key, journal_key, run_key, snapshot_key
-from pacore.run import freeze_problems, open_run, problems_of
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import read_commit
+from pacore.store.layout import commit_key, final_key, journal_key, run_key, snapshot_key
+from pacore.store.run import freeze_problems, open_run, problems_of
 from tests.altered_rows import (
     another_problem,
     change_answer,

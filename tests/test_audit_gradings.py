@@ -10,16 +10,15 @@ import pytest
 
 from pacore.auditing.audit import Audit
 from pacore.auditing.grades import PROGRAMS, check_grades
-from pacore.commits import read_commit
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
-from pacore.gradings import read_gradings
-from pacore.layout import Unit, commit_key, graded_key, grading_key, snapshots_prefix
 from pacore.retrying import begin_retry
-from pacore.run import is_closed, open_run
 from pacore.sandbox import answer_keys, grader_version
-from pacore.snapshots import write_snapshot
 from pacore.stage.gradings import ungraded
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import read_commit, write_snapshot
+from pacore.store.gradings import read_gradings
+from pacore.store.layout import Unit, commit_key, graded_key, grading_key, snapshots_prefix
+from pacore.store.run import is_closed, open_run
 from tests.altered_rows import place
 from tests.audited import FAULTY, RUN, audited, copy_of, errors, finish, finished_night
 from tests.corruption import Row, edit_json, flip, rewrite, rows_of

@@ -13,11 +13,10 @@ from pacore.exchange import ImportOptions, import_from
 from pacore.explaining import explain
 from pacore.exporting import export_run
 from pacore.importing.exported import import_export
-from pacore.layout import lent_key
-from pacore.lending import lent_files
 from pacore.retrying import begin_retry
-from pacore.run import open_run
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.layout import lent_key
+from pacore.store.run import lent_files, open_run
 from tests.audited import FAULTY, RUN, audited, errors, finish
 from tests.corruption import Row, flip, rewrite, standing_rows, unit_of
 from tests.pipeline import run_stages, scripted_config, write_problems

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pacore.commits import read_commit
 from pacore.core.identity import digest
-from pacore.layout import run_key
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import read_commit
+from pacore.store.layout import run_key
 from tests.altered_rows import (
     edit_message,
     lose_message,

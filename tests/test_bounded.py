@@ -17,7 +17,7 @@ import pytest
 from pacore.bounded import Bounds, run_bounded
 from pacore.errors import BadInput, LimitReached, PacoreError, Refused
 from pacore.processes import command
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
 from tests.conftest import Pacore, pacore_command
 from tests.hostile_queries import HOSTILE
 from tests.small_store import small_store

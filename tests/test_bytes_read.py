@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import publish
 from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
-from pacore.layout import Unit
-from pacore.run import Run, start_run
-from pacore.snapshots import standing_tables, write_snapshot
-from pacore.store import ObjectBackend, open_store
-from pacore.store.services import service_of
-from pacore.table_rows import ROW_OF
-from pacore.tables import Row
+from pacore.run import start_run
+from pacore.store.backends.objects import ObjectBackend
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.services import service_of
+from pacore.store.commits import publish, standing_tables, write_snapshot
+from pacore.store.layout import Unit
+from pacore.store.rows import ROW_OF, Row
+from pacore.store.run import Run
 from pacore.warehouse import Warehouse
 from tests.pipeline import scripted_config
 from tests.small_store import WHEN, problem

@@ -11,11 +11,11 @@ import pytest
 
 from benchmarks.chaos.campaign import Setting
 from benchmarks.chaos.series import Fought, one_campaign, stage_set, undisturbed
-from pacore.layout import final_key
-from pacore.run import is_closed
 from pacore.stage.closing import run_counts
 from pacore.stage.problems import begin
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.layout import final_key
+from pacore.store.run import is_closed
 from tests.conftest import Pacore
 from tests.pipeline import Rows, run_stages, scripted_config, write_problems
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pacore.collecting import collect, uncollected
-from pacore.commits import publish, read_commit
 from pacore.errors import Refused, StoreError
-from pacore.gradings import Grading
-from pacore.layout import Unit, commit_key
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.collect import collect, uncollected
+from pacore.store.commits import publish, read_commit, write_snapshot
+from pacore.store.gradings import Grading
+from pacore.store.layout import Unit, commit_key
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.graded import MATH, grade_rows, verdict_rows

@@ -14,7 +14,8 @@ from pacore.comparing import Comparison, Criteria, compare_pairs, decide
 from pacore.comparison_report import comparison_text
 from pacore.errors import Refused
 from pacore.evaluation_report import evaluation_json, evaluation_report
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.ended import ended_run

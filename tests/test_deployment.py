@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.infer import infer
-from pacore.gradings import read_gradings
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.gradings import read_gradings
 from tests.conftest import Pacore
 from tests.deployed import deployed, prefect, worker
 from tests.pipeline import tables, write_problems

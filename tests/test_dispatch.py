@@ -16,9 +16,9 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.dispatch import ADMITTED_PER_SLOT, Dispatcher
 from pacore.errors import Interrupted, StoreError
-from pacore.journal import Journal
 from pacore.sampling import Filled, RetryPolicy
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
 
 RECIPE = Recipe("counted")
 SLOTS = 4

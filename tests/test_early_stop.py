@@ -17,9 +17,9 @@ from pacore.core.trajectory import Request
 from pacore.dispatch import Dispatcher
 from pacore.early_stop import FIRST_WITHOUT_CONTENT
 from pacore.errors import EngineUnavailable
-from pacore.journal import Journal
 from pacore.sampling import Filled, RetryPolicy
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
 from tests.conftest import Pacore
 from tests.faulty_server import (
     MODEL,

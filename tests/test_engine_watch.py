@@ -15,8 +15,9 @@ from pacore.core.engine import EngineInfo
 from pacore.core.recipe import Recipe
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import StoreError
-from pacore.layout import engine_key
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import engine_key
 from tests.conftest import Pacore
 from tests.engine_contract import request_for
 from tests.faulty_server import MODEL, VERSION, Behaviour, FaultyServer, answers, completion, models

@@ -15,14 +15,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.evaluate import evaluate
 from flows.prefect_server import wait_for_records
-from pacore.commits import committed_units, read_commits
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.fields import Declared
 from pacore.core.config.run import declarations
 from pacore.errors import ChecksFailed
 from pacore.grading_report import refusal
-from pacore.gradings import read_gradings
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.commits import committed_units, read_commits
+from pacore.store.gradings import read_gradings
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.processes import descendants, left_after

@@ -12,7 +12,8 @@ from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput, Refused
 from pacore.explaining import Explanation, explain
 from pacore.explanation_report import BAR, explanation_json, explanation_text
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.terminal import ABSENT
 from pacore.text import CONTROLS
 from tests.audited import FAULTY, finish

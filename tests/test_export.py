@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from pacore.collecting import uncollected
 from pacore.errors import BadInput, Refused, StoreError
 from pacore.exchange import ImportOptions, export_to, import_from
 from pacore.exporting import export_run
-from pacore.gradings import read_gradings
 from pacore.importing.exported import import_export
-from pacore.layout import MANIFEST_KEY, STORE_KEY, exported_kind
 from pacore.stage.gradings import ungraded
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.collect import uncollected
+from pacore.store.gradings import read_gradings
+from pacore.store.layout import MANIFEST_KEY, STORE_KEY, exported_kind
 from pacore.warehouse import Warehouse
 from tests.audited import audited
 from tests.conftest import Pacore

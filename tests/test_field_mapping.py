@@ -19,9 +19,9 @@ from pacore.errors import BadInput
 from pacore.problem import BadProblems
 from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import recognise
-from pacore.run import open_run
 from pacore.stage.problems import begin
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import open_run
 from tests.pipeline import scripted_config
 from tests.problem_sets import ROWS, Row
 from tests.test_problem import JSON_VALUES

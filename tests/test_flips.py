@@ -13,8 +13,8 @@ import pytest
 from pacore.core.grading.extraction.extract import extract
 from pacore.errors import BadInput, Refused
 from pacore.flips import compare_gradings, compare_runs, flips_output
-from pacore.gradings import Grading, begin_grading
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.gradings import Grading, begin_grading
 from pacore.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.graded import MATH, Judged, grade_rows, verdict_rows

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.commits import standing_units
 from pacore.errors import StoreError
-from pacore.gradings import (
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_units, write_snapshot
+from pacore.store.gradings import (
     Grading,
     begin_grading,
     finish_grading,
@@ -18,7 +19,7 @@ from pacore.gradings import (
     read_gradings,
     standing,
 )
-from pacore.layout import (
+from pacore.store.layout import (
     Unit,
     commit_key,
     data_key,
@@ -26,8 +27,6 @@ from pacore.layout import (
     unit_of_commit,
     unit_of_data,
 )
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend
 from pacore.warehouse import Warehouse
 from tests.graded import MATH, Judged, grade_rows, verdict_rows
 from tests.small_store import Row, publish_rows, rows_of, small_store

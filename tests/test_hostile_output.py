@@ -37,7 +37,7 @@ from pacore.report import (
     show_problem,
     status_table,
 )
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, as_markdown, visible
 from pacore.warehouse import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command

@@ -17,11 +17,11 @@ from pacore.core.round import Round
 from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.exchange import IMPORT_FORMATS, ImportOptions, import_from
-from pacore.journal import Journal
 from pacore.planning import Forecaster
 from pacore.problem_files import read_problem_set
-from pacore.run import list_runs, open_run
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+from pacore.store.run import list_runs, open_run
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import journal_size, scripted_config, tables

@@ -13,10 +13,10 @@ from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
-from pacore.journal import Journal
-from pacore.layout import journal_key
-from pacore.store import open_store
-from pacore.store.ahead import AHEAD, THREADS, ask_ahead
+from pacore.store.backends.objects import AHEAD, THREADS, ask_ahead
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+from pacore.store.layout import journal_key
 from tests.stores import fresh_url
 
 

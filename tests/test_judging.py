@@ -21,9 +21,9 @@ from pacore.core.grading.judge import read_vote
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Refused
 from pacore.intervening import Asked, intervene_to_end
-from pacore.run import open_run
 from pacore.stage.judging import Judging, begin_judging, finish_judging
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import open_run
 from pacore.warehouse import Warehouse
 from tests.audited import errors
 from tests.conftest import ROOT, Pacore, pacore_command

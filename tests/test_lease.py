@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from pacore.errors import Refused
-from pacore.layout import lease_key
-from pacore.lease import Lease, Terms, hold_run
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import lease_key
+from pacore.store.lease import Lease, Terms, hold_run
 from tests.conftest import Pacore
 from tests.pipeline import oracle_tables, run_stages, scripted_config, tables, write_problems
 from tests.s3_server import S3Server

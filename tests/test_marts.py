@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from pacore.core.trajectory import UNFINISHED
-from pacore.run import open_run
-from pacore.snapshots import standing_files
-from pacore.store import Backend, open_store
-from pacore.tables import TABLES, read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files
+from pacore.store.parquet import read_rows
+from pacore.store.run import open_run
+from pacore.store.schema import TABLES
 from pacore.warehouse import Warehouse
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.small_store import Row, rows_of, select, small_store

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.warehouse import Warehouse
 from tests.pooled import BROKEN, NOTHING, RIGHT, Sample, pooled_run, wrong
 

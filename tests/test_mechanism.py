@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from pacore.cli import main
-from pacore.layout import unit_of_data
 from pacore.mechanism import mechanism
 from pacore.mechanism_report import mechanism_json, mechanism_text
-from pacore.snapshots import standing_files
 from pacore.statistics import ratio, wilson
 from pacore.statistics.intervals import student_t
-from pacore.store import Backend, open_store
-from pacore.tables import TABLES, read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files
+from pacore.store.layout import unit_of_data
+from pacore.store.parquet import read_rows
+from pacore.store.schema import TABLES
 from pacore.warehouse import Warehouse
 from tests.golden_files import golden
 from tests.graded import MATH, Judged, grade_rows, verdict_rows

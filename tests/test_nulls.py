@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pacore.commits import committed_units, standing_units
 from pacore.core.config.run import RunConfig
-from pacore.schemas import TEXT_GROUP_ROWS, TableSchema
-from pacore.store import Backend, open_store
-from pacore.tables import TABLES, TableWriter, to_arrow
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, standing_units
+from pacore.store.parquet import TableWriter, to_arrow
+from pacore.store.schema import TABLES, TEXT_GROUP_ROWS, TableSchema
 from pacore.warehouse import SQL_FOLDER, Warehouse, check_names, sql
 from pacore.warehouse.relations import RELATIONS
 from tests.corruption import Row, repack, rows_of

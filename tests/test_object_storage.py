@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import read_commit
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
-from pacore.layout import Unit
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import read_commit
+from pacore.store.layout import Unit
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import run_stages, scripted_config, tables, write_problems

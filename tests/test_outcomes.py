@@ -16,7 +16,8 @@ from pacore.core.trajectory import UNFINISHED
 from pacore.evaluation_report import evaluation_report
 from pacore.querying import answer
 from pacore.report import result_table
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.terminal import ABSENT
 from pacore.warehouse import Warehouse
 from tests.ended import GOLD, OUTAGE, Fate, Place, ended_run

@@ -14,12 +14,12 @@ from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.engine.factory import resolve_recipe
 from pacore.forecast import Forecast
-from pacore.journal import Journal
 from pacore.planning import Forecaster
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
 from pacore.reuse import Earlier, nearest
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
 from tests.conftest import ROOT, Pacore
 from tests.pipeline import journal_size, run_stages, scripted_config, write_problems
 

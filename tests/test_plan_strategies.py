@@ -14,12 +14,12 @@ from pacore.core.engine import EngineInfo
 from pacore.core.problem import set_digest
 from pacore.core.trajectory import Request
 from pacore.forecast import Forecast
-from pacore.journal import Journal
 from pacore.planning import Forecaster
 from pacore.problem_files import read_problem_set
 from pacore.report import forecast_table
 from pacore.reuse import nearest
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
 from tests.pipeline import (
     Killed,
     journal_size,

@@ -11,9 +11,9 @@ from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
 from pacore.core.recipe import Recipe
 from pacore.forecast import Forecast
-from pacore.journal import Journal
 from pacore.planning import Forecaster, TokenCounter
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
 from tests.conftest import Pacore
 from tests.faulty_server import MODEL, FaultyServer, answers, models
 

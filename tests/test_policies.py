@@ -13,9 +13,9 @@ import pytest
 
 from pacore.core.config.run import RunConfig
 from pacore.core.message import COMPACTOR_VERSION
-from pacore.run import is_closed, open_run
-from pacore.snapshots import standing_files
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.commits import standing_files
+from pacore.store.run import is_closed, open_run
 from pacore.warehouse import Warehouse
 from tests.pipeline import (
     Killed,

@@ -9,7 +9,7 @@ import pytest
 
 from pacore.errors import BadInput
 from pacore.prices import read_prices
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.small_store import rows_of, select, small_store

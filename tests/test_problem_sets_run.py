@@ -14,7 +14,7 @@ from pacore.core.problem import Problem
 from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import read_row
 from pacore.programs import grade_programs
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import run_stages, scripted_config, tables

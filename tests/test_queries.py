@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import read_commit
 from pacore.errors import BadInput, PacoreError, Refused
-from pacore.layout import Unit
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import read_commit
+from pacore.store.layout import Unit
 from pacore.warehouse import Warehouse
 from tests.small_store import small_store
 

@@ -19,7 +19,7 @@ from pacore.core.problem import Problem, Turn
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round, by_slot
 from pacore.core.trajectory import FinishReason, Generation, Trajectory
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
 from pacore.warehouse import Warehouse
 from tests.audited import errors
 from tests.faulty_server import Connection, FaultyServer, Received, answers, completion

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from pacore.cli import main
-from pacore.commits import committed_units, read_commit
 from pacore.core.config.run import RunConfig
-from pacore.gradings import as_published, read_gradings, standing
 from pacore.retrying import begin_retry
-from pacore.run import open_run
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commit
+from pacore.store.gradings import as_published, read_gradings, standing
+from pacore.store.run import open_run
 from pacore.warehouse import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.pipeline import journal_size, run_stages, scripted_config, table, write_problems

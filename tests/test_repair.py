@@ -13,10 +13,16 @@ from typing import Any
 
 import pytest
 
-from pacore.commits import committed_units, read_commit, standing_units
 from pacore.errors import Refused, StoreError
-from pacore.gradings import Grading
-from pacore.layout import (
+from pacore.repairing.outcome import Outcome
+from pacore.repairing.repair import repair
+from pacore.retrying import begin_retry
+from pacore.stage.judging import begin_judging, finish_judging
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commit, standing_files, standing_units
+from pacore.store.gradings import Grading
+from pacore.store.layout import (
     Unit,
     commit_key,
     journal_key,
@@ -24,14 +30,8 @@ from pacore.layout import (
     snapshot_key,
     snapshots_prefix,
 )
-from pacore.repairing.outcome import Outcome
-from pacore.repairing.repair import repair
-from pacore.retrying import begin_retry
-from pacore.run import is_closed, open_run
-from pacore.snapshots import standing_files
-from pacore.stage.judging import begin_judging, finish_judging
-from pacore.store import Backend, open_store
-from pacore.tables import TABLES
+from pacore.store.run import is_closed, open_run
+from pacore.store.schema import TABLES
 from pacore.warehouse import Warehouse
 from tests.audited import FAULTY, RUN, copy_of, errors, finish
 from tests.conftest import Pacore, pacore_command

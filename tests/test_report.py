@@ -32,7 +32,8 @@ from pacore.report import (
     show_problem,
     status_table,
 )
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.terminal import fitted
 from pacore.text import CONTROLS, excerpt, visible, visible_lines
 from pacore.warehouse import Warehouse

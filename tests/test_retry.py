@@ -10,12 +10,13 @@ import pytest
 
 from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
-from pacore.layout import final_key
-from pacore.retries import RetryRecord, add_retry, count_retries, read_retries
 from pacore.retrying import begin_retry, choose, config_of
-from pacore.run import is_closed, open_run
 from pacore.stage.problems import open_shards
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import final_key
+from pacore.store.retries import RetryRecord, add_retry, count_retries, read_retries
+from pacore.store.run import is_closed, open_run
 from pacore.warehouse import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import (

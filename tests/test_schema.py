@@ -14,10 +14,12 @@ import pytest
 
 from pacore.core.config.run import RunConfig
 from pacore.retrying import begin_retry
-from pacore.run import is_closed, open_run
-from pacore.snapshots import standing_files
-from pacore.store import Backend, open_store
-from pacore.tables import SCHEMA_VERSION, TABLES, read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files
+from pacore.store.parquet import read_rows
+from pacore.store.run import is_closed, open_run
+from pacore.store.schema import SCHEMA_VERSION, TABLES
 from pacore.warehouse import Warehouse, candidates
 from pacore.warehouse.relations import HISTORY
 from tests.conftest import ROOT

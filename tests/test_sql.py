@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pacore.gradings import begin_grading
-from pacore.layout import Unit
+from pacore.store.gradings import begin_grading
+from pacore.store.layout import Unit
 from pacore.warehouse import SQL_FOLDER, Warehouse, check_names, sql
 from tests.graded import MATH, graded_rows, graded_store
 from tests.small_store import Rows, rows_of, select, small_store

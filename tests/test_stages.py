@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import find_commit
 from pacore.errors import Refused
-from pacore.layout import Unit
-from pacore.run import is_closed
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.commits import find_commit
+from pacore.store.layout import Unit
+from pacore.store.run import is_closed
 from tests.pipeline import (
     journal_size,
     oracle_tables,

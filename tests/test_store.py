@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import committed_units, publish, read_commit
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
-from pacore.layout import STORE_KEY, Unit
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.store.capability import prepare, probe
-from pacore.tables import Row, read_rows
+from pacore.store.commits import committed_units, publish, read_commit
+from pacore.store.layout import STORE_KEY, Unit
+from pacore.store.parquet import read_rows
+from pacore.store.rows import Row
 from tests.s3_server import READER_KEY, READER_SECRET, S3Server, environment_of
 from tests.small_store import rows_of
 from tests.stores import fresh_url, use_server

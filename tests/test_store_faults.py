@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import publish, read_commit
 from pacore.errors import PacoreError, StoreError
-from pacore.layout import Unit
-from pacore.store import Backend, ObjectBackend, open_store
+from pacore.store.backends.objects import ObjectBackend
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import publish, read_commit
+from pacore.store.layout import Unit
 from tests.conftest import ROOT, Pacore
 from tests.forwarder import Forwarder, Passing, Spoil, forwarding
 from tests.pipeline import (

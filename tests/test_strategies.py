@@ -12,8 +12,8 @@ from pacore.core.config.run import RunConfig
 from pacore.exchange import ImportOptions, import_from
 from pacore.exporting import export_run
 from pacore.retrying import begin_retry
-from pacore.run import is_closed, open_run
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import is_closed, open_run
 from pacore.warehouse import Warehouse
 from tests.audited import errors
 from tests.pipeline import (

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pacore.commits import committed_units, read_commit, standing_units
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.choose import choose_grader, gold_answer
@@ -20,9 +19,6 @@ from pacore.core.grading.verdict import NO_ANSWER, TIMEOUT, WRONG, Verdict
 from pacore.core.plan import Shard
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.gradings import Grading, begin_grading, read_gradings
-from pacore.layout import Unit
-from pacore.run import open_run, problems_of
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.evaluation import (
     MOST_BATCHES,
@@ -33,8 +29,13 @@ from pacore.stage.evaluation import (
 )
 from pacore.stage.gradings import OpenGrading, UngradedShard, end, grading_by, ungraded
 from pacore.stage.verdicts import Item, ShardGrading, grade_shard
-from pacore.store import Backend, open_store
-from pacore.tables import read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commit, standing_units
+from pacore.store.gradings import Grading, begin_grading, read_gradings
+from pacore.store.layout import Unit
+from pacore.store.parquet import read_rows
+from pacore.store.run import open_run, problems_of
 from tests.graded import grade_rows, verdict_rows
 from tests.pipeline import run_stages, scripted_config, table
 from tests.small_store import begin_run, problem, publish_rows, rows_of, small_store

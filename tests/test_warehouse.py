@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from pacore.commits import publish, read_commit, read_commits, text_ids
 from pacore.errors import BadInput, Refused, StoreError
-from pacore.layout import Unit
-from pacore.run import close_run
-from pacore.snapshots import write_snapshot
-from pacore.store import Backend, open_store
-from pacore.tables import TABLES
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import publish, read_commit, read_commits, text_ids, write_snapshot
+from pacore.store.layout import Unit
+from pacore.store.run import close_run
+from pacore.store.schema import TABLES
 from pacore.warehouse import (
     Warehouse,
     answers_of,

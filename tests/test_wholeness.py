@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from pacore.errors import BadInput, StoreError
-from pacore.layout import Unit, commit_key, final_key, run_key, snapshot_key
-from pacore.run import close_run, open_run
-from pacore.snapshots import standing_files, write_snapshot
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files, write_snapshot
+from pacore.store.layout import Unit, commit_key, final_key, run_key, snapshot_key
+from pacore.store.run import close_run, open_run
+from pacore.store.wholeness import faults_of
 from pacore.warehouse import Warehouse
 from pacore.warehouse.relations import RELATIONS
-from pacore.wholeness import faults_of
 from tests.conftest import Pacore
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.small_store import begin_run, problem, publish_rows, rows_of

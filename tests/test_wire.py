@@ -15,8 +15,8 @@ from pacore.core.trajectory import Generation
 from pacore.engine.http import HttpEngine
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.engine.wire import USUAL, Wire
-from pacore.layout import engine_key
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.layout import engine_key
 from pacore.trajectory import sampling_payload
 from tests.engine_contract import request_for
 from tests.faulty_server import (

@@ -10,9 +10,9 @@ from pacore.core.identity import trajectory_key
 from pacore.core.message import Message
 from pacore.core.problem import Problem, Turn
 from pacore.core.trajectory import FinishReason, Generation, Slot, Trajectory, normalise
-from pacore.gradings import Grading
-from pacore.layout import Unit
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.gradings import Grading
+from pacore.store.layout import Unit
 from tests.graded import grade_rows
 from tests.small_store import WHEN, Row, Rows, as_row, begin_run, publish_rows
 

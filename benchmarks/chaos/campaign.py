@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.chaos.victims import Broken, Kind, ModelServer, Scheduler, free_port
 from benchmarks.counting_server import MODEL
 from pacore.core.config.run import RunConfig
-from pacore.run import is_closed
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.run import is_closed
 from tests.processes import left_after
 from tests.s3_server import S3Server
 

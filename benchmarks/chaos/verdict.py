@@ -11,11 +11,12 @@ from benchmarks.chaos.campaign import CONCURRENCY, RUN_ID, Campaign
 from benchmarks.counting_server import Sampled
 from pacore.auditing.audit import Audit
 from pacore.core.trajectory import normalise
-from pacore.journal import Journal
 from pacore.sampling import FRESH_SECONDS
-from pacore.snapshots import standing_files
-from pacore.store import Backend, open_store
-from pacore.tables import read_rows
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files
+from pacore.store.journal import Journal
+from pacore.store.parquet import read_rows
 from tests.pipeline import Rows, tables
 
 LATE_SECONDS = {True: FRESH_SECONDS + 2.0, False: FRESH_SECONDS + 0.5}

@@ -15,7 +15,7 @@ from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
 from pacore.core.quorum import Standing
-from pacore.run import Run
+from pacore.store.run import Run
 
 ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason", "failed_round")
 """All but ``reason``, which is words for a person."""

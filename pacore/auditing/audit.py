@@ -17,14 +17,14 @@ from pacore.auditing.record import DEFECTS, check_problem_set, read_run
 from pacore.auditing.rows import Unreadable
 from pacore.auditing.shard import ShardAudit
 from pacore.auditing.snapshots import check_final, check_snapshots, snapshot_keys
-from pacore.commits import standing_units
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.errors import Refused, StoreError
-from pacore.journal import Journal
-from pacore.layout import commits_prefix, run_key
-from pacore.run import Run, is_closed, list_runs, problems_of
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_units
+from pacore.store.journal import Journal
+from pacore.store.layout import commits_prefix, run_key
+from pacore.store.run import Run, is_closed, list_runs, problems_of
 
 READERS = 8
 """Journal entries that are read side by side."""

@@ -17,8 +17,8 @@ from pacore.core.quorum import Standing, attempt_recipe, outcome
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round, RoundPrompt, View, by_slot
 from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
-from pacore.journal import Entry
-from pacore.run import Run
+from pacore.store.journal import Entry
+from pacore.store.run import Run
 
 
 def recipe_of_attempt(run: Run, row: Row) -> Recipe:

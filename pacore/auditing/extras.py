@@ -10,11 +10,10 @@ from pathlib import Path
 from pacore.auditing.finding import Finding, Tally, Where, shown
 from pacore.auditing.record import DEFECTS
 from pacore.errors import StoreError
-from pacore.layout import lent_key, retries_prefix, run_prefix
-from pacore.lending import lent_files
-from pacore.retries import read_retries
-from pacore.run import Run
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import lent_key, retries_prefix, run_prefix
+from pacore.store.retries import read_retries
+from pacore.store.run import Run, lent_files
 
 
 def check_records(store: Backend, run: Run) -> Iterator[Finding]:

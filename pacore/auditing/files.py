@@ -11,10 +11,10 @@ from typing import Self
 
 from pacore.auditing.finding import Finding, Severity, Tally, Where
 from pacore.auditing.rows import Row, Unreadable, row_count, table_rows
-from pacore.commits import Commit
 from pacore.errors import StoreError
-from pacore.layout import Unit, commit_key
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit
+from pacore.store.layout import Unit, commit_key
 
 
 class Files:

@@ -10,9 +10,9 @@ from pacore.auditing.finding import Where
 from pacore.auditing.rows import Row
 from pacore.core.problem import Problem
 from pacore.core.trajectory import Slot, Trajectory, normalise
-from pacore.journal import Entry
-from pacore.table_rows import trajectory_row
-from pacore.tables import TABLES
+from pacore.store.journal import Entry
+from pacore.store.rows import trajectory_row
+from pacore.store.schema import TABLES
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pacore.auditing.finding import Finding
 from pacore.auditing.grades import check_grades
 from pacore.auditing.rows import Row, aligned
 from pacore.auditing.verdicts import Judged, check_verdicts
-from pacore.commits import Commit
 from pacore.core.grading.choose import gold_answer, is_by_rules
 from pacore.core.grading.verdict import VERDICTS
-from pacore.gradings import Grading
+from pacore.store.commits import Commit
+from pacore.store.gradings import Grading
 
 if TYPE_CHECKING:
     from pacore.auditing.shard import ShardAudit

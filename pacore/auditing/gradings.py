@@ -11,10 +11,10 @@ from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import BadInput, StoreError
-from pacore.gradings import GradingRecord, read_gradings
-from pacore.layout import Unit, commit_key, graded_key, grading_key, gradings_prefix
-from pacore.run import Run
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.gradings import GradingRecord, read_gradings
+from pacore.store.layout import Unit, commit_key, graded_key, grading_key, gradings_prefix
+from pacore.store.run import Run
 
 Gradings = dict[str, GradingRecord]
 """The gradings of a run by id."""

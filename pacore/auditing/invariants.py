@@ -10,8 +10,8 @@ from pacore.auditing.finding import Finding, Tally, Where
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
 from pacore.errors import PacoreError
-from pacore.run import Run
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.run import Run
 from pacore.warehouse import Warehouse, check_names
 
 TABLES_OF = {

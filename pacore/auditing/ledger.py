@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pacore.auditing.finding import Finding, Tally, Where, shown
-from pacore.commits import APPENDED_TABLES, Commit, read_commits
 from pacore.errors import StoreError
-from pacore.layout import Unit, commit_key, commits_prefix, data_key, unit_of_commit
-from pacore.run import Run
-from pacore.store import Backend
-from pacore.tables import SCHEMA_VERSION, TABLES
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import APPENDED_TABLES, Commit, read_commits
+from pacore.store.layout import Unit, commit_key, commits_prefix, data_key, unit_of_commit
+from pacore.store.run import Run
+from pacore.store.schema import SCHEMA_VERSION, TABLES
 
 COMMITS_AT_ONCE = 256
 ROUND_TABLES = ("trajectory_texts", "trajectories", "messages")

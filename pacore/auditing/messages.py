@@ -10,7 +10,7 @@ from pacore.auditing.gathered import Gathered
 from pacore.auditing.rows import Row
 from pacore.core.message import Message, message_set
 from pacore.core.quorum import Standing
-from pacore.run import Run
+from pacore.store.run import Run
 
 EARLIER = frozenset(("answer/1",))
 """Compactors that read other answers in conclusions; what they made cannot be made again."""

@@ -14,10 +14,10 @@ from pacore.core.identity import digest
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_digests
 from pacore.errors import StoreError
-from pacore.layout import problem_set_key, run_key
-from pacore.run import Run
-from pacore.store import Backend
-from pacore.table_rows import problem_of
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import problem_set_key, run_key
+from pacore.store.rows import problem_of
+from pacore.store.run import Run
 
 _OWN_NAME = re.compile(r"r-[0-9]{8}-(?P<digest>[0-9a-f]{8})")
 DEFECTS = (KeyError, TypeError, ValueError, AttributeError)

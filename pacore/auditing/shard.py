@@ -19,15 +19,15 @@ from pacore.auditing.messages import check_messages, standings
 from pacore.auditing.record import DEFECTS
 from pacore.auditing.rows import Place, Row, Unreadable, aligned
 from pacore.auditing.trajectories import check_trajectories
-from pacore.commits import Commit
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.problem import Problem
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.journal import Journal
-from pacore.layout import commit_key, journal_key
-from pacore.run import Run
+from pacore.store.commits import Commit
+from pacore.store.journal import Journal
+from pacore.store.layout import commit_key, journal_key
+from pacore.store.run import Run
 
 
 @dataclass

@@ -12,14 +12,13 @@ from pacore.auditing.finding import Finding, Where, shown
 from pacore.auditing.gradings import Gradings, is_redone
 from pacore.auditing.ledger import Ledger
 from pacore.auditing.record import DEFECTS
-from pacore.commits import Commit, standing_units
 from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
-from pacore.layout import Unit, snapshot_key, snapshots_prefix, unit_of_data
-from pacore.retries import end_key
-from pacore.run import Run
-from pacore.stage.closing import COUNTED
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import COUNTED, Commit, standing_units
+from pacore.store.layout import Unit, snapshot_key, snapshots_prefix, unit_of_data
+from pacore.store.retries import end_key
+from pacore.store.run import Run
 
 ENTRY = ("path", "sha256", "bytes", "rows")
 

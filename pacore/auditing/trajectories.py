@@ -12,9 +12,9 @@ from pacore.auditing.gathered import Gathered
 from pacore.auditing.rows import Row
 from pacore.core.identity import sha256_hex, trajectory_key
 from pacore.core.trajectory import UNFINISHED, normalise
-from pacore.journal import Named
-from pacore.layout import journal_key
-from pacore.run import Run
+from pacore.store.journal import Named
+from pacore.store.layout import journal_key
+from pacore.store.run import Run
 
 GENERATED = (
     "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",

@@ -19,8 +19,8 @@ from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
-from pacore.layout import FORMAT_VERSION, engine_key
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import FORMAT_VERSION, engine_key
 from pacore.text import excerpt, visible
 
 Facts = Mapping[str, str | int | None]

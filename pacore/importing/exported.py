@@ -16,10 +16,10 @@ from typing import Any
 from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput, Refused
 from pacore.exporting import read_manifest, side_by_side
-from pacore.layout import EXPORTED_KINDS, exported_kind, run_key
-from pacore.lease import hold_run
-from pacore.lending import lent_files
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import EXPORTED_KINDS, exported_kind, run_key
+from pacore.store.lease import hold_run
+from pacore.store.run import lent_files
 
 LISTED = 20
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from pacore.errors import BadInput
 from pacore.problem_files import HowRead, rows_in
 from pacore.problem_formats import Rows
-from pacore.store import open_source, source_faults, unread
+from pacore.store.backends.sources import open_source, source_faults, unread
 
 MAX_ROW_BYTES = 512 * 1024 * 1024
 """A row may hold every trajectory of a problem: 37 of 131,072 tokens are some 20 MB."""

@@ -28,8 +28,7 @@ from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
 from pacore.importing.rows import Pass, tombstone
 from pacore.importing.survey import Survey
-from pacore.journal import Journal
-from pacore.run import Run, begin_run, is_closed
+from pacore.run import begin_run
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close
 from pacore.stage.context import close_context, context_of
@@ -37,7 +36,9 @@ from pacore.stage.messages import compact
 from pacore.stage.problems import open_shards
 from pacore.stage.scores import grade
 from pacore.stage.trajectories import fill
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.journal import Journal
+from pacore.store.run import Run, is_closed
 
 READER_VERSION = 1
 """Part of an import's identity: what is made of a file may change, and its trajectories with it."""

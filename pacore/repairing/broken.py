@@ -8,13 +8,18 @@ from typing import Any
 
 from pacore.auditing.finding import Tally
 from pacore.auditing.ledger import Ledger, expected_units, read_ledger
-from pacore.commits import APPENDED_TABLES, Commit, standing_units
 from pacore.errors import StoreError
-from pacore.layout import Unit, commit_key, unit_of_data
-from pacore.run import Run, is_closed
-from pacore.snapshots import StandingFile, last_snapshot
-from pacore.store import Backend
-from pacore.wholeness import damage
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    APPENDED_TABLES,
+    Commit,
+    StandingFile,
+    last_snapshot,
+    standing_units,
+)
+from pacore.store.layout import Unit, commit_key, unit_of_data
+from pacore.store.run import Run, is_closed
+from pacore.store.wholeness import damage
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,21 @@ from itertools import product
 
 from pacore.auditing.finding import Tally
 from pacore.auditing.ledger import Ledger, read_ledger
-from pacore.commits import Commit, standing_units
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import StoreError
-from pacore.gradings import read_gradings
-from pacore.layout import snapshot_key
 from pacore.repairing.outcome import Outcome
-from pacore.run import Run, is_closed
-from pacore.snapshots import last_snapshot, snapshot_record, snapshot_sequence, write_snapshot
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    Commit,
+    last_snapshot,
+    snapshot_record,
+    snapshot_sequence,
+    standing_units,
+    write_snapshot,
+)
+from pacore.store.gradings import read_gradings
+from pacore.store.layout import snapshot_key
+from pacore.store.run import Run, is_closed
 
 
 def mend_chain(store: Backend, run: Run) -> Iterator[Outcome]:

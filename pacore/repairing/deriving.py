@@ -7,15 +7,6 @@ from collections.abc import Callable, Sequence
 from pydantic import ValidationError
 
 from pacore.auditing.derive import trajectory_of
-from pacore.commits import (
-    Commit,
-    Draft,
-    committed_units,
-    read_commit,
-    read_commits,
-    standing_units,
-    text_ids,
-)
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine
 from pacore.core.grading.choose import is_by_rules
@@ -23,12 +14,8 @@ from pacore.core.trajectory import Request
 from pacore.dispatch import Dispatcher
 from pacore.errors import Refused, StoreError
 from pacore.gate import Priority
-from pacore.gradings import GradingRecord
-from pacore.layout import Unit, commit_key
 from pacore.retrying import asked_config
-from pacore.run import Run, list_runs, open_run
 from pacore.sampling import Filled, RetryPolicy
-from pacore.snapshots import StandingFile
 from pacore.stage.answers import conclude
 from pacore.stage.context import Context, OpenShard
 from pacore.stage.gradings import OpenGrading, UngradedShard, grading_by
@@ -37,10 +24,24 @@ from pacore.stage.messages import compact
 from pacore.stage.scores import grade
 from pacore.stage.trajectories import fill
 from pacore.stage.verdicts import ShardGrading
-from pacore.store import Backend
-from pacore.table_rows import text_row
-from pacore.tables import TABLES, read_rows
-from pacore.wholeness import damage
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    Commit,
+    Draft,
+    StandingFile,
+    committed_units,
+    read_commit,
+    read_commits,
+    standing_units,
+    text_ids,
+)
+from pacore.store.gradings import GradingRecord
+from pacore.store.layout import Unit, commit_key
+from pacore.store.parquet import read_rows
+from pacore.store.rows import text_row
+from pacore.store.run import Run, list_runs, open_run
+from pacore.store.schema import TABLES
+from pacore.store.wholeness import damage
 
 
 class Replaying(Dispatcher):

@@ -8,8 +8,6 @@ from itertools import chain
 from pacore.core.plan import Shard
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
-from pacore.gradings import read_gradings
-from pacore.layout import commits_prefix, run_key
 from pacore.problem_files import read_problem_set
 from pacore.repairing.broken import Broken, find_broken
 from pacore.repairing.chain import mend_chain
@@ -17,11 +15,13 @@ from pacore.repairing.deriving import RepairContext
 from pacore.repairing.outcome import Outcome
 from pacore.repairing.view import RepairView
 from pacore.retrying import asked_config
-from pacore.run import Run, freeze_problems, is_closed, open_run, problems_of
-from pacore.snapshots import write_snapshot
 from pacore.stage.closing import close
 from pacore.stage.problems import open_shards
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import write_snapshot
+from pacore.store.gradings import read_gradings
+from pacore.store.layout import commits_prefix, run_key
+from pacore.store.run import Run, freeze_problems, is_closed, open_run, problems_of
 
 
 def repair(store: Backend, run_id: str) -> Iterator[Outcome]:

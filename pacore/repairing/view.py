@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pacore.core.identity import canonical_json
-from pacore.layout import Unit, commit_key, unit_of_commit, unit_of_data
 from pacore.repairing.broken import Broken
-from pacore.store import Backend, Reader, Stored
+from pacore.store.backends.protocol import Backend, Reader, Stored
+from pacore.store.layout import Unit, commit_key, unit_of_commit, unit_of_data
 
 
 class RepairView:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.commits import Commit, find_commit, publish
 from pacore.core.answer import Answer, answer_of, missing_answer
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.message import Message
@@ -12,7 +11,8 @@ from pacore.core.quorum import Standing, outcome
 from pacore.errors import StoreError
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.stage.messages import Place, standing_sets
-from pacore.table_rows import answer_row
+from pacore.store.commits import Commit, find_commit, publish
+from pacore.store.rows import answer_row
 from pacore.warehouse import message_sets
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pacore.commits import committed_units, read_commits, standing_units
-from pacore.retries import count_retries
-from pacore.run import Run, close_run, end_counts
-from pacore.snapshots import write_snapshot
 from pacore.stage.problems import open_shards
-from pacore.store import Backend
-
-COUNTED = ("answers", "scores")
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    COUNTED,
+    committed_units,
+    read_commits,
+    standing_units,
+    write_snapshot,
+)
+from pacore.store.retries import count_retries
+from pacore.store.run import Run, close_run, end_counts
 
 
 def close(store: Backend, run: Run) -> dict[str, int]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from pacore.commits import committed_units, read_commits, standing_units, text_ids
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine, EngineInfo
 from pacore.core.plan import Shard
@@ -24,15 +23,22 @@ from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError
 from pacore.gate import Gate, Priority
 from pacore.home import state_path
-from pacore.journal import Journal
-from pacore.layout import Unit, commit_key
-from pacore.lease import hold_run
 from pacore.progress import Progress
-from pacore.retries import read_retries
-from pacore.run import Run, open_run, problems_of
 from pacore.sampling import Filled, RetryPolicy
-from pacore.snapshots import standing_files
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    committed_units,
+    read_commits,
+    standing_files,
+    standing_units,
+    text_ids,
+)
+from pacore.store.journal import Journal
+from pacore.store.layout import Unit, commit_key
+from pacore.store.lease import hold_run
+from pacore.store.retries import read_retries
+from pacore.store.run import Run, open_run, problems_of
 from pacore.unpublished import unpublished
 
 T = TypeVar("T")

@@ -10,10 +10,7 @@ from typing import Any, NamedTuple
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused
-from pacore.gradings import Grading, begin_grading
-from pacore.lease import Lease, hold_run
 from pacore.progress import GradingProgress
-from pacore.run import Run, open_run
 from pacore.stage.context import StageReport
 from pacore.stage.gradings import (
     OpenGrading,
@@ -24,7 +21,10 @@ from pacore.stage.gradings import (
     wanted_grading,
 )
 from pacore.stage.verdicts import grade_shard
-from pacore.store import open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.gradings import Grading, begin_grading
+from pacore.store.lease import Lease, hold_run
+from pacore.store.run import Run, open_run
 
 MOST_BATCHES = 200
 """Prefect keeps up with some hundreds of task runs; what is more than that goes several a task."""

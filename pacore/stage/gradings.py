@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from pacore.commits import committed_units, read_commits, standing_units
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_version
 from pacore.core.plan import Shard
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
-from pacore.layout import Unit
 from pacore.progress import GradingProgress
-from pacore.run import Run, problems_of
 from pacore.sandbox import grader_version
-from pacore.snapshots import write_snapshot
 from pacore.stage.problems import is_at_rest
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commits, standing_units, write_snapshot
+from pacore.store.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
+from pacore.store.layout import Unit
+from pacore.store.run import Run, problems_of
 
 TIMEOUT_SECONDS = 5.0
 

@@ -21,11 +21,11 @@ from pacore.core.problem import Problem, Turn
 from pacore.derived import derived_config, put_problems, said
 from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Refused
-from pacore.gradings import Grading, GradingRecord, begin_grading
-from pacore.run import Run, problems_of
 from pacore.stage.gradings import OpenGrading, end, every_shard, ungraded
 from pacore.stage.verdicts import ShardGrading
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.gradings import Grading, GradingRecord, begin_grading
+from pacore.store.run import Run, problems_of
 
 Votes = Mapping[str, list[bool | None]]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from itertools import groupby
 
-from pacore.commits import Commit, find_commit, publish
 from pacore.core.message import Message, candidate_of, compaction_of, message_set, needs_generation
 from pacore.core.plan import Compaction
 from pacore.core.quorum import Standing, outcome
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.journal import Entry
 from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.table_rows import message_row
+from pacore.store.commits import Commit, find_commit, publish
+from pacore.store.journal import Entry
+from pacore.store.rows import message_row
 from pacore.warehouse import CandidateRow, candidates
 
 Place = tuple[str, int]

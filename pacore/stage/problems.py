@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pacore.commits import committed_units, read_commits
 from pacore.core.config.run import RunConfig
 from pacore.engine.factory import resolve_recipe
-from pacore.layout import Unit
 from pacore.problem_survey import ProblemSurvey, survey_problems
-from pacore.retries import read_retries
-from pacore.run import Run, is_closed, start_run
+from pacore.run import start_run
 from pacore.stage.context import OpenShard, run_under_way
-from pacore.store import Backend, open_store
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import committed_units, read_commits
+from pacore.store.layout import Unit
+from pacore.store.retries import read_retries
+from pacore.store.run import Run, is_closed
 
 
 def begin(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = None) -> Run:

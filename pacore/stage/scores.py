@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pacore.commits import Commit, find_commit, publish
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import Score, Verdict, recorded_gold
 from pacore.errors import StoreError
 from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.table_rows import score_row
+from pacore.store.commits import Commit, find_commit, publish
+from pacore.store.rows import score_row
 from pacore.warehouse import AnswerRow, answers_of
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from pacore.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.core.grading.choose import is_by_rules, judged_by
 from pacore.core.grading.extraction.extract import Extracted, NoAnswer, find_answer
 from pacore.core.grading.judge import Question, judged_text, verdict_of, votes_of
@@ -19,12 +18,13 @@ from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.grading.spec import parse_spec
 from pacore.core.grading.verdict import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
 from pacore.core.problem import Turn
-from pacore.layout import Unit, commit_key
-from pacore.run import problems_of
 from pacore.sandbox import answer_keys, grade_answers, grader_version
 from pacore.stage.context import StageReport
 from pacore.stage.gradings import OpenGrading, UngradedShard
-from pacore.table_rows import verdict_row
+from pacore.store.commits import Commit, find_commit, publish, read_commit, read_commits
+from pacore.store.layout import Unit, commit_key
+from pacore.store.rows import verdict_row
+from pacore.store.run import problems_of
 from pacore.warehouse import ConclusionRow, conclusions, verdicts_in
 
 ANSWERS_AT_A_TIME = 16

@@ -5,11 +5,11 @@ reader could see: `put`, `put_file` and `put_new` take whole values. A local fol
 storage are the two backends of one small protocol; nothing above it knows which it works on.
 """
 
-from pacore.store.local import LocalBackend
-from pacore.store.objects import ObjectBackend
-from pacore.store.opening import open_store
-from pacore.store.protocol import Backend, Reader, Stored
-from pacore.store.sources import open_source, source_faults, source_files, unread
+from pacore.store.backends.local import LocalBackend
+from pacore.store.backends.objects import ObjectBackend
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend, Reader, Stored
+from pacore.store.backends.sources import open_source, source_faults, source_files, unread
 
 __all__ = [
     "Backend",

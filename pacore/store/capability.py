@@ -12,11 +12,15 @@ from datetime import UTC, datetime
 
 from pacore.core.identity import canonical_json
 from pacore.errors import Refused, StoreError
-from pacore.layout import FORMAT_VERSION, STORE_KEY, probe_key
-from pacore.store.protocol import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import FORMAT_VERSION, STORE_KEY, probe_key
 
 _log = logging.getLogger("pacore.store")
+
+
 _found: weakref.WeakKeyDictionary[Backend, Capability] = weakref.WeakKeyDictionary()
+
+
 _found_lock = threading.Lock()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import duckdb
 
 from pacore.errors import BadInput, LimitReached, PacoreError, StoreError
-from pacore.store import Reader
+from pacore.store.backends.protocol import Reader
 from pacore.text import visible
 
 SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from pacore.errors import BadInput, PacoreError, StoreError
-from pacore.run import list_runs
 from pacore.staging import table_files, text_files
-from pacore.store import Backend
-from pacore.tables import Row
+from pacore.store.backends.protocol import Backend
+from pacore.store.rows import Row
+from pacore.store.run import list_runs
+from pacore.store.wholeness import Fault, RunFiles, damaged, repair_hint
 from pacore.warehouse.connection import (
     Connection,
     as_bad_input,
@@ -31,7 +32,6 @@ from pacore.warehouse.connection import (
 )
 from pacore.warehouse.relations import RELATIONS, needed, stored
 from pacore.warehouse.statement import execute, reading_only
-from pacore.wholeness import Fault, RunFiles, damaged, repair_hint
 
 CHECK_ROWS = 100
 _log = logging.getLogger("pacore.warehouse")

@@ -8,14 +8,20 @@ from pathlib import Path
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
-from pacore.store.local import LocalBackend
-from pacore.store.objects import ObjectBackend
-from pacore.store.protocol import Backend
-from pacore.store.services import service_of
+from pacore.store.backends.local import LocalBackend
+from pacore.store.backends.objects import ObjectBackend
+from pacore.store.backends.protocol import Backend
+from pacore.store.backends.services import service_of
 
 _ENVIRONMENT = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_")
+
+
 _GLOB = "*?[]{}"
+
+
 _opened: dict[tuple[str, int, str], ObjectBackend] = {}
+
+
 _opened_lock = threading.Lock()
 
 

@@ -19,10 +19,18 @@ from fsspec import AbstractFileSystem
 from pacore.errors import PacoreError
 
 SCHEME = "pacore"
+
+
 WHOLE_BYTES = 256 * 1024
 """Values up to this size are read in one request and kept: they cost more to ask for than to hold."""
+
+
 KEPT_BYTES = 64 * 1024 * 1024
+
+
 AT_ONCE = 16
+
+
 _UNCHANGING = datetime(2000, 1, 1, tzinfo=UTC)
 
 ReadRange = Callable[[str, int, int], bytes]

@@ -2,6 +2,8 @@
 
 A passing fault (throttling, a time-out, a connection refused) is waited out, for a while; then it
 is a StoreError. A put-if-absent whose first try may have arrived is settled by reading what stands.
+
+Asking a store for many values side by side: a few ahead of the reader, never all of them.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ import secrets
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -22,21 +27,32 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from pacore.errors import BadInput, StoreError
-from pacore.store.ahead import ask_ahead
-from pacore.store.faults import Finding, Kind, judge
-from pacore.store.protocol import Stored, checked_key
-from pacore.store.ranges import RangeFile, RangeFiles
-from pacore.store.services import Service
+from pacore.store.backends.faults import Finding, Kind, judge
+from pacore.store.backends.protocol import Stored, checked_key
+from pacore.store.backends.ranges import RangeFile, RangeFiles
+from pacore.store.backends.services import Service
 
 FIRST_PATIENCE_SECONDS = 8.0
 """How long a store that has never answered is asked again: its address may be wrong."""
+
+
 PATIENCE_SECONDS = 120.0
+
+
 WAIT_MAX_SECONDS = 10.0
+
+
 SAID_EVERY_SECONDS = 10.0
+
+
 _MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 T = TypeVar("T")
+
+
 _log = logging.getLogger("pacore.store")
+
+
 _in_memory = threading.Lock()
 
 
@@ -250,3 +266,28 @@ def _modified_at(info: dict[str, Any]) -> datetime:
         if isinstance(said, str):
             return datetime.fromisoformat(said)
     return datetime.now(UTC)
+
+
+THREADS = 16
+
+
+AHEAD = 32
+"""Answers held at most, those still on their way included."""
+
+Answered = TypeVar("Answered")
+
+
+def ask_ahead(ask: Callable[[str], Answered], keys: Iterable[str]) -> Iterator[Answered]:
+    """``ask`` of each key, in order; raises what it raises, when its turn has come."""
+    keys = iter(keys)
+    threads = ThreadPoolExecutor(THREADS, "store")
+    waiting: deque[Future[Answered]] = deque()
+    try:
+        waiting.extend(threads.submit(ask, key) for key in islice(keys, AHEAD))
+        while waiting:
+            answer = waiting.popleft().result()
+            waiting.extend(threads.submit(ask, key) for key in islice(keys, 1))
+            yield answer
+    finally:
+        # Not waited for: what nobody wants any more may be waiting for a store that is away.
+        threads.shutdown(wait=False, cancel_futures=True)

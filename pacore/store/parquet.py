@@ -1,6 +1,6 @@
 """The tables as Parquet files: a writer that rejects what is not the schema, and readers.
 
-Schemas stand in `pacore.schemas`, what a row is in `pacore.table_rows`.
+Schemas stand in `pacore.store.schema`, what a row is in `pacore.store.rows`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacore.errors import StoreError
-from pacore.schemas import (
+from pacore.store.rows import Row
+from pacore.store.schema import (
     PROBLEMS,
     SCHEMA_REVISION,
     SCHEMA_VERSION,
@@ -24,7 +25,6 @@ from pacore.schemas import (
     TEXT_GROUP_ROWS,
     TableSchema,
 )
-from pacore.table_rows import Row
 
 __all__ = [
     "PROBLEMS",
@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 GROUP_BYTES = 32 * 1024 * 1024
+
+
 BLOOM_VALUES = 4096
 """Distinct ids a row group's bloom filter is sized for: 5 kB; the default of a million is 1 MB."""
 

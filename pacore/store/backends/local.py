@@ -13,10 +13,14 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from pacore.errors import PacoreError, StoreError
-from pacore.store.protocol import Stored, checked_key
+from pacore.store.backends.protocol import Stored, checked_key
 
 TEMPORARY = ".tmp"
+
+
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 

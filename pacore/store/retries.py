@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pacore.core.identity import canonical_json
 from pacore.core.quorum import ChosenSlot, Retry
 from pacore.errors import StoreError
-from pacore.layout import FORMAT_VERSION, final_key, retries_prefix, retry_key
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import FORMAT_VERSION, final_key, retries_prefix, retry_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pacore.errors import StoreError
-from pacore.layout import DATA
-from pacore.run import Run
-from pacore.snapshots import StandingFile, standing_tables
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import StandingFile, standing_tables
+from pacore.store.layout import DATA
+from pacore.store.run import Run
 
 LISTED_AT_ONCE = 16
+
+
 MOST_LISTINGS = 64
 """Of the folders of single tables; from there on all data files of a store are listed together."""
 

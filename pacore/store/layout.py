@@ -10,14 +10,22 @@ import re
 from typing import NamedTuple
 
 FORMAT_VERSION = 1
+
+
 MANIFEST_KEY = "export.json"
+
+
 _NAME = (
     r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?"
     r"(?:\.repair(?P<repair>\d+))?"
 )
+
+
 _COMMIT = re.compile(
     rf"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/{_NAME}\.json"
 )
+
+
 _DATA = re.compile(
     r"data/(?P<table>\w+)/schema=\d+/run_id=(?P<run_id>[^/]+)/round=(?P<round>\d+)/"
     rf"{_NAME}-[0-9a-f]{{16}}\.parquet"
@@ -179,6 +187,8 @@ def snapshot_key(run_id: str, sequence: int) -> str:
 
 
 _RUN_ID = r"[A-Za-z][A-Za-z0-9._-]{0,99}"
+
+
 _EXPORTED = re.compile(
     r"(?P<journal>journal/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{30}\.json\.zst)"
     r"|(?P<problems>problems/[A-Za-z0-9_-]+@[0-9a-f]{12}\.parquet)"
@@ -187,6 +197,8 @@ _EXPORTED = re.compile(
     rf"|(?P<snapshots>snapshots/run_id=(?P<of_snapshot>{_RUN_ID})/\d+\.json)"
     rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
 )
+
+
 EXPORTED_KINDS = ("journal", "problems", "data", "commits", "snapshots", "runs")
 """What an export consists of, in the order it has to be written: what refers comes after."""
 

@@ -3,6 +3,8 @@
 A file is encoded whole, named by its content, and put; then its commit is put if absent. Only the
 commit makes it part of the table. A loser of that race adopts what the winner committed and leaves
 an orphan file that no reader ever sees.
+
+Snapshots: which files the tables of a run are, frozen and chained to the one before.
 """
 
 from __future__ import annotations
@@ -14,22 +16,27 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
-from pacore.core.identity import canonical_json
+from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import StoreError
-from pacore.layout import (
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import (
     FORMAT_VERSION,
     Unit,
     commit_key,
     commits_prefix,
     data_key,
+    snapshot_key,
+    snapshots_prefix,
     unit_of_commit,
 )
-from pacore.store import Backend
-from pacore.tables import SCHEMA_VERSION, TABLES, Row, TableWriter, read_column
+from pacore.store.parquet import TableWriter, read_column
+from pacore.store.retries import end_key
+from pacore.store.rows import Row
+from pacore.store.schema import SCHEMA_VERSION, TABLES
 
 APPENDED_TABLES = ("trajectory_texts",)
 """Tables whose earlier revisions still stand: a text is stored once and never again."""
@@ -249,3 +256,97 @@ def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
         with store.open(key) as file:
             found.update(read_column(file, "trajectory_id"))
     return found
+
+
+class StandingFile(NamedTuple):
+    """A data file that a table of a run consists of."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def standing_files(store: Backend, run_id: str) -> dict[str, list[str]]:
+    """Keys of the data files each table of a run consists of, by table name."""
+    tables = standing_tables(store, run_id).items()
+    return {table: [file.path for file in files] for table, files in tables}
+
+
+def standing_tables(store: Backend, run_id: str) -> dict[str, list[StandingFile]]:
+    """The data files of each table of a run, by table name.
+
+    A closed run is read through its last snapshot, a run in progress through its commits.
+    """
+    if store.exists(end_key(store, run_id)):
+        snapshot = last_snapshot(store, run_id)
+        if snapshot is not None:
+            return {
+                table: [StandingFile(file["path"], file["sha256"], file["bytes"]) for file in files]
+                for table, files in snapshot["tables"].items()
+            }
+    found: dict[str, list[StandingFile]] = {}
+    for commit in read_commits(store, standing_units(committed_units(store, run_id))):
+        file = StandingFile(commit.path, commit.sha256, commit.bytes)
+        found.setdefault(commit.unit.table, []).append(file)
+    return found
+
+
+def snapshot_sequence(store: Backend, run_id: str) -> int:
+    """The number after that of a run's last snapshot."""
+    names = [PurePosixPath(key).stem for key in store.list(snapshots_prefix(run_id))]
+    return max((int(name) + 1 for name in names if name.isdecimal()), default=0)
+
+
+def last_snapshot(store: Backend, run_id: str) -> dict[str, Any] | None:
+    sequence = snapshot_sequence(store, run_id)
+    if not sequence:
+        return None
+    key = snapshot_key(run_id, sequence - 1)
+    try:
+        loaded: dict[str, Any] = json.loads(store.get(key))
+        for files in loaded["tables"].values():
+            for file in files:
+                StandingFile(file["path"], file["sha256"], file["bytes"])
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise StoreError(f"{key}: is not a snapshot: {fault!r}") from fault
+    return loaded
+
+
+def snapshot_record(
+    run_id: str, sequence: int, parent: bytes | None, commits: Iterable[Commit]
+) -> dict[str, Any]:
+    """A snapshot as it stands in the store: the files of some commits, and the one before it."""
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for commit in commits:
+        entry = {
+            "path": commit.path,
+            "sha256": commit.sha256,
+            "bytes": commit.bytes,
+            "rows": commit.rows,
+        }
+        tables.setdefault(commit.unit.table, []).append(entry)
+    return {
+        "v": FORMAT_VERSION,
+        "run_id": run_id,
+        "sequence": sequence,
+        "parent_sha256": sha256_hex(parent) if parent is not None else None,
+        "tables": tables,
+    }
+
+
+def write_snapshot(store: Backend, run_id: str) -> dict[str, Any]:
+    """Freeze the list of a run's files, chained to the snapshot before; unchanged lists add none."""
+    while True:
+        sequence = snapshot_sequence(store, run_id)
+        parent = store.get(snapshot_key(run_id, sequence - 1)) if sequence else None
+        commits = read_commits(store, standing_units(committed_units(store, run_id)))
+        record = snapshot_record(run_id, sequence, parent, commits)
+        if parent is not None:
+            before: dict[str, Any] = json.loads(parent)
+            if before["tables"] == record["tables"]:
+                return before
+        if store.put_new(snapshot_key(run_id, sequence), canonical_json(record)):
+            return record
+
+
+COUNTED = ("answers", "scores")

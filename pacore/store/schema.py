@@ -11,10 +11,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
+
+
 SCHEMA_REVISION = 4
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
+
+
 METADATA_GROUP_ROWS = 122_880
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())

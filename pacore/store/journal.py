@@ -18,10 +18,12 @@ import zstandard
 
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
-from pacore.layout import FORMAT_VERSION, journal_key
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import FORMAT_VERSION, journal_key
 
 MAX_ENTRY_BYTES = 1 << 30
+
+
 _codecs = threading.local()
 
 

@@ -31,13 +31,21 @@ class Finding:
 
 
 _ABSENT = ("NoSuchKey", "404", "NotFound")
+
+
 _EXISTS = ("PreconditionFailed", "412")
+
+
 _PASSING = (
     "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling",
     "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "TooManyRequestsException",
     "OperationAborted", "ConditionalRequestConflict", "RequestTimeTooSkewed", "IncompleteBody",
 )  # fmt: skip
+
+
 _PASSING_STATUSES = (408, 409, 429, 500, 502, 503, 504)
+
+
 _SETUP = {
     "NoSuchBucket": "there is no such bucket",
     "InvalidBucketName": "that is no name of a bucket",
@@ -55,6 +63,8 @@ _SETUP = {
     "AuthorizationHeaderMalformed": "the bucket is in another region",
     "301": "the bucket is in another region or at another endpoint",
 }
+
+
 _SETUP_CLASSES = {
     "NoCredentialsError": "no credentials were found (environment, profile, or instance role)",
     "PartialCredentialsError": "the credentials are incomplete",
@@ -68,6 +78,8 @@ _SETUP_CLASSES = {
     "ParamValidationError": "its name cannot be asked for",
     "PermissionError": "access is denied",
 }
+
+
 _PASSING_CLASSES = {
     "EndpointConnectionError": "the endpoint does not answer",
     "ConnectTimeoutError": "the endpoint does not answer in time",

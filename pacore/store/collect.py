@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pacore.errors import Refused, StoreError
-from pacore.layout import COMMITS, DATA, PROBES, SNAPSHOTS
-from pacore.lending import lent_files
-from pacore.run import list_runs
-from pacore.store import Backend, Stored
-from pacore.store.local import TEMPORARY
+from pacore.store.backends.local import TEMPORARY
+from pacore.store.backends.protocol import Backend, Stored
+from pacore.store.layout import COMMITS, DATA, PROBES, SNAPSHOTS
+from pacore.store.run import lent_files, list_runs
 
 LEAST_AGE = timedelta(days=1)
 

@@ -21,11 +21,15 @@ from urllib.parse import urlsplit
 import fsspec
 
 from pacore.errors import BadInput
-from pacore.store.faults import Kind, judge
+from pacore.store.backends.faults import Kind, judge
 from pacore.text import secret_in, shown
 
 _PATTERN = re.compile(r"[*?\[]")
+
+
 _LOCAL, _LISTS_NOTHING = ("", "file", "local"), ("http", "https", "data")
+
+
 _NO_ROWS = frozenset(("readme", "license", "licence", "dataset_infos", "dataset_info", "state"))
 """What repositories of data sets hold besides rows, by the names of files without their endings."""
 

@@ -21,9 +21,9 @@ from datetime import UTC, datetime, timedelta
 
 from pacore.core.identity import canonical_json
 from pacore.errors import Refused, StoreError
-from pacore.layout import lease_key
-from pacore.store import Backend
+from pacore.store.backends.protocol import Backend
 from pacore.store.capability import prepare
+from pacore.store.layout import lease_key
 
 _log = logging.getLogger("pacore.store")
 
