@@ -22,7 +22,7 @@ import pyarrow as pa
 from scipy import stats
 
 from pacore.statistics import Pool, majority_of, mean_of, two_level
-from pacore.warehouse import sql
+from pacore.warehouse.connection import sql
 
 AT_A_TIME = 200
 SEED = 20_000

@@ -75,7 +75,7 @@ def through_the_flow(config: Any) -> dict[str, float]:
     from flows.infer import infer
     from flows.prefect_server import connected
     from pacore.store.backends.opening import open_store
-    from pacore.warehouse import Warehouse
+    from pacore.warehouse.views import Warehouse
 
     with connected():
         state = infer(config, return_state=True)

@@ -22,7 +22,7 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.stage.evaluation import close_evaluation, evaluation_of, grade_all
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import committed_units, read_commits, standing_units
-from pacore.warehouse import conclusions
+from pacore.warehouse.files import conclusions
 from tests.pipeline import scripted_config, write_problems
 
 

@@ -23,10 +23,10 @@ from pacore.accuracy_report import accuracy_of
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import refusal
-from pacore.prices import read_prices
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of
 from pacore.store.rows import Row
-from pacore.warehouse import Warehouse
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.views import Warehouse
 from tasks.checks import checks
 from tasks.reports import (
     ProgressArtifact,

@@ -26,7 +26,7 @@ from pacore.stage.context import OpenShard, StageReport, close_context, context_
 from pacore.store.backends.opening import open_store
 from pacore.store.run import Run
 from pacore.text import visible
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tasks.answers import answers
 from tasks.messages import messages
 from tasks.problems import problems

@@ -8,7 +8,7 @@ from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.store.backends.protocol import Backend
 from pacore.store.run import Run, problems_of
-from pacore.warehouse import message_sets
+from pacore.warehouse.files import message_sets
 
 Asked = tuple[Problem, int, Sequence[str]]
 """A problem, a replicate, and the messages its prompts are made of."""

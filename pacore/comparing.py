@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pacore.errors import Refused
 from pacore.sharing import Sharing, sharing_of
 from pacore.statistics import Equivalence, Paired, equivalence, paired
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 GO, NO_GO = "GO", "NO-GO"
 SIGNIFICANT = 0.05

@@ -7,10 +7,10 @@ import click
 from pacore.comparing import Criteria, compare_pairs, decide
 from pacore.comparison_report import comparison_json, comparison_text
 from pacore.errors import BadInput
-from pacore.prices import read_prices
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.views import Warehouse
 
 
 def print_comparison(

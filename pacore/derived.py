@@ -23,7 +23,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commits, standing_units
 from pacore.store.layout import derived_key
 from pacore.store.run import Run
-from pacore.warehouse import conclusions
+from pacore.warehouse.files import conclusions
 
 OF_ITS_OWN = ("problems", "limit", "fields", "shard_size", "run_id", "store")
 """Fields that say what the other run was asked, and nothing of how it was asked."""

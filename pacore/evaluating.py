@@ -14,13 +14,13 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.errors import Exit, PacoreError
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import grading_table
-from pacore.prices import read_prices
 from pacore.running import shown, tell
 from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
 from pacore.stage.gradings import OpenGrading
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
-from pacore.warehouse import Warehouse
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.views import Warehouse
 
 
 def grade_to_end(config: EvaluateConfig) -> int:

@@ -23,7 +23,7 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 ESTIMATES = {"pass_at_k": "pass@", "pass_power_k": "pass^", "maj_at_k": "maj@"}
 POOLS = {"first_round": "samples of the bare problem", "answers": "answers of the replicates"}

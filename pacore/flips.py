@@ -12,7 +12,7 @@ from pacore.sharing import same_trajectories
 from pacore.store.run import headline, open_run
 from pacore.terminal import ABSENT, Column, Content, Grid, facts, line, number, stacked, to_text
 from pacore.text import excerpt
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 SHOWN_FLIPS = 50
 EVERY_FLIP = 2**62

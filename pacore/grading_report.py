@@ -10,8 +10,7 @@ from pacore.errors import ChecksFailed
 from pacore.store.run import headline, open_run
 from pacore.terminal import ABSENT, Column, Grid, line, number, share, stacked, to_text
 from pacore.text import excerpt
-from pacore.warehouse import Warehouse
-from pacore.warehouse.views import CHECK_ROWS
+from pacore.warehouse.views import CHECK_ROWS, Warehouse
 
 SHOWN_ROWS = 3
 SHOWN_CHARACTERS = 60

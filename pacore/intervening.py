@@ -43,7 +43,7 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 
 class Place(NamedTuple):

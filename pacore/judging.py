@@ -16,7 +16,7 @@ from pacore.stage.judging import begin_judging, finish_judging
 from pacore.stage.problems import is_at_rest
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 
 def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str, Any]) -> int:

@@ -19,7 +19,7 @@ from pacore.statistics import (
 )
 from pacore.statistics.bootstrap import Variance
 from pacore.store.run import Run, open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 Row = dict[str, Any]
 Votes = Mapping[tuple[str, int], Mapping[str, float]]

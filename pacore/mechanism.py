@@ -14,7 +14,7 @@ from typing import Any
 
 from pacore.statistics import ratio
 from pacore.store.run import Run, open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 Row = dict[str, Any]
 

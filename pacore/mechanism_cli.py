@@ -23,7 +23,7 @@ def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     from pacore.mechanism_report import mechanism_json, mechanism_text
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
-    from pacore.warehouse import Warehouse
+    from pacore.warehouse.views import Warehouse
 
     unique = tuple(dict.fromkeys(runs))
     opened = open_store(store)

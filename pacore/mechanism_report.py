@@ -27,7 +27,7 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 NOT_ENOUGH = "not enough"
 

@@ -25,7 +25,7 @@ from pacore.terminal import (
     to_text,
 )
 from pacore.text import excerpt, visible
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 MESSAGE_CHARACTERS = 4000
 

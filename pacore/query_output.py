@@ -34,7 +34,7 @@ from pacore.terminal import (
     to_text,
 )
 from pacore.text import CONTROLS, visible
-from pacore.warehouse import QueryResult
+from pacore.warehouse.views import QueryResult
 
 TABLE_ROWS = 1000
 CELL_CHARACTERS = 200

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from pacore.prices import read_prices
 from pacore.query_output import query_output
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
-from pacore.warehouse import QueryResult, Warehouse, needed
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.relations import needed
+from pacore.warehouse.views import QueryResult, Warehouse
 
 AWAITED = {
     "opinions": ("has_opinions", "have no judge's opinion", "grade {} --grader judge --opinion"),

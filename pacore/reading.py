@@ -20,7 +20,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.collect import collect, uncollected
 from pacore.store.run import open_run
 from pacore.text import visible
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 
 def print_status(store_url: str, run_ids: Sequence[str]) -> int:

@@ -34,7 +34,7 @@ from pacore.terminal import (
 )
 from pacore.text import excerpt, visible
 from pacore.unpublished import Unpublished, unpublished
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 __all__ = [
     "failures",

@@ -23,7 +23,8 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.layout import run_key
 from pacore.store.retries import RetryRecord, add_retry, read_retries
 from pacore.store.run import Run, is_closed, open_run, problems_of
-from pacore.warehouse import Warehouse, sql
+from pacore.warehouse.connection import sql
+from pacore.warehouse.views import Warehouse
 
 Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
 """Gives the slots that a condition chooses, under a limit of tokens."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacore.errors import Refused
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 Row = Mapping[str, Any]
 

@@ -15,7 +15,7 @@ from pacore.sharing import sharing_of
 from pacore.statistics import Estimate, paired, ratio
 from pacore.store.run import headline
 from pacore.sweep_report import SweepResult, SweepRow
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 Row = Mapping[str, Any]
 POOL = "first_round"

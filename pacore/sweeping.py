@@ -9,7 +9,6 @@ from pacore.core.config.sweep import PlannedSweep, SweepConfig, plan_sweep, swee
 from pacore.core.problem import set_digest
 from pacore.engine.factory import resolve_recipe
 from pacore.frontier import draw
-from pacore.prices import read_prices
 from pacore.problem_files import read_problem_set
 from pacore.stage.judging import Judging, begin_judging
 from pacore.store.backends.opening import open_store
@@ -18,7 +17,8 @@ from pacore.store.layout import sweep_key
 from pacore.store.run import open_run
 from pacore.sweep_report import SweepResult, sweep_csv, sweep_json, sweep_table
 from pacore.sweep_rows import sweep_result
-from pacore.warehouse import Warehouse
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.views import Warehouse
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from prefect import task
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tasks.settings import SETTINGS
 
 

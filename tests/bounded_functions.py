@@ -11,7 +11,7 @@ from pathlib import Path
 from pacore.bounded import Bounds, run_bounded
 from pacore.errors import PacoreError, Refused
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 
 
 def echo(text: str, memory_bytes: int) -> None:

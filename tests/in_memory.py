@@ -15,11 +15,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pacore.staging import table_files
 from pacore.store.backends.protocol import Backend
 from pacore.store.schema import TABLES
-from pacore.warehouse import sql
+from pacore.warehouse.connection import sql
 from pacore.warehouse.relations import RELATIONS
+from pacore.warehouse.tables import table_files
 
 _FILES = re.compile(r"read_parquet\(\s*getvariable\('(\w+)_files'\)(?:[^()]|\([^()]*\))*\)")
 

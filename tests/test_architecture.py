@@ -108,7 +108,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.sweep_cli",
         "pacore.sweep_running",
     },
-    "duckdb": {"pacore.warehouse.connection", "pacore.warehouse.statement"},
+    "duckdb": {"pacore.warehouse.connection"},
     "botocore": {"pacore.store.backends.services"},
     "httpx": {"flows.configured_server", "tasks.settings"},
     "fsspec": {

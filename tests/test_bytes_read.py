@@ -17,7 +17,7 @@ from pacore.store.commits import publish, standing_tables, write_snapshot
 from pacore.store.layout import Unit
 from pacore.store.rows import ROW_OF, Row
 from pacore.store.run import Run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.pipeline import scripted_config
 from tests.small_store import WHEN, problem
 from tests.stores import fresh_url

@@ -16,7 +16,7 @@ from pacore.store.collect import collect, uncollected
 from pacore.store.commits import publish, read_commit, write_snapshot
 from pacore.store.gradings import Grading
 from pacore.store.layout import Unit, commit_key
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.graded import MATH, grade_rows, verdict_rows
 from tests.small_store import publish_rows, rows_of, small_store

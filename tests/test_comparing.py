@@ -16,7 +16,7 @@ from pacore.errors import Refused
 from pacore.evaluation_report import evaluation_json, evaluation_report
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.ended import ended_run
 from tests.golden_files import golden

@@ -11,8 +11,8 @@ import pytest
 
 from pacore.cli import app
 from pacore.errors import Exit
-from pacore.staging import STAGED
-from pacore.warehouse import MARTS
+from pacore.warehouse.relations import MARTS
+from pacore.warehouse.tables import STAGED
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

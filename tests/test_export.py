@@ -21,7 +21,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.collect import uncollected
 from pacore.store.gradings import read_gradings
 from pacore.store.layout import MANIFEST_KEY, STORE_KEY, exported_kind
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.audited import audited
 from tests.conftest import Pacore
 from tests.pipeline import journal_size, run_stages, scripted_config, tables, write_problems

@@ -29,7 +29,7 @@ from benchmarks.faults import (
 )
 from pacore.core.trajectory import UNFINISHED
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.fault_runs import SCRIPT, WIDTH, config_for
 from tests.pipeline import run_stages, write_problems
 

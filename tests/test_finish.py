@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pacore.engine.finish import MISSING, Finish, finish_reason, meaning, read_finish
 from pacore.report import result_table
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.audited import errors
 from tests.faulty_server import FaultyServer, answers, completion
 from tests.hostile import problem_lines

@@ -15,7 +15,7 @@ from pacore.errors import BadInput, Refused
 from pacore.flips import compare_gradings, compare_runs, flips_output
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, begin_grading
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
 from tests.graded import MATH, Judged, grade_rows, verdict_rows
 from tests.small_store import (

@@ -27,7 +27,7 @@ from pacore.store.layout import (
     unit_of_commit,
     unit_of_data,
 )
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.graded import MATH, Judged, grade_rows, verdict_rows
 from tests.small_store import Row, publish_rows, rows_of, small_store
 

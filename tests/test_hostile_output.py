@@ -39,7 +39,7 @@ from pacore.report import (
 )
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, as_markdown, visible
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.hostile import (
     FAKE_REFERENCES,

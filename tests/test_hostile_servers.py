@@ -9,7 +9,7 @@ import pytest
 
 from pacore.report import query_output, result_table, show_problem
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.faulty_server import Connection, Received, answers, completion
 from tests.hostile import UNANSWERABLE, config_for, hostile_server, problem_lines, says
 from tests.pipeline import run_stages, table

@@ -22,7 +22,7 @@ from pacore.problem_files import read_problem_set
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.run import list_runs, open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import journal_size, scripted_config, tables
 from tests.stores import fresh_url

@@ -24,7 +24,7 @@ from pacore.intervening import Asked, intervene_to_end
 from pacore.stage.judging import Judging, begin_judging, finish_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.audited import errors
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.pipeline import journal_size, run_stages, scripted_config, write_problems

@@ -16,7 +16,7 @@ from pacore.store.commits import standing_files
 from pacore.store.parquet import read_rows
 from pacore.store.run import open_run
 from pacore.store.schema import TABLES
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.small_store import Row, rows_of, select, small_store
 

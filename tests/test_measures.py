@@ -15,7 +15,7 @@ from scipy import stats
 
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.pooled import BROKEN, NOTHING, RIGHT, Sample, pooled_run, wrong
 
 MOST = 12

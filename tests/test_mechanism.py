@@ -22,7 +22,7 @@ from pacore.store.commits import standing_files
 from pacore.store.layout import unit_of_data
 from pacore.store.parquet import read_rows
 from pacore.store.schema import TABLES
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.golden_files import golden
 from tests.graded import MATH, Judged, grade_rows, verdict_rows
 from tests.mechanism_oracle import Oracle

@@ -21,8 +21,9 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, standing_units
 from pacore.store.parquet import TableWriter, to_arrow
 from pacore.store.schema import TABLES, TEXT_GROUP_ROWS, TableSchema
-from pacore.warehouse import SQL_FOLDER, Warehouse, check_names, sql
+from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
 from pacore.warehouse.relations import RELATIONS
+from pacore.warehouse.views import Warehouse
 from tests.corruption import Row, repack, rows_of
 from tests.graded import MATH, grade_rows, verdict_rows
 from tests.in_memory import InMemory, over_memory

@@ -12,7 +12,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import read_commit
 from pacore.store.layout import Unit
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import run_stages, scripted_config, tables, write_problems
 from tests.s3_server import S3Server

@@ -19,7 +19,7 @@ from pacore.report import result_table
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.terminal import ABSENT
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.ended import GOLD, OUTAGE, Fate, Place, ended_run
 
 WIDTH = 100

@@ -16,7 +16,7 @@ from pacore.core.message import COMPACTOR_VERSION
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import standing_files
 from pacore.store.run import is_closed, open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.pipeline import (
     Killed,
     journal_size,

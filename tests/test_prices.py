@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pacore.errors import BadInput
-from pacore.prices import read_prices
 from pacore.store.backends.protocol import Backend
-from pacore.warehouse import Warehouse
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.small_store import rows_of, select, small_store
 

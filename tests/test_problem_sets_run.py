@@ -15,7 +15,7 @@ from pacore.problem_files import read_problem_set
 from pacore.problem_shapes import read_row
 from pacore.programs import grade_programs
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import run_stages, scripted_config, tables
 from tests.problem_sets import ALL_ROWS, ROWS, Row

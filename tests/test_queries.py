@@ -13,7 +13,7 @@ from pacore.errors import BadInput, PacoreError, Refused
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import read_commit
 from pacore.store.layout import Unit
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.small_store import small_store
 
 

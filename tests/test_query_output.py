@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pacore.errors import BadInput
 from pacore.report import query_output
 from pacore.text import CONTROLS
-from pacore.warehouse import QueryResult, Warehouse
+from pacore.warehouse.views import QueryResult, Warehouse
 from tests.conftest import ROOT
 from tests.small_store import small_store
 

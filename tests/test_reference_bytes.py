@@ -20,7 +20,7 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import Round, by_slot
 from pacore.core.trajectory import FinishReason, Generation, Trajectory
 from pacore.store.backends.opening import open_store
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.audited import errors
 from tests.faulty_server import Connection, FaultyServer, Received, answers, completion
 from tests.http_tries import CHAT

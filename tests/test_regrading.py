@@ -21,7 +21,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commit
 from pacore.store.gradings import as_published, read_gradings, standing
 from pacore.store.run import open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.pipeline import journal_size, run_stages, scripted_config, table, write_problems
 from tests.processes import descendants, left_after

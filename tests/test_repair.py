@@ -32,7 +32,7 @@ from pacore.store.layout import (
 )
 from pacore.store.run import is_closed, open_run
 from pacore.store.schema import TABLES
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.audited import FAULTY, RUN, copy_of, errors, finish
 from tests.conftest import Pacore, pacore_command
 from tests.corruption import edit_json, flip, repack, rows_of, standing_rows

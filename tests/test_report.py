@@ -36,7 +36,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.terminal import fitted
 from pacore.text import CONTROLS, excerpt, visible, visible_lines
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
 from tests.golden_files import golden
 from tests.pipeline import run_stages, scripted_config, write_problems

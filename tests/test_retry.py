@@ -17,7 +17,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.layout import final_key
 from pacore.store.retries import RetryRecord, add_retry, count_retries, read_retries
 from pacore.store.run import is_closed, open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import (
     Killed,

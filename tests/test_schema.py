@@ -20,8 +20,9 @@ from pacore.store.commits import standing_files
 from pacore.store.parquet import read_rows
 from pacore.store.run import is_closed, open_run
 from pacore.store.schema import SCHEMA_VERSION, TABLES
-from pacore.warehouse import Warehouse, candidates
+from pacore.warehouse.files import candidates
 from pacore.warehouse.relations import HISTORY
+from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
 from tests.pipeline import (
     SCORE_COLUMNS,

@@ -11,7 +11,8 @@ import pytest
 
 from pacore.store.gradings import begin_grading
 from pacore.store.layout import Unit
-from pacore.warehouse import SQL_FOLDER, Warehouse, check_names, sql
+from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
+from pacore.warehouse.views import Warehouse
 from tests.graded import MATH, graded_rows, graded_store
 from tests.small_store import Rows, rows_of, select, small_store
 

@@ -14,7 +14,7 @@ from pacore.exporting import export_run
 from pacore.retrying import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed, open_run
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.audited import errors
 from tests.pipeline import (
     Killed,

@@ -15,7 +15,7 @@ from pacore.core.config.sweep import SweepConfig
 from pacore.store.backends.opening import open_store
 from pacore.sweep_report import SweepResult, SweepRow, sweep_csv, sweep_json, sweep_table
 from pacore.sweeping import SweepOutcome
-from pacore.warehouse import Warehouse
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.golden_files import golden
 from tests.pipeline import journal_size, write_problems

@@ -20,13 +20,9 @@ from pacore.store.commits import publish, read_commit, read_commits, text_ids, w
 from pacore.store.layout import Unit
 from pacore.store.run import close_run
 from pacore.store.schema import TABLES
-from pacore.warehouse import (
-    Warehouse,
-    answers_of,
-    candidates,
-    message_sets,
-)
+from pacore.warehouse.files import answers_of, candidates, message_sets
 from pacore.warehouse.relations import RELATIONS
+from pacore.warehouse.views import Warehouse
 from tests.small_store import (
     as_row,
     begin_run,

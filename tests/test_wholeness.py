@@ -15,8 +15,8 @@ from pacore.store.commits import standing_files, write_snapshot
 from pacore.store.layout import Unit, commit_key, final_key, run_key, snapshot_key
 from pacore.store.run import close_run, open_run
 from pacore.store.wholeness import faults_of
-from pacore.warehouse import Warehouse
 from pacore.warehouse.relations import RELATIONS
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.small_store import begin_run, problem, publish_rows, rows_of

@@ -12,7 +12,8 @@ from pacore.auditing.record import DEFECTS
 from pacore.errors import PacoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.run import Run
-from pacore.warehouse import Warehouse, check_names
+from pacore.warehouse.connection import check_names
+from pacore.warehouse.views import Warehouse
 
 TABLES_OF = {
     "answers_from_last_round": "answers",

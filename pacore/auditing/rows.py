@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from pacore.errors import StoreError
-from pacore.warehouse import file_rows
+from pacore.warehouse.files import file_rows
 
 Row = Mapping[str, Any]
 Place = tuple[str, int]

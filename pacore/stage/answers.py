@@ -13,7 +13,7 @@ from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.stage.messages import Place, standing_sets
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.rows import answer_row
-from pacore.warehouse import message_sets
+from pacore.warehouse.files import message_sets
 
 
 def conclude(context: Context, work: OpenShard) -> StageReport:

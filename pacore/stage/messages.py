@@ -14,7 +14,7 @@ from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.journal import Entry
 from pacore.store.rows import message_row
-from pacore.warehouse import CandidateRow, candidates
+from pacore.warehouse.files import CandidateRow, candidates
 
 Place = tuple[str, int]
 Generations = Iterator[Entry | None]

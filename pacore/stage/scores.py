@@ -11,7 +11,7 @@ from pacore.sandbox import grade_answers, grader_version
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.rows import score_row
-from pacore.warehouse import AnswerRow, answers_of
+from pacore.warehouse.files import AnswerRow, answers_of
 
 
 def grade(context: Context, work: OpenShard) -> StageReport:

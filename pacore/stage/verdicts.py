@@ -25,7 +25,7 @@ from pacore.store.commits import Commit, find_commit, publish, read_commit, read
 from pacore.store.layout import Unit, commit_key
 from pacore.store.rows import verdict_row
 from pacore.store.run import problems_of
-from pacore.warehouse import ConclusionRow, conclusions, verdicts_in
+from pacore.warehouse.files import ConclusionRow, conclusions, verdicts_in
 
 ANSWERS_AT_A_TIME = 16
 """Answers graded between two looks at whether the work is to end."""

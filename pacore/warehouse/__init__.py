@@ -4,9 +4,12 @@ All SQL stands in ``sql/``, one file a relation; this package only says which fi
 keeps people's own queries to reading. Rows come out as plain tuples and dicts.
 """
 
-from pacore.round_rows import AnswerRow, CandidateRow, ConclusionRow, VerdictRow
 from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
 from pacore.warehouse.files import (
+    AnswerRow,
+    CandidateRow,
+    ConclusionRow,
+    VerdictRow,
     answers_of,
     candidates,
     conclusions,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from pacore.staging import STAGED
 from pacore.warehouse.connection import sql
+from pacore.warehouse.tables import STAGED
 
 HISTORY = {"trajectories": "all_trajectories", "verdicts": "all_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
@@ -75,8 +75,14 @@ RELATIONS: dict[str, str] = {
 """The file of each relation by its name, the relations it reads before it."""
 
 _COMMENT = re.compile(r"--[^\n]*")
+
+
 _WORD = re.compile(r"\w+")
+
+
 _FILES = re.compile(r"getvariable\('(\w+)_files'\)")
+
+
 _CATALOG = re.compile(
     r"information_schema|duckdb_|pg_catalog|pg_|sqlite_master|pragma_|\b(?:show|describe|summarize)\b",
     re.IGNORECASE,

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from pacore.errors import BadInput, PacoreError, StoreError
-from pacore.staging import table_files, text_files
 from pacore.store.backends.protocol import Backend
 from pacore.store.rows import Row
 from pacore.store.run import list_runs
@@ -26,14 +25,18 @@ from pacore.warehouse.connection import (
     as_store_error,
     check_names,
     connect,
+    execute,
     may_be_damage,
+    reading_only,
     rows_of,
     sql,
 )
 from pacore.warehouse.relations import RELATIONS, needed, stored
-from pacore.warehouse.statement import execute, reading_only
+from pacore.warehouse.tables import table_files, text_files
 
 CHECK_ROWS = 100
+
+
 _log = logging.getLogger("pacore.warehouse")
 
 
@@ -51,7 +54,7 @@ class Warehouse:
     ``run_ids`` None means every run whose files are all there; ``say`` hears of each that is left
     out, and why. The views cover what was committed when the warehouse was
     opened, and each is made for the first query that names it. ``prices`` are rows of
-    `pacore.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
+    `pacore.warehouse.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
     of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is not
     there, StoreError for files that are missing or cannot be read, LimitReached where memory runs
     out.

@@ -1,19 +1,22 @@
-"""Which files each table is: what the views of a warehouse are made over."""
+"""Which files each table is: what the views of a warehouse are made over.
+
+Runs as rows of the table ``runs``.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
+from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
-from pacore.gradings import grading_rows
-from pacore.run_rows import End, read_ends, run_rows
 from pacore.store.backends.protocol import Backend, Reader
 from pacore.store.commits import StandingFile, standing_tables
-from pacore.store.gradings import as_published, read_gradings
-from pacore.store.layout import Unit, unit_of_data
+from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
+from pacore.store.layout import Unit, final_key, retries_prefix, unit_of_data
 from pacore.store.parquet import write_rows
 from pacore.store.rows import Row
 from pacore.store.run import Run, lent_files, open_run, open_runs
@@ -160,3 +163,80 @@ def _empty_file(table: str, folder: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_rows(path, TABLES[table], ())
     return str(path)
+
+
+def _retries_among(keys: set[str], run_id: str) -> int:
+    return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
+
+
+End = Mapping[str, Any]
+"""How a run ended, as its record has it; empty for one that is open."""
+
+
+def read_ends(store: Backend, runs: Sequence[Run]) -> dict[str, End | StoreError]:
+    """How each run ended, or why its record of that cannot be used."""
+    there = set(store.list("runs"))
+    end_of = {run.run_id: final_key(run.run_id, _retries_among(there, run.run_id)) for run in runs}
+    closed = {run_id: key for run_id, key in end_of.items() if key in there}
+    found: dict[str, End | StoreError] = {run.run_id: {} for run in runs}
+    for (run_id, key), data in zip(
+        closed.items(), store.get_many(list(closed.values())), strict=True
+    ):
+        try:
+            record = json.loads(data)
+            datetime.fromisoformat(record["finished_at"])
+            found[run_id] = {**record, "failed": int(record["counts"]["failed"])}
+        except (ValueError, KeyError, TypeError) as fault:
+            found[run_id] = StoreError(f"{key}: is not a run's end: {fault!r}")
+    return found
+
+
+def run_rows(runs: Sequence[Run], ends: Mapping[str, End]) -> Iterator[Row]:
+    """Each run as a row of the table ``runs``."""
+    for run in runs:
+        final = ends[run.run_id]
+        status = "open" if not final else "failures" if final["failed"] else "complete"
+        finished = final.get("finished_at")
+        yield (
+            run.run_id,
+            status,
+            datetime.fromisoformat(run.created_at),
+            datetime.fromisoformat(finished) if finished else None,
+            run.identity_digest,
+            PurePosixPath(run.problem_set).stem,
+            run.problems,
+            run.recipe.model,
+            run.recipe.revision,
+            list(run.plan.widths),
+            run.plan.replicates,
+            run.plan.rounds,
+            canonical_json(run.recipe.as_json()).decode(),
+            canonical_json(run.plan.as_json()).decode(),
+            canonical_json(run.producer).decode(),
+            [run.plan.need(round_) for round_ in range(1, run.plan.rounds + 1)],
+            run.plan.on_shortfall,
+            run.plan.truncated,
+            run.plan.pool,
+            run.plan.compaction,
+            [step.kind for step in run.plan.steps],
+            [step.max_tokens for step in run.plan.steps],
+        )
+
+
+def grading_rows(run_id: str, created_at: datetime, records: list[GradingRecord]) -> Iterator[Row]:
+    """The gradings of a run as rows of the table ``gradings``, the run's own as number 0."""
+    stands = standing(records)
+    yield run_id, OWN, 0, "auto", "", "gold", created_at, created_at, stands is None
+    for record in records:
+        grading = record.grading
+        yield (
+            run_id,
+            grading.grading_id,
+            record.sequence,
+            grading.grader,
+            grading.grader_version,
+            grading.against,
+            record.created_at,
+            record.finished_at,
+            record is stands,
+        )

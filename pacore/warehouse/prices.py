@@ -12,7 +12,11 @@ from pacore.store.backends.sources import open_source
 from pacore.store.rows import Row
 
 MOST_BYTES = 4 * 1024 * 1024
+
+
 NEEDED = ("model", "prompt_per_million", "completion_per_million")
+
+
 COLUMNS = (*NEEDED, "cached_prompt_per_million", "currency")
 
 
