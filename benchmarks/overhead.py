@@ -23,7 +23,7 @@ from typing import Any
 
 from pacore.core.round import Round
 from pacore.engine.scripted import ScriptedEngine
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from tests.pipeline import scripted_config, write_problems
 
 WIDTH = 16

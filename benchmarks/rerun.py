@@ -31,7 +31,7 @@ from pacore.core.grading.verdict import Score
 from pacore.core.message import Message
 from pacore.core.plan import Shard
 from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from pacore.run import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

@@ -21,8 +21,8 @@ from pacore.importing.rows import FileFormat
 from pacore.importing.source import Source, sources
 from pacore.importing.stage import imported, publish_import
 from pacore.importing.survey import survey
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set, unnamed_by_row
+from pacore.problems.files import read_problem_set, unnamed_by_row
+from pacore.problems.issues import BadProblems
 from pacore.reading import print_result, print_run_failures
 from pacore.stage.closing import run_counts
 from pacore.store.backends.opening import open_store

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import Refused, StoreError
-from pacore.problem_files import is_row_file
+from pacore.problems.files import is_row_file
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, committed_units, read_commits

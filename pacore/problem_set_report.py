@@ -8,8 +8,8 @@ from pacore.core.config.fields import check_mapping, parse_mapping
 from pacore.core.grading.choose import choose_grader
 from pacore.core.problem import Problem
 from pacore.errors import BadInput
-from pacore.problem_golds import listed
-from pacore.problem_survey import ProblemSurvey, ShapeCount, survey_problems
+from pacore.problems.golds import listed
+from pacore.problems.survey import ProblemSurvey, ShapeCount, survey_problems
 from pacore.terminal import ABSENT, Column, Content, Grid, block, facts, line, stacked, to_text
 from pacore.text import excerpt, shown
 

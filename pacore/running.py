@@ -21,7 +21,7 @@ from pacore.engine.factory import open_engine, resolve_recipe
 from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
 from pacore.planning import Forecaster
-from pacore.problem_survey import ProblemSurvey, survey_problems
+from pacore.problems.survey import ProblemSurvey, survey_problems
 from pacore.progress import Pace, Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress

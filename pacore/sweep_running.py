@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import SweepConfig
 from pacore.errors import BadInput, Exit, PacoreError
-from pacore.problem_survey import survey_problems
+from pacore.problems.survey import survey_problems
 from pacore.progress import Progress
 from pacore.running import say_cautions, spoken, tell
 from pacore.stage.context import open_contexts

@@ -9,7 +9,7 @@ from pacore.core.config.sweep import PlannedSweep, SweepConfig, plan_sweep, swee
 from pacore.core.problem import set_digest
 from pacore.engine.factory import resolve_recipe
 from pacore.frontier import draw
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from pacore.stage.judging import Judging, begin_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

@@ -13,7 +13,7 @@ from pacore.core.quorum import Retry
 from pacore.core.solve import Solved, solve
 from pacore.engine.factory import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from pacore.stage.answers import conclude
 from pacore.stage.closing import close
 from pacore.stage.context import Context, close_context, context_of

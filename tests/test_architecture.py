@@ -56,14 +56,14 @@ CORE = {
     "pacore.store.layout",
     "pacore.core.plan",
     "pacore.core.problem",
-    "pacore.problem_documents",
-    "pacore.problem_golds",
-    "pacore.problem_images",
-    "pacore.problem_rows",
-    "pacore.problem_shapes",
-    "pacore.problem_tests",
-    "pacore.problem_turns",
-    "pacore.problem_values",
+    "pacore.problems.formats.documents",
+    "pacore.problems.golds",
+    "pacore.problems.images",
+    "pacore.problems.parts",
+    "pacore.problems.shapes",
+    "pacore.problems.program_tests",
+    "pacore.problems.turns",
+    "pacore.problems.values",
     "pacore.core.grading.programs.program",
     "pacore.core.grading.programs.blocks",
     "pacore.core.grading.programs.pieces",
@@ -126,7 +126,7 @@ DOORS: dict[str, set[str]] = {
     "matplotlib": {"pacore.frontier"},
     "pebble": {"pacore.sandbox_process"},
     "prefect": {"tasks.*", "flows.*"},
-    "pyarrow": {"pacore.problem_parquet", "pacore.store.schema", "pacore.store.parquet"},
+    "pyarrow": {"pacore.problems.formats.parquet", "pacore.store.schema", "pacore.store.parquet"},
     "rich": {"pacore.report", "pacore.terminal"},
     "scipy": {
         "pacore.statistics.bootstrap",
@@ -136,7 +136,7 @@ DOORS: dict[str, set[str]] = {
     "sympy": {"pacore.calculus"},
     "tenacity": {"pacore.sampling", "pacore.store.backends.objects"},
     "yaml": {"pacore.flags"},
-    "zstandard": {"pacore.store.journal", "pacore.problem_bytes"},
+    "zstandard": {"pacore.store.journal", "pacore.problems.formats.bytes"},
 }
 
 
@@ -162,7 +162,7 @@ def layer(module: str) -> str:
         return "front"
     if module.partition(".")[0] in ("tasks", "flows"):
         return module.partition(".")[0]
-    if module in CORE or module.startswith(("pacore.core.grading.", "pacore.problem_shapes.")):
+    if module in CORE or module.startswith(("pacore.core.grading.", "pacore.problems.shapes.")):
         return "core"
     return "edges"
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pacore.core.grading.choose import choose_grader
 from pacore.core.grading.rules import grade_fast
 from pacore.core.problem import Problem
-from pacore.problem_shapes import read_row
-from pacore.problem_shapes.choices import INSTRUCTION, LETTERS
+from pacore.problems.shapes.choices import INSTRUCTION, LETTERS
+from pacore.problems.shapes.recognise import read_row
 from tests.problem_sets import ROWS, Row
 
 

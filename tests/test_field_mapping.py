@@ -16,9 +16,9 @@ from pacore.core.config.fields import check_mapping, parse_mapping
 from pacore.core.config.run import RunConfig
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import recognise
+from pacore.problems.files import read_problem_set
+from pacore.problems.issues import BadProblems
+from pacore.problems.shapes.recognise import recognise
 from pacore.stage.problems import begin
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run

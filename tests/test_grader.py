@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pacore.core.grading.spec import GRADERS, canonical_spec, parse_spec
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput
-from pacore.problem_shapes import read_row
+from pacore.problems.shapes.recognise import read_row
 
 
 @pytest.mark.parametrize("name", GRADERS)

@@ -18,7 +18,7 @@ from pacore.engine.factory import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.exchange import IMPORT_FORMATS, ImportOptions, import_from
 from pacore.planning import Forecaster
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.run import list_runs, open_run

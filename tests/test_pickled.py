@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.problem_shapes.pickled import packed_text, pickled_text
+from pacore.problems.shapes.programs import packed_text, pickled_text
 
 MEBIBYTE = 1024 * 1024
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=2000)

@@ -15,7 +15,7 @@ from pacore.core.problem import set_digest
 from pacore.core.trajectory import Request
 from pacore.forecast import Forecast
 from pacore.planning import Forecaster
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from pacore.report import forecast_table
 from pacore.reuse import nearest
 from pacore.store.backends.opening import open_store

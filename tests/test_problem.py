@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.core.problem import Placed, Problem, Turn, set_digest
-from pacore.problem import BadProblems, RowIssue, merge
-from pacore.problem_shapes import read_row
-from pacore.problem_shapes.plain import GOLD_FIELDS, STATEMENT_FIELDS
+from pacore.problems.issues import BadProblems, RowIssue, merge
+from pacore.problems.shapes.plain import GOLD_FIELDS, STATEMENT_FIELDS
+from pacore.problems.shapes.recognise import read_row
 from tests.nested_values import nested
 
 UNICODE = st.text(st.characters(exclude_categories=()), max_size=8)

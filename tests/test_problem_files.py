@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from pacore.core.identity import sha256_hex
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
+from pacore.problems.issues import BadProblems
 
 ROWS: list[dict[str, Any]] = [
     {"id": "b", "problem": "What is 1 + 1?\nBe brief.", "answer": "2"},

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.errors import BadInput
-from pacore.problem import BadProblems
-from pacore.problem_csv import csv_rows
-from pacore.problem_files import read_problem_set
-from pacore.problem_formats import MAX_LINE_BYTES, Row, RowFault, Rows, json_rows, jsonl_rows
+from pacore.problems.files import read_problem_set
+from pacore.problems.formats.csv import csv_rows
+from pacore.problems.formats.rows import MAX_LINE_BYTES, Row, RowFault, Rows, json_rows, jsonl_rows
+from pacore.problems.issues import BadProblems
 from tests.nested_values import nested
 
 MEBIBYTE = 1024 * 1024

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pacore.cli import main
 from pacore.errors import BadInput
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set
-from pacore.problem_golds import is_empty_mark, marked_gold
-from pacore.problem_survey import survey_problems
+from pacore.problems.files import read_problem_set
+from pacore.problems.golds import is_empty_mark, marked_gold
+from pacore.problems.issues import BadProblems
+from pacore.problems.survey import survey_problems
 from tests.conftest import Pacore
 
 GSM8K = [

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from pacore.cli import main
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput
-from pacore.problem_files import read_problem_set
-from pacore.problem_survey import survey_problems
+from pacore.problems.files import read_problem_set
+from pacore.problems.survey import survey_problems
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "problem": "What is 1 + 1?", "answer": "2"},

@@ -19,9 +19,9 @@ from pacore.core.problem import (
     possible_ids,
     problem_id_of,
 )
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import read_row
+from pacore.problems.files import read_problem_set
+from pacore.problems.issues import BadProblems
+from pacore.problems.shapes.recognise import read_row
 from tests.pipeline import run_stages, scripted_config
 
 NAMES: dict[Any, str] = {

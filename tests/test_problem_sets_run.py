@@ -11,8 +11,8 @@ from pacore.audit_report import AuditReport
 from pacore.auditing.audit import Audit
 from pacore.core.grading.choose import choose_grader
 from pacore.core.problem import Problem
-from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import read_row
+from pacore.problems.files import read_problem_set
+from pacore.problems.shapes.recognise import read_row
 from pacore.programs import grade_programs
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse

@@ -21,9 +21,9 @@ from pacore.core.grading.choose import choose_grader
 from pacore.core.grading.programs.tests import from_gold
 from pacore.core.grading.rules import grade_fast
 from pacore.core.problem import Problem, Turn, set_digest
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import SHAPES, read_row, recognise, recognised
+from pacore.problems.files import read_problem_set
+from pacore.problems.issues import BadProblems
+from pacore.problems.shapes.recognise import SHAPES, read_row, recognise, recognised
 from tests.problem_sets import ADD, ADD_HIDDEN, ALL_ROWS, ROWS, Row, packed
 from tests.test_problem import JSON_VALUES
 

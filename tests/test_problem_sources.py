@@ -20,9 +20,9 @@ import pytest
 
 from pacore.cli import main
 from pacore.errors import BadInput
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set, unnamed_by_row
-from pacore.problem_survey import survey_problems
+from pacore.problems.files import read_problem_set, unnamed_by_row
+from pacore.problems.issues import BadProblems
+from pacore.problems.survey import survey_problems
 from tests.s3_server import BUCKET, S3Server
 from tests.stores import use_server
 

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.core.problem import Problem, set_digest
-from pacore.problem import BadProblems
-from pacore.problem_files import read_problem_set
-from pacore.problem_shapes import read_row
-from pacore.problem_values import is_picture, plain, text_of
+from pacore.problems.files import read_problem_set
+from pacore.problems.issues import BadProblems
+from pacore.problems.shapes.recognise import read_row
+from pacore.problems.values import is_picture, plain, text_of
 from tests.test_problem import JSON_VALUES
 
 PNG = b"\x89PNG\r\n\x1a\n0000"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pacore.core.problem import Problem, Turn
-from pacore.problem_shapes import read_row, recognise
+from pacore.problems.shapes.recognise import read_row, recognise
 from tests.problem_sets import Row
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
-from pacore.problem_tests import called
+from pacore.problems.program_tests import called
 from pacore.programs import run_tests
 from pacore.programs.keeper import SANDBOXES
 from tests.conftest import ROOT

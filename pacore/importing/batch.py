@@ -23,9 +23,9 @@ from pacore.engine.classify import Origin
 from pacore.engine.completion import read_generation
 from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.importing.source import Source
-from pacore.problem import Issues, RowIssue
-from pacore.problem_formats import RowFault
-from pacore.problem_turns import SPEAKERS, kind_of
+from pacore.problems.formats.rows import RowFault
+from pacore.problems.issues import Issues, RowIssue
+from pacore.problems.turns import SPEAKERS, kind_of
 
 FORM: FileFormat = "openai-batch"
 NO_LINE = "the batch's output has no line for this request"

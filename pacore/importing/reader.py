@@ -13,8 +13,8 @@ from pacore.errors import BadInput
 from pacore.importing.batch import BatchRows, Prompts
 from pacore.importing.rows import ROW_READERS, FileFormat, ImportedRow, Pass
 from pacore.importing.source import Source
-from pacore.problem import RowIssue
-from pacore.problem_formats import RowFault
+from pacore.problems.formats.rows import RowFault
+from pacore.problems.issues import RowIssue
 
 POSITION = re.compile(r"req_(?P<row>[0-9]{1,9})")
 FORMATS: tuple[FileFormat, ...] = ("reference", "pacore-train", "openai-batch")

@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple
 from pacore.core.problem import Problem
 from pacore.core.trajectory import Generation
 from pacore.engine.classify import whole_text
-from pacore.problem import Issues, RowIssue
-from pacore.problem_shapes import read_row
-from pacore.problem_turns import Note, kind_of
-from pacore.problem_values import text_of
+from pacore.problems.issues import Issues, RowIssue
+from pacore.problems.shapes.recognise import read_row
+from pacore.problems.turns import Note, kind_of
+from pacore.problems.values import text_of
 
 FileFormat = Literal["reference", "pacore-train", "openai-batch"]
 ENGINE = "imported"

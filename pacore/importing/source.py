@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pacore.errors import BadInput
-from pacore.problem_files import HowRead, rows_in
-from pacore.problem_formats import Rows
+from pacore.problems.files import HowRead, rows_in
+from pacore.problems.formats.rows import Rows
 from pacore.store.backends.sources import open_source, source_faults, unread
 
 MAX_ROW_BYTES = 512 * 1024 * 1024

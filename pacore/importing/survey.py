@@ -18,7 +18,7 @@ from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
 from pacore.importing.reader import Reader
 from pacore.importing.rows import Pass
-from pacore.problem import BadProblems, RowIssue, merge
+from pacore.problems.issues import BadProblems, RowIssue, merge
 
 LISTED = 5
 

@@ -8,7 +8,7 @@ from itertools import chain
 from pacore.core.plan import Shard
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
-from pacore.problem_files import read_problem_set
+from pacore.problems.files import read_problem_set
 from pacore.repairing.broken import Broken, find_broken
 from pacore.repairing.chain import mend_chain
 from pacore.repairing.deriving import RepairContext

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pacore.core.config.run import RunConfig
 from pacore.engine.factory import resolve_recipe
-from pacore.problem_survey import ProblemSurvey, survey_problems
+from pacore.problems.survey import ProblemSurvey, survey_problems
 from pacore.run import start_run
 from pacore.stage.context import OpenShard, run_under_way
 from pacore.store.backends.opening import open_store

@@ -8,13 +8,17 @@ from functools import lru_cache
 from typing import Any
 
 from pacore.core.problem import Problem, Turn
-from pacore.problem_turns import MAX_SHOWN, shown
-from pacore.problem_values import is_picture
+from pacore.problems.turns import MAX_SHOWN, shown
+from pacore.problems.values import is_picture
 
 _IN_TEXT = re.compile(
     r"!\[[^\]\n]{0,200}\]\(|<image|<img\b|\\includegraphics\b|\[image\b", re.IGNORECASE
 )
+
+
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
 _IMAGE_WORDS = frozenset(
     (
         "image",
@@ -29,6 +33,8 @@ _IMAGE_WORDS = frozenset(
         "diagram",
     )
 )
+
+
 _ASIDE_WORDS = frozenset(
     ("answer", "solution", "rationale", "explanation", "preview", "thumbnail", "icon", "logo")
 )

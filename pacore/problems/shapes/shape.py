@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pacore.core.problem import readable_id
-from pacore.problem_rows import Field, Parts
-from pacore.problem_turns import Note
+from pacore.problems.parts import Field, Parts
+from pacore.problems.turns import Note
 
 Row = Mapping[str, Any]
 

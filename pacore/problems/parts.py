@@ -1,6 +1,6 @@
 """Rows of a problem set: each becomes a problem, or everything that is wrong with it.
 
-A row is first taken apart into `Parts`, by one of the shapes in `pacore.problem_shapes` or by a
+A row is first taken apart into `Parts`, by one of the shapes in `pacore.problems.shapes` or by a
 person's own mapping; what the parts come to is checked here, whoever took it apart.
 """
 
@@ -15,12 +15,12 @@ from pydantic import JsonValue
 from pacore.core.grading.spec import canonical_spec
 from pacore.core.problem import Problem, Turn, content_digest, problem_id_of
 from pacore.errors import BadInput
-from pacore.problem import Issues
-from pacore.problem_golds import is_empty_mark, marked_gold
-from pacore.problem_images import shown_picture
-from pacore.problem_tests import code_gold
-from pacore.problem_turns import Note, kind_of, read_turns, shown, usable_text
-from pacore.problem_values import is_nan, plain, storable, text_of, unwrapped
+from pacore.problems.golds import is_empty_mark, marked_gold
+from pacore.problems.images import shown_picture
+from pacore.problems.issues import Issues
+from pacore.problems.program_tests import code_gold
+from pacore.problems.turns import Note, kind_of, read_turns, shown, usable_text
+from pacore.problems.values import is_nan, plain, storable, text_of, unwrapped
 
 
 class Field(NamedTuple):

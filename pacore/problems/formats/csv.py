@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from pacore.errors import BadInput
-from pacore.problem_formats import (
+from pacore.problems.formats.rows import (
     CONVERT,
     MAX_LINE_BYTES,
     NOT_UTF8,
@@ -27,14 +27,24 @@ from pacore.problem_formats import (
     too_long,
     unsaid,
 )
-from pacore.problem_shapes.plain import GOLD_FIELDS, TEXT_FIELDS, TURNS_FIELDS
-from pacore.problem_shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, bare
+from pacore.problems.shapes.plain import GOLD_FIELDS, TEXT_FIELDS, TURNS_FIELDS
+from pacore.problems.shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, bare
 
 COMMA, TAB = ",", "\t"
+
+
 SEPARATORS = (COMMA, ";", TAB, "|")
+
+
 SAMPLE_LINES = 100
+
+
 SAMPLE_BYTES = 64 * 1024
+
+
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^"\n])"?\s*', re.IGNORECASE)
+
+
 _KNOWN_WORDS = frozenset(
     map(bare, (*TEXT_FIELDS, *GOLD_FIELDS, *STATEMENT_WORDS, *GOLD_WORDS, *ID_WORDS))
 )

@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Any
 
 from pacore.core.config.fields import FieldMapping
-from pacore.problem_rows import Field as FoundField
-from pacore.problem_rows import Parts
-from pacore.problem_shapes.choices import choice_parts, decoded_options
-from pacore.problem_shapes.plain import other_parts, single
-from pacore.problem_shapes.shape import Row, Shape, without
-from pacore.problem_turns import Note, kind_of
+from pacore.problems.parts import Field as FoundField
+from pacore.problems.parts import Parts
+from pacore.problems.shapes.choices import choice_parts, decoded_options
+from pacore.problems.shapes.plain import other_parts, single
+from pacore.problems.shapes.shape import Row, Shape, without
+from pacore.problems.turns import Note, kind_of
 
 _PLACE = re.compile(r"-?[0-9]{1,9}")
 
@@ -124,6 +124,8 @@ def found_at(value: Any, path: str) -> tuple[Any] | None:
 
 
 MOST_LISTED = 30
+
+
 MOST_CHARACTERS = 60
 
 

@@ -23,13 +23,23 @@ from pacore.core.problem import Problem
 from pacore.text import excerpt
 
 LISTED = 5
+
+
 GOLD_CHARACTERS = 24
+
+
 LONGEST_MARK = 100
+
+
 GOLD_MARK = "####"
+
+
 FAR_LONGER = 10
 """So many times the median length, and at least `LONG_CHARACTERS`: far longer than its neighbours."""
 
 LONG_CHARACTERS = 60
+
+
 MOST_UNLIKE = 0.2
 """Golds longer than the others are only named where they are at most this share of the set."""
 
@@ -40,11 +50,15 @@ _EMPTY = re.compile(
 """What sets an answer apart, with nothing in it."""
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]|&(?:nbsp|zwnj|#160|#8203);")
+
+
 _ANNOUNCED = re.compile(
     r"(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|ans\b|solution)\s*"
     r"(?P<end>is\s*[:：]?|[:：])?\s*",  # noqa: RUF001
     re.IGNORECASE,
 )
+
+
 _PLACEHOLDERS = frozenset(
     (
         "-", "--", "---", "\u2013", "\u2014",
@@ -67,7 +81,11 @@ _NOTHING = re.compile(
 """Layout and ASCII punctuation, without a letter, a digit or a symbol of mathematics."""
 
 _TEXT = parse_spec("text")
+
+
 _OPTION = re.compile(r"(?:^|[\n(\s])\(?(?P<letter>[A-J])(?:[).:]|\s?\))\s?(?=\S)")
+
+
 FEWEST_OPTIONS = 2
 
 

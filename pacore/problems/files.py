@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, NamedTuple
 from pacore.core.config.fields import FieldMapping
 from pacore.core.problem import Placed, Problem
 from pacore.errors import BadInput
-from pacore.problem import BadProblems, RowIssue, merge
-from pacore.problem_bytes import PACKED_ENDINGS, READ_FAULTS, opened
-from pacore.problem_csv import TAB, csv_rows, is_table
-from pacore.problem_formats import (
+from pacore.problems.formats.bytes import PACKED_ENDINGS, READ_FAULTS, opened
+from pacore.problems.formats.csv import TAB, csv_rows, is_table
+from pacore.problems.formats.parquet import MAGIC, parquet_rows
+from pacore.problems.formats.rows import (
     MAX_LINE_BYTES,
     RowFault,
     Rows,
@@ -25,17 +25,11 @@ from pacore.problem_formats import (
     jsonl_rows,
     unsaid,
 )
-from pacore.problem_parquet import MAGIC, parquet_rows
-from pacore.problem_rows import content_id
-from pacore.problem_shapes import (
-    MISSING,
-    NO_ROW,
-    Reading,
-    listed_paths,
-    paths_in,
-    paths_wanted,
-    recognise,
-)
+from pacore.problems.issues import BadProblems, RowIssue, merge
+from pacore.problems.parts import content_id
+from pacore.problems.shapes.mapping import listed_paths, paths_in, paths_wanted
+from pacore.problems.shapes.plain import MISSING
+from pacore.problems.shapes.recognise import NO_ROW, Reading, recognise
 from pacore.store.backends.sources import open_source, source_faults, source_files
 
 
@@ -54,7 +48,7 @@ def read_problem_set(
     """Read a problem set, sorted by id, identical rows merged; ``limit`` takes the first N rows.
 
     ``url`` is a file, a folder or a pattern of files; ``fields`` is a person's mapping
-    (`pacore.problem_shapes.mapping`). Raises BadInput for a file that cannot be read at all, has no
+    (`pacore.problems.shapes.mapping`). Raises BadInput for a file that cannot be read at all, has no
     rows or none with a problem in it, and BadProblems naming every bad row (of the first N rows)
     otherwise.
     """
@@ -195,7 +189,11 @@ def _one_line(fault: BaseException) -> str:
 
 
 ARRAY, LINES, CSV, TSV, PARQUET = "array", "lines", "csv", "tsv", "parquet"
+
+
 TABLES = (CSV, TSV)
+
+
 ENDINGS = {
     ".jsonl": LINES,
     ".ndjson": LINES,
@@ -231,7 +229,11 @@ def _ending(name: str) -> str:
 
 
 _JSON = re.compile(rb"\s*[\[{]")
+
+
 _CERTAINLY_JSON = re.compile(rb'\s*(?:\[\s*)?\{\s*"')
+
+
 _LINES_OF_LISTS = re.compile(rb"\s*\[[^\n]*\][ \t\r]*\n\s*\[")
 
 

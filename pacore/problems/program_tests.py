@@ -27,9 +27,11 @@ from pacore.core.grading.programs.tests import (
 from pacore.core.identity import canonical_json
 from pacore.core.problem import text_fault
 from pacore.errors import BadInput
-from pacore.problem_turns import Note
+from pacore.problems.turns import Note
 
 KINDS = ("stdin", "function", "assertions")
+
+
 NOT_TESTS = (
     "is no tests of a program: pacore's own, {inputs, outputs}, a list of {input, output}, or a "
     "list of asserts"

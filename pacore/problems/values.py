@@ -20,20 +20,32 @@ from pydantic import JsonValue
 from pacore.core.identity import sha256_hex
 
 EXACT_FLOATS = 2**53
+
+
 MAX_LEVELS = 32
 """Lists and objects nested deeper than this are cut off in metadata."""
 
 CUT = "…"
+
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
 _UNREADABLE_BYTES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
 _REPLACEMENT = "\ufffd"
 
 DATA_URL = "data:image/"
+
+
 _IMAGE_BYTES = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp(?:avif|heic)"
     rb"|\s*(?:<\?xml[^>]{0,200}>\s*)?<svg\b",
     re.DOTALL,
 )
+
+
 _IMAGE_TEXT = re.compile(
     r"(?:iVBORw0KGgo|/9j/[2-4]|R0lGOD[dl]h|UklGR[0-9A-Za-z+/]{8}V0VCU)[0-9A-Za-z+/]*"
 )

@@ -17,32 +17,54 @@ from typing import Any, NamedTuple
 
 from pacore.core.identity import digest
 from pacore.core.problem import text_fault
-from pacore.problem_rows import Field, Parts
-from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
-from pacore.problem_turns import Note, kind_of, shown
-from pacore.problem_values import is_nan, text_of, unwrapped
+from pacore.problems.parts import Field, Parts
+from pacore.problems.shapes.shape import Row, Shape, first_given, named, texts
+from pacore.problems.turns import Note, kind_of, shown
+from pacore.problems.values import is_nan, text_of, unwrapped
 
 LETTERS = ascii_uppercase[:10]
+
+
 FEWEST = 2
+
+
 INSTRUCTION = "Give the letter of the right option in \\boxed{}."
 
 QUESTION_FIELDS = ("question", "problem", "prompt", "Question", "question_stem", "input", "query")
+
+
 OPTION_FIELDS = ("options", "choices")
+
+
 ANSWER_FIELDS = (
     "answer_index", "answer_idx", "answer_letter", "answerKey", "answer", "correct_answer",
     "correct_option",
 )  # fmt: skip
+
+
 PLACE_NAMES = ("index", "idx")
 """What the name of a field that holds a place ends with."""
 
 LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label", "Answer", "target")
+
+
 ID_FIELDS = ("id", "question_id", "Record ID", "uuid")
+
+
 LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
 
 RIGHT = "Correct Answer"
+
+
 _WRONG = re.compile(r"Incorrect Answer \d{1,2}")
+
+
 _PLACE = re.compile(r"[0-9]{1,2}")
+
+
 _OWN_LABEL = re.compile(r"\(?(?P<letter>[A-J])[).:]\s*(?=\S)")
+
+
 _LABEL = re.compile(r"\(?(?P<label>\w{1,2})[).:]*")
 
 
@@ -253,4 +275,6 @@ def _gpqa_parts(row: Row, note: Note) -> Parts:
 
 
 CHOICE = Shape("multiple choice", _is_choice, _choice_parts)
+
+
 GPQA = Shape("GPQA", _is_gpqa, _gpqa_parts)

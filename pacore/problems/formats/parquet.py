@@ -18,12 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacore.errors import BadInput
-from pacore.problem_bytes import seekable
-from pacore.problem_formats import Row, Rows
-from pacore.problem_values import plain, text_or_bytes
+from pacore.problems.formats.bytes import seekable
+from pacore.problems.formats.rows import Row, Rows
+from pacore.problems.values import plain, text_or_bytes
 
 MAGIC = b"PAR1"
+
+
 SHORT_FLOATS = {16: "e", 32: "f"}
+
+
 MOST_DIGITS = 9
 
 

@@ -16,10 +16,14 @@ STATEMENT_WORDS = (
     "text",
     "contextmessages",
 )
+
+
 GOLD_WORDS = (
     "answer", "shortanswer", "finalanswer", "expectedanswer", "groundtruth", "label", "target",
     "correctanswer", "gold", "goldanswer", "referenceanswer",
 )  # fmt: skip
+
+
 ID_WORDS = ("problemid", "id", "questionid", "recordid")
 
 _NO_LETTER = re.compile(r"[\s_-]+")

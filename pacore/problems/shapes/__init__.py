@@ -5,10 +5,17 @@ never counts. What no other shape knows is plain. A person's mapping wins over a
 """
 
 from pacore.core.config.fields import FieldMapping, check_mapping, parse_mapping
-from pacore.problem_shapes.mapping import listed_paths, paths_in, paths_wanted
-from pacore.problem_shapes.plain import MISSING
-from pacore.problem_shapes.reading import NO_ROW, Reading, read_row, recognise, states_problem
-from pacore.problem_shapes.table import SHAPES, recognised
+from pacore.problems.shapes.mapping import listed_paths, paths_in, paths_wanted
+from pacore.problems.shapes.plain import MISSING
+from pacore.problems.shapes.recognise import (
+    NO_ROW,
+    SHAPES,
+    Reading,
+    read_row,
+    recognise,
+    recognised,
+    states_problem,
+)
 
 __all__ = [
     "MISSING",

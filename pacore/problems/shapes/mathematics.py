@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pacore.core.grading.extraction.boxes import find_boxes
-from pacore.problem_golds import marked_gold
-from pacore.problem_rows import Parts
-from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, plain_parts
-from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts
-from pacore.problem_shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, by_words
-from pacore.problem_turns import Note
+from pacore.problems.golds import marked_gold
+from pacore.problems.parts import Parts
+from pacore.problems.shapes.plain import GOLD_FIELDS, has_statement, plain_parts
+from pacore.problems.shapes.shape import Row, Shape, first_given, named, texts
+from pacore.problems.shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, by_words
+from pacore.problems.turns import Note
 
 TOPICS = ("subject", "type", "level")
+
+
 CONTEST_FIELDS = ("problem_idx", "problem_type", "competition")
 
 
@@ -74,7 +76,15 @@ def _titled_parts(row: Row, note: Note) -> Parts:
 
 
 GSM8K = Shape("GSM8K", _is_gsm8k, plain_parts)
+
+
 MATH = Shape("MATH", _is_math, _math_parts)
+
+
 NEMO_SKILLS = Shape("NeMo-Skills", _is_nemo, plain_parts)
+
+
 CONTEST = Shape("contest", _is_contest, plain_parts)
+
+
 TITLED = Shape("titled columns", _is_titled, _titled_parts)

@@ -1,5 +1,3 @@
-"""Problems: one question with its gold answer, as turns of a conversation."""
-
 from __future__ import annotations
 
 import re

@@ -31,7 +31,11 @@ SPEAKERS: dict[str, Role] = {
 """Who spoke, by what files call them, in lower case."""
 
 CALLS = ("tool_calls", "function_call")
+
+
 TEXT_PARTS = ("text", "input_text", "output_text")
+
+
 MAX_SHOWN = 60
 
 

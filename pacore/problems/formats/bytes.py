@@ -26,6 +26,8 @@ import zstandard
 from pacore.errors import BadInput
 
 HEAD_BYTES = 64 * 1024
+
+
 COPY_BYTES = 1024 * 1024
 
 READ_FAULTS: tuple[type[Exception], ...] = (
@@ -218,18 +220,30 @@ _PACKED: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
     (b"BZh", _bunzip2),
     (b"\xfd7zXZ\0", _unxz),
 )
+
+
 PACKED_ENDINGS = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 
 
 # What a file is instead of rows.
 
 _LFS = re.compile(rb"version https://git-lfs\.github\.com/spec/.*?\nsize (?P<size>\d+)", re.DOTALL)
+
+
 _ANNEX = re.compile(rb"[./]*(?:\.git)?/annex/objects/")
+
+
 _MARKUP = re.compile(
     rb"\s*(?:<!--.*?-->\s*)*<(?P<tag>!doctype html|html|head|body|\?xml|error)\b", re.I | re.DOTALL
 )
+
+
 _AS_CSV = "export the sheet as CSV (UTF-8)"
+
+
 _AS_PARQUET = "write it as Parquet"
+
+
 _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(start, re.DOTALL), what)
     for start, what in (
@@ -295,6 +309,8 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
 _UNMARKED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     # Text that begins with two ASCII characters, as JSON and headers do.
     (re.compile(rb"[\t-\x7e]\0\0\0[\t-\x7e]\0\0\0"), "utf-32-le"),
@@ -318,7 +334,11 @@ def _in_utf8(found: Opened) -> Opened:
 
 
 _WESTERN = re.compile("[\u20ac‚„…‘’“”•–—™œŒ\u00a0-ÿ]")  # noqa: RUF001
+
+
 _RUN = re.compile(r"[^\x00-\x7f]{3}")
+
+
 _ODD_CASE = re.compile(r"[a-zß-öø-ÿ][À-ÖØ-Þ]")
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pacore.problem_rows import Field, Parts
-from pacore.problem_shapes.shape import Row, Shape, first_given, without
-from pacore.problem_turns import Note, is_from_assistant, kind_of
-from pacore.problem_values import unwrapped
+from pacore.problems.parts import Field, Parts
+from pacore.problems.shapes.shape import Row, Shape, first_given, without
+from pacore.problems.turns import Note, is_from_assistant, kind_of
+from pacore.problems.values import unwrapped
 
 TEXT_FIELDS = ("problem", "question", "prompt")
+
+
 TURNS_FIELDS = ("messages", "conversation", "prompt")
+
+
 STATEMENT_FIELDS = tuple(dict.fromkeys(TEXT_FIELDS + TURNS_FIELDS))
+
+
 GOLD_FIELDS = ("answer", "expected_answer", "ground_truth", "solution", "final_answer")
+
+
 MISSING = "missing; one of these is needed"
 
 
@@ -121,4 +129,6 @@ def _is_anything(row: Row) -> bool:
 
 
 CONVERSATION = Shape("conversation", _is_conversation, plain_parts)
+
+
 PLAIN = Shape("plain", _is_anything, plain_parts)

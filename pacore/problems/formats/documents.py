@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pacore.errors import BadInput
-from pacore.problem_shapes import states_problem
-from pacore.problem_shapes.plain import STATEMENT_FIELDS
-from pacore.problem_shapes.words import STATEMENT_WORDS, bare
+from pacore.problems.shapes.plain import STATEMENT_FIELDS
+from pacore.problems.shapes.recognise import states_problem
+from pacore.problems.shapes.words import STATEMENT_WORDS, bare
 
 CONTAINERS = frozenset(
     (

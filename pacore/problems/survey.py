@@ -13,24 +13,36 @@ from statistics import median
 from pacore.core.config.fields import FieldMapping
 from pacore.core.problem import Problem, set_digest
 from pacore.core.prompt import prompt_digest
-from pacore.problem_files import Gathered, ReadRow, problem_files, read_rows
-from pacore.problem_golds import ReadGold, gold_cautions, listed
-from pacore.problem_images import is_illustrated
-from pacore.problem_rows import content_id
-from pacore.problem_shapes import listed_paths
-from pacore.problem_shapes.choices import OPTION_FIELDS
-from pacore.problem_shapes.words import GOLD_WORDS, bare
-from pacore.problem_tests import decoded_tests
+from pacore.problems.files import Gathered, ReadRow, problem_files, read_rows
+from pacore.problems.golds import ReadGold, gold_cautions, listed
+from pacore.problems.images import is_illustrated
+from pacore.problems.parts import content_id
+from pacore.problems.program_tests import decoded_tests
+from pacore.problems.shapes.choices import OPTION_FIELDS
+from pacore.problems.shapes.mapping import listed_paths
+from pacore.problems.shapes.words import GOLD_WORDS, bare
 
 LONG_CHARACTERS = 100_000
+
+
 LONG_GOLD_CHARACTERS = 200
+
+
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
 }  # fmt: skip
+
+
 _SHARD = re.compile(r"(?P<name>.*)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ending>\..*)")
+
+
 _OPTION_COLUMN = re.compile(r"(?:op|opt|option|choice|distractor)s?[ _-]?(?:[a-j]|\d{1,2})", re.I)
+
+
 _TURNS_AS_TEXT = re.compile(r"""\s*\[\s*\{\s*['"](?:role|content|from|value)['"]\s*:""")
+
+
 _CONTEXT_WORDS = frozenset(
     (
         "context",
@@ -274,6 +286,8 @@ _CAUTIONS: Worth = {
     "is the text of a list of turns, and is sent as that text": _is_text_of_turns,
     "gold answer looks like the tests of a program, and the grader is not code": _has_unused_tests,
 }
+
+
 _NOTES: Worth = {
     f"longer than {LONG_CHARACTERS:,} characters": _is_long,
     f"gold answer longer than {LONG_GOLD_CHARACTERS} characters, which only the same words match": (

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.problem_rows import Field, Parts
-from pacore.problem_shapes.plain import GOLD_FIELDS, has_statement, other_parts, plain_parts
-from pacore.problem_shapes.shape import Row, Shape, first_given, named, texts, without
-from pacore.problem_tests import decoded_tests
-from pacore.problem_turns import Note, is_from_assistant
+from pacore.problems.parts import Field, Parts
+from pacore.problems.program_tests import decoded_tests
+from pacore.problems.shapes.plain import GOLD_FIELDS, has_statement, other_parts, plain_parts
+from pacore.problems.shapes.shape import Row, Shape, first_given, named, texts, without
+from pacore.problems.turns import Note, is_from_assistant
 
 TRAIN_FIELDS = ("conversation", "responses")
+
+
 CRITERION = "{question}\nThe response passes if the answer to this question is {answer}."
 
 
@@ -132,7 +134,15 @@ def _labelled_parts(row: Row, note: Note) -> Parts:
 
 
 PACORE_TRAIN = Shape("PaCoRe-Train", _is_train, _train_parts)
+
+
 MULTICHALLENGE = Shape("MultiChallenge", _is_multichallenge, _multichallenge_parts)
+
+
 VERL = Shape("verl", _is_verl, _verl_parts)
+
+
 LABELLED = Shape("prompt and label", _is_labelled, _labelled_parts)
+
+
 SHAREGPT = Shape("ShareGPT", _is_sharegpt, _sharegpt_parts)

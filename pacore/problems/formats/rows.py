@@ -16,10 +16,12 @@ from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
 from pacore.errors import BadInput
-from pacore.problem_bytes import western
-from pacore.problem_documents import document_rows, unwrapped_row
+from pacore.problems.formats.bytes import western
+from pacore.problems.formats.documents import document_rows, unwrapped_row
 
 CHUNK_BYTES = 64 * 1024
+
+
 MAX_LINE_BYTES = 128 * 1024 * 1024
 """Longest row of a problem set: LiveCodeBench has the tests of a program in one."""
 
@@ -30,15 +32,25 @@ CUT_NUMBER_CHARACTERS = 3
 """So much must follow a value: of ``1e+5`` cut before its last digit, ``1`` alone is a number."""
 
 NOT_UTF8 = "is not UTF-8"
+
+
 CONVERT = "save it as UTF-8 (iconv -f ENCODING -t UTF-8)"
+
+
 SEVERAL_LINES = (
     "is JSON spread over several lines, not one object a line; `jq -c .` writes one a line, and an "
     "array of objects may have any layout"
 )
+
+
 COMMAS = (
     "has commas between its objects and no brackets around them; put [ and ] around all of them"
 )
+
+
 NOT_ROWS = "is not a JSON array of objects; neither is it one object a line"
+
+
 LINES_TRIED = 20
 """So many lines are looked at to tell lines of JSON from one value spread over lines."""
 
@@ -57,7 +69,11 @@ def unsaid(text: str) -> None:
 
 
 UNDECODED = re.compile("[\udc80-\udcff]")
+
+
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
+
+
 _DECODER = json.JSONDecoder()
 
 
@@ -85,6 +101,8 @@ class RowFault(NamedTuple):
 
 
 Rows = Iterator[Row | RowFault]
+
+
 NumberedLines = Iterator[tuple[int, bytes | None]]
 
 
@@ -147,7 +165,7 @@ def _without_mark(line: bytearray) -> bytes:
 def jsonl_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid) -> Rows:
     """One JSON value a line; blank lines are no rows.
 
-    A file of a single value may be an object that holds all rows (`pacore.problem_documents`).
+    A file of a single value may be an object that holds all rows (`pacore.problems.formats.documents`).
     Raises BadInput for objects spread over several lines each.
     """
     decoder = TextDecoder(say)

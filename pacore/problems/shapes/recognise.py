@@ -1,4 +1,7 @@
-"""A decoded row's problem, or everything that is wrong with it."""
+"""Every shape, in the order in which they are tried.
+
+A decoded row's problem, or everything that is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,51 @@ from typing import Any, NamedTuple
 
 from pacore.core.config.fields import FieldMapping
 from pacore.core.problem import Problem
-from pacore.problem import Issues, RowIssue
-from pacore.problem_rows import problem_of_parts
-from pacore.problem_shapes.mapping import mapped_parts, without_columns
-from pacore.problem_shapes.plain import MISSING
-from pacore.problem_shapes.table import recognised
-from pacore.problem_turns import kind_of
+from pacore.problems.issues import Issues, RowIssue
+from pacore.problems.parts import problem_of_parts
+from pacore.problems.shapes.choices import CHOICE, GPQA
+from pacore.problems.shapes.conversations import (
+    LABELLED,
+    MULTICHALLENGE,
+    PACORE_TRAIN,
+    SHAREGPT,
+    VERL,
+)
+from pacore.problems.shapes.mapping import mapped_parts, without_columns
+from pacore.problems.shapes.mathematics import CONTEST, GSM8K, MATH, NEMO_SKILLS, TITLED
+from pacore.problems.shapes.plain import CONVERSATION, MISSING, PLAIN
+from pacore.problems.shapes.programs import HUMANEVAL, LIVECODEBENCH, MBPP
+from pacore.problems.shapes.shape import Shape
+from pacore.problems.turns import kind_of
+
+SHAPES: tuple[Shape, ...] = (
+    # Those with fields that nobody else has.
+    HUMANEVAL,
+    MBPP,
+    LIVECODEBENCH,
+    PACORE_TRAIN,
+    VERL,
+    MULTICHALLENGE,
+    GPQA,
+    # A question with options is more than a question.
+    CHOICE,
+    GSM8K,
+    MATH,
+    NEMO_SKILLS,
+    CONTEST,
+    LABELLED,
+    # Those for rows without a statement in the words of plain rows.
+    TITLED,
+    SHAREGPT,
+    CONVERSATION,
+    PLAIN,
+)
+
+
+def recognised(row: Mapping[str, Any]) -> Shape:
+    """The shape of a row: the first that knows it."""
+    return next((shape for shape in SHAPES if shape.recognises(row)), PLAIN)
+
 
 MAPPED, NO_ROW = "fields", "no row"
 
