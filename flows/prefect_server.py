@@ -28,7 +28,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.configured_server import answering, configured_server, still_answering
-from pacore.engine.vllm_log import reason
+from pacore.engine.vllm.server import reason
 from pacore.errors import ServerUnavailable
 from pacore.home import state_folder, state_path, usable
 from pacore.processes import ProcessMark, end_group, has_ended, is_running_here, mark_of

@@ -17,7 +17,7 @@ from flows.evaluate import evaluate
 from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
-from pacore.engine.warm import keeping_warm
+from pacore.engine.vllm.warm import keeping_warm
 from pacore.stage.judging import finish_judging
 from pacore.store.backends.opening import open_store
 from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep

@@ -22,7 +22,7 @@ from pacore.core.identity import digest
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_of, turns_for
 from pacore.derived import derived_config, put_problems
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Exit, Refused
 from pacore.figures import settled
 from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit

@@ -17,7 +17,7 @@ from pacore.core.config.run import RunConfig
 from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.dispatch import Dispatcher
-from pacore.engine.factory import open_engine, resolve_recipe
+from pacore.engine.opening import open_engine, resolve_recipe
 from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
 from pacore.planning import Forecaster

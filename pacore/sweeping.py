@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pacore.core.config.sweep import PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
 from pacore.core.problem import set_digest
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.frontier import draw
 from pacore.problems.files import read_problem_set
 from pacore.stage.judging import Judging, begin_judging

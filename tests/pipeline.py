@@ -11,7 +11,7 @@ from typing import Any
 from pacore.core.config.run import RunConfig
 from pacore.core.quorum import Retry
 from pacore.core.solve import Solved, solve
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problems.files import read_problem_set
 from pacore.stage.answers import conclude

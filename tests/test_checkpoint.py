@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pacore.core.config.run import RunConfig
 from pacore.engine.checkpoint import checkpoint_folder, checkpoint_revision, served_name
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput
 
 FILES = {

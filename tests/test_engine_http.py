@@ -10,8 +10,8 @@ import pytest
 
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, normalise
+from pacore.engine.chat.responses import sampling_payload
 from pacore.engine.http import HttpEngine
-from pacore.trajectory import sampling_payload
 from tests.engine_contract import request_for
 from tests.faulty_server import MODEL, VERSION, Behaviour, FaultyServer, answers, completion, resets
 from tests.http_tries import CHAT, KEY, REQUEST, against, engine_at, fault_of, generation_of

@@ -9,8 +9,8 @@ import pytest
 
 from pacore.core.engine import EngineFault, EngineInfo
 from pacore.core.trajectory import Generation
+from pacore.engine.endpoints import Endpoint, choose
 from pacore.engine.http import HttpEngine
-from pacore.engine.routing import Endpoint, choose
 from pacore.errors import BadInput, EngineUnavailable
 from tests.faulty_server import (
     MODEL,

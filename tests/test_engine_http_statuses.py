@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.engine.classify import Origin, retry_after_seconds
+from pacore.engine.faults import Origin, retry_after_seconds
 from pacore.errors import BadInput
 from tests.faulty_server import answers
 from tests.http_tries import KEY, engine_at, error_body, fault_of, generation_of

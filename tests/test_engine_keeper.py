@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pacore.engine import keeper
+from pacore.engine.vllm import keeper
 from tests.processes import descendants, left_after, living
 
 KEEPER = [sys.executable, "-I", keeper.__file__]

@@ -18,10 +18,9 @@ import pytest
 from pacore.core.engine import EngineFault
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.engine.keeper import GRACE_SECONDS
-from pacore.engine.vllm import VllmEngine
-from pacore.engine.vllm_log import reason
-from pacore.engine.vllm_server import Launch
+from pacore.engine.vllm.engine import VllmEngine
+from pacore.engine.vllm.keeper import GRACE_SECONDS
+from pacore.engine.vllm.server import Launch, reason
 from pacore.errors import BadInput, EngineUnavailable
 from tests.conftest import ROOT
 from tests.engine_contract import CONTRACT, Clause, clause_name, closing_twice_is_closing_once
@@ -224,8 +223,8 @@ OWNER = """
 import asyncio, sys
 from pathlib import Path
 from pacore.core.engine import EngineFault
-from pacore.engine.vllm import VllmEngine
-from pacore.engine.vllm_server import Launch
+from pacore.engine.vllm.engine import VllmEngine
+from pacore.engine.vllm.server import Launch
 
 async def main():
     launch = Launch(sys.argv[1], tuple(sys.argv[3:]), None, Path(sys.argv[2]))

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pacore.core.recipe import Recipe
-from pacore.engine import keeper
-from pacore.engine.vllm import VllmEngine
-from pacore.engine.vllm_server import Launch, ServerProcess
-from pacore.engine.warm import Warmth, keeping_warm
+from pacore.engine.vllm import keeper
+from pacore.engine.vllm.engine import VllmEngine
+from pacore.engine.vllm.server import Launch, ServerProcess
+from pacore.engine.vllm.warm import Warmth, keeping_warm
 from tests.conftest import ROOT
 from tests.engine_contract import request_for
 from tests.processes import descendants, left_after, living

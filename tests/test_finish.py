@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.engine.finish import MISSING, Finish, finish_reason, meaning, read_finish
+from pacore.engine.chat.finish import MISSING, Finish, finish_reason, meaning, read_finish
 from pacore.report import result_table
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse

@@ -14,7 +14,7 @@ import pytest
 from pacore.cli import app
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.exchange import IMPORT_FORMATS, ImportOptions, import_from
 from pacore.planning import Forecaster

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.engine.classify import ServerError, is_context_overflow
+from pacore.engine.faults import ServerError, is_context_overflow
 from tests.conftest import ROOT
 from tests.faulty_server import answers
 from tests.http_tries import error_body, fault_of, generation_of

@@ -12,7 +12,7 @@ from pacore.changes import Planned
 from pacore.core.config.run import RunConfig
 from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.forecast import Forecast
 from pacore.planning import Forecaster
 from pacore.problems.files import read_problem_set

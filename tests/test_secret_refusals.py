@@ -13,7 +13,7 @@ import zstandard
 from pydantic import ValidationError
 
 from pacore.core.config.run import RunConfig
-from pacore.engine.classify import Origin
+from pacore.engine.faults import Origin
 from pacore.text import secret_in, shown, without_secrets
 from tests.canaries import Shell, shell_in
 from tests.leaks import files_with, spellings

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pacore.core.engine import EngineFault
 from pacore.core.trajectory import Generation, normalise
-from pacore.engine.answers import Answer
-from pacore.engine.choice import MAX_DEPTH, UNREAD_CHARACTERS
-from pacore.engine.classify import Origin
-from pacore.engine.completion import read_completion
+from pacore.engine.chat.choice import MAX_DEPTH, UNREAD_CHARACTERS
+from pacore.engine.chat.completion import read_completion
+from pacore.engine.chat.responses import Answer
+from pacore.engine.faults import Origin
 from tests.faulty_server import Behaviour, FaultyServer, answers, completion, head, sends
 from tests.http_tries import CHAT, KEY, attempt, engine_at, fault_of, generation_of, outcome
 from tests.server_bodies import (

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine
-from pacore.engine.factory import open_engine
+from pacore.engine.opening import open_engine
 from pacore.errors import BadInput, EngineUnavailable
 from tests.conftest import Pacore
 from tests.faulty_server import MODEL, FaultyServer

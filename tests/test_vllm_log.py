@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pacore.engine.vllm_log import KEPT_LOGS, REASON_CHARACTERS, new_log, reason
+from pacore.engine.vllm.server import KEPT_LOGS, REASON_CHARACTERS, new_log, reason
 
 
 def dead_pid() -> int:

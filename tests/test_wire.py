@@ -12,12 +12,12 @@ from pacore.core.config.run import RunConfig
 from pacore.core.engine import EngineFault, Refusal
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation
+from pacore.engine.chat.responses import sampling_payload
+from pacore.engine.chat.spelling import USUAL, Wire
 from pacore.engine.http import HttpEngine
 from pacore.engine.watch import FirstFacts, WatchedEngine
-from pacore.engine.wire import USUAL, Wire
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import engine_key
-from pacore.trajectory import sampling_payload
 from tests.engine_contract import request_for
 from tests.faulty_server import (
     MODEL,

@@ -57,11 +57,10 @@ class Generation:
     of the prompt's the server had in its cache. ``error`` is one line for a person
     and carries no secret. ``tries`` counts requests sent, ``wasted_tokens`` what failed tries cost.
 
-    ``finish_said`` is the server's own word for how it ended, where that says neither that the model
-    ended nor that a limit cut it. ``unread`` is JSON of what the server sent beside the text (tool
-    calls, parts of an unknown kind). ``wire`` says how the request was spelled, where a server takes
-    it in another form than ours (`pacore.engine.wire`). A tombstone may hold the text of a response
-    that broke off.
+    ``finish_said`` is the server's own word for how it ended, where that says neither that the model ended
+    nor that a limit cut it. ``unread`` is JSON of what the server sent beside the text (tool calls, parts
+    of an unknown kind). ``wire`` says how the request was spelled, where a server takes it in another form
+    than ours (`pacore.engine.chat.spelling`). A tombstone may hold the text of a response that broke off.
     """
 
     finish_reason: FinishReason

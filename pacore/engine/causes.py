@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pacore.core.engine import Cause, Refusal
-from pacore.engine.answers import (
+from pacore.engine.chat.responses import (
     NO_SUCH_ROUTE,
     Answer,
     not_served,
@@ -16,8 +16,8 @@ from pacore.engine.answers import (
     redirected,
     refused_key,
 )
-from pacore.engine.classify import Origin
-from pacore.engine.wire import SPELLINGS, is_about_name, named_field
+from pacore.engine.chat.spelling import SPELLINGS, is_about_name, named_field
+from pacore.engine.faults import Origin
 
 Ask = Callable[[str], Awaitable[Answer | None]]
 """GET a URL; None where no answer came."""
@@ -31,7 +31,11 @@ _NO_MODEL = re.compile(
     r"\b(no|not|unknown|invalid|unsupported|load|pull|find|incorrect|valid)\b[^.]{0,20}\bmodels?\b",
     re.IGNORECASE,
 )
+
+
 _NO_TEMPLATE = re.compile(r"chat[ _]template", re.IGNORECASE)
+
+
 _NO_CREDIT = re.compile(r"quota|billing|credit|balance|payment|subscription", re.IGNORECASE)
 
 

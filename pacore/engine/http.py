@@ -14,7 +14,9 @@ from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.engine.answers import (
+from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
+from pacore.engine.chat.completion import read_generation
+from pacore.engine.chat.responses import (
     NO_SUCH_ROUTE,
     Answer,
     Models,
@@ -24,10 +26,8 @@ from pacore.engine.answers import (
     tokenize_text,
     tokenize_turns,
 )
-from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
-from pacore.engine.completion import read_generation
+from pacore.engine.endpoints import Endpoint, checked_key, choose
 from pacore.engine.meter import generated_tokens
-from pacore.engine.routing import Endpoint, checked_key, choose
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
 from pacore.errors import BadInput, EngineUnavailable
 

@@ -21,10 +21,16 @@ SCRIPT_VERSION = "1"
 """To be counted on with every change of what a request is answered with."""
 
 RIGHT_PROBABILITY = 0.6
+
+
 OWN_ANSWER_PROBABILITY = 0.1
 
 BLOCK_WORDS = 8192
+
+
 HEAD_WORDS = 4
+
+
 _VOCABULARY = """
     add again angle assume base bound cancel carry case cell check circle clearly collect column
     compare consider count cycle cut digit distinct divide drop each edge equal even every exact
@@ -35,6 +41,8 @@ _VOCABULARY = """
     small so square step subtract sum suppose swap table take term test then therefore third three
     thus trace tree triangle try two unit value vertex wait when where whole write zero
 """
+
+
 VOCABULARY = tuple(_VOCABULARY.split())
 
 OPENINGS = (
@@ -56,17 +64,35 @@ OPERATIONS = {
     "\\times": operator.mul,
     "\\cdot": operator.mul,
 }
+
+
 _OPERATOR = "|".join(re.escape(sign) for sign in OPERATIONS)
+
+
 _ARITHMETIC = re.compile(
     rf"(?<![\w.])(-?\d{{1,40}})\s*({_OPERATOR})\s*(-?\d{{1,40}})"
     rf"(?!\w|\.\d|\s*(?:{_OPERATOR}|[/^]))"
 )
+
+
 _GOES_ON = (*OPERATIONS, "/", "^")
+
+
 _JUDGED = re.compile(r"^VERDICT: WRONG\Z", re.MULTILINE)
+
+
 _FENCE = re.compile(r"^====== [0-9a-f]{16} ======$", re.MULTILINE)
+
+
 VOTE_PROBABILITY = 0.9
+
+
 _BOXED = re.compile(r"\\boxed\{([^{}]+)\}")
+
+
 _ORIGINAL, _REFERENCES = "Original Problem:\n", "\nReference Responses:\n"
+
+
 _FIRST_REFERENCE = re.compile(r"^Reference 1:$", re.MULTILINE)
 
 

@@ -15,14 +15,16 @@ from urllib.parse import urljoin
 import aiohttp
 
 from pacore.core.engine import EngineFault
-from pacore.engine.answers import Answer
-from pacore.engine.classify import Origin
-from pacore.engine.stream import is_stream
+from pacore.engine.chat.responses import Answer
+from pacore.engine.chat.stream import is_stream
+from pacore.engine.faults import Origin
 from pacore.errors import BadInput
 from pacore.proxies import Proxy, proxy_for
 from pacore.text import shown
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
+
+
 READ_BYTES = 64 * 1024
 
 ASIDE_TIMEOUT_SECONDS = 30.0

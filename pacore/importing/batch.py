@@ -18,9 +18,9 @@ from pacore.core.engine import EngineFault
 from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.prompt import prompt_digest
 from pacore.core.trajectory import Generation
-from pacore.engine.answers import Answer
-from pacore.engine.classify import Origin
-from pacore.engine.completion import read_generation
+from pacore.engine.chat.completion import read_generation
+from pacore.engine.chat.responses import Answer
+from pacore.engine.faults import Origin
 from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.importing.source import Source
 from pacore.problems.formats.rows import RowFault

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pacore.core.problem import Problem
 from pacore.core.trajectory import Generation
-from pacore.engine.classify import whole_text
+from pacore.engine.faults import whole_text
 from pacore.problems.issues import Issues, RowIssue
 from pacore.problems.shapes.recognise import read_row
 from pacore.problems.turns import Note, kind_of

@@ -18,7 +18,7 @@ from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.core.quorum import Retry
 from pacore.dispatch import Dispatcher
-from pacore.engine.factory import open_engine
+from pacore.engine.opening import open_engine
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError
 from pacore.gate import Gate, Priority

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pacore.core.config.run import RunConfig
-from pacore.engine.factory import resolve_recipe
+from pacore.engine.opening import resolve_recipe
 from pacore.problems.survey import ProblemSurvey, survey_problems
 from pacore.run import start_run
 from pacore.stage.context import OpenShard, run_under_way

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pacore.engine.choice import in_snake_case
-from pacore.engine.classify import read_json
+from pacore.engine.chat.choice import in_snake_case
+from pacore.engine.faults import read_json
 
 FINISH_FIELDS = (
     "finish_reason",
@@ -21,7 +21,11 @@ FINISH_FIELDS = (
 """Where servers say how a response ended; the first that says something counts."""
 
 _STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
 _LINES = re.compile(r"\r\n|\n|\r")
+
+
 _DONE = "[DONE]"
 
 

@@ -31,7 +31,11 @@ WITHHELD = _parts(
     violation withheld
     """
 )
+
+
 STOPPED = _parts("repetition repetitive repeat repeated repeating loop looping degenerate")
+
+
 LIMIT = _parts(
     """
     budget cache capped context cut cutoff deadline exceeded exhausted incomplete length len limit
@@ -39,6 +43,8 @@ LIMIT = _parts(
     truncation window
     """
 )
+
+
 GIVEN_UP = _parts(
     """
     abort aborted busy cancel canceled cancelled cancellation crash disconnect disconnected error
@@ -47,6 +53,8 @@ GIVEN_UP = _parts(
     shutdown terminated unavailable unload unloaded
     """
 )
+
+
 ENDED = _parts(
     """
     call calls complete completed completion done end ended endoftext eod eog eom eos eot final finish
@@ -64,9 +72,17 @@ _IN_ORDER: tuple[tuple[End, frozenset[str]], ...] = (
 """``ERROR_LIMIT`` is a limit and ``ERROR_TOXIC`` a filter; ``stop_limit`` did not end by itself."""
 
 _SAYS_NOTHING = _parts("not no none null nil unspecified unknown other undefined")
+
+
 _NO_WORDS = _parts("missing null none nil undefined {} []") | {'""', ""}
+
+
 _PREFIXES = re.compile(r"^(?:(?:finish|stop|done|end)_?reason_?|reason_)(?=.)")
+
+
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
 _RUN_TOGETHER = {
     "endturn": "end", "eostoken": "eos", "maxtokens": "max", "maxlength": "max",
     "stopsequence": "stop", "stoptoken": "stop", "toolcalls": "tool", "tooluse": "tool",

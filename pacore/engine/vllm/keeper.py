@@ -1,4 +1,4 @@
-"""Runs a command for as long as its owner lives: ``python -m pacore.engine.keeper -- COMMAND…``.
+"""Runs a command for as long as its owner lives: ``python -m pacore.engine.vllm.keeper -- COMMAND…``.
 
 A server has a life of its own, so an owner that is killed leaves it behind, with the memory that it
 holds. The keeper stands between the two, in a session of its own, and holds nothing worth losing:
@@ -23,6 +23,8 @@ GRACE_SECONDS = 5.0
 """From the polite signal to the one that cannot be ignored; vLLM ignores the first as it starts."""
 
 LOOK_SECONDS = 0.25
+
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

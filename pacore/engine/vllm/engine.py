@@ -14,15 +14,16 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
-from pacore.engine.vllm_log import reason
-from pacore.engine.vllm_server import Launch, ServerProcess, slow_dtype
-from pacore.engine.warm import SERVERS
+from pacore.engine.vllm.server import Launch, ServerProcess, reason, slow_dtype
+from pacore.engine.vllm.warm import SERVERS
 from pacore.errors import EngineUnavailable
 
 START_SECONDS = 3600.0
 """Longest start; a large checkpoint on a network disk takes tens of minutes."""
 
 LOOK_SECONDS = 0.5
+
+
 MAX_STARTS = 4
 """Starts in an engine's life: a server that crashed comes back, unless it keeps crashing."""
 
@@ -103,7 +104,7 @@ class VllmEngine:
     async def close(self) -> None:
         """End the server and every process that it started; returns when they are gone.
 
-        Within `pacore.engine.warm.keeping_warm` the server stays for the next engine of its like.
+        Within `pacore.engine.vllm.warm.keeping_warm` the server stays for the next engine of its like.
         """
         self._is_closed = True
         starting, self._starting = self._starting, None

@@ -68,19 +68,27 @@ QUOTA_CODES = frozenset({"insufficient_quota"})
 """A 429 that waiting does not cure: OpenAI's account without credit."""
 
 PASSING_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
+
+
 LASTING_SERVER_ERRORS = frozenset({501, 505})
 
 LASTING_WORDING = re.compile(r"UnsupportedParams|does not support parameters")
 """LiteLLM's words under 500 for a field that a provider does not take."""
 
 MAX_DETAIL_CHARACTERS = 300
+
+
 LOOKED_AT_CHARACTERS = 8192
 
 SECRET_CHARACTERS = 16
 """A key as short as ``EMPTY`` keeps nothing secret, and a model may well say it."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+
+
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
+
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -199,6 +207,8 @@ def error_in(found: Any) -> ServerError | None:
 
 
 _CODES = ("code", "type", "status", "error_type", "status_code")
+
+
 _MESSAGES = ("message", "msg", "detail", "error_message")
 
 

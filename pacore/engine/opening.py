@@ -22,8 +22,8 @@ from pacore.engine.checkpoint import (
 from pacore.engine.http import HttpEngine
 from pacore.engine.scripted import ScriptedEngine
 from pacore.engine.transport import Trust
-from pacore.engine.vllm import VllmEngine
-from pacore.engine.vllm_server import Launch
+from pacore.engine.vllm.engine import VllmEngine
+from pacore.engine.vllm.server import Launch
 from pacore.home import state_path
 
 WORDS = frozenset(("", "auto", "vllm"))

@@ -15,7 +15,7 @@ from typing import Any
 
 from pacore.core.engine import Refusal
 from pacore.core.trajectory import Request
-from pacore.trajectory import sampling_payload
+from pacore.engine.chat.responses import sampling_payload
 
 REFUSING_STATUSES = frozenset({400, 404, 422, 500, 501})
 """LiteLLM answers 500, and some gateways 404, to a field that a provider does not take."""
@@ -29,16 +29,24 @@ _UNKNOWN_NAME = re.compile(
     r"instead|cannot both|additional propert|does not accept|not accepted|not implemented",
     re.IGNORECASE,
 )
+
+
 _NO_SUCH_FIELD = frozenset({"unsupported_parameter", "unknown_parameter", "unrecognized_parameter"})
+
+
 _NO_FIELD = re.compile(
     r"extra_forbidden|\b(unsupported|unknown|unrecogni[sz]ed|unexpected)\b[^.]{0,20}"
     r"\b(parameter|argument|field|name|key|property)",
     re.IGNORECASE,
 )
+
+
 _LIMIT = re.compile(
     r"too (large|small|big|high|low)|at most|at least|less than|greater than|range|exceed",
     re.IGNORECASE,
 )
+
+
 _WANTS_STREAM = re.compile(
     r"\bstream(ing)?\b[^.]{0,60}\b(true|only|require[sd]?|must|enable[d]?)\b|"
     r"\b(only|requires?|must|enable)\b[^.]{0,40}\bstream|non[- ]stream",

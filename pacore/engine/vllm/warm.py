@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pacore.engine.vllm_server import Launch, ServerProcess
+from pacore.engine.vllm.server import Launch, ServerProcess
 
 
 class Warmth:
@@ -55,4 +55,6 @@ class Warmth:
 
 SERVERS = Warmth()
 """The servers of this process."""
+
+
 keeping_warm = SERVERS.kept

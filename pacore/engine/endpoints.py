@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pacore.engine.classify import Origin
-from pacore.engine.wire import USUAL, Wire
+from pacore.engine.chat.spelling import USUAL, Wire
+from pacore.engine.faults import Origin
 from pacore.errors import BadInput
 from pacore.text import shown
 
 FIRST_REST_SECONDS = 1.0
+
+
 MAX_REST_SECONDS = 30.0
 
 _ROUTE = re.compile(r"/+(chat/completions|completions|models)?/*$")

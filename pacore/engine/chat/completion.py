@@ -14,8 +14,7 @@ from typing import Any
 
 from pacore.core.engine import EngineFault, Refusal
 from pacore.core.trajectory import FinishReason, Generation
-from pacore.engine.answers import Answer, label, positive, redirected
-from pacore.engine.choice import (
+from pacore.engine.chat.choice import (
     CONTENT_FIELDS,
     Said,
     in_snake_case,
@@ -24,7 +23,10 @@ from pacore.engine.choice import (
     shape_of,
     unread_json,
 )
-from pacore.engine.classify import (
+from pacore.engine.chat.finish import MISSING, Finish, finish_reason, read_finish
+from pacore.engine.chat.responses import Answer, label, positive, redirected
+from pacore.engine.chat.stream import FINISH_FIELDS, fold, is_stream
+from pacore.engine.faults import (
     Origin,
     ServerError,
     error_in,
@@ -34,8 +36,6 @@ from pacore.engine.classify import (
     read_json,
     retry_after_seconds,
 )
-from pacore.engine.finish import MISSING, Finish, finish_reason, read_finish
-from pacore.engine.stream import FINISH_FIELDS, fold, is_stream
 
 _LISTS = (
     "choices",
@@ -46,7 +46,11 @@ _LISTS = (
     "completions",
     "predictions",
 )
+
+
 _WRAPS = ("output", "result", "data", "response")
+
+
 _BARE = frozenset(CONTENT_FIELDS)
 """Where other interfaces than OpenAI's keep what a choice holds: in lists, in objects, at the top."""
 

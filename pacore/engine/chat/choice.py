@@ -24,11 +24,17 @@ CONTENT_FIELDS = (
     "content", "text", "output_text", "output", "response", "generated_text", "generation", "result",
     "completion", "parts", "messages", "data", "reply",
 )  # fmt: skip
+
+
 REASONING_FIELDS = (
     "reasoning", "reasoning_content", "reasoning_text", "thinking", "thinking_content", "thought",
     "thoughts", "reasoning_details",
 )  # fmt: skip
+
+
 TOOL_FIELDS = ("tool_calls", "function_call")
+
+
 PART_FIELDS = (
     "text", "content", "parts", "thinking", "reasoning", "reasoning_text", "reasoning_content",
     "summary", "output_text", "refusal", "transcript", "value",
@@ -36,11 +42,23 @@ PART_FIELDS = (
 """Where a part keeps its text: the first that holds any, since others repeat it."""
 
 _FIELDS = frozenset((*CONTENT_FIELDS, *REASONING_FIELDS, *TOOL_FIELDS, "refusal", "audio"))
+
+
 _LABELS = frozenset(("role", "name", "id", "index", "type", "object", "annotations", "signature"))
+
+
 _THINKS = ("think", "thought", "reason")
+
+
 _HAS_NO_TEXT = ("tool", "function", "image", "encrypted", "redacted")
+
+
 _TRIES = ("message", "delta")
+
+
 _ASIDE = frozenset(("logprobs", "object", "type", "id"))
+
+
 _HUMP = re.compile(r"(?<=[a-z])([A-Z])")
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
-from pacore.engine.classify import Origin, read_error, read_json
+from pacore.core.trajectory import Request
+from pacore.engine.faults import Origin, read_error, read_json
 from pacore.errors import EngineUnavailable
 
 NO_SUCH_ROUTE = frozenset({404, 405, 501})
@@ -174,4 +175,26 @@ def tokenize_turns(recipe: Recipe, turns: Sequence[Turn]) -> dict[str, Any]:
         "model": recipe.model,
         "messages": [turn.as_json() for turn in turns],
         **({"chat_template_kwargs": options} if options else {}),
+    }
+
+
+def sampling_payload(request: Request) -> Mapping[str, Any]:
+    """The request as an OpenAI-compatible chat completion body: one builder for all rounds.
+
+    Fields that the recipe leaves to the server are not in it.
+    """
+    recipe = request.recipe
+    sampled = {"temperature": recipe.temperature, "top_p": recipe.top_p, "seed": request.seed}
+    optional = {
+        "top_k": recipe.top_k,
+        "min_p": recipe.min_p,
+        "max_tokens": recipe.max_tokens,
+        "stop": list(recipe.stop) or None,
+        "chat_template_kwargs": dict(recipe.chat_template_options) or None,
+    }
+    return {
+        "model": recipe.model,
+        "messages": [turn.as_json() for turn in request.turns],
+        **{name: value for name, value in sampled.items() if name not in recipe.omit},
+        **{name: value for name, value in optional.items() if value is not None},
     }
