@@ -34,10 +34,9 @@ from pacore.core.grading.programs.tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.programs import code_grader_version, grade_programs, run_tests
-from pacore.programs.bubblewrap import ENVIRONMENT, find_interpreter
-from pacore.programs.grading import WORKERS
-from pacore.programs.keeper import SANDBOXES
+from pacore.sandbox.bubblewrap import ENVIRONMENT, find_interpreter
+from pacore.sandbox.keeper import SANDBOXES
+from pacore.sandbox.programs import WORKERS, code_grader_version, grade_programs, run_tests
 from tests.hostile_programs import FUNCTIONS, SCRIPTS
 from tests.processes import descendants
 

@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from pacore.core.grading.verdict import VERDICTS, Verdict
-from pacore.sandbox import SHARED_GRADER, grade_answers, grader_version
+from pacore.sandbox.grade import grade_answers, grader_version
+from pacore.sandbox.mathematics import SHARED_GRADER
 from tests.labelled import Pair, read_pairs
 from tests.labelled.mutated import half, second
 

@@ -163,7 +163,7 @@ for name in ("shmget", "msgget"):
 libc.syscall(NUMBERS["memfd"], b"left", 0)
 """,
     "files": f"""{_MARKED}
-inside = "/pacore/pacore/programs/inside"
+inside = "/pacore/pacore/sandbox/inside"
 for folder in ("/", "/tmp", "/dev", "/dev/shm", "/pacore", inside, "/usr/lib", "."):
     for action in (
         lambda: open(folder + "/mark", "w").write(MARK),

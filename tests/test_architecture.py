@@ -117,14 +117,14 @@ DOORS: dict[str, set[str]] = {
         "pacore.store.backends.services",
         "pacore.store.backends.sources",
     },
-    "mpmath": {"pacore.enclosure"},
+    "mpmath": {"pacore.sandbox.algebra.enclosure"},
     "numpy": {
         "pacore.statistics.bootstrap",
         "pacore.statistics.intervals",
         "pacore.statistics.paired",
     },
     "matplotlib": {"pacore.frontier"},
-    "pebble": {"pacore.sandbox_process"},
+    "pebble": {"pacore.sandbox.mathematics_worker"},
     "prefect": {"tasks.*", "flows.*"},
     "pyarrow": {"pacore.problems.formats.parquet", "pacore.store.schema", "pacore.store.parquet"},
     "rich": {"pacore.report", "pacore.terminal"},
@@ -133,7 +133,7 @@ DOORS: dict[str, set[str]] = {
         "pacore.statistics.intervals",
         "pacore.statistics.paired",
     },
-    "sympy": {"pacore.calculus"},
+    "sympy": {"pacore.sandbox.algebra.calculus"},
     "tenacity": {"pacore.sampling", "pacore.store.backends.objects"},
     "yaml": {"pacore.flags"},
     "zstandard": {"pacore.store.journal", "pacore.problems.formats.bytes"},
@@ -242,7 +242,7 @@ LOADERS_THAT_RUN_WHAT_THEY_READ = {"allow_pickle", "full_load", "read_pickle", "
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_pickled_is_read_or_written(module: str) -> None:
-    """multiprocessing and pebble (`pacore.sandbox_process`) pickle between own processes only."""
+    """multiprocessing and pebble (`pacore.sandbox.mathematics_worker`) pickle between own processes only."""
     assert not {name.partition(".")[0] for name in imports(MODULES[module])} & EXECUTABLE_FORMATS
     tree = ast.parse(MODULES[module].read_text())
     named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}

@@ -24,15 +24,15 @@ from pacore.core.grading.programs.tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.programs import run_tests
-from pacore.programs.keeper import Limits
+from pacore.sandbox.keeper import Limits
+from pacore.sandbox.programs import run_tests
 from pacore.text import visible
 from tests.hostile_programs import FUNCTIONS, HARMLESS, OUTCOMES, SCRIPTS, SECRET
 from tests.processes import descendants, left_after
 
 INNOCENT = "one, other = map(int, input().split())\nprint(one + other)"
 INNOCENT_TESTS = stdin_tests([("1 2\n", "3\n"), ("40 2\n", "42\n")])
-HOST = b"pacore.programs.inside.host"
+HOST = b"pacore.sandbox.inside.host"
 
 LIMITED: StatedLimits = {"time_limit_seconds": 0.5, "memory_limit_bytes": 128 * 2**20}
 
@@ -217,7 +217,7 @@ print(len(seen))
 CALLER = """
 import signal, sys
 from pacore.core.grading.programs.tests import stdin_tests
-from pacore.programs import grade_programs
+from pacore.sandbox import grade_programs
 from pacore.core.grading.programs.tests import as_gold
 print("ready", flush=True)
 gold = as_gold(stdin_tests([("", "")], time_limit_seconds=1000.0))

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pacore.algebra import SymbolicAlgebra
-from pacore.call_limit import TooManyCalls, limited_calls
 from pacore.core.grading.choose import choose_grader
 from pacore.core.grading.mathematics.forms import read_form
 from pacore.core.grading.mathematics.grader import grade_math
@@ -16,6 +14,8 @@ from pacore.core.grading.notation.vocabulary import ANNOUNCING, noun
 from pacore.core.grading.rules import grade_fast
 from pacore.core.grading.verdict import CORRECT, WRONG
 from pacore.core.problem import Problem, Turn
+from pacore.sandbox.algebra.algebra import SymbolicAlgebra
+from pacore.sandbox.algebra.call_limit import TooManyCalls, limited_calls
 
 ALGEBRA = SymbolicAlgebra()
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pacore.core.grading.rules import grade_fast
 from pacore.core.grading.verdict import CORRECT, WRONG, Verdict
-from pacore.sandbox import SHARED_GRADER, answer_keys, grade_answers
+from pacore.sandbox.grade import answer_keys, grade_answers
+from pacore.sandbox.mathematics import SHARED_GRADER
 from tests.labelled import Pair, read_pairs
 
 TIMEOUT_SECONDS = 3.0

@@ -13,7 +13,7 @@ from pacore.core.grading.choose import choose_grader
 from pacore.core.problem import Problem
 from pacore.problems.files import read_problem_set
 from pacore.problems.shapes.recognise import read_row
-from pacore.programs import grade_programs
+from pacore.sandbox.programs import grade_programs
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore

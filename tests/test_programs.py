@@ -23,8 +23,8 @@ from pacore.core.grading.programs.tests import (
     stdin_tests,
 )
 from pacore.core.grading.verdict import CORRECT, NO_ANSWER, Verdict
-from pacore.programs import code_grader_version, grade_programs, run_tests
-from pacore.programs.keeper import GraderFault, Limits
+from pacore.sandbox.keeper import GraderFault, Limits
+from pacore.sandbox.programs import code_grader_version, grade_programs, run_tests
 from tests.conftest import ROOT
 
 ADD = "print(sum(map(int, input().split())))"
@@ -500,7 +500,7 @@ def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
 INTERRUPTED = """
 import signal
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
-from pacore.programs import grade_programs
+from pacore.sandbox import grade_programs
 def ring(number, frame):
     raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, ring)
@@ -530,7 +530,7 @@ def test_an_interrupted_grading_ends_after_the_tests_that_run() -> None:
 WITHOUT = """
 from pacore.errors import PacoreError
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
-from pacore.programs import grade_programs
+from pacore.sandbox import grade_programs
 marker = {marker!r}
 program = f"open({{marker!r}}, 'w')"
 try:

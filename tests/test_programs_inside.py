@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.programs.bubblewrap import INSIDE, MODULES, OLDEST
-from pacore.programs.inside.confinement import (
+from pacore.sandbox.bubblewrap import INSIDE, MODULES, OLDEST
+from pacore.sandbox.inside.confinement import (
     ARCHITECTURES,
     CLONE,
     DENIED,
@@ -24,7 +24,7 @@ from pacore.programs.inside.confinement import (
     PRLIMIT,
     call_filter,
 )
-from pacore.programs.inside.values import decode, encode
+from pacore.sandbox.inside.values import decode, encode
 from tests.nested_values import nested
 
 ALLOW, KILL, DENY, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
@@ -172,4 +172,4 @@ def test_what_runs_inside_needs_an_old_python_and_nothing_else() -> None:
         ast.parse(source, name, feature_version=OLDEST)
         imported = set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source, re.MULTILINE))
         ours = {one for one in imported if one.startswith("pacore.")}
-        assert ours <= {f"pacore.programs.inside.{Path(other).stem}" for other in MODULES}
+        assert ours <= {f"pacore.sandbox.inside.{Path(other).stem}" for other in MODULES}

@@ -10,8 +10,8 @@ import pytest
 
 from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
 from pacore.problems.program_tests import called
-from pacore.programs import run_tests
-from pacore.programs.keeper import SANDBOXES
+from pacore.sandbox.keeper import SANDBOXES
+from pacore.sandbox.programs import run_tests
 from tests.conftest import ROOT
 from tests.public_runners import (
     humaneval,

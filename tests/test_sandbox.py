@@ -14,13 +14,9 @@ from pacore.core.grading.extraction.extract import extract
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
 from pacore.core.grading.verdict import CORRECT, NO_ANSWER, WRONG, Verdict
 from pacore.core.problem import Problem, Turn
-from pacore.programs import code_grader_version
-from pacore.sandbox import (
-    SHARED_GRADER,
-    MathGrader,
-    grade_answers,
-    grader_version,
-)
+from pacore.sandbox.grade import grade_answers, grader_version
+from pacore.sandbox.mathematics import SHARED_GRADER, MathGrader
+from pacore.sandbox.programs import code_grader_version
 
 TIMEOUT_SECONDS = 2.0
 MARGIN_SECONDS = 15.0

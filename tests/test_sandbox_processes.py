@@ -18,8 +18,8 @@ import pytest
 from pacore.core.grading.verdict import CORRECT, WRONG, Verdict
 from pacore.errors import PacoreError
 from pacore.processes import Child
-from pacore.sandbox import DIED, WORKERS, MathGrader
-from pacore.sandbox_process import WORKER_MEMORY_BYTES
+from pacore.sandbox.mathematics import DIED, WORKERS, MathGrader
+from pacore.sandbox.mathematics_worker import WORKER_MEMORY_BYTES
 
 HARD = r"\int_0^\infty e^{-x^2}\sin(x^3)\ln(x)\,dx"
 ENDLESS = 10**15
@@ -164,7 +164,7 @@ def run_script(text: str, folder: Path) -> subprocess.Popen[str]:
 
 FROM_A_THREAD = """
 from concurrent.futures import ThreadPoolExecutor
-from pacore.sandbox import grade_answers
+from pacore.sandbox.mathematics import grade_answers
 print("main module runs", flush=True)
 with ThreadPoolExecutor(1) as thread:
     print(thread.submit(grade_answers, [("math", "x+1", "1+x")], 10.0).result()[0].score)
@@ -181,7 +181,7 @@ def test_a_script_without_a_guard_may_grade_from_a_thread(tmp_path: Path) -> Non
 INTERRUPTED = f"""
 import signal
 HARD = {HARD!r}
-from pacore.sandbox import MathGrader
+from pacore.sandbox.mathematics import MathGrader
 GRADER = MathGrader(most_calls={ENDLESS})
 def ring(number, frame):
     raise KeyboardInterrupt
@@ -205,7 +205,7 @@ def test_an_interrupted_exchange_leaves_no_answers_to_the_next(tmp_path: Path) -
 
 BUSY = f"""
 HARD = {HARD!r}
-from pacore.sandbox import MathGrader
+from pacore.sandbox.mathematics import MathGrader
 GRADER = MathGrader(most_calls={ENDLESS})
 GRADER.grade_many([("x+1", "1+x")], 10.0)
 print(GRADER.process_id, flush=True)

@@ -87,7 +87,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
         "/version": says_it(),
         "/v1/chat/completions": echoes_in_errors_and_texts(),
     }
-    markers = (b"pacore.sandbox", b"prefect")
+    markers = (b"pacore.sandbox.mathematics", b"prefect")
     watch = ProcessWatch(pacore.left.needles, markers)
     pacore.left.watch = watch
     try:

@@ -18,9 +18,8 @@ from pacore.core.grading.programs.tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.programs import grade_programs, run_tests
-from pacore.programs.grading import WORKERS
-from pacore.programs.keeper import SANDBOXES
+from pacore.sandbox.keeper import SANDBOXES
+from pacore.sandbox.programs import WORKERS, grade_programs, run_tests
 from tests.hostile_neighbours import LEAVINGS, MARK, SPY
 from tests.processes import descendants, left_after, living
 from tests.test_hostile_programs import INNOCENT, INNOCENT_TESTS, hosts
@@ -157,8 +156,8 @@ def test_sandboxes_are_gone_when_nobody_grades() -> None:
 FROM_A_THREAD_THAT_ENDS = """
 import threading
 from pacore.core.grading.programs.tests import stdin_tests
-from pacore.programs import run_tests
-from pacore.programs.keeper import SANDBOXES
+from pacore.sandbox import run_tests
+from pacore.sandbox.keeper import SANDBOXES
 passed = []
 def grade():
     passed.append(run_tests("print(1)", stdin_tests([("", "1")])).passed)

@@ -19,7 +19,7 @@ from pacore.core.grading.verdict import NO_ANSWER, TIMEOUT, WRONG, Verdict
 from pacore.core.plan import Shard
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.sandbox import grade_answers, grader_version
+from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.stage.evaluation import (
     MOST_BATCHES,
     Evaluation,

@@ -9,7 +9,7 @@ from pacore.auditing.rows import Row
 from pacore.core.grading.spec import parse_spec
 from pacore.core.grading.verdict import Verdict
 from pacore.errors import BadInput, PacoreError
-from pacore.sandbox import answer_keys, grade_answers, grader_version
+from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
 
 GRADING_TIMEOUT_SECONDS = 10.0
 

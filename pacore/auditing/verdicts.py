@@ -14,7 +14,7 @@ from pacore.core.grading.extraction.extract import extract
 from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.problem import Problem
 from pacore.core.trajectory import UNFINISHED
-from pacore.sandbox import grader_version
+from pacore.sandbox.grade import grader_version
 from pacore.store.gradings import Grading
 
 

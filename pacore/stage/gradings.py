@@ -13,7 +13,7 @@ from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_vers
 from pacore.core.plan import Shard
 from pacore.errors import BadInput, Interrupted, Refused
 from pacore.progress import GradingProgress
-from pacore.sandbox import grader_version
+from pacore.sandbox.grade import grader_version
 from pacore.stage.problems import is_at_rest
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commits, standing_units, write_snapshot

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import Score, Verdict, recorded_gold
 from pacore.errors import StoreError
-from pacore.sandbox import grade_answers, grader_version
+from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.rows import score_row

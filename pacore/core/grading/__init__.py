@@ -1,7 +1,7 @@
 """Grading: what an answer is worth beside the gold answer.
 
-`grade_fast` decides by exact rules; `pacore.sandbox` asks computer algebra about the rest, in processes
-that can be killed.
+`grade_fast` decides by exact rules; `pacore.sandbox.mathematics` asks computer algebra about the rest, in
+processes that can be killed.
 """
 
 from pacore.core.grading.choose import choose_grader, gold_answer, run_grading

@@ -28,8 +28,8 @@ from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput
 
 RULES_VERSION = "4"
-"""Counts on when a change in this package, `pacore.core.grading.extraction.extract` or `pacore.algebra` can
-change a verdict.
+"""Counts on when a change in this package, `pacore.core.grading.extraction.extract` or
+`pacore.sandbox.algebra.algebra` can change a verdict.
 """
 
 

@@ -1,7 +1,7 @@
 """The grader ``math``: exact rules where they decide, and algebra for the expressions they leave open.
 
-`EXACT` is algebra without any: it takes microseconds, and leaves open what is no fraction. `pacore.algebra`
-has the other, which runs where it can be killed.
+`EXACT` is algebra without any: it takes microseconds, and leaves open what is no fraction.
+`pacore.sandbox.algebra.algebra` has the other, which runs where it can be killed.
 """
 
 from __future__ import annotations

@@ -21,23 +21,35 @@ from typing import IO
 
 from pebble import ProcessFuture, ProcessPool
 
-from pacore.call_limit import TooManyCalls, limited_calls
 from pacore.core.grading.mathematics.grader import grade_math
 from pacore.core.grading.verdict import TIMEOUT, crash
+from pacore.sandbox.algebra.call_limit import TooManyCalls, limited_calls
 
 WORKER_MEMORY_BYTES = 3 * 2**30
+
+
 TASKS_A_WORKER = 500
 
 START_SECONDS = 120.0
+
+
 KILL_SECONDS = 5.0
 """Allowance for ending one worker and starting the next, on a busy machine."""
 
 READY = "ready"
+
+
 MOST_CALLS = 1_000_000
 """Of functions, in one grading: ten times what the most expensive answer in the tests needs."""
+
+
 MOST_DETAIL = 200
 """In characters, so that a reply is one short write."""
+
+
 BROKEN = "broken"
+
+
 NAMED = "named"
 
 Result = tuple[str, float | str | None, str | None]
@@ -57,7 +69,13 @@ def serve(workers: str, most_calls: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, who ends this process
     requests, replies = _private_streams()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pacore.naming", "pacore.calculus", "pacore.sandbox_process"])
+    context.set_forkserver_preload(
+        [
+            "pacore.sandbox.algebra.naming",
+            "pacore.sandbox.algebra.calculus",
+            "pacore.sandbox.mathematics_worker",
+        ]
+    )
     pool = ProcessPool(
         max_workers=int(workers), max_tasks=TASKS_A_WORKER, initializer=_confine, context=context
     )
@@ -125,8 +143,8 @@ def _work(gold: str | None, answer: str, timeout_seconds: float, most_calls: int
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, hard))
 
     # Imported here so that only workers load mpmath and SymPy.
-    from pacore.algebra import SymbolicAlgebra
-    from pacore.naming import value_key
+    from pacore.sandbox.algebra.algebra import SymbolicAlgebra
+    from pacore.sandbox.algebra.naming import value_key
 
     try:
         with limited_calls(most_calls):

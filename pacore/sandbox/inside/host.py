@@ -25,22 +25,32 @@ import struct
 import sys
 import time
 
-from pacore.programs.inside.asserting import run_assertions
-from pacore.programs.inside.calling import run_function, serve_calls
-from pacore.programs.inside.confinement import Confinement
-from pacore.programs.inside.script import run_script
-from pacore.programs.inside.world import all_of, prepare
+from pacore.sandbox.inside.asserting import run_assertions
+from pacore.sandbox.inside.calling import run_function, serve_calls
+from pacore.sandbox.inside.confinement import Confinement
+from pacore.sandbox.inside.script import run_script
+from pacore.sandbox.inside.world import all_of, prepare
 
 TYPE_CHECKING = False
+
+
 if TYPE_CHECKING:  # slow to import, and every sandbox would wait for it
     from typing import Any
 
 READY = "ready"
+
+
 UNCONFINED = "unconfined"
+
+
 KILL, LAP = "kill", "lap"
 
 TICK_SECONDS = 0.25
+
+
 SHORTEST_TICK_SECONDS = 0.002
+
+
 IDLE_TICKS = {"script": 8, "function": 8, "calls": 40}
 """After how many ticks without any CPU a process is idle; tests may keep a called one waiting."""
 
@@ -52,8 +62,14 @@ RUNS = {
 }
 
 _HIGH = 100  # above any descriptor that a program may open
+
+
 _MESSAGE_BYTES = 4096
+
+
 _MOST_DESCRIPTORS = 8
+
+
 _PROCESSORS = os.cpu_count() or 1
 
 

@@ -22,10 +22,11 @@ from typing import Literal, NamedTuple, Self
 from pacore.core.grading.programs.results import Outcome
 from pacore.core.grading.programs.tests import AssertionTests
 from pacore.core.grading.verdict import CRASH
-from pacore.programs.inside.asserting import FAULTY, GONE, NOT_EQUAL, PASSED, TOO_LONG
-from pacore.programs.inside.calling import head
-from pacore.programs.inside.world import OUT_OF_MEMORY, UNLOADED
-from pacore.programs.keeper import (
+from pacore.sandbox.box import Job, Process, Room, Sandbox, Stop
+from pacore.sandbox.inside.asserting import FAULTY, GONE, NOT_EQUAL, PASSED, TOO_LONG
+from pacore.sandbox.inside.calling import head
+from pacore.sandbox.inside.world import OUT_OF_MEMORY, UNLOADED
+from pacore.sandbox.keeper import (
     SANDBOXES,
     Cancelled,
     Found,
@@ -36,8 +37,7 @@ from pacore.programs.keeper import (
     twice,
     wall_seconds,
 )
-from pacore.programs.pipes import drive, sealed
-from pacore.programs.sandbox import Job, Process, Room, Sandbox, Stop
+from pacore.sandbox.pipes import drive, sealed
 
 
 class AssertionRunner:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from pacore import enclosure
-from pacore.algebra import ENCLOSING_BITS, EXACT_BITS, EXACT_TERMS, POINTS, points
 from pacore.core.grading.mathematics.exact import exact_value
 from pacore.core.grading.mathematics.forms import read_form
 from pacore.core.grading.mathematics.grader import infinity_sign
@@ -28,13 +26,21 @@ from pacore.core.grading.mathematics.nodes import (
 )
 from pacore.core.grading.mathematics.residues import Draws
 from pacore.core.grading.rules import form_key, fraction_name
-from pacore.enclosure import Box, Indeterminate
-from pacore.polynomials import Unproven
-from pacore.proof import Point, Proof, reduction
+from pacore.sandbox.algebra import enclosure
+from pacore.sandbox.algebra.algebra import ENCLOSING_BITS, EXACT_BITS, EXACT_TERMS, POINTS, points
+from pacore.sandbox.algebra.enclosure import Box, Indeterminate
+from pacore.sandbox.algebra.polynomials import Unproven
+from pacore.sandbox.algebra.proof import Point, Proof, reduction
 
 KEY_POINTS = 4
+
+
 KEY_DIGITS = 50
+
+
 GUESSED_DENOMINATOR = 10_000
+
+
 GUESSED_BITS = 60
 
 _DRAWS = Draws("key")

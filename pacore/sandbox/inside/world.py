@@ -14,6 +14,8 @@ import sys
 from types import CodeType, ModuleType
 
 TYPE_CHECKING = False
+
+
 if TYPE_CHECKING:  # typing itself is slow to import
     from collections.abc import Callable
     from typing import Any
@@ -29,6 +31,8 @@ STANDING = (
     "statistics", "itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing",
 )  # fmt: skip
 """Modules whose public names stand before a program, later ones first where two have the same."""
+
+
 RECURSION_LIMIT = 50_000
 """How deep such a program may call, unless it says otherwise."""
 

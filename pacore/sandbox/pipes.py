@@ -10,6 +10,8 @@ from time import monotonic
 from typing import Literal, Protocol
 
 CHUNK_BYTES = 1 << 16
+
+
 TAIL_BYTES = 4096
 """How much is kept of what is read for its last lines only."""
 

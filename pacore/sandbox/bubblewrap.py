@@ -16,13 +16,15 @@ from functools import cache
 from pathlib import Path
 
 from pacore.errors import PacoreError
-from pacore.programs.inside.confinement import ARCHITECTURES
+from pacore.sandbox.inside.confinement import ARCHITECTURES
 
 NOBODY = "65534"
 """User and group that programs run as where pacore runs as root."""
 
 INTERPRETERS = ("/usr/bin/python3", "/usr/local/bin/python3")
 """Where a Python is looked for that every user may read, as one in somebody's home is not."""
+
+
 OLDEST = (3, 9)
 
 ENVIRONMENT = {
@@ -38,11 +40,17 @@ ENVIRONMENT = {
 """All that a program finds in its environment."""
 
 INSIDE = Path(__file__).parent / "inside"
+
+
 MODULES = tuple(sorted(path.name for path in INSIDE.glob("*.py") if path.stem != "__init__"))
+
+
 PLACE = "/pacore"
 """Where the modules that run inside lie inside, below the name of their package."""
 
 _ASKED = "import ctypes, sys; print(*sys.version_info[:3], sep='.')"
+
+
 _HOW = "on Debian or Ubuntu: apt-get install bubblewrap util-linux python3"
 
 
@@ -104,7 +112,7 @@ def prefix() -> list[str]:
 
 
 def command(interpreter: Interpreter, modules: dict[str, int], control: int) -> list[str]:
-    """The command line of a sandbox whose process 1 is `pacore.programs.inside.host`.
+    """The command line of a sandbox whose process 1 is `pacore.sandbox.inside.host`.
 
     ``modules`` are file descriptors that hold the modules of `MODULES`, ``control`` is the host's.
     """

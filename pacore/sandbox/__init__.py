@@ -7,7 +7,6 @@ of it: verdicts are made outside, from what comes out. So there is no exit code,
 descriptor that a program could forge or read to pass.
 """
 
-from pacore.programs.grading import CODE_VERSION, code_grader_version, grade_programs
-from pacore.programs.testing import run_tests
+from pacore.sandbox.programs import CODE_VERSION, code_grader_version, grade_programs, run_tests
 
 __all__ = ["CODE_VERSION", "code_grader_version", "grade_programs", "run_tests"]

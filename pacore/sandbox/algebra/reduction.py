@@ -14,7 +14,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import NoReturn
 
-from pacore import enclosure
 from pacore.core.grading.mathematics.exact import exact_value
 from pacore.core.grading.mathematics.nodes import (
     IMAGINARY,
@@ -31,7 +30,8 @@ from pacore.core.grading.mathematics.nodes import (
     whole,
 )
 from pacore.core.identity import sha256_hex
-from pacore.polynomials import (
+from pacore.sandbox.algebra import enclosure
+from pacore.sandbox.algebra.polynomials import (
     UNITY,
     Monomial,
     Polynomial,
@@ -51,20 +51,36 @@ from pacore.polynomials import (
 
 GREATEST_POWER = 40
 """Of a sum that is multiplied out."""
+
+
 GREATEST_SHIFT = 60
 """Of one factorial from another."""
+
+
 SIGN_BITS = 120
+
+
 SPLIT = 12
 """The generator of an exponential is its so-manieth root: halves and thirds in exponents are its powers."""
+
+
 LONGEST_KEY = 200
+
+
 MOST_NODES = 2_000
 """Of a reduced expression. Rewriting may double it at each level of nested functions."""
+
+
 LARGEST_TURN = 60
 """Greatest denominator of a share of pi that an angle is tried as."""
+
+
 BASE = Node("symbol", (), "1/log of the base")
 """What turns a natural logarithm into one whose base nobody wrote."""
 
 _HALF = whole(Fraction(1, 2))
+
+
 _QUARTER_TURN = Fraction(1, 4)
 
 
@@ -415,8 +431,14 @@ def _one(*_: object) -> Node:
 
 
 _HALF_TURN = multiply(_HALF, PI)
+
+
 _CALCULATED = frozenset(("sum", "product", "integral", "limit", "derivative"))
+
+
 _KEPT = frozenset(("add", "multiply", "divide", "negate", "root", "floor", "ceiling"))
+
+
 _REWRITTEN: dict[str, Rewrite] = {
     "power": Reduction.power,
     "factorial": Reduction.factorial,
@@ -424,6 +446,8 @@ _REWRITTEN: dict[str, Rewrite] = {
     "absolute": _absolute,
     "degrees": lambda _, node: multiply(node, whole(Fraction(1, 180)), PI),
 }
+
+
 _FUNCTIONS: dict[str, Rewrite] = {
     "exp": Reduction.exp,
     "log": _log,

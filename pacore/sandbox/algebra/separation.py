@@ -12,18 +12,24 @@ from fractions import Fraction
 from math import gcd
 from typing import NamedTuple
 
-from pacore import enclosure
 from pacore.core.grading.mathematics.exact import exact_value
 from pacore.core.grading.mathematics.nodes import Node
 from pacore.core.grading.mathematics.number import Rational
-from pacore.enclosure import Box, Indeterminate, Unknown
+from pacore.sandbox.algebra import enclosure
+from pacore.sandbox.algebra.enclosure import Box, Indeterminate, Unknown
 
 FIRST_BITS = 96
+
+
 MOST_BITS = 60_000
+
+
 MOST_DEGREE = 4_096
 
 Value = Fraction | tuple[Fraction, Fraction]
 """What is put in for a symbol: a fraction, or the parts of a complex number."""
+
+
 Values = Mapping[str, Value]
 
 

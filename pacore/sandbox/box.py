@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Literal, NamedTuple, Self
 
-from pacore.programs.bubblewrap import (
+from pacore.sandbox.bubblewrap import (
     ENVIRONMENT,
     INSIDE,
     MODULES,
@@ -22,15 +22,19 @@ from pacore.programs.bubblewrap import (
     find_interpreter,
     prefix,
 )
-from pacore.programs.inside.host import KILL, LAP, READY, UNCONFINED
-from pacore.programs.pipes import Inflow, Source, drive, sealed
+from pacore.sandbox.inside.host import KILL, LAP, READY, UNCONFINED
+from pacore.sandbox.pipes import Inflow, Source, drive, sealed
 
 CLOSE_SECONDS = 30.0
 """How long a killed sandbox may take to be gone."""
+
+
 PROOF_SECONDS = 60.0
 """How long the first sandbox may take, on a machine that is busy with something else."""
 
 Mode = Literal["script", "function", "calls", "assertions"]
+
+
 Stop = Literal["timeout", "output_limit"]
 
 _STARTER = ThreadPoolExecutor(1, "sandbox")

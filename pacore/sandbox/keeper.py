@@ -12,9 +12,7 @@ from typing import NamedTuple, Self, TypeVar
 from pacore.core.grading.programs.results import Outcome
 from pacore.core.grading.programs.tests import CodeTests
 from pacore.core.grading.verdict import CRASH, TIMEOUT, Verdict
-from pacore.programs.inside.world import OUT_OF_MEMORY
-from pacore.programs.pipes import sealed
-from pacore.programs.sandbox import (
+from pacore.sandbox.box import (
     Ending,
     Job,
     Mode,
@@ -25,12 +23,16 @@ from pacore.programs.sandbox import (
     SandboxLost,
     SandboxSlow,
 )
+from pacore.sandbox.inside.world import OUT_OF_MEMORY
+from pacore.sandbox.pipes import sealed
 from pacore.text import excerpt, visible
 
 EXCERPT_CHARACTERS = 160
 
 TIMES_OF_WAITING = 10
 """A test may last so many times its limit of CPU by the clock, on a machine that is busy."""
+
+
 WAITING_SECONDS = 10.0
 """And so much longer. One that does nothing is ended much earlier, by its host."""
 
@@ -39,7 +41,7 @@ class Limits(NamedTuple):
     """What a program may use on one test, where its tests do not say: CPU, memory, output.
 
     ``timeouts``: on how many tests a program may run out of time before the others have to be quick
-    (`pacore.programs.testing.run_tests`). ``start_seconds``: how long a sandbox may take to be ready.
+    (`pacore.sandbox.programs.run_tests`). ``start_seconds``: how long a sandbox may take to be ready.
     """
 
     time_seconds: float = 6.0

@@ -1,7 +1,7 @@
 """Polynomials in generators, with fractions as exponents: the normal form of sums and products.
 
-A *generator* is a symbol, ``pi``, ``#p`` for a prime number p, ``~`` for the roots of unity, or
-what `pacore.reduction` names. Whole powers of primes and half turns are multiplied out, so that
+A *generator* is a symbol, ``pi``, ``#p`` for a prime number p, ``~`` for the roots of unity, or what
+`pacore.sandbox.algebra.reduction` names. Whole powers of primes and half turns are multiplied out, so that
 equal products of generators have equal monomials.
 """
 
@@ -21,11 +21,17 @@ from pacore.core.grading.mathematics.nodes import (
 )
 
 MOST_TERMS = 400
+
+
 LARGEST_PRIME = 10_000
+
+
 UNITY = "~"
 """The generator of roots of unity; its exponent is the share of a turn."""
 
 Monomial = tuple[tuple[str, Fraction], ...]
+
+
 Polynomial = dict[Monomial, Fraction]
 
 

@@ -8,8 +8,8 @@ import operator
 import os
 import sys
 
-from pacore.programs.inside.values import decode, encode
-from pacore.programs.inside.world import (
+from pacore.sandbox.inside.values import decode, encode
+from pacore.sandbox.inside.world import (
     OUT_OF_MEMORY,
     UNLOADED,
     all_of,
@@ -21,6 +21,8 @@ from pacore.programs.inside.world import (
 )
 
 TYPE_CHECKING = False
+
+
 if TYPE_CHECKING:  # typing itself is slow to import
     from collections.abc import Callable
     from types import CodeType
@@ -31,11 +33,15 @@ NAME = "program"
 
 RESULT = 3
 """Descriptor that takes the result of a function, as JSON."""
+
+
 ANSWERS, CALLS = 3, 4
 """Descriptors of a program that is called: what it answers, and what it is called with."""
 
 NO_RESULT = 87
 """Exit code of a process whose function returned what JSON cannot say."""
+
+
 RAISED = 88
 """Exit code of a process whose function raised; 1 may be what the function itself exits with."""
 

@@ -11,11 +11,13 @@ import builtins
 import json
 import os
 
-from pacore.programs.inside.calling import or_none
-from pacore.programs.inside.values import decode, encode
-from pacore.programs.inside.world import OUT_OF_MEMORY, compiled, write_all
+from pacore.sandbox.inside.calling import or_none
+from pacore.sandbox.inside.values import decode, encode
+from pacore.sandbox.inside.world import OUT_OF_MEMORY, compiled, write_all
 
 TYPE_CHECKING = False
+
+
 if TYPE_CHECKING:  # typing itself is slow to import
     from types import CodeType
     from typing import Any, NoReturn
@@ -24,19 +26,33 @@ ASKED, ANSWERS, REPORTS = 3, 4, 5
 """Descriptors: what is asked of the program, what it answers, and what came of the tests."""
 
 PASSED = 0
+
+
 FAILED = 1
+
+
 NOT_EQUAL = 3
 """What came of a test whose assertion is false."""
+
+
 FAULTY = 4
 """What came of a test that cannot say anything of any program."""
+
+
 TOO_LONG = 5
 """What came of a test that the program answered with more than it may."""
+
+
 GONE = 6
 """What came of a test during which the program ended."""
+
+
 LAST = (OUT_OF_MEMORY, TOO_LONG, GONE)
 """What the program, or the process of its tests, does not survive."""
 
 FILE = "test.py"
+
+
 _MOST_SAID = 1000
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 
 TYPE_CHECKING = False
+
+
 if TYPE_CHECKING:  # typing itself is slow to import
     from collections.abc import Callable
     from typing import Any

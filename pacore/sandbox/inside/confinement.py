@@ -15,9 +15,15 @@ import struct
 from functools import lru_cache
 
 OPEN_FILES = 64
+
+
 THREADS = 64
+
+
 STACK_BYTES = 64 * 2**20
 """Of the main thread, for recursion; less would end correct programs, as judges know."""
+
+
 INTERPRETER_BYTES = 64 * 2**20
 """Address space of Python itself, which a program's limit does not count."""
 
@@ -85,16 +91,32 @@ DENIED = {
     "uselib": (134, None),
     "vfork": (58, None),
 }
+
+
 CLONE = (56, 220)
+
+
 PRLIMIT = (302, 261)
+
+
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the tables above, and the kernel's name of the architecture."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+
+
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+
+
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+
+
 _EPERM, _ENOSYS = 1, 38
+
+
 _CLONE_THREAD = 0x00010000
+
+
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 

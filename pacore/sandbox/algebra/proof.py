@@ -1,9 +1,9 @@
 """Proof: whether an expression is zero wherever it has a real value, shown in one of three ways.
 
-By arithmetic with generators (`pacore.reduction`); modulo drawn primes
+By arithmetic with generators (`pacore.sandbox.algebra.reduction`); modulo drawn primes
 (`pacore.core.grading.mathematics.residues`), where it has no roots or bars; else at points, where a bound
-separates it from zero (`pacore.separation`), with drawn fractions for what is transcendental. What is not
-shown is not zero.
+separates it from zero (`pacore.sandbox.algebra.separation`), with drawn fractions for what is
+transcendental. What is not shown is not zero.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
-from pacore import enclosure, separation
 from pacore.core.grading.mathematics.nodes import (
     IMAGINARY,
     PI,
@@ -24,13 +23,22 @@ from pacore.core.grading.mathematics.nodes import (
     whole,
 )
 from pacore.core.grading.mathematics.residues import Draws, Field, NoResidue, residue
-from pacore.reduction import Reduction, symbols
+from pacore.sandbox.algebra import enclosure, separation
+from pacore.sandbox.algebra.reduction import Reduction, symbols
 
 FIELDS = 2
+
+
 LEAST_POINTS = 3
+
+
 NEAR_BITS = 40
 """Generators are given values that differ from their own by less than 2 to minus this."""
+
+
 FORM_BITS = 120
+
+
 BELOW_A_TURN = 6
 
 Point = Mapping[str, Fraction]
@@ -44,7 +52,7 @@ def reduction() -> Reduction:
 
 def _calculate(node: Node) -> Node | None:
     # SymPy takes a second to load, and hardly an answer needs it.
-    from pacore import calculus
+    from pacore.sandbox.algebra import calculus
 
     return calculus.calculate(node)
 

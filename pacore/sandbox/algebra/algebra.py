@@ -1,8 +1,8 @@
 r"""Computer algebra: whether two expressions are proven to have the same value.
 
-What enclosures (`pacore.enclosure`) show to be different is different; what is proven to be equal
-(`pacore.proof`) is equal, and so are fractions of up to `EXACT_BITS` bits; nothing else is. Runs only where
-it can be killed.
+What enclosures (`pacore.sandbox.algebra.enclosure`) show to be different is different; what is proven to be
+equal (`pacore.sandbox.algebra.proof`) is equal, and so are fractions of up to `EXACT_BITS` bits; nothing
+else is. Runs only where it can be killed.
 """
 
 from __future__ import annotations
@@ -12,22 +12,30 @@ from fractions import Fraction
 from itertools import product
 from typing import Literal
 
-from pacore import enclosure, separation
 from pacore.core.grading.mathematics.comparison import Same, Sides
 from pacore.core.grading.mathematics.exact import Undefined, exact_value
 from pacore.core.grading.mathematics.grader import EXACT, roundable
 from pacore.core.grading.mathematics.nodes import Node, add, constants, free_symbols, negate
 from pacore.core.grading.mathematics.number import Rational
 from pacore.core.grading.mathematics.residues import Draws, Field, NoResidue, residue
-from pacore.enclosure import Indeterminate
-from pacore.polynomials import Unproven
-from pacore.proof import FIELDS, LEAST_POINTS, Point, Proof
-from pacore.reduction import Reduction
+from pacore.sandbox.algebra import enclosure, separation
+from pacore.sandbox.algebra.enclosure import Indeterminate
+from pacore.sandbox.algebra.polynomials import Unproven
+from pacore.sandbox.algebra.proof import FIELDS, LEAST_POINTS, Point, Proof
+from pacore.sandbox.algebra.reduction import Reduction
 
 EXACT_BITS = 1_500_000
+
+
 EXACT_TERMS = 10_000
+
+
 ENCLOSING_BITS = (120, 480, 2_400)
+
+
 POINTS = 12
+
+
 MOST_BREAKS = 8
 
 

@@ -59,6 +59,8 @@ def _repeated(kind: Any, index: Any, body: Any, first: Any, last: Any) -> Any:
 
 
 _WITH_VARIABLE = frozenset(("sum", "product", "integral", "limit", "derivative"))
+
+
 _BUILT: dict[str, Callable[..., Any]] = {
     "add": sympy.Add,
     "multiply": sympy.Mul,
@@ -80,12 +82,20 @@ _BUILT: dict[str, Callable[..., Any]] = {
     ),
     "derivative": lambda variable, body: sympy.Derivative(body, variable),
 }
+
+
 _NAMES = names("sin cos tan cot sec csc sinh cosh tanh coth exp log")
+
+
 _INVERSES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot"}
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(sympy, name) for name in _NAMES},
     **{name: getattr(sympy, short) for name, short in _INVERSES.items()},
 }
+
+
 _READ_BACK = {getattr(sympy, name): name for name in _NAMES} | {
     getattr(sympy, short): name for name, short in _INVERSES.items()
 }

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from pacore.programs.inside.world import (
+from pacore.sandbox.inside.world import (
     OUT_OF_MEMORY,
     UNLOADED,
     code_of,
@@ -17,6 +17,8 @@ from pacore.programs.inside.world import (
 )
 
 TYPE_CHECKING = False
+
+
 if TYPE_CHECKING:  # typing itself is slow to import
     from types import CodeType
     from typing import NoReturn

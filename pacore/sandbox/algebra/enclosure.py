@@ -19,7 +19,11 @@ from pacore.core.grading.mathematics.nodes import Node
 
 GREATEST_EXPONENT_BITS = 64
 """A power beyond 2 to the 2 to the 64 has no box."""
+
+
 GREATEST_ANGLE_BITS = 2_400
+
+
 MOST_TERMS = 1_000
 
 Point = Mapping[str, Fraction]
@@ -151,7 +155,11 @@ def _refuse_zero(interval: Any) -> None:
 
 
 _ZERO = iv.mpf(0)
+
+
 ONE = Box(iv.mpf(1), _ZERO)
+
+
 IMAGINARY = Box(_ZERO, iv.mpf(1))
 
 
@@ -377,6 +385,8 @@ _OPERATIONS: dict[str, Callable[..., Box]] = {
     "floor": lambda box: of_fraction(rounded("floor", box)),
     "ceiling": lambda box: of_fraction(rounded("ceiling", box)),
 }
+
+
 _FUNCTIONS: dict[str, Callable[..., Box]] = {
     "exp": Box.exp,
     "log": _log,
