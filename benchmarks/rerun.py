@@ -32,7 +32,7 @@ from pacore.core.message import Message
 from pacore.core.plan import Shard
 from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
 from pacore.problems.files import read_problem_set
-from pacore.run import start_run
+from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, write_snapshot

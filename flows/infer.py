@@ -21,8 +21,8 @@ from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.accuracy_report import accuracy_of
 from pacore.core.config.run import RunConfig
-from pacore.stage.closing import close
-from pacore.stage.context import OpenShard, StageReport, close_context, context_of
+from pacore.runs.context import OpenShard, StageReport, close_context, context_of
+from pacore.runs.problems import close
 from pacore.store.backends.opening import open_store
 from pacore.store.run import Run
 from pacore.text import visible

@@ -24,7 +24,7 @@ from pacore.importing.survey import survey
 from pacore.problems.files import read_problem_set, unnamed_by_row
 from pacore.problems.issues import BadProblems
 from pacore.reading import print_result, print_run_failures
-from pacore.stage.closing import run_counts
+from pacore.runs.problems import run_counts
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
 

@@ -21,12 +21,12 @@ from pacore.core.grading.choose import AUTO, is_by_rules, judged_by
 from pacore.core.identity import digest
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_of, turns_for
-from pacore.derived import derived_config, put_problems
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Exit, Refused
 from pacore.figures import settled
 from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit
 from pacore.running import make_run
+from pacore.runs.derived import derived_config, put_problems
 from pacore.statistics import Paired, paired
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

@@ -12,8 +12,8 @@ from pacore.core.grading.spec import Against
 from pacore.errors import Exit, Refused
 from pacore.grading_report import grading_table
 from pacore.running import make_run
+from pacore.runs.problems import is_at_rest
 from pacore.stage.judging import begin_judging, finish_judging
-from pacore.stage.problems import is_at_rest
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.views import Warehouse

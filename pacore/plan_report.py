@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.forecast import Forecast
-from pacore.reuse import Earlier
+from pacore.runs.planning.forecast import Forecast
+from pacore.runs.planning.reuse import Earlier
 from pacore.terminal import Column, Grid, facts, line, number, stacked, to_text
 
 LISTED = 20

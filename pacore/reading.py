@@ -13,9 +13,9 @@ from pacore.errors import BadInput, Exit
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import compare_gradings, compare_runs, flips_output
-from pacore.progress import Progress
 from pacore.repairing.repair import repair
 from pacore.report import failures, next_commands, result_table, show_problem, status_table
+from pacore.runs.dispatch.progress import Progress
 from pacore.store.backends.opening import open_store
 from pacore.store.collect import collect, uncollected
 from pacore.store.run import open_run

@@ -14,8 +14,9 @@ from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
 from pacore.errors import StoreError
 from pacore.plan_report import forecast_table
 from pacore.problem_report import show_problem
-from pacore.progress import Progress
 from pacore.query_output import query_output
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, committed_units, read_commits, standing_units
 from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
@@ -33,7 +34,6 @@ from pacore.terminal import (
     to_text,
 )
 from pacore.text import excerpt, visible
-from pacore.unpublished import Unpublished, unpublished
 from pacore.warehouse.views import Warehouse
 
 __all__ = [

@@ -12,26 +12,24 @@ from typing import Any, NamedTuple
 import click
 
 from pacore.bounded import Bounds
-from pacore.changes import Planned
 from pacore.core.config.run import RunConfig
 from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
-from pacore.dispatch import Dispatcher
 from pacore.engine.opening import open_engine, resolve_recipe
 from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
-from pacore.planning import Forecaster
 from pacore.problems.survey import ProblemSurvey, survey_problems
-from pacore.progress import Pace, Progress
 from pacore.reading import print_result, print_run_failures
 from pacore.report import forecast_table, live_progress
-from pacore.retrying import begin_retry, chosen_within, config_of
-from pacore.reuse import nearest
-from pacore.run import start_run
-from pacore.sampling import RetryPolicy
-from pacore.stage.closing import close, run_counts
-from pacore.stage.context import close_context, context_of
-from pacore.stage.problems import begin, open_shards
+from pacore.runs.context import close_context, context_of
+from pacore.runs.dispatch.dispatcher import Dispatcher
+from pacore.runs.dispatch.progress import Pace, Progress
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.planning.forecast import Forecaster
+from pacore.runs.planning.reuse import Planned, nearest
+from pacore.runs.problems import begin, close, open_shards, run_counts
+from pacore.runs.retry import begin_retry, chosen_within, config_of
+from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.layout import run_key
@@ -125,7 +123,7 @@ def retry_to_end(
 
     ``wanted`` is the condition, which is evaluated within ``bounds``, and the limit of tokens.
     ``changes`` are operational fields that differ from those the run was started with. Raises as
-    `pacore.retrying`, `run_bounded` and `run_to_end` do.
+    `pacore.runs.retry`, `run_bounded` and `run_to_end` do.
     """
     store = open_store(store_url)
     run = open_run(store, run_id)

@@ -12,9 +12,9 @@ from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import SweepConfig
 from pacore.errors import BadInput, Exit, PacoreError
 from pacore.problems.survey import survey_problems
-from pacore.progress import Progress
 from pacore.running import say_cautions, spoken, tell
-from pacore.stage.context import open_contexts
+from pacore.runs.context import open_contexts
+from pacore.runs.dispatch.progress import Progress
 from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
 from pacore.sweeping import SweepOutcome
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import task
 
 from pacore.core.config.run import RunConfig
-from pacore.stage.context import OpenShard, StageReport
-from pacore.stage.messages import compact
+from pacore.runs.context import OpenShard, StageReport
+from pacore.runs.messages import compact
 from tasks.settings import SETTINGS, opened
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import task
 
 from pacore.core.config.run import RunConfig
-from pacore.stage.context import OpenShard
-from pacore.stage.problems import begin, open_shards
+from pacore.runs.context import OpenShard
+from pacore.runs.problems import begin, open_shards
 from pacore.store.backends.opening import open_store
 from pacore.store.run import Run
 from tasks.settings import SETTINGS

@@ -17,7 +17,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from pacore.progress import Progress
+from pacore.runs.dispatch.progress import Progress
 from pacore.sweeping import SweepOutcome
 from pacore.terminal import share
 from pacore.text import as_markdown

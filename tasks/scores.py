@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import task
 
 from pacore.core.config.run import RunConfig
-from pacore.stage.context import OpenShard, StageReport
-from pacore.stage.scores import grade
+from pacore.runs.context import OpenShard, StageReport
+from pacore.runs.scores import grade
 from tasks.settings import SETTINGS, opened
 
 

@@ -14,7 +14,7 @@ from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 
 from pacore.core.config.run import RunConfig
-from pacore.stage.context import Context, context_of
+from pacore.runs.context import Context, context_of
 
 RECORD_FAULTS = (httpx.HTTPError, PrefectException)
 """What Prefect's client raises where the server does not take a record, or is not there."""

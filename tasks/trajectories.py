@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import task
 
 from pacore.core.config.run import RunConfig
-from pacore.stage.context import OpenShard, StageReport
-from pacore.stage.trajectories import fill
+from pacore.runs.context import OpenShard, StageReport
+from pacore.runs.trajectories import fill
 from tasks.settings import SETTINGS, opened
 
 

@@ -14,13 +14,12 @@ from pacore.core.solve import Solved, solve
 from pacore.engine.opening import resolve_recipe
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problems.files import read_problem_set
-from pacore.stage.answers import conclude
-from pacore.stage.closing import close
-from pacore.stage.context import Context, close_context, context_of
-from pacore.stage.messages import compact
-from pacore.stage.problems import begin, open_shards
-from pacore.stage.scores import grade
-from pacore.stage.trajectories import fill
+from pacore.runs.answers import conclude
+from pacore.runs.context import Context, close_context, context_of
+from pacore.runs.messages import compact
+from pacore.runs.problems import begin, close, open_shards
+from pacore.runs.scores import grade
+from pacore.runs.trajectories import fill
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import standing_files
 from pacore.store.parquet import read_rows

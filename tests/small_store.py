@@ -19,7 +19,7 @@ from pacore.core.identity import trajectory_key
 from pacore.core.message import Message
 from pacore.core.problem import Problem, Turn
 from pacore.core.trajectory import FinishReason, Generation, Slot, Thought, Trajectory, normalise
-from pacore.run import start_run
+from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, write_snapshot

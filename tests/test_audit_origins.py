@@ -13,7 +13,7 @@ from pacore.exchange import ImportOptions, import_from
 from pacore.explaining import explain
 from pacore.exporting import export_run
 from pacore.importing.exported import import_export
-from pacore.retrying import begin_retry
+from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import lent_key
 from pacore.store.run import lent_files, open_run

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pacore.errors import BadInput
-from pacore.stage.context import close_context, context_of
-from pacore.stage.problems import begin
+from pacore.runs.context import close_context, context_of
+from pacore.runs.problems import begin
 from tests.pipeline import scripted_config, write_problems
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
-from pacore.run import start_run
+from pacore.runs.start import start_run
 from pacore.store.backends.objects import ObjectBackend
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.services import service_of

@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks.chaos.campaign import Setting
 from benchmarks.chaos.series import Fought, one_campaign, stage_set, undisturbed
-from pacore.stage.closing import run_counts
-from pacore.stage.problems import begin
+from pacore.runs.problems import begin, run_counts
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import final_key
 from pacore.store.run import is_closed

@@ -14,9 +14,9 @@ from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.dispatch import ADMITTED_PER_SLOT, Dispatcher
 from pacore.errors import Interrupted, StoreError
-from pacore.sampling import Filled, RetryPolicy
+from pacore.runs.dispatch.dispatcher import ADMITTED_PER_SLOT, Dispatcher
+from pacore.runs.dispatch.sampler import Filled, RetryPolicy
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 

@@ -14,10 +14,10 @@ from pacore.core.engine import EngineFault, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Request
-from pacore.dispatch import Dispatcher
-from pacore.early_stop import FIRST_WITHOUT_CONTENT
 from pacore.errors import EngineUnavailable
-from pacore.sampling import Filled, RetryPolicy
+from pacore.runs.dispatch.dispatcher import Dispatcher
+from pacore.runs.dispatch.early_stop import FIRST_WITHOUT_CONTENT
+from pacore.runs.dispatch.sampler import Filled, RetryPolicy
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from tests.conftest import Pacore

@@ -19,7 +19,7 @@ from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.problems.shapes.recognise import recognise
-from pacore.stage.problems import begin
+from pacore.runs.problems import begin
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from tests.pipeline import scripted_config

@@ -17,7 +17,7 @@ from flows.prefect_server import wait_for_records
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
-from pacore.stage.problems import begin
+from pacore.runs.problems import begin
 from tests.pipeline import oracle_tables, scripted_config, tables, write_problems
 from tests.strategies import STRATEGIES, UNTHINKING
 

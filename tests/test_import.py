@@ -17,8 +17,8 @@ from pacore.core.round import Round
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.exchange import IMPORT_FORMATS, ImportOptions, import_from
-from pacore.planning import Forecaster
 from pacore.problems.files import read_problem_set
+from pacore.runs.planning.forecast import Forecaster
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.run import list_runs, open_run

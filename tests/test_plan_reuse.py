@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from pacore.changes import Planned
 from pacore.core.config.run import RunConfig
 from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.engine.opening import resolve_recipe
-from pacore.forecast import Forecast
-from pacore.planning import Forecaster
 from pacore.problems.files import read_problem_set
 from pacore.report import forecast_table
-from pacore.reuse import Earlier, nearest
+from pacore.runs.planning.forecast import Forecast, Forecaster
+from pacore.runs.planning.reuse import Earlier, Planned, nearest
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from tests.conftest import ROOT, Pacore

@@ -10,8 +10,7 @@ from pacore.core.engine import EngineInfo
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
 from pacore.core.recipe import Recipe
-from pacore.forecast import Forecast
-from pacore.planning import Forecaster, TokenCounter
+from pacore.runs.planning.forecast import Forecast, Forecaster, TokenCounter
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from tests.conftest import Pacore

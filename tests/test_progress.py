@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from pacore.engine.http import HttpEngine
 from pacore.engine.meter import generated_tokens
-from pacore.progress import Pace, Progress
-from pacore.rate import GrowingCount, TokenRate
+from pacore.runs.dispatch.progress import GrowingCount, Pace, Progress, TokenRate
 from tests.faulty_server import MODEL, FaultyServer, answers
 
 

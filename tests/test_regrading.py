@@ -15,7 +15,7 @@ import pytest
 
 from pacore.cli import main
 from pacore.core.config.run import RunConfig
-from pacore.retrying import begin_retry
+from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commit

@@ -16,7 +16,7 @@ import pytest
 from pacore.errors import Refused, StoreError
 from pacore.repairing.outcome import Outcome
 from pacore.repairing.repair import repair
-from pacore.retrying import begin_retry
+from pacore.runs.retry import begin_retry
 from pacore.stage.judging import begin_judging, finish_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

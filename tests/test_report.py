@@ -21,8 +21,6 @@ from rich.cells import cell_len
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput, Refused
-from pacore.forecast import Forecast, RoundForecast, TooLong
-from pacore.progress import Progress
 from pacore.report import (
     failures,
     forecast_table,
@@ -32,6 +30,8 @@ from pacore.report import (
     show_problem,
     status_table,
 )
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.terminal import fitted
@@ -319,7 +319,7 @@ def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehous
 
 def test_live_progress_shows_how_far_the_run_is_and_leaves_nothing_behind() -> None:
     code = (
-        "import time\nfrom pacore.progress import Progress\n"
+        "import time\nfrom pacore.runs.dispatch.progress import Progress\n"
         "from pacore.report import live_progress\n"
         "progress = Progress(planned=10)\n"
         "with live_progress(progress):\n"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pacore.core.config.run import RunConfig
-from pacore.retrying import begin_retry
+from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import standing_files

@@ -12,13 +12,13 @@ from pacore.core.config.run import RunConfig
 from pacore.core.round import Round
 from pacore.core.trajectory import Generation, Request
 from pacore.report import status_table
-from pacore.stage.problems import begin
+from pacore.runs.problems import begin
+from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commits, standing_units
 from pacore.store.journal import Journal
 from pacore.store.run import Run, problems_of
-from pacore.unpublished import Unpublished, unpublished
 from tests.pipeline import Killed, killed_after, run_stages, scripted_config, write_problems
 from tests.stores import fresh_url
 

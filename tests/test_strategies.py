@@ -11,7 +11,7 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.exchange import ImportOptions, import_from
 from pacore.exporting import export_run
-from pacore.retrying import begin_retry
+from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed, open_run
 from pacore.warehouse.views import Warehouse

@@ -27,7 +27,7 @@ from pacore.core.config.vllm_options import (
 from pacore.engine.checkpoint import checkpoint_dtype
 from pacore.engine.vllm.server import MODULE, Launch, lacks_bfloat16, slow_dtype
 from pacore.errors import BadInput, Refused
-from pacore.stage.problems import begin
+from pacore.runs.problems import begin
 from pacore.store.run import Run
 from tests.pipeline import write_problems
 

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from pacore.core.config.run import RunConfig
 from pacore.errors import PacoreError
-from pacore.stage.answers import conclude
-from pacore.stage.closing import close
-from pacore.stage.context import Context, OpenShard, StageReport, close_context, context_of
-from pacore.stage.messages import compact
-from pacore.stage.problems import begin, open_shards
-from pacore.stage.scores import grade
-from pacore.stage.trajectories import fill
+from pacore.runs.answers import conclude
+from pacore.runs.context import Context, OpenShard, StageReport, close_context, context_of
+from pacore.runs.messages import compact
+from pacore.runs.problems import begin, close, open_shards
+from pacore.runs.scores import grade
+from pacore.runs.trajectories import fill
 
 
 def work_on(config: RunConfig) -> list[StageReport]:

@@ -11,7 +11,7 @@ from benchmarks.chaos.campaign import CONCURRENCY, RUN_ID, Campaign
 from benchmarks.counting_server import Sampled
 from pacore.auditing.audit import Audit
 from pacore.core.trajectory import normalise
-from pacore.sampling import FRESH_SECONDS
+from pacore.runs.dispatch.sampler import FRESH_SECONDS
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import standing_files

@@ -28,14 +28,13 @@ from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
 from pacore.importing.rows import Pass, tombstone
 from pacore.importing.survey import Survey
-from pacore.run import begin_run
-from pacore.stage.answers import conclude
-from pacore.stage.closing import close
-from pacore.stage.context import close_context, context_of
-from pacore.stage.messages import compact
-from pacore.stage.problems import open_shards
-from pacore.stage.scores import grade
-from pacore.stage.trajectories import fill
+from pacore.runs.answers import conclude
+from pacore.runs.context import close_context, context_of
+from pacore.runs.messages import compact
+from pacore.runs.problems import close, open_shards
+from pacore.runs.scores import grade
+from pacore.runs.start import begin_run
+from pacore.runs.trajectories import fill
 from pacore.store.backends.protocol import Backend
 from pacore.store.journal import Journal
 from pacore.store.run import Run, is_closed

@@ -11,18 +11,17 @@ from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.trajectory import Request
-from pacore.dispatch import Dispatcher
 from pacore.errors import Refused, StoreError
-from pacore.gate import Priority
-from pacore.retrying import asked_config
-from pacore.sampling import Filled, RetryPolicy
-from pacore.stage.answers import conclude
-from pacore.stage.context import Context, OpenShard
+from pacore.runs.answers import conclude
+from pacore.runs.context import Context, OpenShard
+from pacore.runs.dispatch.dispatcher import Dispatcher, Priority
+from pacore.runs.dispatch.sampler import Filled, RetryPolicy
+from pacore.runs.messages import compact
+from pacore.runs.retry import asked_config
+from pacore.runs.scores import grade
+from pacore.runs.trajectories import fill
 from pacore.stage.gradings import OpenGrading, UngradedShard, grading_by
 from pacore.stage.judging import votes_in
-from pacore.stage.messages import compact
-from pacore.stage.scores import grade
-from pacore.stage.trajectories import fill
 from pacore.stage.verdicts import ShardGrading
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (

@@ -14,9 +14,8 @@ from pacore.repairing.chain import mend_chain
 from pacore.repairing.deriving import RepairContext
 from pacore.repairing.outcome import Outcome
 from pacore.repairing.view import RepairView
-from pacore.retrying import asked_config
-from pacore.stage.closing import close
-from pacore.stage.problems import open_shards
+from pacore.runs.problems import close, open_shards
+from pacore.runs.retry import asked_config
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import write_snapshot
 from pacore.store.gradings import read_gradings

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused
-from pacore.progress import GradingProgress
-from pacore.stage.context import StageReport
+from pacore.runs.context import StageReport
+from pacore.runs.dispatch.progress import GradingProgress
 from pacore.stage.gradings import (
     OpenGrading,
     UngradedShard,

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_version
 from pacore.core.plan import Shard
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.progress import GradingProgress
+from pacore.runs.dispatch.progress import GradingProgress
+from pacore.runs.problems import is_at_rest
 from pacore.sandbox.grade import grader_version
-from pacore.stage.problems import is_at_rest
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commits, standing_units, write_snapshot
 from pacore.store.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings

@@ -18,9 +18,9 @@ from pacore.core.grading.judge import Question, read_vote, template_digest, vote
 from pacore.core.grading.spec import Against, parse_spec
 from pacore.core.identity import digest
 from pacore.core.problem import Problem, Turn
-from pacore.derived import derived_config, put_problems, said
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
+from pacore.runs.derived import derived_config, put_problems, said
 from pacore.stage.gradings import OpenGrading, end, every_shard, ungraded
 from pacore.stage.verdicts import ShardGrading
 from pacore.store.backends.protocol import Backend

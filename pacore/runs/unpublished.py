@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from pacore.asked import Asked, asked_of
 from pacore.core.plan import Shard
 from pacore.core.quorum import attempt_recipe
 from pacore.core.round import Round
 from pacore.core.trajectory import Request
+from pacore.runs.inputs import Asked, asked_of
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
 from pacore.store.journal import Entry, Journal

@@ -10,13 +10,15 @@ from pacore.core.plan import Compaction
 from pacore.core.quorum import Standing, outcome
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.stage.context import Context, OpenShard, StageReport
+from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.journal import Entry
 from pacore.store.rows import message_row
 from pacore.warehouse.files import CandidateRow, candidates
 
 Place = tuple[str, int]
+
+
 Generations = Iterator[Entry | None]
 """Journal entries of the rows whose text is needed, in the order of the rows."""
 

@@ -1,19 +1,23 @@
-"""What a run would do, before it spends anything: read-only, and exact as far as the store knows."""
+"""What a run would do, before it spends anything: read-only, and exact as far as the store knows.
+
+A forecast: what a run would sample, round by round, and what bounds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pacore.core.engine import EngineInfo
 from pacore.core.message import message_set
-from pacore.core.plan import Plan
+from pacore.core.plan import Plan, Step
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_of, turns_for
 from pacore.core.quorum import Standing, attempt_recipe, outcome, passes
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round, RoundPrompt, View, by_slot, overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request, Slot, Trajectory
-from pacore.forecast import Forecast, RoundForecast, TooLong
 from pacore.store.journal import Entry, Journal
 
 TokenCounter = Callable[[Request], int | None]
@@ -191,3 +195,69 @@ class Forecaster:
     def _overflow(self, prompt_tokens: int, bound_tokens: int | None) -> str | None:
         limit = bound_tokens or self._recipe.max_tokens
         return overflow(prompt_tokens, limit, self._window_tokens)
+
+
+@dataclass(slots=True)
+class RoundForecast:
+    """One round of a plan, in trajectories. ``unknown`` ones depend on messages yet to be made.
+
+    ``trajectories`` counts slots. Each is ``stored``, or ``to_generate``, or ``shared``: it takes a
+    draw that another slot has generated already by then, as replicates of a pool do; or its prompt
+    is ``too_long``, so that it is not sent and gives no message.
+    """
+
+    step: Step
+    trajectories: int = 0
+    stored: int = 0
+    to_generate: int = 0
+    unknown: int = 0
+    shared: int = 0
+    too_long: int = 0
+
+
+class TooLong(NamedTuple):
+    """A prompt that does not fit the window for certain: where, and by how much."""
+
+    round: int
+    problem_id: str
+    why: str
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What `forecast` finds.
+
+    ``too_long`` names each prompt of the kind once, however many replicates have it. ``uncounted``
+    are prompts with more bytes than the window has tokens, and nobody to count their tokens;
+    ``may_be_long`` trajectories have a prompt yet unknown that would be too long if every message
+    were as long as allowed. ``longest_tokens`` bounds a generation where its step does not bound it
+    further, None where nothing does.
+    """
+
+    problems: int
+    shards: int
+    rounds: list[RoundForecast]
+    longest_tokens: int | None = None
+    window_tokens: int | None = None
+    too_long: list[TooLong] = field(default_factory=list)
+    uncounted: int = 0
+    may_be_long: int = 0
+
+    def longest_in(self, round_: int) -> int | None:
+        """What bounds one generation of a 1-based round, in tokens."""
+        bounds = (self.rounds[round_ - 1].step.max_tokens, self.longest_tokens)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def new_tokens(self, rounds: Iterable[int]) -> int | None:
+        """At most this much is paid for in some rounds; None where nothing bounds it."""
+        found = 0
+        for round_ in rounds:
+            longest, generations = self.longest_in(round_), self.rounds[round_ - 1].to_generate
+            if longest is None:
+                return None
+            found += longest * generations
+        return found
+
+    def total(self, name: str) -> int:
+        found: int = sum(getattr(round_, name) for round_ in self.rounds)
+        return found

@@ -16,6 +16,8 @@ from pacore.errors import StoreError
 from pacore.store.journal import Journal
 
 THREADS = 8
+
+
 MOST_TOGETHER = 16
 
 

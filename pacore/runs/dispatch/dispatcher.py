@@ -3,6 +3,8 @@
 One event loop in one thread drives the engine. A thread hands in a shard's requests together and is
 woken once, when all of them are settled; the loop admits them one at a time, later rounds first, so
 that problems that began get finished.
+
+A gate that admits so many threads at a time, the smallest priority first.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from functools import partial
 from pacore.core.engine import Engine, EngineInfo
 from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
-from pacore.gate import Priority
-from pacore.journalling import Writers
-from pacore.progress import Progress
-from pacore.sampling import Filled, RetryPolicy, Sampler
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.dispatch.sampler import Filled, RetryPolicy, Sampler
+from pacore.runs.dispatch.writers import Writers
 from pacore.store.journal import Journal
 
 ADMITTED_PER_SLOT = 2
+
+
 METER_SECONDS = 5.0
+
+
 RESTING_PER_SLOT = 8
 """Requests waiting to try again whose place another takes, so that the engine stays busy; bounded,
 so that not all of a run is thrown at a server that asks for time."""
@@ -283,3 +288,47 @@ class Dispatcher:
         self._thread.join()
         self._writers.close()
         self._loop.close()
+
+
+Priority = tuple[int, int]
+
+
+class Gate:
+    """Admits a bounded number of holders, the smallest priority first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: list[tuple[Priority, int, threading.Event]] = []
+        self._tickets = 0
+        self._lock = threading.Lock()
+        self._is_shut = False
+
+    def enter(self, priority: Priority) -> None:
+        """Wait for a place. Raises Interrupted once the gate is shut."""
+        with self._lock:
+            if not self._is_shut and self._free and not self._waiting:
+                self._free -= 1
+                return
+            called = threading.Event()
+            if not self._is_shut:
+                self._tickets += 1
+                heapq.heappush(self._waiting, (priority, self._tickets, called))
+        if not self._is_shut:
+            called.wait()
+        if self._is_shut:
+            raise Interrupted("stopped")
+
+    def leave(self) -> None:
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[2].set()
+            else:
+                self._free += 1
+
+    def shut(self) -> None:
+        """Turn everybody away, those waiting included."""
+        with self._lock:
+            self._is_shut = True
+            for _, _, called in self._waiting:
+                called.set()
+            self._waiting.clear()

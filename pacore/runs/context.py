@@ -17,14 +17,14 @@ from pacore.core.engine import Engine, EngineInfo
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.core.quorum import Retry
-from pacore.dispatch import Dispatcher
 from pacore.engine.opening import open_engine
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError
-from pacore.gate import Gate, Priority
 from pacore.home import state_path
-from pacore.progress import Progress
-from pacore.sampling import Filled, RetryPolicy
+from pacore.runs.dispatch.dispatcher import Dispatcher, Gate, Priority
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.dispatch.sampler import Filled, RetryPolicy
+from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
@@ -39,7 +39,6 @@ from pacore.store.layout import Unit, commit_key
 from pacore.store.lease import hold_run
 from pacore.store.retries import read_retries
 from pacore.store.run import Run, open_run, problems_of
-from pacore.unpublished import unpublished
 
 T = TypeVar("T")
 
@@ -48,7 +47,11 @@ TABLE_THREADS = 2
 them, so the hundreds of threads that wait for shards must not."""
 
 LOOK_AHEAD_SECONDS = 1.0
+
+
 FEWEST_ACTIVE_SHARDS = 16
+
+
 BACKLOG_PER_SLOT = 8
 
 
@@ -205,6 +208,8 @@ class Context:
 
 
 _contexts: dict[tuple[str, str], Context] = {}
+
+
 _contexts_lock = threading.Lock()
 
 

@@ -9,8 +9,8 @@ from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.message import Message
 from pacore.core.quorum import Standing, outcome
 from pacore.errors import StoreError
-from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.stage.messages import Place, standing_sets
+from pacore.runs.context import Context, OpenShard, StageReport
+from pacore.runs.messages import Place, standing_sets
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.rows import answer_row
 from pacore.warehouse.files import message_sets

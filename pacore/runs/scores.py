@@ -7,8 +7,8 @@ from typing import NamedTuple
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import Score, Verdict, recorded_gold
 from pacore.errors import StoreError
+from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.sandbox.grade import grade_answers, grader_version
-from pacore.stage.context import Context, OpenShard, StageReport
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.rows import score_row
 from pacore.warehouse.files import AnswerRow, answers_of

@@ -13,8 +13,8 @@ from tenacity.wait import wait_random_exponential
 from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
-from pacore.early_stop import EarlyStop
-from pacore.journalling import Stands, Writers
+from pacore.runs.dispatch.early_stop import EarlyStop
+from pacore.runs.dispatch.writers import Stands, Writers
 
 FRESH_SECONDS = 1.0
 """How long a look into the journal holds good: another scheduler may work on the same run."""

@@ -12,7 +12,7 @@ from pacore.core.quorum import Pass, Retry, Standing, attempt_limit, attempt_rec
 from pacore.core.round import RoundPrompt, by_slot
 from pacore.core.trajectory import Generation, Request, Slot, Trajectory, normalise
 from pacore.errors import StoreError
-from pacore.stage.context import Context, OpenShard
+from pacore.runs.context import Context, OpenShard
 from pacore.store.journal import Entry
 
 

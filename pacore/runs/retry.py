@@ -17,7 +17,7 @@ from pacore.bounded import Bounds, run_bounded
 from pacore.core.config.run import RunConfig, fault_line
 from pacore.core.quorum import ChosenSlot
 from pacore.errors import BadInput, Refused
-from pacore.stage.problems import is_at_rest
+from pacore.runs.problems import is_at_rest
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import run_key
@@ -74,7 +74,7 @@ def chosen_within(bounds: Bounds) -> Choose:
     def chosen(store: Backend, run: Run, where: str, max_tokens: int | None) -> list[ChosenSlot]:
         limit = "" if max_tokens is None else str(max_tokens)
         arguments = [store.url, run.run_id, where, limit]
-        said = run_bounded("pacore.retrying:print_chosen", arguments, bounds, is_captured=True)
+        said = run_bounded("pacore.runs.retry:print_chosen", arguments, bounds, is_captured=True)
         return [ChosenSlot(*slot) for slot in json.loads(said)]
 
     return chosen

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from pacore.asked import Asked, asked_of
 from pacore.core.quorum import attempt_recipe
 from pacore.core.round import Fits, Round, RoundPrompt, anything_fits, fits_window
 from pacore.errors import StoreError
-from pacore.stage.context import Context, OpenShard, StageReport
-from pacore.stage.filling import Filling, settle, trajectories_of
+from pacore.runs.context import Context, OpenShard, StageReport
+from pacore.runs.inputs import Asked, asked_of
+from pacore.runs.slots import Filling, settle, trajectories_of
 from pacore.store.commits import Commit, Draft, find_commit
 from pacore.store.rows import text_row, trajectory_row
 

@@ -18,7 +18,7 @@ from pacore.core.config.run import RunConfig, declared_fields, fault_line
 from pacore.core.problem import Problem
 from pacore.errors import BadInput
 from pacore.problems.golds import is_empty_mark
-from pacore.retrying import config_of
+from pacore.runs.retry import config_of
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commits, standing_units
 from pacore.store.layout import derived_key
