@@ -6,7 +6,7 @@ Each problem has a chance of being solved, drawn from a beta distribution; each 
 not. `population` asks whether the interval over problems holds the mean of that distribution, `these`
 whether the other holds the mean chance of the problems at hand. `naive` is what one gets by taking all
 answers for independent (Wilson's interval on their number). The published intervals are computed by the
-SQL of `mart_accuracy` itself, those of votes by `pacore.statistics`.
+SQL of `mart_accuracy` itself, those of votes by `pacore.evaluation.statistics`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from pacore.statistics import Pool, majority_of, mean_of, two_level
+from pacore.evaluation.statistics.bootstrap import Pool, majority_of, mean_of, two_level
 from pacore.warehouse.connection import sql
 
 AT_A_TIME = 200

@@ -26,8 +26,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from pacore.statistics import difference_interval, equivalence, paired
-from pacore.statistics.intervals import Floats
+from pacore.evaluation.statistics import paired
+from pacore.evaluation.statistics.intervals import Floats, difference_interval
+from pacore.evaluation.statistics.paired import equivalence
 
 SEED = 30_000
 HEED = 0.9

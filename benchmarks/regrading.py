@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.rerun import WIDTH, build
 from pacore.core.config.evaluate import EvaluateConfig
-from pacore.stage.evaluation import close_evaluation, evaluation_of, grade_all
+from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import committed_units, read_commits, standing_units
 from pacore.warehouse.files import conclusions

@@ -18,9 +18,10 @@ from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
 from pacore.engine.vllm.warm import keeping_warm
-from pacore.stage.judging import finish_judging
+from pacore.evaluation.judging import finish_judging
+from pacore.evaluation.sweep import begin_opinion, begin_sweep
 from pacore.store.backends.opening import open_store
-from pacore.sweeping import begin_opinion, begin_sweep, conclude_sweep
+from pacore.sweeping import conclude_sweep
 from tasks.reports import sweep_artifact
 from tasks.settings import RUN_SETTINGS
 

@@ -59,8 +59,8 @@ def compare(store: str, run_a: str, run_b: str, **options: Any) -> int:
     What both share is said, by round; runs of the same trajectories are refused. With --gate B is let
     through (GO, exit code 0) or not (NO-GO, exit code 4), each reason a line.
     """
-    from pacore.comparing import Criteria
     from pacore.comparison_reading import print_comparison
+    from pacore.evaluation.comparison import Criteria
 
     gate, form, prices = options.pop("gate"), options.pop("form"), options.pop("prices")
     margin = options.pop("margin")

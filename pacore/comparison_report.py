@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from pacore.comparing import Comparison, Decision
+from pacore.evaluation.comparison import Comparison, Decision
+from pacore.evaluation.statistics.paired import Paired
 from pacore.figures import settled
-from pacore.statistics import Paired
 from pacore.terminal import (
     ABSENT,
     Column,

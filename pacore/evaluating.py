@@ -12,11 +12,11 @@ import click
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.errors import Exit, PacoreError
+from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of, grade_all
+from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation_report import evaluation_report
 from pacore.grading_report import grading_table
 from pacore.running import shown, tell
-from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
-from pacore.stage.gradings import OpenGrading
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
 from pacore.warehouse.prices import read_prices

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
+from pacore.evaluation.measures import Measures, measure
 from pacore.figures import settled
-from pacore.measures import Measures, measure
 from pacore.store.run import headline
 from pacore.terminal import (
     ABSENT,

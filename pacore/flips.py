@@ -3,116 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from pacore.errors import BadInput, Refused
+from pacore.evaluation.comparison import Compared
 from pacore.query_output import query_output
-from pacore.sharing import same_trajectories
-from pacore.store.run import headline, open_run
 from pacore.terminal import ABSENT, Column, Content, Grid, facts, line, number, stacked, to_text
 from pacore.text import excerpt
 from pacore.warehouse.views import Warehouse
 
 SHOWN_FLIPS = 50
 EVERY_FLIP = 2**62
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Two sides that judge the same things. ``report`` and ``counts`` name the SQL of their flips.
-
-    ``noun`` is what is judged; ``sides`` say in a line what is before and what is after.
-    """
-
-    report: str
-    counts: str
-    parameters: Mapping[str, str]
-    noun: str
-    title: str
-    sides: tuple[str, str]
-
-
-def compare_gradings(
-    warehouse: Warehouse, run_id: str, before: str | None, after: str | None
-) -> Compared:
-    """Two gradings of a run; without names, the two last finished against the gold.
-
-    A grading is named by its id or the beginning of it, the run's own by ``run``. Raises BadInput
-    for a name that is none or several, Refused where there is one grading alone.
-    """
-    run = open_run(warehouse.store, run_id)
-    known = warehouse.rows("reports/all_gradings", run_id=run_id)
-    finished = [row for row in known if row["finished_at"] and row["against"] == "gold"]
-    given = {
-        "from": _named(known, "from", before) if before is not None else None,
-        "to": _named(known, "to", after) if after is not None else None,
-    }
-    later = given["to"] or _last(finished, other_than=given["from"])
-    earlier = given["from"] or _last(
-        [row for row in finished if row["sequence"] < later["sequence"]] or finished,
-        other_than=later,
-    )
-    return Compared(
-        "reports/flips",
-        "reports/flip_counts",
-        {"run_id": run_id, "before": earlier["grading"], "after": later["grading"]},
-        "trajectories",
-        headline(run),
-        (_stated(earlier), _stated(later)),
-    )
-
-
-def _last(rows: Sequence[dict[str, Any]], other_than: dict[str, Any] | None) -> dict[str, Any]:
-    found = [row for row in rows if row != other_than]
-    if not found:
-        raise Refused("there is one grading only; pacore grade makes another")
-    return found[-1]
-
-
-def _named(rows: Sequence[dict[str, Any]], flag: str, name: str) -> dict[str, Any]:
-    """The grading a person means. Raises BadInput naming those there are."""
-    found = [row for row in rows if row["grading"] == name] or [
-        row for row in rows if name and row["grading"].startswith(name)
-    ]
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(_stated(row) for row in found or rows)
-    what = "may be any of" if found else "is no grading of the run; there are"
-    raise BadInput(f"--{flag} {name}: {what} {listed}")
-
-
-def _stated(row: Mapping[str, Any]) -> str:
-    """``95f51533 (auto: math 4+mpmath-1.3.0+sympy-1.14.0)``; of the run's own ``run (auto)``."""
-    by = ": ".join(part for part in (row["grader"], row["grader_version"]) if part)
-    ended = "" if row["finished_at"] else ", not finished"
-    return f"{row['grading']} ({by}{ended})"
-
-
-def compare_runs(warehouse: Warehouse, before: str, after: str) -> Compared:
-    """The answers of two runs to problems both have, by their current scores.
-
-    Raises Refused where there is not one such answer, and where all are the same trajectories.
-    """
-    runs = [open_run(warehouse.store, run_id) for run_id in (before, after)]
-    compared = Compared(
-        "reports/run_flips",
-        "reports/run_flip_counts",
-        {"before": before, "after": after},
-        "answers",
-        f"runs {before} and {after}",
-        (headline(runs[0]), headline(runs[1])),
-    )
-    counts = warehouse.rows(compared.counts, **compared.parameters)
-    answers = sum(row["answers"] for row in counts)
-    if not answers:
-        raise Refused(
-            f"runs {before} and {after} have no problem in common that both answered and whose gold "
-            "answer is the same"
-        )
-    if sum(row["shared"] for row in counts) == answers:
-        raise Refused(same_trajectories(after, before, answers))
-    return compared
 
 
 def flips_output(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -14,42 +13,11 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from pacore.evaluation.sweep import Point, frontier
+
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
 NEAR = 0.04
 """Share of the picture within which two names would be written over each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One arm: accuracy in [0, 1] with its 95 % interval, and effective TTC in tokens an answer.
-
-    ``accuracy`` None stands for an arm that nothing could be said of; it has no place in a picture.
-    """
-
-    name: str
-    tokens: float | None
-    accuracy: float | None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def is_known(self) -> bool:
-        return self.accuracy is not None and self.tokens is not None and self.tokens > 0
-
-
-def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats: none is as cheap and better, or as good and cheaper.
-
-    Cheapest first. Of several with equal cost and accuracy the first by name stands for all.
-    """
-    known = [point for point in points if point.is_known]
-    found: list[Point] = []
-    best = -1.0
-    for point in sorted(known, key=lambda p: (p.tokens or 0.0, -(p.accuracy or 0.0), p.name)):
-        if (point.accuracy or 0.0) > best:
-            best = point.accuracy or 0.0
-            found.append(point)
-    return found
 
 
 def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:

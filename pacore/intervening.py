@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from pydantic import JsonValue
@@ -23,14 +23,22 @@ from pacore.core.problem import Problem
 from pacore.core.prompt import template_of, turns_for
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Exit, Refused
+from pacore.evaluation.interventions import (
+    CONTROL,
+    Asked,
+    Found,
+    JudgedMessage,
+    Place,
+    edited,
+    parse_edit,
+)
+from pacore.evaluation.statistics import paired
 from pacore.figures import settled
-from pacore.interventions import CONTROL, JudgedMessage, edited, parse_edit
 from pacore.running import make_run
 from pacore.runs.derived import derived_config, put_problems
-from pacore.statistics import Paired, paired
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.run import Run, open_run, problems_of
+from pacore.store.run import open_run, problems_of
 from pacore.terminal import (
     ABSENT,
     Column,
@@ -44,44 +52,6 @@ from pacore.terminal import (
     to_text,
 )
 from pacore.warehouse.views import Warehouse
-
-
-class Place(NamedTuple):
-    """Which round of which run, by which grader its messages were judged, and what tells samplings
-    of it apart.
-    """
-
-    run: Run
-    round: int
-    grader: str
-    batch: str
-
-
-class Found(NamedTuple):
-    """One edit: what it came to, and beside the control on the sets that both have.
-
-    Of ``against`` the first is the control. It is None for the control itself, and where every set that
-    both have is as it was.
-    """
-
-    edit: str
-    run_id: str
-    episodes: int
-    skipped: int
-    accuracy: float | None
-    against: Paired | None
-
-
-class Asked(NamedTuple):
-    """Which round of which run, what is done to its messages, and how that is sampled: ``samples``
-    trajectories of each set, some fields of the run changed.
-    """
-
-    run_id: str
-    round: int
-    edits: Sequence[str]
-    samples: int
-    changes: Mapping[str, Any]
 
 
 def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:

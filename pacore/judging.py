@@ -10,10 +10,10 @@ import click
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.spec import Against
 from pacore.errors import Exit, Refused
+from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.grading_report import grading_table
 from pacore.running import make_run
 from pacore.runs.problems import is_at_rest
-from pacore.stage.judging import begin_judging, finish_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.views import Warehouse

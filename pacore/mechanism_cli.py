@@ -73,7 +73,8 @@ def intervene(
     Every edit is a run of its own, named after it; sets that cannot be edited so are skipped, and
     counted. The report is on the message sets that an edit and the control both have.
     """
-    from pacore.intervening import Asked, print_interventions
+    from pacore.evaluation.interventions import Asked
+    from pacore.intervening import print_interventions
 
     asked = Asked(run_id, round_, edits, samples, given(flags))
     return print_interventions(store, asked, form)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pacore.figures import settled
-from pacore.mechanism import (
+from pacore.evaluation.mechanism import (
     FEWEST_EPISODES,
     FEWEST_PROBLEMS,
     Figure,
     Mechanism,
     mechanism,
 )
+from pacore.figures import settled
 from pacore.store.run import headline
 from pacore.terminal import (
     ABSENT,

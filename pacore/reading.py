@@ -10,9 +10,10 @@ import click
 from pacore.audit_report import AuditReport
 from pacore.auditing.audit import Audit
 from pacore.errors import BadInput, Exit
+from pacore.evaluation.comparison import compare_gradings, compare_runs
 from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
-from pacore.flips import compare_gradings, compare_runs, flips_output
+from pacore.flips import flips_output
 from pacore.repairing.repair import repair
 from pacore.report import failures, next_commands, result_table, show_problem, status_table
 from pacore.runs.dispatch.progress import Progress

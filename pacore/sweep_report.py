@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import fields
 
+from pacore.evaluation.sweep import SweepResult, SweepRow, frontier
 from pacore.figures import settled
-from pacore.frontier import Point, frontier
 from pacore.terminal import (
     ABSENT,
     Column,
@@ -23,68 +23,6 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRow:
-    """One arm: what it is and where it was measured, how good it is, and what it costs.
-
-    ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 %
-    interval over problems and draws; ``scored`` of the ``planned`` answers of its run have a score.
-    ``difference`` is from the sweep's first arm over the ``compared`` problems, paired, with its 95 %
-    interval; None of that arm itself, and where both are the same trajectories. ``unanswered`` is the
-    share of answers that are none.
-    ``effective_tokens`` is the mean TTC of an answer. ``money`` is that of an answer by the price
-    table. ``alone_tokens`` is what the trajectories the figure rests on would have cost by
-    themselves.
-    """
-
-    name: str
-    arm: str
-    run_id: str
-    trajectories: int
-    planned: int
-    scored: int
-    accuracy: float | None
-    low: float | None
-    high: float | None
-    unanswered: float | None
-    effective_tokens: float | None
-    accuracy_per_thousand_tokens: float | None
-    money: float | None
-    alone_tokens: int
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-    compared: int = 0
-
-    @property
-    def point(self) -> Point:
-        return Point(self.name, self.effective_tokens, self.accuracy, self.low, self.high)
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """A sweep's arms, and the tokens its runs generated and found in the store already.
-
-    ``baseline`` names the arm that the differences are from.
-    """
-
-    sweep_id: str
-    title: str
-    rows: Sequence[SweepRow]
-    new_tokens: int
-    currency: str | None = None
-    baseline: str = ""
-
-    @property
-    def alone_tokens(self) -> int:
-        """What every arm by itself would have generated, added up."""
-        return sum(row.alone_tokens for row in self.rows)
-
-    @property
-    def points(self) -> list[Point]:
-        return [row.point for row in self.rows]
 
 
 def sweep_table(result: SweepResult, width: int | None = None) -> str:

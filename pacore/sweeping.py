@@ -5,18 +5,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from pacore.core.config.sweep import PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
-from pacore.core.problem import set_digest
-from pacore.engine.opening import resolve_recipe
+from pacore.core.config.sweep import PlannedSweep, SweepConfig
+from pacore.evaluation.judging import Judging
+from pacore.evaluation.sweep import SweepResult, sweep_result
 from pacore.frontier import draw
-from pacore.problems.files import read_problem_set
-from pacore.stage.judging import Judging, begin_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import sweep_key
-from pacore.store.run import open_run
-from pacore.sweep_report import SweepResult, sweep_csv, sweep_json, sweep_table
-from pacore.sweep_rows import sweep_result
+from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
 
@@ -27,26 +23,6 @@ class SweepOutcome:
 
     result: SweepResult
     files: tuple[str, ...]
-
-
-def begin_sweep(config: SweepConfig) -> PlannedSweep:
-    """The runs of a sweep, under the name it has. Raises BadInput for a problem set, a price table or
-    an engine that is wrong; nothing is written.
-    """
-    run = config.run
-    if config.prices:
-        read_prices(config.prices)
-    resolve_recipe(run)
-    problems = read_problem_set(run.problems, run.limit, run.fields)
-    return plan_sweep(config, sweep_id_of(config, set_digest(problems)))
-
-
-def begin_opinion(config: SweepConfig, planned: PlannedSweep) -> Judging | None:
-    """What a judge, the sweep's own model, is asked of the pool; None where no arm wants to know."""
-    if not any(arm.kind == "best" for arm in planned.arms):
-        return None
-    store = open_store(config.run.store)
-    return begin_judging(store, open_run(store, str(planned.pool.run_id)), "judge", "opinion", {})
 
 
 def conclude_sweep(

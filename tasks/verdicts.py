@@ -6,8 +6,8 @@ from prefect import task
 from prefect.runtime import flow_run
 
 from pacore.core.config.evaluate import EvaluateConfig
+from pacore.evaluation.batches import GradingBatch, evaluation_of
 from pacore.runs.context import StageReport
-from pacore.stage.evaluation import GradingBatch, evaluation_of
 from tasks.settings import SETTINGS
 
 

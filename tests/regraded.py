@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from pacore.core.config.evaluate import EvaluateConfig
-from pacore.stage.evaluation import Evaluation, close_evaluation, evaluation_of, grade_all
-from pacore.stage.gradings import OpenGrading, grading_by, ungraded
-from pacore.stage.verdicts import ShardGrading
+from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of, grade_all
+from pacore.evaluation.gradings import OpenGrading, grading_by, ungraded
+from pacore.evaluation.verdicts import ShardGrading
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units
 from pacore.store.gradings import begin_grading

@@ -11,9 +11,9 @@ import pytest
 from pacore.auditing.audit import Audit
 from pacore.auditing.grades import PROGRAMS, check_grades
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
+from pacore.evaluation.gradings import ungraded
 from pacore.runs.retry import begin_retry
 from pacore.sandbox.grade import answer_keys, grader_version
-from pacore.stage.gradings import ungraded
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import read_commit, write_snapshot
 from pacore.store.gradings import read_gradings

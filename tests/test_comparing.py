@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pacore.comparing import Comparison, Criteria, compare_pairs, decide
 from pacore.comparison_report import comparison_text
 from pacore.errors import Refused
+from pacore.evaluation.comparison import Comparison, Criteria, compare_pairs, decide
 from pacore.evaluation_report import evaluation_json, evaluation_report
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

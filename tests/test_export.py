@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pacore.errors import BadInput, Refused, StoreError
+from pacore.evaluation.gradings import ungraded
 from pacore.exchange import ImportOptions, export_to, import_from
 from pacore.exporting import export_run
 from pacore.importing.exported import import_export
-from pacore.stage.gradings import ungraded
 from pacore.store.backends.opening import open_store
 from pacore.store.collect import uncollected
 from pacore.store.gradings import read_gradings

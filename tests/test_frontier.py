@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.frontier import Point, draw, frontier, together
+from pacore.evaluation.sweep import Point, frontier
+from pacore.frontier import draw, together
 
 POINTS = [
     Point("single", 180, 0.10, 0.02, 0.20),

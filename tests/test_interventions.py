@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.errors import BadInput
-from pacore.interventions import JudgedMessage, edited, parse_edit
+from pacore.evaluation.interventions import JudgedMessage, edited, parse_edit
 
 
 def messages(rights: str, start: int = 0) -> list[JudgedMessage]:

@@ -20,8 +20,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pacore.core.grading.judge import read_vote
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Refused
-from pacore.intervening import Asked, intervene_to_end
-from pacore.stage.judging import Judging, begin_judging, finish_judging
+from pacore.evaluation.interventions import Asked
+from pacore.evaluation.judging import Judging, begin_judging, finish_judging
+from pacore.intervening import intervene_to_end
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.views import Warehouse

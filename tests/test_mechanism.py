@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from pacore.cli import main
-from pacore.mechanism import mechanism
+from pacore.evaluation.mechanism import mechanism
+from pacore.evaluation.statistics.bootstrap import ratio
+from pacore.evaluation.statistics.intervals import student_t, wilson
 from pacore.mechanism_report import mechanism_json, mechanism_text
-from pacore.statistics import ratio, wilson
-from pacore.statistics.intervals import student_t
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import standing_files

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from pacore.errors import Refused, StoreError
+from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.repairing.outcome import Outcome
 from pacore.repairing.repair import repair
 from pacore.runs.retry import begin_retry
-from pacore.stage.judging import begin_judging, finish_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commit, standing_files, standing_units

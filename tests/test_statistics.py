@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pacore.statistics import (
+from pacore.evaluation.statistics import paired
+from pacore.evaluation.statistics.bootstrap import (
     Pool,
-    equivalence,
     majority_of,
     mean_of,
-    paired,
     pass_at,
     pass_of,
     pass_power,
+    resampled_votes,
     two_level,
-    wilson,
 )
-from pacore.statistics.bootstrap import resampled_votes
+from pacore.evaluation.statistics.intervals import wilson
+from pacore.evaluation.statistics.paired import equivalence
 
 scores = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 pairs = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12)

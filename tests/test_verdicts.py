@@ -19,16 +19,16 @@ from pacore.core.grading.verdict import NO_ANSWER, TIMEOUT, WRONG, Verdict
 from pacore.core.plan import Shard
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import BadInput, Interrupted, Refused
-from pacore.sandbox.grade import grade_answers, grader_version
-from pacore.stage.evaluation import (
+from pacore.evaluation.batches import (
     MOST_BATCHES,
     Evaluation,
     close_evaluation,
     evaluation_of,
     grade_all,
 )
-from pacore.stage.gradings import OpenGrading, UngradedShard, end, grading_by, ungraded
-from pacore.stage.verdicts import Item, ShardGrading, grade_shard
+from pacore.evaluation.gradings import OpenGrading, UngradedShard, end, grading_by, ungraded
+from pacore.evaluation.verdicts import Item, ShardGrading, grade_shard
+from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commit, standing_units

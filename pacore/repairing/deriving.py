@@ -12,6 +12,9 @@ from pacore.core.engine import Engine
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.trajectory import Request
 from pacore.errors import Refused, StoreError
+from pacore.evaluation.gradings import OpenGrading, UngradedShard, grading_by
+from pacore.evaluation.judging import votes_in
+from pacore.evaluation.verdicts import ShardGrading
 from pacore.runs.answers import conclude
 from pacore.runs.context import Context, OpenShard
 from pacore.runs.dispatch.dispatcher import Dispatcher, Priority
@@ -20,9 +23,6 @@ from pacore.runs.messages import compact
 from pacore.runs.retry import asked_config
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
-from pacore.stage.gradings import OpenGrading, UngradedShard, grading_by
-from pacore.stage.judging import votes_in
-from pacore.stage.verdicts import ShardGrading
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     Commit,

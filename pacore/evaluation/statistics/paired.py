@@ -15,12 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from pacore.statistics.intervals import CONFIDENCE, Floats, difference_interval, student_t
+from pacore.evaluation.statistics.intervals import (
+    CONFIDENCE,
+    Floats,
+    difference_interval,
+    student_t,
+)
 
 PERMUTATIONS = 100_000
 """Sign patterns looked at: all of them up to 16 problems, so many drawn by chance beyond."""
 
 POWER = 0.80
+
+
 HALVINGS = 40
 """Steps in which a p value is found, to less than 1e-12."""
 

@@ -20,9 +20,9 @@ from pacore.core.identity import digest
 from pacore.core.problem import Problem, Turn
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
+from pacore.evaluation.gradings import OpenGrading, end, every_shard, ungraded
+from pacore.evaluation.verdicts import ShardGrading
 from pacore.runs.derived import derived_config, put_problems, said
-from pacore.stage.gradings import OpenGrading, end, every_shard, ungraded
-from pacore.stage.verdicts import ShardGrading
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, GradingRecord, begin_grading
 from pacore.store.run import Run, problems_of

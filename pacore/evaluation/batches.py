@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused
-from pacore.runs.context import StageReport
-from pacore.runs.dispatch.progress import GradingProgress
-from pacore.stage.gradings import (
+from pacore.evaluation.gradings import (
     OpenGrading,
     UngradedShard,
     count_trajectories,
@@ -20,7 +18,9 @@ from pacore.stage.gradings import (
     ungraded,
     wanted_grading,
 )
-from pacore.stage.verdicts import grade_shard
+from pacore.evaluation.verdicts import grade_shard
+from pacore.runs.context import StageReport
+from pacore.runs.dispatch.progress import GradingProgress
 from pacore.store.backends.opening import open_store
 from pacore.store.gradings import Grading, begin_grading
 from pacore.store.lease import Lease, hold_run
@@ -157,6 +157,8 @@ def grade_all(evaluation: Evaluation, batches: Sequence[GradingBatch]) -> None:
 
 
 _evaluations: dict[EvaluateConfig, Evaluation] = {}
+
+
 _evaluations_lock = threading.Lock()
 
 

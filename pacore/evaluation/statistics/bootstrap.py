@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pacore.statistics.intervals import CONFIDENCE, Floats, student_t, wilson
+from pacore.evaluation.statistics.intervals import CONFIDENCE, Floats, student_t, wilson
 
 RESAMPLES = 1_000
+
+
 SUBSETS = 8
 """Votes held on each resampled pool; more would change the interval by less than it is known."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from pacore.statistics import (
+from pacore.evaluation.statistics.bootstrap import (
     Estimate,
     Pool,
+    Variance,
     majority_of,
     mean_of,
     pass_at,
@@ -17,11 +18,12 @@ from pacore.statistics import (
     pass_power,
     two_level,
 )
-from pacore.statistics.bootstrap import Variance
 from pacore.store.run import Run, open_run
 from pacore.warehouse.views import Warehouse
 
 Row = dict[str, Any]
+
+
 Votes = Mapping[tuple[str, int], Mapping[str, float]]
 """maj@k by pool and k, and by problem."""
 

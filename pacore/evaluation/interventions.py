@@ -16,13 +16,18 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
+from pacore.evaluation.statistics.paired import Paired
+from pacore.store.run import Run
 
 CONTROL = "same"
+
+
 KNOWN = "same, wrong=k/n, duplicate=m, shuffle, drop=k, only-wrong, only-right, first=wrong, first=right"
 
 _EDIT = re.compile(
@@ -129,3 +134,41 @@ _EDITS: dict[str, Edit] = {
     "first": _first,
     "wrong": _wrong,
 }
+
+
+class Place(NamedTuple):
+    """Which round of which run, by which grader its messages were judged, and what tells samplings
+    of it apart.
+    """
+
+    run: Run
+    round: int
+    grader: str
+    batch: str
+
+
+class Found(NamedTuple):
+    """One edit: what it came to, and beside the control on the sets that both have.
+
+    Of ``against`` the first is the control. It is None for the control itself, and where every set that
+    both have is as it was.
+    """
+
+    edit: str
+    run_id: str
+    episodes: int
+    skipped: int
+    accuracy: float | None
+    against: Paired | None
+
+
+class Asked(NamedTuple):
+    """Which round of which run, what is done to its messages, and how that is sampled: ``samples``
+    trajectories of each set, some fields of the run changed.
+    """
+
+    run_id: str
+    round: int
+    edits: Sequence[str]
+    samples: int
+    changes: Mapping[str, Any]

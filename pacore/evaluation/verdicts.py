@@ -18,9 +18,9 @@ from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.grading.spec import parse_spec
 from pacore.core.grading.verdict import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
 from pacore.core.problem import Turn
+from pacore.evaluation.gradings import OpenGrading, UngradedShard
 from pacore.runs.context import StageReport
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
-from pacore.stage.gradings import OpenGrading, UngradedShard
 from pacore.store.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.store.layout import Unit, commit_key
 from pacore.store.rows import verdict_row

@@ -8,12 +8,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pacore.errors import Refused
-from pacore.sharing import Sharing, sharing_of
-from pacore.statistics import Equivalence, Paired, equivalence, paired
+from pacore.errors import BadInput, Refused
+from pacore.evaluation.sharing import Sharing, same_trajectories, sharing_of
+from pacore.evaluation.statistics import paired
+from pacore.evaluation.statistics.paired import Equivalence, Paired, equivalence
+from pacore.store.run import headline, open_run
 from pacore.warehouse.views import Warehouse
 
 GO, NO_GO = "GO", "NO-GO"
+
+
 SIGNIFICANT = 0.05
 
 
@@ -180,3 +184,100 @@ def _growth(found: Comparison, criteria: Criteria) -> Iterator[str]:
 
 def _points(share: float) -> str:
     return f"{100 * share:.1f} points"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two sides that judge the same things. ``report`` and ``counts`` name the SQL of their flips.
+
+    ``noun`` is what is judged; ``sides`` say in a line what is before and what is after.
+    """
+
+    report: str
+    counts: str
+    parameters: Mapping[str, str]
+    noun: str
+    title: str
+    sides: tuple[str, str]
+
+
+def compare_gradings(
+    warehouse: Warehouse, run_id: str, before: str | None, after: str | None
+) -> Compared:
+    """Two gradings of a run; without names, the two last finished against the gold.
+
+    A grading is named by its id or the beginning of it, the run's own by ``run``. Raises BadInput
+    for a name that is none or several, Refused where there is one grading alone.
+    """
+    run = open_run(warehouse.store, run_id)
+    known = warehouse.rows("reports/all_gradings", run_id=run_id)
+    finished = [row for row in known if row["finished_at"] and row["against"] == "gold"]
+    given = {
+        "from": _named(known, "from", before) if before is not None else None,
+        "to": _named(known, "to", after) if after is not None else None,
+    }
+    later = given["to"] or _last(finished, other_than=given["from"])
+    earlier = given["from"] or _last(
+        [row for row in finished if row["sequence"] < later["sequence"]] or finished,
+        other_than=later,
+    )
+    return Compared(
+        "reports/flips",
+        "reports/flip_counts",
+        {"run_id": run_id, "before": earlier["grading"], "after": later["grading"]},
+        "trajectories",
+        headline(run),
+        (_stated(earlier), _stated(later)),
+    )
+
+
+def _last(rows: Sequence[dict[str, Any]], other_than: dict[str, Any] | None) -> dict[str, Any]:
+    found = [row for row in rows if row != other_than]
+    if not found:
+        raise Refused("there is one grading only; pacore grade makes another")
+    return found[-1]
+
+
+def _named(rows: Sequence[dict[str, Any]], flag: str, name: str) -> dict[str, Any]:
+    """The grading a person means. Raises BadInput naming those there are."""
+    found = [row for row in rows if row["grading"] == name] or [
+        row for row in rows if name and row["grading"].startswith(name)
+    ]
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(_stated(row) for row in found or rows)
+    what = "may be any of" if found else "is no grading of the run; there are"
+    raise BadInput(f"--{flag} {name}: {what} {listed}")
+
+
+def _stated(row: Mapping[str, Any]) -> str:
+    """``95f51533 (auto: math 4+mpmath-1.3.0+sympy-1.14.0)``; of the run's own ``run (auto)``."""
+    by = ": ".join(part for part in (row["grader"], row["grader_version"]) if part)
+    ended = "" if row["finished_at"] else ", not finished"
+    return f"{row['grading']} ({by}{ended})"
+
+
+def compare_runs(warehouse: Warehouse, before: str, after: str) -> Compared:
+    """The answers of two runs to problems both have, by their current scores.
+
+    Raises Refused where there is not one such answer, and where all are the same trajectories.
+    """
+    runs = [open_run(warehouse.store, run_id) for run_id in (before, after)]
+    compared = Compared(
+        "reports/run_flips",
+        "reports/run_flip_counts",
+        {"before": before, "after": after},
+        "answers",
+        f"runs {before} and {after}",
+        (headline(runs[0]), headline(runs[1])),
+    )
+    counts = warehouse.rows(compared.counts, **compared.parameters)
+    answers = sum(row["answers"] for row in counts)
+    if not answers:
+        raise Refused(
+            f"runs {before} and {after} have no problem in common that both answered and whose gold "
+            "answer is the same"
+        )
+    if sum(row["shared"] for row in counts) == answers:
+        raise Refused(same_trajectories(after, before, answers))
+    return compared

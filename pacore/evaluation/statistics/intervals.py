@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
+
+
 HALVINGS = 40
 """Steps in which the end of an interval is found, to less than 1e-12."""
 

@@ -5,7 +5,7 @@ independent of each other, so all spread is taken between problems, or within ea
 Every interval lies within the bounds of what it is of, and holds the estimate it is made for.
 """
 
-from pacore.statistics.bootstrap import (
+from pacore.evaluation.statistics.bootstrap import (
     Estimate,
     Pool,
     majority_of,
@@ -16,8 +16,8 @@ from pacore.statistics.bootstrap import (
     ratio,
     two_level,
 )
-from pacore.statistics.intervals import difference_interval, wilson
-from pacore.statistics.paired import Equivalence, Paired, equivalence, paired
+from pacore.evaluation.statistics.intervals import difference_interval, wilson
+from pacore.evaluation.statistics.paired import Equivalence, Paired, equivalence, paired
 
 __all__ = [
     "Equivalence",

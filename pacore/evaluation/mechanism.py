@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from pacore.statistics import ratio
+from pacore.evaluation.statistics.bootstrap import ratio
 from pacore.store.run import Run, open_run
 from pacore.warehouse.views import Warehouse
 
@@ -22,6 +22,8 @@ FEWEST_EPISODES, FEWEST_PROBLEMS = 10, 3
 """Of fewer a share says nothing, and its interval is most of [0, 1]."""
 
 OVERLAPS = ("seen", "compared_seen", "unseen", "among")
+
+
 CASES = {"seen": "episodes", "compared_seen": "compared", "unseen": "compared", "among": "several"}
 """Which count says how many episodes an overlap is a mean of."""
 

@@ -1,23 +1,34 @@
-"""The rows of a sweep: what the marts say of each of its arms, and of each beside the first."""
+"""The rows of a sweep: what the marts say of each of its arms, and of each beside the first.
+
+Planning a sweep and keeping what it found: the same work from the command line and from Prefect.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from pacore.core.config.run import RunConfig
-from pacore.core.config.sweep import Arm, PlannedSweep
+from pacore.core.config.sweep import Arm, PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
+from pacore.core.problem import set_digest
+from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
-from pacore.measures import Measures, measure
-from pacore.sharing import sharing_of
-from pacore.statistics import Estimate, paired, ratio
-from pacore.store.run import headline
-from pacore.sweep_report import SweepResult, SweepRow
+from pacore.evaluation.judging import Judging, begin_judging
+from pacore.evaluation.measures import Measures, measure
+from pacore.evaluation.sharing import sharing_of
+from pacore.evaluation.statistics import paired
+from pacore.evaluation.statistics.bootstrap import Estimate, ratio
+from pacore.problems.files import read_problem_set
+from pacore.store.backends.opening import open_store
+from pacore.store.run import headline, open_run
+from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
 
 Row = Mapping[str, Any]
+
+
 POOL = "first_round"
 
 
@@ -199,3 +210,118 @@ def _pool_row(arm: Arm, pool: Row, alone_tokens: int, found: Measured) -> SweepR
 def _each(arm: Arm, member: float | None, votes: float | None) -> float | None:
     """What the members of an arm take together, each with the votes on it; None where not known."""
     return None if member is None or votes is None else arm.count * (member + votes)
+
+
+def begin_sweep(config: SweepConfig) -> PlannedSweep:
+    """The runs of a sweep, under the name it has. Raises BadInput for a problem set, a price table or
+    an engine that is wrong; nothing is written.
+    """
+    run = config.run
+    if config.prices:
+        read_prices(config.prices)
+    resolve_recipe(run)
+    problems = read_problem_set(run.problems, run.limit, run.fields)
+    return plan_sweep(config, sweep_id_of(config, set_digest(problems)))
+
+
+def begin_opinion(config: SweepConfig, planned: PlannedSweep) -> Judging | None:
+    """What a judge, the sweep's own model, is asked of the pool; None where no arm wants to know."""
+    if not any(arm.kind == "best" for arm in planned.arms):
+        return None
+    store = open_store(config.run.store)
+    return begin_judging(store, open_run(store, str(planned.pool.run_id)), "judge", "opinion", {})
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One arm: what it is and where it was measured, how good it is, and what it costs.
+
+    ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 %
+    interval over problems and draws; ``scored`` of the ``planned`` answers of its run have a score.
+    ``difference`` is from the sweep's first arm over the ``compared`` problems, paired, with its 95 %
+    interval; None of that arm itself, and where both are the same trajectories. ``unanswered`` is the
+    share of answers that are none.
+    ``effective_tokens`` is the mean TTC of an answer. ``money`` is that of an answer by the price
+    table. ``alone_tokens`` is what the trajectories the figure rests on would have cost by
+    themselves.
+    """
+
+    name: str
+    arm: str
+    run_id: str
+    trajectories: int
+    planned: int
+    scored: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    unanswered: float | None
+    effective_tokens: float | None
+    accuracy_per_thousand_tokens: float | None
+    money: float | None
+    alone_tokens: int
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    compared: int = 0
+
+    @property
+    def point(self) -> Point:
+        return Point(self.name, self.effective_tokens, self.accuracy, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep's arms, and the tokens its runs generated and found in the store already.
+
+    ``baseline`` names the arm that the differences are from.
+    """
+
+    sweep_id: str
+    title: str
+    rows: Sequence[SweepRow]
+    new_tokens: int
+    currency: str | None = None
+    baseline: str = ""
+
+    @property
+    def alone_tokens(self) -> int:
+        """What every arm by itself would have generated, added up."""
+        return sum(row.alone_tokens for row in self.rows)
+
+    @property
+    def points(self) -> list[Point]:
+        return [row.point for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One arm: accuracy in [0, 1] with its 95 % interval, and effective TTC in tokens an answer.
+
+    ``accuracy`` None stands for an arm that nothing could be said of; it has no place in a picture.
+    """
+
+    name: str
+    tokens: float | None
+    accuracy: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return self.accuracy is not None and self.tokens is not None and self.tokens > 0
+
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats: none is as cheap and better, or as good and cheaper.
+
+    Cheapest first. Of several with equal cost and accuracy the first by name stands for all.
+    """
+    known = [point for point in points if point.is_known]
+    found: list[Point] = []
+    best = -1.0
+    for point in sorted(known, key=lambda p: (p.tokens or 0.0, -(p.accuracy or 0.0), p.name)):
+        if (point.accuracy or 0.0) > best:
+            best = point.accuracy or 0.0
+            found.append(point)
+    return found
