@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pacore.auditing.audit import Audit
-from pacore.auditing.finding import Finding
+from pacore.audit.audit import Audit
+from pacore.audit.finding import Finding
 from pacore.text import visible_json
 
 MEBIBYTE = 1024 * 1024

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from pacore.audit.lineage import Attempt, Explanation, Lineage, Prompt, RoundStep, Stands
 from pacore.core.identity import sha256_hex
-from pacore.explaining import Attempt, Explanation, Lineage, Prompt, RoundStep, Stands
 from pacore.problem_report import round_heading
 from pacore.store.run import headline
 from pacore.terminal import ABSENT, number

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import click
 
+from pacore.audit.audit import Audit
+from pacore.audit.lineage import explain
 from pacore.audit_report import AuditReport
-from pacore.auditing.audit import Audit
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import compare_gradings, compare_runs
-from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import flips_output
 from pacore.repairing.repair import repair

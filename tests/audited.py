@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pacore.auditing.audit import Audit
-from pacore.auditing.finding import Finding
+from pacore.audit.audit import Audit
+from pacore.audit.finding import Finding
 from pacore.core.config.run import RunConfig
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pacore.auditing.audit import Audit
+from pacore.audit.audit import Audit
 from pacore.errors import Refused
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

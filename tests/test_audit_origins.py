@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pacore.auditing.audit import Audit
+from pacore.audit.audit import Audit
+from pacore.audit.lineage import explain
 from pacore.exchange import ImportOptions, import_from
-from pacore.explaining import explain
 from pacore.exporting import export_run
 from pacore.importing.exported import import_export
 from pacore.runs.retry import begin_retry

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pacore.audit.lineage import Explanation, explain
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput, Refused
-from pacore.explaining import Explanation, explain
 from pacore.explanation_report import BAR, explanation_json, explanation_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

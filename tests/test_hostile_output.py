@@ -24,10 +24,10 @@ from markdown_it import MarkdownIt
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.infer import infer
+from pacore.audit.lineage import explain
 from pacore.core.prompt import SYNTHESIS
 from pacore.core.trajectory import Generation, normalise
 from pacore.engine.faults import whole_text
-from pacore.explaining import explain
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.report import (
     failures,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pacore.audit.audit import Audit
 from pacore.audit_report import AuditReport
-from pacore.auditing.audit import Audit
 from pacore.core.grading.choose import choose_grader
 from pacore.core.problem import Problem
 from pacore.problems.files import read_problem_set

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.chaos.campaign import CONCURRENCY, RUN_ID, Campaign
 from benchmarks.counting_server import Sampled
-from pacore.auditing.audit import Audit
+from pacore.audit.audit import Audit
 from pacore.core.trajectory import normalise
 from pacore.runs.dispatch.sampler import FRESH_SECONDS
 from pacore.store.backends.opening import open_store

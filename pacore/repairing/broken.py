@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.auditing.finding import Tally
-from pacore.auditing.ledger import Ledger, expected_units, read_ledger
+from pacore.audit.finding import Tally
+from pacore.audit.ledger import Ledger, expected_units, read_ledger
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from itertools import product
 
-from pacore.auditing.finding import Tally
-from pacore.auditing.ledger import Ledger, read_ledger
+from pacore.audit.finding import Tally
+from pacore.audit.ledger import Ledger, read_ledger
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import StoreError
 from pacore.repairing.outcome import Outcome

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
-from pacore.auditing.derive import trajectory_of
+from pacore.audit.derive import trajectory_of
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine
 from pacore.core.grading.choose import is_by_rules

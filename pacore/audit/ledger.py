@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pacore.auditing.finding import Finding, Tally, Where, shown
+from pacore.audit.finding import Finding, Tally, Where, shown
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import APPENDED_TABLES, Commit, read_commits
@@ -14,7 +14,11 @@ from pacore.store.run import Run
 from pacore.store.schema import SCHEMA_VERSION, TABLES
 
 COMMITS_AT_ONCE = 256
+
+
 ROUND_TABLES = ("trajectory_texts", "trajectories", "messages")
+
+
 LAST_TABLES = ("answers", "scores")
 
 

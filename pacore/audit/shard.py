@@ -1,4 +1,7 @@
-"""One shard of a run on trial: every round of it, its answers and its scores, place by place."""
+"""One shard of a run on trial: every round of it, its answers and its scores, place by place.
+
+The gradings of one shard on trial, round by round and place by place.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pacore.auditing.answers import Concluded, Ended, check_answer
-from pacore.auditing.files import Files
-from pacore.auditing.finding import Finding, Tally, Where, shown
-from pacore.auditing.gathered import Gathered, Journalled
-from pacore.auditing.graded import check_graded
-from pacore.auditing.grades import check_grades
-from pacore.auditing.gradings import Gradings
-from pacore.auditing.ledger import Ledger
-from pacore.auditing.messages import check_messages, standings
-from pacore.auditing.record import DEFECTS
-from pacore.auditing.rows import Place, Row, Unreadable, aligned
-from pacore.auditing.trajectories import check_trajectories
-from pacore.core.grading.choose import run_grading
+from pacore.audit.answers import Concluded, Ended, check_answer
+from pacore.audit.derive import Gathered, Journalled
+from pacore.audit.files import Files, Place, Row, Unreadable, aligned
+from pacore.audit.finding import Finding, Tally, Where, shown
+from pacore.audit.gradings import Gradings
+from pacore.audit.ledger import Ledger
+from pacore.audit.messages import check_messages, standings
+from pacore.audit.records import DEFECTS
+from pacore.audit.trajectories import check_trajectories
+from pacore.audit.verdicts import Judged, check_grades, check_verdicts
+from pacore.core.grading.choose import gold_answer, is_by_rules, run_grading
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
+from pacore.core.grading.verdict import VERDICTS
 from pacore.core.problem import Problem
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.store.commits import Commit
+from pacore.store.gradings import Grading
 from pacore.store.journal import Journal
 from pacore.store.layout import commit_key, journal_key
 from pacore.store.run import Run
@@ -227,3 +231,42 @@ class ShardAudit:
         names = ("answered", "no_answer", "failed")
         for commit in self.trusted("answers", last):
             yield from self.sum_of(commit, {name: statuses[name] for name in names})
+
+
+if TYPE_CHECKING:
+    pass
+
+
+def check_graded(audit: ShardAudit, round_: int) -> Iterator[Finding]:
+    """Every verdict on a round, where it and what it judges could be read."""
+    for commit in audit.trusted("verdicts", round_):
+        record = audit.gradings.get(commit.unit.grading)
+        if record is not None:
+            yield from _check(audit, commit, record.grading)
+
+
+def _check(audit: ShardAudit, commit: Commit, grading: Grading) -> Iterator[Finding]:
+    """One commit of verdicts: its places, its answers graded again, and its counts."""
+    round_ = commit.unit.round
+    trajectories = audit.stream("trajectories", "trajectories", round_)
+    verdicts = audit.files.rows(commit)
+    if not trajectories or verdicts is None:
+        return
+    counted: Counter[str] = Counter()
+    graded: list[tuple[Row, str]] = []
+    streams = [("planned", audit.planned()), ("verdicts", verdicts), *trajectories]
+    for place, rows in aligned(streams):
+        found = rows.get("verdicts", [])
+        audit.tally.verdicts += len(found)
+        counted.update(row["verdict"] for row in found)
+        if "planned" not in rows:
+            yield from audit.strangers(round_, {"verdicts": found})
+            continue
+        problem = rows["planned"][0]["problem"]
+        judged = (round_, problem, place[1], grading, commit.path)
+        yield from check_verdicts(Judged(*judged, rows.get("trajectories", []), found))
+        gold = gold_answer(problem)
+        if gold is not None and is_by_rules(grading.grader):
+            graded += [(row, gold) for row in found]
+    yield from check_grades(graded, "verdicts", round_)
+    yield from audit.sum_of(commit, {name: counted[name] for name in VERDICTS})

@@ -1,25 +1,32 @@
-"""A run's own records on trial: what it says it is, and the problem set it froze."""
+"""A run's own records on trial: what it says it is, and the problem set it froze.
+
+What lies beside a run's tables on trial: its other records, and the texts on loan to it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from pacore.auditing.finding import Finding, Where, shown
-from pacore.auditing.rows import Row, Unreadable, problem_rows
+from pacore.audit.files import Row, Unreadable, problem_rows
+from pacore.audit.finding import Finding, Tally, Where, shown
 from pacore.core.identity import digest
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_digests
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import problem_set_key, run_key
+from pacore.store.layout import lent_key, problem_set_key, retries_prefix, run_key, run_prefix
+from pacore.store.retries import read_retries
 from pacore.store.rows import problem_of
-from pacore.store.run import Run
+from pacore.store.run import Run, lent_files
 
 _OWN_NAME = re.compile(r"r-[0-9]{8}-(?P<digest>[0-9a-f]{8})")
+
+
 DEFECTS = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a record that is not what it should be raises."""
 
@@ -124,3 +131,45 @@ def _problem_row(row: Row, problem: Problem, key: str) -> Iterator[Finding]:
         if row[column] != value:
             what = f"{column} is {shown(row[column])}; the turns and gold answer make it "
             yield Finding("problems", where, what + shown(value))
+
+
+def check_records(store: Backend, run: Run) -> Iterator[Finding]:
+    """Whatever is said of a run as a whole is of this run, and its retries count from 0."""
+    for key in store.list(run_prefix(run.run_id)):
+        try:
+            record = json.loads(store.get(key))
+            if record["v"] < 1:
+                raise ValueError("its version is none")
+            if record.get("run_id", run.run_id) != run.run_id:
+                yield Finding("records", Where(key), f"run_id is {shown(record['run_id'])}")
+        except (StoreError, *DEFECTS) as fault:
+            what = f"cannot be used: {type(fault).__name__} {shown(fault)}"
+            yield Finding("records", Where(key), what)
+    try:
+        read_retries(store, run.run_id)
+    except (StoreError, *DEFECTS) as fault:
+        yield Finding("records", Where(retries_prefix(run.run_id)), f"cannot be used: {fault}")
+
+
+def check_lent(store: Backend, run: Run, tally: Tally) -> Iterator[Finding]:
+    """Texts of other runs that came with this one are, byte for byte, those that came."""
+    try:
+        lent = [
+            (file["path"], file["sha256"], file["bytes"]) for file in lent_files(store, run.run_id)
+        ]
+    except (StoreError, *DEFECTS) as fault:
+        yield Finding("files", Where(lent_key(run.run_id)), f"cannot be used: {shown(fault)}")
+        return
+    for key, stated, stated_bytes in lent:
+        where = Where(str(key), "trajectory_texts")
+        try:
+            with store.local_path(key) as path, Path(path).open("rb") as file:
+                sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        except (StoreError, OSError, *DEFECTS) as fault:
+            yield Finding("files", where, str(fault))
+            continue
+        tally.files += 1
+        tally.bytes += size
+        if (sha256, size) != (stated, stated_bytes):
+            what = f"sha256 is {sha256}, of {size:,} bytes; {lent_key(run.run_id)} says "
+            yield Finding("files", where, f"{what}{shown(stated)}, of {shown(stated_bytes)}")

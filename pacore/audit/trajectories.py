@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pacore.auditing.derive import Prompts, recipe_of_attempt
-from pacore.auditing.finding import Finding, Where, shown
-from pacore.auditing.gathered import Gathered
-from pacore.auditing.rows import Row
+from pacore.audit.derive import Gathered, Prompts, recipe_of_attempt
+from pacore.audit.files import Row
+from pacore.audit.finding import Finding, Where, shown
 from pacore.core.identity import sha256_hex, trajectory_key
 from pacore.core.trajectory import UNFINISHED, normalise
 from pacore.store.journal import Named

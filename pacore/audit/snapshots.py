@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.auditing.finding import Finding, Where, shown
-from pacore.auditing.gradings import Gradings, is_redone
-from pacore.auditing.ledger import Ledger
-from pacore.auditing.record import DEFECTS
+from pacore.audit.finding import Finding, Where, shown
+from pacore.audit.gradings import Gradings, is_redone
+from pacore.audit.ledger import Ledger
+from pacore.audit.records import DEFECTS
 from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend

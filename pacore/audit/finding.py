@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 from pacore.text import excerpt, visible
 
 Severity = Literal["error", "warning"]
+
+
 SHOWN_CHARACTERS = 80
 """Of a value that is quoted in a finding."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pacore.auditing.derive import may_go_on, needs_journal, standing_of
-from pacore.auditing.finding import Finding, Where, shown
-from pacore.auditing.gathered import Gathered
-from pacore.auditing.rows import Row
+from pacore.audit.derive import Gathered, may_go_on, needs_journal, standing_of
+from pacore.audit.files import Row
+from pacore.audit.finding import Finding, Where, shown
 from pacore.core.message import Message, message_set
 from pacore.core.quorum import Standing
 from pacore.store.run import Run

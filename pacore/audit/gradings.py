@@ -6,9 +6,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from pacore.auditing.finding import Finding, Where, shown
-from pacore.auditing.ledger import Ledger
-from pacore.auditing.record import DEFECTS
+from pacore.audit.finding import Finding, Where, shown
+from pacore.audit.ledger import Ledger
+from pacore.audit.records import DEFECTS
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import BadInput, StoreError
 from pacore.store.backends.protocol import Backend

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.auditing.derive import Prompts, recipe_of_attempt
-from pacore.auditing.rows import problem_rows, table_rows
+from pacore.audit.derive import Prompts, recipe_of_attempt
+from pacore.audit.files import problem_rows, table_rows
 from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput

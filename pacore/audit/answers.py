@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.auditing.finding import Finding, Where, shown
-from pacore.auditing.rows import Row
+from pacore.audit.files import Row
+from pacore.audit.finding import Finding, Where, shown
 from pacore.core.answer import Answer, answer_of, missing_answer
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import recorded_gold

@@ -1,0 +1,186 @@
+"""Scores and verdicts on trial: answers graded once more, where this is still the same grader.
+
+Verdicts on trial: what a grading reads in every trajectory, and that it says something of each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pacore.audit.files import Row
+from pacore.audit.finding import Finding, Severity, Where, shown
+from pacore.core.grading.choose import is_by_rules, judged_by, states_version
+from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.programs.tests import wanted_of
+from pacore.core.grading.spec import parse_spec
+from pacore.core.grading.verdict import Verdict
+from pacore.core.problem import Problem
+from pacore.core.trajectory import UNFINISHED
+from pacore.errors import BadInput, PacoreError
+from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
+from pacore.store.gradings import Grading
+
+GRADING_TIMEOUT_SECONDS = 10.0
+
+PROGRAMS = 8
+"""Different programs of a shard and round that are run again: each may take as long as its tests."""
+
+Graded = tuple[Row, str]
+"""A row of scores or verdicts, with its problem's gold answer."""
+
+
+def check_grades(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Finding]:
+    """Hold each score or verdict against the verdict on its answer.
+
+    A grading that broke off says nothing of another, and neither does another grader's version.
+    Of programs those of the smallest trajectory ids are run, and what ran out of time somewhere is
+    suspicious, not wrong.
+    """
+    by_kind: dict[bool, list[Graded]] = {False: [], True: []}
+    for row, gold in rows:
+        by_kind[_is_program(row)].append((row, gold))
+    for some in (by_kind[False], _sampled(by_kind[True])):
+        try:
+            yield from _graded_again(some, table, round_)
+        except PacoreError as fault:
+            where = Where.of(some[0][0], table, round_).at(
+                problem_id=None, replicate=None, slot=None
+            )
+            what = f"answers could not be graded again: {fault}"
+            yield Finding("grades", where, what, "warning")
+
+
+def _is_program(row: Row) -> bool:
+    return str(row["grader"]).partition(":")[0] == "code"
+
+
+def _sampled(rows: Sequence[Graded]) -> list[Graded]:
+    in_order = sorted(rows, key=lambda graded: graded[0].get("trajectory_id") or "")
+    chosen = list(dict.fromkeys((row.get("answer"), gold) for row, gold in in_order))[:PROGRAMS]
+    return [(row, gold) for row, gold in rows if (row.get("answer"), gold) in chosen]
+
+
+def _graded_again(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Finding]:
+    same = [
+        (row, gold) for row, gold in rows if row["grader_version"] == _version_here(row["grader"])
+    ]
+    items = [(row["grader"], gold, row.get("answer")) for row, gold in same]
+    verdicts = grade_answers(items, GRADING_TIMEOUT_SECONDS) if items else []
+    for (row, _), verdict in zip(same, verdicts, strict=True):
+        if "timeout" in (row["verdict"], verdict.verdict):
+            continue
+        if (row["verdict"], row.get("score")) != (verdict.verdict, verdict.score):
+            said = f"{row['verdict']} {row.get('score')}"
+            what = f"is {said}; graded again it is {verdict.verdict} {verdict.score}"
+            where = Where.of(row, table, round_)
+            yield Finding("grades", where, what, _severity(row, verdict))
+    yield from _keys_again([row for row, _ in same if row.get("answer_key") is not None], round_)
+
+
+def _keys_again(rows: Sequence[Row], round_: int) -> Iterator[Finding]:
+    """The equivalence class of each answer is the one its grader puts it in."""
+    asked = [(row["grader"], row["answer"]) for row in rows if row.get("answer") is not None]
+    keys = dict(zip(asked, answer_keys(asked, GRADING_TIMEOUT_SECONDS), strict=True))
+    for row in rows:
+        expected = keys.get((row["grader"], row.get("answer")))
+        if row["answer_key"] != expected:
+            what = f"answer_key is {shown(row['answer_key'])}; the answer has {shown(expected)}"
+            yield Finding("grades", Where.of(row, "verdicts", round_), what)
+
+
+def _version_here(spec: str) -> str | None:
+    """The version of a grader in this installation; None for one it does not have."""
+    try:
+        return None if parse_spec(spec).name == "judge" else grader_version(spec)
+    except BadInput:
+        return None
+
+
+def _severity(row: Row, verdict: Verdict) -> Severity:
+    """A busy machine may fail a program that another passes; scores do not say what failed it."""
+    said = (row.get("detail", "timeout"), verdict.detail)
+    ran_out = any("timeout" in (detail or "") for detail in said)
+    return "warning" if _is_program(row) and ran_out else "error"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One problem and replicate in one round under one grading.
+
+    ``trajectories`` are all rows of the place, attempts in order; ``file`` is the verdicts' own.
+    """
+
+    round: int
+    problem: Problem
+    replicate: int
+    grading: Grading
+    file: str
+    trajectories: Sequence[Row]
+    verdicts: Sequence[Row]
+
+    @property
+    def where(self) -> Where:
+        problem_id = self.problem.problem_id
+        return Where(self.file, "verdicts", self.round, problem_id, self.replicate)
+
+    @property
+    def by(self) -> tuple[str, str | None] | None:
+        """Spec and gold answer, None where the grading does not judge the problem."""
+        return judged_by(self.grading.grader, self.grading.against, self.problem)
+
+    def finished(self) -> dict[int, Row]:
+        """What stands in each slot, where the model finished it."""
+        standing = {row["slot"]: row for row in self.trajectories}
+        return {
+            slot: row for slot, row in standing.items() if row["finish_reason"] not in UNFINISHED
+        }
+
+
+def check_verdicts(here: Judged) -> Iterator[Finding]:
+    """Hold the verdicts of one place against what stands there, answers read once more."""
+    finished = here.finished() if here.by is not None else {}
+    counted = Counter(row["slot"] for row in here.verdicts)
+    for row in here.verdicts:
+        where = Where.of(row, "verdicts", here.round)
+        judged = finished.get(row["slot"])
+        if here.by is None:
+            yield Finding("verdicts", where, "is on a problem that its grading does not judge")
+        elif judged is None or judged["trajectory_id"] != row["trajectory_id"]:
+            stands = judged["trajectory_id"] if judged else "nothing that was finished"
+            what = f"is on trajectory {shown(row['trajectory_id'])}; in its slot stands {stands}"
+            yield Finding("verdicts", where, what)
+        elif counted[row["slot"]] > 1:
+            yield Finding("duplicates", where, f"stands here {counted[row['slot']]} times")
+        else:
+            yield from _read_again(here, row, judged, where)
+    if here.grading.against == "gold":
+        for slot in sorted(finished.keys() - counted.keys()):
+            yield Finding("verdicts", here.where.at(slot=slot), "is missing")
+
+
+def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[Finding]:
+    """The row says of its answer what conclusion, problem and grading make of it."""
+    grading = here.grading
+    expected: dict[str, Any] = {"grading": grading.grading_id}
+    if is_by_rules(grading.grader) and here.by is not None:
+        spec, gold = here.by
+        expected["grader"] = spec
+        # Another version may have read another answer.
+        if row["grader_version"] == grader_version(spec):
+            read = None
+            if judged["conclusion"] is not None:
+                is_cut = judged["finish_reason"] == "length"
+                read = extract(judged["conclusion"], spec, wanted_of(spec, gold), is_cut=is_cut)
+            answer, method = read if read and read.text.strip() else (None, None)
+            expected |= {"answer": answer, "method": method}
+    for column, value in expected.items():
+        if row.get(column) != value:
+            what = f"{column} is {shown(row.get(column))}; read again it is {shown(value)}"
+            yield Finding("verdicts", where, what)
+    decided = (row["grader"], row["grader_version"])
+    if not states_version(grading.grader_version, grading.grader, decided):
+        what = f"grader_version is {shown(row['grader_version'])}; its grading is "
+        yield Finding("verdicts", where, what + shown(grading.grader_version))
