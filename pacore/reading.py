@@ -14,7 +14,7 @@ from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import compare_gradings, compare_runs
 from pacore.explanation_report import explanation_json, explanation_text
 from pacore.flips import flips_output
-from pacore.repairing.repair import repair
+from pacore.repair.repair import repair
 from pacore.report import failures, next_commands, result_table, show_problem, status_table
 from pacore.runs.dispatch.progress import Progress
 from pacore.store.backends.opening import open_store

@@ -1,7 +1,7 @@
 """Whether the files that a run's tables consist of are there: what is missing, and what is damaged.
 
 A run whose files are not all there is not read at all, as numbers made of a part of it would be wrong
-in silence. `pacore.repairing` makes such files again.
+in silence. `pacore.repair` makes such files again.
 """
 
 from __future__ import annotations

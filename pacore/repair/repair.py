@@ -9,11 +9,11 @@ from pacore.core.plan import Shard
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.problems.files import read_problem_set
-from pacore.repairing.broken import Broken, find_broken
-from pacore.repairing.chain import mend_chain
-from pacore.repairing.deriving import RepairContext
-from pacore.repairing.outcome import Outcome
-from pacore.repairing.view import RepairView
+from pacore.repair.broken import Broken, find_broken
+from pacore.repair.chain import mend_chain
+from pacore.repair.deriving import RepairContext
+from pacore.repair.outcome import Outcome
+from pacore.repair.view import RepairView
 from pacore.runs.problems import close, open_shards
 from pacore.runs.retry import asked_config
 from pacore.store.backends.protocol import Backend

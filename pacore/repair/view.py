@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pacore.core.identity import canonical_json
-from pacore.repairing.broken import Broken
+from pacore.repair.broken import Broken
 from pacore.store.backends.protocol import Backend, Reader, Stored
 from pacore.store.layout import Unit, commit_key, unit_of_commit, unit_of_data
 

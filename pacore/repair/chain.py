@@ -10,7 +10,7 @@ from pacore.audit.finding import Tally
 from pacore.audit.ledger import Ledger, read_ledger
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import StoreError
-from pacore.repairing.outcome import Outcome
+from pacore.repair.outcome import Outcome
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     Commit,
