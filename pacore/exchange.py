@@ -12,15 +12,15 @@ from pacore.core.config.fields import FieldMapping
 from pacore.core.config.run import RunConfig
 from pacore.core.problem import Problem
 from pacore.errors import BadInput, Exit
-from pacore.exporting import export_run, is_export
+from pacore.exchange.export_folder import export_run, is_export
+from pacore.exchange.import_file import imported, publish_import
+from pacore.exchange.import_folder import import_export
+from pacore.exchange.openai_batch import Prompts, read_prompts
+from pacore.exchange.reader import FORMATS, Reader, detect
+from pacore.exchange.reference import FileFormat
+from pacore.exchange.source import Source, sources
+from pacore.exchange.survey import survey
 from pacore.flags import config_from
-from pacore.importing.batch import Prompts, read_prompts
-from pacore.importing.exported import import_export
-from pacore.importing.reader import FORMATS, Reader, detect
-from pacore.importing.rows import FileFormat
-from pacore.importing.source import Source, sources
-from pacore.importing.stage import imported, publish_import
-from pacore.importing.survey import survey
 from pacore.problems.files import read_problem_set, unnamed_by_row
 from pacore.problems.issues import BadProblems
 from pacore.reading import print_result, print_run_failures

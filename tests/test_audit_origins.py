@@ -11,8 +11,8 @@ import pytest
 from pacore.audit.audit import Audit
 from pacore.audit.lineage import explain
 from pacore.exchange import ImportOptions, import_from
-from pacore.exporting import export_run
-from pacore.importing.exported import import_export
+from pacore.exchange.export_folder import export_run
+from pacore.exchange.import_folder import import_export
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import lent_key

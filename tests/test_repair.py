@@ -200,8 +200,8 @@ def test_files_of_an_earlier_version_are_repaired_beside_their_commits(
 def test_a_repaired_run_is_graded_exported_and_retried_like_any(
     store: Backend, tmp_path: Path, night: Path
 ) -> None:
-    from pacore.exporting import export_run
-    from pacore.importing.exported import import_export
+    from pacore.exchange.export_folder import export_run
+    from pacore.exchange.import_folder import import_export
 
     for table in ("trajectories", "messages"):
         written_otherwise(store, table)

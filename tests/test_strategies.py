@@ -10,7 +10,7 @@ import pytest
 
 from pacore.core.config.run import RunConfig
 from pacore.exchange import ImportOptions, import_from
-from pacore.exporting import export_run
+from pacore.exchange.export_folder import export_run
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed, open_run

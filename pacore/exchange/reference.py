@@ -19,7 +19,11 @@ from pacore.problems.turns import Note, kind_of
 from pacore.problems.values import text_of
 
 FileFormat = Literal["reference", "pacore-train", "openai-batch"]
+
+
 ENGINE = "imported"
+
+
 EMPTY = "the file has an empty response, which the reference implementation writes after any error"
 
 

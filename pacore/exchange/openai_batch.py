@@ -21,14 +21,18 @@ from pacore.core.trajectory import Generation
 from pacore.engine.chat.completion import read_generation
 from pacore.engine.chat.responses import Answer
 from pacore.engine.faults import Origin
-from pacore.importing.rows import ENGINE, FileFormat, ImportedRow, Pass, tombstone
-from pacore.importing.source import Source
+from pacore.exchange.reference import ENGINE, FileFormat, ImportedRow, Pass, tombstone
+from pacore.exchange.source import Source
 from pacore.problems.formats.rows import RowFault
 from pacore.problems.issues import Issues, RowIssue
 from pacore.problems.turns import SPEAKERS, kind_of
 
 FORM: FileFormat = "openai-batch"
+
+
 NO_LINE = "the batch's output has no line for this request"
+
+
 NUMBERED = re.compile(r"(?P<name>.+)[-_#:/.][0-9]+")
 
 

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 from pacore.core.problem import Problem, possible_ids
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
-from pacore.importing.batch import BatchRows, Prompts
-from pacore.importing.rows import ROW_READERS, FileFormat, ImportedRow, Pass
-from pacore.importing.source import Source
+from pacore.exchange.openai_batch import BatchRows, Prompts
+from pacore.exchange.reference import ROW_READERS, FileFormat, ImportedRow, Pass
+from pacore.exchange.source import Source
 from pacore.problems.formats.rows import RowFault
 from pacore.problems.issues import RowIssue
 
 POSITION = re.compile(r"req_(?P<row>[0-9]{1,9})")
+
+
 FORMATS: tuple[FileFormat, ...] = ("reference", "pacore-train", "openai-batch")
 
 

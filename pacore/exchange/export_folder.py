@@ -1,7 +1,7 @@
 """Exporting: a run as one folder that stands for itself, in a store's own layout.
 
 The folder has the keys of a store and a manifest, ``export.json``, with the sha256 of every file:
-it can be read as a store, and `pacore.importing.exported` brings it into another one byte for byte.
+it can be read as a store, and `pacore.exchange.import_folder` brings it into another one byte for byte.
 Beside what the run published it holds the journal entry of each of its trajectories, and the text
 files of other runs that its rows point at. The manifest is written last: without one, a folder is
 no export.
@@ -37,11 +37,17 @@ from pacore.store.parquet import read_rows
 from pacore.store.run import is_closed, lent_files, lent_record, list_runs, open_run
 
 COPIERS = 16
+
+
 CHUNK_KEYS = 512
+
+
 NOT_JOURNALLED = ("context_overflow",)
 """Finish reasons that say something of a server's window and so are no part of the journal."""
 
 T = TypeVar("T")
+
+
 R = TypeVar("R")
 
 

@@ -16,8 +16,8 @@ from pacore.core.plan import Plan
 from pacore.core.problem import Placed, Problem
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
-from pacore.importing.reader import Reader
-from pacore.importing.rows import Pass
+from pacore.exchange.reader import Reader
+from pacore.exchange.reference import Pass
 from pacore.problems.issues import BadProblems, RowIssue, merge
 
 LISTED = 5

@@ -26,8 +26,8 @@ from pacore.core.recipe import ImportedRecipe
 from pacore.core.round import Round, RoundPrompt
 from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
-from pacore.importing.rows import Pass, tombstone
-from pacore.importing.survey import Survey
+from pacore.exchange.reference import Pass, tombstone
+from pacore.exchange.survey import Survey
 from pacore.runs.answers import conclude
 from pacore.runs.context import close_context, context_of
 from pacore.runs.messages import compact
@@ -43,6 +43,8 @@ READER_VERSION = 1
 """Part of an import's identity: what is made of a file may change, and its trajectories with it."""
 
 WRITERS = 16
+
+
 AHEAD_PASSES, AHEAD_CHARACTERS = 64, 64 * 1024 * 1024
 """Passes, and characters of them, on their way into the journal at a time: what is held in memory."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput, Refused
-from pacore.exporting import read_manifest, side_by_side
+from pacore.exchange.export_folder import read_manifest, side_by_side
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import EXPORTED_KINDS, exported_kind, run_key
 from pacore.store.lease import hold_run
