@@ -19,11 +19,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
-from pacore.accuracy_report import accuracy_of
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of
-from pacore.evaluation_report import evaluation_report
-from pacore.grading_report import refusal
+from pacore.report.accuracy import accuracy_of
+from pacore.report.evaluation import evaluation_report, refusal
 from pacore.store.rows import Row
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse

@@ -19,8 +19,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.killed import mark, taking_over
 from flows.waiting import partial_failure, settle, wait_for_all
-from pacore.accuracy_report import accuracy_of
 from pacore.core.config.run import RunConfig
+from pacore.report.accuracy import accuracy_of
 from pacore.runs.context import OpenShard, StageReport, close_context, context_of
 from pacore.runs.problems import close
 from pacore.store.backends.opening import open_store

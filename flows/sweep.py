@@ -20,8 +20,8 @@ from pacore.core.config.sweep import SweepConfig
 from pacore.engine.vllm.warm import keeping_warm
 from pacore.evaluation.judging import finish_judging
 from pacore.evaluation.sweep import begin_opinion, begin_sweep
+from pacore.report.sweep import conclude_sweep
 from pacore.store.backends.opening import open_store
-from pacore.sweeping import conclude_sweep
 from tasks.reports import sweep_artifact
 from tasks.settings import RUN_SETTINGS
 

@@ -150,7 +150,7 @@ def problems(place: str, fields: str | None, limit: int | None) -> int:
     Bad rows are named, a line for each kind, and nothing else is said. For rows of none of these, or
     to be read otherwise, there is --fields, here as in run, plan and import.
     """
-    from pacore.problem_set_report import show_problem_set
+    from pacore.report.problem import show_problem_set
 
     click.echo(show_problem_set(place, fields, limit))
     return 0
@@ -291,7 +291,7 @@ def query(sql: str, store: str, form: str, prices: str | None, **bounds: Any) ->
     """
     from pacore.bounded import Bounds, run_bounded
 
-    run_bounded("pacore.querying:answer", [store, sql, form, prices or ""], Bounds.of(**bounds))
+    run_bounded("pacore.report.query:answer", [store, sql, form, prices or ""], Bounds.of(**bounds))
     return 0
 
 

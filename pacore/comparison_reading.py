@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from pacore.comparison_report import comparison_json, comparison_text
 from pacore.errors import BadInput
 from pacore.evaluation.comparison import Criteria, compare_pairs, decide
+from pacore.report.comparison import comparison_json, comparison_text
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices

@@ -14,8 +14,7 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.errors import Exit, PacoreError
 from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
-from pacore.evaluation_report import evaluation_report
-from pacore.grading_report import grading_table
+from pacore.report.evaluation import evaluation_report, grading_table
 from pacore.running import shown, tell
 from pacore.store.backends.opening import open_store
 from pacore.text import visible

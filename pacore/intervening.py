@@ -7,7 +7,6 @@ where the recipe is the run's, and of the others sampled anew.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -33,24 +32,12 @@ from pacore.evaluation.interventions import (
     parse_edit,
 )
 from pacore.evaluation.statistics import paired
-from pacore.figures import settled
+from pacore.report.mechanism import interventions_json, interventions_text
 from pacore.running import make_run
 from pacore.runs.derived import derived_config, put_problems
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.run import open_run, problems_of
-from pacore.terminal import (
-    ABSENT,
-    Column,
-    Content,
-    Grid,
-    line,
-    number,
-    points,
-    share,
-    stacked,
-    to_text,
-)
 from pacore.warehouse.views import Warehouse
 
 
@@ -178,53 +165,6 @@ def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Foun
             sum(row["accuracy"] for row in own) / len(own) if own else None,
             against,
         )
-
-
-def interventions_text(run_id: str, round_: int, found: Sequence[Found]) -> str:
-    columns = [
-        Column("edit"),
-        Column("episodes", is_number=True),
-        Column("skipped", is_number=True),
-        Column("accuracy", is_number=True),
-        Column("control", is_number=True),
-        Column("edited", is_number=True),
-        Column("difference", is_number=True),
-        Column("difference, 95 %", is_number=True),
-        Column("problems", is_number=True),
-    ]
-    parts: list[Content] = [
-        line(f"run {run_id} · round {round_} again, on edited message sets", "bold"),
-        line(""),
-        Grid(columns, [_intervention_cells(one) for one in found]),
-        line(""),
-        line(
-            "Accuracy is of all episodes. Control (same, the sets as they were), edited and their "
-            "difference are of the sets that both have, as means over problems."
-        ),
-    ]
-    return to_text(stacked(*parts))
-
-
-def _intervention_cells(one: Found) -> Sequence[str]:
-    against = one.against
-    interval = ABSENT
-    if against is not None and against.low is not None and against.high is not None:
-        interval = f"{100 * against.low:+.1f} to {100 * against.high:+.1f}"
-    return [
-        one.edit,
-        number(one.episodes),
-        number(one.skipped),
-        share(one.accuracy),
-        share(None if against is None else against.first),
-        share(None if against is None else against.second),
-        points(None if against is None else against.difference),
-        interval,
-        ABSENT if against is None else number(against.problems),
-    ]
-
-
-def interventions_json(found: Sequence[Found]) -> str:
-    return json.dumps(settled([one._asdict() for one in found]), indent=2)
 
 
 def print_interventions(url: str, asked: Asked, form: str) -> int:

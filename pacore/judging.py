@@ -11,7 +11,7 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.spec import Against
 from pacore.errors import Exit, Refused
 from pacore.evaluation.judging import begin_judging, finish_judging
-from pacore.grading_report import grading_table
+from pacore.report.evaluation import grading_table
 from pacore.running import make_run
 from pacore.runs.problems import is_at_rest
 from pacore.store.backends.opening import open_store

@@ -20,7 +20,7 @@ def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     loses a right majority; whose answer it gives; whether it matters where a message stands; and
     whether its text depends on the messages at all. Runs are graded before, with pacore grade.
     """
-    from pacore.mechanism_report import mechanism_json, mechanism_text
+    from pacore.report.mechanism import mechanism_json, mechanism_text
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
     from pacore.warehouse.views import Warehouse

@@ -9,13 +9,13 @@ import click
 
 from pacore.audit.audit import Audit
 from pacore.audit.lineage import explain
-from pacore.audit_report import AuditReport
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import compare_gradings, compare_runs
-from pacore.explanation_report import explanation_json, explanation_text
-from pacore.flips import flips_output
 from pacore.repair.repair import repair
-from pacore.report import failures, next_commands, result_table, show_problem, status_table
+from pacore.report.audit import AuditReport, explanation_json, explanation_text
+from pacore.report.comparison import flips_output
+from pacore.report.problem import show_problem
+from pacore.report.run import failures, next_commands, result_table, status_table
 from pacore.runs.dispatch.progress import Progress
 from pacore.store.backends.opening import open_store
 from pacore.store.collect import collect, uncollected

@@ -20,7 +20,8 @@ from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
 from pacore.home import state_path
 from pacore.problems.survey import ProblemSurvey, survey_problems
 from pacore.reading import print_result, print_run_failures
-from pacore.report import forecast_table, live_progress
+from pacore.report.plan import forecast_table
+from pacore.report.run import live_progress
 from pacore.runs.context import close_context, context_of
 from pacore.runs.dispatch.dispatcher import Dispatcher
 from pacore.runs.dispatch.progress import Pace, Progress

@@ -12,11 +12,10 @@ from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import SweepConfig
 from pacore.errors import BadInput, Exit, PacoreError
 from pacore.problems.survey import survey_problems
+from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
 from pacore.running import say_cautions, spoken, tell
 from pacore.runs.context import open_contexts
 from pacore.runs.dispatch.progress import Progress
-from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
-from pacore.sweeping import SweepOutcome
 
 FORMS = {"table": sweep_table, "csv": sweep_csv, "json": sweep_json}
 

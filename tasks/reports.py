@@ -17,9 +17,9 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from pacore.report.sweep import SweepOutcome
+from pacore.report.terminal import share
 from pacore.runs.dispatch.progress import Progress
-from pacore.sweeping import SweepOutcome
-from pacore.terminal import share
 from pacore.text import as_markdown
 from tasks.settings import RECORD_FAULTS
 

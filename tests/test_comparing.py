@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pacore.comparison_report import comparison_text
 from pacore.errors import Refused
 from pacore.evaluation.comparison import Comparison, Criteria, compare_pairs, decide
-from pacore.evaluation_report import evaluation_json, evaluation_report
+from pacore.report.comparison import comparison_text
+from pacore.report.evaluation import evaluation_json, evaluation_report
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse

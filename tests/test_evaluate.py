@@ -19,7 +19,7 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.fields import Declared
 from pacore.core.config.run import declarations
 from pacore.errors import ChecksFailed
-from pacore.grading_report import refusal
+from pacore.report.evaluation import refusal
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import committed_units, read_commits
 from pacore.store.gradings import read_gradings

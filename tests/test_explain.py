@@ -11,10 +11,10 @@ import pytest
 from pacore.audit.lineage import Explanation, explain
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput, Refused
-from pacore.explanation_report import BAR, explanation_json, explanation_text
+from pacore.report.audit import BAR, explanation_json, explanation_text
+from pacore.report.terminal import ABSENT
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.terminal import ABSENT
 from pacore.text import CONTROLS
 from tests.audited import FAULTY, finish
 from tests.conftest import Pacore

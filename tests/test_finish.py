@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.engine.chat.finish import MISSING, Finish, finish_reason, meaning, read_finish
-from pacore.report import result_table
+from pacore.report.run import result_table
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.audited import errors

@@ -28,15 +28,10 @@ from pacore.audit.lineage import explain
 from pacore.core.prompt import SYNTHESIS
 from pacore.core.trajectory import Generation, normalise
 from pacore.engine.faults import whole_text
-from pacore.explanation_report import explanation_json, explanation_text
-from pacore.report import (
-    failures,
-    next_commands,
-    query_output,
-    result_table,
-    show_problem,
-    status_table,
-)
+from pacore.report.audit import explanation_json, explanation_text
+from pacore.report.problem import show_problem
+from pacore.report.query import query_output
+from pacore.report.run import failures, next_commands, result_table, status_table
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, as_markdown, visible
 from pacore.warehouse.views import Warehouse

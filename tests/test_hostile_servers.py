@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from pacore.report import query_output, result_table, show_problem
+from pacore.report.problem import show_problem
+from pacore.report.query import query_output
+from pacore.report.run import result_table
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.faulty_server import Connection, Received, answers, completion

@@ -15,7 +15,7 @@ from pacore.cli import main
 from pacore.evaluation.mechanism import mechanism
 from pacore.evaluation.statistics.bootstrap import ratio
 from pacore.evaluation.statistics.intervals import student_t, wilson
-from pacore.mechanism_report import mechanism_json, mechanism_text
+from pacore.report.mechanism import mechanism_json, mechanism_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import standing_files

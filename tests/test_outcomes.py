@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from pacore.core.solve import Solved
 from pacore.core.trajectory import UNFINISHED
-from pacore.evaluation_report import evaluation_report
-from pacore.querying import answer
-from pacore.report import result_table
+from pacore.report.evaluation import evaluation_report
+from pacore.report.query import answer
+from pacore.report.run import result_table
+from pacore.report.terminal import ABSENT
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.terminal import ABSENT
 from pacore.warehouse.views import Warehouse
 from tests.ended import GOLD, OUTAGE, Fate, Place, ended_run
 

@@ -13,7 +13,7 @@ from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.problems.files import read_problem_set
-from pacore.report import forecast_table
+from pacore.report.plan import forecast_table
 from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.runs.planning.reuse import Earlier, Planned, nearest
 from pacore.store.backends.opening import open_store

@@ -13,10 +13,10 @@ import pytest
 from pacore.cli import app, main
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput
-from pacore.problem_set_report import show_problem_set
 from pacore.problems.files import read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.problems.shapes.recognise import SHAPES
+from pacore.report.problem import show_problem_set
 from pacore.text import CONTROLS
 from tests.conftest import ROOT
 from tests.problem_sets import ALL_ROWS, ROWS, Row

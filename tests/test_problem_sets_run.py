@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pacore.audit.audit import Audit
-from pacore.audit_report import AuditReport
 from pacore.core.grading.choose import choose_grader
 from pacore.core.problem import Problem
 from pacore.problems.files import read_problem_set
 from pacore.problems.shapes.recognise import read_row
+from pacore.report.audit import AuditReport
 from pacore.sandbox.programs import grade_programs
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.errors import BadInput
-from pacore.report import query_output
+from pacore.report.query import query_output
 from pacore.text import CONTROLS
 from pacore.warehouse.views import QueryResult, Warehouse
 from tests.conftest import ROOT

@@ -21,20 +21,15 @@ from rich.cells import cell_len
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput, Refused
-from pacore.report import (
-    failures,
-    forecast_table,
-    next_commands,
-    query_output,
-    result_table,
-    show_problem,
-    status_table,
-)
+from pacore.report.plan import forecast_table
+from pacore.report.problem import show_problem
+from pacore.report.query import query_output
+from pacore.report.run import failures, next_commands, result_table, status_table
+from pacore.report.terminal import fitted
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.terminal import fitted
 from pacore.text import CONTROLS, excerpt, visible, visible_lines
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
@@ -304,7 +299,7 @@ def _read(descriptor: int) -> bytes:
 
 def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
     code = (
-        "import sys; from pacore.report import show_problem; from pacore.store import open_store\n"
+        "import sys; from pacore.report.run import show_problem; from pacore.store import open_store\n"
         "from pacore.warehouse import Warehouse\n"
         "with Warehouse(open_store(sys.argv[1])) as warehouse:\n"
         "    print(show_problem(warehouse, 'demo', sys.argv[2]))\n"
@@ -320,7 +315,7 @@ def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehous
 def test_live_progress_shows_how_far_the_run_is_and_leaves_nothing_behind() -> None:
     code = (
         "import time\nfrom pacore.runs.dispatch.progress import Progress\n"
-        "from pacore.report import live_progress\n"
+        "from pacore.report.run import live_progress\n"
         "progress = Progress(planned=10)\n"
         "with live_progress(progress):\n"
         "    progress.add(generated=3, completion_tokens=42); time.sleep(0.6)\n"

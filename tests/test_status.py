@@ -11,7 +11,7 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.core.round import Round
 from pacore.core.trajectory import Generation, Request
-from pacore.report import status_table
+from pacore.report.run import status_table
 from pacore.runs.problems import begin
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store

@@ -13,9 +13,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.sweep import sweep
 from pacore.core.config.sweep import SweepConfig
 from pacore.evaluation.sweep import SweepResult, SweepRow
+from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
 from pacore.store.backends.opening import open_store
-from pacore.sweep_report import sweep_csv, sweep_json, sweep_table
-from pacore.sweeping import SweepOutcome
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.golden_files import golden

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pacore.evaluation.interventions import (
+    Found,
+)
 from pacore.evaluation.mechanism import (
     FEWEST_EPISODES,
     FEWEST_PROBLEMS,
@@ -14,19 +17,20 @@ from pacore.evaluation.mechanism import (
     Mechanism,
     mechanism,
 )
-from pacore.figures import settled
-from pacore.store.run import headline
-from pacore.terminal import (
+from pacore.report.terminal import (
     ABSENT,
     Column,
     Content,
     Grid,
     line,
     number,
+    points,
+    settled,
     share,
     stacked,
     to_text,
 )
+from pacore.store.run import headline
 from pacore.warehouse.views import Warehouse
 
 NOT_ENOUGH = "not enough"
@@ -45,6 +49,8 @@ OUTCOMES = {
     "lost": "wrong, the majority right",
     "lost_unanswered": "  no answer, the majority right",
 }
+
+
 ORIGINS = {
     "copied": "answer is a message's",
     "copied_majority": "answer is the majority's",
@@ -53,12 +59,16 @@ ORIGINS = {
     "copied_accuracy": "right, answer is a message's",
     "novel_accuracy": "right, answer is new",
 }
+
+
 OVERLAPS = {
     "seen": "five-word runs in messages seen",
     "compared_seen": "  where it has others unseen",
     "unseen": "  in the others unseen",
     "among": "  of messages, in each other",
 }
+
+
 QUARTERS = {
     0: "none",
     1: "to 25 %",
@@ -230,3 +240,50 @@ def _words(one: Mechanism) -> Grid:
         for row in one.words
     ]
     return Grid(columns, cells)
+
+
+def interventions_text(run_id: str, round_: int, found: Sequence[Found]) -> str:
+    columns = [
+        Column("edit"),
+        Column("episodes", is_number=True),
+        Column("skipped", is_number=True),
+        Column("accuracy", is_number=True),
+        Column("control", is_number=True),
+        Column("edited", is_number=True),
+        Column("difference", is_number=True),
+        Column("difference, 95 %", is_number=True),
+        Column("problems", is_number=True),
+    ]
+    parts: list[Content] = [
+        line(f"run {run_id} · round {round_} again, on edited message sets", "bold"),
+        line(""),
+        Grid(columns, [_intervention_cells(one) for one in found]),
+        line(""),
+        line(
+            "Accuracy is of all episodes. Control (same, the sets as they were), edited and their "
+            "difference are of the sets that both have, as means over problems."
+        ),
+    ]
+    return to_text(stacked(*parts))
+
+
+def _intervention_cells(one: Found) -> Sequence[str]:
+    against = one.against
+    interval = ABSENT
+    if against is not None and against.low is not None and against.high is not None:
+        interval = f"{100 * against.low:+.1f} to {100 * against.high:+.1f}"
+    return [
+        one.edit,
+        number(one.episodes),
+        number(one.skipped),
+        share(one.accuracy),
+        share(None if against is None else against.first),
+        share(None if against is None else against.second),
+        points(None if against is None else against.difference),
+        interval,
+        ABSENT if against is None else number(against.problems),
+    ]
+
+
+def interventions_json(found: Sequence[Found]) -> str:
+    return json.dumps(settled([one._asdict() for one in found]), indent=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pacore.terminal import share
+from pacore.report.terminal import share
 from pacore.text import excerpt
 
 Row = Mapping[str, Any]
@@ -36,7 +36,7 @@ def accuracy_of(total: Row) -> str:
 def missing_facts(total: Row, missing: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Why planned answers are missing, the most frequent causes first, and what that leaves open.
 
-    ``missing`` are the rows of ``reports/missing``. Lines for `pacore.terminal.facts`; none where
+    ``missing`` are the rows of ``reports/missing``. Lines for `pacore.report.terminal.facts`; none where
     every planned answer has a score.
     """
     lost = [row for row in missing if row["outcome"] == "lost"]

@@ -2,6 +2,8 @@
 
 Everything shown comes from problem sets and models and is data: control characters, escapes and
 bidirectional overrides are written out, and no markup in it is ever interpreted.
+
+Figures as they are handed on: every digit that means something, and the same ones each time.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import asdict, is_dataclass
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -25,6 +28,8 @@ from rich.text import Text
 from pacore.text import visible, visible_lines
 
 PLAIN_WIDTH = 100
+
+
 Content = RenderableType
 """Anything that can be stacked and rendered."""
 
@@ -32,7 +37,11 @@ GAP = 2
 """Columns between two columns of a table: one of padding, one of its lines."""
 
 ABSENT = "\N{EN DASH}"
+
+
 REFRESHES_A_SECOND = 4
+
+
 LIVE_BAR_WIDTH = 40
 
 
@@ -168,3 +177,23 @@ def live_bar(done: Callable[[], float], caption: Callable[[], str]) -> Iterator[
         get_renderable=drawn, console=console, refresh_per_second=REFRESHES_A_SECOND, transient=True
     ):
         yield
+
+
+DIGITS = 12
+
+
+def settled(value: Any) -> Any:
+    """A value as JSON has it, dataclasses as objects, with its floats at 12 significant digits.
+
+    Databases add up in the order in which threads come to an end, so that the last two or three digits
+    of a mean differ from one reading of the same rows to the next.
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if is_dataclass(value) and not isinstance(value, type):
+        return settled(asdict(value))
+    if isinstance(value, dict):
+        return {name: settled(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [settled(one) for one in value]
+    return value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pacore.report.terminal import Column, Grid, facts, line, number, stacked, to_text
 from pacore.runs.planning.forecast import Forecast
 from pacore.runs.planning.reuse import Earlier
-from pacore.terminal import Column, Grid, facts, line, number, stacked, to_text
 
 LISTED = 20
 

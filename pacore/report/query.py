@@ -4,6 +4,8 @@ CSV and JSON keep the data as it is; JSON writes what could steer a terminal as 
 the same data to whoever parses it. CSV knows no escapes: on a terminal, and only there, what could
 steer it is written out. A spreadsheet takes text that begins like a formula for one, so there is a
 CSV for spreadsheets, in which such text begins with an apostrophe.
+
+People's own queries, answered in a process of their own (`pacore.bounded`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from itertools import chain, islice
 from typing import Any
 
 from pacore.errors import BadInput
-from pacore.terminal import (
+from pacore.report.terminal import (
     ABSENT,
     Column,
     Content,
@@ -33,18 +35,29 @@ from pacore.terminal import (
     terminal_width,
     to_text,
 )
+from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, visible
-from pacore.warehouse.views import QueryResult
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.relations import needed
+from pacore.warehouse.views import QueryResult, Warehouse
 
 TABLE_ROWS = 1000
+
+
 CELL_CHARACTERS = 200
+
+
 NARROW_CHARACTERS = 30
+
+
 EXPLAINED = ("explain_key", "explain_value")
 
 _FORMULA = re.compile(r"[\s\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\x00]")
 """How a cell begins that a spreadsheet computes, in wide characters too."""
 
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
 _STEERING = re.compile(f"[{CONTROLS}]")
 
 
@@ -167,3 +180,57 @@ def _cell(value: Any) -> str:
     if text is None:
         return ABSENT
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
+
+
+AWAITED = {
+    "opinions": ("has_opinions", "have no judge's opinion", "grade {} --grader judge --opinion"),
+    "judgings": ("is_judged", "are graded by no judge", "grade {} --grader judge"),
+    "graded_runs": ("is_graded", "have no finished grading", "grade {}"),
+}
+"""What some relations need, by the relation that has it: the column of ``reports/awaited``, what to say
+of runs without, and the command that makes it."""
+
+LISTED_RUNS = 3
+
+
+def answer(store_url: str, text: str, form: str, prices: str, memory_bytes: int) -> None:
+    """Print what a query gives; ``prices`` is a file's name, or empty. Raises as `Warehouse.query`.
+
+    Where it gives nothing, and runs lack the grading that the relations it names are made of, a line on
+    stderr says so.
+    """
+    rows = read_prices(prices) if prices else ()
+    store = open_store(store_url)
+    with Warehouse(store, prices=rows, memory_bytes=memory_bytes, say=_say) as warehouse:
+        result = warehouse.query(text)
+        first = list(islice(result.rows, 2))
+        whole = QueryResult(result.columns, chain(first, result.rows))
+        for part in query_output(whole, form):
+            sys.stdout.write(part)
+        if _is_nothing(first):
+            for notice in _awaited(warehouse, text):
+                _say(notice)
+
+
+def _is_nothing(first: Sequence[Sequence[Any]]) -> bool:
+    """Whether a query gave no row, or one that an aggregate over no rows would give."""
+    return len(first) < 2 and not any(value for row in first for value in row)
+
+
+def _awaited(warehouse: Warehouse, text: str) -> Iterator[str]:
+    """What the relations of a query are empty for want of, and what makes it."""
+    read = set(needed(text))
+    if not read & AWAITED.keys():
+        return
+    runs = warehouse.rows("reports/awaited")
+    for relation, (column, lack, command) in AWAITED.items():
+        lacking = [str(row["run_id"]) for row in runs if not row[column]]
+        if relation in read and lacking:
+            shown = ", ".join(lacking[:LISTED_RUNS])
+            more = f" and {len(lacking) - LISTED_RUNS:,} more" if lacking[LISTED_RUNS:] else ""
+            yield f"runs that {lack}: {shown}{more}; pacore {command.format(lacking[0])}"
+            return
+
+
+def _say(notice: str) -> None:
+    sys.stderr.write(f"pacore: {visible(notice)}\n")

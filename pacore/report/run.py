@@ -1,6 +1,6 @@
 """What a person reads of a run: results, one problem, progress, and what to type next.
 
-Every function returns plain text; nothing in a text can steer the terminal (see `pacore.terminal`).
+Every function returns plain text; nothing in a text can steer the terminal (see `pacore.report.terminal`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pacore.accuracy_report import accuracy_of, health_facts, missing_facts
 from pacore.errors import StoreError
-from pacore.plan_report import forecast_table
-from pacore.problem_report import show_problem
-from pacore.query_output import query_output
-from pacore.runs.dispatch.progress import Progress
-from pacore.runs.unpublished import Unpublished, unpublished
-from pacore.store.backends.protocol import Backend
-from pacore.store.commits import Commit, committed_units, read_commits, standing_units
-from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
-from pacore.store.run import Run, headline, is_closed, list_runs, open_run
-from pacore.terminal import (
+from pacore.report.accuracy import accuracy_of, health_facts, missing_facts
+from pacore.report.plan import forecast_table
+from pacore.report.problem import show_problem
+from pacore.report.query import query_output
+from pacore.report.terminal import (
     ABSENT,
     Column,
     Content,
@@ -33,6 +27,12 @@ from pacore.terminal import (
     stacked,
     to_text,
 )
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.unpublished import Unpublished, unpublished
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit, committed_units, read_commits, standing_units
+from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
+from pacore.store.run import Run, headline, is_closed, list_runs, open_run
 from pacore.text import excerpt, visible
 from pacore.warehouse.views import Warehouse
 
@@ -48,8 +48,14 @@ __all__ = [
 ]
 
 RESULT_ROWS = 30
+
+
 LISTED = 20
+
+
 FINISH_WORDS = 4
+
+
 SHOWN_TABLES = ("trajectories", "messages", "answers")
 """Tables whose commits say how far a run is."""
 

@@ -16,6 +16,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from pacore.evaluation.sweep import Point, frontier
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
+
+
 NEAR = 0.04
 """Share of the picture within which two names would be written over each other."""
 
