@@ -73,9 +73,9 @@ def through_the_flow(config: Any) -> dict[str, float]:
     """The whole flow on a standing Prefect server."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.infer import infer
-    from flows.prefect_server import connected
     from pacore.store.backends.opening import open_store
     from pacore.warehouse.views import Warehouse
+    from tasks.server import connected
 
     with connected():
         state = infer(config, return_state=True)

@@ -18,6 +18,8 @@ from pacore.proxies import keep_loopback_direct
 keep_loopback_direct(os.environ)
 
 _said = io.StringIO()
+
+
 try:
     with redirect_stderr(_said):
         import prefect.context  # noqa: F401 - for what it raises
@@ -30,4 +32,6 @@ except ValueError as wrong:  # as pydantic.ValidationError and tomllib.TOMLDecod
         f"Prefect's settings cannot be read: {why}; they come from PREFECT_… variables, the Prefect "
         "profile, and .env, prefect.toml or pyproject.toml here"
     ) from None
+
+
 sys.stderr.write(_said.getvalue())

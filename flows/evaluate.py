@@ -17,8 +17,6 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.killed import mark, taking_over
-from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of
 from pacore.report.accuracy import accuracy_of
@@ -26,15 +24,12 @@ from pacore.report.evaluation import evaluation_report, refusal
 from pacore.store.rows import Row
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
+from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
 from tasks.checks import checks
-from tasks.reports import (
-    ProgressArtifact,
-    report_artifact,
-    results_artifact,
-    verdicts_artifact,
-)
 from tasks.settings import RUN_SETTINGS
+from tasks.takeover import mark, taking_over
 from tasks.verdicts import verdicts
+from tasks.waiting import partial_failure, settle, wait_for_all
 
 RESULT_ROWS = 200
 

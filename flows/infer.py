@@ -17,8 +17,6 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.killed import mark, taking_over
-from flows.waiting import partial_failure, settle, wait_for_all
 from pacore.core.config.run import RunConfig
 from pacore.report.accuracy import accuracy_of
 from pacore.runs.context import OpenShard, StageReport, close_context, context_of
@@ -28,12 +26,14 @@ from pacore.store.run import Run
 from pacore.text import visible
 from pacore.warehouse.views import Warehouse
 from tasks.answers import answers
+from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.messages import messages
 from tasks.problems import problems
-from tasks.reports import ProgressArtifact, results_artifact
 from tasks.scores import scores
 from tasks.settings import RUN_SETTINGS
+from tasks.takeover import mark, taking_over
 from tasks.trajectories import trajectories
+from tasks.waiting import partial_failure, settle, wait_for_all
 
 RESULT_ROWS = 200
 

@@ -22,7 +22,7 @@ from pacore.evaluation.judging import finish_judging
 from pacore.evaluation.sweep import begin_opinion, begin_sweep
 from pacore.report.sweep import conclude_sweep
 from pacore.store.backends.opening import open_store
-from tasks.reports import sweep_artifact
+from tasks.artifacts import sweep_artifact
 from tasks.settings import RUN_SETTINGS
 
 DONE = ("Completed", "CompletedWithFailures")

@@ -425,7 +425,7 @@ def server() -> None:
 @server.command("start")
 def server_start() -> int:
     """Start it, or find it running; print its address."""
-    from flows.prefect_server import start
+    from tasks.server import start
 
     click.echo(start())
     return 0
@@ -434,7 +434,7 @@ def server_start() -> int:
 @server.command("stop")
 def server_stop() -> int:
     """End it."""
-    from flows.prefect_server import stop
+    from tasks.server import stop
 
     address = stop()
     click.echo(f"stopped {address}" if address else "no local server was running")
@@ -444,7 +444,7 @@ def server_stop() -> int:
 @server.command("status")
 def server_status() -> int:
     """Say whether it runs, and where."""
-    from flows.prefect_server import running
+    from tasks.server import running
 
     address = running()
     click.echo(address or "no local server is running")

@@ -92,7 +92,7 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
 def _flow(evaluation: Evaluation, tasks: int) -> tuple[Any, str]:
     """Run the flow against the configured or standing Prefect server, with live progress."""
     from flows.evaluate import evaluate
-    from flows.prefect_server import connected, wait_for_records
+    from tasks.server import connected, wait_for_records
 
     evaluation.progress.listener = tell
     tell("finding a Prefect server, or starting one")

@@ -144,7 +144,7 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     """Run the flow against the configured or standing Prefect server, with live progress."""
     # Prefect takes a second to import, which a run that is complete need not wait for.
     from flows.infer import infer
-    from flows.prefect_server import connected, wait_for_records
+    from tasks.server import connected, wait_for_records
 
     works = len(open_shards(open_store(config.store), run))
     tasks = 1 + works * (2 * run.plan.rounds + 2)

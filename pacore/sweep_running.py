@@ -48,8 +48,8 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
 
 def _flow(config: SweepConfig) -> tuple[Any, str]:
     """Run the flow against the configured or standing Prefect server."""
-    from flows.prefect_server import connected
     from flows.sweep import sweep
+    from tasks.server import connected
 
     tell("finding a Prefect server, or starting one")
     with connected() as api, spoken(_open_runs):

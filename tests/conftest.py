@@ -72,7 +72,7 @@ def pacore() -> Pacore:
 @pytest.fixture(scope="session")
 def prefect_api() -> str:
     """The API address of a real Prefect server, the one ``pacore run`` starts for itself."""
-    from flows.prefect_server import start
+    from tasks.server import start
 
     return start()
 
@@ -93,7 +93,7 @@ def juicefs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Serve
 def _clean_up() -> None:
     """End the server, if a test started one; Prefect's own last words must reach it before."""
     if (_STATE / "prefect" / "server.json").exists():
-        from flows.prefect_server import stop
+        from tasks.server import stop
 
         stop()
     shutil.rmtree(_STATE, ignore_errors=True)

@@ -110,7 +110,7 @@ DOORS: dict[str, set[str]] = {
     },
     "duckdb": {"pacore.warehouse.connection"},
     "botocore": {"pacore.store.backends.services"},
-    "httpx": {"flows.configured_server", "tasks.settings"},
+    "httpx": {"tasks.configured_server", "tasks.settings"},
     "fsspec": {
         "pacore.store.backends.opening",
         "pacore.store.backends.ranges",

@@ -14,7 +14,6 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.evaluate import evaluate
-from flows.prefect_server import wait_for_records
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.fields import Declared
 from pacore.core.config.run import declarations
@@ -23,6 +22,7 @@ from pacore.report.evaluation import refusal
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import committed_units, read_commits
 from pacore.store.gradings import read_gradings
+from tasks.server import wait_for_records
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.pipeline import run_stages, scripted_config, write_problems
 from tests.processes import descendants, left_after

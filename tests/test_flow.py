@@ -13,11 +13,11 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, tempor
 
 from flows.evaluate import evaluate
 from flows.infer import infer
-from flows.prefect_server import wait_for_records
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
 from pacore.runs.problems import begin
+from tasks.server import wait_for_records
 from tests.pipeline import oracle_tables, scripted_config, tables, write_problems
 from tests.strategies import STRATEGIES, UNTHINKING
 

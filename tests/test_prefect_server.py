@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from flows.configured_server import ConfiguredServer, answering, configured_server, fault_of
-from flows.prefect_server import running, stop
 from pacore.errors import HomeUnusable, ServerUnavailable
 from pacore.home import state_folder
 from pacore.processes import ProcessMark, end_group, end_process, mark_of
+from tasks.configured_server import ConfiguredServer, answering, configured_server, fault_of
+from tasks.server import running, stop
 from tests.conftest import ROOT, pacore_command
 from tests.faulty_server import FaultyServer, answers, sends
 from tests.pipeline import write_problems

@@ -31,7 +31,7 @@ def prefect_server(folder: Path) -> Iterator[None]:
         DO_NOT_TRACK="1",
     )
     # Prefect reads its settings once, when it is imported.
-    from flows.prefect_server import start, stop
+    from tasks.server import start, stop
 
     os.environ["PREFECT_API_URL"] = start()
     try:

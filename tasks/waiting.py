@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Failed
 
 from pacore.errors import Interrupted, PacoreError
-from tasks.reports import ProgressArtifact
+from tasks.artifacts import ProgressArtifact
 
 PROGRESS_SECONDS = 2.0
 

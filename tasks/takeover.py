@@ -39,6 +39,8 @@ from pacore.processes import ProcessMark, has_ended, this_process
 from tasks.settings import RECORD_FAULTS
 
 PAGE = 200
+
+
 GRACE_SECONDS = 5.0
 """How long a run waits at its end for the task runs of a dead one to be set."""
 

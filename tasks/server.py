@@ -27,20 +27,28 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.configured_server import answering, configured_server, still_answering
 from pacore.engine.vllm.server import reason
 from pacore.errors import ServerUnavailable
 from pacore.home import state_folder, state_path, usable
 from pacore.processes import ProcessMark, end_group, has_ended, is_running_here, mark_of
 from pacore.text import without_secrets
+from tasks.configured_server import answering, configured_server, still_answering
 
 PREFERRED_PORT = 4200
+
+
 START_SECONDS = 600.0
+
+
 STOP_SECONDS = 30.0
 """How long the server has to end after SIGTERM, and again after SIGKILL."""
 
 RECORD = "server.json"
+
+
 COMMAND = ("-m", "prefect", "server", "start")
+
+
 SERVER_SETTINGS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",

@@ -31,7 +31,11 @@ PROBE_SECONDS = 15.0
 """Longest wait for a connection, and then for an answer, before a server counts as not answering."""
 
 BUSY = (408, 429, 502, 503)
+
+
 ABSENT = (404, 405)
+
+
 NO_API = "what answers there is no Prefect API"
 
 
