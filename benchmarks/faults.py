@@ -199,7 +199,7 @@ def as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def faulty_command(problems: Path, store: Path, url: str) -> list[str]:
     """The line that runs a problem set against an endpoint."""
     return [
-        sys.executable, "-m", "pacore.cli", "run", "--problems", str(problems),
+        sys.executable, "-m", "pacore.cli.main", "run", "--problems", str(problems),
         "--endpoint", url, "--model", MODEL, "--widths", ",".join(map(str, WIDTHS)),
         "--run-id", "faults", "--store", str(store), "--timeout-seconds", "2",
         "--retry-wait-seconds", "0.1", "--retry-wait-max-seconds", "2",

@@ -181,7 +181,7 @@ def main() -> None:
 
 def _rerun(url: str, problems: Path, between: Any) -> dict[str, float]:
     line = [
-        sys.executable, "-m", "pacore.cli", "run", "--problems", str(problems), "--engine",
+        sys.executable, "-m", "pacore.cli.main", "run", "--problems", str(problems), "--engine",
         "scripted", "--widths", str(WIDTH), "--store", url, "--run-id", "rerun",
     ]  # fmt: skip
     began, before = time.monotonic(), _cpu_of_children()

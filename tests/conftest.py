@@ -51,7 +51,7 @@ class Pacore(Protocol):
 
 
 def pacore_command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "pacore.cli", *arguments]
+    return [sys.executable, "-m", "pacore.cli.main", *arguments]
 
 
 @pytest.fixture

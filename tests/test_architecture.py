@@ -49,7 +49,7 @@ CORE = {
     "pacore.core.grading.spec",
     "pacore.core.grading",
     "pacore.core.identity",
-    "pacore.exchange",
+    "pacore.cli.exchange",
     "pacore.exchange.reference",
     "pacore.evaluation.interventions",
     "pacore.core.grading.judge",
@@ -78,14 +78,11 @@ CORE = {
     "pacore.core.trajectory",
 }
 FRONT = {
-    "pacore.cli",
-    "pacore.evaluating",
-    "pacore.intervening",
-    "pacore.judging",
-    "pacore.mechanism_cli",
-    "pacore.running",
-    "pacore.sweep_cli",
-    "pacore.sweep_running",
+    "pacore.cli.main",
+    "pacore.cli.evaluate",
+    "pacore.cli.mechanism",
+    "pacore.cli.run",
+    "pacore.cli.sweep",
 }
 """The command line stands in front of everything and is the only part of pacore that may see flows."""
 
@@ -94,19 +91,15 @@ LAYERS = ("core", "edges", "tasks", "flows", "front")
 DOORS: dict[str, set[str]] = {
     "aiohttp": {"pacore.engine.transport", "pacore.store.backends.services"},
     "click": {
-        "pacore.cli",
-        "pacore.comparing_cli",
-        "pacore.comparison_reading",
-        "pacore.evaluating",
-        "pacore.exchange",
-        "pacore.flags",
-        "pacore.intervening",
-        "pacore.judging",
-        "pacore.mechanism_cli",
-        "pacore.reading",
-        "pacore.running",
-        "pacore.sweep_cli",
-        "pacore.sweep_running",
+        "pacore.cli.main",
+        "pacore.cli.compare",
+        "pacore.cli.evaluate",
+        "pacore.cli.exchange",
+        "pacore.cli.options",
+        "pacore.cli.mechanism",
+        "pacore.cli.read",
+        "pacore.cli.run",
+        "pacore.cli.sweep",
     },
     "duckdb": {"pacore.warehouse.connection"},
     "botocore": {"pacore.store.backends.services"},
@@ -135,7 +128,7 @@ DOORS: dict[str, set[str]] = {
     },
     "sympy": {"pacore.sandbox.algebra.calculus"},
     "tenacity": {"pacore.runs.dispatch.sampler", "pacore.store.backends.objects"},
-    "yaml": {"pacore.flags"},
+    "yaml": {"pacore.cli.options"},
     "zstandard": {"pacore.store.journal", "pacore.problems.formats.bytes"},
 }
 

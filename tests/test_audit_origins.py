@@ -10,7 +10,7 @@ import pytest
 
 from pacore.audit.audit import Audit
 from pacore.audit.lineage import explain
-from pacore.exchange import ImportOptions, import_from
+from pacore.cli.exchange import ImportOptions, import_from
 from pacore.exchange.export_folder import export_run
 from pacore.exchange.import_folder import import_export
 from pacore.runs.retry import begin_retry

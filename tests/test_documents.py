@@ -9,7 +9,7 @@ import subprocess
 import click
 import pytest
 
-from pacore.cli import app
+from pacore.cli.main import app
 from pacore.errors import Exit
 from pacore.warehouse.relations import MARTS
 from pacore.warehouse.tables import STAGED

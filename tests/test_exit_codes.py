@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.errors import Exit
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.pipeline import journal_size, run_stages, scripted_config, write_problems

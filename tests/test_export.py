@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from pacore.cli.exchange import ImportOptions, export_to, import_from
 from pacore.errors import BadInput, Refused, StoreError
 from pacore.evaluation.gradings import ungraded
-from pacore.exchange import ImportOptions, export_to, import_from
 from pacore.exchange.export_folder import export_run
 from pacore.exchange.import_folder import import_export
 from pacore.store.backends.opening import open_store

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pacore.cli import app
+from pacore.cli.exchange import IMPORT_FORMATS, ImportOptions, import_from
+from pacore.cli.main import app
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
-from pacore.exchange import IMPORT_FORMATS, ImportOptions, import_from
 from pacore.problems.files import read_problem_set
 from pacore.runs.planning.forecast import Forecaster
 from pacore.store.backends.opening import open_store

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from pacore.cli.mechanism import intervene_to_end
 from pacore.core.grading.judge import read_vote
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Refused
 from pacore.evaluation.interventions import Asked
 from pacore.evaluation.judging import Judging, begin_judging, finish_judging
-from pacore.intervening import intervene_to_end
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.views import Warehouse

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.evaluation.mechanism import mechanism
 from pacore.evaluation.statistics.bootstrap import ratio
 from pacore.evaluation.statistics.intervals import student_t, wilson

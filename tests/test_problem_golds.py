@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set
 from pacore.problems.golds import is_empty_mark, marked_gold

@@ -20,7 +20,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set

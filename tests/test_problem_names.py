@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.core.problem import (
     MAX_ID_CHARACTERS,
     Problem,

@@ -10,7 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from pacore.cli import app, main
+from pacore.cli.main import app, main
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set, unnamed_by_row
 from pacore.problems.issues import BadProblems

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pacore.cli import main
+from pacore.cli.main import main
 from pacore.core.config.run import RunConfig
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store

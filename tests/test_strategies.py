@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from pacore.cli.exchange import ImportOptions, import_from
 from pacore.core.config.run import RunConfig
-from pacore.exchange import ImportOptions, import_from
 from pacore.exchange.export_folder import export_run
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store

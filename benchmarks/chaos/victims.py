@@ -98,7 +98,14 @@ class Scheduler:
     def start(self, kind: Kind) -> None:
         self.kind = kind
         if kind == "flow":
-            command = [sys.executable, "-m", "pacore.cli", "run", "--config", str(self._config)]
+            command = [
+                sys.executable,
+                "-m",
+                "pacore.cli.main",
+                "run",
+                "--config",
+                str(self._config),
+            ]
         else:
             command = [
                 sys.executable, "-m", "benchmarks.chaos.scheduler",

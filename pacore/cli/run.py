@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
 
 from pacore.bounded import Bounds
+from pacore.cli.read import print_result, print_run_failures
+from pacore.cli.showing import shown, tell
 from pacore.core.config.run import RunConfig
-from pacore.core.plan import default_shard_size, shards
-from pacore.core.problem import set_digest
-from pacore.engine.opening import open_engine, resolve_recipe
-from pacore.errors import EngineUnavailable, Exit, PacoreError, StoreError
-from pacore.home import state_path
-from pacore.problems.survey import ProblemSurvey, survey_problems
-from pacore.reading import print_result, print_run_failures
-from pacore.report.plan import forecast_table
-from pacore.report.run import live_progress
+from pacore.errors import Exit, PacoreError, StoreError
+from pacore.problems.survey import ProblemSurvey
 from pacore.runs.context import close_context, context_of
-from pacore.runs.dispatch.dispatcher import Dispatcher
-from pacore.runs.dispatch.progress import Pace, Progress
-from pacore.runs.dispatch.sampler import RetryPolicy
-from pacore.runs.planning.forecast import Forecaster
-from pacore.runs.planning.reuse import Planned, nearest
+from pacore.runs.dispatch.progress import Progress
 from pacore.runs.problems import begin, close, open_shards, run_counts
 from pacore.runs.retry import begin_retry, chosen_within, config_of
-from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
-from pacore.store.journal import Journal
-from pacore.store.layout import run_key
 from pacore.store.run import Run, is_closed, open_run
 from pacore.store.wholeness import faults_of, repair_hint
 from pacore.text import visible
@@ -162,91 +147,10 @@ def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
     return state, address
 
 
-def tell(notice: str) -> None:
-    """Show a notice. A live bar makes room for what is written to `sys.stderr`, which it replaces;
-    click writes past it.
-    """
-    sys.stderr.write(f"pacore: {notice}\n")
-    sys.stderr.flush()
-
-
-@contextmanager
-def shown(progress: Progress) -> Iterator[None]:
-    """Show progress: a live bar on a terminal, a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        with live_progress(progress):
-            yield
-        return
-    with spoken(lambda: [("", progress)]):
-        yield
-    click.echo(progress.line(), err=True)
-
-
-@contextmanager
-def spoken(named: Callable[[], Sequence[tuple[str, Progress]]]) -> Iterator[None]:
-    """Say lines of progress on stderr while the context lasts, each after its name, at a pace that
-    slows down.
-    """
-    ended = threading.Event()
-    paces: dict[str, Pace] = {}
-
-    def speak() -> None:
-        while not ended.wait(LOOK_SECONDS):
-            for name, progress in named():
-                now = time.monotonic()
-                if paces.setdefault(name, Pace(now)).is_due(progress.stage, now):
-                    sys.stderr.write(f"{name}{progress.line()}\n")
-                    sys.stderr.flush()
-
-    speaker = threading.Thread(target=speak, name="progress", daemon=True)
-    speaker.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        speaker.join()
-
-
 def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
     print_result(config.store, run.run_id, progress)
     counts = run_counts(open_store(config.store), run)
     if counts["failed"]:
         print_run_failures(config.store, run.run_id, counts["retryable"] > 0)
         return Exit.FAILED_PROBLEMS
-    return Exit.COMPLETE
-
-
-def show_plan(config: RunConfig) -> int:
-    """Print what a run would do, reading the store and, where it answers, the endpoint."""
-    read = survey_problems(config.problems, config.limit, config.fields)
-    problems = read.problems
-    say_cautions(read.cautions)
-    recipe = resolve_recipe(config)
-    store = open_store(config.store)
-    size = config.shard_size or default_shard_size(len(problems), config.plan)
-    if config.run_id and store.exists(run_key(config.run_id)):
-        run = start_run(store, config, recipe, problems)
-        size = run.shard_size
-        if is_closed(store, run.run_id):
-            click.echo(f"run {run.run_id} is complete already", err=True)
-    journal = Journal(store)
-    dispatcher = Dispatcher(
-        lambda: open_engine(config, state_path(), tell), journal, RetryPolicy(retries=0)
-    )
-    try:
-        info, count_tokens = None, None
-        if config.engine == "vllm":
-            click.echo("the context window is not known: a plan starts no vLLM server", err=True)
-        else:
-            try:
-                info, count_tokens = dispatcher.info(), dispatcher.count_prompt_tokens
-            except EngineUnavailable as fault:
-                click.echo(f"the context window is not known: {fault}", err=True)
-        forecaster = Forecaster(config.plan, recipe, journal, info, count_tokens)
-        found = forecaster.forecast(problems, len(shards(len(problems), size)))
-    finally:
-        dispatcher.close()
-    identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
-    earlier = nearest(store, Planned(identity, problems), forecaster.used)
-    click.echo(forecast_table(found, earlier))
     return Exit.COMPLETE

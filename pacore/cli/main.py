@@ -15,10 +15,9 @@ from typing import Any, Never
 import click
 
 from pacore import __version__
-from pacore.comparing_cli import compare, with_prices
-from pacore.core.grading.choose import is_by_rules
-from pacore.errors import BadInput, Exit, PacoreError
-from pacore.flags import (
+from pacore.cli.compare import compare, with_prices
+from pacore.cli.mechanism import intervene, mechanism
+from pacore.cli.options import (
     ENGINE_FIELDS,
     config_from,
     flag_of,
@@ -28,9 +27,10 @@ from pacore.flags import (
     with_run_options,
     with_store,
 )
-from pacore.mechanism_cli import intervene, mechanism
+from pacore.cli.sweep import sweep
+from pacore.core.grading.choose import is_by_rules
+from pacore.errors import BadInput, Exit, PacoreError
 from pacore.proxies import keep_loopback_direct
-from pacore.sweep_cli import sweep
 from pacore.text import visible_lines
 
 with_timeout = click.option(
@@ -38,6 +38,8 @@ with_timeout = click.option(
     metavar="SECONDS",
     help="Longest grading of one answer.  [default: 5]",
 )
+
+
 with_workers = click.option(
     "--workers", metavar="N", help="Shards that are graded side by side.  [default: 2]"
 )
@@ -70,7 +72,7 @@ def app() -> None:
 @with_run_options
 def run(config_file: str | None, **flags: Any) -> int:
     """Run PaCoRe on a problem set, or go on with a run that was begun."""
-    from pacore.running import run_to_end
+    from pacore.cli.run import run_to_end
 
     return run_to_end(config_from(flags, config_file))
 
@@ -95,7 +97,7 @@ def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: 
     what changes is paid for. The same line goes on where it was interrupted, and so does run.
     """
     from pacore.bounded import Bounds
-    from pacore.running import retry_to_end
+    from pacore.cli.run import retry_to_end
 
     bounds = Bounds.of(flags.pop("timeout"), flags.pop("memory"))
     changes = given(flags)
@@ -106,7 +108,7 @@ def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: 
 @with_run_options
 def plan(config_file: str | None, **flags: Any) -> int:
     """Say what a run would do before it spends anything."""
-    from pacore.running import show_plan
+    from pacore.cli.plan import show_plan
 
     return show_plan(config_from(flags, config_file))
 
@@ -179,13 +181,13 @@ def grade(opinion: bool, **flags: Any) -> int:
     shows what it changed. The same line goes on where it was interrupted, and grades what a retry
     has replaced since.
     """
-    from pacore.evaluating import grade_to_end
-    from pacore.flags import evaluation_from
+    from pacore.cli.evaluate import grade_to_end
+    from pacore.cli.options import evaluation_from
 
     changes = given({name: flags.pop(name) for name in ENGINE_FIELDS})
     config = evaluation_from(flags)
     if not is_by_rules(str(config.grader)):
-        from pacore.judging import judge_to_end
+        from pacore.cli.evaluate import judge_to_end
 
         return judge_to_end(config, "opinion" if opinion else "gold", changes)
     if for_judges := [*changes, *(["opinion"] if opinion else [])]:
@@ -212,8 +214,8 @@ def evaluate(**flags: Any) -> int:
     Nothing is reported while a check returns rows: each is named with its first ones, and the exit
     code is 1.
     """
-    from pacore.evaluating import evaluate_to_end
-    from pacore.flags import evaluation_from
+    from pacore.cli.evaluate import evaluate_to_end
+    from pacore.cli.options import evaluation_from
 
     return evaluate_to_end(evaluation_from(flags))
 
@@ -244,7 +246,7 @@ def flips(run_id: str, other: str | None, **options: Any) -> int:
     Of one run the two gradings that were finished last are compared, the run's own being its first;
     of two runs the answers to problems both have.
     """
-    from pacore.reading import print_flips
+    from pacore.cli.read import print_flips
 
     run_ids = [run_id] if other is None else [run_id, other]
     gradings = (options["before"], options["after"])
@@ -256,7 +258,7 @@ def flips(run_id: str, other: str | None, **options: Any) -> int:
 @click.argument("run_ids", metavar="[RUN]…", nargs=-1)
 def status(store: str, run_ids: tuple[str, ...]) -> int:
     """Say how far the runs of a store are."""
-    from pacore.reading import print_status
+    from pacore.cli.read import print_status
 
     return print_status(store, run_ids)
 
@@ -267,7 +269,7 @@ def status(store: str, run_ids: tuple[str, ...]) -> int:
 @click.argument("problem_id", metavar="PROBLEM")
 def show(store: str, run_id: str, problem_id: str) -> int:
     """Show the rounds, messages and answer of one problem."""
-    from pacore.reading import print_problem
+    from pacore.cli.read import print_problem
 
     return print_problem(store, run_id, problem_id)
 
@@ -296,8 +298,14 @@ def query(sql: str, store: str, form: str, prices: str | None, **bounds: Any) ->
 
 
 app.add_command(compare)
+
+
 app.add_command(intervene)
+
+
 app.add_command(mechanism)
+
+
 app.add_command(sweep)
 
 
@@ -321,7 +329,7 @@ def audit(store: str, run_id: str, limit: int, form: str) -> int:
     chain of snapshots are made once more and compared. Nothing is written. Exit code 0: nothing is
     wrong; 1: something is, each named with its file and row.
     """
-    from pacore.reading import print_audit
+    from pacore.cli.read import print_audit
 
     return print_audit(store, run_id, limit, form)
 
@@ -337,7 +345,7 @@ def repair_(store: str, run_id: str) -> int:
     cannot be derived is named with the reason, and the exit code is 1. The same line goes on where it
     was stopped.
     """
-    from pacore.reading import print_repair
+    from pacore.cli.read import print_repair
 
     return print_repair(store, run_id)
 
@@ -353,7 +361,7 @@ def repair_(store: str, run_id: str) -> int:
 @click.argument("problem_id", metavar="PROBLEM")
 def explain(run_id: str, problem_id: str, **options: Any) -> int:
     """Walk back from an answer to its trajectories and messages, with the exact prompts."""
-    from pacore.reading import print_explanation
+    from pacore.cli.read import print_explanation
 
     place = (options["replicate"], options["round_"])
     return print_explanation(options["store"], run_id, problem_id, place, options["form"])
@@ -379,7 +387,7 @@ def explain(run_id: str, problem_id: str, **options: Any) -> int:
 @click.argument("place", metavar="FILE")
 def import_(place: str, **options: Any) -> int:
     """Bring in trajectories made elsewhere, or a folder that export wrote."""
-    from pacore.exchange import ImportOptions, import_from
+    from pacore.cli.exchange import ImportOptions, import_from
 
     return import_from(place, ImportOptions(**options))
 
@@ -390,7 +398,7 @@ def import_(place: str, **options: Any) -> int:
 @click.argument("place", metavar="DEST")
 def export(store: str, run_id: str, place: str) -> int:
     """Write a run as one folder that another store can import."""
-    from pacore.exchange import export_to
+    from pacore.cli.exchange import export_to
 
     return export_to(run_id, place, store)
 
@@ -412,7 +420,7 @@ def gc(store: str, delete: bool, days: float) -> int:
 
     Only data files and temporaries that no commit and no snapshot names, never the journal.
     """
-    from pacore.reading import print_garbage
+    from pacore.cli.read import print_garbage
 
     return print_garbage(store, days, delete)
 

@@ -24,6 +24,8 @@ REPEATED = {
     "omit": "--omit",
     "vllm_options": "--vllm-option",
 }
+
+
 CHOICES = {
     "preset": ("low", "medium", "high"),
     "engine": ("http", "vllm", "scripted"),
@@ -34,12 +36,16 @@ CHOICES = {
     "overflow": ("fail", "fewer_messages"),
     "omit": ("seed", "temperature", "top_p"),
 }
+
+
 METAVARS = {
     "widths": "K1,K2,…",
     "min_messages": "N|N1,N2,…",
     "chat_template_options": "JSON",
     "fields": "PART=PATH,…",
 }
+
+
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
 
 

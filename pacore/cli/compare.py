@@ -1,4 +1,7 @@
-"""The command ``pacore compare``, and the prices that ``pacore query`` takes."""
+"""The command ``pacore compare``, and the prices that ``pacore query`` takes.
+
+What ``pacore compare`` does: reads both runs, and prints what was found.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,12 @@ import click
 from pydantic import ValidationError
 
 from pacore.errors import BadInput, Exit
+from pacore.evaluation.comparison import Criteria, compare_pairs, decide
+from pacore.report.comparison import comparison_json, comparison_text
+from pacore.store.backends.opening import open_store
+from pacore.store.run import open_run
+from pacore.warehouse.prices import read_prices
+from pacore.warehouse.views import Warehouse
 
 with_prices = click.option(
     "--prices",
@@ -59,7 +68,7 @@ def compare(store: str, run_a: str, run_b: str, **options: Any) -> int:
     What both share is said, by round; runs of the same trajectories are refused. With --gate B is let
     through (GO, exit code 0) or not (NO-GO, exit code 4), each reason a line.
     """
-    from pacore.comparison_reading import print_comparison
+    pass
     from pacore.evaluation.comparison import Criteria
 
     gate, form, prices = options.pop("gate"), options.pop("form"), options.pop("prices")
@@ -76,3 +85,32 @@ def compare(store: str, run_a: str, run_b: str, **options: Any) -> int:
         store, (run_a, run_b), margin, criteria if gate else None, prices, form=form
     )
     return Exit.NO_GO if word == "NO-GO" else Exit.COMPLETE
+
+
+def print_comparison(
+    store_url: str,
+    runs: tuple[str, str],
+    margin: float | None,
+    criteria: Criteria | None,
+    prices: str | None,
+    *,
+    form: str,
+) -> str | None:
+    """Compare two runs and print it; the gate's word, None without ``criteria``.
+
+    Raises Refused for an unknown run, for two without a common problem and for two of the same
+    trajectories, BadInput for the same run twice.
+    """
+    if runs[0] == runs[1]:
+        raise BadInput(f"{runs[0]}: is compared with itself; name two runs")
+    store = open_store(store_url)
+    for run_id in runs:
+        open_run(store, run_id)
+    with Warehouse(store, runs, read_prices(prices) if prices else ()) as warehouse:
+        found = compare_pairs(warehouse, *runs, margin)
+        decision = None
+        if criteria is not None:
+            decision = decide(found, criteria, warehouse.run_checks())
+        text = comparison_json if form == "json" else comparison_text
+        click.echo(text(found, decision))
+    return decision.word if decision is not None else None

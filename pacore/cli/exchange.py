@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import click
 
+from pacore.cli.options import config_from
+from pacore.cli.read import print_result, print_run_failures
 from pacore.core.config.fields import FieldMapping
 from pacore.core.config.run import RunConfig
 from pacore.core.problem import Problem
@@ -20,16 +22,18 @@ from pacore.exchange.reader import FORMATS, Reader, detect
 from pacore.exchange.reference import FileFormat
 from pacore.exchange.source import Source, sources
 from pacore.exchange.survey import survey
-from pacore.flags import config_from
 from pacore.problems.files import read_problem_set, unnamed_by_row
 from pacore.problems.issues import BadProblems
-from pacore.reading import print_result, print_run_failures
 from pacore.runs.problems import run_counts
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
 
 AUTO, EXPORT = "auto", "export"
+
+
 IMPORT_FORMATS = (AUTO, *FORMATS, EXPORT)
+
+
 NOWHERE = "http://import.invalid/v1"
 """Where a trajectory that the file does not have would be asked for: a name that never resolves
 (RFC 2606), so that an import generates nothing, whatever happens to its journal meanwhile."""

@@ -1,0 +1,5 @@
+"""Runs the command line as ``python -m pacore.cli``."""
+
+from pacore.cli.main import main
+
+main()
