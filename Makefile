@@ -46,7 +46,7 @@ check: .venv/.installed
 	@$(VENV)/ruff check --quiet
 	@$(VENV)/ruff format --check --quiet
 	@$(VENV)/mypy
-	@$(VENV)/python -m pytest --quiet tests/test_architecture.py
+	@$(VENV)/python -m pytest --quiet tests/house/test_architecture.py
 
 bench: .venv/.installed
 	@$(VENV)/python -m benchmarks.overhead

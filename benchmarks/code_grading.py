@@ -37,8 +37,8 @@ from pacore.core.grading.programs.tests import (
 from pacore.sandbox.bubblewrap import ENVIRONMENT, find_interpreter
 from pacore.sandbox.keeper import SANDBOXES
 from pacore.sandbox.programs import WORKERS, code_grader_version, grade_programs, run_tests
-from tests.hostile_programs import FUNCTIONS, SCRIPTS
-from tests.processes import descendants
+from tests.fixtures.hostile_programs import FUNCTIONS, SCRIPTS
+from tests.fixtures.processes import descendants
 
 TIMES = 30
 SECONDS = 3.0

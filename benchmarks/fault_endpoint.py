@@ -28,7 +28,7 @@ from pacore.core.prompt import prompt_digest
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.scripted import ScriptedEngine
-from tests.faulty_server import Connection, FaultyServer, Received, answers, head, models
+from tests.fixtures.faulty_server import Connection, FaultyServer, Received, answers, head, models
 
 MODEL = "faulty"
 OTHER_MODEL = "somebody-else"

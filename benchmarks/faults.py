@@ -29,7 +29,7 @@ from pacore.store.commits import committed_units, read_commit, standing_units
 from pacore.store.layout import Unit
 from pacore.store.parquet import read_rows
 from pacore.store.schema import TABLES
-from tests.pipeline import write_problems
+from tests.fixtures.pipeline import write_problems
 
 SCRIPT = "scripted?words=30&latency_ms=20&truncate=0.05"
 WIDTHS = (4,)

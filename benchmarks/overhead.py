@@ -24,7 +24,7 @@ from typing import Any
 from pacore.core.round import Round
 from pacore.engine.scripted import ScriptedEngine
 from pacore.problems.files import read_problem_set
-from tests.pipeline import scripted_config, write_problems
+from tests.fixtures.pipeline import scripted_config, write_problems
 
 WIDTH = 16
 CHARACTERS_A_WORD = 6

@@ -23,7 +23,7 @@ from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import committed_units, read_commits, standing_units
 from pacore.warehouse.files import conclusions
-from tests.pipeline import scripted_config, write_problems
+from tests.fixtures.pipeline import scripted_config, write_problems
 
 
 def _read(store_url: str) -> int:

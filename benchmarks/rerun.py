@@ -39,9 +39,9 @@ from pacore.store.commits import publish, write_snapshot
 from pacore.store.layout import Unit
 from pacore.store.rows import ROW_OF, Row
 from pacore.store.run import Run, close_run
-from tests.forwarder import forwarding
-from tests.pipeline import scripted_config, write_problems
-from tests.s3_server import environment_of, seaweed
+from tests.fixtures.forwarder import forwarding
+from tests.fixtures.pipeline import scripted_config, write_problems
+from tests.fixtures.s3_server import environment_of, seaweed
 
 WIDTH = 16
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)

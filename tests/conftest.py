@@ -16,7 +16,7 @@ from typing import Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.s3_server import S3Server, juicefs, seaweed
+from tests.fixtures.s3_server import S3Server, juicefs, seaweed
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,8 +14,8 @@ from benchmarks.counting_server import MODEL
 from pacore.core.config.run import RunConfig
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
-from tests.processes import left_after
-from tests.s3_server import S3Server
+from tests.fixtures.processes import left_after
+from tests.fixtures.s3_server import S3Server
 
 RUN_ID = "chaos"
 WIDTHS = (8, 3)

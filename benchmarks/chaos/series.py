@@ -17,8 +17,8 @@ from benchmarks.chaos.campaign import RUN_ID, Campaign, Setting, Toll, config_of
 from benchmarks.chaos.scheduler import work_on
 from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.chaos.victims import ModelServer, free_port
-from tests.pipeline import Rows, tables, write_problems
-from tests.s3_server import BUCKET, S3Server, seaweed
+from tests.fixtures.pipeline import Rows, tables, write_problems
+from tests.fixtures.s3_server import BUCKET, S3Server, seaweed
 
 ALONE = Setting("one scheduler", flow_share=0.3)
 TOGETHER = Setting("two schedulers", ("", ""), flow_share=0.2)

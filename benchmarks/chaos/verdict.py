@@ -17,7 +17,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import standing_files
 from pacore.store.journal import Journal
 from pacore.store.parquet import read_rows
-from tests.pipeline import Rows, tables
+from tests.fixtures.pipeline import Rows, tables
 
 LATE_SECONDS = {True: FRESH_SECONDS + 2.0, False: FRESH_SECONDS + 0.5}
 """How much later than the journal knew of it a request may arrive, in a bucket, whose times are whole

@@ -18,7 +18,7 @@ from typing import Literal
 
 from benchmarks.counting_server import Sampled, read_account
 from pacore.core.config.run import RunConfig
-from tests.processes import descendants
+from tests.fixtures.processes import descendants
 
 Kind = Literal["flow", "scheduler"]
 START_SECONDS = 60.0

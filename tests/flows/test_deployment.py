@@ -1,0 +1,67 @@
+"""`prefect deploy --all`, a worker, and a run of the deployment: the same tables as the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.infer import infer
+from pacore.store.backends.opening import open_store
+from pacore.store.gradings import read_gradings
+from tests.conftest import Pacore
+from tests.fixtures.deployed import deployed, prefect, worker
+from tests.fixtures.pipeline import tables, write_problems
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_deployed_run_writes_the_tables_the_command_line_writes(
+    tmp_path: Path, prefect_api: str, pacore: Pacore
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 4)
+    deployed(prefect_api)
+    config = {
+        "problems": str(problems),
+        "engine": "scripted",
+        "model": "scripted?words=20",
+        "store": str(tmp_path / "deployed"),
+        "widths": [3, 2],
+        "run_id": "same",
+    }
+    with worker(prefect_api, tmp_path):
+        said = prefect(
+            prefect_api, "deployment", "run", "infer/local",
+            "--param", f"config={json.dumps(config)}", "--watch",
+        )  # fmt: skip
+        assert "finished successfully" in said or "Completed" in said
+        asked = {"runs": ["same"], "store": config["store"]}
+        said = prefect(
+            prefect_api, "deployment", "run", "evaluate/local-evaluation",
+            "--param", f"config={json.dumps(asked)}", "--watch",
+        )  # fmt: skip
+        assert "finished successfully" in said or "Completed" in said
+    (record,) = read_gradings(open_store(str(tmp_path / "deployed")), "same")
+    assert record.finished_at is not None
+    done = pacore(
+        "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?words=20",
+        "--store", str(tmp_path / "typed"), "--widths", "3,2", "--run-id", "same",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    written = tables(str(tmp_path / "deployed"), "same")
+    assert written == tables(str(tmp_path / "typed"), "same")
+    assert len(written["answers"]) == 4
+
+
+def test_the_deployments_form_asks_for_every_field_in_order() -> None:
+    form = infer.parameters.model_dump()["definitions"]["RunConfig"]
+    properties = form["properties"]
+    ordered = sorted(properties, key=lambda field: int(properties[field]["position"]))
+    assert ordered[:5] == ["problems", "engine", "endpoints", "model", "preset"]
+    assert form["required"] == ["problems"]
+    assert all(properties[field]["description"] for field in properties)
+    titles = {field: properties[field]["title"] for field in properties}
+    assert titles["run_id"] == "Run ID"
+    assert titles["vllm_options"] == "vLLM options"
+    assert titles["api_key_env"] == "API key env"

@@ -1,0 +1,209 @@
+"""What a person does and sees in the Prefect UI, in a real browser without the internet."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Request, expect, sync_playwright
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.infer import infer
+from tests.conftest import ROOT, Pacore
+from tests.fixtures.deployed import deployed, worker
+from tests.fixtures.pipeline import scripted_config, tables, write_problems
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 1000.0
+"""Of Playwright's milliseconds."""
+
+expect.set_options(timeout=60 * SECONDS)
+
+
+class Browser:
+    """A page of the Prefect UI, and what it asked for outside this machine."""
+
+    def __init__(self, page: Page, api: str) -> None:
+        self.page = page
+        self.home = api.removesuffix("/api")
+        self.asked_outside: list[str] = []
+        page.set_default_timeout(60 * SECONDS)
+        page.on("request", self._note)
+
+    def _note(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.home}/", "data:", "blob:")):
+            self.asked_outside.append(request.url)
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.home + path)
+        return self.page
+
+    def tab(self, name: str) -> None:
+        self.page.locator(".p-tab-navigation, .p-tabs").get_by_text(name, exact=True).click()
+
+    def field(self, title: str) -> Locator:
+        """A field of the parameter form by its title."""
+        labelled = self.page.locator(
+            ".schema-form-property__label",
+            has_text=re.compile(rf"^{re.escape(title)}( \(Optional\))?$"),
+        )
+        return self.page.locator(".schema-form-property").filter(has=labelled).last
+
+    def fill(self, title: str, value: str) -> None:
+        """Fill a text field; one that may be None is made a text first."""
+        field = self.field(title)
+        expect(field).to_be_visible()
+        if field.get_by_role("button", name="str", exact=True).count():
+            field.get_by_role("button", name="str", exact=True).click()
+        field.locator("textarea").fill(value)
+
+    def choose(self, title: str, value: str) -> None:
+        self.field(title).locator(".p-select-button__control").press("ArrowDown")
+        self.page.locator(".p-select-option", has_text=re.compile(f"^{value}$")).click()
+
+    def fill_list(self, title: str, values: list[int]) -> None:
+        field = self.field(title)
+        field.get_by_role("button", name="list", exact=True).click()
+        for count, value in enumerate(values, 1):
+            field.get_by_role("button", name="Add item").click()
+            expect(field.locator("input[type=number]")).to_have_count(count)
+            field.locator("input[type=number]").last.fill(str(value))
+
+
+@pytest.fixture
+def browser(prefect_api: str) -> Iterator[Browser]:
+    found = subprocess.run(
+        [ROOT / "infra/chromium.sh", "--find"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    with sync_playwright() as playwright:
+        # Without its sandbox, which root and most containers cannot have: these pages are our own.
+        chromium = playwright.chromium.launch(
+            executable_path=found.stdout.strip(), args=["--no-sandbox"]
+        )
+        yield (browser := Browser(chromium.new_page(), prefect_api))
+        assert browser.asked_outside == []
+        chromium.close()
+
+
+def submit(browser: Browser) -> str:
+    """Send the form; returns the id of the flow run."""
+    with browser.page.expect_response(re.compile("/create_flow_run$")) as answered:
+        browser.page.get_by_role("button", name="Submit").click()
+    created: str = answered.value.json()["id"]
+    return created
+
+
+def open_form(browser: Browser) -> None:
+    """From the list of deployments to the form, the way a person goes."""
+    page = browser.go("/deployments")
+    page.get_by_role("link", name="local", exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    expect(browser.field("Problems")).to_be_visible()
+
+
+def shown_table(page: Page) -> list[list[str]]:
+    expect(page.locator("tbody tr").first).to_be_visible()
+    rows: list[list[str]] = page.evaluate(
+        "[...document.querySelectorAll('tbody tr')].map("
+        "row => [...row.querySelectorAll('td')].map(cell => cell.textContent.trim()))"
+    )
+    return rows
+
+
+def test_a_run_started_in_the_ui_writes_the_tables_the_command_line_writes(
+    tmp_path: Path, prefect_api: str, pacore: Pacore, browser: Browser
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 4)
+    deployed(prefect_api)
+    with worker(prefect_api, tmp_path):
+        open_form(browser)
+        browser.fill("Problems", str(problems))
+        browser.choose("Engine", "scripted")
+        browser.fill("Model", "scripted?words=20")
+        browser.fill_list("Widths", [3, 2])
+        browser.fill("Store", str(tmp_path / "from-ui"))
+        browser.fill("Run ID", "same-in-ui")
+        page = browser.go(f"/runs/flow-run/{submit(browser)}")
+        expect(page.locator(".state-badge", has_text="Completed").first).to_be_visible(
+            timeout=240 * SECONDS
+        )
+    expect(page.get_by_text("infer-same-in-ui").first).to_be_visible()
+    expect(page.get_by_text("run:same-in-ui").first).to_be_visible()
+    browser.tab("Artifacts")
+    page.get_by_text("progress-same-in-ui").last.click()
+    expect(page.get_by_text("Progress: 100%")).to_be_visible()
+    expect(page.get_by_text("24/24 trajectories")).to_be_visible()
+    page.go_back()
+    browser.tab("Artifacts")
+    page.get_by_text("results-same-in-ui").last.click()
+    assert [row[0] for row in shown_table(page)] == [f"sum-{n:04d}" for n in range(4)]
+    done = pacore(
+        "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?words=20",
+        "--store", str(tmp_path / "typed"), "--widths", "3,2", "--run-id", "same-in-ui",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    from_ui = tables(str(tmp_path / "from-ui"), "same-in-ui")
+    assert from_ui == tables(str(tmp_path / "typed"), "same-in-ui")
+    assert len(from_ui["answers"]) == 4
+
+
+def test_the_form_says_what_is_wrong_with_a_value_before_a_run_is_made(
+    prefect_api: str, browser: Browser
+) -> None:
+    deployed(prefect_api)
+    open_form(browser)
+    titles = [
+        title.removesuffix(" (Optional)")
+        for title in browser.page.locator(".schema-form-property__label").all_text_contents()
+    ]
+    assert titles[:8] == [
+        "config", "Problems", "Engine", "Endpoints", "Model", "Preset", "Widths", "Replicates",
+    ]  # fmt: skip
+    assert {"Run ID", "vLLM options", "API key env", "Top p"} <= set(titles)
+    browser.fill("Run ID", "not/a/name")
+    browser.page.get_by_role("button", name="Submit").click()
+    expect(browser.field("Run ID")).to_contain_text("'not/a/name' is not valid")
+    browser.fill("Run ID", "a-name")
+    browser.field("Replicates").locator("input").fill("0")
+    browser.page.get_by_role("button", name="Submit").click()
+    refused = "Validation failed for field 'config.replicates'. Failure reason: 0 is less than"
+    expect(browser.page.get_by_text(refused).first).to_be_visible()
+    assert browser.page.url.partition("?")[0].endswith("/run")
+
+
+def test_the_results_table_shows_hostile_texts_as_what_they_are(
+    tmp_path: Path, prefect_api: str, browser: Browser
+) -> None:
+    hostile = [
+        "<img src=http://127.0.0.1:9/stolen.png onerror=\"document.title='taken'\">",
+        "![picture](http://127.0.0.1:9/stolen.png)",
+        "[click](javascript:alert(1))",
+        "https://127.0.0.1:9/page and www.example.org",
+        "<script>document.title='taken'</script>",
+    ]
+    problems = tmp_path / "problems.jsonl"
+    rows: list[Mapping[str, Any]] = [
+        {"id": f"*{number}* [x]({number})", "problem": "What is 1 + 1?", "answer": text}
+        for number, text in enumerate(hostile)
+    ]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = scripted_config(tmp_path / "store", problems, widths=(), run_id="hostile")
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        state = infer(config, return_state=True)
+    assert state.is_completed()
+    page = browser.go(f"/runs/flow-run/{state.state_details.flow_run_id}")
+    browser.tab("Artifacts")
+    page.get_by_text("results-hostile").last.click()
+    shown = shown_table(page)
+    assert [row[0] for row in shown] == [row["id"] for row in rows]
+    assert [row[2] for row in shown] == hostile
+    assert page.locator("td a, td img, td script").count() == 0
+    assert "taken" not in page.title()

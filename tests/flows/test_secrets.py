@@ -1,0 +1,214 @@
+"""Secrets stay where they are: canaries in the environment are looked for in all that runs leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from pacore.core.recipe import Recipe
+from tests.engine.vllm.test_engine import QUICK, checkpoint, engine_of
+from tests.fixtures.canaries import Left, Shell, shell_in
+from tests.fixtures.engine_contract import request_for
+from tests.fixtures.faulty_server import (
+    MODEL,
+    Behaviour,
+    Connection,
+    FaultyServer,
+    Received,
+    answers,
+    completion,
+)
+from tests.fixtures.leaks import ProcessWatch, files_with, read_if_there, spellings
+from tests.fixtures.processes import descendants
+from tests.fixtures.served import served
+
+__all__ = ["checkpoint"]
+
+WATERMARK = "watermark-of-the-text"
+
+
+COMPUTER_ALGEBRA = "\\frac{x}{2} + 1"
+
+
+PICKLE_BEGINNINGS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+pytestmark = pytest.mark.slow
+
+
+def echo(received: Received) -> str:
+    """The key as a server in debug mode hands it back."""
+    authorization = received.headers.get("authorization", "none")
+    key = authorization.removeprefix("Bearer ")
+    return f"Authorization: {authorization} and {quote(key, safe='')} \\boxed{{{key}}}"
+
+
+def echoes_in_errors_and_texts() -> Behaviour:
+    async def behave(received: Received, connection: Connection) -> None:
+        said = echo(received)
+        kind = received.json["seed"] % 4
+        if kind == 0:
+            await answers({"error": {"message": said, "type": said}}, 500)(received, connection)
+        elif kind == 1:
+            body = completion(f"{WATERMARK} {said} \\boxed{{1 + x/2}}", reasoning=said)
+            await answers(body | {"model": said, "system_fingerprint": said})(received, connection)
+        else:
+            body = completion(f"{WATERMARK} \\boxed{{1 + x/2}}", reasoning_content=said)
+            await answers(body)(received, connection)
+
+    return behave
+
+
+def says_it(status: int = 200) -> Behaviour:
+    async def behave(received: Received, connection: Connection) -> None:
+        said = echo(received)
+        cards = [{"id": MODEL, "root": said}, {"id": said}]
+        body = {"data": cards} if status == 200 else {"error": {"message": said}}
+        await answers(body | {"version": said}, status)(received, connection)
+
+    return behave
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    """Runs that work, fail and break, with everything read and refused that can be."""
+    folder = tmp_path_factory.mktemp("secrets")
+    pacore = shell_in(folder)
+    problems, store = folder / "problems.jsonl", str(folder / "store")
+    rows = [
+        {"id": f"p{n}", "problem": f"Half of {n} x, and 1?", "answer": COMPUTER_ALGEBRA}
+        for n in range(8)
+    ]
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    routes = {
+        "/v1/models": says_it(),
+        "/version": says_it(),
+        "/v1/chat/completions": echoes_in_errors_and_texts(),
+    }
+    markers = (b"pacore.sandbox.mathematics", b"prefect")
+    watch = ProcessWatch(pacore.left.needles, markers)
+    pacore.left.watch = watch
+    try:
+        with served(FaultyServer(routes)) as server, watch:
+            line = ["run", "--problems", str(problems), "--endpoint", server.endpoint]
+            line += ["--model", MODEL, "--widths", "2", "--retries", "1", "--store", store]
+            line += ["--retry-wait-seconds", "0.05"]
+            pacore(*line, "--run-id", "echoed")
+            pacore(*line, "--run-id", "echoed")
+            pacore("plan", *line[1:], "--run-id", "planned")
+            _break_a_journal_entry(Path(store))
+            pacore(*line, "--run-id", "broken")
+        with served(FaultyServer({"/v1/models": says_it(401)})) as server:
+            line[4] = server.endpoint
+            pacore(*line, "--run-id", "unauthorised", "--seed-root", "other")
+            pacore(*line, "--run-id", "no-such-model", "--model", "other")
+        _read_it_all(pacore, store, folder)
+        pacore("status", "--store", "s3://canary-bucket/prefix")
+        yield pacore.left
+    finally:
+        pacore("server", "stop")
+
+
+def _break_a_journal_entry(store: Path) -> None:
+    entry = sorted((store / "journal").rglob("*.zst"))[0]
+    entry.write_bytes(b"not an entry")
+
+
+def _read_it_all(pacore: Shell, store: str, folder: Path) -> None:
+    at = ("--store", store)
+    pacore("status", *at)
+    for problem in ("p0", "absent"):
+        pacore("show", *at, "echoed", problem)
+    pacore("explain", *at, "echoed", "p0")
+    for form in ("table", "csv", "json"):
+        for table in ("trajectories JOIN trajectory_texts USING (trajectory_id)", "runs"):
+            pacore("query", *at, "--format", form, f"SELECT * FROM {table}")
+    pacore("audit", *at, "echoed")
+    pacore("export", *at, "echoed", str(folder / "exported"))
+
+
+def test_the_runs_met_what_they_were_meant_to_meet(left: Left) -> None:
+    codes = [done.returncode for done in left.outputs[:6]]
+    assert codes[0] == 3, left.outputs[0].stderr
+    assert codes[3:6] == [1, 1, 1], left.said
+    assert "***" in left.said
+    assert WATERMARK in left.said
+    assert "is not a journal entry" in left.said
+    assert files_with([left.folder / "store"], [WATERMARK.encode()])
+    assert files_with([left.folder / "home"], [b"infer-echoed"])
+
+
+def test_no_output_of_any_command_has_a_secret(left: Left) -> None:
+    said = left.said.encode()
+    assert not [needle for needle in left.needles if needle in said]
+
+
+def test_no_file_of_the_store_has_a_secret_whatever_it_is_packed_in(left: Left) -> None:
+    assert not files_with([left.folder / "store", left.folder / "exported"], left.needles)
+
+
+def test_no_log_database_or_state_has_a_secret(left: Left) -> None:
+    places = [left.folder / name for name in ("home", "prefect", "tmp")]
+    assert not files_with(places, left.needles)
+
+
+def test_no_process_shows_a_secret_in_its_arguments(left: Left) -> None:
+    assert left.watch is not None
+    assert not left.watch.exposed
+
+
+def test_the_grader_and_the_standing_server_are_not_entrusted_with_secrets(left: Left) -> None:
+    assert left.watch is not None
+    assert left.watch.met == set(left.watch.markers)
+    assert not left.watch.entrusted
+
+
+def test_nothing_pickled_lies_in_the_store_or_in_prefects_storage(left: Left) -> None:
+    places = [left.folder / name for name in ("home", "prefect", "tmp", "store")]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if path.suffix in (".pkl", ".pickle")]
+    assert not [path for path in files if path.read_bytes()[:2] in PICKLE_BEGINNINGS]
+
+
+def test_an_owned_vllm_server_shows_no_key_in_arguments_or_logs(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = f"sk-canary-{secrets.token_hex(12)}"
+    monkeypatch.setenv("OPENAI_API_KEY", canary)
+    marker = b"vllm.entrypoints"
+    with ProcessWatch(spellings(canary), (marker,)) as watch:
+        own_key = asyncio.run(_sample_once(checkpoint, tmp_path, marker))
+    keys = [canary.encode(), own_key]
+    assert watch.met == {marker}
+    assert not watch.exposed
+    assert files_with([tmp_path], [b"Application startup complete"])
+    assert not files_with([tmp_path], keys)
+
+
+async def _sample_once(checkpoint: Path, folder: Path, marker: bytes) -> bytes:
+    """Start a server, have it say something, and end it; returns the key it was given."""
+    engine = engine_of(checkpoint, folder / "logs", *QUICK)
+    try:
+        await engine.describe()
+        await engine.generate(request_for(Recipe(checkpoint.name, max_tokens=8)))
+        own = [Path(f"/proc/{pid}/cmdline") for pid in descendants(os.getpid())]
+        commands = {path: read_if_there(path) for path in own}
+        (server,) = [
+            path.parent
+            for path, command in commands.items()
+            if marker in command and b"keeper" not in command
+        ]
+        assert os.environ["OPENAI_API_KEY"].encode() not in b"".join(commands.values())
+        variables = (server / "environ").read_bytes().split(b"\0")
+        (own_key,) = [v[13:] for v in variables if v.startswith(b"VLLM_API_KEY=")]
+        assert own_key not in b"".join(commands.values())
+    finally:
+        await engine.close()
+    return own_key

@@ -1,0 +1,93 @@
+"""What the documents promise exists: commands, flags, tables, files, and what the demo prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import click
+import pytest
+
+from pacore.cli.main import app
+from pacore.errors import Exit
+from pacore.warehouse.relations import MARTS
+from pacore.warehouse.tables import STAGED
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+COMMANDS = re.findall(r"^    (?:\.venv/bin/)?pacore ((?:.*\\\n)*.*)$", README, re.MULTILINE)
+
+
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
+
+
+def flags_of(command: click.Command) -> set[str]:
+    return {flag for parameter in command.params for flag in parameter.opts}
+
+
+@pytest.mark.parametrize("typed", COMMANDS)
+def test_every_command_and_flag_in_the_readme_exists(typed: str) -> None:
+    words = typed.split("#", maxsplit=1)[0].replace("\\\n", " ").split()
+    command = app.commands[words[0]]
+    assert {word for word in words if word.startswith("--")} <= flags_of(command)
+
+
+def test_the_readme_shows_some_commands() -> None:
+    assert {typed.split()[0] for typed in COMMANDS} >= {"run", "plan", "status", "show", "query"}
+
+
+def test_every_make_target_in_the_documents_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    documents = README + (ROOT / "CONTRIBUTING.md").read_text()
+    for target in set(re.findall(r"^    make (\w+)", documents, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_relation_the_readme_names_is_there_to_be_asked() -> None:
+    named = set(re.findall(r"`mart_(\w+)`", README))
+    assert named == set(MARTS)
+    for relation in STAGED:
+        assert f"`{relation}`" in README
+
+
+def test_the_readme_shows_the_demo_on_the_problems_that_are_shipped() -> None:
+    lines = (ROOT / "infra" / "demo" / "problems.jsonl").read_text().splitlines()
+    for line in lines:
+        problem = json.loads(line)
+        assert re.search(rf"^ +{re.escape(problem['id'])} .*\b5 ", README, re.MULTILINE), problem
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in TRACKED if not name.endswith((".parquet", ".zst"))]
+)
+def test_no_file_names_a_machine_or_a_package_registry(name: str) -> None:
+    text = (ROOT / name).read_text()
+    homes = [
+        "/" + "root/",
+        "/" + "work/",
+        "/tmp/" + "w",
+        "pypi" + ".org",
+        "files.python" + "hosted",
+    ]
+    assert not [place for place in homes if place in text]
+
+
+def test_the_exit_codes_in_the_readme_are_the_codes_with_their_meanings() -> None:
+    documented = re.findall(r"^\| (\d+) \| (.*) \|$", README, re.MULTILINE)
+    assert documented == [(str(int(code)), code.meaning) for code in Exit]
+
+
+def test_the_exit_codes_and_the_folder_of_logs_are_in_the_help() -> None:
+    said = " ".join(app.get_help(click.Context(app, **app.context_settings)).split())
+    assert all(f" {int(code)} {code.meaning} " in said for code in Exit)
+    assert " PACORE_HOME " in said

@@ -1,0 +1,339 @@
+"""What a person reads: golden files, and model text that can do nothing but be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from pacore.core.plan import Plan
+from pacore.core.problem import Problem, Turn
+from pacore.errors import BadInput, Refused
+from pacore.report.plan import forecast_table
+from pacore.report.problem import show_problem
+from pacore.report.query import query_output
+from pacore.report.run import failures, next_commands, result_table, status_table
+from pacore.report.terminal import fitted
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.text import CONTROLS, excerpt, visible, visible_lines
+from pacore.warehouse.views import Warehouse
+from tests.conftest import ROOT
+from tests.fixtures.golden_files import golden
+from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
+from tests.fixtures.small_store import (
+    begin_run,
+    problem,
+    publish_rows,
+    rows_of,
+    select,
+    small_store,
+)
+
+WIDTH = 100
+
+
+HOSTILE = (
+    "\x1b[31mred\x1b[0m \x9b2J \x07 [bold red]markup[/] [link=file:///etc]x[/link] :smile: "
+    "\u202egnp.exe\u202c \u2066a\u2069 one\rtwo \x1b]8;;http://x\x1b\\ \ufeff\U000e0041 end"
+)
+
+
+STEERING = re.compile(f"(?!\n)[{CONTROLS}]")
+
+
+def is_golden(name: str, shown: str) -> bool:
+    return shown + "\n" == golden(f"report/{name}", shown + "\n")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    return small_store(tmp_path_factory.mktemp("report") / "store")
+
+
+@pytest.fixture(scope="module")
+def warehouse(store: Backend) -> Iterator[Warehouse]:
+    with Warehouse(store) as opened:
+        yield opened
+
+
+def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> str:
+    return "".join(query_output(warehouse.query(text), form, width))
+
+
+def forecast() -> Forecast:
+    first, second, last = Plan(widths=(32, 4)).steps
+    rounds = [
+        RoundForecast(first, 128, 64, 32, 0, 0, 32),
+        RoundForecast(second, 16, 4, 8, 8, 0, 4),
+        RoundForecast(last, 4, 2, 2, 2),
+    ]
+    why = "131073 prompt tokens and 1 to generate do not fit a window of 131072"
+    too_long = [TooLong(1, "sum-0003", why), TooLong(2, "sum-0001", why)]
+    return Forecast(4, 2, rounds, 65536, 131072, too_long, 2, 3)
+
+
+# Golden files.
+
+
+def test_results_read_as_they_should(warehouse: Warehouse) -> None:
+    now = iter((100.0, 107.4))
+    progress = Progress(
+        planned=16, generated=12, unfinished=4, completion_tokens=333, clock=lambda: next(now)
+    )
+    progress.work(True)
+    progress.work(False)
+    progress.finished_seconds = 12.34
+    shown = result_table(warehouse, "demo", progress, WIDTH)
+    assert is_golden("results.txt", shown)
+
+
+@pytest.mark.parametrize("problem_id", ["sum-1", "sum-2", "sum-3", "sum-4"])
+def test_a_problem_reads_as_it_should(warehouse: Warehouse, problem_id: str) -> None:
+    shown = show_problem(warehouse, "demo", problem_id, WIDTH)
+    assert is_golden(f"show-{problem_id}.txt", shown)
+
+
+def test_status_failures_forecast_and_next_commands_read_as_they_should(
+    warehouse: Warehouse,
+) -> None:
+    assert is_golden("status.txt", status_table(warehouse.store, None, WIDTH))
+    assert is_golden("failures.txt", failures(warehouse, "demo", WIDTH))
+    assert is_golden("next.txt", next_commands(warehouse, "demo", "my store"))
+    assert is_golden("forecast.txt", forecast_table(forecast(), width=WIDTH))
+
+
+# Numbers and cuts.
+
+
+def test_thirty_problems_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+    config = scripted_config(
+        tmp_path / "store",
+        write_problems(tmp_path / "problems.jsonl", 33),
+        widths=(),
+        run_id="many",
+    )
+    run_stages(config)
+    with Warehouse(open_store(config.store)) as warehouse:
+        shown = result_table(warehouse, "many", None, WIDTH)
+    assert shown.count("sum-00") == 30
+    assert "… and 3 more problems" in shown
+    assert "of 33 answers scored" in shown
+    assert "tokens/s" not in shown
+
+
+def test_replicates_stand_side_by_side_with_their_mean_score(tmp_path: Path) -> None:
+    config = scripted_config(
+        tmp_path / "store",
+        write_problems(tmp_path / "problems.jsonl", 1),
+        model="scripted?words=5&empty=0.3",
+        widths=(2,),
+        replicates=4,
+        run_id="many",
+    )
+    run_stages(config)
+    with Warehouse(open_store(config.store)) as warehouse:
+        (row,) = warehouse.results("many", 30)
+        parts = str(row["answer"]).split(" | ")
+        scored = [given for (given,) in warehouse.query("SELECT score FROM scores").rows]
+        shown = show_problem(warehouse, "many", "sum-0000", WIDTH)
+    assert len(parts) == len(scored) == 4
+    assert row["score"] == pytest.approx(sum(scored) / 4)
+    assert [f"replicate {number}" in shown for number in range(5)] == [True] * 4 + [False]
+
+
+def test_status_of_a_run_under_way_counts_shards_by_round(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    begin_run(store, [problem(number) for number in range(1, 5)])
+    begun = {u: r for u, r in rows_of().items() if u.round == 1 or u.shard == "s00000"}
+    publish_rows(store, begun)
+    row = status_table(store, ["demo"], WIDTH).splitlines()[-1].split()
+    assert row == ["demo", "open", "2/2", "1/2", "11/16", "0", "321", "0", "run"]
+    assert status_table(open_store(str(tmp_path / "empty"))) == "no runs in this store"
+    with pytest.raises(Refused):
+        status_table(store, ["other"])
+
+
+def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Warehouse) -> None:
+    with pytest.raises(BadInput, match=r"no problem 'sum_2'; close to it: .*sum-2"):
+        show_problem(warehouse, "demo", "sum_2")
+    with pytest.raises(BadInput, match=r"close to it: sum-1, sum-2, sum-3, sum-4$"):
+        show_problem(warehouse, "demo", "quite another")
+
+
+@pytest.mark.parametrize("width", [30, 60, 100, 300])
+def test_no_line_of_a_report_is_wider_than_the_terminal(warehouse: Warehouse, width: int) -> None:
+    shown = [
+        result_table(warehouse, "demo", None, width),
+        show_problem(warehouse, "demo", "sum-3", width),
+        status_table(warehouse.store, None, width),
+        forecast_table(forecast(), width=width),
+        output(warehouse, "FROM trajectories LIMIT 3", "table", width),
+    ]
+    assert max(cell_len(line) for text in shown for line in text.splitlines()) <= width
+
+
+@given(st.lists(st.integers(1, 80), min_size=1, max_size=12), st.integers(0, 200))
+def test_columns_are_cut_widest_first_until_they_fit(widths: list[int], room: int) -> None:
+    found = fitted(widths, room)
+    assert sum(found) <= max(room, len(widths))
+    assert all(1 <= cut <= width for cut, width in zip(found, widths, strict=True))
+    if sum(widths) <= room:
+        assert found == widths
+    else:
+        cuts = [cut for cut, width in zip(found, widths, strict=True) if cut < width]
+        assert max(found) <= min(cuts, default=1) + 1
+
+
+# Hostile text.
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A run in which everything that comes from outside tries to steer the terminal."""
+    folder = tmp_path_factory.mktemp("hostile")
+    rows = rows_of()
+    for unit, members in rows.items():
+        for row in members:
+            for name in ("conclusion", "text", "answer", "error", "reason", "gold", "content"):
+                if row.get(name) is not None:
+                    row[name] = HOSTILE + "\x00"
+            row["problem_id"] = f"{row['problem_id']}\u202e[b]"
+        assert unit.run_id == "demo"
+    problems = [
+        Problem(f"sum-{number}\u202e[b]", (Turn("user", HOSTILE),), HOSTILE)
+        for number in range(1, 5)
+    ]
+    store = open_store(str(folder / "store"))
+    begin_run(store, problems)
+    publish_rows(store, rows)
+    with Warehouse(store) as opened:
+        yield opened
+
+
+def is_harmless(shown: str) -> bool:
+    return STEERING.search(shown) is None
+
+
+def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None:
+    reports = [
+        result_table(hostile, "demo", None, 300),
+        failures(hostile, "demo", 300),
+        next_commands(hostile, "demo", "./store"),
+        *(show_problem(hostile, "demo", f"sum-{n}\u202e[b]", 300) for n in range(1, 5)),
+        output(hostile, "SELECT problem_id, conclusion FROM trajectories", "table"),
+        output(hostile, "FROM trajectories", "table"),
+        output(hostile, 'SELECT 1 AS "\x1b[2J [red]x[/]"', "table"),
+    ]
+    for shown in reports:
+        assert is_harmless(shown)
+    problem_shown = reports[3]
+    assert "\\x1b[31mred\\x1b[0m \\x9b2J \\x07 [bold red]markup[/]" in problem_shown
+    assert "[link=file:///etc]x[/link] :smile: \\u202egnp.exe\\u202c" in problem_shown
+    assert "one\\rtwo" in problem_shown and "\\U000e0041" in problem_shown
+    assert "\\x1b[2J [red]x[/]" in reports[-1]
+    with pytest.raises(BadInput) as unknown:
+        show_problem(hostile, "demo", "sum-1")
+    with pytest.raises(BadInput) as wrong:
+        output(hostile, "SELECT conclusion::INTEGER FROM trajectories", "json")
+    for error in (unknown, wrong):
+        assert is_harmless(str(error.value))
+    assert "\\x1b[31mred" in str(wrong.value)
+
+
+def test_csv_and_json_keep_hostile_text_as_it_is(hostile: Warehouse) -> None:
+    text = "SELECT problem_id, conclusion FROM trajectories WHERE conclusion IS NOT NULL"
+    read = list(csv.DictReader(io.StringIO(output(hostile, text, "csv"), newline="")))
+    assert {row["conclusion"] for row in read} == {HOSTILE + "\x00"}
+    written = output(hostile, text, "json")
+    assert is_harmless(written)
+    assert {row["conclusion"] for row in json.loads(written)} == {HOSTILE + "\x00"}
+    assert {row["problem_id"][-4:] for row in json.loads(written)} == {"\u202e[b]"}
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_no_text_keeps_a_character_that_steers(text: str) -> None:
+    assert STEERING.search(visible(text)) is None and "\n" not in visible(text)
+    assert STEERING.search(visible_lines(text)) is None
+    assert visible(visible(text)) == visible(text)
+    assert STEERING.search(visible(excerpt(text, 20))) is None
+    assert len(excerpt(text, 20)) <= 20
+
+
+def on_a_terminal(code: str, *arguments: str) -> str:
+    """Everything a Python program writes to a terminal of 100 columns."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    environment.pop("NO_COLOR", None)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, env=environment,
+        cwd=ROOT,
+    ) as process:  # fmt: skip
+        os.close(follower)
+        written = b""
+        while chunk := _read(leader):
+            written += chunk
+        assert process.wait() == 0, written.decode()
+    os.close(leader)
+    return written.decode()
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        # Linux says EIO once the last process has closed the terminal.
+        return b""
+
+
+def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
+    code = (
+        "import sys; from pacore.report.run import show_problem; from pacore.store import open_store\n"
+        "from pacore.warehouse import Warehouse\n"
+        "with Warehouse(open_store(sys.argv[1])) as warehouse:\n"
+        "    print(show_problem(warehouse, 'demo', sys.argv[2]))\n"
+    )
+    root = str(Path(hostile.store.uri("runs")).parent)
+    shown = on_a_terminal(code, root, "sum-1\u202e[b]")
+    assert "\x1b[1m" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r\n", "\n")
+    assert is_harmless(plain)
+    assert "\\x1b[31mred\\x1b[0m" in plain
+
+
+def test_live_progress_shows_how_far_the_run_is_and_leaves_nothing_behind() -> None:
+    code = (
+        "import time\nfrom pacore.runs.dispatch.progress import Progress\n"
+        "from pacore.report.run import live_progress\n"
+        "progress = Progress(planned=10)\n"
+        "with live_progress(progress):\n"
+        "    progress.add(generated=3, completion_tokens=42); time.sleep(0.6)\n"
+        "print('done')\n"
+    )
+    shown = on_a_terminal(code)
+    assert "3/10 trajectories" in shown and "42 tokens" in shown
+    assert shown.rstrip().endswith("done")
+
+
+def test_a_long_final_message_is_cut_and_the_rest_counted(tmp_path: Path) -> None:
+    rows = rows_of()
+    select(rows, "messages", problem_id="sum-1", round=2)[0]["text"] = "x" * 5000
+    with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
+        shown = show_problem(warehouse, "demo", "sum-1", WIDTH)
+    assert "… and 1,000 more characters" in shown
+    assert shown.count("x") < 4100

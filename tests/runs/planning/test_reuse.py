@@ -1,0 +1,165 @@
+"""What `pacore plan` says of earlier runs: what is reused, what is stale, why, and what is to pay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacore.core.config.run import RunConfig
+from pacore.core.plan import default_shard_size, shards
+from pacore.core.problem import set_digest
+from pacore.engine.opening import resolve_recipe
+from pacore.problems.files import read_problem_set
+from pacore.report.plan import forecast_table
+from pacore.runs.planning.forecast import Forecast, Forecaster
+from pacore.runs.planning.reuse import Earlier, Planned, nearest
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+from tests.conftest import ROOT, Pacore
+from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, write_problems
+
+GOLDEN = ROOT / "tests" / "golden" / "plan"
+
+
+WIDTH = 100
+
+
+BASE: dict[str, Any] = {"widths": (4, 2), "max_tokens": 64}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one finished run, ``base``: K = [4, 2, 1] over five sums."""
+    folder = tmp_path_factory.mktemp("reuse")
+    problems = write_problems(folder / "problems.jsonl", 5)
+    run_stages(scripted_config(folder / "store", problems, run_id="base", **BASE))
+    return folder
+
+
+def planned(place: Path, problems: str = "problems.jsonl", **fields: Any) -> RunConfig:
+    return scripted_config(place / "store", place / problems, **{**BASE, **fields})
+
+
+def forecast(config: RunConfig) -> tuple[Forecast, Earlier | None]:
+    problems = read_problem_set(config.problems, config.limit)
+    recipe, store = resolve_recipe(config), open_store(config.store)
+    size = default_shard_size(len(problems), config.plan)
+    forecaster = Forecaster(config.plan, recipe, Journal(store))
+    found = forecaster.forecast(problems, len(shards(len(problems), size)))
+    identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
+    return found, nearest(store, Planned(identity, problems), forecaster.used)
+
+
+def said(config: RunConfig) -> str:
+    return forecast_table(*forecast(config), width=WIDTH) + "\n"
+
+
+def edited_problems(place: Path) -> str:
+    """One problem asks something else, one has another gold answer, one is new, and one is gone."""
+    rows = [json.loads(line) for line in (place / "problems.jsonl").read_text().splitlines()]
+    by_id = {row["id"]: row for row in rows}
+    by_id["sum-0001"]["problem"] = "What is one and one?"
+    by_id["sum-0002"]["answer"] = "8"
+    del by_id["sum-0003"]
+    by_id["sum-0009"] = {"id": "sum-0009", "problem": "What is 9 + 9?", "answer": "18"}
+    text = "".join(json.dumps(row) + "\n" for row in by_id.values())
+    (place / "edited.jsonl").write_text(text)
+    return "edited.jsonl"
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "same": {},
+    "temperature": {"temperature": 0.7},
+    "system": {"system": "Be brief.", "min_messages": 2},
+    "wider": {"widths": (16,)},
+    "later-width": {"widths": (4, 4)},
+    "order": {"message_order": "reference"},
+    "replicates": {"replicates": 3},
+    "pool": {"pool": 8, "replicates": 3},
+    "one-round-more": {"widths": (4, 2, 1)},
+    "summaries": {"compaction": "summary", "summary_tokens": 16},
+    "workspace": {"workspace_tokens": 32},
+    "subset": {"subset": 2},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_plan_names_what_is_reused_what_is_stale_and_the_field_that_changed(
+    place: Path, name: str
+) -> None:
+    golden = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    assert said(planned(place, **CHANGES[name])) == golden
+
+
+def test_a_plan_names_problems_that_changed_their_text_or_gold_and_those_that_came_or_went(
+    place: Path,
+) -> None:
+    golden = (GOLDEN / "problems.txt").read_text(encoding="utf-8")
+    assert said(planned(place, edited_problems(place))) == golden
+
+
+@pytest.mark.parametrize(
+    "name", ["later-width", "order", "replicates", "pool", "summaries", "workspace", "subset"]
+)
+def test_what_a_plan_says_is_to_generate_is_what_the_run_then_generates(
+    place: Path, tmp_path: Path, name: str
+) -> None:
+    """Exactly, but for prompts yet unknown: messages may come out as they did before."""
+    found, _ = forecast(planned(place, **CHANGES[name]))
+    copy = tmp_path / "copy"
+    problems = write_problems(tmp_path / "problems.jsonl", 5)
+    run_stages(scripted_config(copy, problems, run_id="base", **BASE))
+    before = journal_size(str(copy))
+    config = scripted_config(copy, problems, run_id="next", **{**BASE, **CHANGES[name]})
+    run_stages(config)
+    made, most = journal_size(str(copy)) - before, found.total("to_generate")
+    assert most - found.total("unknown") <= made <= most
+
+
+def test_a_template_that_changed_leaves_the_rounds_after_the_first_stale(place: Path) -> None:
+    config = planned(place)
+    problems = read_problem_set(config.problems)
+    identity = {**config.identity(set_digest(problems)), "template": "another"}
+    earlier = nearest(open_store(config.store), Planned(identity, problems), set())
+    assert earlier is not None
+    assert earlier.changes == [
+        "template: another synthesis prompt; all 15 stored trajectories of rounds 2 to 3 are stale"
+    ]
+
+
+def test_the_nearest_of_several_runs_is_named_and_not_merely_the_newest(
+    tmp_path: Path,
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 2)
+    for run_id, temperature, widths in (("near", 0.5, (2,)), ("far", 0.9, (3,))):
+        config = scripted_config(
+            tmp_path / "s", problems, run_id=run_id, temperature=temperature, widths=widths
+        )
+        run_stages(config)
+    _, earlier = forecast(scripted_config(tmp_path / "s", problems, temperature=0.5, widths=(3,)))
+    assert earlier is not None
+    assert earlier.run_id == "near"
+
+
+def test_a_run_over_other_problems_is_no_earlier_run(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.jsonl").write_text('{"id": "x", "problem": "Why?", "answer": "y"}\n')
+    config = scripted_config(place / "store", tmp_path / "other.jsonl", **BASE)
+    found, earlier = forecast(config)
+    assert earlier is None
+    assert found.total("to_generate") == 7
+
+
+def test_the_command_says_the_same_and_writes_nothing(place: Path, pacore: Pacore) -> None:
+    before = sorted((place / "store").rglob("*"))
+    done = pacore(
+        "plan", "--problems", str(place / "problems.jsonl"), "--engine", "scripted",
+        "--widths", "4,2", "--max-tokens", "64", "--temperature", "0.7",
+        "--store", str(place / "store"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reason = "recipe.temperature: 1.0 -> 0.7 makes all 35 stored trajectories of run base stale"
+    assert reason in done.stdout
+    assert sorted((place / "store").rglob("*")) == before

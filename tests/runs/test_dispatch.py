@@ -1,0 +1,221 @@
+"""The dispatcher: what it admits, what it keeps, and what it does when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.problem import Turn
+from pacore.core.recipe import Recipe
+from pacore.core.trajectory import Generation, Request
+from pacore.errors import Interrupted, StoreError
+from pacore.runs.dispatch.dispatcher import ADMITTED_PER_SLOT, Dispatcher
+from pacore.runs.dispatch.sampler import Filled, RetryPolicy
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+
+RECIPE = Recipe("counted")
+
+
+SLOTS = 4
+
+
+class CountedEngine:
+    """An engine that answers when it is told to, and counts who asked and how many at once."""
+
+    def __init__(self, slots: int = SLOTS) -> None:
+        self.asked: list[int] = []
+        self.now = self.most = 0
+        self.faults: dict[int, EngineFault] = {}
+        self.silent: set[int] = set()
+        self.seconds = 0.002
+        self.is_certain = False
+        self._slots = slots
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    async def describe(self) -> EngineInfo:
+        return EngineInfo("counted", "1")
+
+    async def generate(self, request: Request) -> Generation:
+        self.asked.append(request.draw)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(3600.0 if request.draw in self.silent else self.seconds)
+        finally:
+            self.now -= 1
+        if (fault := self.faults.pop(request.draw, None)) is not None:
+            raise fault
+        return Generation("stop", content=f"draw {request.draw}", completion_tokens=7)
+
+    async def count_prompt_tokens(
+        self,
+        recipe: Recipe,  # noqa: ARG002 - the protocol's
+        turns: Sequence[Turn],  # noqa: ARG002 - the protocol's
+    ) -> int | None:
+        return None
+
+    async def cause_of(
+        self,
+        request: Request,  # noqa: ARG002 - the protocol's
+        refusal: Refusal,
+    ) -> Cause:
+        return Cause(refusal.message, self.is_certain)
+
+    async def generated_tokens(self) -> int | None:
+        return None
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def requests(*draws: int) -> list[Request]:
+    turns = (Turn("user", "Count."),)
+    return [Request.of(RECIPE, turns, "p" * 64, draw) for draw in draws]
+
+
+class Bench:
+    """A dispatcher over a counted engine and a journal in a folder."""
+
+    def __init__(self, folder: Path, retry: RetryPolicy) -> None:
+        self.engine = CountedEngine()
+        self.store = open_store(str(folder / "store"))
+        self.journal = Journal(self.store)
+        self.dispatcher = Dispatcher(lambda: self.engine, self.journal, retry)
+
+    def fill(self, *draws: int, priority: tuple[int, int] = (0, 0)) -> list[Filled]:
+        return self.dispatcher.fill(requests(*draws), "run", priority)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, RetryPolicy(2, 0.01, 0.05))
+    yield made
+    made.dispatcher.close()
+
+
+def test_results_come_in_the_order_of_the_requests_and_are_all_journalled(bench: Bench) -> None:
+    asked = requests(*range(40))
+    heard: list[str] = []
+    filled = bench.dispatcher.fill(
+        asked, "run", (0, 0), lambda one: heard.append(one.trajectory_id)
+    )
+    assert [one.trajectory_id for one in filled] == [one.trajectory_id for one in asked]
+    assert sorted(heard) == sorted(one.trajectory_id for one in asked)
+    for number, request in enumerate(asked):
+        entry = bench.journal.find(request.trajectory_id)
+        assert entry is not None
+        assert entry.generation.content == f"draw {number}"
+
+
+def test_no_more_requests_reach_the_engine_than_it_has_slots(bench: Bench) -> None:
+    bench.fill(*range(60))
+    assert bench.engine.most == SLOTS
+
+
+def test_nothing_to_fill_opens_no_engine(bench: Bench) -> None:
+    assert bench.dispatcher.fill([], "run", (0, 0)) == []
+    assert not bench.engine.asked
+
+
+def test_one_trajectory_wanted_in_several_places_is_generated_once(bench: Bench) -> None:
+    filled = bench.fill(5, 6, *[5] * (ADMITTED_PER_SLOT * SLOTS))
+    assert sorted(bench.engine.asked) == [5, 6]
+    assert {one.trajectory_id for one in filled} == {one.trajectory_id for one in requests(5, 6)}
+
+
+def test_later_rounds_are_admitted_before_earlier_ones(bench: Bench) -> None:
+    held = range(ADMITTED_PER_SLOT * SLOTS)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(bench.fill, *held, *range(100, 140), priority=(-1, 0))
+        while not bench.engine.asked:
+            threading.Event().wait(0.001)
+        second = threads.submit(bench.fill, *range(200, 210), priority=(-2, 0))
+        first.result()
+        second.result()
+    asked = bench.engine.asked
+    assert max(asked.index(draw) for draw in range(200, 210)) < asked.index(139)
+
+
+def test_a_passing_fault_is_tried_again_and_what_it_cost_is_kept(bench: Bench) -> None:
+    bench.engine.faults[3] = EngineFault("engine_error", "busy", transient=True, wasted_tokens=11)
+    (filled,) = bench.fill(3)
+    entry = bench.journal.find(filled.trajectory_id)
+    assert entry is not None
+    assert (entry.generation.finish_reason, entry.generation.tries) == ("stop", 2)
+    assert entry.generation.wasted_tokens == 11
+
+
+def test_a_fault_that_will_not_pass_is_a_tombstone_after_one_try(bench: Bench) -> None:
+    bench.engine.faults[3] = EngineFault("rejected", "no such thing", transient=False)
+    (filled,) = bench.fill(3)
+    entry = bench.journal.find(filled.trajectory_id)
+    assert entry is not None
+    assert (entry.generation.finish_reason, entry.generation.tries) == ("rejected", 1)
+    assert not filled.is_finished
+
+
+def test_requests_that_wait_to_try_again_give_their_places_to_others(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, RetryPolicy(1, 30.0, 30.0))
+    resting = range(ADMITTED_PER_SLOT * SLOTS)
+    for draw in resting:
+        bench.engine.faults[draw] = EngineFault(
+            "engine_error", "come back later", transient=True, retry_after_seconds=30.0
+        )
+    with ThreadPoolExecutor(2) as threads:
+        waiting = threads.submit(bench.fill, *resting)
+        while len(bench.engine.asked) < len(resting):
+            threading.Event().wait(0.001)
+        assert len(bench.fill(*range(100, 120))) == 20
+        assert not waiting.done()
+        bench.dispatcher.close()
+        with pytest.raises(Interrupted):
+            waiting.result()
+
+
+def test_what_another_scheduler_journalled_meanwhile_is_adopted_and_not_sent(bench: Bench) -> None:
+    bench.engine.seconds = 0.6
+    *_, last = asked = requests(*range(4 * SLOTS))
+    with ThreadPoolExecutor(1) as threads:
+        filling = threads.submit(bench.dispatcher.fill, asked, "run", (0, 0))
+        theirs = Generation("stop", content="theirs", completion_tokens=3)
+        bench.journal.add(last, theirs, "run")
+        filled = filling.result()
+    assert last.draw not in bench.engine.asked
+    assert (filled[-1].is_finished, filled[-1].completion_tokens) == (True, 3)
+
+
+def test_stopping_wakes_every_waiting_thread_and_keeps_what_was_journalled(bench: Bench) -> None:
+    bench.engine.silent.update((1, 2))
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(bench.fill, 0, 1), threads.submit(bench.fill, 2)]
+        (first,) = requests(0)
+        while bench.journal.find(first.trajectory_id) is None:
+            threading.Event().wait(0.001)
+        bench.dispatcher.stop()
+        for one in waiting:
+            with pytest.raises(Interrupted):
+                one.result(timeout=10)
+    with pytest.raises(Interrupted):
+        bench.fill(9)
+    assert bench.journal.find(first.trajectory_id) is not None
+
+
+def test_a_journal_that_fails_stops_the_shard_with_its_reason(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, RetryPolicy())
+    (blocked,) = requests(0)
+    folder = tmp_path / "store" / "journal"
+    folder.mkdir(parents=True)
+    (folder / blocked.trajectory_id[:2]).write_text("a file where a folder should be")
+    with pytest.raises(StoreError):
+        bench.fill(0)
+    bench.dispatcher.close()

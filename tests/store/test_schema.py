@@ -1,0 +1,193 @@
+"""A store written at version 1 of the tables, as it stood before columns were added to them.
+
+The files below ``golden/schema1`` were written by the code of that time and are never made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacore.core.config.run import RunConfig
+from pacore.runs.retry import begin_retry
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import standing_files
+from pacore.store.parquet import read_rows
+from pacore.store.run import is_closed, open_run
+from pacore.store.schema import SCHEMA_VERSION, TABLES
+from pacore.warehouse.files import candidates
+from pacore.warehouse.relations import HISTORY
+from pacore.warehouse.views import Warehouse
+from tests.conftest import ROOT
+from tests.fixtures.pipeline import (
+    SCORE_COLUMNS,
+    journal_size,
+    oracle_tables,
+    run_stages,
+    scripted_config,
+    tables,
+)
+
+GOLDEN = ROOT / "tests" / "golden" / "schema1"
+
+
+ROWS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text())
+
+
+ADDED = {
+    "trajectories": {
+        "prompt_messages",
+        "max_tokens",
+        "retry_of",
+        "cached_prompt_tokens",
+        "prompt_positions",
+        "finish_said",
+        "unread",
+        "wire",
+    }
+}
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> Backend:
+    shutil.copytree(GOLDEN / "store", tmp_path / "store")
+    return open_store(str(tmp_path / "store"))
+
+
+def golden_config(store: Backend, **fields: Any) -> RunConfig:
+    given = {
+        "model": "scripted?words=6&truncate=0.25&empty=0.1&fault=0.06",
+        "widths": (3,),
+        "run_id": "golden",
+        "attempts": 2,
+        "shard_size": 3,
+        **fields,
+    }
+    folder = Path(store.uri("runs")).parent
+    return scripted_config(folder, GOLDEN / "problems.jsonl", **given)
+
+
+def as_text(row: dict[str, Any], names: list[str]) -> str:
+    return json.dumps({name: row[name] for name in names}, default=str, sort_keys=True)
+
+
+def test_the_files_are_of_this_version_and_lack_only_columns_that_may_be_null(
+    golden: Backend,
+) -> None:
+    assert SCHEMA_VERSION == 1
+    for table, rows in ROWS.items():
+        schema = TABLES[table].schema
+        added = set(schema.names) - set(rows[0])
+        assert added == ADDED.get(table, set())
+        assert all(schema.field(name).nullable for name in added)
+        assert [name for name in rows[0] if name != "round"] == [
+            name for name in schema.names if name not in added
+        ]
+    assert set(standing_files(golden, "golden")) == set(ROWS)
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_every_value_of_a_table_is_read_back_as_it_was_written(golden: Backend, table: str) -> None:
+    names = [name for name in ROWS[table][0] if name not in ("round", "generated_at")]
+    with Warehouse(golden) as warehouse:
+        view = warehouse.query(f"FROM {HISTORY.get(table, table)}")
+        found = [dict(zip(view.columns, row, strict=True)) for row in view.rows]
+    read = []
+    for key in standing_files(golden, "golden")[table]:
+        with golden.open(key) as file:
+            read += list(read_rows(file, list(TABLES[table].schema.names)))
+    expected = sorted(as_text(row, names) for row in ROWS[table])
+    assert sorted(as_text(row, names) for row in read) == expected
+    shown = [name for name in names if name in view.columns]
+    assert sorted(as_text(row, shown) for row in found) == sorted(
+        as_text(row, shown) for row in ROWS[table]
+    )
+    assert all(row[name] is None for row in found for name in ADDED.get(table, ()))
+
+
+def test_the_invariants_and_marts_hold_over_it(golden: Backend) -> None:
+    with Warehouse(golden) as warehouse:
+        assert not any(warehouse.run_checks().values())
+        (accuracy,) = warehouse.query("SELECT answers, scored FROM mart_accuracy").rows
+        quorums = list(warehouse.query("SELECT outcome, need FROM mart_quorums").rows)
+    assert accuracy == (3, 3)
+    assert set(quorums) == {("met", 1), ("failed", 1)}
+
+
+def test_the_slots_of_its_trajectories_are_judged_as_they_were(golden: Backend) -> None:
+    (path,) = [key for key in standing_files(golden, "golden")["trajectories"] if "round=1" in key]
+    with golden.local_path(path) as local:
+        rows = list(candidates(local))
+    retried = [row for row in ROWS["trajectories"] if row["round"] == 1 and row["attempt"] == 1]
+    assert [row.slot for row in rows if row.tombstones] == [row["slot"] for row in retried]
+    assert {row.refills for row in rows} == {0}
+
+
+def test_a_run_of_that_time_is_complete_and_has_the_identity_it_had(golden: Backend) -> None:
+    paid = journal_size(str(Path(golden.uri("runs")).parent))
+    config = golden_config(golden)
+    run_stages(config)
+    assert is_closed(golden, "golden")
+    assert journal_size(config.store) == paid
+
+
+@pytest.mark.parametrize("after", ["trajectories", "messages"])
+def test_a_run_of_that_time_that_stopped_goes_on(golden: Backend, after: str) -> None:
+    config = golden_config(golden)
+    expected = tables(config.store, "golden")
+    root = Path(config.store)
+    for gone in ("snapshots", "commits/run_id=golden/answers", "commits/run_id=golden/scores"):
+        shutil.rmtree(root / gone)
+    (root / "runs/golden/final.json").unlink()
+    if after == "trajectories":
+        shutil.rmtree(root / "commits/run_id=golden/messages")
+        for round_ in root.glob("commits/run_id=golden/*/round=2"):
+            shutil.rmtree(round_)
+    run_stages(config)
+    assert is_closed(golden, "golden")
+    expected["scores"] = [as_named_now(row) for row in expected["scores"]]
+    assert tables(config.store, "golden") == expected
+
+
+def as_named_now(score: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of scores with the verdict that ``ok`` stood for."""
+    named = dict(zip(("round", *SCORE_COLUMNS), score, strict=True))
+    if named["status"] == "ok":
+        named["status"] = "correct" if named["score"] == 1 else "wrong"
+    return tuple(named.values())
+
+
+def test_its_scores_are_shown_under_the_verdicts_of_today(golden: Backend) -> None:
+    written = [(row["status"], row["score"]) for row in ROWS["scores"]]
+    assert ("ok", 1.0) in written
+    with Warehouse(golden) as warehouse:
+        shown = list(warehouse.query("SELECT verdict, score FROM scores").rows)
+    assert sorted(shown) == sorted(
+        ("correct" if score == 1 else "wrong" if status == "ok" else status, score)
+        for status, score in written
+    )
+
+
+def test_a_run_of_that_time_is_retried_and_its_files_stand_beside_newer_ones(
+    golden: Backend,
+) -> None:
+    record = begin_retry(golden, open_run(golden, "golden"), "finish_reason = 'length'", 99)
+    assert record is not None
+    config = golden_config(golden)
+    run_stages(config)
+    other = golden_config(golden, run_id="later", seed_root="other")
+    run_stages(other)
+    with Warehouse(golden) as warehouse:
+        assert not any(warehouse.run_checks().values())
+        counted = warehouse.query(
+            "SELECT run_id, count(retry_of) > 0 FROM trajectories GROUP BY run_id ORDER BY run_id"
+        )
+        assert list(counted.rows) == [("golden", True), ("later", False)]
+    expected = oracle_tables(config, 2, [record.retry])
+    found = tables(config.store, "golden")
+    assert {name: found[name] for name in expected} == expected
