@@ -1,4 +1,8 @@
-"""The direction of imports and the doors of third-party packages, held against the code itself."""
+"""The rooms of the code: which may import which, and which third-party packages each may use.
+
+The path of a module is its room: `pacore/store/backends/local.py` is in ``store``, the files directly
+in `pacore/` are the ``ground``, and `tasks/` and `flows/` are rooms of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,210 +12,172 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
-CORE = {
-    "pacore",
-    "pacore.core.grading.extraction.extract",
-    "pacore.core.grading.extraction.beside",
-    "pacore.core.grading.extraction.boxes",
-    "pacore.core.grading.extraction.clauses",
-    "pacore.core.grading.extraction.closings",
-    "pacore.core.grading.extraction.marks",
-    "pacore.core.grading.extraction.patterns",
-    "pacore.core.grading.extraction.phrases",
-    "pacore.core.grading.extraction.quotations",
-    "pacore.core.grading.extraction.sentences",
-    "pacore.core.grading.extraction.tags",
-    "pacore.core.grading.extraction.values",
-    "pacore.core.grading.extraction.words",
-    "pacore.core.config.sweep",
-    "pacore.core.message",
-    "pacore.core.config.run",
-    "pacore.core.config.fields",
-    "pacore.engine",
-    "pacore.engine.chat.responses",
-    "pacore.engine.chat.choice",
-    "pacore.engine.faults",
-    "pacore.engine.chat.completion",
-    "pacore.engine.chat.finish",
-    "pacore.engine.meter",
-    "pacore.core.engine",
-    "pacore.engine.script",
-    "pacore.engine.chat.stream",
-    "pacore.core.config.vllm_options",
-    "pacore.engine.chat.spelling",
-    "pacore.errors",
-    "pacore.core.config.evaluate",
-    "pacore.report.terminal",
-    "pacore.runs.planning.forecast",
-    "pacore.core.grading.spec",
-    "pacore.core.grading",
-    "pacore.core.identity",
-    "pacore.cli.exchange",
-    "pacore.exchange.reference",
-    "pacore.evaluation.interventions",
-    "pacore.core.grading.judge",
-    "pacore.store.layout",
-    "pacore.core.plan",
-    "pacore.core.problem",
-    "pacore.problems.formats.documents",
-    "pacore.problems.golds",
-    "pacore.problems.images",
-    "pacore.problems.parts",
-    "pacore.problems.shapes",
-    "pacore.problems.program_tests",
-    "pacore.problems.turns",
-    "pacore.problems.values",
-    "pacore.core.grading.programs.program",
-    "pacore.core.grading.programs.blocks",
-    "pacore.core.grading.programs.pieces",
-    "pacore.core.prompt",
-    "pacore.core.recipe",
-    "pacore.core.quorum",
-    "pacore.runs.dispatch.progress",
-    "pacore.core.round",
-    "pacore.core.solve",
-    "pacore.store.rows",
-    "pacore.text",
-    "pacore.core.trajectory",
+MEANS = "core store problems engine sandbox warehouse"
+MAY_IMPORT = {
+    "ground": "",
+    "core": "",
+    "store": "core",
+    "sandbox": "core",
+    "problems": "core store",
+    "engine": "core store",
+    "warehouse": "core store",
+    "runs": MEANS,
+    "evaluation": f"{MEANS} runs",
+    "audit": "core store warehouse sandbox",
+    "repair": f"{MEANS} runs evaluation audit",
+    "exchange": "core store problems engine runs",
+    "report": "core store warehouse problems runs evaluation audit",
+    "tasks": f"{MEANS} runs evaluation audit report",
+    "flows": f"{MEANS} runs evaluation audit report tasks",
+    "cli": f"{MEANS} runs evaluation audit repair exchange report tasks flows",
+    "pacore": f"{MEANS} runs evaluation report",
 }
+"""Each room imports itself, the ground, and these; of ``pacore``, the public names, only the version."""
 
-
-FRONT = {
-    "pacore.cli.main",
-    "pacore.cli.evaluate",
-    "pacore.cli.mechanism",
-    "pacore.cli.run",
-    "pacore.cli.sweep",
+DOORS = {
+    "aiohttp": "engine/transport store/backends/services",
+    "botocore": "store/backends/services",
+    "click": "cli/*",
+    "duckdb": "warehouse/connection",
+    "fsspec": "store/backends/*",
+    "httpx": "tasks/*",
+    "matplotlib": "report/plots",
+    "mpmath": "sandbox/algebra/*",
+    "numpy": "evaluation/statistics/*",
+    "pebble": "sandbox/mathematics_worker",
+    "prefect": "tasks/* flows/*",
+    "pyarrow": "store/schema store/parquet problems/formats/parquet",
+    "rich": "report/terminal",
+    "scipy": "evaluation/statistics/*",
+    "sympy": "sandbox/algebra/*",
+    "tenacity": "runs/dispatch/sampler store/backends/objects",
+    "yaml": "cli/options",
+    "zstandard": "store/journal problems/formats/bytes",
 }
-"""The command line stands in front of everything and is the only part of pacore that may see flows."""
+"""Third-party packages, and the only modules that import them; pydantic is used everywhere."""
 
-LAYERS = ("core", "edges", "tasks", "flows", "front")
+GROUND = {"__init__", "errors", "text", "home", "processes", "bounded", "proxies"}
+MOST_FILES = 14
 
-DOORS: dict[str, set[str]] = {
-    "aiohttp": {"pacore.engine.transport", "pacore.store.backends.services"},
-    "click": {
-        "pacore.cli.main",
-        "pacore.cli.compare",
-        "pacore.cli.evaluate",
-        "pacore.cli.exchange",
-        "pacore.cli.options",
-        "pacore.cli.mechanism",
-        "pacore.cli.read",
-        "pacore.cli.run",
-        "pacore.cli.sweep",
-    },
-    "duckdb": {"pacore.warehouse.connection"},
-    "botocore": {"pacore.store.backends.services"},
-    "httpx": {"tasks.configured_server", "tasks.settings"},
-    "fsspec": {
-        "pacore.store.backends.opening",
-        "pacore.store.backends.ranges",
-        "pacore.store.backends.services",
-        "pacore.store.backends.sources",
-    },
-    "mpmath": {"pacore.sandbox.algebra.enclosure"},
-    "numpy": {
-        "pacore.evaluation.statistics.bootstrap",
-        "pacore.evaluation.statistics.intervals",
-        "pacore.evaluation.statistics.paired",
-    },
-    "matplotlib": {"pacore.report.plots"},
-    "pebble": {"pacore.sandbox.mathematics_worker"},
-    "prefect": {"tasks.*", "flows.*"},
-    "pyarrow": {"pacore.problems.formats.parquet", "pacore.store.schema", "pacore.store.parquet"},
-    "rich": {"pacore.report.run", "pacore.report.terminal"},
-    "scipy": {
-        "pacore.evaluation.statistics.bootstrap",
-        "pacore.evaluation.statistics.intervals",
-        "pacore.evaluation.statistics.paired",
-    },
-    "sympy": {"pacore.sandbox.algebra.calculus"},
-    "tenacity": {"pacore.runs.dispatch.sampler", "pacore.store.backends.objects"},
-    "yaml": {"pacore.cli.options"},
-    "zstandard": {"pacore.store.journal", "pacore.problems.formats.bytes"},
+
+class Module:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        self.name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        self.place = "/".join(parts[1:] if parts[0] == "pacore" else parts)
+        self.tree = ast.parse(path.read_text())
+
+    @property
+    def room(self) -> str:
+        return room_of(self.name)
+
+    @property
+    def imports(self) -> Iterator[str]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name}: relative import"
+                names = {alias.name for alias in node.names}
+                assert node.module != "pacore" or names == {"__version__"}, f"{self.name}: {names}"
+                yield str(node.module)
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(name: str) -> str:
+    top, *rest = name.split(".")
+    if top != "pacore":
+        return top
+    if not rest:
+        return "pacore"
+    return "ground" if rest[0] in GROUND else rest[0]
+
+
+MODULES = {
+    module.name: module
+    for top in ("pacore", "tasks", "flows")
+    for module in map(Module, sorted((ROOT / top).rglob("*.py")))
 }
+every_module = pytest.mark.parametrize("module", MODULES.values(), ids=lambda module: module.name)
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for package in ("pacore", "tasks", "flows"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+def test_every_module_is_in_a_room() -> None:
+    assert {path.stem for path in (ROOT / "pacore").glob("*.py")} == GROUND
+    assert {module.room for module in MODULES.values()} == set(MAY_IMPORT)
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def test_a_room_and_a_part_of_a_room_have_at_most_fourteen_files() -> None:
+    for folder in {module.path.parent for module in MODULES.values()}:
+        files = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= MOST_FILES, f"{folder}: {len(files)} files"
 
 
-def layer(module: str) -> str:
-    if module in FRONT:
-        return "front"
-    if module.partition(".")[0] in ("tasks", "flows"):
-        return module.partition(".")[0]
-    if module in CORE or module.startswith(("pacore.core.grading.", "pacore.problems.shapes.")):
-        return "core"
-    return "edges"
-
-
-MODULES = dict(modules())
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_its_own_layer_or_lower_ones_only(module: str) -> None:
-    for imported in imports(MODULES[module]):
+@every_module
+def test_a_module_imports_only_the_rooms_its_own_may_import(module: Module) -> None:
+    allowed = {module.room, "ground", "pacore", *MAY_IMPORT[module.room].split()}
+    for imported in module.imports:
         if imported in MODULES:
-            assert LAYERS.index(layer(imported)) <= LAYERS.index(layer(module)), (
-                f"{module} ({layer(module)}) imports {imported} ({layer(imported)})"
-            )
+            assert room_of(imported) in allowed, f"{module.name} imports {imported}"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_third_party_package_is_imported_through_its_door_only(module: str) -> None:
-    for imported in imports(MODULES[module]):
+@every_module
+def test_a_third_party_package_is_imported_in_its_modules_only(module: Module) -> None:
+    folder = module.place.rpartition("/")[0]
+    for imported in module.imports:
         top = imported.partition(".")[0]
         if top in sys.stdlib_module_names or top in ("pacore", "tasks", "flows", "pydantic"):
             continue
-        allowed = DOORS.get(top, set())
-        package = module.partition(".")[0]
-        assert module in allowed or f"{package}.*" in allowed, f"{module} imports {imported}"
+        allowed = DOORS.get(top, "").split()
+        assert module.place in allowed or f"{folder}/*" in allowed, (
+            f"{module.name} imports {imported}"
+        )
 
 
-PURE = (
-    "socket",
-    "subprocess",
+PURE = {
     "os",
     "pathlib",
-    "threading",
-    "urllib",
     "shutil",
+    "socket",
+    "subprocess",
     "tempfile",
+    "threading",
     "time",
+    "urllib",
+}
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES.values() if m.room == "core"], ids=lambda m: m.name
 )
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) == "core"])
-def test_the_core_does_no_input_or_output(module: str) -> None:
-    assert not [name for name in imports(MODULES[module]) if name.partition(".")[0] in PURE]
-    source = MODULES[module].read_text()
+def test_the_core_does_no_input_or_output(module: Module) -> None:
+    assert not {name.partition(".")[0] for name in module.imports} & PURE
     called = {
         node.func.id
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert not called & {"open", "print", "input", "eval", "exec"}
 
 
-def test_every_core_module_named_here_exists() -> None:
-    assert set(MODULES) >= CORE | FRONT
+def test_every_file_of_flows_defines_one_flow_and_is_deployed() -> None:
+    deployed = {
+        each["entrypoint"]
+        for each in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    }
+    for path in (ROOT / "flows").glob("[!_]*.py"):
+        flows = [
+            node.name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and any("flow" in ast.unparse(decorator) for decorator in node.decorator_list)
+        ]
+        assert len(flows) == 1, f"{path.name}: {flows}"
+        assert f"flows/{path.name}:{flows[0]}" in deployed
 
 
 def test_no_flow_file_is_named_like_something_it_would_hide() -> None:
@@ -219,31 +185,30 @@ def test_no_flow_file_is_named_like_something_it_would_hide() -> None:
     assert not {path.stem for path in (ROOT / "flows").glob("*.py")} & taken
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_catches_every_exception(module: str) -> None:
-    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+@every_module
+def test_nothing_catches_every_exception(module: Module) -> None:
+    for node in ast.walk(module.tree):
         if isinstance(node, ast.ExceptHandler):
-            assert node.type is not None, f"{module}:{node.lineno}: bare except"
-            assert not (isinstance(node.type, ast.Name) and node.type.id == "Exception"), (
-                f"{module}:{node.lineno}: except Exception"
+            assert node.type is not None, f"{module.name}:{node.lineno}: bare except"
+            assert ast.unparse(node.type) != "Exception", (
+                f"{module.name}:{node.lineno}: except Exception"
             )
 
 
 EXECUTABLE_FORMATS = {
     "cloudpickle", "copyreg", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve",
 }  # fmt: skip
-
-
 LOADERS_THAT_RUN_WHAT_THEY_READ = {"allow_pickle", "full_load", "read_pickle", "unsafe_load"}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_pickled_is_read_or_written(module: str) -> None:
-    """multiprocessing and pebble (`pacore.sandbox.mathematics_worker`) pickle between own processes only."""
-    assert not {name.partition(".")[0] for name in imports(MODULES[module])} & EXECUTABLE_FORMATS
-    tree = ast.parse(MODULES[module].read_text())
-    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    named |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+@every_module
+def test_nothing_pickled_is_read_or_written(module: Module) -> None:
+    """Only between own processes is anything pickled: by multiprocessing and pebble, in the sandbox."""
+    imported = set(module.imports)
+    assert not {name.partition(".")[0] for name in imported} & EXECUTABLE_FORMATS
+    named = {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
+    named |= {
+        node.arg for node in ast.walk(module.tree) if isinstance(node, ast.keyword) and node.arg
+    }
     assert not named & LOADERS_THAT_RUN_WHAT_THEY_READ
-    if "yaml" in set(imports(MODULES[module])):
-        assert "load" not in named
+    assert "yaml" not in imported or "load" not in named
