@@ -26,9 +26,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from pacore.evaluation.statistics import paired
 from pacore.evaluation.statistics.intervals import Floats, difference_interval
-from pacore.evaluation.statistics.paired import equivalence
+from pacore.evaluation.statistics.paired import equivalence, paired
 
 SEED = 30_000
 HEED = 0.9

@@ -35,7 +35,7 @@ from pacore.evaluation.interventions import (
     edited,
     parse_edit,
 )
-from pacore.evaluation.statistics import paired
+from pacore.evaluation.statistics.paired import paired
 from pacore.report.mechanism import interventions_json, interventions_text
 from pacore.runs.derived import derived_config, put_problems
 from pacore.store.backends.opening import open_store

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pacore.errors import BadInput, Refused
 from pacore.evaluation.sharing import Sharing, same_trajectories, sharing_of
-from pacore.evaluation.statistics import paired
-from pacore.evaluation.statistics.paired import Equivalence, Paired, equivalence
+from pacore.evaluation.statistics.paired import Equivalence, Paired, equivalence, paired
 from pacore.store.run import headline, open_run
 from pacore.warehouse.views import Warehouse
 

@@ -18,8 +18,8 @@ from pacore.errors import Refused
 from pacore.evaluation.judging import Judging, begin_judging
 from pacore.evaluation.measures import Measures, measure
 from pacore.evaluation.sharing import sharing_of
-from pacore.evaluation.statistics import paired
 from pacore.evaluation.statistics.bootstrap import Estimate, ratio
+from pacore.evaluation.statistics.paired import paired
 from pacore.problems.files import read_problem_set
 from pacore.store.backends.opening import open_store
 from pacore.store.run import headline, open_run

@@ -6,7 +6,3 @@ A program's sandbox holds the program and what it is given, and nothing that say
 of it: verdicts are made outside, from what comes out. So there is no exit code, file, frame or
 descriptor that a program could forge or read to pass.
 """
-
-from pacore.sandbox.programs import CODE_VERSION, code_grader_version, grade_programs, run_tests
-
-__all__ = ["CODE_VERSION", "code_grader_version", "grade_programs", "run_tests"]

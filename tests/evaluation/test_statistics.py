@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pacore.evaluation.statistics import paired
 from pacore.evaluation.statistics.bootstrap import (
     Pool,
     majority_of,
@@ -24,7 +23,7 @@ from pacore.evaluation.statistics.bootstrap import (
     two_level,
 )
 from pacore.evaluation.statistics.intervals import wilson
-from pacore.evaluation.statistics.paired import equivalence
+from pacore.evaluation.statistics.paired import equivalence, paired
 
 scores = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 
