@@ -1,3 +1,5 @@
+"""What ``pacore plan`` does: says what a run would generate, and what it would reuse."""
+
 from __future__ import annotations
 
 import click

@@ -23,9 +23,6 @@ from pacore.store.run import Run, is_closed, open_run
 from pacore.store.wholeness import faults_of, repair_hint
 from pacore.text import visible
 
-LOOK_SECONDS = 1.0
-"""Between two looks at whether there is a line of progress to say."""
-
 
 class Made(NamedTuple):
     """A run that was made or interrupted; ``progress`` None where it was complete already."""

@@ -1,3 +1,5 @@
+"""Notices and progress on the terminal while a command works."""
+
 from __future__ import annotations
 
 import sys
@@ -8,9 +10,11 @@ from contextlib import contextmanager
 
 import click
 
-from pacore.cli.run import LOOK_SECONDS
 from pacore.report.run import live_progress
 from pacore.runs.dispatch.progress import Pace, Progress
+
+LOOK_SECONDS = 1.0
+"""Between two looks at whether there is a line of progress to say."""
 
 
 def tell(notice: str) -> None:

@@ -1,3 +1,5 @@
+"""The answer of a problem: the final message, and what it answers (paper, eq. 3)."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""What runs are worth: gradings, measures, comparisons, interventions and sweeps."""

@@ -1,0 +1,1 @@
+"""Problem sets as people have them: found, read, recognised, checked and surveyed."""

@@ -1,3 +1,5 @@
+"""What is wrong with rows of a problem set, and how that is said."""
+
 from __future__ import annotations
 
 import re

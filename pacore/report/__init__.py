@@ -1,0 +1,1 @@
+"""What people read: tables and text for the terminal, JSON, and figures."""

@@ -1,3 +1,5 @@
+"""Answers graded: by rules where they decide, in processes that can be ended where they do not."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

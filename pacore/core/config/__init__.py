@@ -1,0 +1,1 @@
+"""The fields that a person can set: of runs, evaluations and sweeps."""

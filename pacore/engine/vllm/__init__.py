@@ -1,0 +1,1 @@
+"""vLLM servers that pacore starts, watches and ends."""

@@ -1,0 +1,1 @@
+"""The formats of files that hold rows, and what their bytes say."""

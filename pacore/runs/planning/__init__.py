@@ -1,0 +1,1 @@
+"""Before a run: what it would generate, what it would reuse, and why."""

@@ -1,0 +1,1 @@
+"""Computer algebra with proofs: whether two expressions are equal, within a number of steps."""

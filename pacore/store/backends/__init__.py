@@ -1,0 +1,1 @@
+"""Where the bytes of a store are: a folder, object storage, and other people's files to read."""

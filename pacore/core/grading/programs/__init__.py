@@ -1,0 +1,1 @@
+"""Programs in a text, and the tests that grade them."""
