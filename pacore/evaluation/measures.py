@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.errors import ChecksFailed
+from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.statistics.bootstrap import (
     Estimate,
     Pool,
@@ -49,6 +52,23 @@ class Measures:
     def is_graded(self) -> bool:
         """Whether every trajectory has a verdict, and not only the answers."""
         return bool(self.summary["sequence"])
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, Measures]:
+    """Grade every trajectory of some runs, check every invariant over them, and measure each, by run id.
+
+    Without Prefect; what is graded already is not graded again. Raises as `Evaluation.batches`, and
+    ChecksFailed, which names them, where checks return rows: nothing is measured then.
+    """
+    evaluation = evaluation_of(config)
+    try:
+        grade_all(evaluation, evaluation.batches())
+    finally:
+        close_evaluation(config)
+    with Warehouse(evaluation.store, config.runs) as warehouse:
+        if broken := sorted(name for name, rows in warehouse.run_checks().items() if rows):
+            raise ChecksFailed(f"checks fail: {', '.join(broken)}")
+        return {run_id: measure(warehouse, run_id) for run_id in config.runs}
 
 
 def measure(warehouse: Warehouse, run_id: str) -> Measures:

@@ -12,11 +12,11 @@ counted AS (
     SELECT
         run_id,
         trajectory_id,
-        any_value(length(said)) AS characters,
-        any_value(len(string_split(said, 'reference')) - 1) AS reference,
-        any_value(len(string_split(said, '参考')) - 1) AS reference_zh,
-        any_value(len(regexp_extract_all(said, '[Rr]ef [0-9]+'))) AS ref_number,
-        any_value(len(string_split(said, 'Reference')) - 1) AS capitalised
+        max(length(said)) AS characters,
+        max(len(string_split(said, 'reference')) - 1) AS reference,
+        max(len(string_split(said, '参考')) - 1) AS reference_zh,
+        max(len(regexp_extract_all(said, '[Rr]ef [0-9]+'))) AS ref_number,
+        max(len(string_split(said, 'Reference')) - 1) AS capitalised
     FROM texts
     GROUP BY run_id, trajectory_id
 )

@@ -1,0 +1,76 @@
+"""What a run would generate and reuse, found before anything is generated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pacore.core.config.run import RunConfig
+from pacore.core.plan import default_shard_size, shards
+from pacore.core.problem import set_digest
+from pacore.engine.opening import open_engine, resolve_recipe
+from pacore.errors import EngineUnavailable
+from pacore.home import state_path
+from pacore.problems.survey import ProblemSurvey, survey_problems
+from pacore.runs.dispatch.dispatcher import Dispatcher
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.planning.forecast import Forecast, Forecaster
+from pacore.runs.planning.reuse import Earlier, Planned, nearest
+from pacore.runs.start import start_run
+from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+from pacore.store.layout import run_key
+from pacore.store.run import is_closed
+
+
+class Preview(NamedTuple):
+    """``forecast`` is what would be generated; ``earlier`` the run most like it, None without one."""
+
+    forecast: Forecast
+    earlier: Earlier | None
+
+
+def _nothing(_: object) -> None:
+    pass
+
+
+def plan(
+    config: RunConfig,
+    on_notice: Callable[[str], None] = _nothing,
+    on_survey: Callable[[ProblemSurvey], None] = _nothing,
+) -> Preview:
+    """Find what a run of ``config`` would do, reading the store and, where it answers, the endpoint.
+
+    ``on_survey`` is called with the problem set as it was read, ``on_notice`` with a line for what could
+    not be found out. Writes nothing. Raises BadInput and Refused as a run does.
+    """
+    read = survey_problems(config.problems, config.limit, config.fields)
+    problems = read.problems
+    on_survey(read)
+    recipe = resolve_recipe(config)
+    store = open_store(config.store)
+    size = config.shard_size or default_shard_size(len(problems), config.plan)
+    if config.run_id and store.exists(run_key(config.run_id)):
+        run = start_run(store, config, recipe, problems)
+        size = run.shard_size
+        if is_closed(store, run.run_id):
+            on_notice(f"run {run.run_id} is complete already")
+    journal = Journal(store)
+    dispatcher = Dispatcher(
+        lambda: open_engine(config, state_path(), on_notice), journal, RetryPolicy(retries=0)
+    )
+    try:
+        info, count_tokens = None, None
+        if config.engine == "vllm":
+            on_notice("the context window is not known: a plan starts no vLLM server")
+        else:
+            try:
+                info, count_tokens = dispatcher.info(), dispatcher.count_prompt_tokens
+            except EngineUnavailable as fault:
+                on_notice(f"the context window is not known: {fault}")
+        forecaster = Forecaster(config.plan, recipe, journal, info, count_tokens)
+        found = forecaster.forecast(problems, len(shards(len(problems), size)))
+    finally:
+        dispatcher.close()
+    identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
+    return Preview(found, nearest(store, Planned(identity, problems), forecaster.used))
