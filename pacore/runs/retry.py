@@ -55,7 +55,7 @@ def choose(
 ) -> list[ChosenSlot]:
     """The slots whose standing trajectory meets an SQL condition on the table ``trajectories``."""
     limit = "NULL" if max_tokens is None else str(int(max_tokens))
-    text = sql("retries/chosen").partition("\nSELECT")
+    text = sql("runs/chosen").partition("\nSELECT")
     query = "SELECT" + text[2].replace("$max_tokens", limit).replace("$condition", where)
     with Warehouse(store, [run.run_id], memory_bytes=memory_bytes) as warehouse:
         return [ChosenSlot(*row) for row in warehouse.query(query).rows]

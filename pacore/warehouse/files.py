@@ -31,9 +31,9 @@ atexit.register(_rounds_connection.cache_clear)
 
 
 def _stream(name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
-    """Rows of ``sql/rounds/<name>.sql``, fetched as they are read; safe from any thread."""
+    """Rows of ``sql/runs/<name>.sql``, fetched as they are read; safe from any thread."""
     with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
-        cursor.execute(sql(f"rounds/{name}"), parameters)
+        cursor.execute(sql(f"runs/{name}"), parameters)
         yield from rows_of(cursor)
 
 

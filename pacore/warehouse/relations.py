@@ -1,83 +1,28 @@
-"""What there is to ask: tables, marts and the views they are made of, and which of them a query needs."""
+"""What can be queried: tables, marts and the views they are made of, and which of them a query needs.
+
+A relation is a file: ``sql/staging/stg_<table>.sql`` reads one stored table, ``sql/views/<name>.sql`` makes
+a view that several others read, ``sql/marts/<name>.sql`` is the public mart ``mart_<name>``. What a
+relation reads follows from its file, and so does the order in which they are made.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 
-from pacore.warehouse.connection import sql
-from pacore.warehouse.tables import STAGED
+from pacore.warehouse.connection import SQL_FOLDER, sql
 
 HISTORY = {"trajectories": "all_trajectories", "verdicts": "all_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
 name has one row for each trajectory's slot, and one verdict on it."""
 
-INNER = ("own_scores", "student_t")
-"""Views that current tables and marts are made of."""
-
-CURRENT = (
-    "trajectories",
-    "message_sets",
-    "outcomes",
-    "verdicts",
-    "scores",
-    "graded_runs",
-    "opinions",
-    "judgings",
-    "deciding",
-    "pools",
-    "pool_sizes",
-    "majorities",
-    "judge_choices",
-    "message_scores",
-    "seen_messages",
-    "seen_answers",
-    "episodes",
-    "shared_shingles",
-    "problem_overlaps",
-    "reference_words",
-    "intervened",
-)
-"""Tables under their plain names where more than what is current is stored, and what several marts are
-made of; later ones may read earlier ones."""
-
-MARTS = (
-    "accuracy",
-    "ttc",
-    "failures",
-    "rounds",
-    "finish_words",
-    "quorums",
-    "pass_at_k",
-    "majority",
-    "oracle_gap",
-    "costs",
-    "frontier",
-    "message_accuracy",
-    "emergence",
-    "outcome_by_message_accuracy",
-    "rescues",
-    "copying",
-    "positions",
-    "overlap",
-    "words",
-    "judges",
-    "best_of_n",
-    "interventions",
-)
-
-RELATIONS: dict[str, str] = {
-    **{name: f"staging/{name}" for name in INNER},
-    **{HISTORY.get(name, name): f"staging/stg_{name}" for name in STAGED if name != "scores"},
-    **{name: f"staging/{name}" for name in CURRENT},
-    **{f"mart_{name}": f"marts/{name}" for name in MARTS},
-}
-"""The file of each relation by its name, the relations it reads before it."""
-
 _COMMENT = re.compile(r"--[^\n]*")
 
 
 _WORD = re.compile(r"\w+")
+_SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
 _FILES = re.compile(r"getvariable\('(\w+)_files'\)")
@@ -100,7 +45,7 @@ def needed(text: str) -> list[str]:
     wanted = {word.lower() for word in _WORD.findall(text)}
     for name in reversed(RELATIONS):
         if name in wanted:
-            wanted |= _read_by(name)
+            wanted |= _sources(RELATIONS[name])
     return [name for name in RELATIONS if name in wanted]
 
 
@@ -109,6 +54,27 @@ def stored(text: str) -> set[str]:
     return {table for name in needed(text) for table in _FILES.findall(sql(RELATIONS[name]))}
 
 
+def _files_of(folder: str) -> Iterator[str]:
+    return (path.stem for path in sorted((SQL_FOLDER / folder).glob("*.sql")))
+
+
+MARTS = tuple(_files_of("marts"))
+
+
 @cache
-def _read_by(name: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(_COMMENT.sub("", sql(RELATIONS[name]))))
+def _sources(file: str) -> frozenset[str]:
+    """The names that a file reads from: relations, and parts of its own."""
+    return frozenset(_SOURCE.findall(_COMMENT.sub("", sql(file))))
+
+
+def _relations() -> dict[str, str]:
+    tables = {stem.removeprefix("stg_"): f"staging/{stem}" for stem in _files_of("staging")}
+    files = {HISTORY.get(table, table): file for table, file in tables.items()}
+    files |= {name: f"views/{name}" for name in _files_of("views")}
+    files |= {f"mart_{name}": f"marts/{name}" for name in MARTS}
+    read = {name: (_sources(file) & files.keys()) - {name} for name, file in files.items()}
+    return {name: files[name] for name in TopologicalSorter(read).static_order()}
+
+
+RELATIONS = _relations()
+"""The file of each relation by its name, the relations it reads before it."""

@@ -123,7 +123,7 @@ class Warehouse:
         staged = table_files(self.store, self._reader, unique, folder, self._prices)
         self._leave_out(staged.faults)
         self._files, self._runs = staged.paths, staged.runs
-        lenders = self.rows("staging/lenders")
+        lenders = self.rows("reports/lenders")
         lent = [
             path
             for row in lenders

@@ -303,8 +303,9 @@ def _read(descriptor: int) -> bytes:
 
 def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
     code = (
-        "import sys; from pacore.report.run import show_problem; from pacore.store import open_store\n"
-        "from pacore.warehouse import Warehouse\n"
+        "import sys; from pacore.report.run import show_problem\n"
+        "from pacore.store.backends.opening import open_store\n"
+        "from pacore.warehouse.views import Warehouse\n"
         "with Warehouse(open_store(sys.argv[1])) as warehouse:\n"
         "    print(show_problem(warehouse, 'demo', sys.argv[2]))\n"
     )

@@ -221,7 +221,7 @@ print(len(seen))
 CALLER = """
 import signal, sys
 from pacore.core.grading.programs.tests import stdin_tests
-from pacore.sandbox import grade_programs
+from pacore.sandbox.programs import grade_programs
 from pacore.core.grading.programs.tests import as_gold
 print("ready", flush=True)
 gold = as_gold(stdin_tests([("", "")], time_limit_seconds=1000.0))

@@ -502,7 +502,7 @@ def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
 INTERRUPTED = """
 import signal
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
-from pacore.sandbox import grade_programs
+from pacore.sandbox.programs import grade_programs
 def ring(number, frame):
     raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, ring)
@@ -532,7 +532,7 @@ def test_an_interrupted_grading_ends_after_the_tests_that_run() -> None:
 WITHOUT = """
 from pacore.errors import PacoreError
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
-from pacore.sandbox import grade_programs
+from pacore.sandbox.programs import grade_programs
 marker = {marker!r}
 program = f"open({{marker!r}}, 'w')"
 try:

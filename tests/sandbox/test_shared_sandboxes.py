@@ -166,7 +166,7 @@ def test_sandboxes_are_gone_when_nobody_grades() -> None:
 FROM_A_THREAD_THAT_ENDS = """
 import threading
 from pacore.core.grading.programs.tests import stdin_tests
-from pacore.sandbox import run_tests
+from pacore.sandbox.programs import run_tests
 from pacore.sandbox.keeper import SANDBOXES
 passed = []
 def grade():

@@ -278,7 +278,7 @@ def test_a_disk_that_takes_no_more_stops_the_run_in_a_line_and_the_journal_stand
 
 def test_a_value_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     code = (
-        "import resource, sys; from pacore.store import open_store\n"
+        "import resource, sys; from pacore.store.backends.opening import open_store\n"
         "from pacore.errors import StoreError\n"
         "store = open_store(sys.argv[1]); store.put('small', b'x')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"

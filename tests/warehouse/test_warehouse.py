@@ -275,8 +275,9 @@ def test_only_the_files_of_the_runs_and_rounds_that_are_asked_for_are_opened(
 LEAKING = """
 import sys
 from pacore.errors import PacoreError
-from pacore.store import open_store
-from pacore.warehouse import Warehouse, candidates
+from pacore.store.backends.opening import open_store
+from pacore.warehouse.files import candidates
+from pacore.warehouse.views import Warehouse
 
 kept = []
 source, copied = open_store(sys.argv[1]), open_store("memory://bucket/leaking")
