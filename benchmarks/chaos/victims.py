@@ -1,4 +1,4 @@
-"""The processes that are killed: model servers and schedulers. (The S3 server is `tests.s3_server`'s.)"""
+"""The processes that are killed: model servers and schedulers. `tests.fixtures.s3_server` has another."""
 
 from __future__ import annotations
 

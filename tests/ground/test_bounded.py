@@ -40,7 +40,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
 
 
 def run(function: str, *arguments: str, bounds: Bounds = AMPLE) -> str:
-    return run_bounded(f"tests.bounded_functions:{function}", arguments, bounds, is_captured=True)
+    return run_bounded(
+        f"tests.fixtures.bounded_functions:{function}", arguments, bounds, is_captured=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,8 @@ def test_a_process_ends_with_the_one_that_started_it_and_leaves_no_file(tmp_path
     place = tmp_path / "pid"
     program = (
         "from pacore.bounded import Bounds, run_bounded;"
-        f"run_bounded('tests.bounded_functions:pid_then_sleep', [{str(place)!r}], Bounds(600, 2**30))"
+        f"run_bounded('tests.fixtures.bounded_functions:pid_then_sleep', [{str(place)!r}],"
+        "Bounds(600, 2**30))"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     starter = subprocess.Popen([sys.executable, "-c", program], env=environment)
@@ -159,7 +162,7 @@ def test_a_process_ends_with_the_one_that_started_it_and_leaves_no_file(tmp_path
 @contextlib.contextmanager
 def begun(store: Backend, text: str) -> Iterator[subprocess.Popen[str]]:
     """A process with a query on its way in another."""
-    line = command("tests.bounded_functions", "interrupted", [store.url, text])
+    line = command("tests.fixtures.bounded_functions", "interrupted", [store.url, text])
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -189,7 +192,7 @@ def test_a_second_ctrl_c_kills_what_the_first_could_not_end(tmp_path: Path) -> N
     place = tmp_path / "pid"
     program = (
         "from pacore.bounded import Bounds, run_bounded;"
-        f"run_bounded('tests.bounded_functions:deaf', [{str(place)!r}], Bounds(600, 2**30))"
+        f"run_bounded('tests.fixtures.bounded_functions:deaf', [{str(place)!r}], Bounds(600, 2**30))"
     )
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
         until(lambda: place.exists() and place.read_text() != "")

@@ -241,7 +241,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from pacore.errors import StoreError
-from tests.pipeline import run_stages, scripted_config
+from tests.fixtures.pipeline import run_stages, scripted_config
 config = scripted_config(Path(sys.argv[1]), Path(sys.argv[2]), widths=(8,), run_id="demo",
                          model="scripted?words=2000")
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
