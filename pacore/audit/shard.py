@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pacore.audit.answers import Concluded, Ended, check_answer
 from pacore.audit.derive import Gathered, Journalled
@@ -231,10 +230,6 @@ class ShardAudit:
         names = ("answered", "no_answer", "failed")
         for commit in self.trusted("answers", last):
             yield from self.sum_of(commit, {name: statuses[name] for name in names})
-
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_graded(audit: ShardAudit, round_: int) -> Iterator[Finding]:

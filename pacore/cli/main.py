@@ -15,8 +15,7 @@ from typing import Any, Never
 import click
 
 from pacore import __version__
-from pacore.cli.compare import compare, with_prices
-from pacore.cli.mechanism import intervene, mechanism
+from pacore.cli.commands import compare, intervene, mechanism, sweep, with_prices
 from pacore.cli.options import (
     ENGINE_FIELDS,
     config_from,
@@ -27,7 +26,6 @@ from pacore.cli.options import (
     with_run_options,
     with_store,
 )
-from pacore.cli.sweep import sweep
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import BadInput, Exit, PacoreError
 from pacore.proxies import keep_loopback_direct

@@ -1,7 +1,4 @@
-"""What ``pacore sweep`` does: the flow with its progress, and the table at the end.
-
-The command ``pacore sweep``.
-"""
+"""What ``pacore sweep`` does: the flow with its progress, and the table at the end."""
 
 from __future__ import annotations
 
@@ -11,12 +8,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pacore.cli.compare import with_prices
-from pacore.cli.options import config_from, with_run_options
 from pacore.cli.run import say_cautions
 from pacore.cli.showing import spoken, tell
 from pacore.core.config.run import RunConfig
-from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
+from pacore.core.config.sweep import SweepConfig
 from pacore.errors import BadInput, Exit, PacoreError
 from pacore.problems.survey import survey_problems
 from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
@@ -75,32 +70,3 @@ def _open_runs() -> list[tuple[str, Progress]]:
             progress.listener = tell
         found.append((f"pacore: run {run_id}: ", progress))
     return found
-
-
-@click.command()
-@with_run_options
-@click.option(
-    "--arm",
-    "arms",
-    multiple=True,
-    help="Strategy to compare: single, sc:K, low, medium, high, widths such as 32,4, sequential:N, "
-    "verbatim, or one with policies, low+compaction=answer; NAME=… names it. Repeatable.  "
-    f"[default: {' '.join(DEFAULT_ARMS)}]",
-)
-@with_prices
-@click.option(
-    "--format", "form", type=click.Choice(["table", "csv", "json"]), default="table",
-    show_default=True,
-)  # fmt: skip
-def sweep(
-    config_file: str | None, arms: tuple[str, ...], prices: str | None, form: str, **flags: Any
-) -> int:
-    """Compare strategies on one problem set, over one pool of trajectories, and draw the frontier.
-
-    Every flag of run holds for all arms but those that arms themselves say. Nothing is generated
-    twice: single and sc are measured on the pool, and round 1 of every other arm is taken from it.
-    The table and the picture are kept in the store below sweeps/.
-    """
-    pass
-
-    return sweep_to_end(config_from(flags, config_file), arms or DEFAULT_ARMS, prices, form)

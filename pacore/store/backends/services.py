@@ -1,10 +1,4 @@
-"""Object storage services: the file systems of a URL's scheme, and what they raise.
-
-S3 and what speaks like it, through s3fs: how its file systems are set up, and what they raise.
-
-Endpoint, region and credentials come the usual ways: ``AWS_ENDPOINT_URL``, ``AWS_PROFILE``,
-``AWS_ACCESS_KEY_ID`` and the like, the AWS configuration files, ``FSSPEC_S3_*``.
-"""
+"""Object storage services: the file systems of a URL's scheme, and what they raise."""
 
 from __future__ import annotations
 
@@ -13,10 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import fsspec
-from botocore.exceptions import BotoCoreError, ClientError
-from fsspec.config import conf
 
 from pacore.errors import BadInput
 
@@ -48,7 +39,7 @@ def service_of(scheme: str) -> Service:
     """The service of a URL's scheme. Raises BadInput for a scheme nobody serves here."""
     try:
         if scheme in ("s3", "s3a"):
-            pass
+            from pacore.store.backends.s3 import s3_service
 
             return s3_service(scheme)
         options = {"skip_instance_cache": True, "use_listings_cache": False}
@@ -61,55 +52,3 @@ def service_of(scheme: str) -> Service:
         raise BadInput(f"--store: {scheme}:// needs a package: {missing}") from None
     except (ValueError, TypeError):
         raise BadInput(f"--store: {scheme}:// is no kind of store") from None
-
-
-CONNECT_TIMEOUT_SECONDS = 5
-
-
-READ_TIMEOUT_SECONDS = 30
-
-
-CONNECTIONS = 64
-
-
-PART_BYTES = 16 * 1024 * 1024
-
-
-PARTS_AT_ONCE = 4
-
-
-FAULTS: tuple[type[BaseException], ...] = (BotoCoreError, ClientError, aiohttp.ClientError)
-
-
-def s3_service(scheme: str) -> Service:
-    """Two file systems, so that a query's reading never waits for the connections of writers."""
-    return Service(
-        writing=_filesystem(scheme),
-        reading=_filesystem(scheme),
-        faults=FAULTS,
-        # Up to two parts a file is one request; further ones are uploaded side by side.
-        put_file_options={"chunksize": PART_BYTES, "max_concurrency": PARTS_AT_ONCE},
-    )
-
-
-def _filesystem(scheme: str) -> Any:
-    configured = conf.get(scheme, {}).get("config_kwargs", {})
-    filesystem = fsspec.filesystem(
-        scheme,
-        skip_instance_cache=True,
-        # What another process wrote must be seen.
-        use_listings_cache=False,
-        default_cache_type="none",
-        # With more than one, s3fs asks for the size before it reads a value whole.
-        max_concurrency=1,
-        config_kwargs={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": READ_TIMEOUT_SECONDS,
-            "max_pool_connections": CONNECTIONS,
-            "retries": {"mode": "standard", "total_max_attempts": 2},
-            **configured,
-        },
-    )
-    # A passing fault is waited out above, with a word about it; s3fs would only do so unheard.
-    filesystem.retries = 1
-    return filesystem
