@@ -118,7 +118,7 @@ def _intervals(solved: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
             "CREATE VIEW trajectories AS SELECT *, 1 AS round, 0 AS trajectory_id, "
             "'present' AS conclusion_status FROM scores"
         )
-        connection.execute(f"CREATE VIEW student_t AS {sql('staging/student_t')}")
+        connection.execute(f"CREATE VIEW student_t AS {sql('views/student_t')}")
         cursor = connection.execute(sql("marts/accuracy"))
         names = [column[0] for column in cursor.description or ()]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,37 +1,3 @@
-"""Prefect flows: when and how often; what is done is in `pacore`.
+"""Prefect flows: when and how often; what is done is in `pacore`."""
 
-Whoever imports a flow imports Prefect here first, which reads its settings as it is imported.
-"""
-
-import io
-import os
-import sys
-from contextlib import redirect_stderr
-
-from pydantic import ValidationError
-
-from pacore.errors import ServerUnavailable
-from pacore.proxies import keep_loopback_direct
-
-# A worker starts flows in processes of their own, which no command of pacore has prepared. Prefect
-# reads the proxy variables as it is imported.
-keep_loopback_direct(os.environ)
-
-_said = io.StringIO()
-
-
-try:
-    with redirect_stderr(_said):
-        import prefect.context  # noqa: F401 - for what it raises
-except ValueError as wrong:  # as pydantic.ValidationError and tomllib.TOMLDecodeError are
-    why = str(wrong)
-    if isinstance(wrong, ValidationError):
-        first = wrong.errors(include_url=False)[0]
-        why = ": ".join([wrong.title, ".".join(map(str, first["loc"])), first["msg"]])
-    raise ServerUnavailable(
-        f"Prefect's settings cannot be read: {why}; they come from PREFECT_… variables, the Prefect "
-        "profile, and .env, prefect.toml or pyproject.toml here"
-    ) from None
-
-
-sys.stderr.write(_said.getvalue())
+import tasks  # noqa: F401 - reads Prefect's settings before a flow imports Prefect

@@ -42,7 +42,7 @@ WITH priced AS (
 paths AS (
     SELECT
         run_id,
-        any_value(currency) AS currency,
+        max(currency) AS currency,
         if(bool_or(is_uncounted), NULL, sum(money) FILTER (stands)) AS money,
         if(
             bool_or(is_uncounted),
@@ -62,8 +62,8 @@ generated AS (
         SELECT
             run_id,
             trajectory_id,
-            any_value(money) AS money,
-            any_value(wasted_money) AS wasted_money,
+            max(money) AS money,
+            max(wasted_money) AS wasted_money,
             bool_or(is_uncounted) AS is_uncounted
         FROM priced
         WHERE NOT reused

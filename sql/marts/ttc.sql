@@ -46,7 +46,7 @@ generated AS (
         run_id,
         trajectory_id,
         min({'problem_id': problem_id, 'replicate': replicate}) AS place,
-        any_value(completion_tokens) AS tokens
+        max(completion_tokens) AS tokens
     FROM all_trajectories
     WHERE NOT reused
     GROUP BY run_id, trajectory_id

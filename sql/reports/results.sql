@@ -20,7 +20,7 @@ ended AS (
             ' | '
             ORDER BY answers.replicate
         ) AS answer,
-        any_value(scores.gold) AS gold,
+        max(scores.gold) AS gold,
         avg(scores.score) AS score
     FROM answers
     SEMI JOIN shown USING (problem_id)

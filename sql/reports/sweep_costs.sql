@@ -4,7 +4,7 @@ WITH once AS (
     SELECT
         run_id,
         trajectory_id,
-        any_value(completion_tokens) AS tokens,
+        max(completion_tokens) AS tokens,
         bool_and(reused) AS reused
     FROM all_trajectories
     WHERE list_contains($run_ids, run_id)

@@ -4,7 +4,7 @@
 -- each as likely; exact. `oracle`: the same had it liked the right ones best. Both only mean something where there
 -- are n `members` with a score and an opinion.
 WITH liked AS (
-    SELECT run_id, problem_id, trajectory_id AS member, any_value(given.score) AS liking
+    SELECT run_id, problem_id, trajectory_id AS member, max(given.score) AS liking
     FROM all_verdicts AS given
     JOIN opinions USING (run_id, grading)
     WHERE given.round = 1

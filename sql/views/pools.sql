@@ -8,10 +8,10 @@ SELECT
     'first_round' AS pool,
     problem_id,
     trajectory_id AS member,
-    any_value(answer_key) AS answer_key,
-    any_value(verdict) AS verdict,
-    any_value(score) AS score,
-    any_value(completion_tokens) AS completion_tokens
+    max(answer_key) AS answer_key,
+    max(verdict) AS verdict,
+    max(score) AS score,
+    max(completion_tokens) AS completion_tokens
 FROM verdicts
 SEMI JOIN graded_runs USING (run_id)
 WHERE round = 1

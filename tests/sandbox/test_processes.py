@@ -166,7 +166,7 @@ def run_script(text: str, folder: Path) -> subprocess.Popen[str]:
 
 FROM_A_THREAD = """
 from concurrent.futures import ThreadPoolExecutor
-from pacore.sandbox.mathematics import grade_answers
+from pacore.sandbox.grade import grade_answers
 print("main module runs", flush=True)
 with ThreadPoolExecutor(1) as thread:
     print(thread.submit(grade_answers, [("math", "x+1", "1+x")], 10.0).result()[0].score)
