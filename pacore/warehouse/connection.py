@@ -30,6 +30,17 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt for DuckDB's RuntimeError, which replaces what a signal's handler raised."""
+    try:
+        yield
+    except RuntimeError as fault:
+        if str(fault) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from fault
+
+
 class Connection:
     """A connection to DuckDB, or a cursor of one; nothing of DuckDB's is left once it is closed.
 
@@ -57,7 +68,9 @@ class Connection:
         return Connection(self._open.cursor())
 
     def execute(self, text: str, parameters: Mapping[str, Any] | None = None) -> None:
-        self._open.execute(text, parameters)
+        """Run SQL. Raises KeyboardInterrupt where a signal's handler ended it, as `fetch` does."""
+        with _interruptible():
+            self._open.execute(text, parameters)
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of what was executed last."""
@@ -65,7 +78,8 @@ class Connection:
 
     def fetch(self, rows: int) -> list[tuple[Any, ...]]:
         """The next rows of what was executed last, as many at most; none at its end."""
-        return self._open.fetchmany(rows)
+        with _interruptible():
+            return self._open.fetchmany(rows)
 
     def statements(self, text: str) -> list[tuple[str, str]]:
         """The kind and the text of each statement in SQL."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -142,3 +143,20 @@ def test_a_fault_in_a_late_row_is_bad_input_in_one_line(warehouse: Warehouse) ->
     text = "SELECT CASE WHEN i > 9000 THEN error('too\nmuch') ELSE i END FROM range(10000) AS t (i)"
     with pytest.raises(BadInput, match=r"too$"):
         list(warehouse.query(text).rows)
+
+
+class Rung(Exception):
+    """What a signal's handler raises here."""
+
+
+def test_a_signal_ends_a_query_as_an_interruption(warehouse: Warehouse) -> None:
+    def ring(*_: object) -> None:
+        raise Rung
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with pytest.raises((KeyboardInterrupt, Rung)):
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            warehouse.query("SELECT count(*) FROM range(1000000000000) t(i) WHERE hash(i) = 1")
+    finally:
+        signal.signal(signal.SIGALRM, before)
