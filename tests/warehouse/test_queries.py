@@ -155,8 +155,8 @@ def test_a_signal_ends_a_query_as_an_interruption(warehouse: Warehouse) -> None:
 
     before = signal.signal(signal.SIGALRM, ring)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
         with pytest.raises((KeyboardInterrupt, Rung)):
-            signal.setitimer(signal.ITIMER_REAL, 0.5)
             warehouse.query("SELECT count(*) FROM range(1000000000000) t(i) WHERE hash(i) = 1")
     finally:
         signal.signal(signal.SIGALRM, before)
