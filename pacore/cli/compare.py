@@ -1,42 +1,143 @@
-"""What ``pacore compare`` does: reads both runs, and prints what was found."""
+"""Commands that compare: ``compare`` of two runs, ``flips`` of verdicts."""
 
 from __future__ import annotations
 
-import click
+from typing import Any
 
-from pacore.errors import BadInput
-from pacore.evaluation.comparison import Criteria, compare_pairs, decide
-from pacore.report.comparison import comparison_json, comparison_text
+import click
+from pydantic import ValidationError
+
+from pacore.cli.options import with_format, with_prices, with_store
+from pacore.errors import BadInput, Exit
+from pacore.evaluation.comparison import (
+    Criteria,
+    compare_gradings,
+    compare_pairs,
+    compare_runs,
+    decide,
+)
+from pacore.report.comparison import comparison_json, comparison_text, flips_output
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
 
 
-def print_comparison(
-    store_url: str,
-    runs: tuple[str, str],
+@click.command()
+@with_store
+@click.option("--margin", type=float, help="Test whether the two differ by less than this share.")
+@click.option("--gate", is_flag=True, help="Say GO or NO-GO; exit code 4 is NO-GO.")
+@click.option(
+    "--max-drop",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Gate: share by which accuracy may fall.",
+)
+@click.option("--no-worse-than", type=float, help="Gate: drop that must be ruled out, at 95 %.")
+@click.option(
+    "--max-missing",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Gate: share of planned answers, of either run, that may be missing.",
+)
+@click.option(
+    "--max-ungraded",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Gate: share of answers, of either run, that may be without a verdict.",
+)
+@click.option(
+    "--max-unanswered", type=float, help="Gate: share of answers in which the model may give none."
+)
+@click.option("--max-tokens-growth", type=float, help="Gate: growth of the tokens an answer takes.")
+@with_format("table", "json")
+@with_prices
+@click.argument("run_a", metavar="RUN_A")
+@click.argument("run_b", metavar="RUN_B")
+def compare(
+    store: str,
+    run_a: str,
+    run_b: str,
     margin: float | None,
-    criteria: Criteria | None,
-    prices: str | None,
-    *,
+    gate: bool,
     form: str,
-) -> str | None:
-    """Compare two runs and print it; the gate's word, None without ``criteria``.
+    prices: str | None,
+    **criteria: Any,
+) -> int:
+    """Compare run B with run A, problem by problem: difference, interval, tests, cost.
 
-    Raises Refused for an unknown run, for two without a common problem and for two of the same
-    trajectories, BadInput for the same run twice.
+    Trajectories that both share are counted by round; runs of the same trajectories are refused. With
+    --gate B is accepted (GO, exit code 0) or rejected (NO-GO, exit code 4), with a line for each
+    reason.
     """
-    if runs[0] == runs[1]:
-        raise BadInput(f"{runs[0]}: is compared with itself; name two runs")
-    store = open_store(store_url)
-    for run_id in runs:
-        open_run(store, run_id)
-    with Warehouse(store, runs, read_prices(prices) if prices else ()) as warehouse:
-        found = compare_pairs(warehouse, *runs, margin)
-        decision = None
-        if criteria is not None:
-            decision = decide(found, criteria, warehouse.run_checks())
+    if margin is not None and not 0 < margin < 1:
+        raise BadInput(f"--margin {margin:g}: is a share between 0 and 1, such as 0.02")
+    wanted = _criteria(criteria)
+    if run_a == run_b:
+        raise BadInput(f"{run_a}: is compared with itself; name two runs")
+    opened = open_store(store)
+    for run_id in (run_a, run_b):
+        open_run(opened, run_id)
+    with Warehouse(opened, (run_a, run_b), read_prices(prices) if prices else ()) as warehouse:
+        found = compare_pairs(warehouse, run_a, run_b, margin)
+        decision = decide(found, wanted, warehouse.run_checks()) if gate else None
         text = comparison_json if form == "json" else comparison_text
         click.echo(text(found, decision))
-    return decision.word if decision is not None else None
+    is_refused = decision is not None and decision.word == "NO-GO"
+    return Exit.NO_GO if is_refused else Exit.COMPLETE
+
+
+def _criteria(given: dict[str, Any]) -> Criteria:
+    try:
+        return Criteria(**given)
+    except ValidationError as invalid:
+        fault = invalid.errors(include_url=False)[0]
+        flag = str(fault["loc"][0]).replace("_", "-")
+        raise BadInput(f"--{flag}: {fault['msg']}") from None
+
+
+@click.command()
+@with_store
+@click.option(
+    "--from", "before", metavar="GRADING", help="Grading by its id, or the run's own: run."
+)
+@click.option("--to", "after", metavar="GRADING", help="Grading to compare it with.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Most flips to show; without it 50 in a table, and all in the other formats.",
+)
+@with_format("table", "csv", "spreadsheet", "json")
+@click.argument("run_id", metavar="RUN")
+@click.argument("other", metavar="[RUN]", required=False)
+def flips(
+    store: str,
+    run_id: str,
+    other: str | None,
+    before: str | None,
+    after: str | None,
+    limit: int | None,
+    form: str,
+) -> int:
+    """Show which verdicts differ between two gradings of a run, or between two runs.
+
+    Compared are the two gradings of a run that were finished last, the run's own being its first; or
+    of two runs the answers to problems that both have.
+    """
+    if other is not None and (before, after) != (None, None):
+        raise BadInput(
+            "--from and --to name gradings of one run; of two runs the current ones are compared"
+        )
+    run_ids = [run_id] if other is None else [run_id, other]
+    with Warehouse(open_store(store), run_ids) as warehouse:
+        compared = (
+            compare_gradings(warehouse, run_id, before, after)
+            if other is None
+            else compare_runs(warehouse, run_id, other)
+        )
+        for part in flips_output(warehouse, compared, form, limit):
+            click.echo(part, nl=False)
+    return Exit.COMPLETE

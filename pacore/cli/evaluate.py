@@ -1,9 +1,8 @@
-"""What ``pacore grade`` and ``pacore evaluate`` do: grading at once, or through the flow.
+"""Commands that grade: ``grade`` at once, ``evaluate`` through the flow.
 
-Grading needs no Prefect server and waits for none: it takes seconds, and says itself what came of it.
-An evaluation is what people schedule, look at in the UI and publish numbers from.
-
-What ``pacore grade --grader judge`` does: a run of votes through the flow, and what they came to.
+Grading by rules needs no Prefect server and waits for none: it takes seconds. A judge grades by a run
+of votes through the flow. An evaluation is what people schedule, look at in Prefect's UI and publish
+numbers from.
 """
 
 from __future__ import annotations
@@ -13,12 +12,22 @@ from typing import Any
 
 import click
 
+from pacore.cli.options import (
+    ENGINE_FIELDS,
+    evaluation_from,
+    flag_of,
+    given,
+    with_engine_of,
+    with_prices,
+    with_store,
+)
 from pacore.cli.run import make_run
-from pacore.cli.showing import shown, tell
+from pacore.cli.showing import run_flow, shown
 from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
-from pacore.errors import Exit, PacoreError, Refused
-from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of, grade_all
+from pacore.errors import BadInput, Exit, Refused
+from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.report.evaluation import evaluation_report, grading_table
@@ -76,18 +85,14 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
     prices = [] if config.prices is None else read_prices(config.prices)
     evaluation = evaluation_of(config)
     try:
+        from flows.evaluate import evaluate as flow
+
         tasks = 1 + len(evaluation.batches())
-        state, address = _flow(evaluation, tasks)
+        state = run_flow(flow, config, "the evaluation", evaluation.progress, tasks=tasks)
     finally:
         close_evaluation(config)
     if state.name == "Cancelled":
-        click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
-        return Exit.INTERRUPTED
-    if state.name != "Completed":
-        fault = state.result(raise_on_failure=False)
-        if isinstance(fault, PacoreError):
-            raise fault
-        raise PacoreError(f"the evaluation stopped: {state.message}; see {address}")
+        raise KeyboardInterrupt
     with Warehouse(evaluation.store, config.runs, prices) as warehouse:
         for run_id in config.runs:
             gradings = warehouse.rows("reports/gradings", run_id=run_id)
@@ -95,24 +100,6 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
             click.echo(grading_table(warehouse, run_id, stands) + "\n")
         click.echo(evaluation_report(warehouse, config.runs))
     return Exit.COMPLETE
-
-
-def _flow(evaluation: Evaluation, tasks: int) -> tuple[Any, str]:
-    """Run the flow against the configured or standing Prefect server, with live progress."""
-    from flows.evaluate import evaluate
-    from tasks.server import connected, wait_for_records
-
-    evaluation.progress.listener = tell
-    tell("finding a Prefect server, or starting one")
-    with shown(evaluation.progress), connected() as api:
-        address = api.removesuffix("/api")
-        tell(f"watch the evaluation at {address}")
-        state = evaluate(evaluation.config, return_state=True)
-        flow_run_id = state.state_details.flow_run_id
-        is_whole = state.name == "Completed"
-        if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
-            click.echo("the Prefect server is still recording this evaluation's tasks", err=True)
-    return state, address
 
 
 def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str, Any]) -> int:
@@ -152,3 +139,69 @@ def _agreement(row: Mapping[str, Any]) -> str:
     kappa = "" if row["kappa"] is None else f", kappa {row['kappa']:.2f}"
     found = f"{row['agreement']:.1%} of {row['compared']:,} trajectories{kappa}"
     return f"agrees with {row['other_grader']} on {found}"
+
+
+with_timeout = click.option(
+    "--grading-timeout-seconds",
+    metavar="SECONDS",
+    help="Longest grading of one answer.  [default: 5]",
+)
+
+
+with_workers = click.option(
+    "--workers", metavar="N", help="Shards that are graded side by side.  [default: 2]"
+)
+
+
+@click.command()
+@with_store
+@click.option(
+    "--grader",
+    default="auto",
+    show_default=True,
+    help="Grader of every answer, or auto for the one each problem calls for. judge:k=3,n=4 asks a "
+    "model for n votes on each, of which k must say right; plain judge wants 4 of 4.",
+)
+@click.option(
+    "--opinion",
+    is_flag=True,
+    help="A judge is shown no gold answer; its verdicts are never the score.",
+)
+@with_engine_of("Judge")
+@with_timeout
+@with_workers
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def grade(opinion: bool, **flags: Any) -> int:
+    """Grade every trajectory of finished runs, in all rounds; only a judge generates: its votes.
+
+    Verdicts of earlier gradings are kept. The grading requested last is the current one, and flips
+    shows what it changed. After an interruption the same command resumes; after a retry it grades what
+    was replaced.
+    """
+    changes = given({name: flags.pop(name) for name in ENGINE_FIELDS})
+    config = evaluation_from(flags)
+    if not is_by_rules(str(config.grader)):
+        return judge_to_end(config, "opinion" if opinion else "gold", changes)
+    if for_judges := [*changes, *(["opinion"] if opinion else [])]:
+        raise BadInput(f"{flag_of(for_judges[0])}: is for a judge, and --grader is {config.grader}")
+    return grade_to_end(config)
+
+
+@click.command()
+@with_store
+@click.option(
+    "--grader",
+    help="Grader of every answer, or auto for the one each problem calls for; without it the one the "
+    "run was last graded by.",
+)
+@with_timeout
+@with_workers
+@with_prices
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def evaluate(**flags: Any) -> int:
+    """Grade runs, check every invariant over them, and report.
+
+    Nothing is reported while a check returns rows: each is named with its first ones, and the exit
+    code is 1.
+    """
+    return evaluate_to_end(evaluation_from(flags))

@@ -1,15 +1,16 @@
-"""What ``pacore import`` and ``pacore export`` do: trajectories made elsewhere, runs made for elsewhere."""
+"""Commands that exchange runs: ``import`` of trajectories made elsewhere, ``export`` of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
-from pacore.cli.options import config_from
-from pacore.cli.read import print_result, print_run_failures
+from pacore.cli.options import config_from, with_format, with_store
+from pacore.cli.showing import print_result, print_run_failures
 from pacore.core.config.fields import FieldMapping
 from pacore.core.config.run import RunConfig
 from pacore.core.problem import Problem
@@ -175,3 +176,33 @@ def _report(store_url: str, run_id: str, counts: dict[str, int]) -> int:
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
+
+
+@click.command("import")
+@with_store
+@with_format(*IMPORT_FORMATS)
+@click.option("--problems", metavar="SET", help="Problem set the file's trajectories are of.")
+@click.option(
+    "--fields", metavar="PART=PATH,…", help="Which field of the problem set is what, as in run."
+)
+@click.option("--prompts", metavar="FILE", help="Input file of an openai-batch: what was asked.")
+@click.option("--model", help="Model that made the trajectories, as far as you know.")
+@click.option("--run-id", help="Name of the run; without one it is made from the content.")
+@click.option(
+    "--replicates",
+    type=int,
+    help="Replicates of each problem to take; by default as many as every problem has.",
+)
+@click.argument("place", metavar="FILE")
+def import_(place: str, **options: Any) -> int:
+    """Import trajectories made elsewhere, or a folder that export wrote."""
+    return import_from(place, ImportOptions(**options))
+
+
+@click.command("export")
+@with_store
+@click.argument("run_id", metavar="RUN")
+@click.argument("place", metavar="DEST")
+def export(store: str, run_id: str, place: str) -> int:
+    """Write a run as one folder that another store can import."""
+    return export_to(run_id, place, store)

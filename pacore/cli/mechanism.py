@@ -1,8 +1,9 @@
-"""What ``pacore intervene`` does: one round of a run again, on message sets that were changed.
+"""Commands on how rounds use messages: ``mechanism`` measures it, ``intervene`` changes the messages.
 
-Each edit is a derived run of single trajectories, whose prompts are the round's own template over the
-edited messages. The control asks what the round asked; of the first replicate it is found in the store
-where the recipe is the run's, and of the others sampled anew.
+An intervention samples one round of a run again on message sets that were edited. Each edit is a
+derived run of single trajectories, whose prompts are the round's own template over the edited
+messages. The control is the round's own prompts; its first replicate is reused from the store where
+the recipe is the run's, and the others are sampled anew.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import click
 from pydantic import JsonValue
 
+from pacore.cli.options import given, with_engine_of, with_format, with_store
 from pacore.cli.run import make_run
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by
 from pacore.core.identity import digest
@@ -33,7 +35,12 @@ from pacore.evaluation.interventions import (
     parse_edit,
 )
 from pacore.evaluation.statistics.paired import paired
-from pacore.report.mechanism import interventions_json, interventions_text
+from pacore.report.mechanism import (
+    interventions_json,
+    interventions_text,
+    mechanism_json,
+    mechanism_text,
+)
 from pacore.runs.derived import derived_config, put_problems
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -167,11 +174,68 @@ def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Foun
         )
 
 
-def print_interventions(url: str, asked: Asked, form: str) -> int:
-    """Make and print them; the exit code. Raises as `intervene_to_end`."""
-    if not asked.edits:
+@click.command()
+@with_store
+@click.option("--json", "is_json", is_flag=True, help="All figures as JSON.")
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
+    """Measure what rounds do with the messages they receive, with intervals over problems.
+
+    The quality of the messages; whether a round finds an answer that no message had, follows a right
+    minority or abandons a right majority; which message's answer it gives; whether a message's
+    position matters; and whether the round's text depends on the messages at all. Runs are graded
+    before, with pacore grade.
+    """
+    unique = tuple(dict.fromkeys(runs))
+    opened = open_store(store)
+    for run_id in unique:
+        open_run(opened, run_id)
+    with Warehouse(opened, unique) as warehouse:
+        text = mechanism_json if is_json else mechanism_text
+        click.echo(text(warehouse, unique))
+    return Exit.COMPLETE
+
+
+@click.command()
+@with_store
+@click.option(
+    "--round", "round_", type=click.IntRange(min=2), required=True, help="Round to sample again."
+)
+@click.option(
+    "--edit",
+    "edits",
+    multiple=True,
+    help="What to do to its messages: wrong=k/n, duplicate=m, shuffle, drop=k, only-wrong, only-right, "
+    "first=wrong, first=right. Repeatable; same, the control, is always made.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Trajectories of each edited message set.",
+)
+@with_format("table", "json")
+@with_engine_of("Sampling")
+@click.argument("run_id", metavar="RUN")
+def intervene(
+    store: str,
+    run_id: str,
+    round_: int,
+    edits: tuple[str, ...],
+    samples: int,
+    form: str,
+    **flags: Any,
+) -> int:
+    """Sample one round of a graded run again on edited messages, and compare it with the control.
+
+    Every edit is a run of its own, named after it; message sets that cannot be edited in this way are
+    skipped and counted. The report covers the message sets that an edit and the control both have.
+    """
+    if not edits:
         raise BadInput("--edit: say at least one")
-    found = intervene_to_end(open_store(url), asked)
+    asked = Asked(run_id, round_, edits, samples, given(flags))
+    found = intervene_to_end(open_store(store), asked)
     if found is None:
         return Exit.INTERRUPTED
     is_json = form == "json"

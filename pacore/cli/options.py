@@ -57,6 +57,21 @@ with_store = click.option(
 )
 
 
+with_prices = click.option(
+    "--prices",
+    metavar="FILE",
+    help="Price table: CSV of model, prompt_per_million, cached_prompt_per_million, "
+    "completion_per_million, currency.",
+)
+
+
+def with_format(*forms: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option ``--format``, passed as ``form``: one of some names, the first by default."""
+    return click.option(
+        "--format", "form", type=click.Choice(forms), default=forms[0], show_default=True
+    )
+
+
 def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options for how long SQL that a person wrote may run, and in how much memory."""
     for option in (

@@ -1,18 +1,24 @@
-"""What ``pacore run`` and ``pacore plan`` do: the front door to the flow."""
+"""Commands that make a run through the flow: ``run`` and ``retry``."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import click
 
 from pacore.bounded import Bounds
-from pacore.cli.read import print_result, print_run_failures
-from pacore.cli.showing import shown, tell
+from pacore.cli.options import config_from, given, with_bounds, with_run_options, with_store
+from pacore.cli.showing import (
+    WHOLE,
+    print_result,
+    print_run_failures,
+    run_flow,
+    say_cautions,
+)
 from pacore.core.config.run import RunConfig
-from pacore.errors import Exit, PacoreError, StoreError
+from pacore.errors import Exit, StoreError
 from pacore.problems.survey import ProblemSurvey
 from pacore.runs.context import close_context, context_of
 from pacore.runs.dispatch.progress import Progress
@@ -21,7 +27,6 @@ from pacore.runs.retry import begin_retry, chosen_within, config_of
 from pacore.store.backends.opening import open_store
 from pacore.store.run import Run, is_closed, open_run
 from pacore.store.wholeness import faults_of, repair_hint
-from pacore.text import visible
 
 
 class Made(NamedTuple):
@@ -53,7 +58,7 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = N
     store = open_store(config.store)
     if faults := faults_of(store, run):
         raise StoreError(repair_hint(faults))
-    if not open_shards(store, run):
+    if not (works := open_shards(store, run)):
         if not is_closed(store, run.run_id):
             # It was killed between its last commit and its end.
             close(store, run)
@@ -63,36 +68,27 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = N
         for found in read:
             hear(found)
     started = time.monotonic()
+    tasks = 1 + len(works) * (2 * run.plan.rounds + 2)
     context = context_of(config, run.run_id)
-    context.progress.listener = tell
     try:
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
             context.open_engine_ahead()
-        state, address = _flow(config, run, context.progress)
+        from flows.infer import infer
+
+        state = run_flow(infer, config, f"run {run.run_id}", context.progress, tasks=tasks)
     finally:
         # Where the flow has not begun, nobody has closed it.
         close_context(config, run.run_id)
-    if state.name == "Cancelled":
+    if state.name not in WHOLE:
         click.echo(
-            f"pacore: interrupted; run {run.run_id} is in {config.store}, and the same line goes on "
-            "where it stopped, paying for nothing again",
+            f"pacore: interrupted; run {run.run_id} is in {config.store}; the same command resumes it "
+            "and generates nothing twice",
             err=True,
         )
         return Made(Exit.INTERRUPTED, config, run, context.progress)
-    if state.name not in ("Completed", "CompletedWithFailures"):
-        fault = state.result(raise_on_failure=False)
-        if isinstance(fault, PacoreError):
-            raise fault
-        raise PacoreError(f"run {run.run_id} stopped: {state.message}; see {address}")
     context.progress.finished_seconds = time.monotonic() - started
     return Made(Exit.COMPLETE, config, run, context.progress)
-
-
-def say_cautions(cautions: Sequence[str]) -> None:
-    """Name what of a problem set may make a run worth nothing, before anything is spent."""
-    for text in cautions:
-        click.echo(f"pacore: caution: {visible(text)}", err=True)
 
 
 def retry_to_end(
@@ -113,35 +109,13 @@ def retry_to_end(
     config = config_of(store, run, {**changes, "store": store_url})
     record = begin_retry(store, run, *wanted, chosen_within(bounds))
     if record is None:
-        click.echo(f"run {run_id}: nothing to retry; no trajectory that stands is one of these")
+        click.echo(f"run {run_id}: nothing to retry; no current trajectory meets the condition")
         return Exit.COMPLETE
     slots, problems = len(record.chosen), len({slot.problem_id for slot in record.chosen})
     click.echo(f"run {run_id}: {slots:,} trajectories of {problems:,} problems again", err=True)
     # A run that is open here is taken as it is: its problem file need not be there any more.
     context_of(config, run_id)
     return run_to_end(config)
-
-
-def _flow(config: RunConfig, run: Run, progress: Progress) -> tuple[Any, str]:
-    """Run the flow against the configured or standing Prefect server, with live progress."""
-    # Prefect takes a second to import, which a run that is complete need not wait for.
-    from flows.infer import infer
-    from tasks.server import connected, wait_for_records
-
-    works = len(open_shards(open_store(config.store), run))
-    tasks = 1 + works * (2 * run.plan.rounds + 2)
-    tell(f"run {run.run_id}: finding a Prefect server, or starting one")
-    progress.wait_for("a Prefect server", "flow")
-    with shown(progress), connected() as api:
-        progress.wait_for(None, "flow")
-        address = api.removesuffix("/api")
-        tell(f"run {run.run_id}: watch it at {address}")
-        state = infer(config, return_state=True)
-        flow_run_id = state.state_details.flow_run_id
-        is_whole = state.name in ("Completed", "CompletedWithFailures")
-        if is_whole and flow_run_id and not wait_for_records(flow_run_id, tasks):
-            click.echo("the Prefect server is still recording this run's tasks", err=True)
-    return state, address
 
 
 def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
@@ -151,3 +125,34 @@ def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
         print_run_failures(config.store, run.run_id, counts["retryable"] > 0)
         return Exit.FAILED_PROBLEMS
     return Exit.COMPLETE
+
+
+@click.command()
+@with_run_options
+def run(config_file: str | None, **flags: Any) -> int:
+    """Run PaCoRe on a problem set, or resume a run."""
+    return run_to_end(config_from(flags, config_file))
+
+
+@click.command()
+@with_store
+@click.option("--where", required=True, help="SQL condition on the table trajectories.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1, 2**31 - 1),
+    help="Most tokens to generate this time; without it, as before.",
+)
+@click.option("--endpoint", "endpoints", multiple=True, help="Other endpoints than the run had.")
+@click.option("--concurrency", type=int, help="Requests in flight at each endpoint.")
+@with_bounds
+@click.argument("run_id", metavar="RUN")
+def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: Any) -> int:
+    """Sample chosen trajectories of a run again, and what depends on them.
+
+    Chosen are the slots whose current trajectory meets the condition, such as
+    "finish_reason = 'length'". Each gets a further attempt that names the one it replaces, which stays
+    as a row. Only what changes is generated. After an interruption the same command resumes, and so
+    does run.
+    """
+    bounds = Bounds.of(flags.pop("timeout"), flags.pop("memory"))
+    return retry_to_end(store, run_id, (where, max_tokens), given(flags), bounds)

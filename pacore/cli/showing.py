@@ -1,4 +1,4 @@
-"""Notices and progress on the terminal while a command works."""
+"""What commands that work show: notices, progress, a run's result; and flows run with progress."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import click
 
-from pacore.report.run import live_progress
+from pacore.errors import PacoreError
+from pacore.report.run import failures, live_progress, next_commands, result_table
 from pacore.runs.dispatch.progress import Pace, Progress
+from pacore.store.backends.opening import open_store
+from pacore.text import visible
+from pacore.warehouse.views import Warehouse
+
+WHOLE = ("Completed", "CompletedWithFailures")
+"""Names of the states of a flow that came to its end."""
 
 LOOK_SECONDS = 1.0
 """Between two looks at whether there is a line of progress to say."""
@@ -60,3 +68,67 @@ def spoken(named: Callable[[], Sequence[tuple[str, Progress]]]) -> Iterator[None
     finally:
         ended.set()
         speaker.join()
+
+
+def run_flow(
+    flow: Callable[..., Any],
+    config: object,
+    name: str,
+    progress: Progress | None = None,
+    showing: AbstractContextManager[object] | None = None,
+    tasks: int | None = None,
+) -> Any:
+    """Run a flow against the configured or the local Prefect server, and show how it proceeds.
+
+    ``name`` is what the flow works on, in the words of the notices. ``showing`` is what shows it,
+    `shown` of ``progress`` by default. With ``tasks``, the number of its task runs, this waits until
+    the server has recorded them all.
+
+    Returns the state the flow ended in: Completed, CompletedWithFailures or Cancelled. Raises what
+    it ended with where it did not complete: its PacoreError, or one that names the flow run's page.
+    """
+    # Prefect takes a second to import, which commands that run no flow need not wait for.
+    from tasks.server import connected, wait_for_records
+
+    tell(f"{name}: finding a Prefect server, or starting one")
+    if progress is not None:
+        progress.listener = tell
+        progress.wait_for("a Prefect server", "flow")
+    if showing is None:
+        showing = nullcontext() if progress is None else shown(progress)
+    with showing, connected() as api:
+        if progress is not None:
+            progress.wait_for(None, "flow")
+        address = api.removesuffix("/api")
+        tell(f"{name}: watch it at {address}")
+        state = flow(config, return_state=True)
+        flow_run_id, is_whole = state.state_details.flow_run_id, state.name in WHOLE
+        if is_whole and tasks and flow_run_id and not wait_for_records(flow_run_id, tasks):
+            click.echo(f"{name}: the Prefect server is still recording its tasks", err=True)
+    if is_whole or state.name == "Cancelled":
+        return state
+    fault = state.result(raise_on_failure=False)
+    if isinstance(fault, PacoreError):
+        raise fault
+    raise PacoreError(f"{name} stopped: {state.message}; see {address}")
+
+
+def say_cautions(cautions: Sequence[str]) -> None:
+    """Print what in a problem set may make a run worthless, before anything is spent."""
+    for text in cautions:
+        click.echo(f"pacore: caution: {visible(text)}", err=True)
+
+
+def print_result(store_url: str, run_id: str, progress: Progress | None) -> None:
+    """Print the result table of a run, its totals, and commands that may follow."""
+    with Warehouse(open_store(store_url), [run_id]) as warehouse:
+        click.echo(result_table(warehouse, run_id, progress))
+        click.echo(next_commands(warehouse, run_id, store_url))
+
+
+def print_run_failures(store_url: str, run_id: str, is_retryable: bool) -> None:
+    """Name every problem without an answer, and why."""
+    with Warehouse(open_store(store_url), [run_id]) as warehouse:
+        click.echo(failures(warehouse, run_id), err=True)
+    if is_retryable:
+        click.echo("the same command tries the unfinished ones again", err=True)

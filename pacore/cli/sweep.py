@@ -1,4 +1,4 @@
-"""What ``pacore sweep`` does: the flow with its progress, and the table at the end."""
+"""The command ``sweep``: the flow with its progress, and the table at the end."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pacore.cli.run import say_cautions
-from pacore.cli.showing import spoken, tell
+from pacore.cli.options import config_from, with_format, with_prices, with_run_options
+from pacore.cli.showing import run_flow, say_cautions, spoken, tell
 from pacore.core.config.run import RunConfig
-from pacore.core.config.sweep import SweepConfig
-from pacore.errors import BadInput, Exit, PacoreError
+from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
+from pacore.errors import BadInput, Exit
 from pacore.problems.survey import survey_problems
 from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
 from pacore.runs.context import open_contexts
@@ -32,32 +32,17 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
         fault = invalid.errors(include_url=False)[0]
         raise BadInput(str(fault["msg"]).removeprefix("Value error, ")) from None
     say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
-    state, address = _flow(config)
+    from flows.sweep import sweep as flow
+
+    state = run_flow(flow, config, "the sweep", showing=spoken(_open_runs))
     if state.name == "Cancelled":
-        click.echo("pacore: interrupted; the same line goes on where it stopped", err=True)
-        return Exit.INTERRUPTED
+        raise KeyboardInterrupt
     found = state.result(raise_on_failure=False)
-    if not isinstance(found, SweepOutcome):
-        if isinstance(found, PacoreError):
-            raise found
-        raise PacoreError(f"the sweep stopped: {state.message}; see {address}")
+    assert isinstance(found, SweepOutcome)
     click.echo(FORMS[form](found.result).rstrip("\n"))
     for file in found.files:
         click.echo(file, err=True)
     return Exit.COMPLETE
-
-
-def _flow(config: SweepConfig) -> tuple[Any, str]:
-    """Run the flow against the configured or standing Prefect server."""
-    from flows.sweep import sweep
-    from tasks.server import connected
-
-    tell("finding a Prefect server, or starting one")
-    with connected() as api, spoken(_open_runs):
-        address = api.removesuffix("/api")
-        tell(f"watch the sweep at {address}")
-        state = sweep(config, return_state=True)
-    return state, address
 
 
 def _open_runs() -> list[tuple[str, Progress]]:
@@ -70,3 +55,27 @@ def _open_runs() -> list[tuple[str, Progress]]:
             progress.listener = tell
         found.append((f"pacore: run {run_id}: ", progress))
     return found
+
+
+@click.command()
+@with_run_options
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    help="Strategy to compare: single, sc:K, low, medium, high, widths such as 32,4, sequential:N, "
+    "verbatim, or one with policies, low+compaction=answer; NAME=… names it. Repeatable.  "
+    f"[default: {' '.join(DEFAULT_ARMS)}]",
+)
+@with_prices
+@with_format("table", "csv", "json")
+def sweep(
+    config_file: str | None, arms: tuple[str, ...], prices: str | None, form: str, **flags: Any
+) -> int:
+    """Compare strategies on one problem set at their cost, and draw the frontier.
+
+    Every flag of run holds for all arms but those that an arm sets itself. Nothing is generated
+    twice: all arms share one pool of trajectories, on which single and sc are measured and from which
+    round 1 of every other arm is taken. The table and the picture are stored below sweeps/.
+    """
+    return sweep_to_end(config_from(flags, config_file), arms or DEFAULT_ARMS, prices, form)

@@ -150,7 +150,7 @@ def test_an_interrupted_grading_says_so_and_goes_on(place: Path) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert "interrupted; the same line goes on where it stopped" in said
+    assert "interrupted; run the same command again to resume" in said
     assert "Traceback" not in said
     assert grade(place) == 0
     assert len(verdict_commits(open_store(str(place)))) == 2 * SHARDS

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from pacore.cli.exchange import IMPORT_FORMATS, ImportOptions, import_from
-from pacore.cli.main import app
+from pacore.cli.exchange import ImportOptions, import_from
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round
 from pacore.engine.opening import resolve_recipe
@@ -496,11 +495,6 @@ def test_flags_that_cannot_be_used_are_named(
 def test_a_file_of_no_known_format_is_said_to_be_none(place: Path) -> None:
     with pytest.raises(BadInput, match="nothing tells which format this is; name it with --format"):
         import_from(str(place / "problems.jsonl"), options(place))
-
-
-def test_the_formats_the_command_line_offers_are_those_there_are() -> None:
-    (chosen,) = [one for one in app.commands["import"].params if one.name == "form"]
-    assert tuple(chosen.type.choices) == IMPORT_FORMATS  # type: ignore[attr-defined]
 
 
 # Model output is data.

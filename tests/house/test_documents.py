@@ -9,7 +9,7 @@ import subprocess
 import click
 import pytest
 
-from pacore.cli.main import app
+from pacore.cli.main import app, command_of
 from pacore.errors import Exit
 from pacore.warehouse.relations import MARTS
 from pacore.warehouse.tables import STAGED
@@ -33,7 +33,7 @@ def flags_of(command: click.Command) -> set[str]:
 @pytest.mark.parametrize("typed", COMMANDS)
 def test_every_command_and_flag_in_the_readme_exists(typed: str) -> None:
     words = typed.split("#", maxsplit=1)[0].replace("\\\n", " ").split()
-    command = app.commands[words[0]]
+    command = command_of(words[0])
     assert {word for word in words if word.startswith("--")} <= flags_of(command)
 
 

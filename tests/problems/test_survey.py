@@ -10,7 +10,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from pacore.cli.main import app, main
+from pacore.cli.main import command_of, main
 from pacore.core.problem import set_digest
 from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set
@@ -112,7 +112,7 @@ def test_the_command_ends_with_2_for_bad_rows_and_says_nothing_else(
 
 
 def test_the_help_names_every_shape_in_the_order_in_which_they_are_tried() -> None:
-    told = app.commands["problems"].help
+    told = command_of("problems").help
     assert told is not None
     named = [told.index(shape.name) for shape in SHAPES]
     assert named == sorted(named)

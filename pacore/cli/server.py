@@ -1,0 +1,44 @@
+"""The command ``pacore server``: the local Prefect server."""
+
+from __future__ import annotations
+
+import click
+
+from pacore.errors import Exit
+
+
+@click.group()
+def server() -> None:
+    """Start, stop and find the local Prefect server.
+
+    It is used where PREFECT_API_URL is not set, and keeps running between commands.
+    """
+
+
+@server.command("start")
+def start() -> int:
+    """Start it, or find it running; print its address."""
+    from tasks.server import start as start_server
+
+    click.echo(start_server())
+    return Exit.COMPLETE
+
+
+@server.command("stop")
+def stop() -> int:
+    """Stop it."""
+    from tasks.server import stop as stop_server
+
+    address = stop_server()
+    click.echo(f"stopped {address}" if address else "no local server was running")
+    return Exit.COMPLETE
+
+
+@server.command("status")
+def status() -> int:
+    """Print its address; exit code 1 where it is not running."""
+    from tasks.server import running
+
+    address = running()
+    click.echo(address or "no local server is running")
+    return Exit.COMPLETE if address else Exit.FAULT
