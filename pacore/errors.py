@@ -43,7 +43,7 @@ class Exit(IntEnum):
     REFUSED = 2, "bad input, or refused; nothing was written"
     FAILED_PROBLEMS = 3, "completed, and some problems failed; each is named"
     NO_GO = 4, "`compare --gate` says NO-GO; every reason is named"
-    INTERRUPTED = 130, "interrupted by Ctrl-C or SIGTERM; the same line goes on"
+    INTERRUPTED = 130, "interrupted by Ctrl-C or SIGTERM; the same command resumes"
 
 
 class PacoreError(Exception):
