@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Where, shown
-from pacore.core.answer import Answer, answer_of, missing_answer
+from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import recorded_gold
 from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
-from pacore.core.quorum import Standing
 from pacore.store.run import Run
 
 ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason", "failed_round")
@@ -22,14 +21,6 @@ ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason"
 
 UNREAD_COLUMNS = ("trajectory_id", "finish_reason", "failed_round")
 """Columns that do not depend on how an answer is read in a message."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How far one replicate of a problem came: its last round and what stood in its slots."""
-
-    round: int
-    standings: Sequence[Standing]
 
 
 @dataclass(frozen=True)
@@ -86,15 +77,14 @@ def _expected(run: Run, here: Concluded) -> Answer | None:
     """The answer the rows before it lead to; None where there are none."""
     if here.ended is None:
         return None
-    problem_id, last = here.problem.problem_id, run.plan.rounds
+    ended, plan = here.ended, run.plan
     if here.final:
-        first = here.final[0]
+        row, problem_id = here.final[0], here.problem.problem_id
         message = Message(
-            last, problem_id, here.replicate, 1, first["trajectory_id"], first["text"], ""
+            plan.rounds, problem_id, here.replicate, 1, row["trajectory_id"], row["text"], ""
         )
-        return answer_of(here.problem, message, here.ended.standings[0].finish_reason)
-    place = (here.ended.round, problem_id, here.replicate)
-    return missing_answer(run.plan, place, here.ended.standings)
+        ended = replace(ended, messages=[message])
+    return final_answer(plan, here.problem, here.replicate, ended)
 
 
 def _check_score(

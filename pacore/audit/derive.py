@@ -1,9 +1,8 @@
 """How what a run holds follows from what it was made of: one function for each step.
 
 Everything an audit or an explanation derives again is derived here, by the core's own functions,
-so that a new policy of the plan has one place to be taught to both.
-
-What stands at one place of a run: the rows of one problem and replicate in one round.
+so that a new policy of the plan is added to both in one place. `Gathered` has the rows they start
+from: those of one problem and replicate in one round.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from itertools import groupby
 
 from pacore.audit.files import Row
 from pacore.audit.finding import Where
-from pacore.core.message import Said, compaction_of, needs_generation
+from pacore.core.message import Message, Said, compaction_of, needs_generation
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
-from pacore.core.quorum import Standing, attempt_recipe, outcome
+from pacore.core.quorum import Shortfall, SlotOutcome, attempt_recipe
 from pacore.core.recipe import Recipe
-from pacore.core.round import Round, RoundPrompt, View, by_slot
+from pacore.core.round import Round, RoundPrompt, View, by_slot, conclude
 from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
 from pacore.store.journal import Entry
 from pacore.store.rows import trajectory_row
@@ -84,23 +83,28 @@ def needs_journal(plan: Plan, round_: int, row: Row) -> bool:
     return needs_generation(said, plan.step(round_).compaction)
 
 
-def standing_of(run: Run, place: tuple[int, Problem], row: Row, entry: Entry | None) -> Standing:
-    """What stands in a slot of ``place`` = (round, problem), and the message compaction makes of it."""
+def slot_outcome(
+    run: Run, place: tuple[int, Problem], row: Row, entry: Entry | None
+) -> SlotOutcome:
+    """What a slot of ``place`` = (round, problem) came to, given the row of its current attempt."""
     round_, problem = place
     compaction = compaction_of(run.plan, round_, problem)
-    found = Standing.of(trajectory_of(round_, row, entry), compaction)
+    found = SlotOutcome.of(trajectory_of(round_, row, entry), compaction)
     characters = row["content_characters"]
     return replace(found, candidate=replace(found.candidate, content_characters=characters))
 
 
-def may_go_on(plan: Plan, round_: int, standings: Sequence[Standing]) -> tuple[bool, bool]:
-    """Whether a message set has to go on, and whether it may.
+def concluded(
+    plan: Plan, place: tuple[int, str, int], outcomes: Sequence[SlotOutcome], is_lenient: bool
+) -> list[Message] | Shortfall:
+    """The message set that follows from the slots of ``place`` = (round, problem id, replicate).
 
-    They differ where a slot is without a generation: how many attempts make it lost is a matter of
-    operation and stands in no table.
+    How many attempts make a slot lost is a matter of operation and is in no table. ``is_lenient``
+    takes every slot without a generation as lost, so that the set may go on without it.
     """
-    lost = [replace(standing, is_lost=True) for standing in standings]
-    return outcome(plan, round_, standings).goes_on, outcome(plan, round_, lost).goes_on
+    if is_lenient:
+        outcomes = [replace(outcome, is_lost=True) for outcome in outcomes]
+    return conclude(plan, place, outcomes)
 
 
 @dataclass(frozen=True)
@@ -157,9 +161,10 @@ class Gathered:
         return found.entry if isinstance(found, Journalled) else None
 
     def slots(self) -> dict[int, list[Row]]:
-        """The rows of each slot, attempts in order; the last one stands."""
+        """The rows of each slot, attempts in order; the last is the current one."""
         rows = self.trajectories or []
         return {slot: list(found) for slot, found in groupby(rows, key=lambda row: row["slot"])}
 
-    def standing(self) -> list[Row]:
+    def current(self) -> list[Row]:
+        """The row of each slot's current attempt, in slot order."""
         return [attempts[-1] for attempts in self.slots().values()]

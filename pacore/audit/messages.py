@@ -4,49 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pacore.audit.derive import Gathered, may_go_on, needs_journal, standing_of
+from pacore.audit.derive import Gathered, concluded, needs_journal, slot_outcome
 from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Where, shown
-from pacore.core.message import Message, message_set
-from pacore.core.quorum import Standing
+from pacore.core.message import Message
+from pacore.core.quorum import Shortfall, SlotOutcome
 from pacore.store.run import Run
 
 EARLIER = frozenset(("answer/1",))
 """Compactors that read other answers in conclusions; what they made cannot be made again."""
 
 
-def standings(run: Run, here: Gathered) -> list[Standing]:
-    """What stands in the slots of a place, with the message compaction makes of each."""
+def slot_outcomes(run: Run, here: Gathered) -> list[SlotOutcome]:
+    """What the slots of a place came to, with the message compaction makes of each."""
     place = here.round, here.problem
-    return [standing_of(run, place, row, here.entry(row)) for row in here.standing()]
+    return [slot_outcome(run, place, row, here.entry(row)) for row in here.current()]
 
 
-def check_messages(run: Run, here: Gathered, found: Sequence[Standing]) -> Iterator[Finding]:
-    """Hold one message set against what stands in its slots: texts, order, positions, set."""
+def check_messages(run: Run, here: Gathered, found: Sequence[SlotOutcome]) -> Iterator[Finding]:
+    """Compare one message set with what its slots came to: texts, order, positions, set."""
     if here.messages is None or here.trajectories is None:
         return
-    plan, standing = run.plan, here.standing()
+    plan = run.plan
     policy = plan.step(here.round).compaction.policy
     if policy == "answer" and any(row["compactor"] in EARLIER for row in here.messages or []):
         return
-    if any(here.entry(row) is None and needs_journal(plan, here.round, row) for row in standing):
+    if any(
+        here.entry(row) is None and needs_journal(plan, here.round, row) for row in here.current()
+    ):
         return
-    must, may = may_go_on(plan, here.round, found)
-    if not found or not (may if here.messages else must):
+    place = (here.round, here.problem.problem_id, here.replicate)
+    expected = concluded(plan, place, found, is_lenient=bool(here.messages)) if found else []
+    if not found or isinstance(expected, Shortfall):
         if here.messages:
             what = "is a message of a set that could not go on"
             yield Finding("messages", Where.of(here.messages[0], "messages", here.round), what)
         return
-    place = (here.round, here.problem.problem_id, here.replicate)
-    chosen = [standing.candidate for standing in found]
-    expected = message_set(place, chosen, plan.message_order, policy)
     yield from _compare(here, expected)
 
 
 def _compare(here: Gathered, expected: Sequence[Message]) -> Iterator[Finding]:
     rows = here.messages or []
     by_id = {message.trajectory_id: message for message in expected}
-    slots = {row["trajectory_id"]: row["slot"] for row in here.standing()}
+    slots = {row["trajectory_id"]: row["slot"] for row in here.current()}
     seen: set[str] = set()
     for row in rows:
         where = Where.of(row, "messages", here.round)

@@ -10,16 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pacore.audit.answers import Concluded, Ended, check_answer
+from pacore.audit.answers import Concluded, check_answer
 from pacore.audit.derive import Gathered, Journalled
 from pacore.audit.files import Files, Place, Row, Unreadable, aligned
 from pacore.audit.finding import Finding, Tally, Where, shown
 from pacore.audit.gradings import Gradings
 from pacore.audit.ledger import Ledger
-from pacore.audit.messages import check_messages, standings
+from pacore.audit.messages import check_messages, slot_outcomes
 from pacore.audit.records import DEFECTS
 from pacore.audit.trajectories import check_trajectories
 from pacore.audit.verdicts import Judged, check_grades, check_verdicts
+from pacore.core.answer import Ended
 from pacore.core.grading.choose import gold_answer, is_by_rules, run_grading
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.grading.verdict import VERDICTS
@@ -129,7 +130,7 @@ class ShardAudit:
     def _place(self, here: Gathered) -> Iterator[Finding]:
         self._count(here)
         yield from check_trajectories(self.run, here)
-        found = standings(self.run, here)
+        found = slot_outcomes(self.run, here)
         yield from check_messages(self.run, here, found)
         if found:
             self.ended[here.problem.problem_id, here.replicate] = Ended(here.round, found)
@@ -160,14 +161,14 @@ class ShardAudit:
 
     def _count(self, here: Gathered) -> None:
         """Add a place to what was looked at, and to the sums its commits state."""
-        rows, standing = here.trajectories or [], here.standing()
+        rows, current = here.trajectories or [], here.current()
         self.tally.trajectories += len(rows)
         self.tally.prompts += bool(rows and here.before is not None)
         self.tally.texts += len(here.texts or [])
         self.tally.messages += len(here.messages or [])
-        self.counted["slots"] += len(standing)
+        self.counted["slots"] += len(current)
         self.counted["reused"] += sum(row["reused"] for row in rows)
-        self.counted["unfinished"] += sum(row["finish_reason"] in UNFINISHED for row in standing)
+        self.counted["unfinished"] += sum(row["finish_reason"] in UNFINISHED for row in current)
         own = [row.get("completion_tokens") or 0 for row in rows if not row["reused"]]
         self.counted["completion_tokens"] += sum(own)
         self.counted["sets"] += bool(here.messages)

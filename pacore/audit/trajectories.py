@@ -221,7 +221,7 @@ def _alike(run: Run, here: Gathered) -> Iterator[Finding]:
     if not run.recipe.temperature > 0:
         return
     alike: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
-    for row in here.standing():
+    for row in here.current():
         entry = here.entry(row)
         if entry is None or row["finish_reason"] in UNFINISHED:
             continue

@@ -11,7 +11,7 @@ from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
-from pacore.core.quorum import Standing, outcome
+from pacore.core.quorum import SlotOutcome, shortfall
 from pacore.core.trajectory import UNFINISHED, FinishReason
 
 
@@ -34,28 +34,40 @@ def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -
     )
 
 
-def missing_answer(
-    plan: Plan, place: tuple[int, str, int], standings: Sequence[Standing]
-) -> Answer:
-    """The answer row of a replicate that ended without one at ``place`` (round, problem, replicate).
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Where one replicate of a problem ended: the last round it reached, and what its slots came to.
 
-    A last trajectory the model finished without a conclusion is ``no_answer``; anything else left
-    the problem unsolved and is ``failed``.
+    ``messages`` are those of its rounds that are at hand; that of the plan's last round is answered.
     """
-    round_, problem_id, replicate = place
-    is_final = round_ == plan.rounds
-    final = standings[0] if is_final and standings else None
-    had_its_say = final is not None and final.finish_reason not in UNFINISHED
+
+    round: int
+    outcomes: Sequence[SlotOutcome]
+    messages: Sequence[Message] = ()
+
+
+def final_answer(plan: Plan, problem: Problem, replicate: int, ended: Ended) -> Answer:
+    """The answer row of a replicate.
+
+    Without a final message, a last trajectory the model finished without a conclusion is
+    ``no_answer``; anything else left the problem unsolved and is ``failed``.
+    """
+    outcomes = ended.outcomes
+    if ended.messages and ended.messages[-1].round == plan.rounds:
+        return answer_of(problem, ended.messages[-1], outcomes[0].finish_reason)
+    last = outcomes[0] if ended.round == plan.rounds and outcomes else None
+    is_finished = last is not None and last.finish_reason not in UNFINISHED
+    short = shortfall(plan, ended.round, outcomes)
     return Answer(
-        problem_id=problem_id,
+        problem_id=problem.problem_id,
         replicate=replicate,
         answer=None,
         method=None,
-        trajectory_id=final.candidate.trajectory_id if final else None,
-        finish_reason=final.finish_reason if final else None,
-        status="no_answer" if had_its_say else "failed",
-        reason=outcome(plan, round_, standings).reason,
-        failed_round=None if had_its_say else round_,
+        trajectory_id=last.candidate.trajectory_id if last else None,
+        finish_reason=last.finish_reason if last else None,
+        status="no_answer" if is_finished else "failed",
+        reason=short.reason if short else None,
+        failed_round=None if is_finished else ended.round,
     )
 
 

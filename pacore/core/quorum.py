@@ -1,13 +1,14 @@
-"""The quorum of a round: what stands in its slots, whether a set goes on, and what is tried again.
+"""The quorum of a round: what its slots came to, whether a message set is short, what is tried again.
 
-Pure decisions over what trajectories gave, so that the pipeline and the oracle take the same ones
-and neither shards, workers nor the order of arrival can change them.
+Pure decisions over the attempts at each slot and what they gave, so that the pipeline and the pure
+algorithm (`pacore.core.solve`) take the same ones, and neither shards, workers nor the order of
+arrival can change them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -18,9 +19,83 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import UNFINISHED, ConclusionStatus, FinishReason, Slot, Trajectory
 
 
+class Attempt(NamedTuple):
+    """One attempt at a slot.
+
+    ``finish_reason`` is None as long as nothing is known of its end. ``reused``: another run
+    generated it, so that a failure is none of this run's. ``retry_of`` names the trajectory that
+    `pacore retry` replaced by it, and ``max_tokens`` the limit it has in place of the recipe's.
+    """
+
+    trajectory_id: str
+    seed: int
+    finish_reason: FinishReason | None = None
+    reused: bool = False
+    retry_of: str | None = None
+    max_tokens: int | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the model had its say."""
+        return self.finish_reason is not None and self.finish_reason not in UNFINISHED
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether it ended in the engine, which says nothing of the model."""
+        return self.finish_reason in UNFINISHED
+
+
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands in one slot after a round: its last attempt.
+class History:
+    """The attempts at one slot in their order; the last is the current one.
+
+    Attempts are counted from the last retry on: its limit of failures and its refills are its own.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def current(self) -> Attempt:
+        """The current attempt, which the slot's row in every table is about."""
+        return self.attempts[-1]
+
+    @property
+    def since_retried(self) -> Sequence[Attempt]:
+        """The attempts since the slot was last retried; all of them where it never was."""
+        return [one for one in self.attempts if one.retry_of == self.current.retry_of]
+
+    @property
+    def tombstones(self) -> int:
+        """Attempts since it was last retried that this run itself saw fail in the engine."""
+        return sum(one.is_tombstone and not one.reused for one in self.since_retried)
+
+    @property
+    def refills(self) -> int:
+        """Attempts since it was last retried that the model finished after the first."""
+        return max(0, sum(one.is_finished for one in self.since_retried) - 1)
+
+    def is_lost(self, attempts: int | None) -> bool:
+        """Whether the current attempt failed and was the last of the failures a slot may have.
+
+        ``attempts`` is how many those are; without a limit no slot is ever lost.
+        """
+        if attempts is None or not self.attempts:
+            return False
+        return self.current.is_tombstone and self.tombstones >= attempts
+
+    def added(self, attempt: Attempt) -> History:
+        """With one more attempt, which is the current one from here on."""
+        return History((*self.attempts, attempt))
+
+    def ended(self, finish_reason: FinishReason, reused: bool = False) -> History:
+        """With the end of the current attempt."""
+        ended = self.current._replace(finish_reason=finish_reason, reused=reused)
+        return History((*self.attempts[:-1], ended))
+
+
+@dataclass(frozen=True, slots=True)
+class SlotOutcome:
+    """What one slot came to: the current attempt, and the message compaction makes of it.
 
     ``is_lost`` says that an unfinished slot has used up its attempts and counts as it is;
     ``refills`` how many attempts the model finished there since the first.
@@ -36,8 +111,8 @@ class Standing:
     @staticmethod
     def of(
         trajectory: Trajectory, compaction: Compaction, refills: int = 0, is_lost: bool = False
-    ) -> Standing:
-        return Standing(
+    ) -> SlotOutcome:
+        return SlotOutcome(
             compacted(trajectory, compaction),
             trajectory.generation.finish_reason,
             trajectory.thought.status,
@@ -60,52 +135,49 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Whether a message set may go on. ``waiting`` counts slots a resume would try again.
+class Shortfall:
+    """Why a message set does not go on to the next round.
 
-    ``reason`` is None exactly when it may: one line saying what the round is short of.
+    ``waiting`` counts slots a resume would try again; ``reason`` is one line saying what the round
+    is short of.
     """
 
     waiting: int
-    reason: str | None
-
-    @property
-    def goes_on(self) -> bool:
-        return self.reason is None
+    reason: str
 
 
-def outcome(plan: Plan, round_: int, standings: Sequence[Standing]) -> Outcome:
-    """Judge one message set.
+def shortfall(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> Shortfall | None:
+    """What the message set of a 1-based round is short of, given its slots; None where it goes on.
 
     A slot the engine failed to fill says nothing of the model, so the set waits for it rather than
     go on smaller. Trajectories without a message are the model's own and make the set smaller, down
     to the quorum, and under ``proceed`` below it. A set without any message fails under every
     policy: its next prompt would be the bare problem, and the round no round of PaCoRe.
     """
-    waiting = sum(standing.is_waiting for standing in standings)
-    have, need = _have(standings), plan.need(round_)
+    waiting = sum(outcome.is_waiting for outcome in outcomes)
+    have, need = _have(outcomes), plan.need(round_)
     enough = 1 if plan.on_shortfall == "proceed" else need
     if not waiting and have >= enough:
-        return Outcome(0, None)
-    causes = Counter(s.cause for s in standings if s.candidate.text is None)
+        return None
+    causes = Counter(one.cause for one in outcomes if one.candidate.text is None)
     listed = ", ".join(f"{count} {cause}" for cause, count in sorted(causes.items()))
-    first_waiting = sorted(standings, key=lambda standing: not standing.is_waiting)
-    error = next((s.error for s in first_waiting if s.error), None)
-    refills = sum(standing.refills for standing in standings)
+    first_waiting = sorted(outcomes, key=lambda outcome: not outcome.is_waiting)
+    error = next((one.error for one in first_waiting if one.error), None)
+    refills = sum(outcome.refills for outcome in outcomes)
     reason = (
-        f"round {round_}: {have} of {len(standings)} messages"
+        f"round {round_}: {have} of {len(outcomes)} messages"
         + (f", {need} needed" if need > 1 else "")
         + (f", {refills} refills" if refills else "")
         + f" ({listed})"
     )
-    return Outcome(waiting, f"{reason}: {error}" if error else reason)
+    return Shortfall(waiting, f"{reason}: {error}" if error else reason)
 
 
-def _have(standings: Sequence[Standing]) -> int:
-    return sum(standing.candidate.text is not None for standing in standings)
+def _have(outcomes: Sequence[SlotOutcome]) -> int:
+    return sum(outcome.candidate.text is not None for outcome in outcomes)
 
 
-def refills_due(plan: Plan, round_: int, standings: Sequence[Standing]) -> list[int]:
+def refills_due(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> list[int]:
     """The slots of a short set that get a further attempt now, in slot order.
 
     As many as messages are missing, of those whose trajectory gave none: the least tried first,
@@ -113,24 +185,24 @@ def refills_due(plan: Plan, round_: int, standings: Sequence[Standing]) -> list[
     window, as it will not fit the next time either, and none where too few may be tried to make up
     what is missing.
     """
-    missing = plan.need(round_) - _have(standings)
+    missing = plan.need(round_) - _have(outcomes)
     allowed = plan.refills_in(round_)
-    if missing < 1 or not allowed or any(standing.is_waiting for standing in standings):
+    if missing < 1 or not allowed or any(outcome.is_waiting for outcome in outcomes):
         return []
-    open_slots = [
-        (standing.refills, slot)
-        for slot, standing in enumerate(standings)
-        if standing.candidate.text is None
-        and standing.finish_reason not in (*UNFINISHED, "context_overflow")
-        and standing.refills < allowed
+    may_be_refilled = [
+        (outcome.refills, slot)
+        for slot, outcome in enumerate(outcomes)
+        if outcome.candidate.text is None
+        and outcome.finish_reason not in (*UNFINISHED, "context_overflow")
+        and outcome.refills < allowed
     ]
-    if len(open_slots) < missing:
+    if len(may_be_refilled) < missing:
         return []
-    return sorted(slot for _, slot in sorted(open_slots)[:missing])
+    return sorted(slot for _, slot in sorted(may_be_refilled)[:missing])
 
 
 class ChosenSlot(NamedTuple):
-    """A slot `pacore retry` chose, by the trajectory that stood in it."""
+    """A slot `pacore retry` chose, by the trajectory that was its current one."""
 
     round: int
     problem_id: str
@@ -151,7 +223,7 @@ class Retry:
         return frozenset((c.round, c.problem_id, c.replicate, c.trajectory_id) for c in self.chosen)
 
     def names(self, place: Slot, trajectory_id: str) -> bool:
-        """Whether it chose what stands in a slot, which may have moved since.
+        """Whether it chose the current trajectory of a slot, which may have moved since.
 
         The slots of a condensing round are the positions of M, which another retry can shift. No
         trajectory fills two slots of a set, so its id says which is meant.
@@ -171,40 +243,3 @@ def attempt_limit(bound_tokens: int | None, retry: Retry | None) -> int | None:
 def attempt_recipe(recipe: Recipe, max_tokens: int | None) -> Recipe:
     """The recipe of one attempt in a run of ``recipe``, by the ``max_tokens`` its row has."""
     return recipe if max_tokens is None else replace(recipe, max_tokens=max_tokens)
-
-
-class Pass(NamedTuple):
-    """Slots to try at the same time; ``retry`` gives them another recipe from here on."""
-
-    slots: list[int]
-    retry: Retry | None = None
-
-
-def passes(
-    plan: Plan,
-    places: Sequence[Slot],
-    retries: Sequence[Retry],
-    standing_ids: Callable[[], list[str]],
-    standings: Callable[[], list[Standing]],
-) -> Iterator[Pass]:
-    """The slots of one set to try, pass after pass, each looking at what the one before gave.
-
-    First every slot, then refills; then each retry in the order they were asked for, and its
-    refills: so a later retry finds everything that was made before it in its place.
-    ``standing_ids`` and ``standings`` tell what stands now; the second is asked only where a
-    refill may be due.
-    """
-    round_ = places[0].round
-    yield Pass(list(range(len(places))))
-    yield from _refilling(plan, round_, standings)
-    for retry in retries:
-        ids = standing_ids()
-        chosen = [place.slot for place in places if retry.names(place, ids[place.slot])]
-        if chosen:
-            yield Pass(chosen, retry)
-            yield from _refilling(plan, round_, standings)
-
-
-def _refilling(plan: Plan, round_: int, standings: Callable[[], list[Standing]]) -> Iterator[Pass]:
-    while plan.refills_in(round_) and (due := refills_due(plan, round_, standings())):
-        yield Pass(due)

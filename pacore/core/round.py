@@ -1,22 +1,33 @@
-"""The prompts of one round: who sees which messages of M, the turns that makes, and the draws taken.
+"""One round of one problem and replicate: its prompts, its slots, and the messages it ends in.
 
 Under the paper's policy all slots of a round see all of M, in one prompt (eq. 1). A condensing round
 shows each slot one message, and a subset shows each slot its own few, so a round has as many prompts
-as there are different views of M.
-
-The context window budget: what fits is known, by token count, before anything is sent.
+as there are different views of M. What fits the context window is known, by token count, before
+anything is sent. The slots are tried in passes (`passes`), and what they came to makes the next
+round's messages or leaves the round short (`Round.conclude`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
-from pacore.core.message import compaction_of
+from pacore.core.message import Message, compaction_of, message_set
 from pacore.core.plan import Compaction, Plan, Step
 from pacore.core.problem import Problem, Turn
 from pacore.core.prompt import prompt_digest, template_of, turns_for, with_system
+from pacore.core.quorum import (
+    Attempt,
+    History,
+    Retry,
+    Shortfall,
+    SlotOutcome,
+    attempt_limit,
+    attempt_recipe,
+    refills_due,
+    shortfall,
+)
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Request, Slot
 
@@ -43,7 +54,7 @@ class RoundPrompt:
 
     ``draws`` are those of the view's slots. ``prompt_messages`` is how many messages of its view it
     shows where the window does not hold all, else None. ``max_tokens`` bounds its generations where
-    the round does, and ``compaction`` is what they are handed on as.
+    the round does, and ``compaction`` makes messages of them.
     """
 
     round: int
@@ -70,7 +81,7 @@ class RoundPrompt:
         return None if positions is None else positions[: self.prompt_messages]
 
     def shown(self, messages: Sequence[T]) -> Sequence[T]:
-        """Of all messages of M those that stand in it, the first reference first."""
+        """Of all messages of M those it shows, the first reference first."""
         return self.view.of(messages)[: self.prompt_messages]
 
     def request(self, recipe: Recipe, draw: int, attempt: int = 0) -> Request:
@@ -80,7 +91,7 @@ class RoundPrompt:
 Fits = Callable[[RoundPrompt], bool]
 
 
-def anything_fits(prompt: RoundPrompt) -> bool:  # noqa: ARG001 - stands for a window that is asked
+def anything_fits(prompt: RoundPrompt) -> bool:  # noqa: ARG001 - of the type Fits
     return True
 
 
@@ -108,7 +119,7 @@ class Round:
         return [self._fitted(view, fits) for view in self.views()]
 
     def possible(self) -> Iterator[RoundPrompt]:
-        """Every prompt about which `prompts` may ask whether it fits."""
+        """Every prompt that `prompts` may pass to ``fits``."""
         for view in self.views():
             yield self.prompt(view)
             yield from (self.prompt(view, shown) for shown in self._cuts(view))
@@ -153,14 +164,21 @@ class Round:
         """The draws that the slots of a view take: the replicate's, each by its slot's number.
 
         A message to be condensed has a prompt of its own, and takes its first draw there, or where
-        M says the same several times the next. So neither where it stands nor how many stand
-        beside it makes another trajectory of it.
+        M has the same text several times the next. So neither its position nor the number of other
+        messages makes another trajectory of it.
         """
         draws = self.plan.draws(self.recipe.digest, digest, *self.place)
         if self.step.kind != "condense":
             return tuple(draws[slot] for slot in view.slots)
         (text,) = view.of(self.messages)
         return (draws[0] + self.messages[: view.slots[0]].count(text),)
+
+    def conclude(self, outcomes: Sequence[SlotOutcome]) -> list[Message] | Shortfall:
+        """The messages of the round (eq. 2), given what each of its slots came to, in slot order;
+        or what it is short of.
+        """
+        round_, replicate = self.place
+        return conclude(self.plan, (round_, self.problem.problem_id, replicate), outcomes)
 
     def _cuts(self, view: View) -> range:
         """How many messages of a view a prompt may show where it cannot show all."""
@@ -179,6 +197,105 @@ def by_slot(prompts: Iterable[RoundPrompt]) -> list[tuple[RoundPrompt, Slot]]:
     """The slots of a round in their order, each with its prompt."""
     pairs = ((prompt, slot) for prompt in prompts for slot in prompt.slots())
     return sorted(pairs, key=lambda pair: pair[1].slot)
+
+
+def conclude(
+    plan: Plan, place: tuple[int, str, int], outcomes: Sequence[SlotOutcome]
+) -> list[Message] | Shortfall:
+    """`Round.conclude` for a ``place`` = (round, problem id, replicate), where the problem itself is
+    not at hand.
+    """
+    short = shortfall(plan, place[0], outcomes)
+    if short is not None:
+        return short
+    candidates = [outcome.candidate for outcome in outcomes]
+    policy = plan.step(place[0]).compaction.policy
+    return message_set(place, candidates, plan.message_order, policy)
+
+
+@dataclass(slots=True)
+class OpenSlot:
+    """One slot of a round while it is filled: its prompt, and the attempts so far.
+
+    ``outcome`` is what the current attempt came to, None where that was not looked at yet.
+    """
+
+    place: Slot
+    prompt: RoundPrompt
+    history: History = field(default_factory=History)
+    outcome: SlotOutcome | None = None
+
+    def begin(self, recipe: Recipe, retry: Retry | None = None) -> Request:
+        """The request of the next attempt, which is the slot's current one from here on.
+
+        ``recipe`` is the run's. Given a ``retry`` the attempt replaces the current one under the
+        limit the retry has, which later attempts keep.
+        """
+        limit, retry_of = self.prompt.max_tokens, None
+        if retry is not None:
+            limit, retry_of = attempt_limit(limit, retry), self.history.current.trajectory_id
+        elif self.history.attempts:
+            limit, retry_of = self.history.current.max_tokens, self.history.current.retry_of
+        number = len(self.history.attempts)
+        request = self.prompt.request(attempt_recipe(recipe, limit), self.place.draw, number)
+        self.history = self.history.added(
+            Attempt(request.trajectory_id, request.seed, retry_of=retry_of, max_tokens=limit)
+        )
+        self.outcome = None
+        return request
+
+
+def open_slots(prompts: Iterable[RoundPrompt]) -> list[OpenSlot]:
+    """The slots of a round in their order, none of them tried yet."""
+    return [OpenSlot(place, prompt) for prompt, place in by_slot(prompts)]
+
+
+def outcomes_of(slots: Iterable[OpenSlot]) -> list[SlotOutcome]:
+    """What each slot came to, in slot order; the outcomes of all must be known."""
+    outcomes = [slot.outcome for slot in slots]
+    assert None not in outcomes, "a slot without an outcome"
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+class Pass(NamedTuple):
+    """Numbers of slots to try at the same time; with a ``retry`` that replaces what they have."""
+
+    slots: list[int]
+    retry: Retry | None = None
+
+
+def passes(
+    plan: Plan,
+    slots: Sequence[OpenSlot],
+    retries: Sequence[Retry],
+    outcomes: Callable[[], Sequence[SlotOutcome]],
+) -> Iterator[Pass]:
+    """The slots of one set to try, pass after pass, each decided by what those before it gave.
+
+    First every slot, then refills; then each retry in the order they were made, and its refills: so
+    a later retry finds everything that was made before it in its place. Before the next pass is
+    taken every slot of the last has its attempts. ``outcomes`` gives what each slot came to, in slot
+    order; it is called only where a refill may be due.
+    """
+    round_ = slots[0].place.round
+    yield Pass(list(range(len(slots))))
+    yield from _refilling(plan, round_, outcomes)
+    for retry in retries:
+        chosen = [
+            slot.place.slot
+            for slot in slots
+            if retry.names(slot.place, slot.history.current.trajectory_id)
+        ]
+        if chosen:
+            yield Pass(chosen, retry)
+            yield from _refilling(plan, round_, outcomes)
+
+
+def _refilling(
+    plan: Plan, round_: int, outcomes: Callable[[], Sequence[SlotOutcome]]
+) -> Iterator[Pass]:
+    while plan.refills_in(round_) and (due := refills_due(plan, round_, outcomes())):
+        yield Pass(due)
 
 
 TEMPLATE_TOKENS_A_TURN = 64
@@ -212,9 +329,9 @@ def fits_window(
     window_tokens: int | None,
     count_tokens: Callable[[], int | None],
 ) -> bool:
-    """Whether a prompt and what it asks for fit; counted only where a bound does not settle it.
+    """Whether a prompt and its generation fit; counted only where a bound does not decide it.
 
-    What nobody can count is taken to fit: the server has the last word.
+    Where the tokens cannot be counted the prompt is taken to fit, and the server decides.
     """
     if overflow(prompt_tokens_bound(turns), max_tokens, window_tokens) is None:
         return True

@@ -1,28 +1,56 @@
 """The algorithm: rounds of trajectories, compacted to messages, ending in one answer.
 
-The pure decisions the pipeline takes stand here, and `solve`, the whole algorithm in memory over
-the Engine protocol: the executable definition, and the oracle every flow is held against.
-What pacore has beyond the paper is the plan's (`pacore.core.plan`): another round is another step.
-Equation numbers are those of arXiv 2601.05593, section 2.1.
+`rounds_of` is how one replicate goes from round to round, wherever its trajectories come from.
+`solve` is the whole algorithm in memory over the Engine protocol: the executable definition, which
+the tests compare every flow with. What pacore has beyond the paper is the plan's
+(`pacore.core.plan`): another round is another step. Equation numbers are those of arXiv 2601.05593,
+section 2.1.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pacore.core.answer import Answer, answer_of, missing_answer
+from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.engine import Engine, EngineFault, EngineInfo
-from pacore.core.message import Message, message_set
+from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
-from pacore.core.quorum import Retry, Standing, attempt_limit, attempt_recipe, outcome, passes
+from pacore.core.quorum import Retry, Shortfall, SlotOutcome, attempt_recipe
 from pacore.core.recipe import Recipe
-from pacore.core.round import Round, RoundPrompt, by_slot, overflow
-from pacore.core.trajectory import Generation, Request, Slot, Trajectory
+from pacore.core.round import (
+    OpenSlot,
+    Round,
+    RoundPrompt,
+    open_slots,
+    outcomes_of,
+    overflow,
+    passes,
+)
+from pacore.core.trajectory import Generation, Request, Trajectory
 
-__all__ = ["Solved", "answer_of", "missing_answer", "solve"]
+
+def rounds_of(
+    plan: Plan, recipe: Recipe, problem: Problem, replicate: int
+) -> Generator[Round | Ended, Sequence[SlotOutcome], None]:
+    """One replicate of a problem, round by round, each over the messages of the one before.
+
+    Yields a round and is sent what each of its slots came to, in slot order. The last thing it
+    yields is where the replicate ended: after the last round, or in one that is short.
+    """
+    messages: list[Message] = []
+    texts: list[str] = []
+    for number in range(1, plan.rounds + 1):
+        round_ = Round(plan, recipe, problem, (number, replicate), texts)
+        outcomes = yield round_
+        concluded = round_.conclude(outcomes)
+        if isinstance(concluded, Shortfall):
+            break
+        messages += concluded
+        texts = [message.text for message in concluded]
+    yield Ended(number, outcomes, messages)
 
 
 @dataclass
@@ -34,38 +62,8 @@ class Solved:
     answers: list[Answer] = field(default_factory=list)
 
 
-@dataclass
-class _Tried:
-    """One slot in the oracle: its attempts, the standing one last, and the recipe of the next."""
-
-    place: Slot
-    prompt: RoundPrompt
-    retry: Retry | None = None
-    retry_of: str | None = None
-    attempts: list[Trajectory] = field(default_factory=list)
-
-    @property
-    def own(self) -> list[Trajectory]:
-        """The attempts since the slot was last retried."""
-        return [attempt for attempt in self.attempts if attempt.retry_of == self.retry_of]
-
-    @property
-    def tombstones(self) -> int:
-        return sum(not attempt.generation.is_finished for attempt in self.own)
-
-    def standing(self, attempts: int | None) -> Standing:
-        last = self.attempts[-1]
-        is_used_up = attempts is not None and self.tombstones >= attempts
-        return Standing.of(
-            last,
-            self.prompt.compaction,
-            refills=max(0, len(self.own) - self.tombstones - 1),
-            is_lost=is_used_up and not last.generation.is_finished,
-        )
-
-
 @dataclass(frozen=True)
-class _Oracle:
+class _Sampling:
     """What `solve` is given, and how it fills the slots of one round."""
 
     plan: Plan
@@ -95,42 +93,38 @@ class _Oracle:
 
     async def sample(
         self, prompts: Sequence[RoundPrompt]
-    ) -> tuple[list[Trajectory], list[Standing]]:
-        """ω_r^(i) ~ π(· | P(x, M_{r-1})), i = 1…K_r (eq. 1), and what stands in the end."""
-        tried = [_Tried(place, prompt) for prompt, place in by_slot(prompts)]
+    ) -> tuple[list[Trajectory], list[SlotOutcome]]:
+        """ω_r^(i) ~ π(· | P(x, M_{r-1})), i = 1…K_r (eq. 1), and what each slot came to."""
+        slots = open_slots(prompts)
+        made: list[list[Trajectory]] = [[] for _ in slots]
+        for now in passes(self.plan, slots, self.retries, lambda: outcomes_of(slots)):
+            tries = [self._try(slots[slot], now.retry) for slot in now.slots]
+            for slot, new in zip(now.slots, await asyncio.gather(*tries), strict=True):
+                made[slot] += new
+        return [trajectory for one in made for trajectory in one], outcomes_of(slots)
 
-        def standings() -> list[Standing]:
-            return [one.standing(self.attempts) for one in tried]
-
-        def ids() -> list[str]:
-            return [one.attempts[-1].trajectory_id for one in tried]
-
-        places = [one.place for one in tried]
-        for now in passes(self.plan, places, self.retries, ids, standings):
-            for slot in now.slots:
-                if now.retry is not None:
-                    tried[slot].retry = now.retry
-                    tried[slot].retry_of = tried[slot].attempts[-1].trajectory_id
-            await asyncio.gather(*(self._try(tried[slot]) for slot in now.slots))
-        return [attempt for one in tried for attempt in one.attempts], standings()
-
-    async def _try(self, one: _Tried) -> None:
-        """Attempts at one slot until the model has its say or the failures are used up."""
-        prompt = one.prompt
-        max_tokens = attempt_limit(prompt.max_tokens, one.retry)
-        recipe = attempt_recipe(self.recipe, max_tokens)
-        for _ in range((self.attempts or 1) - one.tombstones * (self.attempts is not None)):
-            request = prompt.request(recipe, one.place.draw, len(one.attempts))
-            made = replace(
-                Trajectory.of(one.place, request, await self._generation(request)),
+    async def _try(self, slot: OpenSlot, retry: Retry | None) -> list[Trajectory]:
+        """Attempts at one slot until the model finishes one or the failures are used up."""
+        made: list[Trajectory] = []
+        prompt = slot.prompt
+        while True:
+            request = slot.begin(self.recipe, None if made else retry)
+            generation = await self._generation(request)
+            slot.history = slot.history.ended(generation.finish_reason)
+            trajectory = replace(
+                Trajectory.of(slot.place, request, generation),
                 prompt_messages=prompt.prompt_messages,
                 prompt_positions=prompt.positions,
-                max_tokens=max_tokens,
-                retry_of=one.retry_of,
+                max_tokens=slot.history.current.max_tokens,
+                retry_of=slot.history.current.retry_of,
             )
-            one.attempts.append(made)
-            if made.generation.is_finished:
-                return
+            made.append(trajectory)
+            is_lost = slot.history.is_lost(self.attempts)
+            slot.outcome = SlotOutcome.of(
+                trajectory, prompt.compaction, slot.history.refills, is_lost
+            )
+            if generation.is_finished or is_lost or self.attempts is None:
+                return made
 
     async def _generation(self, request: Request) -> Generation:
         tokens = await self.engine.count_prompt_tokens(request.recipe, request.turns)
@@ -157,23 +151,15 @@ async def solve(
     ``attempts`` is how many failures of the engine a slot takes before it counts as lost; None
     tries once and leaves the set waiting, as one start of a run does.
     """
-    oracle = _Oracle(plan, recipe, engine, await engine.describe(), attempts, retries)
+    sampling = _Sampling(plan, recipe, engine, await engine.describe(), attempts, retries)
     solved = Solved()
     for replicate in range(plan.replicates):
-        messages: list[Message] = []
-        for round_ in range(1, plan.rounds + 1):
-            texts = [message.text for message in messages]
-            given = Round(plan, recipe, problem, (round_, replicate), texts)
-            trajectories, standings = await oracle.sample(await oracle.prompts(given))
+        rounds = rounds_of(plan, recipe, problem, replicate)
+        reached = next(rounds)
+        while isinstance(reached, Round):
+            trajectories, outcomes = await sampling.sample(await sampling.prompts(reached))
             solved.trajectories += trajectories
-            place = (round_, problem.problem_id, replicate)
-            if not outcome(plan, round_, standings).goes_on:
-                solved.answers.append(missing_answer(plan, place, standings))
-                break
-            candidates = [standing.candidate for standing in standings]
-            policy = plan.step(round_).compaction.policy
-            messages = message_set(place, candidates, plan.message_order, policy)
-            solved.messages += messages
-        else:
-            solved.answers.append(answer_of(problem, messages[0], standings[0].finish_reason))
+            reached = rounds.send(outcomes)
+        solved.messages += reached.messages
+        solved.answers.append(final_answer(plan, problem, replicate, reached))
     return solved

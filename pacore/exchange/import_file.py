@@ -17,13 +17,13 @@ from pydantic import JsonValue
 
 from pacore.core.config.run import RunConfig, identity_digest
 from pacore.core.identity import digest
-from pacore.core.message import message_set
 from pacore.core.plan import default_shard_size
 from pacore.core.problem import Problem, set_digest
 from pacore.core.prompt import SYNTHESIS
-from pacore.core.quorum import Standing, outcome
+from pacore.core.quorum import SlotOutcome
 from pacore.core.recipe import ImportedRecipe
 from pacore.core.round import Round, RoundPrompt
+from pacore.core.solve import rounds_of
 from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
 from pacore.exchange.reference import Pass, tombstone
@@ -158,24 +158,21 @@ class _Journalling:
         rounds = made.rounds
         if made.fault is not None:
             rounds = ((tombstone(form, made.fault),) * plan.width(1),)
-        texts: list[str] = []
-        for round_, generations in enumerate(rounds, 1):
-            (prompt,) = Round(plan, recipe, problem, (round_, replicate), texts).prompts()
-            standings = [
-                Standing.of(
+        walk = rounds_of(plan, recipe, problem, replicate)
+        reached = next(walk)
+        for generations in rounds:
+            if not isinstance(reached, Round):
+                return
+            (prompt,) = reached.prompts()
+            outcomes = [
+                SlotOutcome.of(
                     self._add(prompt, slot, generation),
                     prompt.compaction,
                     is_lost=not generation.is_finished,
                 )
                 for slot, generation in zip(prompt.slots(), generations, strict=True)
             ]
-            if not outcome(plan, round_, standings).goes_on:
-                return
-            candidates = [standing.candidate for standing in standings]
-            place = (round_, problem.problem_id, replicate)
-            policy = prompt.compaction.policy
-            messages = message_set(place, candidates, plan.message_order, policy)
-            texts = [message.text for message in messages]
+            reached = walk.send(outcomes)
 
     def _add(self, prompt: RoundPrompt, slot: Slot, generation: Generation) -> Trajectory:
         """Journal one trajectory. A failure is this run's own, as each run spends its attempts."""

@@ -18,7 +18,8 @@ from pacore.evaluation.verdicts import ShardGrading
 from pacore.runs.answers import conclude
 from pacore.runs.context import Context, OpenShard
 from pacore.runs.dispatch.dispatcher import Dispatcher, Priority
-from pacore.runs.dispatch.sampler import Filled, RetryPolicy
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.dispatch.writers import Filled
 from pacore.runs.messages import compact
 from pacore.runs.retry import asked_config
 from pacore.runs.scores import grade

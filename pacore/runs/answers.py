@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from pacore.core.answer import Answer, answer_of, missing_answer
+from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.message import Message
-from pacore.core.quorum import Standing, outcome
+from pacore.core.quorum import shortfall
 from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
-from pacore.runs.messages import Place, standing_sets
+from pacore.runs.messages import Place, slot_outcomes
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.rows import answer_row
 from pacore.warehouse.files import message_sets
@@ -41,16 +42,17 @@ def _publish(context: Context, work: OpenShard) -> Commit:
 def _answers(context: Context, work: OpenShard, counts: dict[str, int]) -> Iterator[Answer]:
     plan = context.run.plan
     finals = _final_messages(context, work)
-    ended = _last_standings(context, work)
+    reached = _last_rounds(context, work)
     for problem in context.problems(context.shards[work.number]):
         for replicate in range(plan.replicates):
             place = (problem.problem_id, replicate)
-            round_, standings = ended[place]
+            ended = reached[place]
             if (message := finals.get(place)) is not None:
-                answer = answer_of(problem, message, standings[0].finish_reason)
+                ended = replace(ended, messages=[message])
             else:
-                answer = missing_answer(plan, (round_, *place), standings)
-                counts["retryable"] += outcome(plan, round_, standings).waiting > 0
+                short = shortfall(plan, ended.round, ended.outcomes)
+                counts["retryable"] += short is not None and short.waiting > 0
+            answer = final_answer(plan, problem, replicate, ended)
             counts[answer.status] += 1
             yield answer
 
@@ -69,10 +71,10 @@ def _final_messages(context: Context, work: OpenShard) -> dict[Place, Message]:
     return found
 
 
-def _last_standings(context: Context, work: OpenShard) -> dict[Place, tuple[int, list[Standing]]]:
-    """The last round each replicate reached, and what stood in its slots."""
-    reached: dict[Place, tuple[int, list[Standing]]] = {}
+def _last_rounds(context: Context, work: OpenShard) -> dict[Place, Ended]:
+    """The last round each replicate reached, and what its slots came to."""
+    reached: dict[Place, Ended] = {}
     for round_ in range(context.run.plan.rounds, 0, -1):
-        for place, standings in standing_sets(context, work, round_, reached):
-            reached[place] = (round_, standings)
+        for place, outcomes in slot_outcomes(context, work, round_, reached):
+            reached[place] = Ended(round_, outcomes)
     return reached

@@ -23,7 +23,8 @@ from pacore.errors import PacoreError
 from pacore.home import state_path
 from pacore.runs.dispatch.dispatcher import Dispatcher, Gate, Priority
 from pacore.runs.dispatch.progress import Progress
-from pacore.runs.dispatch.sampler import Filled, RetryPolicy
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.dispatch.writers import Filled
 from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

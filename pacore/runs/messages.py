@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from itertools import groupby
 
-from pacore.core.message import Message, candidate_of, compaction_of, message_set, needs_generation
+from pacore.core.message import Message, candidate_of, compaction_of, needs_generation
 from pacore.core.plan import Compaction
-from pacore.core.quorum import Standing, outcome
+from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.core.round import conclude
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
@@ -47,23 +48,19 @@ def _publish(context: Context, work: OpenShard, round_: int) -> Commit:
 def _messages(
     context: Context, work: OpenShard, round_: int, counts: dict[str, int]
 ) -> Iterator[Message]:
-    plan = context.run.plan
-    policy = plan.step(round_).compaction.policy
-    for (problem_id, replicate), standings in standing_sets(context, work, round_):
-        judged = outcome(plan, round_, standings)
-        if judged.goes_on:
-            counts["sets"] += 1
-            chosen = [standing.candidate for standing in standings]
-            place = (round_, problem_id, replicate)
-            yield from message_set(place, chosen, plan.message_order, policy)
+    for (problem_id, replicate), outcomes in slot_outcomes(context, work, round_):
+        concluded = conclude(context.run.plan, (round_, problem_id, replicate), outcomes)
+        if isinstance(concluded, Shortfall):
+            counts["waiting" if concluded.waiting else "short"] += 1
         else:
-            counts["waiting" if judged.waiting else "short"] += 1
+            counts["sets"] += 1
+            yield from concluded
 
 
-def standing_sets(
+def slot_outcomes(
     context: Context, work: OpenShard, round_: int, passed_over: Container[Place] = ()
-) -> Iterator[tuple[Place, list[Standing]]]:
-    """What stands in the slots of each (problem id, replicate) after a round, in slot order.
+) -> Iterator[tuple[Place, list[SlotOutcome]]]:
+    """What the slots of each (problem id, replicate) came to in a round, in slot order.
 
     Of those ``passed_over`` nothing is read.
     """
@@ -75,14 +72,14 @@ def standing_sets(
     with context.store.local_path(commit.path) as path:
         rows = candidates(path)
         for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
-            standing = list(group)
+            slots = list(group)
             if place in passed_over:
                 continue
             compaction = compactions.get(place[0], every_problems)
             generations = context.journal.find_many(
-                row.trajectory_id for row in standing if needs_generation(row.said, compaction)
+                row.trajectory_id for row in slots if needs_generation(row.said, compaction)
             )
-            yield place, [_standing(context, row, compaction, generations) for row in standing]
+            yield place, [_outcome(context, row, compaction, generations) for row in slots]
 
 
 def _compactions(context: Context, work: OpenShard, round_: int) -> dict[str, Compaction]:
@@ -94,17 +91,17 @@ def _compactions(context: Context, work: OpenShard, round_: int) -> dict[str, Co
     return {problem.problem_id: compaction_of(plan, round_, problem) for problem in problems}
 
 
-def _standing(
+def _outcome(
     context: Context, row: CandidateRow, compaction: Compaction, generations: Generations
-) -> Standing:
-    """A row as what stands in its slot; where C takes its generation, the next one is its own."""
+) -> SlotOutcome:
+    """What the slot of a row came to; where C takes its generation, the next one is its own."""
     generation = None
     if needs_generation(row.said, compaction):
         entry = next(generations)
         if entry is None:
             raise StoreError(f"trajectory {row.trajectory_id} is gone from the journal")
         generation = entry.generation
-    return Standing(
+    return SlotOutcome(
         candidate_of(row.said, compaction, generation),
         row.finish_reason,
         row.conclusion_status,

@@ -10,7 +10,7 @@ from pacore.core.round import Fits, Round, RoundPrompt, anything_fits, fits_wind
 from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.runs.inputs import Asked, asked_of
-from pacore.runs.slots import Filling, settle, trajectories_of
+from pacore.runs.slots import RunSlot, fill_slots, trajectories_of
 from pacore.store.commits import Commit, Draft, find_commit
 from pacore.store.rows import text_row, trajectory_row
 
@@ -28,10 +28,10 @@ def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
             sets = _prompts(context, round_, asked)
             del asked
             retries = context.retries()
-            fillings = settle(context, work, round_, sets, retries)
+            slots = fill_slots(context, work, round_, sets, retries)
             del sets
             seen = {"retries": len(retries)} if retries else {}
-            commit = context.with_tables(lambda: _publish(context, work, round_, fillings, seen))
+            commit = context.with_tables(lambda: _publish(context, work, round_, slots, seen))
     else:
         settled, lost = commit.counts["slots"], commit.counts["unfinished"]
         context.progress.add(reused=settled - lost, unfinished=lost)
@@ -81,7 +81,7 @@ def _publish(
     context: Context,
     work: OpenShard,
     round_: int,
-    fillings: Sequence[Filling],
+    slots: Sequence[RunSlot],
     seen: dict[str, int],
 ) -> Commit:
     """Derive the rows from the journal, in the order of the slots, a row at a time.
@@ -93,11 +93,11 @@ def _publish(
     counts = {"slots": 0, "reused": 0, "unfinished": 0, "completion_tokens": 0, **seen}
     written: set[str] = set()
     with texts, rows:
-        attempts = ((filling, n) for filling in fillings for n in range(len(filling.attempts)))
+        attempts = ((slot, n) for slot in slots for n in range(len(slot.history.attempts)))
         trajectories = trajectories_of(context, attempts)
-        for filling in fillings:
+        for slot in slots:
             counts["slots"] += 1
-            for trajectory in islice(trajectories, len(filling.attempts)):
+            for trajectory in islice(trajectories, len(slot.history.attempts)):
                 trajectory_id = trajectory.trajectory_id
                 is_own = trajectory.text_run_id == context.run.run_id
                 if (

@@ -21,7 +21,7 @@ from pacore.core.message import (
 from pacore.core.plan import Compaction, MessagePolicy, Plan
 from pacore.core.problem import Problem, Turn
 from pacore.core.prompt import prompt_digest
-from pacore.core.quorum import Standing, outcome
+from pacore.core.quorum import SlotOutcome, shortfall
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request, Slot, Trajectory
 
@@ -115,12 +115,12 @@ def test_how_an_answer_is_read_is_the_problems_own() -> None:
 
 def test_a_set_of_conclusions_without_answers_says_so() -> None:
     compaction = Compaction("answer", grader="choice")
-    standings = [
-        Standing.of(trajectory(Generation("stop", text)), compaction)
+    outcomes = [
+        SlotOutcome.of(trajectory(Generation("stop", text)), compaction)
         for text in ("Either, or neither.", "")
     ]
-    reason = outcome(Plan((2,), compaction="answer"), 1, standings).reason
-    assert reason == "round 1: 0 of 2 messages (1 empty, 1 no_answer)"
+    short = shortfall(Plan((2,), compaction="answer"), 1, outcomes)
+    assert short and short.reason == "round 1: 0 of 2 messages (1 empty, 1 no_answer)"
 
 
 @pytest.mark.parametrize(

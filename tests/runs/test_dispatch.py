@@ -16,7 +16,8 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import Interrupted, StoreError
 from pacore.runs.dispatch.dispatcher import ADMITTED_PER_SLOT, Dispatcher
-from pacore.runs.dispatch.sampler import Filled, RetryPolicy
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.dispatch.writers import Filled
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 

@@ -22,8 +22,8 @@ from pacore.core.engine import Engine, EngineInfo
 from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.runs.dispatch.progress import Progress
-from pacore.runs.dispatch.sampler import Filled, RetryPolicy, Sampler
-from pacore.runs.dispatch.writers import Writers
+from pacore.runs.dispatch.sampler import RetryPolicy, Sampler
+from pacore.runs.dispatch.writers import Filled, Writers
 from pacore.store.journal import Journal
 
 ADMITTED_PER_SLOT = 2

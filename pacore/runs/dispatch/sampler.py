@@ -14,7 +14,7 @@ from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
 from pacore.runs.dispatch.early_stop import EarlyStop
-from pacore.runs.dispatch.writers import Stands, Writers
+from pacore.runs.dispatch.writers import Filled, Writers
 
 FRESH_SECONDS = 1.0
 """How long a look into the journal holds good: another scheduler may work on the same run."""
@@ -39,21 +39,6 @@ class RetryPolicy:
             return min(fault.retry_after_seconds, self.wait_max_seconds)
         backoff = wait_random_exponential(multiplier=self.wait_seconds, max=self.wait_max_seconds)
         return backoff(state)
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A request's end: journalled, unless it never reached a model for want of room.
-
-    ``generation`` is set for a context overflow alone, which depends on the server's window and so
-    is no part of the journal. Nothing else holds text: a task that is done is part of a reference
-    cycle, and would keep it until the garbage collector's rarest round.
-    """
-
-    trajectory_id: str
-    is_finished: bool
-    completion_tokens: int
-    generation: Generation | None = None
 
 
 @dataclass(slots=True)
@@ -104,7 +89,7 @@ class Sampler:
         StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
         """
         if (too_long := await self._overflow(request)) is not None:
-            return Filled(request.trajectory_id, True, 0, too_long)
+            return Filled.refused(request.trajectory_id, too_long)
         return await self._fill(request, _Tries(run_id, looked_up))
 
     async def _fill(self, request: Request, tries: _Tries) -> Filled:
@@ -167,8 +152,8 @@ class Sampler:
         async with self._free:
             if time.monotonic() - tries.looked_up > FRESH_SECONDS:
                 tries.looked_up = time.monotonic()
-                if (stands := await self._writers.find(request.trajectory_id)) is not None:
-                    return _filled(request, stands)
+                if (found := await self._writers.find(request.trajectory_id)) is not None:
+                    return found
             try:
                 made = await self._engine.generate(request)
             except EngineFault as fault:
@@ -188,8 +173,8 @@ class Sampler:
     async def _keep(self, request: Request, generation: Generation, run_id: str) -> Filled:
         """Make a generation durable; an overflow is no part of the journal."""
         if generation.finish_reason == "context_overflow":
-            return Filled(request.trajectory_id, True, 0, generation)
-        return _filled(request, await self._writers.add(request, generation, run_id))
+            return Filled.refused(request.trajectory_id, generation)
+        return await self._writers.add(request, generation, run_id)
 
     async def _rest(self, seconds: float) -> None:
         """Wait to try again, holding nothing."""
@@ -198,10 +183,6 @@ class Sampler:
             await asyncio.sleep(seconds)
         finally:
             self._on_rest(-1)
-
-
-def _filled(request: Request, stands: Stands) -> Filled:
-    return Filled(request.trajectory_id, stands.is_finished, stands.completion_tokens)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -1,7 +1,7 @@
 """Journalling beside an event loop: what finishes together is written together.
 
-Handing one generation to a thread and back costs more than packing it, so the loop hands over what
-finished in one of its turns, and hears of it in one call.
+Passing one generation to a thread and back costs more than packing it, so the loop passes on together
+what finished in one of its iterations, and is called back once for all of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from pacore.core.trajectory import Generation, Request
+from pacore.core.trajectory import UNFINISHED, FinishReason, Generation, Request
 from pacore.errors import StoreError
 from pacore.store.journal import Journal
 
@@ -22,15 +22,34 @@ MOST_TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Stands:
-    """What the journal holds of a request now; ``completion_tokens`` is 0 where nobody counted."""
+class Filled:
+    """What a request came to: an entry of the journal, unless its prompt did not fit the window.
 
-    is_finished: bool
+    ``completion_tokens`` is 0 where nobody counted. ``generation`` is set for a context overflow
+    alone, which depends on the server's window and so is no part of the journal. Nothing else holds
+    text: a task that is done is part of a reference cycle, and would keep it until the garbage
+    collector's rarest round.
+    """
+
+    trajectory_id: str
+    finish_reason: FinishReason
     completion_tokens: int
+    generation: Generation | None = None
 
     @staticmethod
-    def of(generation: Generation) -> Stands:
-        return Stands(generation.is_finished, generation.completion_tokens or 0)
+    def of(trajectory_id: str, generation: Generation) -> Filled:
+        tokens = generation.completion_tokens or 0
+        return Filled(trajectory_id, generation.finish_reason, tokens)
+
+    @staticmethod
+    def refused(trajectory_id: str, overflowed: Generation) -> Filled:
+        """For a context overflow, with the generation that says by how much."""
+        return Filled(trajectory_id, overflowed.finish_reason, 0, overflowed)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the model had its say; otherwise this is a tombstone."""
+        return self.finish_reason not in UNFINISHED
 
 
 @dataclass(slots=True, eq=False)
@@ -38,8 +57,8 @@ class _Entry:
     request: Request
     generation: Generation
     run_id: str
-    durable: asyncio.Future[Stands]
-    outcome: Stands | BaseException | None = None
+    durable: asyncio.Future[Filled]
+    outcome: Filled | BaseException | None = None
 
 
 class Writers:
@@ -51,20 +70,23 @@ class Writers:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="journal")
         self._finished: list[_Entry] = []
 
-    async def add(self, request: Request, generation: Generation, run_id: str) -> Stands:
-        """Make a generation durable; returns what stands, which may be another's. Raises StoreError."""
+    async def add(self, request: Request, generation: Generation, run_id: str) -> Filled:
+        """Make a generation durable; returns what the journal has, which may be another scheduler's.
+
+        Raises StoreError.
+        """
         entry = _Entry(request, generation, run_id, self._loop.create_future())
         if not self._finished:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._submit)
         self._finished.append(entry)
         return await entry.durable
 
-    async def find(self, trajectory_id: str) -> Stands | None:
+    async def find(self, trajectory_id: str) -> Filled | None:
         """What the journal holds of a trajectory by now, if anything. Raises StoreError."""
         found = await self._loop.run_in_executor(self._threads, self._journal.find, trajectory_id)
-        return None if found is None else Stands.of(found.generation)
+        return None if found is None else Filled.of(trajectory_id, found.generation)
 
-    def _hand_over(self) -> None:
+    def _submit(self) -> None:
         finished, self._finished = self._finished, []
         for start in range(0, len(finished), MOST_TOGETHER):
             entries = finished[start : start + MOST_TOGETHER]
@@ -74,22 +96,22 @@ class Writers:
     def _write(self, entries: list[_Entry]) -> None:
         for entry in entries:
             try:
-                stands = self._journal.add(entry.request, entry.generation, entry.run_id)
-                entry.outcome = Stands.of(stands.generation)
+                kept = self._journal.add(entry.request, entry.generation, entry.run_id)
+                entry.outcome = Filled.of(kept.trajectory_id, kept.generation)
             except StoreError as fault:
                 # An entry that cannot be read costs itself, and not those written after it.
                 entry.outcome = fault
 
     def _report(self, entries: list[_Entry], written: Future[None]) -> None:
-        self._loop.call_soon_threadsafe(self._tell, entries, written.exception())
+        self._loop.call_soon_threadsafe(self._resolve, entries, written.exception())
 
-    def _tell(self, entries: list[_Entry], fault: BaseException | None) -> None:
+    def _resolve(self, entries: list[_Entry], fault: BaseException | None) -> None:
         for entry in entries:
             outcome = entry.outcome or fault
             assert outcome is not None
             if entry.durable.done():
                 continue
-            if isinstance(outcome, Stands):
+            if isinstance(outcome, Filled):
                 entry.durable.set_result(outcome)
             else:
                 entry.durable.set_exception(outcome)

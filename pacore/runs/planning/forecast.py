@@ -1,6 +1,6 @@
-"""What a run would do, before it spends anything: read-only, and exact as far as the store knows.
+"""What a run would sample, round by round, and what bounds it, before it spends anything.
 
-A forecast: what a run would sample, round by round, and what bounds it.
+Read-only, and exact as far as the journal reaches.
 """
 
 from __future__ import annotations
@@ -10,14 +10,24 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pacore.core.engine import EngineInfo
-from pacore.core.message import message_set
 from pacore.core.plan import Plan, Step
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_of, turns_for
-from pacore.core.quorum import Standing, attempt_recipe, outcome, passes
+from pacore.core.quorum import SlotOutcome, attempt_recipe
 from pacore.core.recipe import Recipe
-from pacore.core.round import Round, RoundPrompt, View, by_slot, overflow, prompt_tokens_bound
-from pacore.core.trajectory import Generation, Request, Slot, Trajectory
+from pacore.core.round import (
+    OpenSlot,
+    Round,
+    RoundPrompt,
+    View,
+    open_slots,
+    outcomes_of,
+    overflow,
+    passes,
+    prompt_tokens_bound,
+)
+from pacore.core.solve import rounds_of
+from pacore.core.trajectory import Generation, Request, Trajectory
 from pacore.store.journal import Entry, Journal
 
 TokenCounter = Callable[[Request], int | None]
@@ -61,22 +71,17 @@ class Forecaster:
 
     def _walk(self, problem: Problem, replicate: int, found: Forecast) -> None:
         """Add one (problem, replicate): each round is known while the round before is stored."""
-        texts: list[str] = []
-        for round_, forecast in enumerate(found.rounds, 1):
-            given = Round(self._plan, self._recipe, problem, (round_, replicate), texts)
-            prompts = given.prompts(self._fits)
+        rounds = rounds_of(self._plan, self._recipe, problem, replicate)
+        reached = next(rounds)
+        while isinstance(reached, Round):
+            number = reached.place[0]
+            prompts = reached.prompts(self._fits)
             refused = self._refused(prompts, found)
-            standings = self._standings(prompts, refused, forecast)
-            if standings is None:
-                self._leave_unknown(problem, round_, found)
+            outcomes = self._outcomes(prompts, refused, found.rounds[number - 1])
+            if outcomes is None:
+                self._leave_unknown(problem, number, found)
                 return
-            if not outcome(self._plan, round_, standings).goes_on:
-                return
-            candidates = [standing.candidate for standing in standings]
-            policy = self._plan.step(round_).compaction.policy
-            named = (round_, problem.problem_id, replicate)
-            messages = message_set(named, candidates, self._plan.message_order, policy)
-            texts = [message.text for message in messages]
+            reached = rounds.send(outcomes)
 
     def _refused(self, prompts: Sequence[RoundPrompt], found: Forecast) -> dict[View, str]:
         """The views whose prompts are too long, and by how much; what nobody counts is counted."""
@@ -91,58 +96,38 @@ class Forecaster:
                 refused[prompt.view] = why
         return refused
 
-    def _standings(
+    def _outcomes(
         self,
         prompts: Sequence[RoundPrompt],
         refused: Mapping[View, str],
         forecast: RoundForecast,
-    ) -> list[Standing] | None:
-        """What stands in a set's slots; None where some of it is yet to be generated."""
-        slots = by_slot(prompts)
-        found: list[list[Trajectory]] = [[] for _ in slots]
-
-        def standings() -> list[Standing]:
-            return [
-                Standing.of(own[-1], prompt.compaction, len(own) - 1)
-                for own, (prompt, _) in zip(found, slots, strict=True)
-            ]
-
-        for now in passes(self._plan, [place for _, place in slots], (), list, standings):
+    ) -> list[SlotOutcome] | None:
+        """What each slot of a set came to; None where some of it is yet to be generated."""
+        slots = open_slots(prompts)
+        for now in passes(self._plan, slots, (), lambda: outcomes_of(slots)):
             forecast.trajectories += len(now.slots)
-            asked = []
-            for number in now.slots:
-                prompt, place = slots[number]
-                tried = found[number][-1].attempt + 1 if found[number] else 0
-                request = self._request(prompt, place.draw, tried)
-                if (why := refused.get(prompt.view)) is None:
-                    asked.append((number, request))
+            sent = []
+            for slot in (slots[number] for number in now.slots):
+                request = slot.begin(self._recipe)
+                if (why := refused.get(slot.prompt.view)) is None:
+                    sent.append((slot, request))
                 else:
-                    overflowed = Generation("context_overflow", error=why)
-                    found[number].append(Trajectory.of(place, request, overflowed))
+                    _end(slot, request, Generation("context_overflow", error=why))
                     forecast.too_long += 1
-            if not self._look_up(asked, slots, found, forecast):
+            if not self._look_up(sent, forecast):
                 return None
-        return standings()
+        return outcomes_of(slots)
 
-    def _look_up(
-        self,
-        asked: Sequence[tuple[int, Request]],
-        slots: Sequence[tuple[RoundPrompt, Slot]],
-        found: Sequence[list[Trajectory]],
-        forecast: RoundForecast,
-    ) -> bool:
-        """Add what is stored of the requests of some slots to ``found``; whether all of it is."""
+    def _look_up(self, sent: Sequence[tuple[OpenSlot, Request]], forecast: RoundForecast) -> bool:
+        """Look up what is stored of the requests of some slots; returns whether all of it is."""
         missing: list[str] = []
-        entries = self._journal.find_many(request.trajectory_id for _, request in asked)
-        for (number, request), entry in zip(asked, entries, strict=True):
-            stored = self._stored(*slots[number], request, entry)
-            if isinstance(stored, Trajectory):
-                found[number].append(stored)
-            else:
-                missing.append(stored)
+        entries = self._journal.find_many(request.trajectory_id for _, request in sent)
+        for (slot, request), entry in zip(sent, entries, strict=True):
+            if not self._is_stored(slot, request, entry):
+                missing.append(slot.history.current.trajectory_id)
         new = set(missing) - self._pending
         self._pending |= new
-        forecast.stored += len(asked) - len(missing)
+        forecast.stored += len(sent) - len(missing)
         forecast.to_generate += len(new)
         forecast.shared += len(missing) - len(new)
         return not missing
@@ -162,22 +147,18 @@ class Forecaster:
                 is_long = self._overflow(longest, step.max_tokens) is not None
                 found.may_be_long += step.width * is_long
 
-    def _request(self, prompt: RoundPrompt, draw: int, attempt: int = 0) -> Request:
-        return prompt.request(attempt_recipe(self._recipe, prompt.max_tokens), draw, attempt)
-
-    def _stored(
-        self, prompt: RoundPrompt, slot: Slot, request: Request, entry: Entry | None
-    ) -> Trajectory | str:
-        """A slot's first finished generation in the journal, from a request and what the journal has
-        of it on, or the id of the one to be made.
+    def _is_stored(self, slot: OpenSlot, request: Request, entry: Entry | None) -> bool:
+        """Whether the journal has a finished generation of a slot, from a request and its entry on;
+        where not, the slot's current attempt is the one to be made.
         """
         while entry is not None:
+            _end(slot, request, entry.generation)
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)
-                return Trajectory.of(slot, request, entry.generation)
-            request = self._request(prompt, slot.draw, request.attempt + 1)
+                return True
+            request = slot.begin(self._recipe)
             entry = self._journal.find(request.trajectory_id)
-        return request.trajectory_id
+        return False
 
     def _fits(self, prompt: RoundPrompt) -> bool:
         tokens = self._tokens(prompt)
@@ -190,11 +171,19 @@ class Forecaster:
             return bound
         if self._count_tokens is None:
             return None
-        return self._count_tokens(self._request(prompt, prompt.draws[0]))
+        recipe = attempt_recipe(self._recipe, prompt.max_tokens)
+        return self._count_tokens(prompt.request(recipe, prompt.draws[0]))
 
     def _overflow(self, prompt_tokens: int, bound_tokens: int | None) -> str | None:
         limit = bound_tokens or self._recipe.max_tokens
         return overflow(prompt_tokens, limit, self._window_tokens)
+
+
+def _end(slot: OpenSlot, request: Request, generation: Generation) -> None:
+    """Note how the current attempt at a slot ended. No slot is lost: failures are tried again."""
+    slot.history = slot.history.ended(generation.finish_reason)
+    made = Trajectory.of(slot.place, request, generation)
+    slot.outcome = SlotOutcome.of(made, slot.prompt.compaction, slot.history.refills)
 
 
 @dataclass(slots=True)
