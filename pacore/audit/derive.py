@@ -13,7 +13,7 @@ from itertools import groupby
 
 from pacore.audit.files import Row
 from pacore.audit.finding import Where
-from pacore.core.message import Message, Said, compaction_of, needs_generation
+from pacore.core.message import CompactionInput, Message, compaction_of, needs_generation
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
 from pacore.core.quorum import Shortfall, SlotOutcome, attempt_recipe
@@ -77,10 +77,10 @@ def trajectory_of(round_: int, row: Row, entry: Entry | None) -> Trajectory:
 
 def needs_journal(plan: Plan, round_: int, row: Row) -> bool:
     """Whether a message of a round holds more of a trajectory than its row does."""
-    said = Said(
+    made = CompactionInput(
         row["trajectory_id"], row["conclusion"], row["conclusion_status"], row["content_characters"]
     )
-    return needs_generation(said, plan.step(round_).compaction)
+    return needs_generation(made, plan.step(round_).compaction)
 
 
 def slot_outcome(

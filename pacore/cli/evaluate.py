@@ -31,7 +31,7 @@ from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.report.evaluation import evaluation_report, grading_table
-from pacore.runs.problems import is_at_rest
+from pacore.runs.problems import is_at_end
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.text import visible
@@ -112,7 +112,7 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
     store = open_store(config.store)
     runs = [open_run(store, run_id) for run_id in config.runs]
     for run in runs:
-        if not is_at_rest(store, run):
+        if not is_at_end(store, run):
             raise Refused(
                 f"run {run.run_id} is not at its end; the line it was started with finishes it"
             )

@@ -38,7 +38,8 @@ def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -
 class Ended:
     """Where one replicate of a problem ended: the last round it reached, and what its slots came to.
 
-    ``messages`` are those of its rounds that are at hand; that of the plan's last round is answered.
+    ``messages`` are those of its rounds, as far as they are known; that of the plan's last round is
+    the final message, which has the answer.
     """
 
     round: int

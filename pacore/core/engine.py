@@ -1,4 +1,4 @@
-"""The one contract every engine keeps; pure, so that the core can be written against it."""
+"""The protocol of every engine, with its records; pure, so that the core can use it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pacore.core.trajectory import FinishReason, Generation, Request
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine says of itself before any request.
+    """What an engine reports of itself before any request.
 
     ``window_tokens`` is the context window (prompt and completion together), None where the server
-    does not tell. ``version`` and ``model_root`` (what the served name stands for) are the server's
-    own words. ``is_owned`` where nobody else has its servers do anything.
+    does not report it. ``version`` and ``model_root`` (the model behind the served name) are as the
+    server reports them. ``is_owned``: its servers have no other clients.
     """
 
     name: str
@@ -29,7 +29,7 @@ class EngineInfo:
     is_owned: bool = False
 
     def overflowed(self, prompt_tokens: int | None, error: str) -> Generation:
-        """What stands for a request that was never sent, for its prompt leaves no room."""
+        """The generation of a request that is not sent, as its prompt leaves no room."""
         return Generation(
             finish_reason="context_overflow",
             prompt_tokens=prompt_tokens,
@@ -65,7 +65,7 @@ class Refusal:
 class Cause:
     """Why an engine refuses requests, in one line with what to change.
 
-    ``is_certain`` says that it was confirmed, or that no request could be the reason.
+    ``is_certain``: it was confirmed, or no request could be the reason.
     """
 
     line: str
@@ -79,7 +79,7 @@ class EngineFault(Exception):
     trying again, after ``retry_after_seconds`` where the server named a time. ``wasted_tokens`` is
     what the try is known to have cost, ``requests`` how many were sent for it. ``detail`` is one line
     and carries no secret. ``refusal`` is set where a server refused the request, ``partial`` where
-    text came before it broke off. ``is_endpoints`` says that the refusal is of one endpoint of
+    text came before it broke off. ``is_endpoints``: the refusal is of one endpoint of
     several that has served nothing yet, so that another may take the request.
     """
 
@@ -124,13 +124,13 @@ class EngineFault(Exception):
 class Engine(Protocol):
     """Samples trajectories. All methods are called from one event loop.
 
-    ``describe`` raises `pacore.errors.EngineUnavailable` when nothing answers or the model is not
+    ``describe`` raises `pacore.errors.EngineUnavailable` when no server answers or the model is not
     served. ``generate`` makes one try: it returns a generation (finish reason ``stop``, ``length``
     or ``context_overflow``) or raises `EngineFault`; nothing else, whatever the server does, but
-    ``asyncio.CancelledError``. ``count_prompt_tokens`` answers None where it cannot be known.
+    ``asyncio.CancelledError``. ``count_prompt_tokens`` returns None where it cannot be known.
     ``cause_of`` looks for the reason of refusals that are all alike. ``generated_tokens`` is how many
     tokens the engine's servers have generated since they started, for other clients and in unfinished
-    requests too; None where one of them does not say.
+    requests too; None where one of them does not report it.
     ``slots`` is how many requests the engine takes at a time.
     """
 

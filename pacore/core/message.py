@@ -1,6 +1,6 @@
-"""Compaction C: what of a trajectory the next round sees, one trajectory at a time (eq. 2).
+"""Compaction C (eq. 2): the message of each trajectory, and the message set M of a round.
 
-Messages: what compaction made of a round's trajectories, in the order of the next prompt.
+C takes one trajectory at a time; M has the messages of a round in the order of the next prompt.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Candidate:
     bound_tokens: int | None = None
 
 
-class Said(NamedTuple):
-    """What compaction asks a trajectory's row first; most policies need no more.
+class CompactionInput(NamedTuple):
+    """What compaction reads in a trajectory's row; most policies need no more.
 
     ``is_cut``: the model was cut at its limit, maybe within the conclusion.
     """
@@ -73,49 +73,53 @@ def compaction_of(plan: Plan, round_: int, problem: Problem) -> Compaction:
 def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
     """C of one trajectory (section 2.1) under the policies of its round."""
     thought = trajectory.thought
-    said = Said(
+    row = CompactionInput(
         trajectory.trajectory_id,
         thought.conclusion,
         thought.status,
         trajectory.content_characters,
         trajectory.generation.finish_reason == "length",
     )
-    return candidate_of(said, compaction, trajectory.generation)
+    return candidate_of(row, compaction, trajectory.generation)
 
 
-def needs_generation(said: Said, compaction: Compaction) -> bool:
+def needs_generation(row: CompactionInput, compaction: Compaction) -> bool:
     """Whether C of a trajectory takes text that its conclusion does not hold."""
     if compaction.policy == "reference":
-        return said.status != "none"
-    if said.status == "truncated":
+        return row.status != "none"
+    if row.status == "truncated":
         return (compaction.tail_tokens or compaction.bound_tokens) is not None
-    return said.conclusion is not None and compaction.policy == "verbatim"
+    return row.conclusion is not None and compaction.policy == "verbatim"
 
 
-def candidate_of(said: Said, compaction: Compaction, generation: Generation | None) -> Candidate:
-    """C of one trajectory; its generation may be None where `needs_generation` says so.
+def candidate_of(
+    row: CompactionInput, compaction: Compaction, generation: Generation | None
+) -> Candidate:
+    """C of one trajectory; its generation may be None where `needs_generation` is false.
 
     ``verbatim`` is the paper's ablation without compaction, and what a condensing round reads. A
     trajectory without a conclusion has no message under any policy, but for one that was cut where
     the round's tails or its bound make one of it. ``reference`` takes whatever the content has.
     """
-    text = said.conclusion
+    text = row.conclusion
     if compaction.policy == "reference":
         text = None if generation is None else reference_text(generation)
-        return Candidate(said.trajectory_id, text, said.content_characters)
-    if said.status == "truncated":
-        return _of_a_cut_one(said, compaction, generation)
+        return Candidate(row.trajectory_id, text, row.content_characters)
+    if row.status == "truncated":
+        return _truncated_candidate(row, compaction, generation)
     if text is not None and compaction.policy == "verbatim" and generation is not None:
         text = verbatim_text(normalise(generation).reasoning, text)
     elif text is not None and compaction.policy == "answer":
         assert compaction.grader is not None, "answers are read by compaction_of a problem"
-        found = extract(text, compaction.grader, compaction.wanted, is_cut=said.is_cut)
+        found = extract(text, compaction.grader, compaction.wanted, is_cut=row.is_cut)
         text = answer_text(found.text, compaction.grader) if found else None
-    return Candidate(said.trajectory_id, text, said.content_characters)
+    return Candidate(row.trajectory_id, text, row.content_characters)
 
 
-def _of_a_cut_one(said: Said, compaction: Compaction, generation: Generation | None) -> Candidate:
-    whole = Candidate(said.trajectory_id, None, said.content_characters)
+def _truncated_candidate(
+    row: CompactionInput, compaction: Compaction, generation: Generation | None
+) -> Candidate:
+    whole = Candidate(row.trajectory_id, None, row.content_characters)
     if generation is None:
         return whole
     thought = normalise(generation)
@@ -133,10 +137,10 @@ def verbatim_text(reasoning: str | None, conclusion: str) -> str:
 
 
 def reference_text(generation: Generation) -> str | None:
-    """What the published code hands on: the content after its last ``</think>``, else all of it.
+    """The message of the published code: the content after its last ``</think>``, else all of it.
 
-    Not a character is taken off, and nothing is asked of how the text ended. What ends with the tag
-    is an empty message; only where the server sent no content there is none.
+    Not a character is taken off, and how the text ended does not matter. Content that ends with the
+    tag is an empty message; there is none only where the server sent no content.
     """
     if not generation.is_finished or not generation.content:
         return None
@@ -146,8 +150,8 @@ def reference_text(generation: Generation) -> str | None:
 def answer_text(answer: str, spec: str) -> str:
     r"""An answer as a message of its own: ``\boxed{…}``, where that reads as the same answer again.
 
-    An answer of several lines, a program, and one whose braces would not close its box stand as
-    they are.
+    An answer of several lines, a program, and one whose braces would not close its box stay as they
+    are.
     """
     boxed = f"\\boxed{{{answer}}}"
     again = extract(boxed, spec)
@@ -168,8 +172,8 @@ def bounded_text(generation: Generation, thought: Thought) -> str | None:
 def tail_text(generation: Generation, thought: Thought, tail_tokens: int) -> str | None:
     """The last tokens of a thought that was cut: its reasoning, and its content where it has any.
 
-    Measured by the trajectory's own characters a token; where nobody counted its tokens, by one
-    character each, so that it is never longer than asked. None where nothing was written.
+    Measured by the trajectory's own characters a token; where its tokens were not counted, by one
+    character each, so that it is never longer than ``tail_tokens``. None where nothing was written.
     """
     written = written_text(generation, thought)
     tokens = generation.completion_tokens or len(written)
@@ -217,7 +221,7 @@ class Message:
 def order(candidates: Iterable[Candidate], policy: MessageOrder) -> list[Candidate]:
     """Put the trajectories of one message set in the order of the next prompt.
 
-    ``content`` sorts by trajectory id, a hash, so position says nothing of length or arrival.
+    ``content`` sorts by trajectory id, a hash, so position does not depend on length or arrival.
     ``reference`` is the reference code's: by length of the full content, then one fixed shuffle
     with seed 42, which ties a message's position to its length rank; ties fall back to the id.
     """

@@ -1,6 +1,7 @@
-"""The plan of a run: trajectory configuration, replicates, draws, and shards of problems.
+"""The plan of a run: trajectory configuration, replicates, draws, the steps, and shards of problems.
 
-The steps of a plan: what a round does, how many slots it has, and what its messages are.
+A plan expands to steps, one a round: what the round does, how many slots it has, and what compaction
+makes of its trajectories.
 """
 
 from __future__ import annotations
@@ -60,20 +61,20 @@ MIN_SHARDS = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """How many trajectories each round launches and how they are drawn and handed on.
+    """How many trajectories each round samples, how they are drawn, and what becomes of them.
 
     ``widths`` is K⃗ without the implied final 1 (eq. 1). ``pool`` None draws every replicate
     afresh; a number P gives each replicate K of the first P draws, as the paper does with 512.
     ``min_messages`` is the quorum: what a problem needs from a round to go on, one number for all
-    rounds or one for each of ``widths``; ``on_shortfall`` says what a set short of it does, and
+    rounds or one for each of ``widths``; ``on_shortfall`` is what happens to a set short of it, and
     ``refills`` how many further attempts a slot gets to make it up. ``truncated`` and
-    ``tail_tokens`` say what is kept of a thought that was cut, ``overflow`` what becomes of a
-    prompt the window does not hold.
+    ``tail_tokens`` are what is kept of a thought that was cut, ``overflow`` what happens to a
+    prompt that does not fit the window.
 
     Compaction ``reference`` is the published code's, to the byte: what follows the last ``</think>``
     of the content, white space included, or all of it, also where it was cut.
 
-    Beyond the paper: compaction ``answer`` hands on answers alone, and ``summary`` has the model
+    Beyond the paper: under compaction ``answer`` messages are answers alone, and ``summary`` has the model
     condense each trajectory to ``summary_tokens``; ``subset`` shows each slot of the later rounds,
     the last included, its own so many messages; ``workspace_tokens`` has one trajectory distil all
     messages of a round into what the next one sees.
@@ -152,8 +153,8 @@ class Plan:
     def refills_in(self, round_: int) -> int:
         """Further attempts a slot of a round gets to make up a shortfall.
 
-        None in the last round: its trajectory is the model's own word, and sampling until one
-        pleases would flatter the score.
+        None in the last round: its trajectory is the answer, and sampling until one has an answer
+        would raise the score.
         """
         is_refilled = self.on_shortfall == "refill" and round_ < self.rounds
         return self.refills if is_refilled else 0
@@ -177,7 +178,7 @@ class Plan:
     ) -> list[int]:
         """Which draws of its prompt a replicate takes in a round, one for each slot.
 
-        Only round 1 shares a prompt between replicates, so only there may a pool stand in. Where
+        Only round 1 shares a prompt between replicates, so only there a pool is drawn from. Where
         messages are answers alone, or one workspace, two rounds often have the very same prompt;
         their draws are then numbered apart, as the later would else be samples of the earlier.
         """
@@ -204,8 +205,8 @@ class Plan:
         return tuple(sorted(index + 1 for index in chosen))
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON; policies that came later stand in it only where they are not default,
-        so that a plan without them keeps the digest it had.
+        """The plan as JSON; policies added later are in it only where they are not the default, so
+        that a plan without them keeps the digest it had.
         """
         given = self.min_messages
         later = {
@@ -296,12 +297,12 @@ _MARKS: dict[StepKind, str] = {"sample": "", "condense": "c", "distill": "d"}
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """C of one round: what a trajectory is handed on as, and what of one that was cut.
+    """C of one round: what message a trajectory becomes, and what one that was cut.
 
     A truncated trajectory is dropped, unless ``tail_tokens`` keeps its last tokens, or
-    ``bound_tokens`` says that it was cut where its step bounds it: then its text as far as it goes
-    is the message. ``grader`` is the spec that says how an answer is read, for the policy ``answer``
-    alone, and ``wanted`` what the tests of a program run.
+    ``bound_tokens`` is set where its step bounds it: then its text as far as it goes is the message.
+    ``grader`` is the spec by which an answer is read, for the policy ``answer`` alone, and ``wanted``
+    what the tests of a program run.
     """
 
     policy: MessagePolicy

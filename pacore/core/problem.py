@@ -1,10 +1,8 @@
-"""Problems: one question with its gold answer, as turns of a conversation.
+"""Problems: one question with its gold answer, as turns of a conversation, and its id.
 
-Ids of problems: what of a name in a file can be one, and which ids a typed name may mean. Pure.
-
-An id is typed in shells, stands in URLs and in reports. A name that is usable as it is stays as it
-is; any other becomes a readable id, and the name stays in the problem's metadata. As the id follows
-from the name alone, whoever has the name finds the problem.
+An id is typed in shells and shown in URLs and reports. A name in a file that is usable as it is stays
+as it is; any other becomes a readable id, and the name stays in the problem's metadata. As the id
+follows from the name alone, the name is enough to find the problem.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ class Problem:
 
     @cached_property
     def content_digest(self) -> str:
-        """sha256 of what the question and its gold answer say, 64 hex characters; no id in it."""
+        """sha256 of the question, its gold answer and grader, 64 hex characters; no id in it."""
         return content_digest(self.turns, self.gold, self.grader)
 
     @property
@@ -76,7 +74,7 @@ def content_digest(turns: Sequence[Turn], gold: str | None, grader: str | None) 
 
 
 class Placed(NamedTuple):
-    """A problem, and the file and line it stands in."""
+    """A problem, and the file and line it is in."""
 
     problem: Problem
     file: str
@@ -129,7 +127,7 @@ def problem_id_of(name: str) -> str:
 
 
 def possible_ids(name: str) -> tuple[str, ...]:
-    """The ids of the problem that somebody calls ``name``, the likeliest first."""
+    """The ids that a problem called ``name`` may have, the likeliest first."""
     return tuple(dict.fromkeys((name, problem_id_of(name), readable_id(name))))
 
 
@@ -144,7 +142,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def text_fault(text: str, *, line_breaks: bool = True) -> str | None:
-    """Say what makes ``text`` unusable as data of a problem, or None if nothing does."""
+    """What makes ``text`` unusable as data of a problem, or None if nothing does."""
     if "\x00" in text:
         return "has a NUL byte"
     if _SURROGATE.search(text):

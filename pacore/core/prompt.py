@@ -62,7 +62,7 @@ Now write the workspace, in no more than {{ max_tokens }} tokens: what the respo
 
 
 class _Parts(NamedTuple):
-    """A template cut at its placeholders; what stands between them is the template's own."""
+    """A template cut at its placeholders."""
 
     head: str
     between: str
@@ -73,7 +73,7 @@ class _Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Template:
-    """A text with the places of a problem and of the messages beside it.
+    """A text with placeholders for a problem and for messages.
 
     ``name`` has its version, to be counted on with every change of the wording.
     """
@@ -124,14 +124,14 @@ TEMPLATES: dict[StepKind, Template] = {
 
 
 def template_of(step: Step) -> Template:
-    """What the messages of a round are put into, with the bound of its generations."""
+    """The template of a round's prompts, with the bound of its generations."""
     return TEMPLATES[step.kind].bounded(step.max_tokens)
 
 
 def template_digests(steps: Sequence[Step]) -> dict[str, str]:
     """Digests of the templates of a plan's steps by their place in a run's identity.
 
-    ``template`` is the paper's, which stands there in any case; the others where they are used.
+    ``template`` is the paper's, which is always there; the others where they are used.
     """
     used = {step.kind for step in steps}
     own = {

@@ -36,12 +36,12 @@ class Attempt(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model had its say."""
+        """Whether the model finished it."""
         return self.finish_reason is not None and self.finish_reason not in UNFINISHED
 
     @property
     def is_tombstone(self) -> bool:
-        """Whether it ended in the engine, which says nothing of the model."""
+        """Whether the engine failed, so that it shows nothing of the model."""
         return self.finish_reason in UNFINISHED
 
 
@@ -128,7 +128,9 @@ class SlotOutcome:
 
     @property
     def cause(self) -> str:
-        """Why there is no message, in a word: no conclusion, or none that reads as an answer."""
+        """Why there is no message: a finish reason, a conclusion status, or ``no_answer`` where the
+        conclusion has no answer to read.
+        """
         if self.conclusion_status == "present":
             return "no_answer"
         return self.finish_reason if self.conclusion_status == "none" else self.conclusion_status
@@ -149,7 +151,7 @@ class Shortfall:
 def shortfall(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> Shortfall | None:
     """What the message set of a 1-based round is short of, given its slots; None where it goes on.
 
-    A slot the engine failed to fill says nothing of the model, so the set waits for it rather than
+    A slot the engine failed to fill shows nothing of the model, so the set waits for it rather than
     go on smaller. Trajectories without a message are the model's own and make the set smaller, down
     to the quorum, and under ``proceed`` below it. A set without any message fails under every
     policy: its next prompt would be the bare problem, and the round no round of PaCoRe.
@@ -226,7 +228,7 @@ class Retry:
         """Whether it chose the current trajectory of a slot, which may have moved since.
 
         The slots of a condensing round are the positions of M, which another retry can shift. No
-        trajectory fills two slots of a set, so its id says which is meant.
+        trajectory fills two slots of a set, so its id identifies the slot.
         """
         return (place.round, place.problem_id, place.replicate, trajectory_id) in self._named
 
@@ -234,10 +236,10 @@ class Retry:
 def attempt_limit(bound_tokens: int | None, retry: Retry | None) -> int | None:
     """The ``max_tokens`` of an attempt's row: a retry's or its step's, whichever is less.
 
-    A retry never lifts the bound of a step: how long a summary may be is the plan's to say.
+    A retry never raises the bound of a step: the plan decides how long a summary may be.
     """
-    asked = retry.max_tokens if retry is not None else None
-    return min((limit for limit in (bound_tokens, asked) if limit is not None), default=None)
+    limits = (bound_tokens, retry.max_tokens if retry is not None else None)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def attempt_recipe(recipe: Recipe, max_tokens: int | None) -> Recipe:

@@ -19,11 +19,11 @@ class Recipe:
     """Model and sampling of every trajectory of a run (paper, section 3: temperature = top_p = 1).
 
     ``max_tokens`` None leaves the limit to what the context window holds. ``revision`` names the
-    weights as far as they are known; behind an endpoint only the user can know. ``engine_options``
+    weights where they are known; behind an endpoint only the user knows them. ``engine_options``
     are those of an owned server that shape what it generates. ``omit`` are sampling fields that are
-    not sent, as some servers refuse them: what the server takes in their place is not known, so
+    not sent, as some servers refuse them: the values the server uses in their place are not known, so
     trajectories without them are others than those with them. Two recipes with equal ``digest``
-    sample from the same distribution, as far as pacore can tell.
+    sample from the same distribution, as far as pacore knows.
     """
 
     model: str
@@ -50,8 +50,8 @@ class Recipe:
         values = asdict(self)
         values["stop"] = list(self.stop)
         values["chat_template_options"] = dict(self.chat_template_options)
-        # Younger than the stores there are: left out where there are none, as every recipe had none
-        # when their ids were made, so that those ids stay what they are.
+        # Added after the first stores: left out where there are none, so that ids made before stay
+        # the same.
         values["engine_options"] = dict(self.engine_options)
         if not self.engine_options:
             del values["engine_options"]
@@ -65,8 +65,8 @@ class Recipe:
 class ImportedRecipe(Recipe):
     """The recipe of trajectories made elsewhere: how they were sampled is not known.
 
-    ``imported`` says what they came from (format, reader, sha256 of the files) and stands in place
-    of the sampling fields, whose values here mean nothing. A `Recipe` never has that field in its
+    ``imported`` is what they came from (format, reader, sha256 of the files) and takes the place of
+    the sampling fields, whose values here mean nothing. A `Recipe` never has that field in its
     JSON, so no digest and no trajectory id of a run that generates can equal an imported one.
     """
 

@@ -143,8 +143,8 @@ class Round:
     def prompt(self, view: View, prompt_messages: int | None = None) -> RoundPrompt:
         """The prompt of a view, or of its first messages alone."""
         seen = view.of(self.messages)[:prompt_messages]
-        asked = self.problem.turns
-        turns = turns_for(asked, seen, template_of(self.step), self.plan.observation(asked))
+        given = self.problem.turns
+        turns = turns_for(given, seen, template_of(self.step), self.plan.observation(given))
         turns = with_system(turns, self.recipe.system)
         digest = prompt_digest(turns)
         return RoundPrompt(
@@ -202,9 +202,7 @@ def by_slot(prompts: Iterable[RoundPrompt]) -> list[tuple[RoundPrompt, Slot]]:
 def conclude(
     plan: Plan, place: tuple[int, str, int], outcomes: Sequence[SlotOutcome]
 ) -> list[Message] | Shortfall:
-    """`Round.conclude` for a ``place`` = (round, problem id, replicate), where the problem itself is
-    not at hand.
-    """
+    """`Round.conclude` for a ``place`` = (round, problem id, replicate), without the problem itself."""
     short = shortfall(plan, place[0], outcomes)
     if short is not None:
         return short

@@ -1,4 +1,4 @@
-"""Trajectories: what is asked of an engine, what comes back, and the row it becomes."""
+"""Trajectories: the request to an engine, the generation it returns, and the row it becomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINISH_REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
 UNFINISHED: frozenset[FinishReason] = frozenset(
     ("rejected", "engine_error", "timeout", "cancelled")
 )
-"""Finish reasons that say something of the engine and nothing of the model: tried again later."""
+"""Finish reasons of failures of the engine, which show nothing of the model: tried again later."""
 
 UsageSource = Literal["server", "tokenizer", "unknown"]
 
@@ -50,17 +50,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What an engine made of a request, exactly as it said it, or why there is nothing.
+    """What an engine returned for a request, exactly as the server sent it, or why there is nothing.
 
     ``content`` and ``reasoning`` are the server's own fields, None where it sent null. Token counts
-    are None where nobody counted; ``usage_source`` says who did, and ``cached_prompt_tokens`` how many
-    of the prompt's the server had in its cache. ``error`` is one line for a person
-    and carries no secret. ``tries`` counts requests sent, ``wasted_tokens`` what failed tries cost.
+    are None where nothing counted them; ``usage_source`` names what did, and ``cached_prompt_tokens`` is
+    how many of the prompt's the server had in its cache. ``error`` is one line for a person and carries
+    no secret. ``tries`` counts requests sent, ``wasted_tokens`` what failed tries cost.
 
-    ``finish_said`` is the server's own word for how it ended, where that says neither that the model ended
-    nor that a limit cut it. ``unread`` is JSON of what the server sent beside the text (tool calls, parts
-    of an unknown kind). ``wire`` says how the request was spelled, where a server takes it in another form
-    than ours (`pacore.engine.chat.spelling`). A tombstone may hold the text of a response that broke off.
+    ``finish_said`` is the server's own finish reason where it means neither that the model ended nor that a
+    limit cut it. ``unread`` is JSON of what the server sent besides the text (tool calls, parts
+    of an unknown kind). ``wire`` names the form the request was sent in, where a server takes another than
+    ours (`pacore.engine.chat.spelling`). A tombstone may hold the text of a response that broke off.
     """
 
     finish_reason: FinishReason
@@ -84,7 +84,7 @@ class Generation:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model had its say; otherwise this is a tombstone."""
+        """Whether the model finished; otherwise this is a tombstone."""
         return self.finish_reason not in UNFINISHED
 
 

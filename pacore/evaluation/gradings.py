@@ -13,7 +13,7 @@ from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_vers
 from pacore.core.plan import Shard
 from pacore.errors import BadInput, Interrupted, Refused
 from pacore.runs.dispatch.progress import GradingProgress
-from pacore.runs.problems import is_at_rest
+from pacore.runs.problems import is_at_end
 from pacore.sandbox.grade import grader_version
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commits, standing_units, write_snapshot
@@ -108,7 +108,7 @@ def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
     That is graded again where its version has changed; what no rule decides stays as it is. Raises
     as `grading_by`, and Refused for a run that has more to come than second tries of tombstones.
     """
-    if not is_at_rest(store, run):
+    if not is_at_end(store, run):
         raise Refused(
             f"run {run.run_id} is not at its end; the line it was started with finishes it"
         )

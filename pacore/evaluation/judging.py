@@ -22,7 +22,7 @@ from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.evaluation.gradings import OpenGrading, end, every_shard, ungraded
 from pacore.evaluation.verdicts import ShardGrading
-from pacore.runs.derived import derived_config, put_problems, said
+from pacore.runs.derived import conclusions_of, derived_config, put_problems
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, GradingRecord, begin_grading
 from pacore.store.run import Run, problems_of
@@ -124,6 +124,6 @@ def _problem(question: Question, problem_id: str, run_id: str, grading: Grading)
 def votes_in(store: Backend, judge_id: str) -> Votes:
     """The votes on each question, by its id. Memory grows with the number of different questions."""
     votes: dict[str, list[bool | None]] = {}
-    for question_id, conclusion in said(store, judge_id):
+    for question_id, conclusion in conclusions_of(store, judge_id):
         votes.setdefault(question_id, []).append(read_vote(conclusion))
     return votes

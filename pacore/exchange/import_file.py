@@ -28,13 +28,10 @@ from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
 from pacore.exchange.reference import Pass, tombstone
 from pacore.exchange.survey import Survey
-from pacore.runs.answers import conclude
 from pacore.runs.context import close_context, context_of
-from pacore.runs.messages import compact
+from pacore.runs.loop import finish_shard
 from pacore.runs.problems import close, open_shards
-from pacore.runs.scores import grade
 from pacore.runs.start import begin_run
-from pacore.runs.trajectories import fill
 from pacore.store.backends.protocol import Backend
 from pacore.store.journal import Journal
 from pacore.store.run import Run, is_closed
@@ -100,15 +97,15 @@ def publish_import(
 ) -> Run:
     """Bring an import into the store, or finish one that was begun; a second time adds nothing.
 
-    ``config`` has the store's address, the name of the run and of its problem set; ``say`` hears
-    what is being done. Raises Refused for another run of that name.
+    ``config`` has the store's address, the name of the run and of its problem set; ``say`` is called
+    with what is being done. Raises Refused for another run of that name.
     """
     survey = found.survey
     run_id = config.run_id or found.run_id
     size = default_shard_size(len(survey.problems), survey.plan)
     name = PurePosixPath(config.problems).stem
-    asked = {"name": name, "config": config.model_dump(mode="json")}
-    run = begin_run(store, run_id, found.identity, survey.problems, size, asked)
+    settings = {"name": name, "config": config.model_dump(mode="json")}
+    run = begin_run(store, run_id, found.identity, survey.problems, size, settings)
     if is_closed(store, run_id):
         return run
     context = context_of(config, run_id)
@@ -117,11 +114,7 @@ def publish_import(
         _journal(store, found, run_id)
         say(f"run {run_id}: messages, answers and scores")
         for work in open_shards(store, run):
-            for round_ in range(1, run.plan.rounds + 1):
-                fill(context, work, round_)
-                compact(context, work, round_)
-            conclude(context, work)
-            grade(context, work)
+            finish_shard(context, work)
         close(store, run)
     finally:
         close_context(config, run_id)
@@ -183,8 +176,8 @@ class _Journalling:
             entry = self.journal.add(request, generation, maker)
             if entry.generation != generation:
                 raise StoreError(
-                    f"trajectory {entry.trajectory_id} of {prompt.problem_id} stands in the "
-                    "journal with other content than the file has"
+                    f"trajectory {entry.trajectory_id} of {prompt.problem_id} is in the journal "
+                    "with other content than the file has"
                 )
             if generation.is_finished or entry.run_id == self.run_id:
                 return Trajectory.of(slot, request, generation)

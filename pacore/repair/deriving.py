@@ -21,7 +21,7 @@ from pacore.runs.dispatch.dispatcher import Dispatcher, Priority
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.dispatch.writers import Filled
 from pacore.runs.messages import compact
-from pacore.runs.retry import asked_config
+from pacore.runs.retry import recorded_config
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
 from pacore.store.backends.protocol import Backend
@@ -135,7 +135,7 @@ class RepairContext(Context):
 def _config(store: Backend, run: Run) -> RunConfig:
     """What a run was asked for with, as far as deriving needs it."""
     try:
-        return RunConfig.model_validate({**asked_config(store, run), "run_id": run.run_id})
+        return RunConfig.model_validate({**recorded_config(store, run), "run_id": run.run_id})
     except ValidationError:
         return RunConfig(problems=run.problem_set, engine="scripted", run_id=run.run_id)
 

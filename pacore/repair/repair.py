@@ -15,7 +15,7 @@ from pacore.repair.deriving import RepairContext
 from pacore.repair.outcome import Outcome
 from pacore.repair.view import RepairView
 from pacore.runs.problems import close, open_shards
-from pacore.runs.retry import asked_config
+from pacore.runs.retry import recorded_config
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import write_snapshot
 from pacore.store.gradings import read_gradings
@@ -64,7 +64,7 @@ def _problem_set(store: Backend, run: Run) -> Iterator[Outcome]:
         what = "is damaged"
     except (PacoreError, OSError, ValueError, KeyError, TypeError) as fault:
         what = "is missing" if not store.exists(key) else f"is damaged: {fault}"
-    config = asked_config(store, run)
+    config = recorded_config(store, run)
     place = str(config.get("problems"))
     try:
         problems = read_problem_set(place, config.get("limit"), config.get("fields") or {})

@@ -9,7 +9,6 @@ from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.message import Message
 from pacore.core.quorum import shortfall
-from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.runs.messages import Place, slot_outcomes
 from pacore.store.commits import Commit, find_commit, publish
@@ -23,7 +22,7 @@ def conclude(context: Context, work: OpenShard) -> StageReport:
     commit = find_commit(context.store, unit)
     if commit is None:
         commit = context.with_tables(lambda: _publish(context, work))
-    return StageReport(unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts)
+    return StageReport.of(unit, commit)
 
 
 def _publish(context: Context, work: OpenShard) -> Commit:
@@ -60,9 +59,7 @@ def _answers(context: Context, work: OpenShard, counts: dict[str, int]) -> Itera
 def _final_messages(context: Context, work: OpenShard) -> dict[Place, Message]:
     """y = m_R^(1) of every replicate that got that far (eq. 3)."""
     last = context.run.plan.rounds
-    commit = find_commit(context.store, context.unit("messages", last, work))
-    if commit is None:
-        raise StoreError(f"{context.input_of('messages', last, work)}: is not committed")
+    commit = context.committed("messages", last, work)
     found = {}
     with context.store.local_path(commit.path) as path:
         for (problem_id, replicate), texts, ids in message_sets(path):

@@ -19,7 +19,7 @@ from pacore.core.problem import Problem
 from pacore.core.quorum import Retry
 from pacore.engine.opening import open_engine
 from pacore.engine.watch import FirstFacts, WatchedEngine
-from pacore.errors import PacoreError
+from pacore.errors import PacoreError, StoreError
 from pacore.home import state_path
 from pacore.runs.dispatch.dispatcher import Dispatcher, Gate, Priority
 from pacore.runs.dispatch.progress import Progress
@@ -29,7 +29,9 @@ from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
+    Commit,
     committed_units,
+    find_commit,
     read_commits,
     standing_files,
     standing_units,
@@ -75,11 +77,18 @@ class StageReport:
     rows: int
     counts: dict[str, int]
 
+    @staticmethod
+    def of(unit: Unit, commit: Commit) -> StageReport:
+        """The report of ``unit``, given its commit."""
+        return StageReport(
+            unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts
+        )
+
 
 class Context:
     """Opens a run for work. One for each run and process; see `context_of`.
 
-    ``generates`` is false where the journal is all there is to take trajectories from.
+    ``generates`` is false where trajectories are taken from the journal alone.
     """
 
     generates = True
@@ -95,9 +104,9 @@ class Context:
         slots = config.concurrency * max(1, len(config.endpoints))
         least = run.shard_size * run.plan.replicates
         self._active = Gate(max(FEWEST_ACTIVE_SHARDS, -(-BACKLOG_PER_SLOT * slots // least)))
-        # Several schedulers on one run take its shards in different orders and so seldom meet; in one
-        # order from different shards on, one catches up and both send the same from there.
-        self._turns = random.sample(range(len(run.shards)), len(run.shards))
+        # Several schedulers on one run take its shards in different orders, and so seldom work on the
+        # same one; in one order, one catches up and both send the same from there on.
+        self._order = random.sample(range(len(run.shards)), len(run.shards))
         self._texts: dict[str, set[str]] = {}
         self._texts_lock = threading.Lock()
         self._lease = hold_run(store, run.run_id, self.stop)
@@ -110,7 +119,7 @@ class Context:
                 config.retry_wait_max_seconds,
                 config.early_stop,
             ),
-            self._greet,
+            self._on_open,
             self.progress,
         )
 
@@ -120,7 +129,7 @@ class Context:
         first = FirstFacts(self.store, self.run.run_id)
         return WatchedEngine(engine, first, self.progress.say)
 
-    def _greet(self, info: EngineInfo) -> None:
+    def _on_open(self, info: EngineInfo) -> None:
         self.progress.engine = f"{info.name} {info.version or ''}".strip()
 
     def open_engine_ahead(self) -> None:
@@ -165,7 +174,7 @@ class Context:
 
     def priority(self, work: OpenShard, round_: int) -> Priority:
         """Later rounds first, so that problems that began get finished."""
-        return -round_, self._turns[work.number]
+        return -round_, self._order[work.number]
 
     def with_tables(self, work: Callable[[], T]) -> T:
         """Do ``work`` in one of the threads that read and write tables, and wait for it."""
@@ -180,7 +189,7 @@ class Context:
         return [record.retry for record in read_retries(self.store, self.run.run_id)]
 
     def stop(self) -> None:
-        """Give up what is in flight and wake every thread that waits for its turn."""
+        """Cancel what is in flight and wake every thread that waits."""
         self._active.shut()
         self.dispatcher.stop()
 
@@ -192,8 +201,15 @@ class Context:
         """Key of the commit a stage reads."""
         return commit_key(self.unit(table, round_, work))
 
+    def committed(self, table: str, round_: int, work: OpenShard) -> Commit:
+        """The commit a stage reads. Raises StoreError where there is none."""
+        commit = find_commit(self.store, self.unit(table, round_, work))
+        if commit is None:
+            raise StoreError(f"{self.input_of(table, round_, work)}: is not committed")
+        return commit
+
     def has_text(self, run_id: str, trajectory_id: str) -> bool:
-        """Whether a run's committed texts hold a trajectory's; known as of the first question."""
+        """Whether a run's committed texts hold a trajectory's, as of the first call for that run."""
         with self._texts_lock:
             if run_id not in self._texts:
                 keys = standing_files(self.store, run_id).get("trajectory_texts", [])
@@ -215,7 +231,7 @@ _contexts_lock = threading.Lock()
 
 
 def context_of(config: RunConfig, run_id: str) -> Context:
-    """The context of a run in this process, opened by the first task that asks."""
+    """The context of a run in this process, opened by the first task that calls this."""
     key = (config.store, run_id)
     with _contexts_lock:
         if key not in _contexts:
@@ -238,7 +254,7 @@ def run_under_way(config: RunConfig) -> Run | None:
 
 
 def close_context(config: RunConfig, run_id: str) -> None:
-    """Give up what is in flight and end the engine; another `context_of` opens anew."""
+    """Cancel what is in flight and close the engine; another `context_of` opens anew."""
     with _contexts_lock:
         context = _contexts.pop((config.store, run_id), None)
     if context is not None:

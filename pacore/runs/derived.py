@@ -1,7 +1,7 @@
 """Derived runs: prompts made from another run's rows, sampled through the flow like any other run.
 
-So what they generate is cached, resumed, stored and audited as everything is. Each problem says in its
-metadata what it was derived from.
+So what they generate is cached, resumed, stored and audited like everything else. The metadata of each
+problem names what it was derived from.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pacore.store.layout import derived_key
 from pacore.store.run import Run
 from pacore.warehouse.files import conclusions
 
-OF_ITS_OWN = ("problems", "limit", "fields", "shard_size", "run_id", "store")
-"""Fields that say what the other run was asked, and nothing of how it was asked."""
+NOT_COPIED = ("problems", "limit", "fields", "shard_size", "run_id", "store")
+"""Fields of the other run's problems and names, which a derived run does not take over."""
 
 
 def derived_config(
@@ -36,10 +36,10 @@ def derived_config(
 
     Raises Refused for a run that was not generated here, BadInput for a change that is wrong.
     """
-    asked = config_of(store, run, {}).model_dump(exclude_unset=True)
+    recorded = config_of(store, run, {}).model_dump(exclude_unset=True)
     plan = declared_fields(Declared.PLAN)
-    kept = {name: value for name, value in asked.items() if name not in (*plan, *OF_ITS_OWN)}
-    told = {
+    kept = {name: value for name, value in recorded.items() if name not in (*plan, *NOT_COPIED)}
+    values = {
         **kept,
         **changes,
         "problems": store.uri(derived_key(run_id)),
@@ -49,7 +49,7 @@ def derived_config(
         "run_id": run_id,
     }
     try:
-        return RunConfig.model_validate(told)
+        return RunConfig.model_validate(values)
     except ValidationError as invalid:
         raise BadInput(fault_line(invalid)) from None
 
@@ -82,7 +82,7 @@ def _row(problem: Problem) -> dict[str, Any]:
         "messages": [turn.as_json() for turn in problem.turns],
         **problem.metadata,
     }
-    # Runs of before have golds that are none, which a problem set may not have any more.
+    # Runs of earlier versions may have empty marks as gold answers, which a problem set may not have.
     if problem.gold is not None and not is_empty_mark(problem.gold):
         row["answer"] = problem.gold
     if problem.grader is not None:
@@ -90,7 +90,7 @@ def _row(problem: Problem) -> dict[str, Any]:
     return row
 
 
-def said(store: Backend, run_id: str) -> Iterator[tuple[str, str | None]]:
+def conclusions_of(store: Backend, run_id: str) -> Iterator[tuple[str, str | None]]:
     """Problem id and conclusion of every finished trajectory of a derived run."""
     units = standing_units(committed_units(store, run_id))
     for commit in read_commits(store, [unit for unit in units if unit.table == "trajectories"]):

@@ -1,4 +1,4 @@
-"""What a round of a run samples from: each problem of a shard, with the messages of the round before."""
+"""The input of a round of a run: each problem of a shard, with the messages of the round before."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.run import Run, problems_of
 from pacore.warehouse.files import message_sets
 
-Asked = tuple[Problem, int, Sequence[str]]
+RoundInput = tuple[Problem, int, Sequence[str]]
 """A problem, a replicate, and the messages its prompts are made of."""
 
 
-def asked_of(store: Backend, run: Run, shard: Shard, messages_path: str | None) -> Iterator[Asked]:
+def round_inputs(
+    store: Backend, run: Run, shard: Shard, messages_path: str | None
+) -> Iterator[RoundInput]:
     """Every message set of a shard that goes on, from the committed file of its messages; without
     one every problem and replicate, as in round 1.
     """

@@ -30,7 +30,7 @@ def compact(context: Context, work: OpenShard, round_: int) -> StageReport:
     commit = find_commit(context.store, unit)
     if commit is None:
         commit = context.with_tables(lambda: _publish(context, work, round_))
-    return StageReport(unit.table, unit.name, round_, commit.path, commit.rows, commit.counts)
+    return StageReport.of(unit, commit)
 
 
 def _publish(context: Context, work: OpenShard, round_: int) -> Commit:
@@ -58,26 +58,26 @@ def _messages(
 
 
 def slot_outcomes(
-    context: Context, work: OpenShard, round_: int, passed_over: Container[Place] = ()
+    context: Context, work: OpenShard, round_: int, skipped: Container[Place] = ()
 ) -> Iterator[tuple[Place, list[SlotOutcome]]]:
     """What the slots of each (problem id, replicate) came to in a round, in slot order.
 
-    Of those ``passed_over`` nothing is read.
+    Of those ``skipped`` nothing is read.
     """
-    commit = find_commit(context.store, context.unit("trajectories", round_, work))
-    if commit is None:
-        raise StoreError(f"{context.input_of('trajectories', round_, work)}: is not committed")
+    commit = context.committed("trajectories", round_, work)
     compactions = _compactions(context, work, round_)
     every_problems = context.run.plan.step(round_).compaction
     with context.store.local_path(commit.path) as path:
         rows = candidates(path)
         for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
             slots = list(group)
-            if place in passed_over:
+            if place in skipped:
                 continue
             compaction = compactions.get(place[0], every_problems)
             generations = context.journal.find_many(
-                row.trajectory_id for row in slots if needs_generation(row.said, compaction)
+                row.trajectory_id
+                for row in slots
+                if needs_generation(row.compaction_input, compaction)
             )
             yield place, [_outcome(context, row, compaction, generations) for row in slots]
 
@@ -96,13 +96,13 @@ def _outcome(
 ) -> SlotOutcome:
     """What the slot of a row came to; where C takes its generation, the next one is its own."""
     generation = None
-    if needs_generation(row.said, compaction):
+    if needs_generation(row.compaction_input, compaction):
         entry = next(generations)
         if entry is None:
             raise StoreError(f"trajectory {row.trajectory_id} is gone from the journal")
         generation = entry.generation
     return SlotOutcome(
-        candidate_of(row.said, compaction, generation),
+        candidate_of(row.compaction_input, compaction, generation),
         row.finish_reason,
         row.conclusion_status,
         row.error,

@@ -1,6 +1,7 @@
-"""The stage `problems`: read and freeze the problem set, open the run, find its unfinished shards.
+"""The first and the last step of a run.
 
-The end of a run: freeze what there is, and close what has nothing left to do.
+The stage `problems` reads and freezes the problem set, opens the run and finds its unfinished shards;
+at the end a snapshot freezes what there is, and a run with nothing left to do is closed.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from pacore.store.retries import count_retries, read_retries
 from pacore.store.run import Run, close_run, end_counts, is_closed
 
 
-def begin(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = None) -> Run:
+def begin(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] | None = None) -> Run:
     """Open or start the run of a configuration. Raises BadInput and Refused, nothing written.
 
-    A run that this process has open already is not read and compared a second time. ``hear`` is
-    given the problem set as it was read.
+    A run that this process has open already is not read and compared a second time. ``on_survey``
+    is called with the problem set as it was read.
     """
     if (run := run_under_way(config)) is not None:
         return run
     found = survey_problems(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     run = start_run(open_store(config.store), config, recipe, found.problems)
-    if hear is not None:
-        hear(found)
+    if on_survey is not None:
+        on_survey(found)
     return run
 
 
@@ -64,7 +65,7 @@ def open_shards(store: Backend, run: Run) -> list[OpenShard]:
     return found
 
 
-def is_at_rest(store: Backend, run: Run) -> bool:
+def is_at_end(store: Backend, run: Run) -> bool:
     """Whether every shard has come to its end, retries included; tombstones may be left."""
     _, at_end = _revisions(store, run)
     return len(at_end) == len(run.shards) and not _retried_since(store, run, at_end)
@@ -113,7 +114,7 @@ def _retried_since(store: Backend, run: Run, at_end: dict[str, int]) -> set[str]
 
 def close(store: Backend, run: Run) -> dict[str, int]:
     """Write a snapshot, close the run if every shard is done, and return its counts."""
-    # Counted before anything is looked at: a retry that comes later is none this end may cover.
+    # Counted before anything else is read: this end does not cover a retry that comes later.
     retries = count_retries(store, run.run_id)
     write_snapshot(store, run.run_id)
     counts = run_counts(store, run)

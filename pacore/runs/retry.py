@@ -1,8 +1,8 @@
-"""Choosing what `pacore retry` tries again: trajectories that stand in a run's slots.
+"""Choosing what `pacore retry` tries again: current trajectories of a run's slots.
 
 What was chosen is recorded before anything is sampled. From then on the run is open again, and
-whoever goes on with it, this command or `pacore run`, makes the new attempts and everything that
-follows from them; what nothing has changed in is found in the store and not paid for again.
+whichever command resumes it, this one or `pacore run`, makes the new attempts and everything that
+follows from them; what has not changed is reused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pacore.bounded import Bounds, run_bounded
 from pacore.core.config.run import RunConfig, fault_line
 from pacore.core.quorum import ChosenSlot
 from pacore.errors import BadInput, Refused
-from pacore.runs.problems import is_at_rest
+from pacore.runs.problems import is_at_end
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import run_key
@@ -30,10 +30,10 @@ Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
 """Gives the slots that a condition chooses, under a limit of tokens."""
 
 
-def asked_config(store: Backend, run: Run) -> dict[str, Any]:
+def recorded_config(store: Backend, run: Run) -> dict[str, Any]:
     """The fields a run was started with, as its record has them; none where it has none."""
-    asked = json.loads(store.get(run_key(run.run_id))).get("config")
-    return asked if isinstance(asked, dict) else {}
+    recorded = json.loads(store.get(run_key(run.run_id))).get("config")
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig:
@@ -41,11 +41,11 @@ def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig
 
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.
     """
-    asked = asked_config(store, run)
-    if "model" not in asked:
+    recorded = recorded_config(store, run)
+    if "model" not in recorded:
         raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
     try:
-        return RunConfig.model_validate({**asked, **changes, "run_id": run.run_id})
+        return RunConfig.model_validate({**recorded, **changes, "run_id": run.run_id})
     except ValidationError as invalid:
         raise BadInput(f"run {run.run_id}: {fault_line(invalid)}") from None
 
@@ -53,7 +53,7 @@ def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig
 def choose(
     store: Backend, run: Run, where: str, max_tokens: int | None, memory_bytes: int | None = None
 ) -> list[ChosenSlot]:
-    """The slots whose standing trajectory meets an SQL condition on the table ``trajectories``."""
+    """The slots whose current trajectory meets an SQL condition on the table ``trajectories``."""
     limit = "NULL" if max_tokens is None else str(int(max_tokens))
     text = sql("runs/chosen").partition("\nSELECT")
     query = "SELECT" + text[2].replace("$max_tokens", limit).replace("$condition", where)
@@ -74,8 +74,8 @@ def chosen_within(bounds: Bounds) -> Choose:
     def chosen(store: Backend, run: Run, where: str, max_tokens: int | None) -> list[ChosenSlot]:
         limit = "" if max_tokens is None else str(max_tokens)
         arguments = [store.url, run.run_id, where, limit]
-        said = run_bounded("pacore.runs.retry:print_chosen", arguments, bounds, is_captured=True)
-        return [ChosenSlot(*slot) for slot in json.loads(said)]
+        printed = run_bounded("pacore.runs.retry:print_chosen", arguments, bounds, is_captured=True)
+        return [ChosenSlot(*slot) for slot in json.loads(printed)]
 
     return chosen
 
@@ -83,7 +83,7 @@ def chosen_within(bounds: Bounds) -> Choose:
 def begin_retry(
     store: Backend, run: Run, where: str, max_tokens: int | None, choosing: Choose = choose
 ) -> RetryRecord | None:
-    """The retry a command line asks for: the one it began, or a new one; None if it chooses nothing.
+    """The retry of a command line: the one it began, or a new one; None if it chooses nothing.
 
     Raises Refused for a run that has other work left, and where another retry came first; BadInput
     for a condition that does not work.
@@ -91,7 +91,7 @@ def begin_retry(
     before = read_retries(store, run.run_id)
     if before and before[-1].is_same(where, max_tokens) and not is_closed(store, run.run_id):
         return before[-1]
-    if not is_at_rest(store, run):
+    if not is_at_end(store, run):
         what = f"retry --where {before[-1].where!r}" if before else "run"
         raise Refused(f"run {run.run_id} is not at its end; finish its pacore {what} first")
     chosen = choosing(store, run, where, max_tokens)

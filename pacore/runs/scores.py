@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import Score, Verdict, recorded_gold
-from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.commits import Commit, find_commit, publish
@@ -24,7 +23,7 @@ def grade(context: Context, work: OpenShard) -> StageReport:
         verdicts = grade_answers(items, context.config.grading_timeout_seconds)
         scores = [_score(one, verdict) for one, verdict in zip(ungraded, verdicts, strict=True)]
         commit = context.with_tables(lambda: _publish(context, work, scores))
-    return StageReport(unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts)
+    return StageReport.of(unit, commit)
 
 
 class _Ungraded(NamedTuple):
@@ -35,9 +34,7 @@ class _Ungraded(NamedTuple):
 
 def _ungraded(context: Context, work: OpenShard) -> list[_Ungraded]:
     """The shard's answers with the grader and gold answer they are graded by (`run_grading`)."""
-    commit = find_commit(context.store, context.unit("answers", context.run.plan.rounds, work))
-    if commit is None:
-        raise StoreError("the shard's answers are not committed")
+    commit = context.committed("answers", context.run.plan.rounds, work)
     graded = {
         problem.problem_id: by
         for problem in context.problems(context.shards[work.number])

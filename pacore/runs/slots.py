@@ -118,7 +118,7 @@ def _look_up(
                 if _note(context, slot, entry):
                     tombstones.append(place)
             elif not context.generates and earlier.attempts and earlier.current.is_tombstone:
-                # Nobody has tried it since.
+                # No attempt was made since.
                 slot.history = earlier
             else:
                 wanted[place] = slot, request

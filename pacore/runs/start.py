@@ -1,4 +1,4 @@
-"""What made a run: versions of pacore and its main packages, and the revision of the code."""
+"""Starting a run: its identity, its record, and the versions of the program that made it."""
 
 from __future__ import annotations
 
@@ -60,15 +60,18 @@ def producer() -> dict[str, Any]:
 
 
 def start_run(store: Backend, config: RunConfig, recipe: Recipe, problems: list[Problem]) -> Run:
-    """Open the run a configuration asks for, or begin it; what it is is fixed at its first start.
+    """Open the run of a configuration, or begin it; its identity is fixed at its first start.
 
     Raises Refused when a run of that name exists under another identity, naming each difference.
     """
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
     run_id = config.run_id or _own_name(store, identity)
     size = config.shard_size or default_shard_size(len(problems), config.plan)
-    asked = {"name": PurePosixPath(config.problems).stem, "config": config.model_dump(mode="json")}
-    return begin_run(store, run_id, identity, problems, size, asked)
+    settings = {
+        "name": PurePosixPath(config.problems).stem,
+        "config": config.model_dump(mode="json"),
+    }
+    return begin_run(store, run_id, identity, problems, size, settings)
 
 
 def begin_run(
@@ -77,16 +80,16 @@ def begin_run(
     identity: dict[str, Any],
     problems: list[Problem],
     shard_size: int,
-    asked: dict[str, Any],
+    settings: dict[str, Any],
 ) -> Run:
     """Open a run by its name and identity, or begin it.
 
-    ``asked`` has the ``name`` its problem set is kept under and the ``config`` it was asked for
+    ``settings`` has the ``name`` its problem set is kept under and the ``config`` it was started
     with. Raises Refused as `start_run` does.
     """
     if not store.exists(run_key(run_id)):
         prepare(store)
-        key = freeze_problems(store, asked["name"], problems)
+        key = freeze_problems(store, settings["name"], problems)
         record = {
             "v": FORMAT_VERSION,
             "run_id": run_id,
@@ -98,7 +101,7 @@ def begin_run(
             "shard_size": shard_size,
             "producer": producer(),
             "schema_revision": SCHEMA_REVISION,
-            "config": asked["config"],
+            "config": settings["config"],
         }
         store.put_new(run_key(run_id), canonical_json(record))
     run = open_run(store, run_id)

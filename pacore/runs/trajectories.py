@@ -7,9 +7,8 @@ from itertools import islice
 
 from pacore.core.quorum import attempt_recipe
 from pacore.core.round import Fits, Round, RoundPrompt, anything_fits, fits_window
-from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
-from pacore.runs.inputs import Asked, asked_of
+from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.slots import RunSlot, fill_slots, trajectories_of
 from pacore.store.commits import Commit, Draft, find_commit
 from pacore.store.rows import text_row, trajectory_row
@@ -24,9 +23,9 @@ def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
     commit = find_commit(context.store, unit)
     if commit is None:
         with context.active(work, round_):
-            asked = context.with_tables(lambda: list(_asked(context, work, round_)))
-            sets = _prompts(context, round_, asked)
-            del asked
+            inputs = context.with_tables(lambda: list(_inputs(context, work, round_)))
+            sets = _prompts(context, round_, inputs)
+            del inputs
             retries = context.retries()
             slots = fill_slots(context, work, round_, sets, retries)
             del sets
@@ -35,28 +34,25 @@ def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
     else:
         settled, lost = commit.counts["slots"], commit.counts["unfinished"]
         context.progress.add(reused=settled - lost, unfinished=lost)
-    return StageReport(unit.table, unit.name, round_, commit.path, commit.rows, commit.counts)
+    return StageReport.of(unit, commit)
 
 
-def _asked(context: Context, work: OpenShard, round_: int) -> Iterator[Asked]:
+def _inputs(context: Context, work: OpenShard, round_: int) -> Iterator[RoundInput]:
     """Every message set that goes on, from the tables of the round before; all problems in round 1."""
-    path = None
-    if round_ > 1:
-        before = find_commit(context.store, context.unit("messages", round_ - 1, work))
-        if before is None:
-            raise StoreError(f"{context.input_of('messages', round_ - 1, work)}: is not committed")
-        path = before.path
-    yield from asked_of(context.store, context.run, context.shards[work.number], path)
+    path = context.committed("messages", round_ - 1, work).path if round_ > 1 else None
+    yield from round_inputs(context.store, context.run, context.shards[work.number], path)
 
 
-def _prompts(context: Context, round_: int, asked: Iterable[Asked]) -> list[list[RoundPrompt]]:
+def _prompts(
+    context: Context, round_: int, inputs: Iterable[RoundInput]
+) -> list[list[RoundPrompt]]:
     """P(x, M) of each set, within the engine's window as far as the plan's policy goes."""
     run = context.run
     is_fitted = round_ > 1 and run.plan.overflow == "fewer_messages"
     fits = _fits(context) if is_fitted else anything_fits
     return [
         Round(run.plan, run.recipe, problem, (round_, replicate), messages).prompts(fits)
-        for problem, replicate, messages in asked
+        for problem, replicate, messages in inputs
     ]
 
 
@@ -86,7 +82,7 @@ def _publish(
 ) -> Commit:
     """Derive the rows from the journal, in the order of the slots, a row at a time.
 
-    ``seen`` is counted with them: how many retries of the run were known.
+    ``seen`` is counted with them: how many retries the run had.
     """
     texts = Draft(context.store, context.unit("trajectory_texts", round_, work))
     rows = Draft(context.store, context.unit("trajectories", round_, work))

@@ -16,17 +16,17 @@ from pacore.core.plan import Shard
 from pacore.core.quorum import attempt_recipe
 from pacore.core.round import Round
 from pacore.core.trajectory import Request
-from pacore.runs.inputs import Asked, asked_of
+from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
 from pacore.store.journal import Entry, Journal
 from pacore.store.run import Run
 
 MAX_SLOTS = 200_000
-"""Slots that are derived at most; of more, every n-th message set's stand for the others."""
+"""Slots that are derived at most; of more, those of every n-th message set are a sample."""
 
 FEWEST_LOOKED_UP = 100
-"""Slots of a run that are looked up even where the time is up: fewer say nothing of the others."""
+"""Slots of a run that are looked up even where the time is up: fewer are too small a sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def unpublished(
 ) -> Unpublished:
     """Look up what the journal has of a run's next rounds, until ``deadline`` of the monotonic clock.
 
-    ``commits`` are the run's standing ones of trajectories and messages. Ids are digests, so the
+    ``commits`` are the run's current ones of trajectories and messages. Ids are digests, so the
     first in their order are a fair sample of all: where time is up, what was found among them is
     scaled to the rest. Prompts that a server's window made shorter are not known here, and what was
     generated for them is left out.
@@ -62,8 +62,8 @@ def unpublished(
         (
             request
             for shard, round_, path in rounds
-            for asked in islice(asked_of(store, run, shard, path), 0, None, step)
-            for request in _requests(run, round_, asked)
+            for given in islice(round_inputs(store, run, shard, path), 0, None, step)
+            for request in _requests(run, round_, given)
         ),
         key=lambda request: request.trajectory_id,
     )
@@ -93,9 +93,9 @@ def _next_rounds(run: Run, commits: Iterable[Commit]) -> Iterator[tuple[Shard, i
             break
 
 
-def _requests(run: Run, round_: int, asked: Asked) -> Iterator[Request]:
+def _requests(run: Run, round_: int, given: RoundInput) -> Iterator[Request]:
     """The first attempts of a message set's slots."""
-    problem, replicate, messages = asked
+    problem, replicate, messages = given
     for prompt in Round(run.plan, run.recipe, problem, (round_, replicate), messages).prompts():
         recipe = attempt_recipe(run.recipe, prompt.max_tokens)
         for draw in prompt.draws:
@@ -110,7 +110,7 @@ def _look_up(
     looked_up = 0
     entries = journal.find_many(request.trajectory_id for request in requests)
     for request, first in zip(requests, entries, strict=True):
-        entry = _standing(journal, request, first)
+        entry = _first_finished(journal, request, first)
         looked_up += 1
         if entry is not None:
             is_reused = entry.run_id != run.run_id
@@ -124,7 +124,7 @@ def _look_up(
     return found, looked_up
 
 
-def _standing(journal: Journal, request: Request, entry: Entry | None) -> Entry | None:
+def _first_finished(journal: Journal, request: Request, entry: Entry | None) -> Entry | None:
     """The first attempt at a slot that was finished; None where every one is a tombstone."""
     attempt = request.attempt
     while entry is not None and not entry.generation.is_finished:

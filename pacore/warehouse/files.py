@@ -1,7 +1,4 @@
-"""Queries over one local file each, as the stages and the audit need them.
-
-Rows the stages read back from a shard's committed files.
-"""
+"""Queries over one local file each: rows that the stages and the audit read of committed files."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from pacore.core.grading.verdict import VerdictName
-from pacore.core.message import Said
+from pacore.core.message import CompactionInput
 from pacore.core.trajectory import ConclusionStatus, FinishReason
 from pacore.warehouse.connection import Connection, as_store_error, connect, rows_of, sql
 
@@ -38,7 +35,7 @@ def _stream(name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def candidates(path: str) -> Iterator[CandidateRow]:
-    """The standing row of every slot of a trajectories file, by problem id, replicate and slot."""
+    """The current attempt at every slot of a trajectories file, by problem id, replicate and slot."""
     return (CandidateRow._make(row) for row in _stream("candidates", path=path))
 
 
@@ -56,7 +53,7 @@ def answers_of(path: str) -> Iterator[AnswerRow]:
 
 
 def conclusions(path: str) -> Iterator[ConclusionRow]:
-    """The conclusion of every standing trajectory of a trajectories file that was finished.
+    """The conclusion of every current trajectory of a trajectories file that was finished.
 
     By problem id, replicate and slot.
     """
@@ -81,7 +78,7 @@ def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
 
 
 class CandidateRow(NamedTuple):
-    """What stands in one slot.
+    """The current attempt at one slot.
 
     Since the slot was last retried, ``tombstones`` counts the attempts this run itself saw fail in
     the engine, ``refills`` those the model finished after the first.
@@ -101,8 +98,8 @@ class CandidateRow(NamedTuple):
     refills: int
 
     @property
-    def said(self) -> Said:
-        return Said(
+    def compaction_input(self) -> CompactionInput:
+        return CompactionInput(
             self.trajectory_id,
             self.conclusion,
             self.conclusion_status,

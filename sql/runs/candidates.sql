@@ -1,5 +1,5 @@
--- Grain: one row per problem, replicate and slot of the trajectories file $path: the attempt that
--- stands. `tombstones` counts the slot's attempts, since it was last retried, that this run itself
+-- Grain: one row per problem, replicate and slot of the trajectories file $path: the current
+-- attempt, compared with `pacore.core.quorum.History` by a test. `tombstones` counts the slot's attempts, since it was last retried, that this run itself
 -- saw fail in the engine; `refills` those the model finished after the first.
 -- The schema is spelled out because files of an earlier version lack its last column.
 WITH attempts AS (

@@ -1,5 +1,5 @@
--- Grain: one row per slot whose standing trajectory meets $condition, a person's own SQL that stands
--- in this place. A trajectory that a retry with the very limit $max_tokens made is not chosen again; a
+-- Grain: one row per slot whose current trajectory meets $condition, a person's own SQL that is
+-- put in this place. A trajectory that a retry with the very limit $max_tokens made is not chosen again; a
 -- round that bounds its generations lets no limit exceed that.
 SELECT round, problem_id, replicate, slot, trajectory_id
 FROM trajectories

@@ -1,4 +1,4 @@
--- Grain: one row per problem, replicate and slot of the trajectories file $path whose standing attempt
+-- Grain: one row per problem, replicate and slot of the trajectories file $path whose current attempt
 -- the model finished: its conclusion, null where it came to none,
 -- and what ended it.
 SELECT problem_id, replicate, slot, trajectory_id, conclusion, finish_reason

@@ -10,7 +10,7 @@ from pacore.core.grading.extraction.extract import extract
 from pacore.core.grading.spec import GRADERS, GraderName
 from pacore.core.message import (
     Candidate,
-    Said,
+    CompactionInput,
     answer_text,
     candidate_of,
     compacted,
@@ -165,6 +165,8 @@ def test_a_generation_is_asked_for_wherever_it_makes_a_difference(
 ) -> None:
     compaction = Compaction(policy, tail, bound)
     made = trajectory(generation)
-    said = Said("id", made.thought.conclusion, made.thought.status, made.content_characters)
-    without, with_it = (candidate_of(said, compaction, given) for given in (None, generation))
-    assert needs_generation(said, compaction) or without == with_it
+    row = CompactionInput(
+        "id", made.thought.conclusion, made.thought.status, made.content_characters
+    )
+    without, with_it = (candidate_of(row, compaction, given) for given in (None, generation))
+    assert needs_generation(row, compaction) or without == with_it

@@ -177,5 +177,5 @@ def test_the_default_of_both_policies_hands_on_what_it_did(tmp_path: Path) -> No
 
 
 def test_a_tail_beside_it_is_a_contradiction() -> None:
-    with pytest.raises(ValidationError, match="compaction reference hands on what was cut"):
+    with pytest.raises(ValidationError, match="compaction reference keeps what was cut"):
         RunConfig(problems="p", engine="scripted", compaction="reference", truncated="tail")

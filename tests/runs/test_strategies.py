@@ -1,4 +1,4 @@
-"""Strategies beyond the paper's: the stages against the oracle, and what each hands on and sees."""
+"""Strategies beyond the paper's: the stages compared with `solve`, and what each makes and sees."""
 
 from __future__ import annotations
 

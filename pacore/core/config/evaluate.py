@@ -18,7 +18,7 @@ def _field(declared: Declared, default: Any, description: str, **constraints: An
 
 
 class EvaluateConfig(BaseModel):
-    """Everything `pacore evaluate` and `pacore grade` can be told."""
+    """All settings of `pacore evaluate` and `pacore grade`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True

@@ -1,12 +1,10 @@
-"""What the form for a run, which Prefect makes of the configuration's schema, shows a person.
-
-Everything a run can be told, field by field.
+"""The settings of a run, field by field, with the names that Prefect's form shows for them.
 
 Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
-fields change which trajectories a run asks for and what it makes of them; both are identity, and a
+fields change which trajectories a run samples and what it makes of them; both are identity, and a
 run refuses to go on under another value. ``operational`` fields change neither. ``options`` of the
-owned server are one or the other each, as `pacore.core.config.vllm_options` says. ``grading`` fields make
-a grading another one, and are no run's.
+owned server are one or the other each (`pacore.core.config.vllm_options`). ``grading`` fields are the
+identity of a grading, and no run has them.
 """
 
 from __future__ import annotations
@@ -86,7 +84,7 @@ def parse_mapping(text: str) -> dict[str, str]:
 
 
 def check_mapping(mapping: FieldMapping) -> None:
-    """Raises ValueError, saying in a line what cannot be meant."""
+    """Raises ValueError with one line for a mapping that cannot be right."""
     for name, path in mapping.items():
         if name not in PARTS:
             raise ValueError(f"{name!r} is no part of a problem; parts are {', '.join(PARTS)}")
@@ -124,7 +122,7 @@ class Declared(StrEnum):
 
 
 def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
-    """A pydantic field that says what it is part of."""
+    """A pydantic field that is declared a part of recipe, plan, operation, options or grading."""
     extra: dict[str, JsonValue] = {"pacore": declared.value}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
@@ -205,7 +203,7 @@ class ConfigFields(BaseModel):
     revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
     tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
     chat_template_options: dict[str, JsonValue] = _recipe(
-        {}, "Options handed to the chat template, such as enable_thinking."
+        {}, "Options of the chat template, such as enable_thinking."
     )
     system: str | None = _recipe(None, "System prompt of problems that bring none.")
     temperature: float = _recipe(1.0, "Sampling temperature.", ge=0.0, le=10.0)
@@ -232,7 +230,7 @@ class ConfigFields(BaseModel):
     compaction: CompactionPolicy = _plan(
         "conclusion",
         "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, a "
-        "summary of all of it by the model, or (reference) what the published code hands on, to the "
+        "summary of all of it by the model, or (reference) the published code's messages, to the "
         "byte.",
     )
     summary_tokens: int | None = _plan(
@@ -273,7 +271,7 @@ class ConfigFields(BaseModel):
     timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
     connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
     tls_verify: bool = _operational(
-        True, "Check the certificates of endpoints; false lets anybody answer in their place."
+        True, "Check the certificates of endpoints; with false anybody may answer in their place."
     )
     tls_ca_file: str | None = _operational(
         None, "PEM file of the authorities to trust in place of the system's.", min_length=1

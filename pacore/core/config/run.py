@@ -1,6 +1,7 @@
 """The configuration of a run: one pydantic model for flags, files, and the Prefect form.
 
-Its fields are in `pacore.core.config.fields`; here is which of them go together, and what they come to.
+Its fields are declared in `pacore.core.config.fields`; here are the checks across fields, and the recipe,
+plan and identity that follow from them.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pacore.core.recipe import Recipe
 
 
 class RunConfig(ConfigFields):
-    """Everything a run can be told."""
+    """All settings of a run."""
 
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
         if self.preset is not None and self.widths is not None:
-            raise ValueError("preset and widths both say the trajectory configuration; give one")
+            raise ValueError("preset and widths both set the trajectory configuration; give one")
         if any(width < 1 for width in self.widths or ()):
             raise ValueError("widths: every round needs at least one trajectory")
         if self.engine == "http" and not self.endpoints:
@@ -33,17 +34,17 @@ class RunConfig(ConfigFields):
         if self.engine != "vllm" and self.vllm_options:
             raise ValueError(f"vllm_options: engine {self.engine} starts no vLLM server")
         if self.tls_ca_file is not None and not self.tls_verify:
-            raise ValueError("tls_ca_file: tls_verify is false, so that no authority is asked")
+            raise ValueError("tls_ca_file: tls_verify is false, so no authority is used")
         is_scripted = self.model.partition("?")[0] == SCRIPTED_MODEL
         if is_scripted and self.engine != "scripted":
             raise ValueError(
                 f"model: engine {self.engine} needs a model's name; {SCRIPTED_MODEL!r} is the "
-                "scripted engine's own, so that its text never stands under a real model's name"
+                "scripted engine's own, so that its text is never attributed to a real model"
             )
         if self.engine == "scripted" and not is_scripted:
             raise ValueError(
                 f"model: engine scripted takes {SCRIPTED_MODEL!r} or {SCRIPTED_MODEL + '?…'!r}, not "
-                f"{self.model!r}, so that scripted text never stands under a real model's name"
+                f"{self.model!r}, so that scripted text is never attributed to a real model"
             )
         first = (*self.plan.widths, 1)[0]
         if self.pool is not None and self.pool < first:
@@ -54,7 +55,7 @@ class RunConfig(ConfigFields):
     def _consistent_sampling(self) -> RunConfig:
         for name in {"temperature", "top_p"} & set(self.omit):
             if (value := getattr(self, name)) != 1.0:
-                raise ValueError(f"{name}: {value} is asked for, and omit leaves it out; say one")
+                raise ValueError(f"{name}: {value} is given, and omit leaves it out; give one")
         return self
 
     @model_validator(mode="after")
@@ -68,7 +69,7 @@ class RunConfig(ConfigFields):
                 raise ValueError(f"min_messages: round {round_} of {width} cannot give {need}")
         if self.overflow == "fewer_messages" and self.max_tokens is None:
             raise ValueError(
-                "overflow: fewer_messages needs max_tokens, which says how much room an answer needs"
+                "overflow: fewer_messages needs max_tokens, which is how much room an answer needs"
             )
         return self
 
@@ -80,11 +81,11 @@ class RunConfig(ConfigFields):
             raise ValueError(f"summary_tokens: compaction {self.compaction} makes no summaries")
         if self.compaction == "answer" and self.truncated == "tail":
             raise ValueError(
-                "truncated: a tail is no answer, and compaction answer hands on no more"
+                "truncated: a tail is no answer, and messages of compaction answer are nothing else"
             )
         if self.compaction == "reference" and self.truncated == "tail":
             raise ValueError(
-                "truncated: compaction reference hands on what was cut as it is, and no tail of it"
+                "truncated: compaction reference keeps what was cut as it is, and no tail of it"
             )
         if self.subset is not None and self.workspace_tokens is not None:
             raise ValueError("subset: workspace_tokens leaves one message to be seen")
@@ -122,7 +123,7 @@ class RunConfig(ConfigFields):
         )
 
     def identity(self, problem_set_digest: str) -> dict[str, Any]:
-        """What a run is, as JSON: recipe, plan, templates and problem set, and nothing else."""
+        """The identity of a run as JSON: recipe, plan, templates and problem set."""
         return {
             "recipe": self.recipe.as_json(),
             "plan": self.plan.as_json(),
@@ -132,7 +133,7 @@ class RunConfig(ConfigFields):
 
 
 def fault_line(invalid: ValidationError) -> str:
-    """The first thing that is wrong with a configuration, in a line that names the field."""
+    """The first fault of a configuration, as one line that names the field."""
     fault = invalid.errors(include_url=False)[0]
     place = ".".join(str(part) for part in fault["loc"])
     what = str(fault["msg"]).removeprefix("Value error, ")

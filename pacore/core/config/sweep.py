@@ -1,4 +1,6 @@
-"""Arms of a sweep: the strategies it compares, each a line of text.
+"""The configuration of a sweep: what its runs have in common, and the arms that differ.
+
+An arm is one strategy, written as a line of text:
 
     single                       one trajectory a problem, measured on the whole pool
     sc:16                        self-consistency: the majority of 16 of the pool
@@ -11,8 +13,6 @@
     wide=16,4                    any of these under another name
 
 All arms of a sweep draw round 1 from one pool of trajectories, so that none is generated twice.
-
-The configuration of a sweep: what its runs have in common, and the arms that tell them apart.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pacore.errors import BadInput
 ArmKind = Literal["pool", "majority", "best", "run"]
 
 DEFAULT_ARMS = ("single", "sc:4", "low", "sequential:5", "verbatim")
-"""What a sweep compares unless it is told: the baselines and ablations of the paper at one width."""
+"""The default arms: the baselines and ablations of the paper at one width."""
 
 NAMED = {"verbatim": "low+compaction=verbatim"}
 
@@ -69,7 +69,7 @@ class Arm:
 
     @property
     def trajectories(self) -> int:
-        """Trajectories on the path of one answer, as far as the widths alone say."""
+        """Trajectories on the path of one answer, as far as the widths alone give it."""
         return sum(self.widths) + 1 if self.kind == "run" else self.count
 
 
@@ -80,7 +80,7 @@ def parse_arm(text: str) -> Arm:
     base, *changes = NAMED.get(rest, rest).split("+")
     policies = dict(_policy(text, change) for change in changes)
     if len(policies) < len(changes):
-        raise BadInput(f"--arm {text!r}: says one policy twice")
+        raise BadInput(f"--arm {text!r}: has one policy twice")
     name = label or _name_of(rest)
     counted = _COUNTED.fullmatch(base)
     if counted and counted["kind"] == "sequential":
@@ -141,17 +141,17 @@ def _name_of(text: str) -> str:
     return f"k-{spelled}" if spelled[:1].isdigit() else spelled
 
 
-OF_ARMS = ("preset", "widths")
-"""What arms are there to say, and so no run of a sweep is told otherwise."""
+SET_BY_ARMS = ("preset", "widths")
+"""Fields that each arm sets, and so the run of a sweep leaves out."""
 
 POLICIES = tuple(
-    name for name in declared_fields(Declared.PLAN) if name not in (*OF_ARMS, "replicates")
+    name for name in declared_fields(Declared.PLAN) if name not in (*SET_BY_ARMS, "replicates")
 )
 """Fields of the plan that an arm may change."""
 
 
 class SweepConfig(BaseModel):
-    """Everything a sweep can be told."""
+    """All settings of a sweep."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
@@ -171,9 +171,9 @@ class SweepConfig(BaseModel):
     @field_validator("run")
     @classmethod
     def _leaves_widths_to_arms(cls, run: RunConfig) -> RunConfig:
-        for name in OF_ARMS:
+        for name in SET_BY_ARMS:
             if getattr(run, name) is not None:
-                raise ValueError(f"{name}: is for an arm to say, as in --arm 32,4")
+                raise ValueError(f"{name}: is set by an arm, as in --arm 32,4")
         return run
 
     @model_validator(mode="after")
@@ -244,8 +244,8 @@ def _run_of(base: RunConfig, sweep_id: str, arm: Arm) -> RunConfig:
         if name not in POLICIES:
             raise BadInput(f"--arm {arm.text!r}: {name!r} is none of {', '.join(POLICIES)}")
     given = base.model_dump(exclude_unset=True)
-    told = {**arm.policies, "widths": arm.widths, "run_id": f"{sweep_id}.{arm.name}"}
+    own = {**arm.policies, "widths": arm.widths, "run_id": f"{sweep_id}.{arm.name}"}
     try:
-        return RunConfig.model_validate({**given, **told})
+        return RunConfig.model_validate({**given, **own})
     except ValidationError as invalid:
         raise BadInput(f"--arm {arm.text!r}: {fault_line(invalid)}") from None

@@ -1,10 +1,10 @@
-"""Arguments of a vLLM server, read: which shape what it generates, and which only how fast. Pure.
+"""Arguments of a vLLM server, parsed: which shape what it generates, and which only how fast. Pure.
 
-An option is operational only if it stands in `OPERATIONAL`: with it a server needs more or less
+An option is operational only if it is in `OPERATIONAL`: with it a server needs more or less
 memory, hardware or time, logs more or less, and samples a request from the same distribution, up to
 the rounding that another batch or another device brings along anyway. Everything else is identity,
-options that pacore has never heard of included: an id that changes without need costs a generation,
-one that stays the same without cause puts another model's text under this one's name.
+unknown options included: an id that changes without need costs a generation, one that wrongly stays the
+same attributes another model's text to this one.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ OPERATIONAL = _names(
 before. Not among them, though one may expect it: ``max-model-len``, which ends generations."""
 
 OWN = {
-    "model": "say --model",
+    "model": "give --model",
     "served-model-name": "it follows from --model",
-    "revision": "say --revision",
+    "revision": "give --revision",
     "config": "a file may hold any option; give each by itself",
     "hf-token": "options are stored with the run; set HF_TOKEN in the environment",
-    "help": "ask vLLM itself",
+    "help": "run vLLM itself for it",
     **dict.fromkeys(
         _names("""
         host port uds root-path api-key headless grpc grpc-port middleware uvicorn-log-level
@@ -181,7 +181,7 @@ def _named(written: str) -> tuple[str, bool]:
 
 
 def _not_to_be_given(name: str) -> str | None:
-    """Why an option is not the user's to give; vLLM takes the beginning of a name for the name."""
+    """Why a user may not give an option, None where that is fine; vLLM accepts the start of a name."""
     head = name.partition(".")[0]
     owned = head if head in OWN else next((own for own in OWN if own.startswith(head)), None)
     return None if owned is None else OWN[owned]

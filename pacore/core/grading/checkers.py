@@ -1,6 +1,6 @@
 """Checkers: whether a program's output is the expected one, as testlib or a public runner defines it.
 
-testlib (Mike Mirzayanov) is what contests are judged with; the name of its checker stands beside
+testlib (Mike Mirzayanov) is what contests are judged with; the name of its checker is beside
 ours. White space between tokens is space, tab, carriage return and line feed and nothing else,
 numbers are written the one way testlib reads, and integers may have any length, where testlib's end
 at 64 bits. ``decimals`` is LiveCodeBench's own rule.

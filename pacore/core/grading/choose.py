@@ -15,7 +15,7 @@ from pacore.core.grading.spec import canonical_spec, parse_spec
 from pacore.core.problem import Problem
 
 AUTO = "auto"
-"""Takes for each problem the grader it calls for, but for a judge, who is asked by name."""
+"""Takes for each problem the grader it calls for, but never a judge, which is chosen by name only."""
 
 
 def canonical_grader(grader: str) -> str:
@@ -78,7 +78,7 @@ def gold_answer(problem: Problem) -> str | None:
 def run_grading(problem: Problem) -> tuple[str, str] | None:
     """The spec and the gold answer by which a run grades a problem's answers while it is made.
 
-    None without a gold answer, and where a judge is called for: a judge is a model, and asked later.
+    None without a gold answer, and where a judge is called for: a judge is a model, and grades later.
     """
     gold, spec = gold_answer(problem), choose_grader(problem)
     return None if gold is None or parse_spec(spec).name == "judge" else (spec, gold)

@@ -1,7 +1,7 @@
-"""The judge: a model that is asked whether an answer is right, several times, and must be unanimous.
+"""The judge: a model that decides whether an answer is right, several times, and must be unanimous.
 
-Against the gold answer it is shown the gold answer and the answer; for an opinion it is shown what the
-trajectory concluded, and nothing to hold it against. What it is shown is data: it stands between
+Against the gold answer it is shown the gold answer and the answer; for an opinion it is shown the
+conclusion of the trajectory, and no gold answer. What it is shown is data: it is put between
 fences that are a digest of that very text, so that no text can close its own fence, and only the last
 line of what the judge says is a vote.
 """
@@ -77,7 +77,7 @@ _VOTE = re.compile(r"[\s*_`#>]*VERDICT\s*:[\s*_`]*(?P<word>RIGHT|WRONG)[\s*_`.]*
 
 
 class Question(NamedTuple):
-    """What a judge is asked: ``gold`` is None where its opinion is wanted."""
+    """The prompt of a judge: ``gold`` is None where its opinion is wanted."""
 
     turns: tuple[Turn, ...]
     gold: str | None
@@ -124,15 +124,15 @@ def judged_text(conclusion: str, against: Against) -> Extracted | None:
     return Extracted(shown, "conclusion") if shown else None
 
 
-def read_vote(said: str | None) -> bool | None:
-    """A judge's vote: the last line of what it says, and None where that is none."""
-    lines = [line for line in (said or "").splitlines() if line.strip()]
+def read_vote(text: str | None) -> bool | None:
+    """A judge's vote: the last line of its text, and None where that is none."""
+    lines = [line for line in (text or "").splitlines() if line.strip()]
     found = _VOTE.fullmatch(lines[-1]) if lines else None
     return None if found is None else found["word"].upper() == "RIGHT"
 
 
 def votes_of(spec: GraderSpec) -> tuple[int, int]:
-    """How many of how many votes a judge needs: all of `VOTES` unless its spec says otherwise."""
+    """How many of how many votes a judge needs: all of `VOTES` unless its spec has other numbers."""
     votes = int(spec.options.get("n", VOTES))
     return int(spec.options.get("k", votes)), votes
 

@@ -1,11 +1,12 @@
-"""Grading that needs no computer algebra, and what must never be handed to it.
+"""Grading that needs no computer algebra, and the keys that votes are counted by.
 
-Answer keys: equal text for answers that are the same, which is what votes are counted by.
+Rules decide verdicts of every grader but a program's and a judge's; what must never be given to
+computer algebra they decide too. Numbers with tolerance are exact rationals, and the tolerances are
+applied to them exactly.
 
-Equality of keys is an equivalence, which a grader's verdict is not: it lets 10% stand for 10 and for
-0.1. So a key keeps what only a gold answer can decide: units, percent signs and "x =".
-
-Numbers with tolerance: exact rationals, and tolerances applied to them exactly.
+Answer keys are equal text for answers that are the same. Equality of keys is an equivalence, which a
+grader's verdict is not: it accepts 10% for 10 and for 0.1. So a key keeps what only a gold answer can
+decide: units, percent signs and "x =".
 """
 
 from __future__ import annotations

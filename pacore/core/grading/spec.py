@@ -21,7 +21,7 @@ GraderName = Literal["math", "choice", "text", "numeric", "code", "judge"]
 GRADERS: tuple[GraderName, ...] = get_args(GraderName)
 
 Against = Literal["gold", "opinion"]
-"""What answers are held against: the gold answer, or nothing but a judge's opinion."""
+"""What an answer is graded by: the gold answer, or a judge's opinion alone."""
 
 MAX_SPEC_CHARACTERS = 200
 

@@ -14,7 +14,7 @@ VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 
 
 DECIDED: tuple[VerdictName, ...] = ("correct", "wrong")
-"""The verdicts that say something of an answer; rates of the others stand beside every score."""
+"""The verdicts on an answer; rates of the others are reported beside every score."""
 
 
 class Verdict(NamedTuple):
@@ -22,8 +22,8 @@ class Verdict(NamedTuple):
 
     ``correct`` and ``wrong`` are verdicts on an answer; ``score`` is in [0, 1], 1.0 exactly where
     it is ``correct``, and a wrong program may have passed some of its tests. A missing answer
-    scores 0.0. ``timeout`` and ``crash`` have none: they say something of the grader or the gold
-    answer and nothing of the answer. ``detail`` is a line for a person.
+    scores 0.0. ``timeout`` and ``crash`` have none: they are due to the grader or the gold
+    answer and not to the answer. ``detail`` is a line for a person.
     """
 
     verdict: VerdictName
@@ -44,7 +44,7 @@ TIMEOUT = Verdict("timeout", None)
 
 
 CRASH = Verdict("crash", None)
-"""Says nothing of its cause, so nobody returns it as it is."""
+"""Has no cause, so it is never returned as it is (`crash`)."""
 
 
 def crash(why: str) -> Verdict:

@@ -1,10 +1,8 @@
 """The dispatcher: takes requests from many threads, keeps the engine busy, journals what comes back.
 
-One event loop in one thread drives the engine. A thread hands in a shard's requests together and is
+One event loop in one thread drives the engine. A thread submits a shard's requests together and is
 woken once, when all of them are settled; the loop admits them one at a time, later rounds first, so
-that problems that began get finished.
-
-A gate that admits so many threads at a time, the smallest priority first.
+that problems that began get finished. `Gate` bounds how many threads hold a shard's prompts at a time.
 """
 
 from __future__ import annotations
@@ -32,14 +30,14 @@ ADMITTED_PER_SLOT = 2
 METER_SECONDS = 5.0
 
 
-RESTING_PER_SLOT = 8
+PAUSED_PER_SLOT = 8
 """Requests waiting to try again whose place another takes, so that the engine stays busy; bounded,
-so that not all of a run is thrown at a server that asks for time."""
+so that a server that sends ``Retry-After`` does not get all requests of a run."""
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Requests handed in together; ``done`` is set when the last is settled or the first fails."""
+    """Requests submitted together; ``done`` is set when the last is settled or the first fails."""
 
     requests: Sequence[Request]
     run_id: str
@@ -58,7 +56,7 @@ class _Batch:
             self.done.set_result([self.filled[place] for place in range(len(self.requests))])
 
     def fail(self, error: BaseException | None) -> None:
-        """End the batch with an error, or as given up where there is none."""
+        """End the batch with an error, or as cancelled where there is none."""
         if self.done.done():
             return
         if error is None:
@@ -70,9 +68,9 @@ class _Batch:
 class Dispatcher:
     """Drives one engine for all shards of a process.
 
-    ``open_engine`` is called once, when the first request comes; ``on_open`` then hears what the
-    engine says of itself. ``progress`` is told when requests are at the engine, and now and then how
-    many tokens its servers have generated. Not usable after `close`.
+    ``open_engine`` is called once, when the first request comes; ``on_open`` is then called with what
+    the engine reports of itself. ``progress`` is kept up to date: whether requests are at the engine,
+    and every few seconds how many tokens its servers have generated. Not usable after `close`.
     """
 
     def __init__(
@@ -98,7 +96,7 @@ class Dispatcher:
         self._tickets = 0
         self._in_flight: dict[str, list[tuple[_Batch, int]]] = {}
         self._tasks: set[asyncio.Task[Filled]] = set()
-        self._resting = 0
+        self._paused = 0
         self._loop = asyncio.new_event_loop()
         self._writers = Writers(journal, self._loop)
         self._thread = threading.Thread(
@@ -119,7 +117,7 @@ class Dispatcher:
         None of them was in the journal at ``looked_up`` of the monotonic clock, or just now; what
         has waited since is looked up again before it is sent, so that two schedulers on one run pay
         twice for what is in flight and no more.
-        ``on_filled`` hears of each as it is settled, in another thread. Raises EngineUnavailable
+        ``on_filled`` is called with each as it is settled, in another thread. Raises EngineUnavailable
         when the engine cannot be opened or refuses all first requests alike, StoreError where the
         journal fails, Interrupted after `stop`.
         """
@@ -150,7 +148,7 @@ class Dispatcher:
         """Begin requests of the first batches until as many are under way as keep the engine busy."""
         assert self._sampler is not None
         slots = self._sampler.slots
-        places = ADMITTED_PER_SLOT * slots + min(self._resting, RESTING_PER_SLOT * slots)
+        places = ADMITTED_PER_SLOT * slots + min(self._paused, PAUSED_PER_SLOT * slots)
         while self._waiting and len(self._tasks) < places:
             batch = self._waiting[0][2]
             if batch.done.done() or batch.admitted == len(batch.requests):
@@ -191,7 +189,7 @@ class Dispatcher:
             self._sampler.early_stop.look()
 
     def _abandon(self, failure: EngineUnavailable) -> None:
-        """Fail all that waits, and whatever is asked for from now on."""
+        """Fail all that waits, and every later request."""
         self._failure = failure
         waiting, self._waiting = self._waiting, []
         for _, _, batch in waiting:
@@ -203,7 +201,7 @@ class Dispatcher:
             task.cancel()
 
     def info(self) -> EngineInfo:
-        """What the engine says of itself; opens it if need be. Raises EngineUnavailable."""
+        """What the engine reports of itself; opens it if need be. Raises EngineUnavailable."""
         return self._open().info
 
     def count_prompt_tokens(self, request: Request) -> int | None:
@@ -212,7 +210,7 @@ class Dispatcher:
         return asyncio.run_coroutine_threadsafe(counting, self._loop).result()
 
     def _open(self) -> Sampler:
-        """The engine, opened by whoever comes first; the others wait, and share its failure."""
+        """The engine, opened by the first thread; the others wait, and get the same failure."""
         if self._sampler is not None and not self._is_stopped.is_set():
             return self._sampler
         with self._opening_lock:
@@ -239,11 +237,11 @@ class Dispatcher:
         except CancelledError:
             raise Interrupted("stopped") from None
         return Sampler(
-            engine, info, self._writers, self._retry, self._rest, lambda: len(self._tasks)
+            engine, info, self._writers, self._retry, self._pause, lambda: len(self._tasks)
         )
 
     async def _meter(self) -> None:
-        """Tell what the servers have generated, every few seconds while requests are at them."""
+        """Report what the servers have generated, every few seconds while requests are at them."""
         assert self._engine is not None and self._sampler is not None
         is_owned = self._sampler.info.is_owned
         while True:
@@ -254,21 +252,21 @@ class Dispatcher:
                     self._progress.meter(counted, is_owned)
             await asyncio.sleep(METER_SECONDS)
 
-    def _rest(self, change: int) -> None:
-        """A request that waits leaves its place to another."""
-        self._resting += change
+    def _pause(self, change: int) -> None:
+        """While a request waits to be tried again, another takes its place."""
+        self._paused += change
         if change > 0:
             self._admit()
 
     def stop(self) -> None:
-        """Give up what is in flight; what is journalled stays, and every waiting thread is woken."""
+        """Cancel what is in flight; what is journalled stays, and every waiting thread is woken."""
         self._is_stopped.set()
         if self._opening is not None:
             self._opening.cancel()
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._give_up)
+            self._loop.call_soon_threadsafe(self._cancel_all)
 
-    def _give_up(self) -> None:
+    def _cancel_all(self) -> None:
         for _, _, batch in self._waiting:
             batch.done.cancel()
         self._waiting.clear()
@@ -326,7 +324,7 @@ class Gate:
                 self._free += 1
 
     def shut(self) -> None:
-        """Turn everybody away, those waiting included."""
+        """Raise Interrupted in every thread that waits or enters from now on."""
         with self._lock:
             self._is_shut = True
             for _, _, called in self._waiting:

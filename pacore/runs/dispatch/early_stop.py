@@ -1,7 +1,7 @@
 """Stops a run whose first requests all fail in the same way, for a reason that no retry cures.
 
-Until an engine has served something, a refusal may say nothing of the request and everything of how
-the run is set up: a wrong address, a model that is not loaded, a field the server does not take. So
+Until an engine has served something, the cause of a refusal may be not the request but how the run is
+set up: a wrong address, a model that is not loaded, a field the server does not take. So
 the first refusals are held, in no journal. If something is served they are ordinary tombstones. If
 all are alike the run stops with their cause, and costs no trajectory an attempt.
 """
@@ -16,7 +16,7 @@ from pacore.core.trajectory import Generation, Request
 from pacore.errors import EngineUnavailable
 
 FIRST_WITHOUT_CONTENT = 4
-"""So many first trajectories, each all reasoning and without content, have one cause."""
+"""So many first trajectories, each all reasoning and without content, have the same cause."""
 
 FindCause = Callable[[Request, Refusal], Awaitable[Cause]]
 
@@ -31,9 +31,9 @@ _NO_CONTENT = (
 class EarlyStop:
     """Holds the refusals of an engine that has served nothing yet. Lives in one event loop.
 
-    ``most`` refusals that are alike stop the run, 0 stops none. ``find_cause`` asks the engine for
-    their cause; ``on_held`` hears 1 when a request begins to be held, and -1 when that ends;
-    ``under_way`` says how many requests are, those that are held among them.
+    ``most`` refusals that are alike stop the run, 0 stops none. ``find_cause`` finds their cause by the
+    engine; ``on_held`` is called with 1 when a request begins to be held, and with -1 when that ends;
+    ``under_way`` returns how many requests are, those that are held among them.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class EarlyStop:
         return self._under_way() == len(self._held)
 
     async def _decide(self) -> None:
-        """Stop the run where the cause is certain, or where nothing speaks for another one.
+        """Stop the run where the cause is certain, or where no other one is likely.
 
-        A request that is under way may yet be served, and where all prompts are the same it may be
-        what they ask that is refused.
+        A request that is under way may yet be served, and where all prompts are the same the server
+        may refuse that prompt.
         """
         if not self._held:
             return
@@ -121,7 +121,7 @@ class EarlyStop:
             self._settle()
 
     def _release(self) -> None:
-        """From now on a refusal says something of its request."""
+        """From now on a refusal is due to its request."""
         self._has_served = True
         self._settle()
 

@@ -1,6 +1,6 @@
-"""How fast tokens come, from counts seen now and then. Pure: times are given.
+"""Progress of a run in this process: counters that the stages add to, and the rate of tokens.
 
-Counters of a run in progress, fed by the stages and read by whoever shows them.
+Times come from a clock that is given, so that a test can set it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ TOGETHER_SECONDS = 0.5
 class TokenRate:
     """Tokens a second over the last minute, from a count that only grows.
 
-    ``begin`` is the moment from which tokens can have come, with the count it began at: what was
-    waited for before, such as a model that loads, is no part of the rate.
+    ``begin`` is the moment from which tokens can have come, with the count at that time: a wait before
+    it, such as for a model that loads, is no part of the rate.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class TokenRate:
 class GrowingCount:
     """A count that only grows, from one that begins again at 0 whenever its server does.
 
-    ``base`` is what the server had counted before it was ours; None until the first count says so.
+    ``base`` is the server's count before this run used it; None takes the first count.
     """
 
     def __init__(self, base: int | None = 0) -> None:
@@ -66,7 +66,7 @@ class GrowingCount:
         self._total = 0
 
     def see(self, counted: int) -> int:
-        """The tokens counted so far in all, with what a server says now."""
+        """The tokens counted so far in all, given the server's count now."""
         if self._last is not None:
             self._total += counted - self._last if counted >= self._last else counted
         self._last = counted
@@ -91,9 +91,9 @@ class Progress:
     ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones;
     ``completion_tokens`` are those of trajectories generated now. ``metered_tokens`` are all that the
     run's own servers have generated, those of unfinished trajectories included, None where they do
-    not say. ``generating_seconds`` have passed with requests at the engine. ``notices`` are lines
-    for a person, each handed to ``listener`` at once where there is one. Safe to use from several
-    threads.
+    not report it. ``generating_seconds`` have passed with requests at the engine. ``notices`` are
+    lines for a person; ``listener`` is called with each at once where there is one. Safe to use from
+    several threads.
     """
 
     planned: int = 0
@@ -136,21 +136,21 @@ class Progress:
                 self._finished_rate.see(self.clock(), self.completion_tokens)
 
     def say(self, notice: str) -> None:
-        """Tell the person who waits for the run a line."""
+        """Add a line for the person who waits for the run."""
         with self._lock:
             self.notices.append(notice)
         if self.listener is not None:
             self.listener(notice)
 
     def wait_for(self, what: str | None, by: str = "engine") -> None:
-        """Say what somebody waits for from now on; None when it has come."""
+        """Set what the run waits for from now on; None when it has come."""
         with self._lock:
             others = {name: waits for name, waits in self.awaited.items() if name != by}
             own = {} if what is None else {by: Awaited(what, self.clock())}
             self.awaited = others | own
 
     def work(self, is_at_work: bool) -> None:
-        """Say whether requests are at the engine, from now on."""
+        """Set whether requests are at the engine, from now on."""
         now = self.clock()
         with self._lock:
             if is_at_work and self._generating_since is None:
@@ -161,8 +161,8 @@ class Progress:
                 self._generating_since = None
 
     def meter(self, counted: int, is_own: bool) -> None:
-        """Note how many tokens the servers say they have generated since they started; ``is_own``
-        where nobody else has them do anything.
+        """Note how many tokens the servers have generated since they started; ``is_own`` where they
+        have no other clients.
         """
         now = self.clock()
         with self._lock:
@@ -189,7 +189,7 @@ class Progress:
 
     @property
     def stage(self) -> tuple[object, ...]:
-        """What a further line is worth saying for: something in it is new."""
+        """What a further line would show: a new line is worth printing where this changed."""
         return self.settled, self.metered_tokens, *(one.what for one in self.awaited.values())
 
     def line(self) -> str:
@@ -206,19 +206,19 @@ class Progress:
         return ", ".join([*parts, *self._tokens()])
 
     def _tokens(self) -> list[str]:
-        """The tokens there are, and how fast they come, with where both are known from."""
+        """The tokens so far and their rate, with what was counted."""
         with self._lock:
             is_metered = self._meter is not None
             rate = self._metered_rate if is_metered else self._finished_rate
             found = rate.over_last_minute(self.clock())
         if self.metered_tokens is not None:
-            said = [f"{self.metered_tokens:,} tokens so far"]
+            parts = [f"{self.metered_tokens:,} tokens so far"]
         elif self.completion_tokens:
-            said = [f"{self.completion_tokens:,} tokens in finished ones"]
+            parts = [f"{self.completion_tokens:,} tokens in finished ones"]
         else:
-            said = []
+            parts = []
         if found is None or self.awaited or not self.generating_seconds:
-            return said
+            return parts
         a_second, seconds = found
         whose = ""
         if is_metered and not self._is_own_meter:
@@ -226,7 +226,7 @@ class Progress:
         elif not is_metered:
             whose = " in finished ones"
         shown = f"{a_second:,.0f}" if a_second >= 10 else f"{a_second:.1f}"
-        return [*said, f"{shown} tokens/s{whose} over the last {seconds:.0f} s"]
+        return [*parts, f"{shown} tokens/s{whose} over the last {seconds:.0f} s"]
 
 
 @dataclass
@@ -251,23 +251,23 @@ class GradingProgress(Progress):
 
 
 class Pace:
-    """When another line of progress is worth saying: ever less often the longer it takes, and less
-    often still while nothing changes.
+    """When to print another line of progress: less often the longer it takes, and less often still
+    while nothing changes.
     """
 
     def __init__(self, now: float) -> None:
-        self._began = self._said = now
+        self._began = self._last = now
         self._stage: object = None
         self._unchanged = 0
 
     def is_due(self, stage: object, now: float) -> bool:
-        """Whether to say a line now; then it counts as said. ``stage`` is what a line would say."""
+        """Whether to print a line now; then it counts as printed. ``stage`` is what it would show."""
         wait = min(max(FIRST_SECONDS, (now - self._began) / 10), MOST_SECONDS)
         is_new = stage != self._stage
         if not is_new:
             wait = min(FIRST_SECONDS * 2**self._unchanged, MOST_SECONDS)
-        if now - self._said < wait:
+        if now - self._last < wait:
             return False
         self._unchanged = 0 if is_new else self._unchanged + 1
-        self._said, self._stage = now, stage
+        self._last, self._stage = now, stage
         return True

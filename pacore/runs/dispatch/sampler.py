@@ -17,7 +17,7 @@ from pacore.runs.dispatch.early_stop import EarlyStop
 from pacore.runs.dispatch.writers import Filled, Writers
 
 FRESH_SECONDS = 1.0
-"""How long a look into the journal holds good: another scheduler may work on the same run."""
+"""How long a look-up in the journal counts as fresh: another scheduler may work on the same run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class _Tries:
 class Sampler:
     """Samples trajectories from one engine that answered; everything happens in one event loop.
 
-    A slot of the engine is held for one try, until what it gave is durable. ``on_rest`` hears 1
-    when a request begins to wait, for another try or for what becomes of a refusal, and -1 when it
-    has waited; ``under_way`` says how many requests are.
+    A slot of the engine is held for one try, until what it gave is durable. ``on_pause`` is called with
+    1 when a request begins to wait, for another try or for the decision on a refusal, and with -1 when
+    it has waited; ``under_way`` returns how many requests are.
     """
 
     def __init__(
@@ -69,21 +69,21 @@ class Sampler:
         info: EngineInfo,
         writers: Writers,
         retry: RetryPolicy,
-        on_rest: Callable[[int], None],
+        on_pause: Callable[[int], None],
         under_way: Callable[[], int],
     ) -> None:
         self.info = info
         self.slots = engine.slots
-        self.early_stop = EarlyStop(retry.early_stop, self._cause_of, on_rest, under_way)
+        self.early_stop = EarlyStop(retry.early_stop, self._cause_of, on_pause, under_way)
         self._engine = engine
         self._writers = writers
         self._retry = retry
-        self._on_rest = on_rest
+        self._on_pause = on_pause
         self._free = asyncio.Semaphore(engine.slots)
         self._counts: dict[str, asyncio.Task[int | None]] = {}
 
     async def fill(self, request: Request, run_id: str, looked_up: float) -> Filled:
-        """Try until the model has its say or the policy gives up; the last fault is a tombstone.
+        """Try until the model finishes or the policy allows no further try; the last fault is a tombstone.
 
         ``looked_up`` is when, by the monotonic clock, the journal had nothing of it. Raises
         StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
@@ -121,7 +121,7 @@ class Sampler:
         return await asyncio.shield(task)
 
     async def _overflow(self, request: Request) -> Generation | None:
-        """Know by token count what would not fit, before sending it."""
+        """The generation of a request that does not fit, by token count, before it is sent."""
         window, max_tokens = self.info.window_tokens, request.recipe.max_tokens
         if window is None:
             return None
@@ -139,7 +139,7 @@ class Sampler:
             retry=retry_if_exception(_is_transient),
             stop=stop_after_attempt(self._retry.retries + 1),
             wait=self._retry.wait,
-            sleep=self._rest,
+            sleep=self._pause,
             reraise=True,
         ):
             with attempt:
@@ -176,13 +176,13 @@ class Sampler:
             return Filled.refused(request.trajectory_id, generation)
         return await self._writers.add(request, generation, run_id)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> None:
         """Wait to try again, holding nothing."""
-        self._on_rest(1)
+        self._on_pause(1)
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._on_rest(-1)
+            self._on_pause(-1)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Journalling beside an event loop: what finishes together is written together.
+"""Journalling in threads for an event loop: what finishes together is written together.
 
 Passing one generation to a thread and back costs more than packing it, so the loop passes on together
 what finished in one of its iterations, and is called back once for all of it.
@@ -25,7 +25,7 @@ MOST_TOGETHER = 16
 class Filled:
     """What a request came to: an entry of the journal, unless its prompt did not fit the window.
 
-    ``completion_tokens`` is 0 where nobody counted. ``generation`` is set for a context overflow
+    ``completion_tokens`` is 0 where nothing counted them. ``generation`` is set for a context overflow
     alone, which depends on the server's window and so is no part of the journal. Nothing else holds
     text: a task that is done is part of a reference cycle, and would keep it until the garbage
     collector's rarest round.
@@ -48,7 +48,7 @@ class Filled:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model had its say; otherwise this is a tombstone."""
+        """Whether the model finished; otherwise this is a tombstone."""
         return self.finish_reason not in UNFINISHED
 
 

@@ -34,10 +34,10 @@ TokenCounter = Callable[[Request], int | None]
 
 
 class Forecaster:
-    """Walks problems through the rounds as far as the journal reaches.
+    """Takes problems through the rounds as far as the journal reaches.
 
-    ``info`` and ``count_tokens`` come from an engine that answers; without one no request is said
-    to be too long.
+    ``info`` and ``count_tokens`` come from an engine that answers; without one no request counts
+    as too long.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Forecaster:
         found.longest_tokens = self._recipe.max_tokens or self._window_tokens
         for problem in problems:
             for replicate in range(self._plan.replicates):
-                self._walk(problem, replicate, found)
+                self._forecast(problem, replicate, found)
         return found
 
-    def _walk(self, problem: Problem, replicate: int, found: Forecast) -> None:
+    def _forecast(self, problem: Problem, replicate: int, found: Forecast) -> None:
         """Add one (problem, replicate): each round is known while the round before is stored."""
         rounds = rounds_of(self._plan, self._recipe, problem, replicate)
         reached = next(rounds)
@@ -79,12 +79,12 @@ class Forecaster:
             refused = self._refused(prompts, found)
             outcomes = self._outcomes(prompts, refused, found.rounds[number - 1])
             if outcomes is None:
-                self._leave_unknown(problem, number, found)
+                self._count_unknown(problem, number, found)
                 return
             reached = rounds.send(outcomes)
 
     def _refused(self, prompts: Sequence[RoundPrompt], found: Forecast) -> dict[View, str]:
-        """The views whose prompts are too long, and by how much; what nobody counts is counted."""
+        """The views whose prompts are too long, and by how much; notes prompts that cannot be counted."""
         refused = {}
         for prompt in prompts:
             tokens = self._tokens(prompt)
@@ -132,8 +132,8 @@ class Forecaster:
         forecast.shared += len(missing) - len(new)
         return not missing
 
-    def _leave_unknown(self, problem: Problem, after: int, found: Forecast) -> None:
-        """The rounds after one that is not stored: to be paid for, with prompts yet unknown."""
+    def _count_unknown(self, problem: Problem, after: int, found: Forecast) -> None:
+        """Count the rounds after one that is not stored: to be generated, with prompts yet unknown."""
         for round_ in range(after + 1, self._plan.rounds + 1):
             forecast, step = found.rounds[round_ - 1], self._plan.step(round_)
             forecast.trajectories += step.width
@@ -165,7 +165,7 @@ class Forecaster:
         return tokens is None or self._overflow(tokens, prompt.max_tokens) is None
 
     def _tokens(self, prompt: RoundPrompt) -> int | None:
-        """A prompt's tokens: a bound where even that fits, else counted; None where nobody counts."""
+        """A prompt's tokens: a bound where even that fits, else counted; None where no engine does."""
         bound = prompt_tokens_bound(prompt.turns)
         if self._overflow(bound, prompt.max_tokens) is None:
             return bound
@@ -217,7 +217,7 @@ class Forecast:
     """What `forecast` finds.
 
     ``too_long`` names each prompt of the kind once, however many replicates have it. ``uncounted``
-    are prompts with more bytes than the window has tokens, and nobody to count their tokens;
+    are prompts with more bytes than the window has tokens, whose tokens no engine counted;
     ``may_be_long`` trajectories have a prompt yet unknown that would be too long if every message
     were as long as allowed. ``longest_tokens`` bounds a generation where its step does not bound it
     further, None where nothing does.
@@ -238,7 +238,7 @@ class Forecast:
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def new_tokens(self, rounds: Iterable[int]) -> int | None:
-        """At most this much is paid for in some rounds; None where nothing bounds it."""
+        """The most tokens some rounds may generate; None where nothing bounds them."""
         found = 0
         for round_ in rounds:
             longest, generations = self.longest_in(round_), self.rounds[round_ - 1].to_generate

@@ -1,9 +1,7 @@
-"""Each difference between an earlier run and a plan, and which stored trajectories it makes stale.
+"""What of an earlier run a plan can use, and why it cannot use the rest.
 
-What of an earlier run a plan can use, and why it cannot use the rest.
-
-Read-only. The journal alone decides what is reused; what stands here explains it: which earlier run
-comes nearest, which fields of its identity differ, and what each difference makes stale.
+Read-only. The journal alone decides what is reused; this explains it: which earlier run is nearest,
+which fields of its identity differ, and which stored trajectories each difference makes stale.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ PROMPT_FIELDS = (
 )
 """Fields that shape what the messages of a round are, and so the prompts of later ones."""
 
-_GOING_ON = ": no stored prompt changes, but which problems go on may"
+_QUORUM = ": no stored prompt changes, but which problems go on may"
 
 
 TEMPLATES_OF_STEPS: dict[str, StepKind] = {
@@ -54,9 +52,9 @@ STEP_FIELDS: dict[str, StepKind] = {
 
 EFFECTS = {
     "plan.pool": ": other draws of round 1",
-    "plan.min_messages": _GOING_ON,
-    "plan.on_shortfall": _GOING_ON,
-    "plan.refills": _GOING_ON,
+    "plan.min_messages": _QUORUM,
+    "plan.on_shortfall": _QUORUM,
+    "plan.refills": _QUORUM,
     "plan.overflow": ": only prompts longer than the window change",
     "plan.subset": ": only prompts over more messages than that change",
 }
@@ -65,7 +63,7 @@ EFFECTS = {
 
 @dataclass(frozen=True)
 class Planned:
-    """What a plan asks for: the identity of its run, and its problems."""
+    """The identity of the run that a plan is of, and its problems."""
 
     identity: dict[str, Any]
     problems: Sequence[Problem]
@@ -73,31 +71,40 @@ class Planned:
 
 @dataclass(frozen=True)
 class Differing:
-    """An earlier run beside a plan: their ``differences``, and the run's problems by id.
+    """An earlier run compared with a plan: their ``differences``, and the run's problems by id.
 
-    ``stored`` counts its finished trajectories by 1-based round.
+    ``shared`` counts the problems whose text both have.
     """
 
     run: Run
     problems: Mapping[str, Problem]
     differences: Sequence[str]
-    stored: Mapping[int, int]
+    shared: int
+
+    @property
+    def distance(self) -> tuple[int, int, int]:
+        """Smaller is nearer: fields that make everything stale, problems not shared, other fields."""
+        fatal = sum(change.startswith(("recipe.", "template")) for change in self.differences)
+        return fatal, -self.shared, len(self.differences)
 
 
-def explained(beside: Differing, planned: Planned) -> Iterator[str]:
-    """Each difference, and what it makes stale, a line each."""
-    run, stored = beside.run, beside.stored
+def explained(earlier: Differing, planned: Planned, stored: Mapping[int, int]) -> Iterator[str]:
+    """Each difference, and what it makes stale, a line each.
+
+    ``stored`` counts the finished trajectories of the earlier run by 1-based round.
+    """
+    run = earlier.run
     total = sum(stored.values())
     plan = Plan.from_json(planned.identity["plan"])
-    is_same_recipe = not any(change.startswith("recipe.") for change in beside.differences)
-    for change in beside.differences:
+    is_same_recipe = not any(change.startswith("recipe.") for change in earlier.differences)
+    for change in earlier.differences:
         field = change.partition(": ")[0]
         if field.startswith("recipe."):
             yield f"{change} makes all {total:,} stored trajectories of run {run.run_id} stale"
         elif field == "template":
             yield f"template: another synthesis prompt; {_later(run, stored, 2)}"
         elif field in TEMPLATES_OF_STEPS.keys() - (run.identity.keys() & planned.identity.keys()):
-            continue  # It came or went with a kind of round, as fields of the plan say already.
+            continue  # It came or went with a kind of round, which fields of the plan show already.
         elif field in STEP_FIELDS:
             first = _first_of(STEP_FIELDS[field], run.plan, plan)
             yield f"{change}: other prompts; {_later(run, stored, first)}"
@@ -108,7 +115,7 @@ def explained(beside: Differing, planned: Planned) -> Iterator[str]:
         elif field == "plan.replicates" and is_same_recipe and plan.pool == run.plan.pool is None:
             yield f"{change}: {_replicates(run.plan, plan)}"
         elif field == "problem_set":
-            yield from _problem_changes(beside, planned)
+            yield from _problem_changes(earlier, planned)
         else:
             yield f"{change}{EFFECTS.get(field, '')}"
 
@@ -171,24 +178,24 @@ def _passes(count: int) -> str:
     return f"{count:,} pass{'es' if count > 1 else ''} over each problem"
 
 
-def _problem_changes(beside: Differing, planned: Planned) -> Iterator[str]:
-    """Which problems are new, gone, or ask or answer something else than they did."""
-    theirs, ours = beside.problems, {problem.problem_id: problem for problem in planned.problems}
+def _problem_changes(earlier: Differing, planned: Planned) -> Iterator[str]:
+    """Which problems are new, gone, or have another text, gold answer or grader than before."""
+    theirs, ours = earlier.problems, {problem.problem_id: problem for problem in planned.problems}
     both = sorted(theirs.keys() & ours.keys())
-    asked = [one for one in both if theirs[one].turns != ours[one].turns]
+    reworded = [one for one in both if theirs[one].turns != ours[one].turns]
     graded = [
         one
         for one in both
-        if one not in asked and theirs[one].content_digest != ours[one].content_digest
+        if one not in reworded and theirs[one].content_digest != ours[one].content_digest
     ]
-    if asked:
-        yield f"problem text: changed in {_listed(asked)}, of which nothing stored is reused"
+    if reworded:
+        yield f"problem text: changed in {_listed(reworded)}, of which nothing stored is reused"
     if graded:
         yield f"gold answer or grader: changed in {_listed(graded)}; graded anew, nothing is stale"
     if new := sorted(ours.keys() - theirs.keys()):
-        yield f"problem set: {_listed(new)} not in run {beside.run.run_id}"
+        yield f"problem set: {_listed(new)} not in run {earlier.run.run_id}"
     if gone := sorted(theirs.keys() - ours.keys()):
-        yield f"problem set: {_listed(gone)} of run {beside.run.run_id} not asked for"
+        yield f"problem set: {_listed(gone)} of run {earlier.run.run_id} not in the plan"
 
 
 def _listed(problem_ids: list[str]) -> str:
@@ -202,7 +209,7 @@ class Earlier:
     """The earlier run nearest to a plan.
 
     ``stored`` counts its finished trajectories and ``stale`` those of them that the plan has no use
-    for, both by 1-based round. ``changes`` says why, a line each; none means it is the same run.
+    for, both by 1-based round. ``changes`` are the reasons, a line each; none means it is the same run.
     """
 
     run_id: str
@@ -213,48 +220,31 @@ class Earlier:
     changes: list[str]
 
 
-@dataclass(frozen=True)
-class _Near:
-    """A run beside a plan: their differences and common problems."""
-
-    run: Run
-    theirs: dict[str, Problem]
-    changes: list[str]
-    shared: int
-
-    @property
-    def distance(self) -> tuple[int, int, int]:
-        """Smaller is nearer: fields that make everything stale, problems not shared, other fields."""
-        fatal = sum(change.startswith(("recipe.", "template")) for change in self.changes)
-        return fatal, -self.shared, len(self.changes)
-
-
 def nearest(store: Backend, planned: Planned, used: Set[str]) -> Earlier | None:
     """The run that shares problems with a plan and differs from it least; the newest of several.
 
     ``used`` has the ids of the stored trajectories that the plan does use. Imported runs, whose
-    trajectories nobody can ask for, are passed over.
+    trajectories no plan can use, are left out.
     """
-    asked = {prompt_digest(problem.turns) for problem in planned.problems}
-    asked_ids = {problem.problem_id for problem in planned.problems}
+    wanted = {prompt_digest(problem.turns) for problem in planned.problems}
+    wanted_ids = {problem.problem_id for problem in planned.problems}
     sets: dict[str, dict[str, Problem]] = {}
-    near: list[_Near] = []
+    near: list[Differing] = []
     runs = [run for run in open_runs(store, list_runs(store)) if _is_generated(run)]
     for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
         if run.problem_set not in sets:
             sets[run.problem_set] = _problems(store, run)
         theirs = sets[run.problem_set]
-        shared = sum(prompt_digest(problem.turns) in asked for problem in theirs.values())
-        if shared or asked_ids & theirs.keys():
+        shared = sum(prompt_digest(problem.turns) in wanted for problem in theirs.values())
+        if shared or wanted_ids & theirs.keys():
             changes = differences(run.identity, planned.identity)
-            near.append(_Near(run, theirs, changes, shared))
+            near.append(Differing(run, theirs, changes, shared))
     if not near:
         return None
     found = min(near, key=lambda one: one.distance)
     stored, stale = _counts(store, found.run, used)
-    beside = Differing(found.run, found.theirs, found.changes, stored)
-    changes = list(explained(beside, planned))
-    return Earlier(found.run.run_id, len(found.theirs), found.shared, stored, stale, changes)
+    changes = list(explained(found, planned, stored))
+    return Earlier(found.run.run_id, len(found.problems), found.shared, stored, stale, changes)
 
 
 def _is_generated(run: Run) -> bool:

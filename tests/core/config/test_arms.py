@@ -50,7 +50,7 @@ def test_an_arm_is_read_from_a_line(text: str, arm: Arm) -> None:
         ("4,0", "every round needs at least one trajectory"),
         ("low+compaction", "'compaction' is no policy"),
         ("low+=4", "'=4' is no policy"),
-        ("low+subset=2+subset=3", "says one policy twice"),
+        ("low+subset=2+subset=3", "has one policy twice"),
         ("sc:4+compaction=answer", "is measured on the pool"),
     ],
 )

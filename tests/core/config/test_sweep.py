@@ -59,8 +59,8 @@ def test_all_arms_share_one_recipe_so_that_equal_requests_are_one_trajectory() -
         (("low+pool=2",), {}, "--arm 'low+pool=2': pool: 2 draws cannot fill a first round of 4"),
         (("low", "low"), {}, "has the name 'low' of 'low'"),
         (("pool=low",), {}, "the name 'pool' is that of"),
-        (("low",), {"preset": "high"}, "preset: is for an arm to say"),
-        (("low",), {"widths": (4,)}, "widths: is for an arm to say"),
+        (("low",), {"preset": "high"}, "preset: is set by an arm"),
+        (("low",), {"widths": (4,)}, "widths: is set by an arm"),
         (("4,4",), {"min_messages": (2,)}, "--arm '4,4': min_messages: 1 numbers for 2 widths"),
     ],
 )

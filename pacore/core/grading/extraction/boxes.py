@@ -14,7 +14,7 @@ CHOICE_CHARACTERS = 1_000
 
 
 class Boxes(NamedTuple):
-    """The boxes of a text: what the last that holds an answer holds, and where it stands.
+    """The boxes of a text: what the last that holds an answer holds, and its place.
 
     ``last`` is None without such a box, ``start`` and ``end`` then 0. ``open_at`` is where the last box
     begins that was never closed, None without one; ``is_empty`` whether a box holds nothing, or speaks of

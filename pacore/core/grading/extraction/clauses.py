@@ -1,7 +1,7 @@
 """The one value a clause comes to, with the list or the expression it belongs to.
 
-Values stand beside one another in a clause: as items of a list, as alternatives, as sides of an equation,
-or by the way ("in 5 days"). What is here tells them apart.
+A clause may have several values: as items of a list, as alternatives, as sides of an equation,
+or by the way ("in 5 days"). This module distinguishes them.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ def single_value(text: str, reader: Reader, bold: Sequence[str] = ()) -> Value |
 
 
 def principal_values(text: str, values: Sequence[Value]) -> list[Value]:
-    """The values of a clause that do not stand there by the way, as in ``in 5 days``."""
+    """The values of a clause that are not there by the way, as in ``in 5 days``."""
     return [value for value in values if not _INCIDENTAL.search(text[: value.start])]
 
 
 def _decisive(text: str, principal: Sequence[Value]) -> Sequence[Value]:
-    """Of the values that stand there by themselves, those that the clause comes to."""
+    """Of the values that are there by themselves, those that the clause comes to."""
     found = [
         value for value in principal if value.is_computed or DECISIVE.search(text[: value.start])
     ]

@@ -294,7 +294,7 @@ def _concluded(found: Sequence[Sentence], index: int, reader: Reader) -> Outcome
 
 
 def _is_one_of_many(found: Sequence[Sentence], index: int, bare: Value, reader: Reader) -> bool:
-    """Whether a line is one of several options that stand there with their texts: a list, copied."""
+    """Whether a line is one of several options with their texts: a list, copied."""
     if found[index].bold or not found[index].text[bare.end :].strip(" .*"):
         return False
     lines = [one.text for one in found if one.line != found[index].line]

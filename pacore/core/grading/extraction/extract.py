@@ -175,7 +175,7 @@ class _Read(NamedTuple):
 def _read(tail: str, reader: Reader | None, reads_before_box: bool = False) -> _Read:
     """A text from its last box on, without other problems that follow once it has stated an answer.
 
-    What comes before the last box is read where there is none, or where it is asked for.
+    What comes before the last box is read where there is none, or where the caller wants it.
     """
     is_choice = isinstance(reader, ChoiceReader)
     plain = _WRAPPED.sub(lambda found: " " * len(found[0]), tail) if is_choice else tail

@@ -56,7 +56,7 @@ from pacore.core.grading.extraction.values import ChoiceReader, MathReader, Read
 Method = Literal["tagged", "stated", "concluded", "final_line", "first_line"]
 
 ZONE_CHARACTERS = 200
-"""How far from its noun a value may stand."""
+"""How far from its noun a value may be."""
 
 PLACES_A_SENTENCE = 24
 """How many places of a sentence that name an answer are read."""
@@ -304,7 +304,7 @@ def _instead(text: str, denied: Value, language: Grammar, reader: Reader) -> Val
 
 
 def _is_next(before: str, zone: str, language: Grammar) -> bool:
-    """Whether a value with only ``zone`` between stands right after a noun: ``I got the answer 54``."""
+    """Whether a value with only ``zone`` between is right after a noun: ``I got the answer 54``."""
     is_found = _FOUND.search(before) is not None
     if is_found and _OF.fullmatch(zone):
         return True

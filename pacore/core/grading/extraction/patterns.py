@@ -105,7 +105,7 @@ COLON = r"(?:[:=→⇒]|[–—-]\s|\s->)"
 
 
 class Grammar(NamedTuple):
-    """The patterns of one language: what may stand between its nouns and a value, on either side."""
+    """The patterns of one language: what may be between its nouns and a value, on either side."""
 
     gap: Words
     copula: Words

@@ -38,7 +38,7 @@ _KEY = re.compile(
 
 
 def tagged(text: str) -> list[Tagged]:
-    """Everything that stands between tags for answers, in the order of the text."""
+    """Everything between tags for answers, in the order of the text."""
     found = [*_between(text), *_hashes(text), *_keys(text)]
     return sorted(found, key=lambda one: one.start)
 

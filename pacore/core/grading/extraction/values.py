@@ -1,7 +1,7 @@
 """Values inside of prose: where a number, a formula or an option's letter begins, and where it ends.
 
 Everything here reads one prepared sentence of bounded length (`pacore.core.grading.extraction.sentences`),
-in which ``OPEN`` and ``CLOSE`` stand around mathematics in place of dollars and LaTeX delimiters.
+in which ``OPEN`` and ``CLOSE`` are around mathematics in place of dollars and LaTeX delimiters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RUN_CHARACTERS = 400
 
 
 class Value(NamedTuple):
-    """A value and where it stands in its sentence; ``is_computed``: the last side of an equation."""
+    """A value and its place in its sentence; ``is_computed``: the last side of an equation."""
 
     text: str
     start: int
@@ -288,7 +288,7 @@ def _ends_before(sentence: str, atom: re.Match[str], kinds: list[str]) -> bool:
     if kind == "comma" and kinds[1:] == ["letter"]:
         return True
     follows_value = (kinds[-2] if is_spaced and len(kinds) > 1 else kinds[-1]) in _COMPLETE
-    # "12 (3 each)": what stands in brackets after a value explains it.
+    # "12 (3 each)": what is in brackets after a value explains it.
     if is_spaced and follows_value and atom[0] in "([":
         return True
     if kind == "span" and (kinds[-1] == "comma" or follows_value):
@@ -380,7 +380,7 @@ _UNKNOWN = re.compile(r"\s*\\?[A-Za-zα-ω](?:_\w|_\{\w+\}|\(\w\))?\s*$")
 
 
 def _last_comma(text: str) -> int | None:
-    """Where the last comma stands outside of brackets and numbers; None without one."""
+    """The place of the last comma outside of brackets and numbers; None without one."""
     depth, last = 0, None
     for at, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")

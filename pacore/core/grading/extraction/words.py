@@ -1,6 +1,6 @@
 """Words that state an answer, in 29 languages: one row of `Language` each.
 
-A row names the words for *answer*, what may stand between such a word and its value, and what denies,
+A row names the words for *answer*, what may be between such a word and its value, and what denies,
 hedges or corrects a statement. `pacore.core.grading.extraction.patterns` makes expressions of the rows.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Words of one language, separated by ``|``; a final ``*`` stands for any ending.
+    """Words of one language, separated by ``|``; a final ``*`` matches any ending.
 
     Attributes:
         answers: nouns for *answer* itself.
         links: what joins such a noun to its value: copulas, and verbs such as *equals*.
-        fillers: articles, adjectives and adverbs that may stand beside a link or before the noun.
+        fillers: articles, adjectives and adverbs that may be next to a link or before the noun.
         right: adjectives that call a value right.
         negators: what denies.
         hedges: what offers a value without committing to it.

@@ -1,4 +1,4 @@
-"""Two answers compared by their forms; expressions as somebody else decides."""
+"""Two answers compared by their forms; expressions as a given function decides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pacore.core.grading.mathematics.units import (
 )
 
 Same = bool | None
-"""Whether two are the same; None where nobody has decided it yet."""
+"""Whether two are the same; None where that is not decided yet."""
 
 Sides = tuple[Node, Node]
 

@@ -28,7 +28,7 @@ def grade_math(gold: str, answer: str, algebra: Algebra) -> Verdict | None:
     answer to a gold answer that is not. Integers compare as integers of any length, fractions exactly,
     other values as ``algebra`` proves them equal, texts by their form
     (`pacore.core.grading.mathematics.forms`): points and intervals in order, sets and lists of solutions in
-    any, equations up to a factor. Units, percent signs and "x =" may stand on one side only. A decimal is
+    any, equations up to a factor. Units, percent signs and "x =" may be on one side only. A decimal is
     no other number than the one it writes, unless it is the rounding of the other to six digits or more.
     Beyond `MAX_CHARACTERS` integers alone are read, and a gold answer that is none is a ``crash``.
     """

@@ -1,4 +1,4 @@
-"""Nodes: the tree of an expression, and what can be asked of it without evaluating it."""
+"""Nodes: the tree of an expression, and what can be found out about it without evaluating it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Units: what stands after a number, or before it, and says what it is a number of.
+r"""Units: what comes after a number, or before it, and says what it is a number of.
 
 A unit is understood whole or not at all. What is no unit, no currency, and nothing that is counted
 (`pacore.core.grading.notation.vocabulary`) may change the number ("70 not", "5 million"), and is none.
@@ -127,7 +127,7 @@ POUNDS = (
     frozenset((_UNITS["pound"], _UNITS["lb"])),
     frozenset((_UNITS["pound"], _UNITS["GBP"])),
 )
-"""A pound is a weight or money; nobody says which."""
+"""A pound is a weight or money; which of them is not known."""
 
 
 def currency(tokens: Sequence[Token]) -> tuple[Unit, int] | None:

@@ -1,6 +1,6 @@
 r"""Values: an expression with its unit, read whole.
 
-What stands behind an expression is its unit or nothing is read: ``70 \text{ not}`` is no value.
+What follows an expression is its unit or nothing is read: ``70 \text{ not}`` is no value.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def read_with_letter(found: Tokens) -> Value | None:
 
 
 def _behind_degrees(node: Node) -> Node | None:
-    """What a degree sign stands behind; None where it is not behind all of an expression."""
+    """What a degree sign follows; None where it is not behind all of an expression."""
     if node.kind == "negate" and (inner := _behind_degrees(node.args[0])) is not None:
         return Node("negate", (inner,))
     return node.args[0] if node.kind == "degrees" else None

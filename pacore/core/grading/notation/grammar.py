@@ -16,7 +16,7 @@ from pacore.core.grading.notation.tokens import ACCENTS, Token, is_word, plain_t
 
 
 class Unread(ValueError):
-    """A token that has no meaning where it stands, or a text of two meanings."""
+    """A token that has no meaning in its place, or a text of two meanings."""
 
 
 CONSTANTS = {"\\pi": PI, "e": E, "i": IMAGINARY, "\\infty": INFINITY}
@@ -83,7 +83,7 @@ class Grammar:
             raise Unread("a dash between two numbers, which may be a range")
 
     def signed(self, read: Callable[[], Node]) -> Node:
-        """What ``read`` reads, after as many signs as stand before it."""
+        """What ``read`` reads, after as many signs as there are before it."""
         token = self.peek()
         if token.kind != "op" or token.text not in SIGNS + _BOTH_SIGNS:
             return read()

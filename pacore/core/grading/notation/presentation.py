@@ -1,7 +1,7 @@
 r"""Presentation: TeX commands that say how a text looks and nothing of what it means.
 
 A command is here only if dropping it, with what its row says of its arguments, changes no meaning.
-``\cancel``, ``\overline`` or ``\not`` mean something, and a command nobody knows may: these stay.
+``\cancel``, ``\overline`` or ``\not`` mean something, and an unknown command may: these stay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SPACES = names(
 
 
 TIGHT = names(r"\! \negthinspace \negmedspace \negthickspace")
-"""Space taken away: what stands on both sides is drawn together."""
+"""Space taken away: what is on both sides is drawn together."""
 
 
 STYLES = names(

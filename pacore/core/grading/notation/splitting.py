@@ -27,7 +27,7 @@ def depths(found: Tokens) -> list[int]:
 
 
 def split_top(found: Tokens, is_separator: Callable[[Token], bool]) -> list[Tokens]:
-    """Split where a separator stands outside all brackets and braces."""
+    """Split at separators outside all brackets and braces."""
     parts: list[Tokens] = []
     start = 0
     for place, (token, depth) in enumerate(zip(found, depths(found), strict=True)):

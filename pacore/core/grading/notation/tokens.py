@@ -28,8 +28,8 @@ FUNCTIONS = names(
 
 
 class Token(NamedTuple):
-    """``text`` is its one spelling; ``spaced`` says that white space stands before it, ``is_text`` that
-    it stands in a command of texts. Only a number has a ``value``.
+    """``text`` is its one spelling; ``spaced`` says that white space comes before it, ``is_text`` that
+    it is in a command of texts. Only a number has a ``value``.
     """
 
     kind: TokenKind

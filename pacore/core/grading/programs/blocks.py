@@ -174,7 +174,7 @@ class Fenced:
         self._begin_block()
 
     def _is_content(self, found: re.Match[str], opened: _Open) -> bool:
-        """Whether a fence stands in a program: in a text of several lines, or further in."""
+        """Whether a fence is part of a program: in a text of several lines, or further in."""
         if not self._is_careful or opened.label == "other":
             return False
         further = len(found["lead"]) - len(opened.lead)
@@ -185,7 +185,7 @@ class Fenced:
         line = _unindented(line, self._open.lead)
         self._content.append(line)
         self._quoting.add(line)
-        # An end that stands behind the last line of a program.
+        # An end that comes after the last line of a program, on that line.
         if self._open.fence == "```" and not self._quoting.quote:
             before = line.rstrip()
             if before.endswith("```") and line.count("```") == 1 and not before.endswith("````"):
@@ -208,7 +208,7 @@ _QUOTED = re.compile(r"[ \t]*+>")
 
 
 def _unindented(line: str, lead: str) -> str:
-    """A line without what stands before its block's fences: quote signs, and white space."""
+    """A line without what comes before its block's fences: quote signs, and white space."""
     place = 0
     for sign in lead:
         if sign == ">":
@@ -228,7 +228,7 @@ _MARKS = re.compile(r"</?(?:code|span|br|b|i|em|strong)\b[^<>]{0,300}>", re.IGNO
 
 
 def html_blocks(text: str) -> Iterator[Block]:
-    """What stands in ``<pre>`` and ``<code>``, as a reader of the page sees it."""
+    """The text in ``<pre>`` and ``<code>``, as a reader of the page sees it."""
     place = 0
     lowered = text.lower()
     while tag := _TAG.search(text, place):
@@ -266,7 +266,7 @@ def chunks(text: str) -> Iterator[str]:
 
 
 def indented_blocks(text: str) -> Iterator[Block]:
-    """What stands four columns or more from the margin, as code does in Markdown without fences."""
+    """Lines indented by four columns or more, as code does in Markdown without fences."""
     taken: list[str] = []
     for line in text.split("\n"):
         if line.startswith(("    ", "\t")) or (taken and not line.strip()):

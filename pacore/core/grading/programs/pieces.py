@@ -72,12 +72,12 @@ class Piece:
 
     @cached_property
     def _outer(self) -> list[ast.AST]:
-        """Everything that stands in no function and no class."""
+        """Everything outside functions and classes."""
         return list(_outside_scopes(self.tree.body))
 
     @cached_property
     def _names(self) -> set[str]:
-        """Names and attributes that stand anywhere."""
+        """Names and attributes anywhere in it."""
         nodes = list(ast.walk(self.tree))
         names = {node.id for node in nodes if isinstance(node, ast.Name)}
         return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
@@ -255,7 +255,7 @@ Kind = Literal["code", "prose", "either"]
 
 
 def kind_of_chunk(text: str) -> Kind:
-    """``code``, ``prose``, or ``either`` for what may stand in both: a comment, a blank line."""
+    """``code``, ``prose``, or ``either`` for what may be in both: a comment, a blank line."""
     if all(not line.strip() or line.lstrip().startswith("#") for line in text.split("\n")):
         return "either"
     tree = parsed(text) if _CODE_SIGN.search(text) else None

@@ -35,7 +35,7 @@ MOST_PROSE_CHARACTERS = 100_000
 
 
 MOST_PARAGRAPHS = 12
-"""How many paragraphs of prose may follow the body of a function that stands in no block."""
+"""How many paragraphs of prose may follow the body of a function outside all blocks."""
 
 
 class Wanted(NamedTuple):
@@ -53,7 +53,7 @@ def extract_program(
 ) -> str | None:
     """Find the Python program a conclusion gives, or None where it gives none. Never raises.
 
-    ``wanted`` is None where nobody knows what the tests run. ``is_cut`` says that the model was cut
+    ``wanted`` is None where it is not known what the tests run. ``is_cut`` says that the model was cut
     short: then a block that is open at the end, or code in no block that reaches it, is no program.
 
     - Of the blocks that are what is wanted (`_ranks`) the last one counts. One that is Python by
@@ -133,7 +133,7 @@ def _with_needed(core: Piece, pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _completed(core: Piece, pieces: Sequence[Piece]) -> str:
-    """The program that a piece is with what it needs of others, which stands before it.
+    """The program that a piece is with what it needs of others, which comes before it.
 
     Of a piece that prints or tests only the statements are taken that define what is needed.
     """
@@ -179,7 +179,7 @@ def _outside(text: str, is_all: bool) -> Iterator[Block]:
 
 
 def _without_prose(block: Block) -> list[Block]:
-    """A block, and the code in it where that stands between lines that are surely prose."""
+    """A block, and the code in it where that is between lines that are surely prose."""
     if block.label not in ("python", "plain") or len(block.text) > MOST_PROSE_CHARACTERS:
         return [block]
     if parsed(block.text) is not None:

@@ -68,7 +68,7 @@ class StdinTest(BaseModel):
 class StdinTests(_Tests):
     """Tests of a program that reads standard input and prints; ``checker`` compares the outputs.
 
-    The program runs as LiveCodeBench's runner has it: the names of 18 modules stand before it, and
+    The program runs as LiveCodeBench's runner has it: the names of 18 modules are defined before it, and
     what it printed counts however it exits, unless an exception or a signal ends it.
     """
 
@@ -96,9 +96,9 @@ class FunctionTest(BaseModel):
 
 
 class FunctionTests(_Tests):
-    """Tests of a function, or of a method of a class ``Solution``; ``prelude`` stands before the program.
+    """Tests of a function, or of a method of a class ``Solution``; ``prelude`` comes before the program.
 
-    Before both stand the names of 18 modules, as in LiveCodeBench's runner.
+    Before both the names of 18 modules are defined, as in LiveCodeBench's runner.
     Results compare as Python compares what JSON can say of them: a tuple is a list, and the keys of
     a dict are text. With a ``tolerance``, numbers may be off by it, absolutely or relatively.
     """
@@ -113,8 +113,8 @@ class FunctionTests(_Tests):
 class AssertionTests(_Tests):
     """Tests written as Python statements, each of which raises unless it is passed.
 
-    ``prelude`` stands before the program, and before the tests too; ``setup`` before the tests
-    alone. What the tests name and neither of them defines is asked of the program, and so is
+    ``prelude`` comes before the program, and before the tests too; ``setup`` before the tests
+    alone. What the tests name and neither of them defines is looked up in the program, and so is
     ``entry_point``, whatever defines it.
     """
 
