@@ -23,39 +23,39 @@ class RunSlot(OpenSlot):
     refused: dict[int, Generation] = field(default_factory=dict)
 
 
-class OpenSet:
-    """One message set while its slots are filled, pass after pass."""
+OpenSet = tuple[list[RunSlot], Iterator[Pass]]
+"""The slots of one message set while they are filled, and the passes that are left."""
 
-    def __init__(
-        self, context: Context, prompts: Sequence[RoundPrompt], retries: Sequence[Retry]
-    ) -> None:
-        self._context = context
-        self._without_turns = {prompt.view: replace(prompt, turns=()) for prompt in prompts}
-        self.slots = [RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
-        self.passes: Iterator[Pass] = passes(context.run.plan, self.slots, retries, self._outcomes)
 
-    def filled(self) -> list[RunSlot]:
-        """The slots once they are filled, without the turns of their prompts, which hold the texts
-        of a shard in memory.
-        """
-        for slot in self.slots:
-            slot.prompt = self._without_turns[slot.prompt.view]
-        return self.slots
+def _open_set(
+    context: Context, prompts: Sequence[RoundPrompt], retries: Sequence[Retry]
+) -> OpenSet:
+    slots = [RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
+    return slots, passes(context.run.plan, slots, retries, lambda: _outcomes(context, slots))
 
-    def _outcomes(self) -> list[SlotOutcome]:
-        changed = [slot for slot in self.slots if slot.outcome is None]
-        currents = [(slot, len(slot.history.attempts) - 1) for slot in changed]
-        for slot, current in zip(changed, trajectories_of(self._context, currents), strict=True):
-            slot.outcome = self._outcome(slot, current)
-        return outcomes_of(self.slots)
 
-    def _outcome(self, slot: RunSlot, current: Trajectory) -> SlotOutcome:
-        """What a slot came to, its text left out: what counts here is whether there is one."""
-        is_lost = slot.history.is_lost(self._context.config.attempts)
+def _outcomes(context: Context, slots: Sequence[RunSlot]) -> list[SlotOutcome]:
+    """What each slot came to, read from the journal where it was not yet.
+
+    Texts are left out: what counts here is whether there is one.
+    """
+    changed = [slot for slot in slots if slot.outcome is None]
+    currents = [(slot, len(slot.history.attempts) - 1) for slot in changed]
+    for slot, current in zip(changed, trajectories_of(context, currents), strict=True):
+        is_lost = slot.history.is_lost(context.config.attempts)
         refills = slot.history.refills
         outcome = SlotOutcome.of(current, slot.prompt.compaction, refills, is_lost)
         text = None if outcome.candidate.text is None else ""
-        return replace(outcome, candidate=replace(outcome.candidate, text=text))
+        slot.outcome = replace(outcome, candidate=replace(outcome.candidate, text=text))
+    return outcomes_of(slots)
+
+
+def _filled(slots: Sequence[RunSlot]) -> Iterator[RunSlot]:
+    """The slots of a set without the turns of their prompts, which hold its texts in memory."""
+    without_turns = {slot.prompt.view: replace(slot.prompt, turns=()) for slot in slots}
+    for slot in slots:
+        slot.prompt = without_turns[slot.prompt.view]
+        yield slot
 
 
 def fill_slots(
@@ -69,15 +69,15 @@ def fill_slots(
 
     Returns when every slot has its attempts.
     """
-    all_sets = [OpenSet(context, prompts, retries) for prompts in sets]
-    going = [(one, now) for one in all_sets if (now := next(one.passes, None))]
+    all_sets = [_open_set(context, prompts, retries) for prompts in sets]
+    going = [(one, now) for one in all_sets if (now := next(one[1], None))]
     is_first = True
     while going:
         tried: list[tuple[RunSlot, Retry | None]] = []
         looked_up = time.monotonic()
-        for one, now in going:
+        for (slots, _), now in going:
             context.progress.add(planned=0 if is_first else len(now.slots))
-            tried += [(one.slots[number], now.retry) for number in now.slots]
+            tried += [(slots[number], now.retry) for number in now.slots]
         wanted = _look_up(context, tried)
         requests = [request for _, request in wanted]
         priority = context.priority(work, round_)
@@ -88,9 +88,9 @@ def fill_slots(
             if result.generation is not None:
                 slot.refused[len(slot.history.attempts) - 1] = result.generation
             slot.history = slot.history.ended(result.finish_reason)
-        going = [(one, now) for one, _ in going if (now := next(one.passes, None))]
+        going = [(one, now) for one, _ in going if (now := next(one[1], None))]
         is_first = False
-    return [slot for one in all_sets for slot in one.filled()]
+    return [slot for slots, _ in all_sets for slot in _filled(slots)]
 
 
 def _look_up(
