@@ -18,7 +18,7 @@ from pacore.core.plan import Plan
 from pacore.core.problem import Problem
 from pacore.core.quorum import Shortfall, SlotOutcome, attempt_recipe
 from pacore.core.recipe import Recipe
-from pacore.core.round import Round, RoundPrompt, View, by_slot, conclude
+from pacore.core.round import Round, RoundPrompt, View, by_slot, conclude_round
 from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
 from pacore.store.journal import Entry
 from pacore.store.rows import trajectory_row
@@ -104,7 +104,7 @@ def concluded(
     """
     if is_lenient:
         outcomes = [replace(outcome, is_lost=True) for outcome in outcomes]
-    return conclude(plan, place, outcomes)
+    return conclude_round(plan, place, outcomes)
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ class Round:
         or what it is short of.
         """
         round_, replicate = self.place
-        return conclude(self.plan, (round_, self.problem.problem_id, replicate), outcomes)
+        return conclude_round(self.plan, (round_, self.problem.problem_id, replicate), outcomes)
 
     def _cuts(self, view: View) -> range:
         """How many messages of a view a prompt may show where it cannot show all."""
@@ -199,7 +199,7 @@ def by_slot(prompts: Iterable[RoundPrompt]) -> list[tuple[RoundPrompt, Slot]]:
     return sorted(pairs, key=lambda pair: pair[1].slot)
 
 
-def conclude(
+def conclude_round(
     plan: Plan, place: tuple[int, str, int], outcomes: Sequence[SlotOutcome]
 ) -> list[Message] | Shortfall:
     """`Round.conclude` for a ``place`` = (round, problem id, replicate), without the problem itself."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from pacore.core.message import Message, candidate_of, compaction_of, needs_generation
 from pacore.core.plan import Compaction
 from pacore.core.quorum import Shortfall, SlotOutcome
-from pacore.core.round import conclude
+from pacore.core.round import conclude_round
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
@@ -49,7 +49,7 @@ def _messages(
     context: Context, work: OpenShard, round_: int, counts: dict[str, int]
 ) -> Iterator[Message]:
     for (problem_id, replicate), outcomes in slot_outcomes(context, work, round_):
-        concluded = conclude(context.run.plan, (round_, problem_id, replicate), outcomes)
+        concluded = conclude_round(context.run.plan, (round_, problem_id, replicate), outcomes)
         if isinstance(concluded, Shortfall):
             counts["waiting" if concluded.waiting else "short"] += 1
         else:
