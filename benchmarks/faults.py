@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from benchmarks.fault_endpoint import HARMLESS, MODEL, FaultEndpoint, FaultPlan, Served
 from pacore.core.trajectory import UNFINISHED
 from pacore.store.backends.opening import open_store
-from pacore.store.commits import committed_units, read_commit, standing_units
+from pacore.store.commits import committed_units, current_among, read_commit
 from pacore.store.layout import Unit
 from pacore.store.parquet import read_rows
 from pacore.store.schema import TABLES
@@ -46,7 +46,7 @@ def _rows(store_url: str, run_id: str, table: str, is_standing: bool) -> list[Ro
     store = open_store(store_url)
     units: Iterable[Unit] = committed_units(store, run_id)
     if is_standing:
-        units = standing_units(units)
+        units = current_among(units)
     found = []
     for unit in units:
         if unit.table == table:

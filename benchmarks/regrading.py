@@ -21,7 +21,7 @@ from benchmarks.rerun import WIDTH, build
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.store.backends.opening import open_store
-from pacore.store.commits import committed_units, read_commits, standing_units
+from pacore.store.commits import current_commits
 from pacore.warehouse.files import conclusions
 from tests.fixtures.pipeline import scripted_config, write_problems
 
@@ -29,11 +29,8 @@ from tests.fixtures.pipeline import scripted_config, write_problems
 def _read(store_url: str) -> int:
     """Read every conclusion of the run, as the stage does; how many there are."""
     store = open_store(store_url)
-    units = [
-        u for u in standing_units(committed_units(store, "rerun")) if u.table == "trajectories"
-    ]
     count = 0
-    for commit in read_commits(store, units):
+    for commit in current_commits(store, "rerun", "trajectories"):
         with store.local_path(commit.path) as path:
             count += sum(1 for _ in conclusions(path))
     return count

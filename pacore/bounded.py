@@ -1,7 +1,7 @@
-"""A function of this package in a process of its own, within a time and a memory.
+"""A function of this package run in a process of its own, with limits of time and memory.
 
-DuckDB interrupts a query, and counts its memory, between the steps of its plan only: a single function
-over one value may run for minutes and take all the memory there is. A process can always be ended.
+DuckDB can interrupt a query, and limits its memory, between the steps of its plan only: a single
+function over one value may run for minutes and use all memory. A process can always be ended.
 """
 
 from __future__ import annotations
@@ -29,24 +29,17 @@ from pacore.processes import command
 
 TIMEOUT_SECONDS = 300.0
 
-
 LEAST_MEMORY_BYTES = 256 * 1024 * 1024
-
 
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]i?B)", re.IGNORECASE)
 
-
 _UNITS = "KMGT"
-
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
-
 _FAILED = "failed.json"
 
-
 _OUT_OF_MEMORY = 96
-
 
 _STACK_BYTES, _ARENA_BYTES = 8 * 1024 * 1024, 64 * 1024 * 1024
 """What a thread's stack and its allocator reserve, and hardly use."""
@@ -122,7 +115,7 @@ def run_bounded(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if is_captured else None,
             env={**os.environ, "TMPDIR": folder},
-            # A Ctrl-C is for us to hand on.
+            # This process passes a Ctrl-C on itself.
             start_new_session=True,
         )
         printed: list[bytes] = []
@@ -176,10 +169,10 @@ def _explain(code: int, failed: Path, bounds: Bounds, is_late: bool) -> None:
 
 
 def serve(module: str, function: str, memory_bytes: str, *arguments: str) -> NoReturn:
-    """The process: call the function within its memory, say how that ended, and be gone."""
-    # There is nothing to be saved, and an exception out of a handler leaves DuckDB waiting for ever.
+    """The main function of the process: call the function within its memory, and report how it ended."""
+    # Nothing has to be saved, and DuckDB waits for ever after an exception out of a handler.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # What libraries print as they die is no message to anybody.
+    # What libraries print when they are ended helps nobody.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -196,7 +189,7 @@ def serve(module: str, function: str, memory_bytes: str, *arguments: str) -> NoR
         said = json.dumps([type(fault).__name__, str(fault)])
         Path(tempfile.gettempdir(), _FAILED).write_text(said)
     except BrokenPipeError:
-        pass  # the reader of a pipe (head, less) has gone; what is left has nowhere to go
+        pass  # the reader of a pipe (head, less) has ended
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1
@@ -205,14 +198,14 @@ def serve(module: str, function: str, memory_bytes: str, *arguments: str) -> NoR
 
 
 def _end_with_parent() -> None:
-    """End when the other end of standard input does, as it does however that process ends."""
+    """End when standard input ends, as it does however the parent ends."""
     sys.stdin.buffer.read()
     shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _limit(memory_bytes: int) -> None:
-    """From here on take no more memory than so much, and leave no core file."""
+    """From now on use no more memory than this, and write no core file."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     data, size = (int(status[name].split()[0]) * 1024 for name in ("VmData", "VmSize"))
     # DuckDB has as many threads as there are processors, and some that read ahead.

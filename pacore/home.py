@@ -1,4 +1,4 @@
-"""Where pacore keeps what belongs to a machine and not to a store: logs and server records."""
+"""The folder for files that belong to a machine and not to a store: logs and server records."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def state_folder(name: str = "") -> Path:
 
 @contextmanager
 def usable(folder: Path) -> Iterator[None]:
-    """Turn what the system refuses while ``folder`` is written into HomeUnusable, one line."""
+    """Raise HomeUnusable, in one line, for an OSError while ``folder`` is written."""
     try:
         yield
     except OSError as fault:

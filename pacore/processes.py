@@ -1,10 +1,10 @@
-"""A program of this package in a process of its own, spoken to in lines, that never outlives us.
+"""Other processes: a function of this package run in one, and whether a recorded one still runs.
 
-Which process this is, written down so that another one can find out later whether it still runs,
-and end it without ever signalling a different one.
-
-A process id alone is not enough: it is given again, and means another process on another machine or
-in another container. What Linux knows of a process is recorded with it; other systems leave no mark.
+`Child` runs a function in a process that exchanges lines of text with this one and ends with it.
+`ProcessMark` records a process, so that another process can find out later whether it still runs, and
+end it without ever signalling a different one. A process id alone is not enough for that: ids are used
+again, and mean another process on another machine or in another container. So what Linux knows of a
+process is recorded with its id; on other systems there are no marks.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Child:
         return self._process.poll() is None
 
     def send(self, line: str) -> bool:
-        """Send one line (ASCII, without its end); whether there was anyone to take it."""
+        """Send one line (ASCII, without its end); whether the process still read it."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line + "\n")
@@ -74,14 +74,14 @@ class Child:
         return True
 
     def receive(self) -> str | None:
-        """The next whole line without its end, or None when the process is gone."""
+        """The next complete line without its end, or None when the process has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         return line[:-1] if line.endswith("\n") else None
 
     @contextmanager
     def killed_after(self, seconds: float) -> Iterator[None]:
-        """Bound what happens inside: when time is up the process is killed, and `receive` ends."""
+        """Kill the process if the context lasts longer; `receive` then returns None."""
         watchdog = threading.Timer(seconds, self._process.kill)
         watchdog.daemon = True
         watchdog.start()
@@ -90,7 +90,7 @@ class Child:
         finally:
             watchdog.cancel()
 
-    def last_words(self) -> str:
+    def last_error_line(self) -> str:
         """The last line the process wrote to standard error, for a person; empty without one."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").split("\n")
@@ -113,14 +113,13 @@ class Child:
 
 _PROC = Path("/proc")
 
-
 _ENDED = ("Z", "X", "x")
-"""States of a process that only waits for its parent to hear of its end."""
+"""States of a process that has ended and whose parent has not waited for it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessMark:
-    """A process, as nobody else is it.
+    """What identifies a process among all others.
 
     ``boot`` is the kernel's id of this start of the machine, ``namespace`` the inode of the process
     ids' name space (a container has its own), ``started_ticks`` the clock ticks from the machine's
@@ -135,13 +134,13 @@ class ProcessMark:
 
 
 def this_process() -> ProcessMark | None:
-    """The mark of this process; None where the system does not tell what belongs to it."""
+    """The mark of this process; None where the system does not say what is in it."""
     return mark_of(os.getpid())
 
 
 def mark_of(pid: int) -> ProcessMark | None:
     """The mark of a process that runs in this process's own name space of process ids; None where
-    it has ended, or the system does not tell what belongs to a mark.
+    it has ended, or where the system does not say what is in a mark.
     """
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -174,6 +173,17 @@ def _stat(pid: int) -> _Stat | None:
     return _Stat(fields[0], int(fields[2]), int(fields[19]))
 
 
+def is_alive(pid: int) -> bool:
+    """Whether some process, of any user, has this id on this machine; a zombie has one still."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def has_ended(mark: ProcessMark, is_one_machine: bool) -> bool:
     """Whether the marked process runs no more; False wherever that is not certain.
 
@@ -187,12 +197,8 @@ def has_ended(mark: ProcessMark, is_one_machine: bool) -> bool:
         return is_one_machine
     if mark.namespace != here.namespace:
         return False
-    try:
-        os.kill(mark.pid, 0)
-    except ProcessLookupError:
+    if not is_alive(mark.pid):
         return True
-    except PermissionError:
-        pass  # it is somebody else's, and may still be looked at
     found = _stat(mark.pid)
     if found is None:
         return False

@@ -2,7 +2,7 @@
 
 This machine is never reached through a proxy: what listens on loopback (a model server, the Prefect
 server, an object store) is not there for a proxy elsewhere. pacore's own requests are routed here;
-libraries with rules of their own (Prefect, botocore, urllib, child processes) are told by NO_PROXY.
+for libraries with rules of their own (Prefect, botocore, urllib) and child processes NO_PROXY is set.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ DIRECT = ("localhost", ".localhost", "127.0.0.1", "127.0.0.0/8", "::1")
 """Loopback in NO_PROXY's notation; which of these a library understands differs."""
 
 SET_ASIDE = "PACORE_SOCKS_PROXY"
-"""Where a SOCKS proxy stands once `keep_loopback_direct` has taken it out of the usual variables."""
+"""The variable into which `keep_loopback_direct` moves a SOCKS proxy from the usual ones."""
 
 _LOCAL_ADDRESSES = ("PREFECT_API_URL", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
                     "FSSPEC_S3_ENDPOINT_URL")  # fmt: skip
-
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -84,7 +83,7 @@ def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     """Have every library and child process of this one reach loopback without a proxy.
 
     Adds loopback to both spellings of NO_PROXY where a proxy is named at all. A SOCKS proxy, with
-    which Prefect's client cannot even be made, is set aside: `proxy_for` still knows of it.
+    which Prefect's client cannot be constructed, is moved to `SET_ASIDE`, where `proxy_for` finds it.
     """
     named = [name for name in environment if name.casefold() in _PROXY_VARIABLES]
     for name in named:

@@ -1,8 +1,8 @@
-"""Text that can do nothing but be read: what could steer a terminal is written out.
+"""Text made safe to print and to store: control characters written out, secrets removed. Pure.
 
-Problem sets and models may hold anything, and what they hold is data, on a terminal too.
-
-What must not get out: secrets in addresses, which are stored, and in inherited environments. Pure.
+Problem sets and texts of models may have any characters in them, and must not control the terminal or
+the Markdown they are shown in. Addresses are stored with a run and environments are inherited by
+other processes, and secrets in them must get into neither.
 """
 
 from __future__ import annotations
@@ -16,18 +16,15 @@ CONTROLS = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
-"""Characters that hide or that steer a terminal or the direction of text, as a pattern's set."""
+"""Characters that are invisible, or control a terminal or the direction of text, as a regex set."""
 
 _CONTROL = re.compile(f"[{CONTROLS}]")
-
 
 _SPACES = re.compile(r"[ \t\r\n]+")
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#!|~&:@$^\"']")
 
-
 _WORLD_WIDE = re.compile(r"www(?=\.)", re.IGNORECASE)
-
 
 _BEGINS_BLOCK = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=]))(.)(?=[\s=-]|$)")
 
@@ -75,9 +72,7 @@ def excerpt(text: str, characters: int) -> str:
 
 _PASSWORD = re.compile(r"(?<!github)://[^/?#]*:[^/?#]*@")
 
-
 _PARAMETER = re.compile(r"[?&;#][^=&;]*(?:token|key|secret|sig|password|credential)[^=&;]*=", re.I)
-
 
 _ACCESS = re.compile(r"//.*@")
 
@@ -85,7 +80,7 @@ _SECRET_NAME = re.compile("KEY|SECRET|TOKEN|PASSW|CREDENTIAL", re.IGNORECASE)
 
 
 def secret_in(address: str) -> str | None:
-    """Why an address cannot stand in a run's record, without the address; None where it can."""
+    """Why an address must not be in a run's record, without the address; None where it may."""
     if _PASSWORD.search(address):
         return "has a password in its URL, which would be stored with the run"
     if "://" in address and _PARAMETER.search(address):

@@ -10,6 +10,7 @@ from contextlib import redirect_stderr
 
 from pydantic import ValidationError
 
+from pacore.core.validation import first_fault
 from pacore.errors import ServerUnavailable
 from pacore.proxies import keep_loopback_direct
 
@@ -26,8 +27,7 @@ try:
 except ValueError as wrong:  # as pydantic.ValidationError and tomllib.TOMLDecodeError are
     why = str(wrong)
     if isinstance(wrong, ValidationError):
-        first = wrong.errors(include_url=False)[0]
-        why = ": ".join([wrong.title, ".".join(map(str, first["loc"])), first["msg"]])
+        why = f"{wrong.title}: {first_fault(wrong)}"
     raise ServerUnavailable(
         f"Prefect's settings cannot be read: {why}; they come from PREFECT_… variables, the Prefect "
         "profile, and .env, prefect.toml or pyproject.toml here"

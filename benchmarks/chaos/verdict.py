@@ -14,7 +14,7 @@ from pacore.core.trajectory import normalise
 from pacore.runs.dispatch.sampler import FRESH_SECONDS
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_files
+from pacore.store.commits import current_files
 from pacore.store.journal import Journal
 from pacore.store.parquet import read_rows
 from tests.fixtures.pipeline import Rows, tables
@@ -114,7 +114,7 @@ def _places(tables_: Mapping[str, Rows]) -> Counter[str]:
 
 
 def _read(store: Backend, table: str, columns: Sequence[str]) -> Iterator[dict[str, object]]:
-    for key in standing_files(store, RUN_ID).get(table, []):
+    for key in current_files(store, RUN_ID).get(table, []):
         with store.open(key) as file:
             yield from read_rows(file, columns)
 
@@ -145,7 +145,7 @@ def _disagreeing(store: Backend) -> Iterator[bool]:
 
 def _seen_otherwise(store: Backend, campaign: Campaign) -> int:
     """Stages of which a scheduler that came to the end saw another file than is committed."""
-    committed = {key for keys in standing_files(store, RUN_ID).values() for key in keys}
+    committed = {key for keys in current_files(store, RUN_ID).values() for key in keys}
     seen = [report for scheduler in campaign.schedulers for report in scheduler.reports()]
     return sum(report["path"] not in committed for report in seen)
 

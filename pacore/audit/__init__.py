@@ -1,6 +1,6 @@
-"""The audit: everything a run's store says, derived again from what it says it was made from.
+"""The audit: everything in a run's store, recomputed from what it was derived from, and compared.
 
-Files are hashed against their commits; ids, seeds, prompts, messages, answers and sums are made
-once more from the rows before them. Nothing is written. What is wrong is a finding with its file
-and row, never an exception: the store is what is on trial.
+The digests of files are compared with their commits; ids, seeds, prompts, messages, answers and counts
+are recomputed from the rows before them. Nothing is written. What is wrong is a finding with its file
+and row, never an exception, since the store is what the audit examines.
 """

@@ -1,4 +1,4 @@
-"""Answers and scores on trial: read again from the last message, and graded against the same gold."""
+"""Audit of answers and scores: answers read again from the last message, scores by the same gold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Where, shown
+from pacore.audit.finding import Finding, Where, differing, shown
 from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import recorded_gold
@@ -46,26 +46,22 @@ class Concluded:
 
 
 def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
-    """Hold one answer against the message it was read from, and its score against the answer."""
+    """Compare one answer with the message it was read from, and its score with the answer."""
     if not here.answers:
         yield Finding("answers", here.where(run.plan, "answers"), "is missing")
         return
     row = here.answers[0]
     where = Where.of(row, "answers", run.plan.rounds)
     if len(here.answers) > 1:
-        yield Finding("duplicates", where, f"stands here {len(here.answers)} times")
+        yield Finding("duplicates", where, f"is here {len(here.answers)} times")
     expected = _expected(run, here)
     if expected is None:
         yield Finding("lineage", where, "no trajectory of this replicate leads to it")
         return
-    for column in ANSWER_COLUMNS if here.is_read_alike else UNREAD_COLUMNS:
-        if row.get(column) != getattr(expected, column):
-            read = "read again from the last message" if here.final else "from what there is"
-            what = (
-                f"{column} is {shown(row.get(column))}; {read} it is "
-                f"{shown(getattr(expected, column))}"
-            )
-            yield Finding("answers", where, what)
+    columns = ANSWER_COLUMNS if here.is_read_alike else UNREAD_COLUMNS
+    because = "read again from the last message it is" if here.final else "from what there is it is"
+    values = {column: getattr(expected, column) for column in columns}
+    yield from differing(row, values, where, "answers", because)
     if (row.get("reason") is None) != (row["status"] == "answered"):
         what = f"reason is {shown(row.get('reason'))} where status is {row['status']}"
         yield Finding("answers", where, what)
@@ -94,23 +90,18 @@ def _check_score(
     place = here.where(run.plan, "scores")
     if by is None or not scores:
         if scores:
-            yield Finding("scores", place, "stands for a problem that a run does not grade")
+            yield Finding("scores", place, "is of a problem that a run does not grade")
         elif by is not None:
             yield Finding("scores", place, "is missing")
         return
     spec, gold = by
     if len(scores) > 1:
-        yield Finding("duplicates", place, f"stands here {len(scores)} times")
+        yield Finding("duplicates", place, f"is here {len(scores)} times")
     expected: dict[str, Any] = {
         "gold": recorded_gold(gold),
         "answer": answer.get("answer"),
         "trajectory_id": answer.get("trajectory_id"),
         "grader": spec,
     }
-    row = scores[0]
-    for column, value in expected.items():
-        if row.get(column) != value:
-            what = (
-                f"{column} is {shown(row.get(column))}; answer and problem make it {shown(value)}"
-            )
-            yield Finding("scores", Where.of(row, "scores", run.plan.rounds), what)
+    where = Where.of(scores[0], "scores", run.plan.rounds)
+    yield from differing(scores[0], expected, where, "scores", "answer and problem make it")

@@ -1,6 +1,6 @@
-"""The audit of one run, from its record to its invariants, a shard at a time.
+"""The audit of one run: its records, then the rows of each shard, then the invariants of ``sql/checks``.
 
-The invariants of ``sql/checks`` on a run, each row that breaks one named with its file.
+Each row that breaks an invariant is a finding with its file.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ from typing import Any
 
 from pacore.audit.files import Files, Unreadable
 from pacore.audit.finding import Finding, Tally, Where
-from pacore.audit.gradings import Gradings, check_gradings, known_gradings
-from pacore.audit.ledger import Ledger, check_order, read_ledger
-from pacore.audit.records import DEFECTS, check_lent, check_problem_set, check_records, read_run
+from pacore.audit.gradings import check_gradings, known_gradings
+from pacore.audit.ledger import AuditedRun, Ledger, check_order, read_ledger
+from pacore.audit.records import (
+    DEFECTS,
+    check_imported_texts,
+    check_problem_set,
+    check_records,
+    read_run,
+)
 from pacore.audit.shard import ShardAudit
 from pacore.audit.snapshots import check_final, check_snapshots, snapshot_keys
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.errors import PacoreError, Refused, StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_units
+from pacore.store.commits import current_among
 from pacore.store.journal import Journal
 from pacore.store.layout import commits_prefix, run_key
 from pacore.store.run import Run, is_closed, list_runs, problems_of
@@ -34,7 +40,7 @@ READERS = 8
 """Journal entries that are read side by side."""
 
 RECORDS = ("run", "problems", "commits", "files")
-"""Checks without which a store's tables cannot be asked as a whole."""
+"""Checks whose failure means that a run's tables cannot be queried as a whole."""
 
 
 class Audit:
@@ -65,84 +71,80 @@ class Audit:
     def _all(self) -> Iterator[Finding]:
         run, found = read_run(self._store, self._run_id)
         yield from found
-        # Asked before the commits: a run that goes on meanwhile only ever has more of those.
+        # Read before the commits: a run that continues meanwhile only ever has more of those.
         closed = is_closed(self._store, self._run_id)
         ended, _ = known_gradings(self._store, self._run_id)
         snapshots = snapshot_keys(self._store, self._run_id)
         ledger = read_ledger(self._store, self._run_id, self.tally)
-        # Asked again after them: whatever is committed of a grading has its record before.
+        # Read again after them: whatever is committed of a grading has its record before.
         begun, of_records = known_gradings(self._store, self._run_id)
-        gradings = {**begun, **ended}
         yield from ledger.findings
         if run is None:
             yield from self._files(ledger)
             return
         yield from of_records
-        yield from check_order(run, ledger, closed)
-        yield from check_snapshots(self._store, run, ledger, gradings, snapshots, closed)
-        if closed:
-            yield from check_final(self._store, run, ledger, snapshots)
-        yield from check_records(self._store, run)
-        yield from check_gradings(self._store, run, ledger, gradings)
-        yield from check_lent(self._store, run, self.tally)
-        try:
-            yield from check_problem_set(self._store, run)
-        except Unreadable as fault:
-            what = f"{fault.why}; rows were not checked"
-            yield Finding("problems", Where(fault.key), what)
-            yield from self._files(ledger)
-        else:
-            yield from self._shards(run, ledger, gradings)
-        yield from self._invariants(run, ledger)
+        with ThreadPoolExecutor(READERS, thread_name_prefix="audit") as readers:
+            audited = AuditedRun(
+                self._store,
+                run,
+                ledger,
+                {**begun, **ended},
+                Journal(self._store),
+                readers,
+                self.tally,
+            )
+            yield from check_order(run, ledger, is_closed=closed)
+            yield from check_snapshots(audited, snapshots, is_closed=closed)
+            if closed:
+                yield from check_final(audited, snapshots)
+            yield from check_records(audited)
+            yield from check_gradings(audited)
+            yield from check_imported_texts(audited)
+            try:
+                yield from check_problem_set(audited)
+            except Unreadable as fault:
+                what = f"{fault.why}; rows were not checked"
+                yield Finding("problems", Where(fault.key), what)
+                yield from self._files(ledger)
+            else:
+                yield from self._shards(audited)
+            yield from self._invariants(audited)
 
-    def _invariants(self, run: Run, ledger: Ledger) -> Iterator[Finding]:
+    def _invariants(self, audited: AuditedRun) -> Iterator[Finding]:
         """The invariants, which are about the tables as a whole."""
         why = None
         if any(self._failed[check] for check in RECORDS):
             why = "the run's records or files are not what they should be"
-        elif reopened := ledger.reopened(run):
+        elif reopened := audited.ledger.reopened(audited.run):
             why = f"shards are being tried again: {', '.join(reopened[:5])}"
         if why:
-            yield Finding("invariants", Where("sql/checks"), f"were not asked: {why}", "warning")
+            yield Finding("invariants", Where("sql/checks"), f"were not checked: {why}", "warning")
         else:
-            yield from check_invariants(self._store, run, ledger, self._first_ids, self.tally)
+            yield from check_invariants(audited, self._first_ids)
 
     def _files(self, ledger: Ledger) -> Iterator[Finding]:
         """Files against commits alone, where nothing can be said of their rows."""
-        standing = set(standing_units(ledger.units))
+        current = set(current_among(ledger.units))
         for commit in ledger.commits.values():
-            with Files(self._store, self.tally, standing) as files:
+            with Files(self._store, self.tally, current) as files:
                 files.path(commit)
                 yield from files.findings
 
-    def _shards(self, run: Run, ledger: Ledger, gradings: Gradings) -> Iterator[Finding]:
-        journal = Journal(self._store)
-        with ThreadPoolExecutor(READERS, thread_name_prefix="audit") as readers:
-            for shard in run.shards:
-                own = ledger.of_shard(shard.name)
-                try:
-                    problems = self._problems(run, shard)
-                except (StoreError, OSError, *DEFECTS) as fault:
-                    what = f"shard {shard.name} cannot be read: {fault}; its rows were not checked"
-                    yield Finding("problems", Where(run.problem_set), what)
-                    yield from self._files(own)
-                    continue
-                with Files(self._store, self.tally, set(standing_units(own.units))) as files:
-                    work = (
-                        run,
-                        shard.name,
-                        problems,
-                        own,
-                        files,
-                        journal,
-                        readers,
-                        self.tally,
-                        gradings,
-                    )
-                    yield from ShardAudit(*work).findings()
-                    for commit in own.commits.values():
-                        files.path(commit)
-                    yield from files.findings
+    def _shards(self, audited: AuditedRun) -> Iterator[Finding]:
+        for shard in audited.run.shards:
+            own = audited.ledger.of_shard(shard.name)
+            try:
+                problems = self._problems(audited.run, shard)
+            except (StoreError, OSError, *DEFECTS) as fault:
+                what = f"shard {shard.name} cannot be read: {fault}; its rows were not checked"
+                yield Finding("problems", Where(audited.run.problem_set), what)
+                yield from self._files(own)
+                continue
+            with Files(self._store, self.tally, set(current_among(own.units))) as files:
+                yield from ShardAudit(audited, shard.name, problems, own, files).findings()
+                for commit in own.commits.values():
+                    files.path(commit)
+                yield from files.findings
 
     def _problems(self, run: Run, shard: Shard) -> list[Problem]:
         found = list(problems_of(self._store, run, shard))
@@ -169,30 +171,29 @@ TABLES_OF = {
 PLACED = ("table", "run_id", "round", "problem_id", "replicate", "slot", "attempt", "position")
 
 
-def check_invariants(
-    store: Backend, run: Run, ledger: Ledger, first_ids: Sequence[str], tally: Tally
-) -> Iterator[Finding]:
+def check_invariants(audited: AuditedRun, first_ids: Sequence[str]) -> Iterator[Finding]:
     """Every row that breaks an invariant; ``first_ids`` are the first problem ids of the shards."""
     try:
-        with Warehouse(store, [run.run_id]) as warehouse:
+        with Warehouse(audited.store, [audited.run.run_id]) as warehouse:
             broken = warehouse.run_checks()
     except (PacoreError, *DEFECTS) as fault:
         what = f"could not be run: {type(fault).__name__}: {fault}"
         yield Finding("invariants", Where("sql/checks"), what)
         return
-    tally.invariants += len(check_names())
+    audited.tally.invariants += len(check_names())
     for name, rows in broken.items():
         for row in rows:
-            where = _where(run, ledger, first_ids, TABLES_OF.get(name, "trajectories"), row)
+            where = _where(audited, first_ids, TABLES_OF.get(name, "trajectories"), row)
             said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in PLACED)
             what = f"breaks the invariant{f': {said}' if said else ''}"
             yield Finding(f"sql/checks/{name}", where, what)
 
 
 def _where(
-    run: Run, ledger: Ledger, first_ids: Sequence[str], table: str, row: Mapping[str, Any]
+    audited: AuditedRun, first_ids: Sequence[str], table: str, row: Mapping[str, Any]
 ) -> Where:
-    """The file of a row by the shard its problem is in, and what of the row it names."""
+    """The file of a row, by the shard its problem is in, and what the row says of its place."""
+    run = audited.run
     last = table in ("answers", "scores")
     round_, problem_id = row.get("round", run.plan.rounds if last else None), row.get("problem_id")
     file = f"runs/{run.run_id}"
@@ -200,11 +201,11 @@ def _where(
         number = max(0, bisect_right(first_ids, problem_id) - 1)
         shard = run.shards[min(number, len(run.shards) - 1)].name
         grading = row.get("grading", "") if table == "verdicts" else ""
-        standing = [
+        current = [
             commit
-            for commit in ledger.standing(table, round_, shard)
-            if commit.unit.grading == grading
+            for commit in audited.ledger.current(table, round_, shard)
+            if commit.grading == grading
         ]
-        file = standing[-1].path if standing else file
+        file = current[-1].path if current else file
     named = {name: row.get(name) for name in ("replicate", "slot", "attempt", "position")}
     return Where(file, table, round_, problem_id, **named)

@@ -1,8 +1,8 @@
-"""How what a run holds follows from what it was made of: one function for each step.
+"""How the rows of a run follow from the rows before them: one function for each step.
 
-Everything an audit or an explanation derives again is derived here, by the core's own functions,
-so that a new policy of the plan is added to both in one place. `Gathered` has the rows they start
-from: those of one problem and replicate in one round.
+What an audit or an explanation recomputes is recomputed here, by the core's own functions, so that a
+new policy of the plan has to be added for both in one place only. `PlaceRows` has the rows of one
+problem and replicate in one round.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def recipe_of_attempt(run: Run, row: Row) -> Recipe:
 
 
 class Prompts:
-    """The prompts of one place = (round, replicate) of a run, rendered again as they are asked for.
+    """The prompts of one place = (round, replicate) of a run, rendered again when they are needed.
 
     ``texts`` are the messages of the round before, by position. ``draws`` has, by slot, the draw
     that the plan gives it, and so every slot that the plan has.
@@ -59,7 +59,7 @@ class Prompts:
 
 
 def trajectory_of(round_: int, row: Row, entry: Entry | None) -> Trajectory:
-    """A row as the trajectory it says it is; what rows do not hold comes from the journal."""
+    """A row as the trajectory it says it is; what rows do not have is taken from the journal."""
     made = entry.generation if entry else Generation(row["finish_reason"], error=row.get("error"))
     made = replace(made, finish_reason=row["finish_reason"])
     reasoning = normalise(made).reasoning
@@ -109,7 +109,7 @@ def concluded(
 
 @dataclass(frozen=True)
 class Journalled:
-    """An entry of the journal, and the row it becomes; the columns of its place mean nothing."""
+    """An entry of the journal, and the row that follows from it, in which the place has no meaning."""
 
     entry: Entry
     row: Row
@@ -132,8 +132,8 @@ class Journalled:
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """One problem and replicate in one round, with everything an audit holds against each other.
+class PlaceRows:
+    """The rows of one problem and replicate in one round, and everything they are compared with.
 
     A table that could not be read is None, which is not the same as no rows. ``before`` are the
     messages of the round before. ``files`` names the file each table has here. ``entries`` has, by
@@ -161,7 +161,7 @@ class Gathered:
         return found.entry if isinstance(found, Journalled) else None
 
     def slots(self) -> dict[int, list[Row]]:
-        """The rows of each slot, attempts in order; the last is the current one."""
+        """The rows of each slot, attempts in order; the last one is current."""
         rows = self.trajectories or []
         return {slot: list(found) for slot, found in groupby(rows, key=lambda row: row["slot"])}
 

@@ -1,6 +1,5 @@
-"""Reading for an audit: the rows of committed files, sorted, place by place, never all at once.
-
-Committed files on trial: there, whole, and byte for byte what their commit says.
+"""Audit of committed files: each is there, byte for byte what its commit says, and has rows that can
+be read, sorted by place, one place in memory at a time.
 """
 
 from __future__ import annotations
@@ -23,15 +22,12 @@ from pacore.warehouse.files import file_rows
 
 Row = Mapping[str, Any]
 
-
 Place = tuple[str, int]
 """Problem id and replicate."""
 
 _PLACE: dict[str, type] = {"problem_id": str, "replicate": int}
 
-
 _SLOT: dict[str, type] = {**_PLACE, "slot": int, "trajectory_id": str}
-
 
 NEEDED: dict[str, dict[str, type]] = {
     "trajectories": {
@@ -78,7 +74,7 @@ class Unreadable(StoreError):
 
 
 def table_rows(table: str, path: str, key: str, problem_id: str | None = None) -> Iterator[Row]:
-    """The rows of one committed file by place, each with the ``file`` it stands in.
+    """The rows of one committed file by place, each with the ``file`` it is in.
 
     ``path`` is a local copy of the file ``key``. Texts come as digests. ``problem_id`` keeps to
     one problem. Raises Unreadable.
@@ -131,16 +127,16 @@ def aligned(
 
 
 class Files:
-    """Committed files as local copies, each hashed when first asked for, open while this is.
+    """Committed files as local copies, each hashed when it is first needed, open until the context ends.
 
-    What is wrong with them gathers in ``findings``; the rows of a file that is not what its commit
-    says are never read. Only those of ``standing`` units are part of a table, so that of others it is
-    no more than a warning.
+    What is wrong with them is added to ``findings``; the rows of a file that is not what its commit
+    says are never read. Only files of ``current`` units are part of a table, so that what is wrong with
+    others is a warning.
     """
 
-    def __init__(self, store: Backend, tally: Tally, standing: Container[Unit]) -> None:
+    def __init__(self, store: Backend, tally: Tally, current: Container[Unit]) -> None:
         self._store = store
-        self._standing = standing
+        self._current = current
         self._tally = tally
         self._stack = ExitStack()
         self._paths: dict[Unit, str | None] = {}
@@ -180,10 +176,10 @@ class Files:
             return None
         self._tally.files += 1
         self._tally.bytes += size
-        if sha256 != commit.sha256:
+        if sha256 != commit.file.sha256:
             self._note(where, commit, f"sha256 is {sha256}, of {size:,} bytes")
             return None
-        if size != commit.bytes:
+        if size != commit.file.bytes:
             self._note(where, commit, f"has {size:,} bytes")
         try:
             rows = row_count(path, commit.path)
@@ -195,7 +191,7 @@ class Files:
         return path
 
     def _note(self, where: Where, commit: Commit, what: str) -> None:
-        said = f"{commit_key(commit.unit)} says sha256 {commit.sha256}, {commit.bytes:,} bytes, "
-        severity: Severity = "error" if commit.unit.first in self._standing else "warning"
+        said = f"{commit_key(commit.unit)} says sha256 {commit.file.sha256}, {commit.file.bytes:,} bytes, "
+        severity: Severity = "error" if commit.unit.first in self._current else "warning"
         found = Finding("files", where, f"{what}; {said}{commit.rows:,} rows", severity)
         self.findings.append(found)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
+from pacore.store.layout import Unit, commit_key
 from pacore.text import excerpt, visible
 
 Severity = Literal["error", "warning"]
-
 
 SHOWN_CHARACTERS = 80
 """Of a value that is quoted in a finding."""
@@ -36,6 +36,11 @@ class Where:
         """The place of a row that knows its ``file``."""
         named = {name: row.get(name) for name in ("slot", "attempt", "position")}
         return Where(row["file"], table, round_, row["problem_id"], row["replicate"], **named)
+
+    @staticmethod
+    def of_commit(unit: Unit) -> Where:
+        """The commit of a unit."""
+        return Where(commit_key(unit), unit.table, unit.round)
 
     def at(self, **named: Any) -> Self:
         """The same place, narrowed: ``at(slot=3)``."""
@@ -80,6 +85,31 @@ def shown(value: Any) -> str:
     """A value as a finding quotes it: short, and on one line."""
     text = f"{value!r}" if isinstance(value, str) else str(value)
     return excerpt(text, SHOWN_CHARACTERS)
+
+
+def differing(
+    row: Mapping[str, Any], expected: Mapping[str, Any], where: Where, check: str, because: str
+) -> Iterator[Finding]:
+    """A finding for each column of ``row`` that has another value than is expected.
+
+    ``because`` leads from the value that is there to the expected one: ``score is 1.0; graded again
+    it is 0.0``.
+    """
+    for column, value in expected.items():
+        if row.get(column) != value:
+            what = f"{column} is {shown(row.get(column))}; {because} {shown(value)}"
+            yield Finding(check, where, what)
+
+
+def miscounted(
+    stated: Mapping[str, int], counted: Mapping[str, int], where: Where, check: str, because: str
+) -> Iterator[Finding]:
+    """A finding for each name under which another number is stated than was counted; 0 where none is."""
+    names = sorted(stated.keys() | counted.keys())
+    zeros = dict.fromkeys(names, 0)
+    yield from differing(
+        {**zeros, **stated}, {name: counted.get(name, 0) for name in names}, where, check, because
+    )
 
 
 @dataclass(slots=True)

@@ -1,23 +1,28 @@
-"""Commits on trial: each usable, and together an unbroken beginning of what the stages commit."""
+"""Audit of commits: each can be used, and together they are a beginning of what the stages commit,
+without a gap.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from pacore.audit.finding import Finding, Tally, Where, shown
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import APPENDED_TABLES, Commit, read_commits
+from pacore.store.gradings import GradingRecord
+from pacore.store.journal import Journal
 from pacore.store.layout import Unit, commit_key, commits_prefix, data_key, unit_of_commit
+from pacore.store.records import BadRecord
 from pacore.store.run import Run
 from pacore.store.schema import SCHEMA_VERSION, TABLES
 
 COMMITS_AT_ONCE = 256
 
-
 ROUND_TABLES = ("trajectory_texts", "trajectories", "messages")
-
 
 LAST_TABLES = ("answers", "scores")
 
@@ -44,7 +49,7 @@ class Ledger:
         """The last revision of a shard, 0 before anything of it is committed."""
         return max((unit.revision for unit in self.units if unit.shard == shard), default=0)
 
-    def standing(self, table: str, round_: int, shard: str) -> list[Commit]:
+    def current(self, table: str, round_: int, shard: str) -> list[Commit]:
         """The commits a table of a shard and round consists of; none that is not in the ledger.
 
         Only the last revision counts, also where it has not come as far as the one before: tables
@@ -58,8 +63,17 @@ class Ledger:
             and (table in APPENDED_TABLES or unit.revision == last)
         ]
 
+    def counts(self, units: Sequence[Unit]) -> Counter[str] | None:
+        """The counts of some commits, added up; None where one of them cannot be used."""
+        if any(unit in self.unusable for unit in units):
+            return None
+        summed: Counter[str] = Counter()
+        for unit in units:
+            summed.update(self.commits[unit].counts)
+        return summed
+
     def reopened(self, run: Run) -> list[str]:
-        """Shards that are being tried again: their last revision is not their first, nor whole."""
+        """Shards that are being tried again: their last revision is not the first, and not complete."""
         last = {shard.name: self.revision(shard.name) for shard in run.shards}
         return [
             shard
@@ -73,6 +87,23 @@ class Ledger:
         commits = {unit: commit for unit, commit in self.commits.items() if unit.shard == shard}
         unusable = {unit for unit in self.unusable if unit.shard == shard}
         return Ledger(commits, unusable, self.replaced)
+
+
+Gradings = dict[str, GradingRecord]
+"""The gradings of a run by id."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRun:
+    """A run, its commits and its gradings; ``readers`` read journal entries side by side."""
+
+    store: Backend
+    run: Run
+    ledger: Ledger
+    gradings: Gradings
+    journal: Journal
+    readers: Executor
+    tally: Tally
 
 
 def read_ledger(store: Backend, run_id: str, tally: Tally) -> Ledger:
@@ -98,7 +129,7 @@ def read_ledger(store: Backend, run_id: str, tally: Tally) -> Ledger:
                 ledger.commits[unit.first] = commit
             else:
                 ledger.unusable.add(unit.first)
-                where = Where(commit_key(unit), unit.table, unit.round)
+                where = Where.of_commit(unit)
                 ledger.findings.append(
                     Finding("commits", where, f"{fault}; its rows were not checked")
                 )
@@ -111,34 +142,27 @@ def _read(store: Backend, units: Sequence[Unit]) -> list[Commit | str]:
         return list(read_commits(store, units))
     except (StoreError, KeyError) as fault:
         if len(units) == 1:
-            return [f"cannot be used: {fault}"]
+            return [fault.why if isinstance(fault, BadRecord) else f"cannot be read: {fault}"]
         return [found for unit in units for found in _read(store, [unit])]
 
 
 def _fault(commit: Commit, unit: Unit) -> str | None:
     """What makes a commit unusable, if anything."""
-    texts = (commit.path, commit.sha256, *commit.inputs)
-    numbers = (commit.bytes, commit.rows)
-    if not all(isinstance(value, str) for value in texts) or not commit.sha256:
-        return "does not name its file"
-    counts = commit.counts.values() if isinstance(commit.counts, dict) else [None]
-    if not all(isinstance(value, int) for value in (*numbers, *counts)):
-        return "does not say how much it holds"
     if commit.unit != unit:
         return f"is the commit of {'/'.join(map(str, commit.unit))}"
     versions = range(1, SCHEMA_VERSION + 1)
-    if commit.path not in [data_key(unit, version, commit.sha256) for version in versions]:
+    if commit.path not in [data_key(unit, version, commit.file.sha256) for version in versions]:
         return f"names the file {shown(commit.path)}, which is not named by its content"
     return None
 
 
-def check_order(run: Run, ledger: Ledger, is_closed: bool) -> Iterator[Finding]:
-    """Every shard's commits are an unbroken beginning of what the stages commit, or all of it."""
+def check_order(run: Run, ledger: Ledger, *, is_closed: bool) -> Iterator[Finding]:
+    """The commits of every shard are a beginning, without a gap, of what the stages commit, or all."""
     names = {shard.name for shard in run.shards}
     by_shard: dict[str, set[Unit]] = {name: set() for name in names}
     for unit in sorted(ledger.units):
         if unit.shard not in names or not 1 <= unit.round <= run.plan.rounds:
-            where = Where(commit_key(unit), unit.table, unit.round)
+            where = Where.of_commit(unit)
             yield Finding("commits", where, "the run has no such shard or round")
         else:
             by_shard[unit.shard].add(unit)
@@ -151,13 +175,13 @@ def check_order(run: Run, ledger: Ledger, is_closed: bool) -> Iterator[Finding]:
                 what = "is missing: " + (
                     "the run is closed" if is_closed else "later ones are there"
                 )
-                where = Where(commit_key(unit), unit.table, unit.round)
+                where = Where.of_commit(unit)
                 yield Finding("commits", where, what)
     keys = {commit_key(unit) for unit in ledger.units}
     for unit, commit in sorted(ledger.commits.items()):
         for key in commit.inputs:
             if key not in keys:
-                where = Where(commit_key(unit), unit.table, unit.round)
+                where = Where.of_commit(unit)
                 yield Finding("lineage", where, f"was made from {shown(key)}, which is no commit")
 
 

@@ -1,8 +1,8 @@
-"""Where an answer comes from: its lineage walked backwards, with the prompts as they were sent.
+"""Where an answer comes from: its lineage, backwards, with the prompts as they were sent.
 
 answer ← last trajectory ← the messages it saw ← their trajectories ← …, each with its identity and
-the files it stands in. Prompts are rendered again from the messages and held against the digests
-the trajectories were sampled under.
+the files it is in. Prompts are rendered again from the messages and compared with the digests that
+the trajectories have.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import Commit, committed_units, read_commits, standing_units
+from pacore.store.commits import Commit, current_units, read_commits
 from pacore.store.journal import Journal
 from pacore.store.layout import commit_key, journal_key
 from pacore.store.rows import problem_of
@@ -30,8 +30,8 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Stands:
-    """Where rows stand: the data file, and the commit that made it part of its table."""
+class Source:
+    """Where rows are: the data file, and the commit that made it part of its table."""
 
     file: str
     commit: str
@@ -70,11 +70,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class RoundStep:
-    """One round of a lineage, and where its rows stand; ``messages`` None before it is compacted."""
+    """One round of a lineage, and where its rows are; ``messages`` None before it is compacted."""
 
     round: int
-    trajectories: Stands
-    messages: Stands | None
+    trajectories: Source
+    messages: Source | None
     prompts: Sequence[Prompt]
 
 
@@ -84,14 +84,14 @@ class Lineage:
 
     replicate: int
     answer: Row | None
-    answer_stands: Stands | None
+    answer_source: Source | None
     final_text: str | None
     rounds: Sequence[RoundStep]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One problem of a run, with a lineage for each replicate asked for."""
+    """One problem of a run, with a lineage for each requested replicate."""
 
     run: Run
     problem: Problem
@@ -106,7 +106,7 @@ def explain(
     replicate: int | None = None,
     round_: int | None = None,
 ) -> Explanation:
-    """Walk a problem's lineage, of one replicate and round or of all.
+    """The lineage of a problem, of one replicate and round or of all.
 
     Raises Refused for an unknown run, BadInput for an unknown problem, replicate or round,
     StoreError for files that cannot be read.
@@ -119,13 +119,13 @@ def explain(
     number, problem = _problem(store, run, problem_id)
     shard = next(shard.name for shard in run.shards if shard.start <= number < shard.stop)
     chosen = range(run.plan.replicates) if replicate is None else [replicate]
-    walk = _Walk(store, run, problem, shard)
-    lineages = [walk.lineage(one, round_) for one in chosen]
+    rows = _ProblemRows(store, run, problem, shard)
+    lineages = [rows.lineage(one, round_) for one in chosen]
     return Explanation(run, problem, shard, lineages)
 
 
 def _problem(store: Backend, run: Run, problem_id: str) -> tuple[int, Problem]:
-    """Where a problem stands in its set, and the problem, by its id or its name in its file."""
+    """The number of a problem in its set, and the problem, by its id or its name in its file."""
     known = []
     wanted = possible_ids(problem_id)
     found = {}
@@ -142,19 +142,18 @@ def _problem(store: Backend, run: Run, problem_id: str) -> tuple[int, Problem]:
     raise BadInput(visible(named))
 
 
-class _Walk:
-    """Reads one problem's rows of the files its shard has, and puts them in order."""
+class _ProblemRows:
+    """The rows of one problem, read from the files of its shard, and the lineages they make up."""
 
     def __init__(self, store: Backend, run: Run, problem: Problem, shard: str) -> None:
         self._run = run
         self._problem = problem
         self._journal = Journal(store)
-        self._stands: dict[tuple[str, int], Stands] = {}
+        self._sources: dict[tuple[str, int], Source] = {}
         self._rows: dict[tuple[str, int], list[Row]] = {}
-        units = [u for u in standing_units(committed_units(store, run.run_id)) if u.shard == shard]
-        wanted = [unit for unit in units if unit.table in ("trajectories", "messages", "answers")]
+        units = current_units(store, run.run_id, "trajectories", "messages", "answers")
         with ExitStack() as stack:
-            for commit in read_commits(store, wanted):
+            for commit in read_commits(store, [unit for unit in units if unit.shard == shard]):
                 path = stack.enter_context(store.local_path(commit.path))
                 self._read(commit, path)
 
@@ -162,7 +161,7 @@ class _Walk:
         unit = commit.unit
         rows = table_rows(unit.table, path, commit.path, self._problem.problem_id)
         self._rows[unit.table, unit.round] = list(rows)
-        self._stands[unit.table, unit.round] = Stands(commit.path, commit_key(unit))
+        self._sources[unit.table, unit.round] = Source(commit.path, commit_key(unit))
 
     def _of(self, table: str, round_: int, replicate: int) -> list[Row]:
         rows = self._rows.get((table, round_), [])
@@ -176,7 +175,7 @@ class _Walk:
         return Lineage(
             replicate=replicate,
             answer=answers[0] if answers else None,
-            answer_stands=self._stands.get(("answers", last)),
+            answer_source=self._sources.get(("answers", last)),
             final_text=final[0]["text"] if final else None,
             rounds=[step for number in wanted for step in self._round(number, replicate)],
         )
@@ -196,8 +195,8 @@ class _Walk:
             groups.setdefault((row["prompt_digest"], shown), []).append(row)
         yield RoundStep(
             round=round_,
-            trajectories=self._stands["trajectories", round_],
-            messages=self._stands.get(("messages", round_)),
+            trajectories=self._sources["trajectories", round_],
+            messages=self._sources.get(("messages", round_)),
             prompts=[
                 self._prompt((round_, replicate), prompts.of(group[0]), group)
                 for group in groups.values()

@@ -1,27 +1,27 @@
-"""Messages on trial: each set compacted once more from its trajectories, and compared."""
+"""Audit of messages: each set is compacted again from its trajectories, and compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pacore.audit.derive import Gathered, concluded, needs_journal, slot_outcome
+from pacore.audit.derive import PlaceRows, concluded, needs_journal, slot_outcome
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Where, shown
+from pacore.audit.finding import Finding, Where, differing, shown
 from pacore.core.message import Message
 from pacore.core.quorum import Shortfall, SlotOutcome
 from pacore.store.run import Run
 
 EARLIER = frozenset(("answer/1",))
-"""Compactors that read other answers in conclusions; what they made cannot be made again."""
+"""Compactors that read other answers in conclusions; their messages cannot be recomputed."""
 
 
-def slot_outcomes(run: Run, here: Gathered) -> list[SlotOutcome]:
+def slot_outcomes(run: Run, here: PlaceRows) -> list[SlotOutcome]:
     """What the slots of a place came to, with the message compaction makes of each."""
     place = here.round, here.problem
     return [slot_outcome(run, place, row, here.entry(row)) for row in here.current()]
 
 
-def check_messages(run: Run, here: Gathered, found: Sequence[SlotOutcome]) -> Iterator[Finding]:
+def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> Iterator[Finding]:
     """Compare one message set with what its slots came to: texts, order, positions, set."""
     if here.messages is None or here.trajectories is None:
         return
@@ -37,13 +37,13 @@ def check_messages(run: Run, here: Gathered, found: Sequence[SlotOutcome]) -> It
     expected = concluded(plan, place, found, is_lenient=bool(here.messages)) if found else []
     if not found or isinstance(expected, Shortfall):
         if here.messages:
-            what = "is a message of a set that could not go on"
+            what = "is a message of a set on which no round could follow"
             yield Finding("messages", Where.of(here.messages[0], "messages", here.round), what)
         return
     yield from _compare(here, expected)
 
 
-def _compare(here: Gathered, expected: Sequence[Message]) -> Iterator[Finding]:
+def _compare(here: PlaceRows, expected: Sequence[Message]) -> Iterator[Finding]:
     rows = here.messages or []
     by_id = {message.trajectory_id: message for message in expected}
     slots = {row["trajectory_id"]: row["slot"] for row in here.current()}
@@ -69,25 +69,19 @@ def _compare(here: Gathered, expected: Sequence[Message]) -> Iterator[Finding]:
 
 def _same(row: Row, message: Message, where: Where) -> Iterator[Finding]:
     """A message's row is what compaction gives."""
-    named = f"trajectory {message.trajectory_id}"
-    if row["position"] != message.position:
-        what = (
-            f"{named} stands at position {row['position']}; the order puts it at {message.position}"
-        )
-        yield Finding("messages", where, what)
     if row["text"] != message.text:
         at = _first_difference(row["text"], message.text)
         what = (
-            f"text is not the one compacted from {named}: from character {at} it is "
-            f"{shown(row['text'][at:])}, and should be {shown(message.text[at:])}"
+            f"text is not the one compacted from trajectory {message.trajectory_id}: from character "
+            f"{at} it is {shown(row['text'][at:])}, and should be {shown(message.text[at:])}"
         )
         yield Finding("messages", where, what)
-    if row["characters"] != len(row["text"]):
-        what = f"characters is {row['characters']}; the text has {len(row['text'])}"
-        yield Finding("messages", where, what)
-    if row["compactor"] != message.compactor:
-        what = f"compactor is {shown(row['compactor'])}; the plan says {message.compactor}"
-        yield Finding("messages", where, what)
+    for column, value, because in (
+        ("position", message.position, "the order of the set makes it"),
+        ("characters", len(row["text"]), "the text has"),
+        ("compactor", message.compactor, "the plan says"),
+    ):
+        yield from differing(row, {column: value}, where, "messages", because)
 
 
 def _first_difference(one: str, other: str) -> int:

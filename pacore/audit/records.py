@@ -1,57 +1,69 @@
-"""A run's own records on trial: what it says it is, and the problem set it froze.
-
-What lies beside a run's tables on trial: its other records, and the texts on loan to it.
-"""
+"""Audit of what a run has beside its tables: its records, its problem set, and texts of other runs."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from pacore.audit.files import Row, Unreadable, problem_rows
-from pacore.audit.finding import Finding, Tally, Where, shown
+from pacore.audit.finding import Finding, Where, differing, shown
+from pacore.audit.ledger import AuditedRun
 from pacore.core.identity import digest
 from pacore.core.problem import Problem
 from pacore.core.prompt import template_digests
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import lent_key, problem_set_key, retries_prefix, run_key, run_prefix
+from pacore.store.layout import (
+    imported_texts_key,
+    problem_set_key,
+    retries_prefix,
+    run_key,
+    run_prefix,
+)
+from pacore.store.records import BadRecord, find
 from pacore.store.retries import read_retries
 from pacore.store.rows import problem_of
-from pacore.store.run import Run, lent_files
+from pacore.store.run import Run, imported_texts
 
 _OWN_NAME = re.compile(r"r-[0-9]{8}-(?P<digest>[0-9a-f]{8})")
 
+R = TypeVar("R")
 
 DEFECTS = (KeyError, TypeError, ValueError, AttributeError)
-"""What reading a record that is not what it should be raises."""
+"""What the functions of other rooms raise for values that are not what they should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfRun:
+    """What all records of a run have, whatever else they say."""
+
+    run_id: str | None = None
+
+
+def read_record(store: Backend, key: str, kind: type[R]) -> R | str:
+    """The record under a key, or why it cannot be used."""
+    try:
+        return find(store, key, kind) or "is missing"
+    except BadRecord as bad:
+        return bad.why
+    except StoreError as fault:
+        return f"cannot be read: {fault}"
 
 
 def read_run(store: Backend, run_id: str) -> tuple[Run | None, list[Finding]]:
     """The run as its record has it, None where that cannot be used, and what is wrong with it."""
     key = run_key(run_id)
     where = Where(key)
+    run = read_record(store, key, Run)
+    if isinstance(run, str):
+        return None, [Finding("run", where, f"{run}; rows were not checked")]
     try:
-        record = json.loads(store.get(key))
-    except KeyError:
-        return None, [Finding("run", where, "is missing; rows were not checked")]
-    except (StoreError, ValueError) as fault:
-        return None, [Finding("run", where, f"cannot be read: {fault}; rows were not checked")]
-    try:
-        run = Run(
-            run_id=record["run_id"],
-            created_at=record["created_at"],
-            identity=record["identity"],
-            problem_set=record["problem_set"],
-            problems=record["problems"],
-            shard_size=record["shard_size"],
-            producer=record["producer"],
-        )
-        found = list(_identity(run, run_id, record["identity_digest"], where))
+        found = list(_identity(run, run_id, where))
         if not run.shards or len(run.recipe.digest) + run.plan.rounds < 1:
             raise ValueError("it has no shards")
     except DEFECTS as fault:
@@ -60,14 +72,20 @@ def read_run(store: Backend, run_id: str) -> tuple[Run | None, list[Finding]]:
     return run, found
 
 
-def _identity(run: Run, run_id: str, stated: str, where: Where) -> Iterator[Finding]:
+def _identity(run: Run, run_id: str, where: Where) -> Iterator[Finding]:
     """The record's parts agree with each other and with its key."""
-    if run.run_id != run_id:
-        yield Finding("run", where, f"run_id is {shown(run.run_id)}")
     actual = digest(run.identity)
-    if stated != actual:
-        what = f"identity_digest is {shown(stated)}; the identity it holds has {actual}"
-        yield Finding("run", where, what)
+    stem = PurePosixPath(run.problem_set).stem.rpartition("@")[0]
+    for name, value, because in (
+        ("run_id", run_id, "its key says"),
+        ("identity_digest", actual, "the identity it holds has"),
+        (
+            "problem_set",
+            problem_set_key(stem, run.identity["problem_set"]),
+            "the identity makes it",
+        ),
+    ):
+        yield from differing({name: getattr(run, name)}, {name: value}, where, "run", because)
     named = _OWN_NAME.fullmatch(run_id)
     if named and named["digest"] != actual[:8]:
         what = f"the run is named by {named['digest']}, its identity has {actual[:8]}"
@@ -76,22 +94,17 @@ def _identity(run: Run, run_id: str, stated: str, where: Where) -> Iterator[Find
         if run.identity[name] != known:
             what = f"its prompts were rendered from another {name} than this version's"
             yield Finding("run", where, what, "warning")
-    name = PurePosixPath(run.problem_set).stem.rpartition("@")[0]
-    expected = problem_set_key(name, run.identity["problem_set"])
-    if run.problem_set != expected:
-        what = f"problem_set is {shown(run.problem_set)}; the identity makes it {expected}"
-        yield Finding("run", where, what)
 
 
-def check_problem_set(store: Backend, run: Run) -> Iterator[Finding]:
-    """Hold the frozen problem set against its name, the run's identity, and itself.
+def check_problem_set(audited: AuditedRun) -> Iterator[Finding]:
+    """Compare the frozen problem set with its name, with the run's identity, and within itself.
 
     Raises Unreadable where no problem can be had from it.
     """
     pairs: list[tuple[str, str]] = []
-    key = run.problem_set
+    run, key = audited.run, audited.run.problem_set
     try:
-        with store.local_path(key) as path:
+        with audited.store.local_path(key) as path:
             for row in problem_rows(path, key):
                 problem = _problem(row, key)
                 pairs.append((problem.problem_id, problem.content_digest))
@@ -105,7 +118,7 @@ def check_problem_set(store: Backend, run: Run) -> Iterator[Finding]:
         yield Finding("problems", Where(key), what)
     for number, (before, after) in enumerate(pairwise(pairs), 1):
         if before[0] >= after[0]:
-            what = f"row {number} is not in the order of ids, or stands twice"
+            what = f"row {number} is not in the order of ids, or is there twice"
             yield Finding("problems", Where(key, "problems", problem_id=after[0]), what)
     actual = digest(sorted(pairs))
     if actual != run.identity["problem_set"]:
@@ -127,49 +140,45 @@ def _problem_row(row: Row, problem: Problem, key: str) -> Iterator[Finding]:
         "statement": problem.statement,
         "problem_set": PurePosixPath(key).stem,
     }
-    for column, value in expected.items():
-        if row[column] != value:
-            what = f"{column} is {shown(row[column])}; the turns and gold answer make it "
-            yield Finding("problems", where, what + shown(value))
+    yield from differing(row, expected, where, "problems", "the turns and gold answer make it")
 
 
-def check_records(store: Backend, run: Run) -> Iterator[Finding]:
-    """Whatever is said of a run as a whole is of this run, and its retries count from 0."""
-    for key in store.list(run_prefix(run.run_id)):
-        try:
-            record = json.loads(store.get(key))
-            if record["v"] < 1:
-                raise ValueError("its version is none")
-            if record.get("run_id", run.run_id) != run.run_id:
-                yield Finding("records", Where(key), f"run_id is {shown(record['run_id'])}")
-        except (StoreError, *DEFECTS) as fault:
-            what = f"cannot be used: {type(fault).__name__} {shown(fault)}"
-            yield Finding("records", Where(key), what)
+def check_records(audited: AuditedRun) -> Iterator[Finding]:
+    """Every record of the run as a whole can be used and is of this run; retries count from 0."""
+    store, run_id = audited.store, audited.run.run_id
+    for key in store.list(run_prefix(run_id)):
+        record = read_record(store, key, OfRun)
+        if isinstance(record, str):
+            yield Finding("records", Where(key), record)
+        elif record.run_id not in (None, run_id):
+            yield Finding("records", Where(key), f"run_id is {shown(record.run_id)}")
     try:
-        read_retries(store, run.run_id)
-    except (StoreError, *DEFECTS) as fault:
-        yield Finding("records", Where(retries_prefix(run.run_id)), f"cannot be used: {fault}")
+        read_retries(store, run_id)
+    except BadRecord as bad:
+        yield Finding("records", Where(bad.key), bad.why)
+    except (StoreError, KeyError) as fault:
+        yield Finding("records", Where(retries_prefix(run_id)), f"cannot be used: {fault}")
 
 
-def check_lent(store: Backend, run: Run, tally: Tally) -> Iterator[Finding]:
+def check_imported_texts(audited: AuditedRun) -> Iterator[Finding]:
     """Texts of other runs that came with this one are, byte for byte, those that came."""
+    record = imported_texts_key(audited.run.run_id)
     try:
-        lent = [
-            (file["path"], file["sha256"], file["bytes"]) for file in lent_files(store, run.run_id)
-        ]
-    except (StoreError, *DEFECTS) as fault:
-        yield Finding("files", Where(lent_key(run.run_id)), f"cannot be used: {shown(fault)}")
+        lent = imported_texts(audited.store, audited.run.run_id)
+    except StoreError as fault:
+        why = fault.why if isinstance(fault, BadRecord) else f"cannot be read: {shown(fault)}"
+        yield Finding("files", Where(record), why)
         return
-    for key, stated, stated_bytes in lent:
-        where = Where(str(key), "trajectory_texts")
+    for stated in lent:
+        where = Where(stated.path, "trajectory_texts")
         try:
-            with store.local_path(key) as path, Path(path).open("rb") as file:
+            with audited.store.local_path(stated.path) as path, Path(path).open("rb") as file:
                 sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-        except (StoreError, OSError, *DEFECTS) as fault:
+        except (StoreError, OSError) as fault:
             yield Finding("files", where, str(fault))
             continue
-        tally.files += 1
-        tally.bytes += size
-        if (sha256, size) != (stated, stated_bytes):
-            what = f"sha256 is {sha256}, of {size:,} bytes; {lent_key(run.run_id)} says "
-            yield Finding("files", where, f"{what}{shown(stated)}, of {shown(stated_bytes)}")
+        audited.tally.files += 1
+        audited.tally.bytes += size
+        if (sha256, size) != (stated.sha256, stated.bytes):
+            what = f"sha256 is {sha256}, of {size:,} bytes; {record} says "
+            yield Finding("files", where, f"{what}{stated.sha256}, of {stated.bytes:,}")

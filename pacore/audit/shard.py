@@ -1,21 +1,19 @@
-"""One shard of a run on trial: every round of it, its answers and its scores, place by place.
+"""Audit of the rows of one shard: its rounds, their gradings, its answers and scores, place by place.
 
-The gradings of one shard on trial, round by round and place by place.
+A place is a problem and a replicate.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pacore.audit.answers import Concluded, check_answer
-from pacore.audit.derive import Gathered, Journalled
+from pacore.audit.derive import Journalled, PlaceRows
 from pacore.audit.files import Files, Place, Row, Unreadable, aligned
-from pacore.audit.finding import Finding, Tally, Where, shown
-from pacore.audit.gradings import Gradings
-from pacore.audit.ledger import Ledger
+from pacore.audit.finding import Finding, Tally, Where, miscounted, shown
+from pacore.audit.ledger import AuditedRun, Ledger
 from pacore.audit.messages import check_messages, slot_outcomes
 from pacore.audit.records import DEFECTS
 from pacore.audit.trajectories import check_trajectories
@@ -29,26 +27,32 @@ from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.store.commits import Commit
 from pacore.store.gradings import Grading
-from pacore.store.journal import Journal
-from pacore.store.layout import commit_key, journal_key
+from pacore.store.layout import journal_key
 from pacore.store.run import Run
 
 
 @dataclass
 class ShardAudit:
-    """What the audit of one shard works with. ``ledger`` has the shard's own commits."""
+    """The audit of one shard. ``ledger`` has the shard's own commits, ``files`` their files.
 
-    run: Run
+    ``ended`` is, by place, how far it came, ``counted`` the sums over the places of one round.
+    """
+
+    audited: AuditedRun
     shard: str
     problems: Sequence[Problem]
     ledger: Ledger
     files: Files
-    journal: Journal
-    readers: ThreadPoolExecutor
-    tally: Tally
-    gradings: Gradings
     ended: dict[Place, Ended] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def run(self) -> Run:
+        return self.audited.run
+
+    @property
+    def tally(self) -> Tally:
+        return self.audited.tally
 
     def findings(self) -> Iterator[Finding]:
         """Everything wrong with the shard's rows; files are hashed as they are needed."""
@@ -56,27 +60,27 @@ class ShardAudit:
         try:
             for round_ in rounds:
                 yield from self._round(round_)
-                yield from check_graded(self, round_)
-            if all(self.trusted("trajectories", round_) for round_ in rounds):
+                yield from self._gradings(round_)
+            if all(self._trusted("trajectories", round_) for round_ in rounds):
                 yield from self._conclusions()
         except Unreadable as fault:
             yield Finding("files", Where(fault.key), fault.why)
 
-    def trusted(self, table: str, round_: int) -> list[Commit]:
+    def _trusted(self, table: str, round_: int) -> list[Commit]:
         """The commits of a table and round whose files are what they say."""
-        standing = self.ledger.standing(table, round_, self.shard)
-        return [commit for commit in standing if self.files.path(commit) is not None]
+        current = self.ledger.current(table, round_, self.shard)
+        return [commit for commit in current if self.files.path(commit) is not None]
 
-    def stream(self, name: str, table: str, round_: int) -> list[tuple[str, Iterator[Row]]]:
+    def _stream(self, name: str, table: str, round_: int) -> list[tuple[str, Iterator[Row]]]:
         """The rows of a table and round, a stream for each of its files; none is not readable."""
         found = []
-        for commit in self.trusted(table, round_):
+        for commit in self._trusted(table, round_):
             rows = self.files.rows(commit)
             if rows is not None:
                 found.append((name, rows))
         return found
 
-    def planned(self) -> Iterator[Row]:
+    def _planned(self) -> Iterator[Row]:
         """Every place of the plan, in the order of the tables."""
         for problem in self.problems:
             for replicate in range(self.run.plan.replicates):
@@ -91,29 +95,29 @@ class ShardAudit:
         return {
             table: commit.path
             for table in tables
-            for commit in self.ledger.standing(table, round_, self.shard)
+            for commit in self.ledger.current(table, round_, self.shard)
         }
 
     def _round(self, round_: int) -> Iterator[Finding]:
         """One round: its trajectories, their texts, and the messages before and after them."""
         streams = {
-            "trajectories": self.stream("trajectories", "trajectories", round_),
-            "trajectory_texts": self.stream("trajectory_texts", "trajectory_texts", round_),
-            "messages": self.stream("messages", "messages", round_),
-            "before": self.stream("before", "messages", round_ - 1) if round_ > 1 else [],
+            "trajectories": self._stream("trajectories", "trajectories", round_),
+            "trajectory_texts": self._stream("trajectory_texts", "trajectory_texts", round_),
+            "messages": self._stream("messages", "messages", round_),
+            "before": self._stream("before", "messages", round_ - 1) if round_ > 1 else [],
         }
         readable = {name for name, found in streams.items() if found}
         files = self._paths(round_, ("trajectories", "messages"))
         given = [stream for found in streams.values() for stream in found]
         self.counted = Counter()
-        for place, rows in aligned([("planned", self.planned()), *given]):
+        for place, rows in aligned([("planned", self._planned()), *given]):
             if "planned" not in rows:
-                yield from self.strangers(round_, rows)
+                yield from self._unplanned(round_, rows)
                 continue
             tables = {name: rows.get(name, []) for name in readable}
             if round_ == 1:
                 tables["before"] = []
-            here = Gathered(
+            here = PlaceRows(
                 round=round_,
                 problem=rows["planned"][0]["problem"],
                 replicate=place[1],
@@ -127,7 +131,7 @@ class ShardAudit:
             yield from self._place(here)
         yield from self._sums(round_)
 
-    def _place(self, here: Gathered) -> Iterator[Finding]:
+    def _place(self, here: PlaceRows) -> Iterator[Finding]:
         self._count(here)
         yield from check_trajectories(self.run, here)
         found = slot_outcomes(self.run, here)
@@ -140,26 +144,26 @@ class ShardAudit:
         named = [*rows.get("trajectories", []), *rows.get("trajectory_texts", [])]
         ids = list(dict.fromkeys(row["trajectory_id"] for row in named))
         self.tally.journal_entries += len(ids)
-        return dict(zip(ids, self.readers.map(self._entry, ids), strict=True))
+        return dict(zip(ids, self.audited.readers.map(self._entry, ids), strict=True))
 
     def _entry(self, trajectory_id: str) -> Journalled | str | None:
         """One entry, None where there is none, or why it cannot be used."""
         try:
-            entry = self.journal.find(trajectory_id)
+            entry = self.audited.journal.find(trajectory_id)
             return None if entry is None else Journalled.of(entry)
         except StoreError as fault:
             return str(fault)
         except DEFECTS as fault:
             return f"{journal_key(trajectory_id)}: is not a journal entry: {shown(fault)}"
 
-    def strangers(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
+    def _unplanned(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
         """Rows of a place that the plan does not have."""
         for table in ("trajectories", "messages", "answers", "scores", "verdicts"):
             for row in rows.get(table, []):
                 what = f"the plan has no such problem and replicate in shard {self.shard}"
                 yield Finding("plan", Where.of(row, table, round_), what)
 
-    def _count(self, here: Gathered) -> None:
+    def _count(self, here: PlaceRows) -> None:
         """Add a place to what was looked at, and to the sums its commits state."""
         rows, current = here.trajectories or [], here.current()
         self.tally.trajectories += len(rows)
@@ -174,42 +178,40 @@ class ShardAudit:
         self.counted["sets"] += bool(here.messages)
 
     def _sums(self, round_: int) -> Iterator[Finding]:
-        """What the commits of a round count is what their rows add up to."""
+        """The counts of the commits of a round are what their rows add up to."""
         names = {
             "trajectories": ("slots", "reused", "unfinished", "completion_tokens"),
             "messages": ("sets",),
         }
         for table, counted in names.items():
-            for commit in self.trusted(table, round_):
-                yield from self.sum_of(commit, {name: self.counted[name] for name in counted})
+            for commit in self._trusted(table, round_):
+                yield from self._sum_of(commit, {name: self.counted[name] for name in counted})
 
-    def sum_of(self, commit: Commit, sums: dict[str, int]) -> Iterator[Finding]:
-        """What a commit counts under some names is what its rows add up to."""
-        for name, actual in sums.items():
-            if commit.counts.get(name, actual) != actual:
-                unit = commit.unit
-                what = f"counts {name} {commit.counts[name]}; the rows of {commit.path} add up to "
-                where = Where(commit_key(unit), unit.table, unit.round)
-                yield Finding("sums", where, f"{what}{actual}")
+    def _sum_of(self, commit: Commit, sums: dict[str, int]) -> Iterator[Finding]:
+        """The counts of a commit under some names are what its rows add up to."""
+        stated = {name: commit.counts.get(name, actual) for name, actual in sums.items()}
+        where = Where.of_commit(commit.unit)
+        because = f"the rows of {commit.path} add up to"
+        yield from miscounted(stated, sums, where, "sums", because)
 
     def _conclusions(self) -> Iterator[Finding]:
         """Every answer and score of the shard, where all they follow from could be read."""
         last = self.run.plan.rounds
-        answers, scores = (self.stream(name, name, last) for name in ("answers", "scores"))
-        final = self.stream("final", "messages", last)
+        answers, scores = (self._stream(name, name, last) for name in ("answers", "scores"))
+        final = self._stream("final", "messages", last)
         if not answers or not final:
             return
         files = self._paths(last, ("answers", "scores"))
         is_read_alike = all(
             commit.producer.get("extraction") == EXTRACTION_VERSION
-            for commit in self.trusted("answers", last)
+            for commit in self._trusted("answers", last)
         )
         statuses: Counter[str] = Counter()
         graded: list[tuple[Row, str]] = []
-        streams = [("planned", self.planned()), *answers, *scores, *final]
+        streams = [("planned", self._planned()), *answers, *scores, *final]
         for place, rows in aligned(streams):
             if "planned" not in rows:
-                yield from self.strangers(last, rows)
+                yield from self._unplanned(last, rows)
                 continue
             here = Concluded(
                 problem=rows["planned"][0]["problem"],
@@ -229,40 +231,46 @@ class ShardAudit:
             yield from check_answer(self.run, here)
         yield from check_grades(graded, "scores", last)
         names = ("answered", "no_answer", "failed")
-        for commit in self.trusted("answers", last):
-            yield from self.sum_of(commit, {name: statuses[name] for name in names})
+        for commit in self._trusted("answers", last):
+            yield from self._sum_of(commit, {name: statuses[name] for name in names})
 
+    def _gradings(self, round_: int) -> Iterator[Finding]:
+        """Every verdict on a round, where it and what it judges could be read."""
+        for commit in self._trusted("verdicts", round_):
+            record = self.audited.gradings.get(commit.grading)
+            if record is not None:
+                yield from self._verdicts(commit, record.grading)
 
-def check_graded(audit: ShardAudit, round_: int) -> Iterator[Finding]:
-    """Every verdict on a round, where it and what it judges could be read."""
-    for commit in audit.trusted("verdicts", round_):
-        record = audit.gradings.get(commit.unit.grading)
-        if record is not None:
-            yield from _check(audit, commit, record.grading)
-
-
-def _check(audit: ShardAudit, commit: Commit, grading: Grading) -> Iterator[Finding]:
-    """One commit of verdicts: its places, its answers graded again, and its counts."""
-    round_ = commit.unit.round
-    trajectories = audit.stream("trajectories", "trajectories", round_)
-    verdicts = audit.files.rows(commit)
-    if not trajectories or verdicts is None:
-        return
-    counted: Counter[str] = Counter()
-    graded: list[tuple[Row, str]] = []
-    streams = [("planned", audit.planned()), ("verdicts", verdicts), *trajectories]
-    for place, rows in aligned(streams):
-        found = rows.get("verdicts", [])
-        audit.tally.verdicts += len(found)
-        counted.update(row["verdict"] for row in found)
-        if "planned" not in rows:
-            yield from audit.strangers(round_, {"verdicts": found})
-            continue
-        problem = rows["planned"][0]["problem"]
-        judged = (round_, problem, place[1], grading, commit.path)
-        yield from check_verdicts(Judged(*judged, rows.get("trajectories", []), found))
-        gold = gold_answer(problem)
-        if gold is not None and is_by_rules(grading.grader):
-            graded += [(row, gold) for row in found]
-    yield from check_grades(graded, "verdicts", round_)
-    yield from audit.sum_of(commit, {name: counted[name] for name in VERDICTS})
+    def _verdicts(self, commit: Commit, grading: Grading) -> Iterator[Finding]:
+        """One commit of verdicts: its places, its answers graded again, and its counts."""
+        round_ = commit.round
+        trajectories = self._stream("trajectories", "trajectories", round_)
+        verdicts = self.files.rows(commit)
+        if not trajectories or verdicts is None:
+            return
+        counted: Counter[str] = Counter()
+        graded: list[tuple[Row, str]] = []
+        streams = [("planned", self._planned()), ("verdicts", verdicts), *trajectories]
+        for place, rows in aligned(streams):
+            found = rows.get("verdicts", [])
+            self.tally.verdicts += len(found)
+            counted.update(row["verdict"] for row in found)
+            if "planned" not in rows:
+                yield from self._unplanned(round_, {"verdicts": found})
+                continue
+            problem = rows["planned"][0]["problem"]
+            here = Judged(
+                round=round_,
+                problem=problem,
+                replicate=place[1],
+                grading=grading,
+                file=commit.path,
+                trajectories=rows.get("trajectories", []),
+                verdicts=found,
+            )
+            yield from check_verdicts(here)
+            gold = gold_answer(problem)
+            if gold is not None and is_by_rules(grading.grader):
+                graded += [(row, gold) for row in found]
+        yield from check_grades(graded, "verdicts", round_)
+        yield from self._sum_of(commit, {name: counted[name] for name in VERDICTS})

@@ -1,68 +1,60 @@
-"""Snapshots and the end of a run on trial: an unbroken chain over what the commits say."""
+"""Audit of snapshots and of a run's end: each snapshot names the one before it, and lists what the
+commits say.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from pacore.audit.finding import Finding, Where, shown
-from pacore.audit.gradings import Gradings, is_redone
-from pacore.audit.ledger import Ledger
-from pacore.audit.records import DEFECTS
+from pacore.audit.finding import Finding, Severity, Where, differing, miscounted, shown
+from pacore.audit.gradings import is_redone
+from pacore.audit.ledger import AuditedRun
+from pacore.audit.records import read_record
 from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import COUNTED, Commit, standing_units
-from pacore.store.layout import Unit, snapshot_key, snapshots_prefix, unit_of_data
+from pacore.store.commits import COUNTED, Snapshot, TableFile, current_among
+from pacore.store.layout import snapshot_key, snapshots_prefix, unit_of_data
+from pacore.store.records import BadRecord, decode
 from pacore.store.retries import end_key
-from pacore.store.run import Run
-
-ENTRY = ("path", "sha256", "bytes", "rows")
+from pacore.store.run import Run, RunEnd
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """One link of the chain as it was read: its key, its bytes, and the files it lists by table."""
+class Link:
+    """One snapshot as it was read: its key, its bytes, and what it says."""
 
     key: str
     data: bytes
-    record: Mapping[str, Any]
-
-    @property
-    def files(self) -> list[Mapping[str, Any]]:
-        return [file for files in self.record["tables"].values() for file in files]
+    snapshot: Snapshot
 
 
 def snapshot_keys(store: Backend, run_id: str) -> list[str]:
-    """The snapshots a run has now. To be asked before its commits, which come first to be."""
+    """The snapshots a run has now. To be listed before its commits, which are written before."""
     return list(store.list(snapshots_prefix(run_id)))
 
 
 def check_snapshots(
-    store: Backend,
-    run: Run,
-    ledger: Ledger,
-    gradings: Gradings,
-    keys: Sequence[str],
-    is_closed: bool,
+    audited: AuditedRun, keys: Sequence[str], *, is_closed: bool
 ) -> Iterator[Finding]:
-    """The chain ``keys`` has no hole and no false link, and its end lists what the commits say."""
+    """The snapshots ``keys`` are numbered without a gap, each names the digest of the one before, and
+    the last one lists what the commits say.
+    """
+    run, ledger = audited.run, audited.ledger
     expected = [snapshot_key(run.run_id, number) for number in range(len(keys))]
     for key in sorted(set(expected) - set(keys)):
         yield Finding("snapshots", Where(key), "is missing: the sequence has a hole")
     for key in sorted(set(keys) - set(expected)):
-        yield Finding("snapshots", Where(key), "stands where the sequence has no place for it")
+        yield Finding("snapshots", Where(key), "has no place in the sequence")
     if is_closed and not keys:
         key = snapshot_key(run.run_id, 0)
         yield Finding("snapshots", Where(key), "is missing: the run is closed")
     commits = [*ledger.commits.values(), *ledger.replaced]
-    known = {commit.path: _entry(commit) for commit in commits}
-    before: Snapshot | None = None
+    known = {commit.path: commit.file for commit in commits}
+    before: Link | None = None
     for number, key in enumerate(expected):
-        link = _read(store, key) if key in keys else None
+        link = _read(audited.store, key) if key in keys else None
         if isinstance(link, Finding):
             yield link
             link = None
@@ -71,125 +63,108 @@ def check_snapshots(
             yield from _listed(link, known)
         before = link
     if is_closed and before is not None:
-        yield from _complete(ledger, gradings, before)
+        yield from _complete(audited, before)
 
 
-def _read(store: Backend, key: str) -> Snapshot | Finding:
+def _read(store: Backend, key: str) -> Link | Finding:
     try:
         data = store.get(key)
-        found = Snapshot(key, data, json.loads(data))
-        if any(not isinstance(file["path"], str) for file in found.files):
-            raise ValueError("a file without a path")
-    except (StoreError, *DEFECTS) as fault:
-        what = f"cannot be used: {type(fault).__name__} {shown(fault)}"
-        return Finding("snapshots", Where(key), what)
-    return found
+        return Link(key, data, decode(data, key, Snapshot))
+    except BadRecord as bad:
+        return Finding("snapshots", Where(key), bad.why)
+    except (StoreError, KeyError) as fault:
+        return Finding("snapshots", Where(key), f"cannot be read: {shown(fault)}")
 
 
-def _linked(run: Run, number: int, link: Snapshot, before: Snapshot | None) -> Iterator[Finding]:
+def _linked(run: Run, number: int, link: Link, before: Link | None) -> Iterator[Finding]:
     """A snapshot names itself and the bytes of the one before it."""
-    where, record = Where(link.key), link.record
-    if record.get("run_id") != run.run_id or record.get("sequence") != number:
-        what = f"calls itself {shown(record.get('sequence'))} of {shown(record.get('run_id'))}"
+    where, snapshot = Where(link.key), link.snapshot
+    if (snapshot.run_id, snapshot.sequence) != (run.run_id, number):
+        what = f"calls itself {snapshot.sequence} of {shown(snapshot.run_id)}"
         yield Finding("snapshots", where, what)
     if before is None and number:
         return
     parent = sha256_hex(before.data) if before else None
-    if record.get("parent_sha256") != parent:
-        what = f"parent_sha256 is {shown(record.get('parent_sha256'))}; the snapshot before has "
-        yield Finding("snapshots", where, what + str(parent))
+    stated = {"parent_sha256": snapshot.parent_sha256}
+    because = "the snapshot before has"
+    yield from differing(stated, {"parent_sha256": parent}, where, "snapshots", because)
 
 
-def _entry(commit: Commit) -> dict[str, Any]:
-    """A commit's file as snapshots list it."""
-    return {name: getattr(commit, name) for name in ENTRY}
-
-
-def _listed(link: Snapshot, known: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def _listed(link: Link, known: Mapping[str, TableFile]) -> Iterator[Finding]:
     """Every file a snapshot lists is committed, as it says."""
-    for file in link.files:
-        committed = known.get(file["path"])
+    for file in link.snapshot.files:
+        committed = known.get(file.path)
         if committed is None:
-            what = f"lists {shown(file['path'])}, which no commit names"
+            what = f"lists {shown(file.path)}, which no commit names"
             yield Finding("snapshots", Where(link.key), what)
-        elif wrong := [name for name in ENTRY if committed[name] != file.get(name)]:
-            what = f"lists {file['path']} with another {', '.join(wrong)} than its commit"
+        elif committed != file:
+            stated, actual = asdict(file), asdict(committed)
+            wrong = ", ".join(name for name in stated if stated[name] != actual[name])
+            what = f"lists {file.path} with another {wrong} than its commit"
             yield Finding("snapshots", Where(link.key), what)
 
 
-def _complete(ledger: Ledger, gradings: Gradings, last: Snapshot) -> Iterator[Finding]:
-    """The last snapshot of a closed run lists every standing file, and no other.
+def _complete(audited: AuditedRun, last: Link) -> Iterator[Finding]:
+    """The last snapshot of a closed run lists every current file, and no other.
 
-    The verdicts of a grading are listed at its end. That one which went on after a retry has come to
-    its end again is recorded nowhere.
+    The verdicts of a grading are listed when it is finished. No record says that one which was
+    continued after a retry is finished again.
     """
-    ended = {name for name, record in gradings.items() if record.finished_at is not None}
-    listed = {file["path"] for file in last.files}
-    standing = {
+    ledger = audited.ledger
+    ended = {name for name, record in audited.gradings.items() if record.finished_at is not None}
+    listed = {file.path for file in last.snapshot.files}
+    current = {
         unit: ledger.commits[unit].path
-        for unit in standing_units(ledger.units)
+        for unit in current_among(ledger.units)
         if unit in ledger.commits
     }
     committed = {commit.path for commit in ledger.commits.values()}
-    for unit, path in sorted(standing.items()):
+    for unit, path in sorted(current.items()):
         if path not in listed and (not unit.grading or unit.grading in ended):
-            what = f"does not list {path}, which stands in the tables"
-            goes_on = unit.grading != "" and is_redone(ledger, unit.grading)
-            yield Finding("snapshots", Where(last.key), what, "warning" if goes_on else "error")
-    for path in sorted((listed & committed) - set(standing.values())):
+            what = f"does not list {path}, which is part of the tables"
+            may_go_on = unit.grading != "" and is_redone(ledger, unit.grading)
+            severity: Severity = "warning" if may_go_on else "error"
+            yield Finding("snapshots", Where(last.key), what, severity)
+    for path in sorted((listed & committed) - set(current.values())):
         what = f"lists {path}, which a later revision replaced"
         yield Finding("snapshots", Where(last.key), what)
 
 
-def check_final(store: Backend, run: Run, ledger: Ledger, keys: Sequence[str]) -> Iterator[Finding]:
+def check_final(audited: AuditedRun, keys: Sequence[str]) -> Iterator[Finding]:
     """How a closed run says it ended is what its commits add up to; ``keys`` are its snapshots."""
-    where = Where(end_key(store, run.run_id))
-    try:
-        record = json.loads(store.get(where.file))
-        counts, sequence, named = dict(record["counts"]), record["snapshot"], record["run_id"]
-    except (StoreError, *DEFECTS) as fault:
-        yield Finding("final", where, f"cannot be used: {type(fault).__name__} {shown(fault)}")
+    run, ledger = audited.run, audited.ledger
+    where = Where(end_key(audited.store, run.run_id))
+    end = read_record(audited.store, where.file, RunEnd)
+    if isinstance(end, str):
+        yield Finding("final", where, end)
         return
-    if named != run.run_id:
-        yield Finding("final", where, f"run_id is {shown(named)}")
-    if not _is_last_ungraded(store, run, sequence, keys):
-        what = f"snapshot is {shown(sequence)}; the last one is {len(keys) - 1}"
+    if end.run_id != run.run_id:
+        yield Finding("final", where, f"run_id is {shown(end.run_id)}")
+    if not _is_last_ungraded(audited.store, run, end.snapshot, keys):
+        what = f"snapshot is {end.snapshot}; the last one is {len(keys) - 1}"
         yield Finding("final", where, what)
-    units = [unit for unit in standing_units(ledger.units) if unit.table in COUNTED]
-    if any(unit in ledger.unusable for unit in units):
-        return
-    summed: Counter[str] = Counter()
-    for unit in units:
-        summed.update(ledger.commits[unit].counts)
-    for name in sorted(counts.keys() | summed.keys()):
-        if counts.get(name, 0) != summed[name]:
-            what = f"{name} is {shown(counts.get(name))}; the commits add up to {summed[name]}"
-            yield Finding("final", where, what)
+    units = [unit for unit in current_among(ledger.units) if unit.table in COUNTED]
+    if (summed := ledger.counts(units)) is not None:
+        yield from miscounted(end.counts, summed, where, "final", "the commits add up to")
 
 
-def _is_last_ungraded(store: Backend, run: Run, sequence: object, keys: Sequence[str]) -> bool:
+def _is_last_ungraded(store: Backend, run: Run, sequence: int | None, keys: Sequence[str]) -> bool:
     """Whether a snapshot is the last one but for gradings and repairs, which change no rows of the
     run's own tables.
     """
-    if not isinstance(sequence, int) or not 0 <= sequence < len(keys):
+    if sequence is None or not 0 <= sequence < len(keys):
         return False
     since = [
         _read(store, snapshot_key(run.run_id, number)) for number in range(sequence, len(keys))
     ]
     own = [
         {
-            _unit(file)
-            for name, files in link.record["tables"].items()
-            if name != "verdicts"
+            unit.first if (unit := unit_of_data(file.path)) else None
+            for table, files in link.snapshot.tables.items()
+            if table != "verdicts"
             for file in files
         }
         for link in since
-        if isinstance(link, Snapshot)
+        if isinstance(link, Link)
     ]
     return all(units == own[0] for units in own)
-
-
-def _unit(file: Mapping[str, Any]) -> Unit | None:
-    """What a snapshot's file holds, whichever repair of it."""
-    unit = unit_of_data(file["path"])
-    return None if unit is None else unit.first

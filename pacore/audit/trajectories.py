@@ -1,4 +1,4 @@
-"""Trajectories on trial: planned, named by content, and as the journal has them."""
+"""Audit of trajectories: each is planned, named by its content, and as the journal has it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pacore.audit.derive import Gathered, Prompts, recipe_of_attempt
+from pacore.audit.derive import PlaceRows, Prompts, recipe_of_attempt
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Where, shown
+from pacore.audit.finding import Finding, Where, differing, shown
 from pacore.core.identity import sha256_hex, trajectory_key
 from pacore.core.trajectory import UNFINISHED, normalise
-from pacore.store.journal import Named
 from pacore.store.layout import journal_key
 from pacore.store.run import Run
 
@@ -25,8 +24,8 @@ GENERATED = (
 """Columns that follow from the journal's entry alone."""
 
 
-def check_trajectories(run: Run, here: Gathered) -> Iterator[Finding]:
-    """Hold the trajectories of one place against the plan, their prompt and the journal."""
+def check_trajectories(run: Run, here: PlaceRows) -> Iterator[Finding]:
+    """Compare the trajectories of one place with the plan, their prompts and the journal."""
     if here.trajectories is None:
         return
     prompts = None
@@ -45,11 +44,11 @@ def check_trajectories(run: Run, here: Gathered) -> Iterator[Finding]:
     yield from _alike(run, here)
 
 
-def _planned(here: Gathered, prompts: Prompts | None) -> Iterator[Finding]:
+def _planned(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
     """Every slot of the plan is there, no other, and each took the draw the plan says."""
     rows, place = here.trajectories or [], here.where("trajectories")
     if here.before == [] and here.round > 1 and rows:
-        what = f"stands in round {here.round}, but round {here.round - 1} handed on no messages"
+        what = f"is in round {here.round}, but round {here.round - 1} gave no messages"
         yield Finding("lineage", Where.of(rows[0], "trajectories", here.round), what)
     if prompts is None:
         return
@@ -62,9 +61,8 @@ def _planned(here: Gathered, prompts: Prompts | None) -> Iterator[Finding]:
             yield Finding("plan", where, f"is too many: the round has slots 0 to {len(draws) - 1}")
             continue
         for row in attempts:
-            if row["draw"] != draws[slot]:
-                what = f"has draw {row['draw']}; the plan gives this slot draw {draws[slot]}"
-                yield Finding("plan", Where.of(row, "trajectories", here.round), what)
+            where = Where.of(row, "trajectories", here.round)
+            yield from differing(row, {"draw": draws[slot]}, where, "plan", "the plan says")
 
 
 def _bounded(run: Run, row: Row, where: Where) -> Iterator[Finding]:
@@ -75,8 +73,8 @@ def _bounded(run: Run, row: Row, where: Where) -> Iterator[Finding]:
         yield Finding("plan", where, f"max_tokens is {limit}; the plan gives this round {bound}")
 
 
-def _attempts(here: Gathered) -> Iterator[Finding]:
-    """Attempts count from 0 without a gap, nothing stands twice, and a retry names what it replaced."""
+def _attempts(here: PlaceRows) -> Iterator[Finding]:
+    """Attempts count from 0 without a gap, none is there twice, and a retry names what it replaced."""
     rows = here.trajectories or []
     ids = Counter(row["trajectory_id"] for row in rows)
     for attempts in here.slots().values():
@@ -84,7 +82,7 @@ def _attempts(here: Gathered) -> Iterator[Finding]:
         for number, row in enumerate(attempts):
             where = Where.of(row, "trajectories", here.round)
             if number and row["attempt"] == attempts[number - 1]["attempt"]:
-                yield Finding("duplicates", where, "stands here twice")
+                yield Finding("duplicates", where, "is here twice")
             elif row["attempt"] != number and len(attempts) == len(
                 {a["attempt"] for a in attempts}
             ):
@@ -97,12 +95,12 @@ def _attempts(here: Gathered) -> Iterator[Finding]:
         same_slot = (first["slot"], first["attempt"]) == (second["slot"], second["attempt"])
         if first["trajectory_id"] == second["trajectory_id"] and not same_slot:
             count = ids[second["trajectory_id"]]
-            what = f"trajectory {second['trajectory_id']} stands {count} times in this set"
+            what = f"trajectory {second['trajectory_id']} is {count} times in this set"
             yield Finding("duplicates", Where.of(second, "trajectories", here.round), what)
 
 
-def _prompts(here: Gathered, prompts: Prompts | None) -> Iterator[Finding]:
-    """Each prompt digest is that of P(x, M) over what the slot was to see, rendered again."""
+def _prompts(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
+    """Each prompt digest is that of P(x, M), rendered again with the messages that the plan shows."""
     for row in here.trajectories or []:
         prompt = prompts.of(row) if prompts is not None else None
         if prompt is None:
@@ -130,18 +128,11 @@ def _identity(run: Run, row: Row, where: Where) -> Iterator[Finding]:
     except UnicodeEncodeError:
         yield Finding("identity", where, f"prompt_digest is {shown(row['prompt_digest'])}")
         return
-    if row["trajectory_id"] != key.trajectory_id:
-        what = (
-            f"trajectory_id is {shown(row['trajectory_id'])}; recipe, prompt, draw and attempt "
-            f"make {key.trajectory_id}"
-        )
-        yield Finding("identity", where, what)
-    if row["seed"] != key.seed:
-        what = f"seed is {row['seed']}; recipe, prompt, draw and attempt make {key.seed}"
-        yield Finding("identity", where, what)
+    because = "recipe, prompt, draw and attempt make"
+    yield from differing(row, key._asdict(), where, "identity", because)
 
 
-def _journalled(run: Run, here: Gathered, row: Row, where: Where) -> Iterator[Finding]:
+def _journalled(run: Run, here: PlaceRows, row: Row, where: Where) -> Iterator[Finding]:
     """The row says what the journal's entry says."""
     key = journal_key(row["trajectory_id"])
     found = here.entries.get(row["trajectory_id"])
@@ -156,43 +147,34 @@ def _journalled(run: Run, here: Gathered, row: Row, where: Where) -> Iterator[Fi
     if entry.trajectory_id != row["trajectory_id"]:
         yield Finding("journal", where, f"{key} is the entry of {shown(entry.trajectory_id)}")
         return
-    expected = {name: found.row[name] for name in GENERATED}
     if entry.named is not None:
-        recipe = recipe_of_attempt(run, row).digest
-        yield from _named(row, recipe, entry.named, where)
-    for column, value in expected.items():
-        if row.get(column) != value:
-            what = f"{column} is {shown(row.get(column))}; {key} says {shown(value)}"
-            yield Finding("journal", where, what)
+        named = {
+            "recipe": recipe_of_attempt(run, row).digest,
+            "prompt": row["prompt_digest"],
+            **row,
+        }
+        yield from differing(named, entry.named._asdict(), where, "journal", f"{key} says")
+    expected = {name: found.row[name] for name in GENERATED}
+    yield from differing(row, expected, where, "journal", f"{key} says")
     if row["reused"] and entry.run_id == run.run_id:
-        yield Finding("reuse", where, f"is said to be reused; {key} is this run's own")
+        yield Finding("reuse", where, f"is marked as reused; {key} is this run's own")
     if row["text_run_id"] not in (run.run_id, entry.run_id):
         what = f"text_run_id is {shown(row['text_run_id'])}; {key} is of {shown(entry.run_id)}"
         yield Finding("reuse", where, what)
-
-
-def _named(row: Row, recipe: str, named: Named, where: Where) -> Iterator[Finding]:
-    """The entry was journalled as the sample the row says it is."""
-    actual = (recipe, row["prompt_digest"], row["draw"], row["attempt"], row["seed"])
-    for name, stated, value in zip(Named._fields, named, actual, strict=True):
-        if stated != value:
-            key = journal_key(row["trajectory_id"])
-            what = f"{name} is {shown(value)}; {key} says {shown(stated)}"
-            yield Finding("journal", where, what)
 
 
 def _digest(text: str | None) -> str | None:
     return None if text is None else sha256_hex(text.encode("utf-8", "surrogatepass"))
 
 
-def _texts(here: Gathered) -> Iterator[Finding]:
-    """A stored text is the journal's, and stands once."""
+def _texts(here: PlaceRows) -> Iterator[Finding]:
+    """A stored text is that of the journal, and is stored once."""
     seen: set[str] = set()
     for row in here.texts or []:
         where = Where.of(row, "trajectory_texts", here.round)
         key = journal_key(row["trajectory_id"])
         if row["trajectory_id"] in seen:
-            yield Finding("texts", where, f"the text of {row['trajectory_id']} stands here twice")
+            yield Finding("texts", where, f"the text of {row['trajectory_id']} is here twice")
         seen.add(row["trajectory_id"])
         if isinstance(here.entries.get(row["trajectory_id"]), str):
             continue
@@ -209,15 +191,15 @@ def _texts(here: Gathered) -> Iterator[Finding]:
                 yield Finding("texts", where, what)
 
 
-def _is_overflow(here: Gathered, text: Row) -> bool:
+def _is_overflow(here: PlaceRows, text: Row) -> bool:
     """Whether there is nothing to be journalled: the prompt never reached a model."""
     empty = text["reasoning_sha256"] is None and text["content_sha256"] is None
     rows = [r for r in here.trajectories or [] if r["trajectory_id"] == text["trajectory_id"]]
     return empty and all(row["finish_reason"] == "context_overflow" for row in rows)
 
 
-def _alike(run: Run, here: Gathered) -> Iterator[Finding]:
-    """Samples of a prompt at a temperature that say the same to the letter are suspicious, not wrong."""
+def _alike(run: Run, here: PlaceRows) -> Iterator[Finding]:
+    """Samples of one prompt at a temperature above 0 with equal texts are suspicious, not wrong."""
     if not run.recipe.temperature > 0:
         return
     alike: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)

@@ -1,6 +1,6 @@
-"""Scores and verdicts on trial: answers graded once more, where this is still the same grader.
+"""Audit of scores and verdicts: answers are read and graded again, where the grader is the same still.
 
-Verdicts on trial: what a grading reads in every trajectory, and that it says something of each.
+A grading has a verdict on the current attempt of every slot that the model finished, and on no other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Severity, Where, shown
+from pacore.audit.finding import Finding, Severity, Where, differing, shown
 from pacore.core.grading.choose import is_by_rules, judged_by, states_version
 from pacore.core.grading.extraction.extract import extract
 from pacore.core.grading.programs.tests import wanted_of
@@ -33,11 +33,10 @@ Graded = tuple[Row, str]
 
 
 def check_grades(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Finding]:
-    """Hold each score or verdict against the verdict on its answer.
+    """Compare each score or verdict with the verdict on its answer.
 
-    A grading that broke off says nothing of another, and neither does another grader's version.
-    Of programs those of the smallest trajectory ids are run, and what ran out of time somewhere is
-    suspicious, not wrong.
+    What another version of the grader gave is not compared. Of programs only those of the smallest
+    trajectory ids are run. Where one of both ran out of time, a difference is suspicious, not wrong.
     """
     by_kind: dict[bool, list[Graded]] = {False: [], True: []}
     for row, gold in rows:
@@ -82,13 +81,12 @@ def _graded_again(rows: Sequence[Graded], table: str, round_: int) -> Iterator[F
 
 def _keys_again(rows: Sequence[Row], round_: int) -> Iterator[Finding]:
     """The equivalence class of each answer is the one its grader puts it in."""
-    asked = [(row["grader"], row["answer"]) for row in rows if row.get("answer") is not None]
-    keys = dict(zip(asked, answer_keys(asked, GRADING_TIMEOUT_SECONDS), strict=True))
+    pairs = [(row["grader"], row["answer"]) for row in rows if row.get("answer") is not None]
+    keys = dict(zip(pairs, answer_keys(pairs, GRADING_TIMEOUT_SECONDS), strict=True))
     for row in rows:
-        expected = keys.get((row["grader"], row.get("answer")))
-        if row["answer_key"] != expected:
-            what = f"answer_key is {shown(row['answer_key'])}; the answer has {shown(expected)}"
-            yield Finding("grades", Where.of(row, "verdicts", round_), what)
+        expected = {"answer_key": keys.get((row["grader"], row.get("answer")))}
+        where = Where.of(row, "verdicts", round_)
+        yield from differing(row, expected, where, "grades", "the answer has")
 
 
 def _version_here(spec: str) -> str | None:
@@ -132,15 +130,15 @@ class Judged:
         return judged_by(self.grading.grader, self.grading.against, self.problem)
 
     def finished(self) -> dict[int, Row]:
-        """What stands in each slot, where the model finished it."""
-        standing = {row["slot"]: row for row in self.trajectories}
+        """The current attempt of each slot, where the model finished it."""
+        current = {row["slot"]: row for row in self.trajectories}
         return {
-            slot: row for slot, row in standing.items() if row["finish_reason"] not in UNFINISHED
+            slot: row for slot, row in current.items() if row["finish_reason"] not in UNFINISHED
         }
 
 
 def check_verdicts(here: Judged) -> Iterator[Finding]:
-    """Hold the verdicts of one place against what stands there, answers read once more."""
+    """Compare the verdicts of one place with its current attempts, answers read again."""
     finished = here.finished() if here.by is not None else {}
     counted = Counter(row["slot"] for row in here.verdicts)
     for row in here.verdicts:
@@ -149,11 +147,11 @@ def check_verdicts(here: Judged) -> Iterator[Finding]:
         if here.by is None:
             yield Finding("verdicts", where, "is on a problem that its grading does not judge")
         elif judged is None or judged["trajectory_id"] != row["trajectory_id"]:
-            stands = judged["trajectory_id"] if judged else "nothing that was finished"
-            what = f"is on trajectory {shown(row['trajectory_id'])}; in its slot stands {stands}"
+            current = judged["trajectory_id"] if judged else "nothing that was finished"
+            what = f"is on trajectory {shown(row['trajectory_id'])}; in its slot is {current}"
             yield Finding("verdicts", where, what)
         elif counted[row["slot"]] > 1:
-            yield Finding("duplicates", where, f"stands here {counted[row['slot']]} times")
+            yield Finding("duplicates", where, f"is here {counted[row['slot']]} times")
         else:
             yield from _read_again(here, row, judged, where)
     if here.grading.against == "gold":
@@ -176,10 +174,7 @@ def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[F
                 read = extract(judged["conclusion"], spec, wanted_of(spec, gold), is_cut=is_cut)
             answer, method = read if read and read.text.strip() else (None, None)
             expected |= {"answer": answer, "method": method}
-    for column, value in expected.items():
-        if row.get(column) != value:
-            what = f"{column} is {shown(row.get(column))}; read again it is {shown(value)}"
-            yield Finding("verdicts", where, what)
+    yield from differing(row, expected, where, "verdicts", "read again it is")
     decided = (row["grader"], row["grader_version"])
     if not states_version(grading.grader_version, grading.grader, decided):
         what = f"grader_version is {shown(row['grader_version'])}; its grading is "

@@ -78,7 +78,7 @@ def repair(store: str, run_id: str) -> int:
     mended = left = 0
     for outcome in repair_run(open_store(store), run_id):
         click.echo(visible(f"{outcome.key}: {outcome.what}"))
-        mended, left = mended + outcome.is_mended, left + (not outcome.is_mended)
+        mended, left = mended + outcome.is_repaired, left + (not outcome.is_repaired)
     if not mended and not left:
         click.echo(f"run {run_id}: nothing is missing or damaged")
         return Exit.COMPLETE

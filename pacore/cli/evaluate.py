@@ -26,12 +26,12 @@ from pacore.cli.showing import run_flow, shown
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
-from pacore.errors import BadInput, Exit, Refused
+from pacore.errors import BadInput, Exit
 from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.report.evaluation import evaluation_report, grading_table
-from pacore.runs.problems import is_at_end
+from pacore.runs.problems import refuse_unfinished
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.text import visible
@@ -112,10 +112,7 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
     store = open_store(config.store)
     runs = [open_run(store, run_id) for run_id in config.runs]
     for run in runs:
-        if not is_at_end(store, run):
-            raise Refused(
-                f"run {run.run_id} is not at its end; the line it was started with finishes it"
-            )
+        refuse_unfinished(store, run)
     for run in runs:
         judging = begin_judging(store, run, str(config.grader), against, changes)
         if make_run(judging.config).code == Exit.INTERRUPTED:

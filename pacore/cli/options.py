@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.run import RunConfig
+from pacore.core.validation import FieldFault, field_faults
 from pacore.errors import BadInput
 
 REPEATED = {
@@ -160,7 +161,7 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
     try:
         return RunConfig.model_validate({**kept, **typed})
     except ValidationError as invalid:
-        lines = [_line(fault, typed, config_file) for fault in invalid.errors(include_url=False)]
+        lines = [_line(fault, typed, config_file) for fault in field_faults(invalid)]
         raise BadInput("\n".join(lines)) from None
 
 
@@ -170,7 +171,7 @@ def evaluation_from(flags: Mapping[str, Any]) -> EvaluateConfig:
     try:
         return EvaluateConfig.model_validate(typed)
     except ValidationError as invalid:
-        lines = [_line(fault, typed, None) for fault in invalid.errors(include_url=False)]
+        lines = [_line(fault, typed, None) for fault in field_faults(invalid)]
         raise BadInput("\n".join(lines)) from None
 
 
@@ -185,18 +186,17 @@ def _parsed(name: str, value: Any) -> Any:
     return value
 
 
-def _line(fault: Any, typed: Mapping[str, Any], config_file: str | None) -> str:
-    what = str(fault["msg"]).removeprefix("Value error, ")
-    if not fault["loc"]:
-        field, separator, rest = what.partition(": ")
+def _line(fault: FieldFault, typed: Mapping[str, Any], config_file: str | None) -> str:
+    if not fault.place:
+        field, separator, rest = fault.what.partition(": ")
         is_field = separator and field in RunConfig.model_fields
-        return f"{flag_of(field)}: {rest}" if is_field else what
-    field = str(fault["loc"][0])
-    if fault["type"] == "missing":
+        return f"{flag_of(field)}: {rest}" if is_field else fault.what
+    field = str(fault.place[0])
+    if fault.is_missing:
         return f"{flag_of(field)}: is needed"
     if field in typed or config_file is None:
-        return f"{flag_of(field)}: {what}"
-    return f"{config_file}: {'.'.join(str(part) for part in fault['loc'])}: {what}"
+        return f"{flag_of(field)}: {fault.what}"
+    return f"{config_file}: {fault}"
 
 
 def read_config_file(path: str) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from pacore.runs.dispatch.progress import Progress
 from pacore.runs.problems import begin, close, open_shards, run_counts
 from pacore.runs.retry import begin_retry, chosen_within, config_of
 from pacore.store.backends.opening import open_store
+from pacore.store.integrity import faults_of, repair_hint
 from pacore.store.run import Run, is_closed, open_run
-from pacore.store.wholeness import faults_of, repair_hint
 
 
 class Made(NamedTuple):
@@ -106,7 +106,7 @@ def retry_to_end(
     """
     store = open_store(store_url)
     run = open_run(store, run_id)
-    config = config_of(store, run, {**changes, "store": store_url})
+    config = config_of(run, {**changes, "store": store_url})
     record = begin_retry(store, run, *wanted, chosen_within(bounds))
     if record is None:
         click.echo(f"run {run_id}: nothing to retry; no current trajectory meets the condition")

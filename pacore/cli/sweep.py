@@ -12,6 +12,7 @@ from pacore.cli.options import config_from, with_format, with_prices, with_run_o
 from pacore.cli.showing import run_flow, say_cautions, spoken, tell
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
+from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
 from pacore.problems.survey import survey_problems
 from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
@@ -29,8 +30,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     try:
         config = SweepConfig(run=run, arms=tuple(arms), prices=prices)
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False)[0]
-        raise BadInput(str(fault["msg"]).removeprefix("Value error, ")) from None
+        raise BadInput(first_fault(invalid).what) from None
     say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
     from flows.sweep import sweep as flow
 

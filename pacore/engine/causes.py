@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pacore.core.engine import Cause, Refusal
 from pacore.engine.chat.responses import (
     NO_SUCH_ROUTE,
-    Answer,
+    Response,
     not_served,
     read_cards,
     redirected,
@@ -19,7 +19,7 @@ from pacore.engine.chat.responses import (
 from pacore.engine.chat.spelling import SPELLINGS, is_about_name, named_field
 from pacore.engine.faults import Origin
 
-Ask = Callable[[str], Awaitable[Answer | None]]
+Ask = Callable[[str], Awaitable[Response | None]]
 """GET a URL; None where no answer came."""
 
 BASES = ("/v1", "", "/api/v1", "/openai/v1", "/v1beta/openai", "/api/v3", "/compatible-mode/v1")
@@ -42,8 +42,8 @@ _NO_CREDIT = re.compile(r"quota|billing|credit|balance|payment|subscription", re
 async def elsewhere(ask: Ask, url: str) -> str | None:
     """The base URL near ``url`` under which a list of models is; None where none is found."""
     for base in _bases(url):
-        answer = await ask(f"{base}/models")
-        if answer is not None and read_cards(Origin(base), answer) is not None:
+        response = await ask(f"{base}/models")
+        if response is not None and read_cards(Origin(base), response) is not None:
             return base
     return None
 
@@ -62,10 +62,10 @@ def _bases(url: str) -> Iterator[str]:
                 yield found
 
 
-def is_elsewhere(answer: Answer) -> bool:
+def is_elsewhere(response: Response) -> bool:
     """Whether what came for a list of models may be another route's: none, or a page for people."""
-    is_list = read_cards(Origin(""), answer) is not None
-    return answer.status in NO_SUCH_ROUTE or (answer.status == 200 and not is_list)
+    is_list = read_cards(Origin(""), response) is not None
+    return response.status in NO_SUCH_ROUTE or (response.status == 200 and not is_list)
 
 
 def wrong_base(url: str, right: str) -> str:
@@ -83,8 +83,8 @@ async def find_cause(origin: Origin, ask: Ask, refusal: Refusal, body: Mapping[s
 def _of_the_account(origin: Origin, refusal: Refusal, said: str) -> Cause | None:
     status = refusal.status
     if 300 <= status < 400:
-        answer = Answer(status, b"", location=refusal.message)
-        return Cause(redirected(origin, answer), is_certain=True)
+        response = Response(status, b"", location=refusal.message)
+        return Cause(redirected(origin, response), is_certain=True)
     if status in (401, 403):
         words = origin.cleaned(refusal.message)
         line = refused_key(origin, status) + (f" ({words})" if words else "")
@@ -113,8 +113,8 @@ async def _of_the_server(origin: Origin, ask: Ask, refusal: Refusal, model: str)
     is_about_model = _NO_MODEL.search(refusal.message) is not None
     if not (has_no_route or is_about_model):
         return Cause(said)
-    answer = await ask(f"{url}/models")
-    cards = None if answer is None else read_cards(origin, answer)
+    response = await ask(f"{url}/models")
+    cards = None if response is None else read_cards(origin, response)
     if cards is not None and model not in cards:
         what = not_served(origin, model, cards)
     elif cards is not None:

@@ -18,8 +18,8 @@ from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
 from pacore.engine.chat.completion import read_generation
 from pacore.engine.chat.responses import (
     NO_SUCH_ROUTE,
-    Answer,
     Models,
+    Response,
     read_count,
     read_models,
     read_version,
@@ -111,7 +111,7 @@ class HttpEngine:
         """Ask the endpoint that refused for its models, and look where else it may take requests."""
         endpoint = next(one for one in self._endpoints if one.url == refusal.endpoint)
 
-        async def ask(url: str) -> Answer | None:
+        async def ask(url: str) -> Response | None:
             try:
                 return await self._transport.send(endpoint.origin, url)
             except EngineFault:
@@ -156,7 +156,7 @@ class HttpEngine:
         self, endpoint: Endpoint, request: Request, body: Mapping[str, Any]
     ) -> Generation:
         started = time.monotonic()
-        answer = await self._transport.send(
+        response = await self._transport.send(
             endpoint.origin,
             f"{endpoint.url}/chat/completions",
             body,
@@ -165,7 +165,7 @@ class HttpEngine:
         )
         latency_seconds = time.monotonic() - started
         now = datetime.now(UTC)
-        generation = read_generation(endpoint.origin, answer, now, request.recipe.max_tokens)
+        generation = read_generation(endpoint.origin, response, now, request.recipe.max_tokens)
         if generation.finish_reason != "context_overflow":
             generation = await self._counted(endpoint, request, generation)
         return replace(
@@ -199,37 +199,39 @@ class HttpEngine:
         if not endpoint.tokenizes:
             return None
         try:
-            answer = await self._transport.send(endpoint.origin, f"{endpoint.root}/tokenize", body)
+            response = await self._transport.send(
+                endpoint.origin, f"{endpoint.root}/tokenize", body
+            )
         except EngineFault:
             return None
-        endpoint.tokenizes = answer.status not in NO_SUCH_ROUTE
-        return read_count(answer)
+        endpoint.tokenizes = response.status not in NO_SUCH_ROUTE
+        return read_count(response)
 
     async def _count(self, endpoint: Endpoint) -> int | None:
         if not endpoint.counts:
             return None
         try:
-            answer = await self._transport.send(endpoint.origin, f"{endpoint.root}/metrics")
+            response = await self._transport.send(endpoint.origin, f"{endpoint.root}/metrics")
         except EngineFault:
             return None
-        counted = generated_tokens(answer.body.decode("utf-8", "replace"))
+        counted = generated_tokens(response.body.decode("utf-8", "replace"))
         endpoint.counts = counted is not None
         return counted
 
     async def _learn(self, endpoint: Endpoint) -> Models | EngineUnavailable:
         """Served models, or why there are none; the version on the way."""
 
-        async def ask(url: str) -> Answer | None:
+        async def ask(url: str) -> Response | None:
             try:
                 return await self._transport.send(endpoint.origin, url)
             except EngineFault:
                 return None
 
         try:
-            answer = await self._transport.send(endpoint.origin, f"{endpoint.url}/models")
-            if is_elsewhere(answer) and (right := await elsewhere(ask, endpoint.url)) is not None:
+            response = await self._transport.send(endpoint.origin, f"{endpoint.url}/models")
+            if is_elsewhere(response) and (right := await elsewhere(ask, endpoint.url)) is not None:
                 return EngineUnavailable(wrong_base(endpoint.url, right))
-            models = read_models(endpoint.origin, answer, self._model)
+            models = read_models(endpoint.origin, response, self._model)
         except EngineFault as fault:
             return EngineUnavailable(fault.detail)
         except EngineUnavailable as unavailable:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pacore.core.config.fields import SCRIPTED_MODEL
 from pacore.core.trajectory import FinishReason, Request
+from pacore.core.validation import first_fault
 from pacore.errors import BadInput
 
 SCRIPT_VERSION = "1"
@@ -135,8 +136,7 @@ def read_script(model: str) -> Script:
     try:
         return Script.model_validate(options)
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False)[0]
-        raise BadInput(f"model {model!r}: {fault['loc'][0]}: {fault['msg']}") from None
+        raise BadInput(f"model {model!r}: {first_fault(invalid)}") from None
 
 
 class Draws(NamedTuple):

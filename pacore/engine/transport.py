@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import aiohttp
 
 from pacore.core.engine import EngineFault
-from pacore.engine.chat.responses import Answer
+from pacore.engine.chat.responses import Response
 from pacore.engine.chat.stream import is_stream
 from pacore.engine.faults import Origin
 from pacore.errors import BadInput
@@ -87,7 +87,7 @@ class Transport:
         *,
         timeout_seconds: float = ASIDE_TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """POST ``body``, or GET without one, through a proxy where the environment names one.
 
         Raises EngineFault for whatever is no answer, and `pacore.errors.EngineUnavailable` for a
@@ -114,7 +114,7 @@ class Transport:
                 proxy=None if proxy is None else proxy.url,
             ) as response:
                 whole = await _read(response, origin)
-                return Answer(
+                return Response(
                     response.status,
                     whole,
                     response.headers.get("Retry-After"),

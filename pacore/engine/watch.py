@@ -9,24 +9,31 @@ come with every response.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pacore.core.engine import Cause, Engine, EngineInfo, Refusal
-from pacore.core.identity import canonical_json
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import FORMAT_VERSION, engine_key
+from pacore.store.layout import engine_key
+from pacore.store.records import Time, find, put_new
 from pacore.text import excerpt, visible
 
 Facts = Mapping[str, str | int | None]
 """What a server says by name of the fact; None where it says nothing."""
 
 FACT_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecord:
+    """The record ``engine.json``: what was known of the engine when it was first used for a run."""
+
+    seen_at: Time
+    facts: dict[str, str | int | None]
 
 
 class FirstFacts:
@@ -38,21 +45,13 @@ class FirstFacts:
 
     def read(self) -> dict[str, str | int]:
         """Empty where no trajectory of the run has been generated. Raises StoreError."""
-        try:
-            found = json.loads(self._store.get(self._key))["facts"]
-            return {name: value for name, value in found.items() if value is not None}
-        except KeyError as missing:
-            if missing.args == (self._key,):
-                return {}
-            raise StoreError(f"{self._key}: has no {missing}") from missing
-        except (ValueError, AttributeError, TypeError) as fault:
-            raise StoreError(f"{self._key}: is not a record of an engine: {fault}") from fault
+        record = find(self._store, self._key, EngineRecord)
+        facts = record.facts if record else {}
+        return {name: value for name, value in facts.items() if value is not None}
 
     def keep(self, facts: Facts) -> None:
         """Record the facts, unless another process was first."""
-        seen_at = datetime.now(UTC).isoformat()
-        record = {"v": FORMAT_VERSION, "seen_at": seen_at, "facts": dict(facts)}
-        self._store.put_new(self._key, canonical_json(record))
+        put_new(self._store, self._key, EngineRecord(datetime.now(UTC), dict(facts)))
 
 
 class WatchedEngine:

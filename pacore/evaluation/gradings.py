@@ -13,10 +13,15 @@ from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_vers
 from pacore.core.plan import Shard
 from pacore.errors import BadInput, Interrupted, Refused
 from pacore.runs.dispatch.progress import GradingProgress
-from pacore.runs.problems import is_at_end
+from pacore.runs.problems import refuse_unfinished
 from pacore.sandbox.grade import grader_version
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, read_commits, standing_units, write_snapshot
+from pacore.store.commits import (
+    committed_units,
+    current_commits,
+    current_units,
+    write_snapshot,
+)
 from pacore.store.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
 from pacore.store.layout import Unit
 from pacore.store.run import Run, problems_of
@@ -108,10 +113,7 @@ def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
     That is graded again where its version has changed; what no rule decides stays as it is. Raises
     as `grading_by`, and Refused for a run that has more to come than second tries of tombstones.
     """
-    if not is_at_end(store, run):
-        raise Refused(
-            f"run {run.run_id} is not at its end; the line it was started with finishes it"
-        )
+    refuse_unfinished(store, run)
     last = last_finished(store, run.run_id) if grader is None else None
     if last is None:
         return grading_by(store, run, grader or AUTO)
@@ -131,7 +133,7 @@ def every_shard(opened: OpenGrading) -> list[UngradedShard]:
 
 
 def _by_shard(opened: OpenGrading, grading_id: str) -> list[UngradedShard]:
-    units = standing_units(committed_units(opened.store, opened.run.run_id))
+    units = current_units(opened.store, opened.run.run_id)
     rounds: dict[tuple[str, int], list[int]] = {}
     for unit in lacking(units, grading_id):
         rounds.setdefault((unit.shard, unit.revision), []).append(unit.round)
@@ -144,12 +146,10 @@ def _by_shard(opened: OpenGrading, grading_id: str) -> list[UngradedShard]:
 
 def count_trajectories(opened: OpenGrading, works: Iterable[UngradedShard]) -> None:
     """Tell the progress how many trajectories there are, and how many had their verdicts before."""
-    units = standing_units(committed_units(opened.store, opened.run.run_id))
     left = {
         (opened.run.shards[work.number].name, round_) for work in works for round_ in work.rounds
     }
-    filled = read_commits(opened.store, [unit for unit in units if unit.table == "trajectories"])
-    for commit in filled:
+    for commit in current_commits(opened.store, opened.run.run_id, "trajectories"):
         slots = commit.counts["slots"]
         done = slots if (commit.unit.shard, commit.unit.round) not in left else 0
         opened.progress.add(planned=slots, reused=done)
@@ -158,10 +158,10 @@ def count_trajectories(opened: OpenGrading, works: Iterable[UngradedShard]) -> N
 def verdict_counts(opened: OpenGrading) -> dict[str, int]:
     """How many verdicts of each kind the grading has published on what stands."""
     own = opened.grading.grading_id
-    units = standing_units(committed_units(opened.store, opened.run.run_id))
     counts: Counter[str] = Counter()
-    for commit in read_commits(opened.store, [unit for unit in units if unit.grading == own]):
-        counts.update(commit.counts)
+    for commit in current_commits(opened.store, opened.run.run_id, "verdicts"):
+        if commit.grading == own:
+            counts.update(commit.counts)
     return dict(counts)
 
 

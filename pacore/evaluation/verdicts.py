@@ -103,7 +103,7 @@ class ShardGrading:
         if commit is None:
             self.opened.go_on()
             commit = self._publish(unit, decide)
-        return StageReport.of(unit, commit)
+        return StageReport.of(commit)
 
     def _publish(self, unit: Unit, decide: Decide) -> Commit:
         judged = read_commit(self.opened.store, unit._replace(table="trajectories", grading=""))

@@ -9,32 +9,38 @@ no export.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pacore.core.identity import canonical_json, sha256_hex
+from pacore.core.identity import sha256_hex
 from pacore.errors import Refused, StoreError
 from pacore.problems.files import is_row_file
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, committed_units, read_commits
 from pacore.store.layout import (
-    FORMAT_VERSION,
     MANIFEST_KEY,
     commits_prefix,
     exported_kind,
+    imported_texts_key,
     journal_key,
-    lent_key,
     run_key,
     run_prefix,
     snapshots_prefix,
 )
 from pacore.store.parquet import read_rows
-from pacore.store.run import is_closed, lent_files, lent_record, list_runs, open_run
+from pacore.store.records import BadRecord, encode, find
+from pacore.store.run import (
+    ImportedText,
+    ImportedTexts,
+    imported_texts,
+    is_closed,
+    list_runs,
+    open_run,
+)
 
 COPIERS = 16
 
@@ -58,6 +64,25 @@ class Exported:
     files: int
     bytes: int
     added: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """A file of an export, by its key."""
+
+    key: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The record ``export.json``: every other file of the export of a run."""
+
+    kind: Literal["export"]
+    run_id: str
+    is_closed: bool
+    files: tuple[ExportedFile, ...]
 
 
 def is_export(place: str) -> bool:
@@ -90,12 +115,16 @@ def export_run(store: Backend, run_id: str, folder: Backend) -> Exported:
             f"{folder.url}: is a store, or holds another run; an export needs its own place"
         )
     commits = read_commits(store, sorted(committed_units(store, run_id)))
-    lent = _lent(store, run_id, commits)
-    made = {lent_key(run_id): lent_record(run_id, lent)} if lent else {}
+    borrowed = _borrowed(store, run_id, commits)
+    made = (
+        {imported_texts_key(run_id): encode(ImportedTexts(run_id, tuple(borrowed)))}
+        if borrowed
+        else {}
+    )
     keys = {
         run.problem_set,
         *(commit.path for commit in commits),
-        *(file["path"] for file in lent),
+        *(file.path for file in borrowed),
         *store.list(commits_prefix(run_id)),
         *store.list(snapshots_prefix(run_id)),
         *store.list(run_prefix(run_id)),
@@ -112,51 +141,34 @@ def _write(
 ) -> Exported:
     """Copy the files, then the manifest; ``made`` has those that are not the store's."""
 
-    def copied(key: str) -> tuple[dict[str, Any], bool]:
+    def copied(key: str) -> tuple[ExportedFile, bool]:
         data = made[key] if key in made else _get(store, key)
-        entry = {"key": key, "sha256": sha256_hex(data), "bytes": len(data)}
+        entry = ExportedFile(key, sha256_hex(data), len(data))
         is_new = folder.put_new(key, data)
         if not is_new and folder.get(key) != data:
             raise Refused(f"{folder.url}: {key} is there with other content")
         return entry, is_new
 
     before = read_manifest(folder) if folder.exists(MANIFEST_KEY) else None
-    if before is not None and [file["key"] for file in before["files"]] != keys:
+    if before is not None and [file.key for file in before.files] != keys:
         raise Refused(f"{folder.url}: holds another export of run {run_id}; take another place")
     done = list(side_by_side(copied, keys))
-    manifest = {
-        "v": FORMAT_VERSION,
-        "kind": "export",
-        "run_id": run_id,
-        "is_closed": is_closed(store, run_id),
-        "files": [entry for entry, _ in done],
-    }
-    data = canonical_json(manifest)
+    files = tuple(entry for entry, _ in done)
+    data = encode(Manifest("export", run_id, is_closed(store, run_id), files))
     if not folder.put_new(MANIFEST_KEY, data) and folder.get(MANIFEST_KEY) != data:
         raise Refused(f"{folder.url}: holds another export of run {run_id}; take another place")
-    size = sum(entry["bytes"] for entry, _ in done)
+    size = sum(entry.bytes for entry in files)
     return Exported(len(done), size, sum(is_new for _, is_new in done))
 
 
-def read_manifest(folder: Backend) -> dict[str, Any]:
+def read_manifest(folder: Backend) -> Manifest:
     """The manifest of an export. Raises Refused for a place without one, or with an unusable one."""
     try:
-        found = json.loads(folder.get(MANIFEST_KEY))
-        files = [(file["key"], file["sha256"], file["bytes"]) for file in found["files"]]
-    except KeyError as missing:
-        what = "has no export.json" if missing.args == (MANIFEST_KEY,) else f"has no {missing}"
-        raise Refused(f"{folder.url}: is not an export: {what}") from None
-    except (ValueError, TypeError) as fault:
-        raise Refused(f"{folder.url}: is not an export: {fault}") from fault
-    is_whole = (
-        found.get("kind") == "export"
-        and found.get("v") == FORMAT_VERSION
-        and isinstance(found.get("run_id"), str)
-        and all(isinstance(key, str) and isinstance(sha, str) for key, sha, _ in files)
-    )
-    if not is_whole:
-        raise Refused(f"{folder.url}: export.json is not one of version {FORMAT_VERSION}")
-    manifest: dict[str, Any] = found
+        manifest = find(folder, MANIFEST_KEY, Manifest)
+    except BadRecord as bad:
+        raise Refused(f"{folder.url}: is not an export: {bad}") from None
+    if manifest is None:
+        raise Refused(f"{folder.url}: is not an export: has no {MANIFEST_KEY}")
     return manifest
 
 
@@ -186,7 +198,7 @@ def _journal_keys(store: Backend, commits: list[Commit]) -> Iterator[str]:
                     yield key
 
 
-def _lent(store: Backend, run_id: str, commits: list[Commit]) -> list[dict[str, Any]]:
+def _borrowed(store: Backend, run_id: str, commits: list[Commit]) -> list[ImportedText]:
     """The text files of other runs that hold texts this run points at."""
     wanted: dict[str, set[str]] = {}
     for commit in commits:
@@ -195,26 +207,20 @@ def _lent(store: Backend, run_id: str, commits: list[Commit]) -> list[dict[str, 
                 if row["text_run_id"] != run_id:
                     wanted.setdefault(row["text_run_id"], set()).add(row["trajectory_id"])
     found = []
-    for lender, ids in sorted(wanted.items()):
-        for file in _text_files(store, run_id, lender):
-            rows = _column(store, file["path"], ["trajectory_id"])
+    for owner, ids in sorted(wanted.items()):
+        for file in _text_files(store, run_id, owner):
+            rows = _column(store, file.path, ["trajectory_id"])
             if any(row["trajectory_id"] in ids for row in rows):
                 found.append(file)
     return found
 
 
-def _text_files(store: Backend, run_id: str, lender: str) -> list[dict[str, Any]]:
+def _text_files(store: Backend, run_id: str, owner: str) -> list[ImportedText]:
     """Text files of another run: its own where it is here, else those that came with this one."""
-    record = sha256_hex(store.get(run_key(lender))) if store.exists(run_key(lender)) else None
+    record = sha256_hex(store.get(run_key(owner))) if store.exists(run_key(owner)) else None
     own = [
-        {
-            "path": commit.path,
-            "sha256": commit.sha256,
-            "bytes": commit.bytes,
-            "run_id": lender,
-            "run_sha256": record,
-        }
-        for commit in read_commits(store, sorted(committed_units(store, lender)))
-        if commit.unit.table == "trajectory_texts"
+        ImportedText(commit.path, commit.file.sha256, commit.file.bytes, owner, record)
+        for commit in read_commits(store, sorted(committed_units(store, owner)))
+        if commit.table == "trajectory_texts"
     ]
-    return own or [file for file in lent_files(store, run_id) if file["run_id"] == lender]
+    return own or [file for file in imported_texts(store, run_id) if file.run_id == owner]

@@ -6,20 +6,19 @@ only once it is whole; an import that was stopped goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any
 
 from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput, Refused
-from pacore.exchange.export_folder import read_manifest, side_by_side
+from pacore.exchange.export_folder import ExportedFile, Manifest, read_manifest, side_by_side
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import EXPORTED_KINDS, exported_kind, run_key
 from pacore.store.lease import hold_run
-from pacore.store.run import lent_files
+from pacore.store.records import find
+from pacore.store.run import Run, imported_texts
 
 LISTED = 20
 
@@ -41,16 +40,17 @@ def import_export(folder: Backend, store: Backend, run_id: str | None = None) ->
     that name that is another; BadInput where ``run_id`` is not the run's. Nothing is written then.
     """
     manifest = read_manifest(folder)
-    name = manifest["run_id"]
+    name = manifest.run_id
     if run_id not in (None, name):
         raise BadInput(f"--run-id {run_id}: an export keeps its run's name, which is {name}")
     files = _in_order(folder, manifest)
     _refuse([fault for fault in side_by_side(lambda f: _fault(folder, f), files) if fault])
-    if json.loads(folder.get(run_key(name))).get("run_id") != name:
+    run = find(folder, run_key(name), Run)
+    if run is None or run.run_id != name:
         raise Refused(f"{folder.url}: {run_key(name)} is the record of another run")
-    of_record = [file for file in files if file["key"] == run_key(name)]
+    of_record = [file for file in files if file.key == run_key(name)]
     _refuse([fault for file in of_record if (fault := _conflict(store, file))])
-    _refuse(list(_other_lenders(folder, store, name)))
+    _refuse(list(_other_owners(folder, store, name)))
     settled = [file for file in files if _kind(file, name) not in ("journal", "problems")]
     _refuse([fault for fault in side_by_side(lambda f: _conflict(store, f), settled) if fault])
     lost = threading.Event()
@@ -63,16 +63,16 @@ def import_export(folder: Backend, store: Backend, run_id: str | None = None) ->
 
 
 def _put_all(
-    folder: Backend, store: Backend, manifest: dict[str, Any], files: list[dict[str, Any]]
+    folder: Backend, store: Backend, manifest: Manifest, files: list[ExportedFile]
 ) -> ImportedExport:
     """Put files that were verified, kind after kind."""
-    name = manifest["run_id"]
+    name = manifest.run_id
     done = ImportedExport(name, len(files))
     kept = {"journal": 0, "problems": 0}
     for kind in EXPORTED_KINDS:
         chosen = [file for file in files if _kind(file, name) == kind]
         # The record is what makes a run, so it stands alone at the end.
-        last = [file for file in chosen if file["key"] == run_key(name)]
+        last = [file for file in chosen if file.key == run_key(name)]
         for part in ([file for file in chosen if file not in last], last):
             for is_new, is_same in side_by_side(lambda file: _put(folder, store, file), part):
                 done.added += is_new
@@ -94,17 +94,17 @@ def _put_all(
     return done
 
 
-def _kind(file: dict[str, Any], run_id: str) -> str:
-    return exported_kind(file["key"], run_id) or ""
+def _kind(file: ExportedFile, run_id: str) -> str:
+    return exported_kind(file.key, run_id) or ""
 
 
-def _in_order(folder: Backend, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def _in_order(folder: Backend, manifest: Manifest) -> list[ExportedFile]:
     """The files as they have to be written. Raises Refused for a key that no export has."""
-    run_id, files = manifest["run_id"], manifest["files"]
+    run_id, files = manifest.run_id, manifest.files
     for file in files:
         if not _kind(file, run_id):
-            raise Refused(f"{folder.url}: export.json names {file['key']!r}, which no export has")
-    if run_key(run_id) not in {file["key"] for file in files}:
+            raise Refused(f"{folder.url}: export.json names {file.key!r}, which no export has")
+    if run_key(run_id) not in {file.key for file in files}:
         raise Refused(f"{folder.url}: export.json does not name {run_key(run_id)}")
     return sorted(files, key=lambda file: EXPORTED_KINDS.index(_kind(file, run_id)))
 
@@ -115,43 +115,41 @@ def _refuse(faults: list[str]) -> None:
         raise Refused("; ".join(["nothing was imported", *listed]))
 
 
-def _fault(folder: Backend, file: dict[str, Any]) -> str | None:
+def _fault(folder: Backend, file: ExportedFile) -> str | None:
     """Why a file of the export is not what its manifest says, or None."""
     try:
-        data = folder.get(file["key"])
+        data = folder.get(file.key)
     except KeyError:
-        return f"{file['key']}: is missing"
-    if len(data) != file["bytes"]:
-        return f"{file['key']}: has {len(data):,} bytes, not {file['bytes']:,}"
-    return None if sha256_hex(data) == file["sha256"] else f"{file['key']}: has another sha256"
+        return f"{file.key}: is missing"
+    if len(data) != file.bytes:
+        return f"{file.key}: has {len(data):,} bytes, not {file.bytes:,}"
+    return None if sha256_hex(data) == file.sha256 else f"{file.key}: has another sha256"
 
 
-def _conflict(store: Backend, file: dict[str, Any]) -> str | None:
+def _conflict(store: Backend, file: ExportedFile) -> str | None:
     """Why a file may not be put, as another stands under its key; None where it may."""
     try:
-        is_same = sha256_hex(store.get(file["key"])) == file["sha256"]
+        is_same = sha256_hex(store.get(file.key)) == file.sha256
     except KeyError:
         return None
-    return (
-        None if is_same else f"{file['key']}: this store has another, so another run of that name"
-    )
+    return None if is_same else f"{file.key}: this store has another, so another run of that name"
 
 
-def _other_lenders(folder: Backend, store: Backend, run_id: str) -> Iterator[str]:
-    """Runs of this store that only share their names with those whose texts are on loan."""
-    for lender, record in {
-        (file["run_id"], file["run_sha256"]) for file in lent_files(folder, run_id)
+def _other_owners(folder: Backend, store: Backend, run_id: str) -> Iterator[str]:
+    """Runs of this store that only share their names with those whose texts the export has."""
+    for owner, record in {
+        (file.run_id, file.run_sha256) for file in imported_texts(folder, run_id)
     }:
-        key = run_key(lender)
+        key = run_key(owner)
         if store.exists(key) and sha256_hex(store.get(key)) != record:
-            yield f"{key}: this store has another run of the name that texts are on loan from"
+            yield f"{key}: this store has another run of the name of one whose texts the export has"
 
 
-def _put(folder: Backend, store: Backend, file: dict[str, Any]) -> tuple[bool, bool]:
+def _put(folder: Backend, store: Backend, file: ExportedFile) -> tuple[bool, bool]:
     """Put one file; returns whether it is new, and whether the store now has just these bytes."""
-    key = file["key"]
+    key = file.key
     data = folder.get(key)
-    if sha256_hex(data) != file["sha256"]:
+    if sha256_hex(data) != file.sha256:
         raise Refused(f"{folder.url}: {key} changed while it was imported")
     # Asked before: object storage takes a second put of the same bytes for the first one.
     is_new = not store.exists(key)
@@ -162,4 +160,4 @@ def _put(folder: Backend, store: Backend, file: dict[str, Any]) -> tuple[bool, b
         return is_new, True
     if is_new and store.put_new(key, data):
         return True, True
-    return False, sha256_hex(store.get(key)) == file["sha256"]
+    return False, sha256_hex(store.get(key)) == file.sha256

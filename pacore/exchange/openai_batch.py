@@ -19,7 +19,7 @@ from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.prompt import prompt_digest
 from pacore.core.trajectory import Generation
 from pacore.engine.chat.completion import read_generation
-from pacore.engine.chat.responses import Answer
+from pacore.engine.chat.responses import Response
 from pacore.engine.faults import Origin
 from pacore.exchange.reference import ENGINE, FileFormat, ImportedRow, Pass, tombstone
 from pacore.exchange.source import Source
@@ -197,7 +197,7 @@ def _generations(
 
 def _read(custom_id: str, status: int, body: Any) -> Generation:
     """One response as the engine for endpoints reads it, so that both mean the same."""
-    answer = Answer(status, json.dumps(body).encode())
+    answer = Response(status, json.dumps(body).encode())
     try:
         made = read_generation(Origin(custom_id), answer, datetime.now(UTC))
     except EngineFault as fault:

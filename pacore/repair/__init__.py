@@ -1,7 +1,8 @@
-"""Repairing a run: its missing and damaged files, made again from what they were derived from.
+"""Repairing a run: its missing and damaged files are recomputed from what they were derived from.
 
-`broken` says what is wrong, `deriving` makes the tables again by the stages that made them first, over
-a `view` of the store in which what is broken is absent, and `repair` does all of it in order. Nothing is
-generated. A file that comes out byte for byte takes its place again; one that does not, as a later
-version writes it, is committed as a repair beside the commit of the first, and stands from there on.
+`broken` finds what is wrong, `derive` recomputes the tables by the stages that made them first, over a
+`view` of the store in which what is broken is absent, `snapshots` writes lost snapshots again, and
+`repair` does all of it in order. Nothing is generated. A file with the same bytes as before is put
+where it was; one with other bytes, as a later version of pacore writes it, is committed as a repair
+beside the first commit, and is the current one from then on.
 """

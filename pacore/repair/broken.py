@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pacore.audit.finding import Tally
 from pacore.audit.ledger import Ledger, expected_units, read_ledger
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import (
-    APPENDED_TABLES,
-    Commit,
-    StandingFile,
-    last_snapshot,
-    standing_units,
-)
+from pacore.store.commits import APPENDED_TABLES, Commit, TableFile, current_among, last_snapshot
+from pacore.store.integrity import damage
 from pacore.store.layout import Unit, commit_key, unit_of_data
 from pacore.store.run import Run, is_closed
-from pacore.store.wholeness import damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +24,14 @@ class Broken:
     unit: Unit
     commit: Commit | None
     what: str
-    listed: Mapping[str, Any] | None = None
+    listed: TableFile | None = None
 
     @property
     def path(self) -> str | None:
         """Where the unit's file was, as far as anything says so."""
         if self.commit is not None:
             return self.commit.path
-        return None if self.listed is None else str(self.listed["path"])
+        return None if self.listed is None else self.listed.path
 
     @property
     def key(self) -> str:
@@ -72,12 +65,10 @@ def find_broken(store: Backend, run: Run) -> list[Broken]:
 
 
 def _damaged(store: Backend, ledger: Ledger) -> Iterator[Broken]:
-    for unit in standing_units(ledger.units):
+    for unit in current_among(ledger.units):
         commit = ledger.commits.get(unit)
-        if commit is not None:
-            file = StandingFile(commit.path, commit.sha256, commit.bytes)
-            if what := damage(store, file):
-                yield Broken(unit, commit, what)
+        if commit is not None and (what := damage(store, commit.file)):
+            yield Broken(unit, commit, what)
 
 
 def _missing(run: Run, ledger: Ledger, closed: bool) -> Iterator[Unit]:
@@ -94,16 +85,14 @@ def _missing(run: Run, ledger: Ledger, closed: bool) -> Iterator[Unit]:
                 yield unit
 
 
-def _listed(store: Backend, run_id: str) -> dict[Unit, Mapping[str, Any]]:
+def _listed(store: Backend, run_id: str) -> dict[Unit, TableFile]:
     """What the last snapshot says of each unit's file; nothing where there is none to be read."""
     try:
         snapshot = last_snapshot(store, run_id)
     except StoreError:
         return {}
-    entries = [file for files in (snapshot or {"tables": {}})["tables"].values() for file in files]
-    return {
-        unit.first: file for file in entries if (unit := unit_of_data(file["path"])) is not None
-    }
+    files = snapshot.files if snapshot else []
+    return {unit.first: file for file in files if (unit := unit_of_data(file.path)) is not None}
 
 
 def _in_order(run: Run, ledger: Ledger) -> Iterator[Unit]:

@@ -1,4 +1,4 @@
-"""What became of something that was broken."""
+"""The result of a repair."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class Outcome(NamedTuple):
 
     key: str
     what: str
-    is_mended: bool
+    is_repaired: bool

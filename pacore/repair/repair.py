@@ -10,12 +10,11 @@ from pacore.core.problem import set_digest
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.problems.files import read_problem_set
 from pacore.repair.broken import Broken, find_broken
-from pacore.repair.chain import mend_chain
-from pacore.repair.deriving import RepairContext
+from pacore.repair.derive import RepairContext
 from pacore.repair.outcome import Outcome
+from pacore.repair.snapshots import repair_snapshots
 from pacore.repair.view import RepairView
 from pacore.runs.problems import close, open_shards
-from pacore.runs.retry import recorded_config
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import write_snapshot
 from pacore.store.gradings import read_gradings
@@ -24,20 +23,22 @@ from pacore.store.run import Run, freeze_problems, is_closed, open_run, problems
 
 
 def repair(store: Backend, run_id: str) -> Iterator[Outcome]:
-    """Make again what is missing or damaged of a run, as it is made; nothing where nothing is.
+    """Recompute what is missing or damaged of a run; yields each thing when that is done.
 
     May be stopped and started again. Raises Refused for a run of which nothing is there, or that has
     no record, which alone says what it is.
     """
     run = _open(store, run_id)
     is_whole = True
-    for outcome in chain(_problem_set(store, run), _tables(store, run), mend_chain(store, run)):
-        is_whole = is_whole and outcome.is_mended
+    for outcome in chain(
+        _problem_set(store, run), _tables(store, run), repair_snapshots(store, run)
+    ):
+        is_whole = is_whole and outcome.is_repaired
         yield outcome
     if is_closed(store, run_id):
         write_snapshot(store, run_id)
     elif is_whole and not open_shards(store, run):
-        # It was at its end, and the record of that is lost.
+        # It had ended, and the record of that is lost.
         close(store, run)
 
 
@@ -64,19 +65,19 @@ def _problem_set(store: Backend, run: Run) -> Iterator[Outcome]:
         what = "is damaged"
     except (PacoreError, OSError, ValueError, KeyError, TypeError) as fault:
         what = "is missing" if not store.exists(key) else f"is damaged: {fault}"
-    config = recorded_config(store, run)
+    config = run.config
     place = str(config.get("problems"))
     try:
         problems = read_problem_set(place, config.get("limit"), config.get("fields") or {})
     except BadInput as fault:
-        yield Outcome(key, f"{what}, and cannot be made again: {fault}", is_mended=False)
+        yield Outcome(key, f"{what}, and cannot be made again: {fault}", is_repaired=False)
         return
     if set_digest(problems) != expected:
-        yield Outcome(key, f"{what}, and {place} holds other problems now", is_mended=False)
+        yield Outcome(key, f"{what}, and {place} holds other problems now", is_repaired=False)
         return
     store.delete(key)
     freeze_problems(store, key.rpartition("/")[2].rpartition("@")[0], problems)
-    yield Outcome(key, f"{what}: made again from {place}", is_mended=True)
+    yield Outcome(key, f"{what}: made again from {place}", is_repaired=True)
 
 
 def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
@@ -89,7 +90,7 @@ def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
     try:
         for one in broken:
             try:
-                view.take(one.unit)
+                view.accept(one.unit)
                 if not one.unit.grading:
                     context.derive(one.unit)
                 elif one.unit.grading in gradings:
@@ -98,9 +99,9 @@ def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
                     raise StoreError(f"no record says what grading {one.unit.grading} is")
             except (StoreError, Refused, BadInput) as fault:
                 what = f"{one.what}, and cannot be made again: {fault}"
-                yield Outcome(one.key, what, is_mended=False)
+                yield Outcome(one.key, what, is_repaired=False)
             else:
-                yield Outcome(one.key, f"{one.what}: {_made(view, one)}", is_mended=True)
+                yield Outcome(one.key, f"{one.what}: {_made(view, one)}", is_repaired=True)
     finally:
         context.close()
 

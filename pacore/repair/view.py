@@ -1,23 +1,24 @@
-"""A store as a repair sees it: what is broken is absent, and what is made in its place is there."""
+"""A store as repairs use it: what is broken is absent, and what was recomputed in its place is there."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from pacore.core.identity import canonical_json
 from pacore.repair.broken import Broken
 from pacore.store.backends.protocol import Backend, Reader, Stored
+from pacore.store.commits import Commit
 from pacore.store.layout import Unit, commit_key, unit_of_commit, unit_of_data
+from pacore.store.records import decode, put_new
 
 
 class RepairView:
-    """Stages publish into this as they do into a store, and it takes only what was broken.
+    """Stages publish into this as they do into a store, and it stores only what was broken.
 
-    A commit whose file has the digest it had makes nothing but its file again. Another is put as the
+    A commit whose file has the digest it had only puts its file again. Another is put as the
     next repair of its unit, and its file under the name that says so.
     """
 
@@ -31,24 +32,24 @@ class RepairView:
                 commit_key(unit._replace(repair=number)) for number in range(unit.repair + 1)
             }
         self._made: dict[str, bytes] = {}
-        self._taken: Unit | None = None
+        self._accepted: Unit | None = None
         self.done: dict[Unit, bool] = {}
-        """The units made again, and whether byte for byte."""
+        """The units that were recomputed, and whether their bytes are the same."""
 
-    def take(self, unit: Unit) -> None:
-        """From here on take what is published of this unit, and nothing else that comes with it."""
-        self._taken = unit
+    def accept(self, unit: Unit) -> None:
+        """From now on store what is published of this unit, and nothing else that is published with it."""
+        self._accepted = unit
 
-    def _of_taken(self) -> Broken:
-        assert self._taken is not None
-        return self._broken[self._taken]
+    def _of_accepted(self) -> Broken:
+        assert self._accepted is not None
+        return self._broken[self._accepted]
 
     def _as_published(self, key: str) -> tuple[Unit, str]:
-        """The unit and key under which the taken unit's data file, which stages call ``key``, stands.
+        """The unit and key of the accepted unit's data file, which stages call ``key``.
 
         They are those it had where the content is what it was.
         """
-        one = self._of_taken()
+        one = self._of_accepted()
         if one.path is not None and _digest(one.path) != _digest(key):
             before = one.commit.unit.repair if one.commit else 0
             repaired = one.unit._replace(repair=before + 1)
@@ -57,7 +58,7 @@ class RepairView:
 
     def put_file(self, key: str, source: Path) -> None:
         unit = unit_of_data(key)
-        if unit is not None and unit != self._taken:
+        if unit is not None and unit != self._accepted:
             source.unlink()
         else:
             self._store.put_file(key if unit is None else self._as_published(key)[1], source)
@@ -66,26 +67,24 @@ class RepairView:
         unit = unit_of_commit(key)
         if unit is None:
             return self._store.put_new(key, data)
-        if unit == self._taken:
-            self._commit(key, json.loads(data))
+        if unit == self._accepted:
+            self._commit(key, decode(data, key, Commit))
         return True
 
-    def _commit(self, key: str, record: dict[str, Any]) -> None:
-        """Commit the taken unit, unless the commit that it has says all this already."""
-        one = self._of_taken()
-        (file,) = record["files"]
-        unit, path = self._as_published(file["path"])
-        self.done[one.unit] = one.commit is not None and file["sha256"] == one.commit.sha256
+    def _commit(self, key: str, made: Commit) -> None:
+        """Commit the accepted unit, unless the commit that it has says all this already."""
+        one = self._of_accepted()
+        unit, path = self._as_published(made.path)
+        self.done[one.unit] = one.commit is not None and made.file.sha256 == one.commit.file.sha256
         if one.commit is None:
             # What is there is no commit, or it would have been read as one.
             self._store.delete(key)
-            if unit.repair:
+            if unit.repair and one.listed is not None:
                 # Snapshots list the file it had.
-                self._store.put_new(key, canonical_json({**record, "files": [one.listed]}))
+                put_new(self._store, key, replace(made, files=(one.listed,)))
         if not self.done[one.unit]:
-            record = {**record, "files": [{**file, "path": path}]}
-            record |= {"repair": unit.repair} if unit.repair else {}
-            self._store.put_new(commit_key(unit), canonical_json(record))
+            file = replace(made.file, path=path)
+            put_new(self._store, commit_key(unit), replace(made, files=(file,), repair=unit.repair))
         self._made[key] = self._store.get(commit_key(unit))
 
     def get(self, key: str) -> bytes:

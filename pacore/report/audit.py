@@ -17,7 +17,7 @@ from typing import Any
 
 from pacore.audit.audit import Audit
 from pacore.audit.finding import Finding
-from pacore.audit.lineage import Attempt, Explanation, Lineage, Prompt, RoundStep, Stands
+from pacore.audit.lineage import Attempt, Explanation, Lineage, Prompt, RoundStep, Source
 from pacore.core.identity import sha256_hex
 from pacore.report.problem import round_heading
 from pacore.report.terminal import ABSENT, number
@@ -83,24 +83,24 @@ def _answer(lineage: Lineage) -> Iterator[str]:
         )
     else:
         yield visible(f"answer {ABSENT} {row['status'].replace('_', ' ')}: {row['reason']}")
-    if lineage.answer_stands:
-        yield from _stands("answers", lineage.answer_stands)
+    if lineage.answer_source:
+        yield from _source("answers", lineage.answer_source)
     if lineage.final_text is not None:
         yield "  the message it was read from"
         yield from _barred(lineage.final_text)
 
 
-def _stands(table: str, stands: Stands) -> Iterator[str]:
-    yield f"  {table} in {visible(stands.file)}"
-    yield f"  committed by {stands.commit}"
+def _source(table: str, source: Source) -> Iterator[str]:
+    yield f"  {table} in {visible(source.file)}"
+    yield f"  committed by {source.commit}"
 
 
 def _round(explanation: Explanation, step: RoundStep) -> Iterator[str]:
     plan = explanation.run.plan
     yield round_heading(plan, step.round)
-    yield from _stands("trajectories", step.trajectories)
+    yield from _source("trajectories", step.trajectories)
     if step.messages:
-        yield from _stands("messages", step.messages)
+        yield from _source("messages", step.messages)
     for prompt in step.prompts:
         for attempt in prompt.attempts:
             yield from _attempt(explanation, attempt)
@@ -131,7 +131,7 @@ def _attempt(explanation: Explanation, attempt: Attempt) -> Iterator[str]:
 
 
 def _provenance(run_id: str, attempt: Attempt) -> str:
-    """Who had it generated, when and by what, and where its text stands."""
+    """Who had it generated, when and by what, and where its text is."""
     row = attempt.row
     if attempt.first_run_id is None:
         return f"{attempt.journal} has no entry of it"

@@ -30,8 +30,8 @@ from pacore.report.terminal import (
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import Commit, committed_units, read_commits, standing_units
-from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
+from pacore.store.commits import Commit, current_units, read_commits
+from pacore.store.gradings import OWN, GradingRecord, as_published, current_grading, read_gradings
 from pacore.store.run import Run, headline, is_closed, list_runs, open_run
 from pacore.text import excerpt, visible
 from pacore.warehouse.views import Warehouse
@@ -171,8 +171,8 @@ def status_table(
 
 
 def _status(store: Backend, run: Run, deadline: float) -> tuple[str, ...]:
-    units = standing_units(committed_units(store, run.run_id))
-    commits = list(read_commits(store, [unit for unit in units if unit.table in SHOWN_TABLES]))
+    units = current_units(store, run.run_id)
+    commits = read_commits(store, [unit for unit in units if unit.table in SHOWN_TABLES])
     filled = [commit for commit in commits if commit.unit.table == "trajectories"]
     shown = [commit for commit in commits if commit.unit.table != "messages"]
 
@@ -214,7 +214,7 @@ def _found(
 
 def _graders(records: Sequence[GradingRecord]) -> str:
     """The grader whose verdicts count, and how many gradings go on."""
-    stands = standing(records)
+    stands = current_grading(records)
     going_on = sum(record.finished_at is None for record in records)
     more = f", {going_on} not finished" if going_on else ""
     return f"{stands.grading.grader if stands else OWN}{more}"

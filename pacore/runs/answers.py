@@ -22,7 +22,7 @@ def conclude(context: Context, work: OpenShard) -> StageReport:
     commit = find_commit(context.store, unit)
     if commit is None:
         commit = context.with_tables(lambda: _publish(context, work))
-    return StageReport.of(unit, commit)
+    return StageReport.of(commit)
 
 
 def _publish(context: Context, work: OpenShard) -> Commit:

@@ -30,11 +30,9 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     Commit,
-    committed_units,
+    current_commits,
+    current_files,
     find_commit,
-    read_commits,
-    standing_files,
-    standing_units,
     text_ids,
 )
 from pacore.store.journal import Journal
@@ -78,8 +76,9 @@ class StageReport:
     counts: dict[str, int]
 
     @staticmethod
-    def of(unit: Unit, commit: Commit) -> StageReport:
-        """The report of ``unit``, given its commit."""
+    def of(commit: Commit) -> StageReport:
+        """The report on what is committed, now or by an earlier start."""
+        unit = commit.unit
         return StageReport(
             unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts
         )
@@ -137,9 +136,7 @@ class Context:
 
         Returns at once. What goes wrong is raised for the first request.
         """
-        commits = read_commits(
-            self.store, standing_units(committed_units(self.store, self.run.run_id))
-        )
+        commits = current_commits(self.store, self.run.run_id)
         found = unpublished(self.store, self.run, commits, time.monotonic() + LOOK_AHEAD_SECONDS)
         if found.finished < found.slots:
             threading.Thread(target=self._open_ahead, name="engine", daemon=True).start()
@@ -212,7 +209,7 @@ class Context:
         """Whether a run's committed texts hold a trajectory's, as of the first call for that run."""
         with self._texts_lock:
             if run_id not in self._texts:
-                keys = standing_files(self.store, run_id).get("trajectory_texts", [])
+                keys = current_files(self.store, run_id).get("trajectory_texts", [])
                 self._texts[run_id] = text_ids(self.store, keys)
             return trajectory_id in self._texts[run_id]
 

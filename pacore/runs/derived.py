@@ -14,13 +14,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from pacore.core.config.fields import Declared
-from pacore.core.config.run import RunConfig, declared_fields, fault_line
+from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.problem import Problem
+from pacore.core.validation import first_fault
 from pacore.errors import BadInput
 from pacore.problems.golds import is_empty_mark
 from pacore.runs.retry import config_of
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, read_commits, standing_units
+from pacore.store.commits import current_commits
 from pacore.store.layout import derived_key
 from pacore.store.run import Run
 from pacore.warehouse.files import conclusions
@@ -36,7 +37,7 @@ def derived_config(
 
     Raises Refused for a run that was not generated here, BadInput for a change that is wrong.
     """
-    recorded = config_of(store, run, {}).model_dump(exclude_unset=True)
+    recorded = config_of(run, {}).model_dump(exclude_unset=True)
     plan = declared_fields(Declared.PLAN)
     kept = {name: value for name, value in recorded.items() if name not in (*plan, *NOT_COPIED)}
     values = {
@@ -51,7 +52,7 @@ def derived_config(
     try:
         return RunConfig.model_validate(values)
     except ValidationError as invalid:
-        raise BadInput(fault_line(invalid)) from None
+        raise BadInput(str(first_fault(invalid))) from None
 
 
 def put_problems(
@@ -92,8 +93,7 @@ def _row(problem: Problem) -> dict[str, Any]:
 
 def conclusions_of(store: Backend, run_id: str) -> Iterator[tuple[str, str | None]]:
     """Problem id and conclusion of every finished trajectory of a derived run."""
-    units = standing_units(committed_units(store, run_id))
-    for commit in read_commits(store, [unit for unit in units if unit.table == "trajectories"]):
+    for commit in current_commits(store, run_id, "trajectories"):
         with store.local_path(commit.path) as path:
             for row in conclusions(path):
                 yield row.problem_id, row.conclusion

@@ -30,7 +30,7 @@ def compact(context: Context, work: OpenShard, round_: int) -> StageReport:
     commit = find_commit(context.store, unit)
     if commit is None:
         commit = context.with_tables(lambda: _publish(context, work, round_))
-    return StageReport.of(unit, commit)
+    return StageReport.of(commit)
 
 
 def _publish(context: Context, work: OpenShard, round_: int) -> Commit:

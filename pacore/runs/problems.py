@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from pacore.core.config.run import RunConfig
 from pacore.engine.opening import resolve_recipe
+from pacore.errors import Refused
 from pacore.problems.survey import ProblemSurvey, survey_problems
 from pacore.runs.context import OpenShard, run_under_way
 from pacore.runs.start import start_run
@@ -19,8 +20,8 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     COUNTED,
     committed_units,
+    current_commits,
     read_commits,
-    standing_units,
     write_snapshot,
 )
 from pacore.store.layout import Unit
@@ -69,6 +70,14 @@ def is_at_end(store: Backend, run: Run) -> bool:
     """Whether every shard has come to its end, retries included; tombstones may be left."""
     _, at_end = _revisions(store, run)
     return len(at_end) == len(run.shards) and not _retried_since(store, run, at_end)
+
+
+def refuse_unfinished(store: Backend, run: Run) -> None:
+    """Raise Refused for a run that has not ended, since results of a part of it would mislead."""
+    if not is_at_end(store, run):
+        raise Refused(
+            f"run {run.run_id} is not at its end; the line it was started with finishes it"
+        )
 
 
 def _revisions(store: Backend, run: Run) -> tuple[dict[str, int], dict[str, int]]:
@@ -130,7 +139,6 @@ def run_counts(store: Backend, run: Run) -> dict[str, int]:
     )
     if (ended := end_counts(store, run.run_id)) is not None:
         return {**counts, **ended}
-    units = standing_units(committed_units(store, run.run_id))
-    for commit in read_commits(store, [unit for unit in units if unit.table in COUNTED]):
+    for commit in current_commits(store, run.run_id, *COUNTED):
         counts.update(commit.counts)
     return dict(counts)

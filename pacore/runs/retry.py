@@ -14,13 +14,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from pacore.bounded import Bounds, run_bounded
-from pacore.core.config.run import RunConfig, fault_line
+from pacore.core.config.run import RunConfig
 from pacore.core.quorum import ChosenSlot
+from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Refused
 from pacore.runs.problems import is_at_end
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import run_key
 from pacore.store.retries import RetryRecord, add_retry, read_retries
 from pacore.store.run import Run, is_closed, open_run, problems_of
 from pacore.warehouse.connection import sql
@@ -30,24 +30,17 @@ Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
 """Gives the slots that a condition chooses, under a limit of tokens."""
 
 
-def recorded_config(store: Backend, run: Run) -> dict[str, Any]:
-    """The fields a run was started with, as its record has them; none where it has none."""
-    recorded = json.loads(store.get(run_key(run.run_id))).get("config")
-    return recorded if isinstance(recorded, dict) else {}
-
-
-def config_of(store: Backend, run: Run, changes: Mapping[str, Any]) -> RunConfig:
+def config_of(run: Run, changes: Mapping[str, Any]) -> RunConfig:
     """The configuration a run was started with, some operational fields changed.
 
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.
     """
-    recorded = recorded_config(store, run)
-    if "model" not in recorded:
+    if "model" not in run.config:
         raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
     try:
-        return RunConfig.model_validate({**recorded, **changes, "run_id": run.run_id})
+        return RunConfig.model_validate({**run.config, **changes, "run_id": run.run_id})
     except ValidationError as invalid:
-        raise BadInput(f"run {run.run_id}: {fault_line(invalid)}") from None
+        raise BadInput(f"run {run.run_id}: {first_fault(invalid)}") from None
 
 
 def choose(

@@ -23,7 +23,7 @@ def grade(context: Context, work: OpenShard) -> StageReport:
         verdicts = grade_answers(items, context.config.grading_timeout_seconds)
         scores = [_score(one, verdict) for one, verdict in zip(ungraded, verdicts, strict=True)]
         commit = context.with_tables(lambda: _publish(context, work, scores))
-    return StageReport.of(unit, commit)
+    return StageReport.of(commit)
 
 
 class _Ungraded(NamedTuple):

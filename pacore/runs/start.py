@@ -12,14 +12,14 @@ from typing import Any
 
 from pacore import __version__
 from pacore.core.config.run import RunConfig, differences, identity_digest
-from pacore.core.identity import canonical_json
 from pacore.core.plan import default_shard_size
 from pacore.core.problem import Problem, set_digest
 from pacore.core.recipe import Recipe
 from pacore.errors import Refused
 from pacore.store.backends.protocol import Backend
 from pacore.store.capability import prepare
-from pacore.store.layout import FORMAT_VERSION, run_key
+from pacore.store.layout import run_key
+from pacore.store.records import put_new
 from pacore.store.run import Run, freeze_problems, is_closed, list_runs, open_run
 from pacore.store.schema import SCHEMA_REVISION
 
@@ -90,20 +90,19 @@ def begin_run(
     if not store.exists(run_key(run_id)):
         prepare(store)
         key = freeze_problems(store, settings["name"], problems)
-        record = {
-            "v": FORMAT_VERSION,
-            "run_id": run_id,
-            "created_at": datetime.now(UTC).isoformat(),
-            "identity": identity,
-            "identity_digest": identity_digest(identity),
-            "problem_set": key,
-            "problems": len(problems),
-            "shard_size": shard_size,
-            "producer": producer(),
-            "schema_revision": SCHEMA_REVISION,
-            "config": settings["config"],
-        }
-        store.put_new(run_key(run_id), canonical_json(record))
+        begun = Run(
+            run_id=run_id,
+            created_at=datetime.now(UTC).isoformat(),
+            identity=identity,
+            identity_digest=identity_digest(identity),
+            problem_set=key,
+            problems=len(problems),
+            shard_size=shard_size,
+            producer=producer(),
+            schema_revision=SCHEMA_REVISION,
+            config=settings["config"],
+        )
+        put_new(store, run_key(run_id), begun)
     run = open_run(store, run_id)
     if differing := differences(run.identity, identity):
         raise Refused(

@@ -34,7 +34,7 @@ def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
     else:
         settled, lost = commit.counts["slots"], commit.counts["unfinished"]
         context.progress.add(reused=settled - lost, unfinished=lost)
-    return StageReport.of(unit, commit)
+    return StageReport.of(commit)
 
 
 def _inputs(context: Context, work: OpenShard, round_: int) -> Iterator[RoundInput]:

@@ -135,7 +135,7 @@ class MathGrader:
             with process.killed_after(START_SECONDS):
                 greeting = process.receive()
             if greeting != READY:
-                said = process.last_words() or "it said nothing"
+                said = process.last_error_line() or "it said nothing"
                 raise PacoreError(f"the process that grades mathematics does not start: {said}")
             self._process = process
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import threading
@@ -10,29 +9,35 @@ import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pacore.core.identity import canonical_json
 from pacore.errors import Refused, StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import FORMAT_VERSION, STORE_KEY, probe_key
+from pacore.store.layout import STORE_KEY, probe_key
+from pacore.store.records import LaterRecord, Time, find, put_new
 
 _log = logging.getLogger("pacore.store")
 
-
 _found: weakref.WeakKeyDictionary[Backend, Capability] = weakref.WeakKeyDictionary()
-
 
 _found_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """``put_if_absent``: whether of two writers of one key only one is told that it was first."""
+    """``put_if_absent``: whether of two writers of one key only one learns that it was first."""
 
     put_if_absent: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoreRecord:
+    """The record ``_store.json``: when the store was first used, and what it can do."""
+
+    created_at: Time
+    put_if_absent: bool
+
+
 def prepare(store: Backend) -> Capability:
-    """Probe a store, once a process, and leave word of it in ``_store.json``.
+    """Probe a store, once a process, and record the result in ``_store.json``.
 
     Raises Refused for a store of a later format, StoreError for one that does not give back what
     it was given.
@@ -41,13 +46,9 @@ def prepare(store: Backend) -> Capability:
         if store not in _found:
             _refuse_later_format(store)
             found = probe(store)
-            record = {
-                "v": FORMAT_VERSION,
-                "created_at": datetime.now(UTC).isoformat(),
-                "put_if_absent": found.put_if_absent,
-            }
             if not store.exists(STORE_KEY):
-                store.put_new(STORE_KEY, canonical_json(record))
+                record = StoreRecord(datetime.now(UTC), found.put_if_absent)
+                put_new(store, STORE_KEY, record)
             if not found.put_if_absent:
                 _log.warning(
                     "%s: does not honour put-if-absent: only one process may work on a run at a "
@@ -60,18 +61,9 @@ def prepare(store: Backend) -> Capability:
 
 def _refuse_later_format(store: Backend) -> None:
     try:
-        record = json.loads(store.get(STORE_KEY))
-        version = int(record["v"])
-    except KeyError as missing:
-        if missing.args == (STORE_KEY,):
-            return
-        raise StoreError(f"{STORE_KEY}: does not say its version") from None
-    except (ValueError, TypeError) as fault:
-        raise StoreError(f"{STORE_KEY}: is not a store's record: {fault}") from fault
-    if version > FORMAT_VERSION:
-        raise Refused(
-            f"{store.url} is of format {version}; this pacore knows formats up to {FORMAT_VERSION}"
-        )
+        find(store, STORE_KEY, StoreRecord)
+    except LaterRecord as later:
+        raise Refused(f"{store.url}: {later.why}") from None
 
 
 def probe(store: Backend) -> Capability:
@@ -81,8 +73,8 @@ def probe(store: Backend) -> Capability:
     try:
         is_first = store.put_new(key, first)
         is_second_refused = not store.put_new(key, second)
-        standing = store.get(key)
-        if not is_first or standing not in (first, second):
+        present = store.get(key)
+        if not is_first or present not in (first, second):
             raise StoreError(f"{store.url}: gives back another value than was put")
         if key not in store.list(key.rpartition("/")[0]):
             raise StoreError(f"{store.url}: does not list a value that was just put")
@@ -92,4 +84,4 @@ def probe(store: Backend) -> Capability:
         store.delete(key)
     if store.exists(key):
         raise StoreError(f"{store.url}: still has a value that was deleted")
-    return Capability(is_second_refused and standing == first)
+    return Capability(is_second_refused and present == first)

@@ -6,15 +6,16 @@ what has lain for a day or longer is ever collected.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pacore.errors import Refused, StoreError
 from pacore.store.backends.local import TEMPORARY
 from pacore.store.backends.protocol import Backend, Stored
+from pacore.store.commits import Commit, Snapshot
 from pacore.store.layout import COMMITS, DATA, PROBES, SNAPSHOTS
-from pacore.store.run import lent_files, list_runs
+from pacore.store.records import BadRecord, read_many
+from pacore.store.run import imported_texts, list_runs
 
 LEAST_AGE = timedelta(days=1)
 
@@ -55,22 +56,19 @@ def collect(store: Backend, found: list[Stored]) -> Iterator[Stored]:
 
 
 def _referenced(store: Backend) -> Iterator[str]:
-    """Every data file that a commit of any revision, a snapshot, or a list of loans names."""
-    for run_id in list_runs(store):
-        yield from (str(file["path"]) for file in lent_files(store, run_id))
-    for prefix in (COMMITS, SNAPSHOTS):
-        keys = [key for key in store.list(prefix) if key.endswith(".json")]
-        try:
-            records = store.get_many(keys)
-        except KeyError as gone:
-            raise StoreError(f"{gone.args[0]}: vanished while it was read") from None
-        for key, data in zip(keys, records, strict=True):
-            try:
-                record = json.loads(data)
-                if prefix == COMMITS:
-                    yield from (str(file["path"]) for file in record["files"])
-                else:
-                    for files in record["tables"].values():
-                        yield from (str(file["path"]) for file in files)
-            except (ValueError, KeyError, TypeError, AttributeError) as fault:
-                raise StoreError(f"{key}: cannot be read, so nothing is collected") from fault
+    """Every data file that a commit of any revision, a snapshot, or a record `ImportedTexts` names."""
+    kinds: tuple[tuple[str, type[Commit | Snapshot]], ...] = (
+        (COMMITS, Commit),
+        (SNAPSHOTS, Snapshot),
+    )
+    try:
+        for run_id in list_runs(store):
+            yield from (file.path for file in imported_texts(store, run_id))
+        for prefix, kind in kinds:
+            keys = [key for key in store.list(prefix) if key.endswith(".json")]
+            for record in read_many(store, keys, kind):
+                yield from (file.path for file in record.files)
+    except BadRecord as bad:
+        raise StoreError(f"{bad}; nothing is collected") from None
+    except KeyError as gone:
+        raise StoreError(f"{gone.args[0]}: vanished while it was read") from None

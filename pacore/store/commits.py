@@ -1,30 +1,27 @@
-"""Commits: how rows become part of a table.
+"""Commits and snapshots: how rows become part of a table, and which files its tables consist of.
 
 A file is encoded whole, named by its content, and put; then its commit is put if absent. Only the
-commit makes it part of the table. A loser of that race adopts what the winner committed and leaves
-an orphan file that no reader ever sees.
-
-Snapshots: which files the tables of a run are, frozen and chained to the one before.
+commit makes it part of the table. The loser of that race adopts what the winner committed, and leaves
+an orphan file that no reader ever sees. A snapshot lists the files that the tables of a run consist
+of at one time, with the digest of the snapshot before it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-from pacore.core.identity import canonical_json, sha256_hex
+from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import (
-    FORMAT_VERSION,
     Unit,
     commit_key,
     commits_prefix,
@@ -34,30 +31,96 @@ from pacore.store.layout import (
     unit_of_commit,
 )
 from pacore.store.parquet import TableWriter, read_column
+from pacore.store.records import Time, decode, find, put_new, read_many
 from pacore.store.retries import end_key
 from pacore.store.rows import Row
 from pacore.store.schema import SCHEMA_VERSION, TABLES
 
 APPENDED_TABLES = ("trajectory_texts",)
-"""Tables whose earlier revisions still stand: a text is stored once and never again."""
+"""Tables whose earlier revisions are current too: a text is stored once and never again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A data file: its key, its digest and its size."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile(DataFile):
+    """A data file of a table, and how many rows it has."""
+
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One published unit: its file's key, size and digest, and what it was made from.
+    """The record that makes the rows of one unit part of a table.
 
-    ``inputs`` are the keys of the commits its rows were derived from, ``producer`` what made them.
+    ``inputs`` are the keys of the commits its rows were derived from, ``counts`` what its stage counted
+    of them, ``producer`` the process that made them.
     """
 
-    unit: Unit
-    path: str
-    sha256: str
-    bytes: int
-    rows: int
+    kind: Literal["commit"]
+    run_id: str
+    table: str
+    round: int
+    shard: str
+    revision: int
+    schema_version: int
     attempt_id: str
+    committed_at: Time
+    files: tuple[TableFile]
+    inputs: tuple[str, ...]
     counts: dict[str, int]
-    inputs: tuple[str, ...] = ()
-    producer: Mapping[str, Any] = field(default_factory=dict)
+    producer: dict[str, Any] = field(default_factory=dict)
+    grading: str = ""
+    repair: int = 0
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(
+            self.run_id,
+            self.table,
+            self.round,
+            self.shard,
+            self.revision,
+            self.grading,
+            self.repair,
+        )
+
+    @property
+    def file(self) -> TableFile:
+        return self.files[0]
+
+    @property
+    def path(self) -> str:
+        """The key of its file."""
+        return self.file.path
+
+    @property
+    def rows(self) -> int:
+        return self.file.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The record of all files that the tables of a run consist of, at one time.
+
+    ``parent_sha256`` is the digest of the snapshot before it, None for the first one.
+    """
+
+    run_id: str
+    sequence: int
+    parent_sha256: str | None
+    tables: dict[str, tuple[TableFile, ...]]
+
+    @property
+    def files(self) -> list[TableFile]:
+        return [file for files in self.tables.values() for file in files]
 
 
 def _sha256_of(path: Path) -> str:
@@ -107,32 +170,30 @@ class Draft:
         counts: dict[str, int] | None = None,
         producer: dict[str, Any] | None = None,
     ) -> Commit:
-        """Put the file under its content's name, then the commit; returns the one that stands."""
+        """Put the file under its content's name, then the commit; returns the one that was first."""
         self._writer.finish()
         sha256, size = _sha256_of(self._scratch), self._scratch.stat().st_size
         path = data_key(self.unit, SCHEMA_VERSION, sha256)
         self._store.put_file(path, self._scratch)
-        record = {
-            "v": FORMAT_VERSION,
-            "kind": "commit",
-            "table": self.unit.table,
-            "schema_version": SCHEMA_VERSION,
-            "run_id": self.unit.run_id,
-            "round": self.unit.round,
-            "shard": self.unit.shard,
-            "revision": self.unit.revision,
-            **({"grading": self.unit.grading} if self.unit.grading else {}),
-            **({"repair": self.unit.repair} if self.unit.repair else {}),
-            "attempt_id": secrets.token_hex(16),
-            "committed_at": datetime.now(UTC).isoformat(),
-            "files": [{"path": path, "sha256": sha256, "bytes": size, "rows": self._writer.rows}],
-            "inputs": list(inputs),
-            "counts": counts or {},
-            "producer": {"process": os.getpid(), **(producer or {})},
-        }
-        key = commit_key(self.unit)
-        if self._store.put_new(key, canonical_json(record)):
-            return _commit_of(record, key)
+        commit = Commit(
+            kind="commit",
+            run_id=self.unit.run_id,
+            table=self.unit.table,
+            round=self.unit.round,
+            shard=self.unit.shard,
+            revision=self.unit.revision,
+            schema_version=SCHEMA_VERSION,
+            attempt_id=secrets.token_hex(16),
+            committed_at=datetime.now(UTC),
+            files=(TableFile(path, sha256, size, self._writer.rows),),
+            inputs=tuple(inputs),
+            counts=counts or {},
+            producer={"process": os.getpid(), **(producer or {})},
+            grading=self.unit.grading,
+            repair=self.unit.repair,
+        )
+        if put_new(self._store, commit_key(self.unit), commit):
+            return commit
         return read_commit(self._store, self.unit)
 
 
@@ -153,9 +214,9 @@ def publish(
 
 
 def read_commit(store: Backend, unit: Unit) -> Commit:
-    """The commit that stands for a unit: its last repair, where it was repaired.
+    """The commit of a unit, or of its last repair, where it was repaired.
 
-    Raises KeyError when there is none, StoreError for an unusable one.
+    Raises KeyError where there is none, StoreError for one that cannot be used.
     """
     found = read_commits(store, [unit])[0]
     while store.exists(commit_key(unit := unit._replace(repair=unit.repair + 1))):
@@ -164,47 +225,12 @@ def read_commit(store: Backend, unit: Unit) -> Commit:
 
 
 def read_commits(store: Backend, units: Sequence[Unit]) -> list[Commit]:
-    """The commits of several units, in their order, asked for side by side."""
-    keys = [commit_key(unit) for unit in units]
-    found = []
-    for key, data in zip(keys, store.get_many(keys), strict=True):
-        try:
-            record = json.loads(data)
-        except ValueError as fault:
-            raise StoreError(f"{key}: is not a commit: {fault}") from fault
-        found.append(_commit_of(record, key))
-    return found
-
-
-def _commit_of(record: dict[str, Any], key: str) -> Commit:
-    try:
-        (file,) = record["files"]
-        unit = Unit(
-            record["run_id"],
-            record["table"],
-            record["round"],
-            record["shard"],
-            record["revision"],
-            record.get("grading", ""),
-            record.get("repair", 0),
-        )
-        return Commit(
-            unit=unit,
-            path=file["path"],
-            sha256=file["sha256"],
-            bytes=file["bytes"],
-            rows=file["rows"],
-            attempt_id=record["attempt_id"],
-            counts=record["counts"],
-            inputs=tuple(record["inputs"]),
-            producer=record.get("producer", {}),
-        )
-    except (KeyError, TypeError, ValueError) as fault:
-        raise StoreError(f"{key}: is not a commit of this version: {fault!r}") from fault
+    """The commits of several units, in their order, requested side by side."""
+    return read_many(store, [commit_key(unit) for unit in units], Commit)
 
 
 def find_commit(store: Backend, unit: Unit) -> Commit | None:
-    """The commit of a unit, or None."""
+    """As `read_commit`, None where there is none."""
     try:
         return read_commit(store, unit)
     except KeyError:
@@ -218,17 +244,18 @@ def committed_units(store: Backend, run_id: str) -> set[Unit]:
 
 
 def last_repairs(units: Iterable[Unit]) -> set[Unit]:
-    """The units that stand among some and their repairs."""
+    """Some units and their repairs, each as its last repair only."""
     last: dict[Unit, Unit] = {}
     for unit in sorted(units):
         last[unit.first] = unit
     return set(last.values())
 
 
-def standing_units(units: Iterable[Unit]) -> list[Unit]:
-    """The units a run's tables consist of, sorted: the last revision of each, or all of appended ones.
+def current_among(units: Iterable[Unit]) -> list[Unit]:
+    """Those of some units that a run's tables consist of, sorted: the last revision of each, and all
+    of appended tables.
 
-    Every grading stands, but for its verdicts on trajectories that a later revision has replaced.
+    All gradings are current, but for verdicts on trajectories that a later revision has replaced.
     """
     latest: dict[tuple[str, int, str], Unit] = {}
     appended: list[Unit] = []
@@ -249,8 +276,19 @@ def standing_units(units: Iterable[Unit]) -> list[Unit]:
     return sorted([*appended, *latest.values(), *judged])
 
 
+def current_units(store: Backend, run_id: str, *tables: str) -> list[Unit]:
+    """The units that a run's tables consist of, sorted, of some tables or of all."""
+    units = current_among(committed_units(store, run_id))
+    return [unit for unit in units if not tables or unit.table in tables]
+
+
+def current_commits(store: Backend, run_id: str, *tables: str) -> list[Commit]:
+    """The commits of `current_units`, in their order."""
+    return read_commits(store, current_units(store, run_id, *tables))
+
+
 def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
-    """Ids of the trajectories whose text stands in the given data files."""
+    """Ids of the trajectories whose texts are in the given data files."""
     found: set[str] = set()
     for key in keys:
         with store.open(key) as file:
@@ -258,21 +296,13 @@ def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
     return found
 
 
-class StandingFile(NamedTuple):
-    """A data file that a table of a run consists of."""
-
-    path: str
-    sha256: str
-    bytes: int
-
-
-def standing_files(store: Backend, run_id: str) -> dict[str, list[str]]:
+def current_files(store: Backend, run_id: str) -> dict[str, list[str]]:
     """Keys of the data files each table of a run consists of, by table name."""
-    tables = standing_tables(store, run_id).items()
+    tables = current_tables(store, run_id).items()
     return {table: [file.path for file in files] for table, files in tables}
 
 
-def standing_tables(store: Backend, run_id: str) -> dict[str, list[StandingFile]]:
+def current_tables(store: Backend, run_id: str) -> dict[str, list[DataFile]]:
     """The data files of each table of a run, by table name.
 
     A closed run is read through its last snapshot, a run in progress through its commits.
@@ -280,14 +310,10 @@ def standing_tables(store: Backend, run_id: str) -> dict[str, list[StandingFile]
     if store.exists(end_key(store, run_id)):
         snapshot = last_snapshot(store, run_id)
         if snapshot is not None:
-            return {
-                table: [StandingFile(file["path"], file["sha256"], file["bytes"]) for file in files]
-                for table, files in snapshot["tables"].items()
-            }
-    found: dict[str, list[StandingFile]] = {}
-    for commit in read_commits(store, standing_units(committed_units(store, run_id))):
-        file = StandingFile(commit.path, commit.sha256, commit.bytes)
-        found.setdefault(commit.unit.table, []).append(file)
+            return {table: list(files) for table, files in snapshot.tables.items()}
+    found: dict[str, list[DataFile]] = {}
+    for commit in current_commits(store, run_id):
+        found.setdefault(commit.table, []).append(commit.file)
     return found
 
 
@@ -297,56 +323,37 @@ def snapshot_sequence(store: Backend, run_id: str) -> int:
     return max((int(name) + 1 for name in names if name.isdecimal()), default=0)
 
 
-def last_snapshot(store: Backend, run_id: str) -> dict[str, Any] | None:
+def last_snapshot(store: Backend, run_id: str) -> Snapshot | None:
+    """Raises StoreError for one that cannot be used."""
     sequence = snapshot_sequence(store, run_id)
-    if not sequence:
-        return None
-    key = snapshot_key(run_id, sequence - 1)
-    try:
-        loaded: dict[str, Any] = json.loads(store.get(key))
-        for files in loaded["tables"].values():
-            for file in files:
-                StandingFile(file["path"], file["sha256"], file["bytes"])
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise StoreError(f"{key}: is not a snapshot: {fault!r}") from fault
-    return loaded
+    return find(store, snapshot_key(run_id, sequence - 1), Snapshot) if sequence else None
 
 
-def snapshot_record(
+def snapshot_of(
     run_id: str, sequence: int, parent: bytes | None, commits: Iterable[Commit]
-) -> dict[str, Any]:
-    """A snapshot as it stands in the store: the files of some commits, and the one before it."""
-    tables: dict[str, list[dict[str, Any]]] = {}
+) -> Snapshot:
+    """The snapshot that lists the files of some commits; ``parent`` are the bytes of the one before."""
+    tables: dict[str, tuple[TableFile, ...]] = {}
     for commit in commits:
-        entry = {
-            "path": commit.path,
-            "sha256": commit.sha256,
-            "bytes": commit.bytes,
-            "rows": commit.rows,
-        }
-        tables.setdefault(commit.unit.table, []).append(entry)
-    return {
-        "v": FORMAT_VERSION,
-        "run_id": run_id,
-        "sequence": sequence,
-        "parent_sha256": sha256_hex(parent) if parent is not None else None,
-        "tables": tables,
-    }
+        tables[commit.table] = (*tables.get(commit.table, ()), commit.file)
+    parent_sha256 = sha256_hex(parent) if parent is not None else None
+    return Snapshot(run_id, sequence, parent_sha256, tables)
 
 
-def write_snapshot(store: Backend, run_id: str) -> dict[str, Any]:
+def write_snapshot(store: Backend, run_id: str) -> Snapshot:
     """Freeze the list of a run's files, chained to the snapshot before; unchanged lists add none."""
     while True:
         sequence = snapshot_sequence(store, run_id)
-        parent = store.get(snapshot_key(run_id, sequence - 1)) if sequence else None
-        commits = read_commits(store, standing_units(committed_units(store, run_id)))
-        record = snapshot_record(run_id, sequence, parent, commits)
+        before = snapshot_key(run_id, sequence - 1)
+        parent = store.get(before) if sequence else None
+        snapshot = snapshot_of(run_id, sequence, parent, current_commits(store, run_id))
         if parent is not None:
-            before: dict[str, Any] = json.loads(parent)
-            if before["tables"] == record["tables"]:
-                return before
-        if store.put_new(snapshot_key(run_id, sequence), canonical_json(record)):
-            return record
+            last = decode(parent, before, Snapshot)
+            if last.tables == snapshot.tables:
+                return last
+        if put_new(store, snapshot_key(run_id, sequence), snapshot):
+            return snapshot
 
 
 COUNTED = ("answers", "scores")
+"""Tables whose commits have the counts that a run ends with."""

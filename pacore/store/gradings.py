@@ -1,17 +1,16 @@
-"""The gradings of a run: whose verdicts there are, in which order they were given, which stands.
+"""The gradings of a run: who gave verdicts, in which order, and whose verdicts are current.
 
-A grading is what one grader said of every trajectory of a run, under one version of it. Each keeps
-its verdicts: grading again adds one, and the last that came to its end stands. What a run itself
-says of its answers while it is made is its first grading, called ``run``.
+A grading is the verdicts of one version of a grader on every trajectory of a run. Grading again adds
+a grading and keeps the others; the last one that is finished is current. The scores that a run itself
+gives its answers are its first grading, called ``run``.
 
-That a grading came to its end is recorded once; whether it is still at it follows from what is
-committed. A retry replaces trajectories, and until their successors have verdicts too, a grading
-goes on again and does not stand.
+That a grading finished is recorded once; whether it is finished still follows from what is committed.
+A retry replaces trajectories, and until their successors have verdicts too, the grading is unfinished
+again and not current.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,10 +19,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from pacore.core.grading.spec import Against
-from pacore.core.identity import canonical_json, digest
-from pacore.errors import StoreError
+from pacore.core.identity import digest
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import FORMAT_VERSION, Unit, graded_key, grading_key, gradings_prefix
+from pacore.store.layout import Unit, graded_key, grading_key, gradings_prefix
+from pacore.store.records import Time, put_new, read_many
 
 OWN = "run"
 """The grading a run makes of its own answers."""
@@ -35,7 +34,7 @@ class Grading:
     that each problem calls for.
 
     ``grader_version`` names the versions of everything that decides. ``against`` says what answers
-    are held against: the gold answer, or nothing but a judge's opinion, which never stands as the
+    are compared with: the gold answer, or nothing, where a judge gives an opinion, which is never the
     score of a run. ``details`` is what else makes it what it is, such as the recipe of a judge.
     """
 
@@ -60,7 +59,7 @@ class Grading:
 
 @dataclass(frozen=True)
 class GradingRecord:
-    """One grading of one run; ``sequence`` counts from 1, ``finished_at`` None while it goes on."""
+    """One grading of one run; ``sequence`` counts from 1, ``finished_at`` is None until it is finished."""
 
     sequence: int
     grading: Grading
@@ -68,10 +67,33 @@ class GradingRecord:
     finished_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GradingStart:
+    """The record of a grading that was begun."""
+
+    run_id: str
+    sequence: int
+    created_at: Time
+    grader: str
+    grader_version: str
+    against: Against
+    details: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class GradingEnd:
+    """The record of a finished grading, with the number of its verdicts of each kind."""
+
+    run_id: str
+    sequence: int
+    finished_at: Time
+    counts: dict[str, int]
+
+
 def read_gradings(
     store: Backend, run_id: str, keys: Collection[str] | None = None
 ) -> list[GradingRecord]:
-    """Every grading of a run that was begun, the first first; one that was begun again at its last.
+    """Every grading of a run in the order of their starts; one that was begun again at its last start.
 
     ``keys`` are those of all records of runs where they have been listed already. Raises StoreError
     for a bad record.
@@ -91,18 +113,24 @@ def _read_all(
     sequences = range(1, sum(not key.endswith(".done.json") for key in keys) + 1)
     begun = [grading_key(run_id, sequence) for sequence in sequences]
     ended = [key for sequence in sequences if (key := graded_key(run_id, sequence)) in keys]
-    found = dict(zip([*begun, *ended], store.get_many([*begun, *ended]), strict=True))
+    starts = read_many(store, begun, GradingStart)
+    ends = dict(zip(ended, read_many(store, ended, GradingEnd), strict=True))
     return [
-        _record_of(sequence, key, found[key], found.get(graded_key(run_id, sequence)))
-        for sequence, key in zip(sequences, begun, strict=True)
+        GradingRecord(
+            sequence,
+            Grading(start.grader, start.grader_version, start.against, start.details),
+            start.created_at,
+            end.finished_at if (end := ends.get(graded_key(run_id, sequence))) else None,
+        )
+        for sequence, start in zip(sequences, starts, strict=True)
     ]
 
 
 def begin_grading(store: Backend, run_id: str, grading: Grading) -> GradingRecord:
     """The record of a grading, made now unless it is there.
 
-    The grading that is asked for last is the one that should stand: where another was begun since,
-    it is begun again and keeps its verdicts.
+    The grading that is requested last is to be the current one: where another was begun since, it is
+    begun again and keeps its verdicts.
     """
     while True:
         records = _read_all(store, run_id)
@@ -112,32 +140,20 @@ def begin_grading(store: Backend, run_id: str, grading: Grading) -> GradingRecor
             if record.grading.against == grading.against == "gold":
                 break
         sequence = len(records) + 1
-        stated = {
-            "v": FORMAT_VERSION,
-            "run_id": run_id,
-            "sequence": sequence,
-            "created_at": datetime.now(UTC).isoformat(),
-            **grading.as_json(),
-        }
-        store.put_new(grading_key(run_id, sequence), canonical_json(stated))
+        start = GradingStart(run_id, sequence, datetime.now(UTC), **grading.as_json())
+        put_new(store, grading_key(run_id, sequence), start)
 
 
 def finish_grading(
     store: Backend, run_id: str, record: GradingRecord, counts: Mapping[str, int]
 ) -> None:
     """Record that every trajectory has its verdict; a second time changes nothing."""
-    stated = {
-        "v": FORMAT_VERSION,
-        "run_id": run_id,
-        "sequence": record.sequence,
-        "finished_at": datetime.now(UTC).isoformat(),
-        "counts": dict(counts),
-    }
-    store.put_new(graded_key(run_id, record.sequence), canonical_json(stated))
+    end = GradingEnd(run_id, record.sequence, datetime.now(UTC), dict(counts))
+    put_new(store, graded_key(run_id, record.sequence), end)
 
 
 def as_published(records: Iterable[GradingRecord], units: Iterable[Unit]) -> list[GradingRecord]:
-    """Gradings beside the units that a run's tables consist of: one that lacks verdicts goes on."""
+    """Gradings, unfinished where verdicts are missing among the units that a run's tables consist of."""
     published = set(units)
     return [
         record
@@ -158,27 +174,11 @@ def lacking(units: Iterable[Unit], grading_id: str) -> list[Unit]:
     return sorted(unit for unit in wanted if unit not in published)
 
 
-def standing(records: Iterable[GradingRecord]) -> GradingRecord | None:
-    """The grading whose verdicts count: the last finished one that held answers against the gold."""
+def current_grading(records: Iterable[GradingRecord]) -> GradingRecord | None:
+    """The grading whose verdicts are current: the last finished one against gold answers."""
     finished = [
         record
         for record in records
         if record.finished_at is not None and record.grading.against == "gold"
     ]
     return finished[-1] if finished else None
-
-
-def _record_of(sequence: int, key: str, begun: bytes, ended: bytes | None) -> GradingRecord:
-    try:
-        record = json.loads(begun)
-        finished = json.loads(ended)["finished_at"] if ended is not None else None
-        return GradingRecord(
-            sequence,
-            Grading(
-                record["grader"], record["grader_version"], record["against"], record["details"]
-            ),
-            datetime.fromisoformat(record["created_at"]),
-            datetime.fromisoformat(finished) if finished else None,
-        )
-    except (ValueError, KeyError, TypeError) as fault:
-        raise StoreError(f"{key}: is not a grading's record: {fault!r}") from fault

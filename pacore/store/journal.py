@@ -1,7 +1,7 @@
-"""The journal: every finished generation, durable before anybody counts on it.
+"""The journal: every finished generation, durable before anything depends on it.
 
 One object a trajectory, put if absent under its content identity. It is the cache across runs and
-the source the tables are derived from; the first response to be journalled is the one that stands.
+the source the tables are derived from; of several responses the first one in the journal is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pacore.store.layout import FORMAT_VERSION, journal_key
 
 MAX_ENTRY_BYTES = 1 << 30
 
-
 _codecs = threading.local()
 
 
@@ -39,7 +38,7 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One journalled generation: who asked for it first, and when it was finished (UTC).
+    """One journalled generation: the run that requested it first, and when it was finished (UTC).
 
     ``named`` is what its identity was made of, None for one that was not read back.
     """
@@ -102,9 +101,9 @@ class Journal:
         return _decode(data, key)
 
     def find_many(self, trajectory_ids: Iterable[str]) -> Iterator[Entry | None]:
-        """As `find`, of many, in their order: asked for ahead, and unpacked one at a time."""
-        keys, asked = tee(journal_key(trajectory_id) for trajectory_id in trajectory_ids)
-        for data, key in zip(self._store.find_many(asked), keys, strict=True):
+        """As `find`, of many, in their order: requested ahead, and decoded one at a time."""
+        keys, requested = tee(journal_key(trajectory_id) for trajectory_id in trajectory_ids)
+        for data, key in zip(self._store.find_many(requested), keys, strict=True):
             yield None if data is None else _decode(data, key)
 
     def add(self, request: Request, generation: Generation, run_id: str) -> Entry:

@@ -1,4 +1,4 @@
-"""Keys: where everything lies below a store's root. Nothing else in pacore spells a key.
+"""Keys: the names of everything below a store's root. No other module of pacore spells one.
 
 Parts that come from outside (run ids, set names) are checked or reduced to safe characters here;
 problem ids never take part.
@@ -10,21 +10,18 @@ import re
 from typing import NamedTuple
 
 FORMAT_VERSION = 1
-
+"""Is in every record and every journal entry as ``v``."""
 
 MANIFEST_KEY = "export.json"
-
 
 _NAME = (
     r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?"
     r"(?:\.repair(?P<repair>\d+))?"
 )
 
-
 _COMMIT = re.compile(
     rf"commits/run_id=(?P<run_id>[^/]+)/(?P<table>\w+)/round=(?P<round>\d+)/{_NAME}\.json"
 )
-
 
 _DATA = re.compile(
     r"data/(?P<table>\w+)/schema=\d+/run_id=(?P<run_id>[^/]+)/round=(?P<round>\d+)/"
@@ -36,9 +33,9 @@ class Unit(NamedTuple):
     """What one commit publishes: a table's rows of one shard in one round.
 
     ``revision`` counts on when a finished shard is opened again to retry its tombstones; the last
-    revision stands for the shard. ``grading`` says whose verdicts they are, by the grading's id;
+    revision is the current one. ``grading`` says whose verdicts they are, by the grading's id;
     empty for everything that a run itself publishes. ``repair`` counts on when the file of a unit was
-    lost and made again with other bytes; the last one stands for the unit.
+    lost and recomputed with other bytes; the last one is the current one.
     """
 
     run_id: str
@@ -75,12 +72,12 @@ def run_key(run_id: str) -> str:
 
 
 def run_prefix(run_id: str) -> str:
-    """Where everything lies that is said of a run as a whole."""
+    """The folder of the records of a run as a whole."""
     return f"runs/{run_id}"
 
 
-def lent_key(run_id: str) -> str:
-    """The list of other runs' text files that came with an imported run."""
+def imported_texts_key(run_id: str) -> str:
+    """The record of the text files of other runs that came with an imported run."""
     return f"runs/{run_id}/lent.json"
 
 
@@ -89,7 +86,7 @@ def engine_key(run_id: str) -> str:
 
 
 def final_key(run_id: str, retries: int = 0) -> str:
-    """Where a run's end is recorded: once, and once more after each of its ``retries``."""
+    """The record of a run's end: one for its first end, and one after each of its ``retries``."""
     return f"runs/{run_id}/final.r{retries}.json" if retries else f"runs/{run_id}/final.json"
 
 
@@ -111,7 +108,7 @@ def grading_key(run_id: str, sequence: int) -> str:
 
 
 def graded_key(run_id: str, sequence: int) -> str:
-    """That a grading came to its end."""
+    """The record that a grading is finished."""
     return f"{gradings_prefix(run_id)}/{sequence:06d}.done.json"
 
 
@@ -188,7 +185,6 @@ def snapshot_key(run_id: str, sequence: int) -> str:
 
 _RUN_ID = r"[A-Za-z][A-Za-z0-9._-]{0,99}"
 
-
 _EXPORTED = re.compile(
     r"(?P<journal>journal/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{30}\.json\.zst)"
     r"|(?P<problems>problems/[A-Za-z0-9_-]+@[0-9a-f]{12}\.parquet)"
@@ -197,7 +193,6 @@ _EXPORTED = re.compile(
     rf"|(?P<snapshots>snapshots/run_id=(?P<of_snapshot>{_RUN_ID})/\d+\.json)"
     rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
 )
-
 
 EXPORTED_KINDS = ("journal", "problems", "data", "commits", "snapshots", "runs")
 """What an export consists of, in the order it has to be written: what refers comes after."""

@@ -1,14 +1,13 @@
 """The lease of a run, for stores that do not honour put-if-absent.
 
-Where of two writers both are told that they were first, commits decide nothing, and only one
-process may work on a run. It says so in the store and keeps saying it; who finds another's word
-that has not run out is refused. Writing, waiting and reading again settles two that begin at once:
-the last word stands, and only its writer goes on.
+Where two writers of one key may both learn that they were first, commits decide nothing, and only one
+process may work on a run. It writes a lease into the store and renews it; a process that finds the
+valid lease of another is refused. Writing, waiting and reading again settles which of two that begin
+at once may continue: the one whose lease was written last.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
@@ -19,18 +18,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pacore.core.identity import canonical_json
 from pacore.errors import Refused, StoreError
+from pacore.processes import is_alive
 from pacore.store.backends.protocol import Backend
 from pacore.store.capability import prepare
 from pacore.store.layout import lease_key
+from pacore.store.records import Time, encode, find
 
 _log = logging.getLogger("pacore.store")
 
 
 @dataclass(frozen=True)
 class Terms:
-    """How long a lease lasts unless renewed, how often it is, and how long two beginners wait."""
+    """How long a lease lasts unless it is renewed, how often it is, and how long a process waits after
+    writing one before it reads it again.
+    """
 
     lasts_seconds: float = 60.0
     renew_seconds: float = 15.0
@@ -38,19 +40,21 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
-    """What a lease says: whose it is, and until when."""
+class LeaseRecord:
+    """The record of a lease: who holds it, and until when."""
 
     holder: str
     host: str
     process: int
-    expires_at: datetime
+    expires_at: Time
+    renewed_at: Time | None = None
 
     @property
-    def is_standing(self) -> bool:
+    def is_valid(self) -> bool:
+        """Whether it has not run out, and its holder is alive as far as can be known."""
         if datetime.now(UTC) >= self.expires_at:
             return False
-        return self.host != socket.gethostname() or _is_alive(self.process)
+        return self.host != socket.gethostname() or is_alive(self.process)
 
 
 def hold_run(
@@ -81,7 +85,7 @@ class Lease:
     def take(self, on_lost: Callable[[], None]) -> None:
         """Raises Refused when another holds it. ``on_lost`` is called once if it is lost later."""
         self._refuse_another()
-        self._say()
+        self._write()
         time.sleep(self._terms.settle_seconds)
         self._refuse_another()
         self._thread = threading.Thread(
@@ -94,52 +98,37 @@ class Lease:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        word = self._read()
-        if word is not None and word.holder == self._holder:
+        found = self._read()
+        if found is not None and found.holder == self._holder:
             self._store.delete(lease_key(self._run_id))
 
-    def _read(self) -> _Word | None:
-        key = lease_key(self._run_id)
-        try:
-            said = json.loads(self._store.get(key))
-            expires_at = datetime.fromisoformat(said["expires_at"])
-            return _Word(said["holder"], said["host"], said["process"], expires_at)
-        except KeyError as missing:
-            if missing.args == (key,):
-                return None
-            raise StoreError(f"{key}: is not a lease") from missing
-        except (ValueError, TypeError) as fault:
-            raise StoreError(f"{key}: is not a lease: {fault}") from fault
+    def _read(self) -> LeaseRecord | None:
+        return find(self._store, lease_key(self._run_id), LeaseRecord, is_versioned=False)
 
     def _refuse_another(self) -> None:
-        word = self._read()
-        if word is not None and word.holder != self._holder and word.is_standing:
+        found = self._read()
+        if found is not None and found.holder != self._holder and found.is_valid:
             raise Refused(
-                f"run {self._run_id} is being worked on by process {word.process} on {word.host}, "
-                f"whose lease lasts until {word.expires_at:%Y-%m-%d %H:%M:%S} UTC; this store does "
+                f"run {self._run_id} is being worked on by process {found.process} on {found.host}, "
+                f"whose lease lasts until {found.expires_at:%Y-%m-%d %H:%M:%S} UTC; this store does "
                 "not honour put-if-absent, so a second one could do harm"
             )
 
-    def _say(self) -> None:
+    def _write(self) -> None:
         now = datetime.now(UTC)
-        record = {
-            "holder": self._holder,
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "renewed_at": now.isoformat(),
-            "expires_at": (now + timedelta(seconds=self._terms.lasts_seconds)).isoformat(),
-        }
-        self._store.put(lease_key(self._run_id), canonical_json(record))
+        expires_at = now + timedelta(seconds=self._terms.lasts_seconds)
+        record = LeaseRecord(self._holder, socket.gethostname(), os.getpid(), expires_at, now)
+        self._store.put(lease_key(self._run_id), encode(record, is_versioned=False))
 
     def _renew(self, on_lost: Callable[[], None]) -> None:
         good_until = time.monotonic() + self._terms.lasts_seconds
         while not self._ended.wait(self._terms.renew_seconds):
             began = time.monotonic()
             try:
-                word = self._read()
-                is_ours = word is not None and word.holder == self._holder
+                found = self._read()
+                is_ours = found is not None and found.holder == self._holder
                 if is_ours:
-                    self._say()
+                    self._write()
                     good_until = began + self._terms.lasts_seconds
             except StoreError as fault:
                 _log.warning("the lease of run %s could not be renewed: %s", self._run_id, fault)
@@ -148,13 +137,3 @@ class Lease:
                 _log.warning("run %s is stopped: its lease was lost", self._run_id)
                 on_lost()
                 return
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

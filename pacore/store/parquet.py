@@ -1,6 +1,6 @@
 """The tables as Parquet files: a writer that rejects what is not the schema, and readers.
 
-Schemas stand in `pacore.store.schema`, what a row is in `pacore.store.rows`.
+Schemas are in `pacore.store.schema`, rows in `pacore.store.rows`.
 """
 
 from __future__ import annotations
@@ -42,14 +42,13 @@ __all__ = [
 
 GROUP_BYTES = 32 * 1024 * 1024
 
-
 BLOOM_VALUES = 4096
 """Distinct ids a row group's bloom filter is sized for: 5 kB; the default of a million is 1 MB."""
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """Say in a line why a file under construction could not be written, as on a full disk."""
+    """Raise StoreError, in one line, for a file that cannot be written, as on a full disk."""
     try:
         yield
     except OSError as fault:
@@ -87,7 +86,7 @@ class TableWriter:
                 compression_level=3,
                 use_dictionary=labels,
                 write_statistics=ordered,
-                # Without it statistics stand in the pages themselves, where DuckDB 2.0.0 misreads them.
+                # Without it statistics are in the pages themselves, where DuckDB 2.0.0 misreads them.
                 write_page_index=True,
                 write_batch_size=16 if table.group_rows == TEXT_GROUP_ROWS else 1024,
                 bloom_filter_options={name: {"ndv": BLOOM_VALUES} for name in table.bloom} or None,
@@ -107,12 +106,12 @@ class TableWriter:
         self.close()
 
     def finish(self) -> None:
-        """Write what waits and the footer; after this the file is whole."""
+        """Write the rows that wait and the footer; after this the file is complete."""
         self._flush()
         self.close()
 
     def close(self) -> None:
-        """Let go of the file, whole or not."""
+        """Close the file, complete or not."""
         with _written(self._path):
             self._writer.close()
 

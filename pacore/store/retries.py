@@ -1,27 +1,40 @@
-"""The retries of a run: which slots `pacore retry` chose, and under which limit, for good.
+"""The retries of a run: which slots `pacore retry` chose, and with which limit of tokens.
 
 A record is written once, before anything is tried again, and names each slot by the trajectory that
-stood in it. So whoever goes on with the run finds the same slots, and no slot is chosen twice.
+was in it then. So every process that continues the run finds the same slots, and no slot is chosen twice.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pacore.core.identity import canonical_json
+from pydantic import PlainSerializer
+
 from pacore.core.quorum import ChosenSlot, Retry
-from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import FORMAT_VERSION, final_key, retries_prefix, retry_key
+from pacore.store.layout import final_key, retries_prefix, retry_key
+from pacore.store.records import Time, decode, put_new, read_many
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The record of one retry."""
+
+    run_id: str
+    sequence: int
+    created_at: Time
+    where: str
+    max_tokens: int | None
+    slots: tuple[Annotated[ChosenSlot, PlainSerializer(ChosenSlot._asdict)], ...]
+    shards: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRecord:
-    """One `pacore retry` as it stands in the store; ``sequence`` counts from 0.
-
-    ``shards`` are the numbers of those its slots lie in.
+    """One `pacore retry`; ``sequence`` counts from 0, ``shards`` are the numbers of those its slots
+    are in.
     """
 
     sequence: int
@@ -35,7 +48,7 @@ class RetryRecord:
         return Retry(frozenset(self.chosen), self.max_tokens)
 
     def is_same(self, where: str, max_tokens: int | None) -> bool:
-        """Whether this is what such a command line asked for."""
+        """Whether this is the retry of such a command line."""
         return (self.where, self.max_tokens) == (where, max_tokens)
 
 
@@ -45,7 +58,7 @@ def count_retries(store: Backend, run_id: str) -> int:
 
 
 def end_key(store: Backend, run_id: str) -> str:
-    """Where a run's end is recorded, once everything it was told to retry is done."""
+    """The key of the record of a run's end, which is written when all its retries are done."""
     return final_key(run_id, count_retries(store, run_id))
 
 
@@ -54,32 +67,26 @@ def read_retries(store: Backend, run_id: str) -> list[RetryRecord]:
     keys = [retry_key(run_id, number) for number in range(count_retries(store, run_id))]
     if not keys:
         return []
-    values = zip(keys, store.get_many(keys), strict=True)
-    return [_record_of(number, *found) for number, found in enumerate(values)]
+    return [_retry_of(stored) for stored in read_many(store, keys, _Stored)]
 
 
 def add_retry(store: Backend, run_id: str, wanted: RetryRecord) -> RetryRecord:
     """Record a retry at its place; where another got there first, that one is returned instead."""
     key = retry_key(run_id, wanted.sequence)
-    record = {
-        "v": FORMAT_VERSION,
-        "run_id": run_id,
-        "sequence": wanted.sequence,
-        "created_at": datetime.now(UTC).isoformat(),
-        "where": wanted.where,
-        "max_tokens": wanted.max_tokens,
-        "slots": [slot._asdict() for slot in wanted.chosen],
-        "shards": list(wanted.shards),
-    }
-    store.put_new(key, canonical_json(record))
-    return _record_of(wanted.sequence, key, store.get(key))
+    stored = _Stored(
+        run_id=run_id,
+        sequence=wanted.sequence,
+        created_at=datetime.now(UTC),
+        where=wanted.where,
+        max_tokens=wanted.max_tokens,
+        slots=wanted.chosen,
+        shards=wanted.shards,
+    )
+    put_new(store, key, stored)
+    return _retry_of(decode(store.get(key), key, _Stored))
 
 
-def _record_of(sequence: int, key: str, data: bytes) -> RetryRecord:
-    try:
-        record = json.loads(data)
-        chosen = tuple(ChosenSlot(**slot) for slot in record["slots"])
-        where, max_tokens = record["where"], record["max_tokens"]
-        return RetryRecord(sequence, where, max_tokens, chosen, tuple(record["shards"]))
-    except (ValueError, KeyError, TypeError) as fault:
-        raise StoreError(f"{key}: is not a retry's record: {fault!r}") from fault
+def _retry_of(stored: _Stored) -> RetryRecord:
+    return RetryRecord(
+        stored.sequence, stored.where, stored.max_tokens, stored.slots, stored.shards
+    )

@@ -1,7 +1,7 @@
 """The tables' schemas: explicit Arrow columns each, and how their files are laid out.
 
-``run_id`` and ``round`` are partition columns: they stand in a file's path, not in its rows. A
-schema's version stands in the path too; within a version columns are only ever added, nullable.
+``run_id`` and ``round`` are partition columns: they are in a file's path, not in its rows. A schema's
+version is in the path too; within a version columns are only ever added, nullable.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-
 SCHEMA_REVISION = 4
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
-
 
 METADATA_GROUP_ROWS = 122_880
 

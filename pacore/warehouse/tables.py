@@ -5,23 +5,23 @@ Runs as rows of the table ``runs``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend, Reader
-from pacore.store.commits import StandingFile, standing_tables
-from pacore.store.gradings import OWN, GradingRecord, as_published, read_gradings, standing
+from pacore.store.commits import DataFile, current_tables
+from pacore.store.gradings import OWN, GradingRecord, as_published, current_grading, read_gradings
+from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
 from pacore.store.layout import Unit, final_key, retries_prefix, unit_of_data
 from pacore.store.parquet import write_rows
+from pacore.store.records import BadRecord, decode
 from pacore.store.rows import Row
-from pacore.store.run import Run, lent_files, open_run, open_runs
+from pacore.store.run import Run, RunEnd, imported_texts, open_run, open_runs
 from pacore.store.schema import SCHEMA_REVISION, SCHEMA_VERSION, TABLES
-from pacore.store.wholeness import Fault, RunFiles, as_fault, find_faults
 
 STAGED = (
     "runs",
@@ -84,7 +84,7 @@ class _Whole(NamedTuple):
     """Runs of which nothing is missing, with their ends and files, and what others lack."""
 
     runs: list[Run]
-    ends: dict[str, End]
+    ends: dict[str, RunEnd | None]
     tables: dict[str, RunFiles]
     faults: list[Fault]
 
@@ -100,7 +100,7 @@ def _whole_runs(store: Backend, run_ids: Sequence[str]) -> _Whole:
             for record in (run, ends.get(run_id)):
                 if isinstance(record, StoreError):
                     raise record
-            tables[run_id] = standing_tables(store, run_id)
+            tables[run_id] = current_tables(store, run_id)
             read_gradings(store, run_id)
         except StoreError as unusable:
             faults.append(as_fault(run_id, unusable))
@@ -134,10 +134,10 @@ def text_files(
     store: Backend, reader: Reader, run_id: str, borrowers: Sequence[str] = ()
 ) -> list[str]:
     """Paths of the texts a run has stored; of a run that is not here, those that came with others."""
-    files = standing_tables(store, run_id).get("trajectory_texts", [])
+    files = current_tables(store, run_id).get("trajectory_texts", [])
     for borrower in () if files else borrowers:
-        lent = [file for file in lent_files(store, borrower) if file["run_id"] == run_id]
-        files = files + [StandingFile(f["path"], f["sha256"], f["bytes"]) for f in lent]
+        lent = [file for file in imported_texts(store, borrower) if file.run_id == run_id]
+        files = files + [DataFile(file.path, file.sha256, file.bytes) for file in lent]
     return [reader.admit(file.path, file.bytes) for file in dict.fromkeys(files)]
 
 
@@ -169,39 +169,32 @@ def _retries_among(keys: set[str], run_id: str) -> int:
     return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
 
 
-End = Mapping[str, Any]
-"""How a run ended, as its record has it; empty for one that is open."""
-
-
-def read_ends(store: Backend, runs: Sequence[Run]) -> dict[str, End | StoreError]:
-    """How each run ended, or why its record of that cannot be used."""
+def read_ends(store: Backend, runs: Sequence[Run]) -> dict[str, RunEnd | BadRecord | None]:
+    """How each run ended, None for one that is open, or why its record of that cannot be used."""
     there = set(store.list("runs"))
     end_of = {run.run_id: final_key(run.run_id, _retries_among(there, run.run_id)) for run in runs}
     closed = {run_id: key for run_id, key in end_of.items() if key in there}
-    found: dict[str, End | StoreError] = {run.run_id: {} for run in runs}
+    found: dict[str, RunEnd | BadRecord | None] = dict.fromkeys(end_of)
     for (run_id, key), data in zip(
         closed.items(), store.get_many(list(closed.values())), strict=True
     ):
         try:
-            record = json.loads(data)
-            datetime.fromisoformat(record["finished_at"])
-            found[run_id] = {**record, "failed": int(record["counts"]["failed"])}
-        except (ValueError, KeyError, TypeError) as fault:
-            found[run_id] = StoreError(f"{key}: is not a run's end: {fault!r}")
+            found[run_id] = decode(data, key, RunEnd)
+        except BadRecord as bad:
+            found[run_id] = bad
     return found
 
 
-def run_rows(runs: Sequence[Run], ends: Mapping[str, End]) -> Iterator[Row]:
+def run_rows(runs: Sequence[Run], ends: Mapping[str, RunEnd | None]) -> Iterator[Row]:
     """Each run as a row of the table ``runs``."""
     for run in runs:
-        final = ends[run.run_id]
-        status = "open" if not final else "failures" if final["failed"] else "complete"
-        finished = final.get("finished_at")
+        end = ends[run.run_id]
+        status = "open" if end is None else "failures" if end.counts.get("failed") else "complete"
         yield (
             run.run_id,
             status,
             datetime.fromisoformat(run.created_at),
-            datetime.fromisoformat(finished) if finished else None,
+            end.finished_at if end else None,
             run.identity_digest,
             PurePosixPath(run.problem_set).stem,
             run.problems,
@@ -225,7 +218,7 @@ def run_rows(runs: Sequence[Run], ends: Mapping[str, End]) -> Iterator[Row]:
 
 def grading_rows(run_id: str, created_at: datetime, records: list[GradingRecord]) -> Iterator[Row]:
     """The gradings of a run as rows of the table ``gradings``, the run's own as number 0."""
-    stands = standing(records)
+    stands = current_grading(records)
     yield run_id, OWN, 0, "auto", "", "gold", created_at, created_at, stands is None
     for record in records:
         grading = record.grading

@@ -16,9 +16,9 @@ from typing import Any, Self
 
 from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
+from pacore.store.integrity import Fault, RunFiles, damaged, repair_hint
 from pacore.store.rows import Row
 from pacore.store.run import list_runs
-from pacore.store.wholeness import Fault, RunFiles, damaged, repair_hint
 from pacore.warehouse.connection import (
     Connection,
     as_bad_input,

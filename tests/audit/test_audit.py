@@ -173,6 +173,6 @@ def test_a_shard_that_is_being_tried_again_is_held_against_its_own_revision(tmp_
         run_stages(config, killed_after(3))
     (told,) = audited(store)
     assert told.severity == "warning"
-    assert told.what == "were not asked: shards are being tried again: s00000"
+    assert told.what == "were not checked: shards are being tried again: s00000"
     finish(config)
     assert audited(store) == []

@@ -206,7 +206,7 @@ def drop_a_record(store: Backend) -> Seeded:
 
 def garble_a_record(store: Backend) -> Seeded:
     store.put(grading_key(RUN, 1), b'{"v": 1}')
-    return f"runs/{RUN}/gradings", ""
+    return grading_key(RUN, 1), ""
 
 
 def unknown_grader(store: Backend) -> Seeded:

@@ -15,8 +15,8 @@ from pacore.exchange.export_folder import export_run
 from pacore.exchange.import_folder import import_export
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
-from pacore.store.layout import lent_key
-from pacore.store.run import lent_files, open_run
+from pacore.store.layout import imported_texts_key
+from pacore.store.run import imported_texts, open_run
 from tests.fixtures.audited import FAULTY, RUN, audited, errors, finish
 from tests.fixtures.corruption import Row, flip, rewrite, standing_rows, unit_of
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
@@ -100,11 +100,11 @@ def test_an_exported_run_is_as_sound_elsewhere_and_texts_on_loan_are_hashed(
     export_run(open_store(config.store), RUN, folder)
     import_export(folder, elsewhere)
     assert [str(finding) for finding in audited(elsewhere)] == []
-    key = lent_files(elsewhere, RUN)[0]["path"]
+    key = imported_texts(elsewhere, RUN)[0].path
     flip(elsewhere, key, 100)
     (finding,) = errors(elsewhere)
     assert finding.where.file == key
-    assert f"{lent_key(RUN)} says " in finding.what
+    assert f"{imported_texts_key(RUN)} says " in finding.what
 
 
 def test_an_audit_of_a_run_on_s3_finds_what_one_on_a_folder_does(

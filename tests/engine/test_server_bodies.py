@@ -14,7 +14,7 @@ from pacore.core.engine import EngineFault
 from pacore.core.trajectory import Generation, normalise
 from pacore.engine.chat.choice import MAX_DEPTH, UNREAD_CHARACTERS
 from pacore.engine.chat.completion import read_completion
-from pacore.engine.chat.responses import Answer
+from pacore.engine.chat.responses import Response
 from pacore.engine.faults import Origin
 from tests.fixtures.faulty_server import Behaviour, FaultyServer, answers, completion, head, sends
 from tests.fixtures.http_tries import (
@@ -91,8 +91,8 @@ def test_a_servers_words_are_read_and_what_it_said_is_kept(
 
 def test_a_text_as_long_as_it_was_allowed_to_be_was_cut_whatever_is_said_of_its_end() -> None:
     body = json.dumps(chat(said(), None)).encode()
-    assert read_completion(ORIGIN, Answer(200, body), max_tokens=5).finish_reason == "length"
-    assert read_completion(ORIGIN, Answer(200, body), max_tokens=6).finish_reason == "stop"
+    assert read_completion(ORIGIN, Response(200, body), max_tokens=5).finish_reason == "length"
+    assert read_completion(ORIGIN, Response(200, body), max_tokens=6).finish_reason == "stop"
 
 
 @pytest.mark.parametrize("word", ["abort", "error", "network_error", "USER_CANCEL"])
@@ -270,7 +270,7 @@ values = st.recursive(
 
 def verdict(body: bytes) -> Generation | EngineFault:
     try:
-        return read_completion(ORIGIN, Answer(200, body))
+        return read_completion(ORIGIN, Response(200, body))
     except EngineFault as fault:
         return fault
 

@@ -18,7 +18,7 @@ from pacore.evaluation.statistics.intervals import student_t, wilson
 from pacore.report.mechanism import mechanism_json, mechanism_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_files
+from pacore.store.commits import current_files
 from pacore.store.layout import unit_of_data
 from pacore.store.parquet import read_rows
 from pacore.store.schema import TABLES
@@ -121,7 +121,7 @@ def judged(row: Row, answer: str | None) -> Judged:
 
 def grade_stored(store: Backend, run_id: str) -> None:
     rows: Rows = {}
-    for key in standing_files(store, run_id)["trajectories"]:
+    for key in current_files(store, run_id)["trajectories"]:
         unit = unit_of_data(key)
         assert unit is not None
         with store.open(key) as file:

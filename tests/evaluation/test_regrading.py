@@ -19,7 +19,7 @@ from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, read_commit
-from pacore.store.gradings import as_published, read_gradings, standing
+from pacore.store.gradings import as_published, current_grading, read_gradings
 from pacore.store.run import open_run
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT, Pacore, pacore_command
@@ -169,7 +169,7 @@ def test_what_a_retry_replaced_is_graded_under_the_new_revision(
     assert capsys.readouterr().err.startswith("pacore: run mine is not at its end; ")
     run_stages(config_of(place))
     units = committed_units(store, "mine")
-    assert standing(as_published(read_gradings(store, "mine"), units)) is None
+    assert current_grading(as_published(read_gradings(store, "mine"), units)) is None
     assert grade(place) == 0
     new = {key for key in verdict_commits(store) if key not in before}
     assert len(new) == 2 and all(".r1.g" in key for key in new)

@@ -31,7 +31,7 @@ from pacore.evaluation.verdicts import Item, ShardGrading, grade_shard
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, read_commit, standing_units
+from pacore.store.commits import committed_units, current_units, read_commit
 from pacore.store.gradings import Grading, begin_grading, read_gradings
 from pacore.store.layout import Unit
 from pacore.store.parquet import read_rows
@@ -229,7 +229,7 @@ def grading_of(store: Backend, grader: str) -> Grading:
 
 def verdicts_of(store: Backend, grading: Grading) -> list[tuple[str, str]]:
     found = []
-    for unit in standing_units(committed_units(store, "demo")):
+    for unit in current_units(store, "demo"):
         if unit.grading == grading.grading_id:
             with store.open(read_commit(store, unit).path) as file:
                 rows = read_rows(file, ["trajectory_id", "verdict"])

@@ -20,7 +20,7 @@ from pacore.repair.repair import repair
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, read_commit, standing_files, standing_units
+from pacore.store.commits import committed_units, current_files, current_units, read_commit
 from pacore.store.gradings import Grading
 from pacore.store.layout import (
     Unit,
@@ -75,7 +75,7 @@ def content(store: Backend) -> dict[str, bytes]:
 
 def files(store: Backend, table: str = "") -> list[str]:
     """Keys of the data files that the run's tables consist of, or of one table."""
-    found = standing_files(store, RUN)
+    found = current_files(store, RUN)
     return [key for name, keys in found.items() if table in ("", name) for key in keys]
 
 
@@ -113,7 +113,7 @@ def test_a_single_file_is_made_again_byte_for_byte(store: Backend) -> None:
     for number, key in enumerate(files(store)[::6]):
         DAMAGES[number % len(DAMAGES)](store, key)
         (outcome,) = repaired(store)
-        assert outcome.key == key and outcome.is_mended
+        assert outcome.key == key and outcome.is_repaired
         assert outcome.what.endswith(": made again, byte for byte")
     assert content(store) == before
 
@@ -129,7 +129,7 @@ def test_all_files_of_a_table_and_of_all_tables_are_made_again(store: Backend, t
         remove(store, key)
     outcomes = repaired(store)
     assert sorted(outcome.key for outcome in outcomes) == sorted(lost)
-    assert all(outcome.is_mended for outcome in outcomes)
+    assert all(outcome.is_repaired for outcome in outcomes)
     assert content(store) == before
     assert errors(store) == []
 
@@ -149,7 +149,7 @@ def test_what_stands_no_more_needs_no_repair(store: Backend) -> None:
 
 def written_otherwise(store: Backend, table: str) -> list[Unit]:
     """Have a table's files be of an earlier version of pacore; their units."""
-    units = [unit for unit in standing_units(committed_units(store, RUN)) if unit.table == table]
+    units = current_units(store, RUN, table)
     for unit in units:
         schema = TABLES[table]
         rows = rows_of(store, unit)
@@ -223,7 +223,7 @@ def test_a_repaired_run_is_graded_exported_and_retried_like_any(
 
 
 def commits(store: Backend) -> list[str]:
-    units = standing_units(committed_units(store, RUN))
+    units = current_units(store, RUN)
     return [commit_key(unit) for unit in units]
 
 
@@ -234,7 +234,7 @@ def test_commits_that_are_missing_or_unreadable_are_made_again(store: Backend) -
         store.put(key, b"{") if number % 2 else store.delete(key)
     outcomes = repaired(store)
     assert sorted(outcome.key for outcome in outcomes) == sorted(keys)
-    assert all(outcome.is_mended for outcome in outcomes)
+    assert all(outcome.is_repaired for outcome in outcomes)
     assert errors(store) == []
     assert standing_rows(store, RUN) == rows
     assert repaired(store) == []
@@ -249,7 +249,7 @@ def test_snapshots_that_follow_from_others_are_made_again(store: Backend) -> Non
         for lose in (store.delete, lambda key: store.put(key, b"[]")):
             lose(key)
             (outcome,) = repaired(store)
-            assert outcome == Outcome(key, outcome.what, is_mended=True)
+            assert outcome == Outcome(key, outcome.what, is_repaired=True)
             assert content(store) == before
 
 
@@ -257,9 +257,9 @@ def test_the_last_snapshot_is_written_anew(store: Backend) -> None:
     last = list(store.list(snapshots_prefix(RUN)))[-1]
     before = store.get(last)
     store.put(last, b"{")
-    with pytest.raises(StoreError, match="is not a snapshot"), Warehouse(store, [RUN]):
+    with pytest.raises(StoreError, match="cannot be used: Invalid JSON"), Warehouse(store, [RUN]):
         pass
-    assert [outcome.is_mended for outcome in repaired(store)] == [True]
+    assert [outcome.is_repaired for outcome in repaired(store)] == [True]
     assert store.get(last) == before
     store.delete(last)
     repaired(store)
@@ -271,7 +271,7 @@ def test_a_snapshot_that_nothing_tells_of_is_named_and_read_by_nobody(store: Bac
     store.delete(key)
     (outcome,) = repaired(store)
     assert outcome.key == key
-    if not outcome.is_mended:
+    if not outcome.is_repaired:
         assert "nothing says which files it listed" in outcome.what
     with Warehouse(store) as warehouse:
         assert not any(warehouse.run_checks().values())
@@ -291,7 +291,7 @@ def test_the_problem_set_is_frozen_again_from_its_file(store: Backend) -> None:
     for damage in DAMAGES[:3]:
         damage(store, key)
         (outcome,) = repaired(store)
-        assert outcome.key == key and outcome.is_mended and "made again from " in outcome.what
+        assert outcome.key == key and outcome.is_repaired and "made again from " in outcome.what
         assert store.get(key) == before
 
 
@@ -311,7 +311,7 @@ def test_a_problem_set_whose_file_has_changed_cannot_be_made_again(
 
         edit_json(store, run_key(RUN), move)
         (outcome,) = repaired(store)
-        assert not outcome.is_mended and words in outcome.what
+        assert not outcome.is_repaired and words in outcome.what
 
 
 def test_without_its_record_a_run_is_refused_with_what_helps(store: Backend) -> None:
@@ -325,7 +325,7 @@ def test_without_its_record_a_run_is_refused_with_what_helps(store: Backend) -> 
 def test_what_the_journal_has_lost_is_counted_and_all_else_is_made_again(store: Backend) -> None:
     lost = [
         read_commit(store, unit)
-        for unit in standing_units(committed_units(store, RUN))
+        for unit in current_units(store, RUN)
         if unit.table == "trajectories" and unit.shard == "s00000"
     ]
     for row in islice(rows_of(store, lost[1].unit), 3):
@@ -335,7 +335,7 @@ def test_what_the_journal_has_lost_is_counted_and_all_else_is_made_again(store: 
         remove(store, key)
     outcomes = {outcome.key: outcome for outcome in repaired(store)}
     assert sorted(outcomes) == sorted(keys)
-    failed = [key for key, outcome in outcomes.items() if not outcome.is_mended]
+    failed = [key for key, outcome in outcomes.items() if not outcome.is_repaired]
     assert lost[1].path in failed
     assert "of its trajectories are not in the journal" in outcomes[lost[1].path].what
     # The other shard does not depend on it.
@@ -355,7 +355,7 @@ def test_a_run_that_goes_on_is_repaired_as_far_as_it_is(tmp_path: Path) -> None:
     assert not is_closed(store, RUN)
     for key in files(store):
         remove(store, key)
-    assert all(outcome.is_mended for outcome in repaired(store))
+    assert all(outcome.is_repaired for outcome in repaired(store))
     assert content(store) == before
     finish(config)
     assert errors(store) == []
@@ -411,7 +411,7 @@ def test_objects_are_repaired_as_files_are(
     with pytest.raises(StoreError, match="pacore repair night"), Warehouse(store, [RUN]):
         pass
     outcomes = repaired(store)
-    assert all(outcome.is_mended for outcome in outcomes)
+    assert all(outcome.is_repaired for outcome in outcomes)
     assert len(outcomes) == len(lost)
     assert errors(store) == [] and repaired(store) == []
     with Warehouse(store) as warehouse:
@@ -429,7 +429,7 @@ def test_a_judges_verdicts_come_from_its_votes(tmp_path: Path) -> None:
     before = content(store)
     for key in files(store, "verdicts"):
         remove(store, key)
-    assert all(outcome.is_mended for outcome in repaired(store))
+    assert all(outcome.is_repaired for outcome in repaired(store))
     assert content(store) == before
     for key in store.list(f"runs/{judging.config.run_id}"):
         store.delete(key)
@@ -442,12 +442,12 @@ def test_a_judges_verdicts_come_from_its_votes(tmp_path: Path) -> None:
 
 def test_verdicts_of_another_version_are_named_and_not_made_up(store: Backend) -> None:
     earlier = Grading("auto", "math 0")
-    standing = {unit: rows_of(store, unit) for unit in standing_units(committed_units(store, RUN))}
+    standing = {unit: rows_of(store, unit) for unit in current_units(store, RUN)}
     grade_rows(store, RUN, verdict_rows(standing, earlier), earlier)
     for key in files(store, "verdicts"):
         remove(store, key)
     outcomes = repaired(store)
-    failed = [outcome for outcome in outcomes if not outcome.is_mended]
+    failed = [outcome for outcome in outcomes if not outcome.is_repaired]
     assert len(failed) == sum(earlier.grading_id in outcome.key for outcome in outcomes) > 0
     assert all("it was graded by version math 0, and this is " in one.what for one in failed)
 

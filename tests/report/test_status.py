@@ -16,7 +16,7 @@ from pacore.runs.problems import begin
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, read_commits, standing_units
+from pacore.store.commits import current_commits
 from pacore.store.journal import Journal
 from pacore.store.run import Run, problems_of
 from tests.fixtures.pipeline import (
@@ -49,7 +49,7 @@ def requests(store: Backend, run: Run) -> list[Request]:
 
 
 def found(store: Backend, run: Run, **limits: float) -> Unpublished:
-    commits = read_commits(store, standing_units(committed_units(store, run.run_id)))
+    commits = current_commits(store, run.run_id)
     limits = {"deadline": time.monotonic() + 600, **limits}
     return unpublished(store, run, commits, **limits)  # type: ignore[arg-type]  # deadline, max_slots
 

@@ -14,7 +14,7 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.core.message import COMPACTOR_VERSION
 from pacore.store.backends.opening import open_store
-from pacore.store.commits import standing_files
+from pacore.store.commits import current_files
 from pacore.store.run import is_closed, open_run
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.pipeline import (
@@ -263,5 +263,5 @@ def test_rates_beside_a_score_are_parts_of_the_answers(tmp_path: Path) -> None:
     truncated, empty, unparsed, no_answer, failed = rates
     assert no_answer == pytest.approx(truncated + empty + unparsed)
     assert truncated + empty > 0 and failed > 0
-    assert standing_files(open_store(config.store), "mine")["scores"]
+    assert current_files(open_store(config.store), "mine")["scores"]
     assert open_run(open_store(config.store), "mine").plan.min_messages == 2

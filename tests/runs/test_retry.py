@@ -236,10 +236,10 @@ def test_a_condition_that_nothing_meets_leaves_the_run_as_it_is(tmp_path: Path) 
 def test_a_retry_runs_under_the_configuration_the_run_was_started_with(tmp_path: Path) -> None:
     config, store = finished(tmp_path, concurrency=7, widths=())
     run = open_run(store, "mine")
-    assert config_of(store, run, {}) == config
-    assert config_of(store, run, {"concurrency": 3}).concurrency == 3
+    assert config_of(run, {}) == config
+    assert config_of(run, {"concurrency": 3}).concurrency == 3
     with pytest.raises(BadInput, match="endpoints: engine scripted takes none"):
-        config_of(store, run, {"endpoints": ("http://127.0.0.1:9/v1",)})
+        config_of(run, {"endpoints": ("http://127.0.0.1:9/v1",)})
 
 
 @pytest.mark.slow

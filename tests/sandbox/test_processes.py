@@ -255,6 +255,6 @@ def test_a_grader_process_that_cannot_start_is_an_error_that_says_why(
 def test_a_child_says_last_what_went_wrong() -> None:
     child = Child("pacore.absent", "serve", [], {})
     assert child.receive() is None
-    assert child.last_words() == "ModuleNotFoundError: No module named 'pacore.absent'"
+    assert child.last_error_line() == "ModuleNotFoundError: No module named 'pacore.absent'"
     child.close()
     assert not child.is_alive

@@ -194,7 +194,7 @@ def test_a_store_of_a_later_format_is_refused(store: Backend) -> None:
     with pytest.raises(Refused, match="is of format 99"):
         prepare(store)
     store.put(STORE_KEY, b"nonsense")
-    with pytest.raises(StoreError, match=r"_store\.json: is not a store's record"):
+    with pytest.raises(StoreError, match=r"_store\.json: cannot be used: Invalid JSON"):
         prepare(store)
 
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_units, write_snapshot
+from pacore.store.commits import current_among, write_snapshot
 from pacore.store.gradings import (
     Grading,
     begin_grading,
+    current_grading,
     finish_grading,
     lacking,
     read_gradings,
-    standing,
 )
 from pacore.store.layout import (
     Unit,
@@ -119,10 +119,10 @@ def test_the_same_grading_begins_once_and_another_comes_after_it(store: Backend)
     finish_grading(store, "demo", first, {"graded": 14})
     records = read_gradings(store, "demo")
     assert [record.sequence for record in records] == [1, 2, 3]
-    found = standing(records)
+    found = current_grading(records)
     assert found is not None
     assert found.grading == MATH
-    assert standing(records[1:]) is None
+    assert current_grading(records[1:]) is None
 
 
 def test_the_grading_that_is_asked_for_last_stands_with_the_verdicts_it_had(
@@ -230,9 +230,9 @@ GRADED = st.builds(
 def test_verdicts_stand_exactly_where_what_they_judge_does(
     own: set[Unit], graded: set[Unit]
 ) -> None:
-    found = standing_units(own | graded)
+    found = current_among(own | graded)
     assert found == sorted(set(found))
-    assert [unit for unit in found if not unit.grading] == standing_units(own)
+    assert [unit for unit in found if not unit.grading] == current_among(own)
     judged = {
         (unit.round, unit.shard, unit.revision) for unit in found if unit.table == "trajectories"
     }
@@ -242,8 +242,8 @@ def test_verdicts_stand_exactly_where_what_they_judge_does(
     for grading_id in ("0123abcd", "89abcdef"):
         missing = set(lacking(found, grading_id))
         assert not missing & graded
-        assert {unit for unit in standing_units(own | graded | missing) if unit.grading} >= missing
-        assert not lacking(standing_units(own | graded | missing), grading_id)
+        assert {unit for unit in current_among(own | graded | missing) if unit.grading} >= missing
+        assert not lacking(current_among(own | graded | missing), grading_id)
 
 
 @given(GRADED | UNITS, st.integers(0, 12))
@@ -267,7 +267,7 @@ def test_whatever_makes_a_grading_another_makes_its_id_another() -> None:
 
 def test_a_record_that_cannot_be_read_is_named(store: Backend) -> None:
     store.put_new(grading_key("demo", 1), b"{}")
-    with pytest.raises(StoreError, match=r"gradings/000001\.json: is not a grading's record"):
+    with pytest.raises(StoreError, match=r"gradings/000001\.json: cannot be used: v: Field"):
         read_gradings(store, "demo")
 
 

@@ -13,7 +13,7 @@ from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import StoreError
-from pacore.store.backends.objects import AHEAD, THREADS, ask_ahead
+from pacore.store.backends.objects import AHEAD, THREADS, request_ahead
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.layout import journal_key
@@ -67,7 +67,7 @@ def test_values_are_asked_for_side_by_side() -> None:
         return key
 
     keys = [str(number) for number in range(2 * THREADS)]
-    assert list(ask_ahead(ask, keys)) == keys
+    assert list(request_ahead(ask, keys)) == keys
 
 
 def test_no_more_is_held_than_a_bounded_number_ahead_of_the_reader() -> None:
@@ -77,7 +77,7 @@ def test_no_more_is_held_than_a_bounded_number_ahead_of_the_reader() -> None:
         asked.append(key)
         return key
 
-    answers = ask_ahead(ask, map(str, range(1000)))
+    answers = request_ahead(ask, map(str, range(1000)))
     assert [next(answers) for _ in range(5)] == list("01234")
     deadline = time.monotonic() + 30
     while len(asked) < AHEAD + 5 and time.monotonic() < deadline:
@@ -94,7 +94,7 @@ def test_a_fault_is_raised_where_its_value_would_have_come() -> None:
             raise StoreError("key 2 cannot be read")
         return key
 
-    answers: Iterator[str] = ask_ahead(ask, map(str, range(100)))
+    answers: Iterator[str] = request_ahead(ask, map(str, range(100)))
     assert [next(answers), next(answers)] == ["0", "1"]
     with pytest.raises(StoreError, match="key 2"):
         next(answers)

@@ -16,7 +16,7 @@ from pacore.core.config.run import RunConfig
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_files
+from pacore.store.commits import current_files
 from pacore.store.parquet import read_rows
 from pacore.store.run import is_closed, open_run
 from pacore.store.schema import SCHEMA_VERSION, TABLES
@@ -88,7 +88,7 @@ def test_the_files_are_of_this_version_and_lack_only_columns_that_may_be_null(
         assert [name for name in rows[0] if name != "round"] == [
             name for name in schema.names if name not in added
         ]
-    assert set(standing_files(golden, "golden")) == set(ROWS)
+    assert set(current_files(golden, "golden")) == set(ROWS)
 
 
 @pytest.mark.parametrize("table", ROWS)
@@ -98,7 +98,7 @@ def test_every_value_of_a_table_is_read_back_as_it_was_written(golden: Backend, 
         view = warehouse.query(f"FROM {HISTORY.get(table, table)}")
         found = [dict(zip(view.columns, row, strict=True)) for row in view.rows]
     read = []
-    for key in standing_files(golden, "golden")[table]:
+    for key in current_files(golden, "golden")[table]:
         with golden.open(key) as file:
             read += list(read_rows(file, list(TABLES[table].schema.names)))
     expected = sorted(as_text(row, names) for row in ROWS[table])
@@ -120,7 +120,7 @@ def test_the_invariants_and_marts_hold_over_it(golden: Backend) -> None:
 
 
 def test_the_slots_of_its_trajectories_are_judged_as_they_were(golden: Backend) -> None:
-    (path,) = [key for key in standing_files(golden, "golden")["trajectories"] if "round=1" in key]
+    (path,) = [key for key in current_files(golden, "golden")["trajectories"] if "round=1" in key]
     with golden.local_path(path) as local:
         rows = list(candidates(local))
     retried = [row for row in ROWS["trajectories"] if row["round"] == 1 and row["attempt"] == 1]

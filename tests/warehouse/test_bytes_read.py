@@ -13,7 +13,7 @@ from pacore.runs.start import start_run
 from pacore.store.backends.objects import ObjectBackend
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.services import service_of
-from pacore.store.commits import publish, standing_tables, write_snapshot
+from pacore.store.commits import current_tables, publish, write_snapshot
 from pacore.store.layout import Unit
 from pacore.store.rows import ROW_OF, Row
 from pacore.store.run import Run
@@ -98,7 +98,7 @@ QUERIES = {
 def test_a_query_reads_what_it_asks_for_and_not_the_texts_beside_it(
     store: CountingBackend, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (texts,) = (file.bytes for file in standing_tables(store, "demo")["trajectory_texts"])
+    (texts,) = (file.bytes for file in current_tables(store, "demo")["trajectory_texts"])
     assert texts > 1_000_000
     said = [f"{'bytes':>9} {'share':>7} requests  of {texts} bytes of texts"]
     for question, share in QUERIES.items():

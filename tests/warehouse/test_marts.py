@@ -12,7 +12,7 @@ import pytest
 from pacore.core.trajectory import UNFINISHED
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_files
+from pacore.store.commits import current_files
 from pacore.store.parquet import read_rows
 from pacore.store.run import open_run
 from pacore.store.schema import TABLES
@@ -38,7 +38,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Backend:
 def stored(store: Backend, run_id: str, table: str) -> list[Row]:
     """Rows of a table of a run with their round, read without SQL."""
     found = []
-    for key in standing_files(store, run_id).get(table, []):
+    for key in current_files(store, run_id).get(table, []):
         round_ = int(key.split("round=")[1].split("/")[0])
         names = TABLES[table].schema.names
         found += [{**row, "round": round_} for row in read_rows(store.uri(key), names)]

@@ -18,7 +18,7 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, standing_units
+from pacore.store.commits import current_units
 from pacore.store.parquet import TableWriter, to_arrow
 from pacore.store.schema import TABLES, TEXT_GROUP_ROWS, TableSchema
 from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
@@ -148,7 +148,7 @@ def graded_night(folder: Path) -> Backend:
     """A run with failures, and a grading of it."""
     store = open_store(str(folder / "store"))
     run_stages(night(folder))
-    rows = {unit: rows_of(store, unit) for unit in standing_units(committed_units(store, RUN))}
+    rows = {unit: rows_of(store, unit) for unit in current_units(store, RUN)}
     grade_rows(store, RUN, verdict_rows(rows, MATH))
     return store
 
@@ -156,7 +156,7 @@ def graded_night(folder: Path) -> Backend:
 def rewritten(store: Backend, seed: int, is_old: bool) -> None:
     """Write every file of the run again with other nulls, as files were once written or as now."""
     chosen = random.Random(seed)
-    for unit in standing_units(committed_units(store, RUN)):
+    for unit in current_units(store, RUN):
         table = TABLES[unit.table]
         rows = nulled(chosen, table, rows_of(store, unit))
         scratch = store.scratch() / "rewritten.parquet"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, model_validator
 
 from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
 from pacore.core.config.vllm_options import identity_options
@@ -130,14 +130,6 @@ class RunConfig(ConfigFields):
             **template_digests(self.plan.steps),
             "problem_set": problem_set_digest,
         }
-
-
-def fault_line(invalid: ValidationError) -> str:
-    """The first fault of a configuration, as one line that names the field."""
-    fault = invalid.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    what = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{place}: {what}" if place else what
 
 
 def declared_fields(kind: Declared) -> list[str]:

@@ -25,9 +25,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pacore.core.config.fields import Declared, make_readable
-from pacore.core.config.run import RunConfig, declared_fields, fault_line
+from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.identity import digest
 from pacore.core.plan import PRESETS
+from pacore.core.validation import first_fault
 from pacore.errors import BadInput
 
 ArmKind = Literal["pool", "majority", "best", "run"]
@@ -248,4 +249,4 @@ def _run_of(base: RunConfig, sweep_id: str, arm: Arm) -> RunConfig:
     try:
         return RunConfig.model_validate({**given, **own})
     except ValidationError as invalid:
-        raise BadInput(f"--arm {arm.text!r}: {fault_line(invalid)}") from None
+        raise BadInput(f"--arm {arm.text!r}: {first_fault(invalid)}") from None

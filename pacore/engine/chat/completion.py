@@ -24,7 +24,7 @@ from pacore.engine.chat.choice import (
     unread_json,
 )
 from pacore.engine.chat.finish import MISSING, Finish, finish_reason, read_finish
-from pacore.engine.chat.responses import Answer, label, positive, redirected
+from pacore.engine.chat.responses import Response, label, positive, redirected
 from pacore.engine.chat.stream import FINISH_FIELDS, fold, is_stream
 from pacore.engine.faults import (
     Origin,
@@ -60,25 +60,29 @@ _CUT = ServerError("the stream was cut")
 
 
 def read_generation(
-    origin: Origin, answer: Answer, now: datetime, max_tokens: int | None = None
+    origin: Origin, response: Response, now: datetime, max_tokens: int | None = None
 ) -> Generation:
     """Classify the answer to a request that asked for at most ``max_tokens``. Raises EngineFault."""
-    if answer.status == 200:
-        return read_completion(origin, answer, max_tokens)
-    if answer.location is not None:
-        refusal = Refusal(origin.endpoint, answer.status, answer.location)
-        raise EngineFault("rejected", redirected(origin, answer), transient=False, refusal=refusal)
-    wait_seconds = retry_after_seconds(answer.retry_after, now)
-    return _of_error(origin, answer.status, read_error(answer.body), wait_seconds)
+    if response.status == 200:
+        return read_completion(origin, response, max_tokens)
+    if response.location is not None:
+        refusal = Refusal(origin.endpoint, response.status, response.location)
+        raise EngineFault(
+            "rejected", redirected(origin, response), transient=False, refusal=refusal
+        )
+    wait_seconds = retry_after_seconds(response.retry_after, now)
+    return _of_error(origin, response.status, read_error(response.body), wait_seconds)
 
 
-def read_completion(origin: Origin, answer: Answer, max_tokens: int | None = None) -> Generation:
+def read_completion(
+    origin: Origin, response: Response, max_tokens: int | None = None
+) -> Generation:
     """Read the body of a 200 as a generation: its first choice, as the server said it.
 
     Raises EngineFault where there is none, where the server gave it up or withheld it whole, and
     where it cannot be read.
     """
-    found, error = _decoded(origin, answer)
+    found, error = _decoded(origin, response)
     choice = _choice(found)
     said = read_choice(choice)
     finish = _finish(choice, found)
@@ -110,13 +114,13 @@ def _of_error(
     raise fault_of_status(origin, status, error, wait_seconds)
 
 
-def _decoded(origin: Origin, answer: Answer) -> tuple[Any, ServerError | None]:
+def _decoded(origin: Origin, response: Response) -> tuple[Any, ServerError | None]:
     """A body, and what is wrong with it as a whole. Raises EngineFault for what is no JSON."""
-    if is_stream(answer.content_type, answer.body):
-        folded = fold(answer.body)
+    if is_stream(response.content_type, response.body):
+        folded = fold(response.body)
         return folded.body, None if folded.is_whole else _CUT
     try:
-        found = read_json(answer.body)
+        found = read_json(response.body)
     except ValueError as wrong:
         raise _cut(origin, "200 with a body that is not JSON", str(wrong)) from None
     return (found[0] if isinstance(found, list) and found else found), None

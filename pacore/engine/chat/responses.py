@@ -19,7 +19,7 @@ MOST_TOKENS = 2**31 - 1
 """A count beyond this is no count, and no column of a table could hold it."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """One response as it came: ``retry_after`` and ``content_type`` are headers, unread.
 
     ``location`` is where a redirect leads, as a whole URL without parameters.
@@ -68,34 +68,34 @@ class Models(NamedTuple):
     card: ModelCard | None = None
 
 
-def read_models(origin: Origin, answer: Answer, model: str) -> Models:
+def read_models(origin: Origin, response: Response, model: str) -> Models:
     """Read a list of models that has ``model``, by its name or a pattern; empty without a list.
 
     Raises `pacore.errors.EngineUnavailable`.
     """
-    if answer.status in NO_SUCH_ROUTE:
+    if response.status in NO_SUCH_ROUTE:
         return Models({})
-    if answer.status in (401, 403):
-        raise EngineUnavailable(refused_key(origin, answer.status))
-    if answer.location is not None:
-        raise EngineUnavailable(redirected(origin, answer))
-    cards = read_cards(origin, answer)
+    if response.status in (401, 403):
+        raise EngineUnavailable(refused_key(origin, response.status))
+    if response.location is not None:
+        raise EngineUnavailable(redirected(origin, response))
+    cards = read_cards(origin, response)
     if cards is None:
-        what = f"{answer.status} and no list of models"
-        raise EngineUnavailable(origin.detail(what, read_error(answer.body).message))
+        what = f"{response.status} and no list of models"
+        raise EngineUnavailable(origin.detail(what, read_error(response.body).message))
     named = next((name for name in cards if _names(name, model)), None)
     if named is None:
         raise EngineUnavailable(not_served(origin, model, cards))
     return Models(cards, cards[named] if "*" not in named else None)
 
 
-def read_cards(origin: Origin, answer: Answer) -> dict[str, ModelCard] | None:
+def read_cards(origin: Origin, response: Response) -> dict[str, ModelCard] | None:
     """Every model of a list, in its order; None for what is no list of models.
 
     The list is the body, or its ``data`` or ``models``; an entry is a name or an object with one.
     """
     try:
-        found = read_json(answer.body) if answer.status == 200 else None
+        found = read_json(response.body) if response.status == 200 else None
     except ValueError:
         return None
     if isinstance(found, dict):
@@ -143,24 +143,24 @@ def refused_key(origin: Origin, status: int) -> str:
     )
 
 
-def redirected(origin: Origin, answer: Answer) -> str:
+def redirected(origin: Origin, response: Response) -> str:
     """Where a redirect leads, and that pacore does not go there with a key in hand."""
-    place = origin.cleaned(answer.location or "")
+    place = origin.cleaned(response.location or "")
     base = re.sub(r"/(models|chat/completions)/*$", "", place)
     return (
-        f"{origin.endpoint}: {answer.status}: redirects to {place}, which is not followed, since the "
+        f"{origin.endpoint}: {response.status}: redirects to {place}, which is not followed, since the "
         f"key is for {origin.endpoint} alone; if it is the right place, say --endpoint {base}"
     )
 
 
-def read_version(origin: Origin, answer: Answer) -> str | None:
+def read_version(origin: Origin, response: Response) -> str | None:
     """The server's own word for its version, as vLLM gives it."""
-    return label(origin, answer.json_object.get("version")) or None
+    return label(origin, response.json_object.get("version")) or None
 
 
-def read_count(answer: Answer) -> int | None:
+def read_count(response: Response) -> int | None:
     """The tokens a tokenizer route counted."""
-    return positive(answer.json_object.get("count"))
+    return positive(response.json_object.get("count"))
 
 
 def tokenize_text(recipe: Recipe, text: str) -> dict[str, Any]:

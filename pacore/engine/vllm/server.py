@@ -25,6 +25,7 @@ from pacore.engine.checkpoint import checkpoint_dtype, checkpoint_folder, served
 from pacore.engine.vllm import keeper
 from pacore.errors import EngineUnavailable
 from pacore.home import usable
+from pacore.processes import is_alive
 
 BFLOAT16 = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 """What ``/proc/cpuinfo`` calls instructions for bfloat16, on x86 and on ARM."""
@@ -239,15 +240,7 @@ def _new_log(folder: Path) -> Path:
 def _has_ended(path: Path) -> bool:
     """Whether a file is the log of a server whose owner is gone."""
     found = _LOG.fullmatch(path.name)
-    if found is None:
-        return False
-    try:
-        os.kill(int(found["owner"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return found is not None and not is_alive(int(found["owner"]))
 
 
 def reason(log: Path) -> str:

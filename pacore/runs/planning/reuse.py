@@ -19,7 +19,7 @@ from pacore.core.prompt import prompt_digest
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import committed_units, read_commits, standing_units
+from pacore.store.commits import current_commits
 from pacore.store.parquet import read_rows
 from pacore.store.run import Run, list_runs, open_runs, problems_of
 
@@ -260,9 +260,7 @@ def _counts(store: Backend, run: Run, used: Set[str]) -> tuple[dict[int, int], d
     """Finished trajectories of a run by round: all, and those that are not ``used``."""
     stored: Counter[int] = Counter()
     stale: Counter[int] = Counter()
-    units = standing_units(committed_units(store, run.run_id))
-    chosen = [unit for unit in units if unit.table == "trajectories"]
-    for commit in read_commits(store, chosen):
+    for commit in current_commits(store, run.run_id, "trajectories"):
         try:
             file = store.open(commit.path)
         except KeyError:

@@ -1,4 +1,4 @@
-"""What an object store's faults mean, told by status and error code, never by a message's text.
+"""What an object store's faults mean, decided by status and error code, never by a message's text.
 
 Messages are put together from codes, class names and the store's own address, so that nothing a
 library puts into its errors (headers, signed URLs, keys) reaches a person or a log.
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Meaning:
     """A fault's kind, and what to say of it."""
 
     kind: Kind
@@ -32,9 +32,7 @@ class Finding:
 
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 
-
 _EXISTS = ("PreconditionFailed", "412")
-
 
 _PASSING = (
     "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling",
@@ -42,9 +40,7 @@ _PASSING = (
     "OperationAborted", "ConditionalRequestConflict", "RequestTimeTooSkewed", "IncompleteBody",
 )  # fmt: skip
 
-
 _PASSING_STATUSES = (408, 409, 429, 500, 502, 503, 504)
-
 
 _SETUP = {
     "NoSuchBucket": "there is no such bucket",
@@ -64,7 +60,6 @@ _SETUP = {
     "301": "the bucket is in another region or at another endpoint",
 }
 
-
 _SETUP_CLASSES = {
     "NoCredentialsError": "no credentials were found (environment, profile, or instance role)",
     "PartialCredentialsError": "the credentials are incomplete",
@@ -75,10 +70,9 @@ _SETUP_CLASSES = {
     "NoRegionError": "no region is configured",
     "InvalidEndpointConfigurationError": "the endpoint's address is not valid",
     "SSLError": "the endpoint's certificate cannot be trusted",
-    "ParamValidationError": "its name cannot be asked for",
+    "ParamValidationError": "its name is not valid in a request",
     "PermissionError": "access is denied",
 }
-
 
 _PASSING_CLASSES = {
     "EndpointConnectionError": "the endpoint does not answer",
@@ -100,7 +94,7 @@ _PASSING_CLASSES = {
 }
 
 
-def judge(fault: BaseException) -> Finding:
+def meaning_of(fault: BaseException) -> Meaning:
     """What a fault of a file system or of the library below it means."""
     for link in _chain(fault):
         response = getattr(link, "response", None)
@@ -109,14 +103,14 @@ def judge(fault: BaseException) -> Finding:
     for link in _chain(fault):
         for name in (kind.__name__ for kind in type(link).__mro__):
             if name in _SETUP_CLASSES:
-                return Finding(Kind.SETUP, _SETUP_CLASSES[name])
+                return Meaning(Kind.SETUP, _SETUP_CLASSES[name])
             if name in _PASSING_CLASSES:
-                return Finding(Kind.PASSING, _PASSING_CLASSES[name])
+                return Meaning(Kind.PASSING, _PASSING_CLASSES[name])
             if name == "FileNotFoundError":
-                return Finding(Kind.ABSENT, "it is not there")
+                return Meaning(Kind.ABSENT, "it is not there")
             if name == "FileExistsError":
-                return Finding(Kind.EXISTS, "it is there already")
-    return Finding(Kind.OTHER, f"it fails with {type(fault).__name__}")
+                return Meaning(Kind.EXISTS, "it is there already")
+    return Meaning(Kind.OTHER, f"it fails with {type(fault).__name__}")
 
 
 def _chain(fault: BaseException | None) -> Iterator[BaseException]:
@@ -127,21 +121,21 @@ def _chain(fault: BaseException | None) -> Iterator[BaseException]:
         fault = fault.__cause__ or fault.__context__
 
 
-def _of_response(response: dict[str, Any]) -> Finding:
+def _of_response(response: dict[str, Any]) -> Meaning:
     """By the service's error code, else by the status."""
     code = str(response["Error"].get("Code", ""))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _SETUP:
-        return Finding(Kind.SETUP, _SETUP[code])
+        return Meaning(Kind.SETUP, _SETUP[code])
     if code in _EXISTS or status == 412:
-        return Finding(Kind.EXISTS, "it is there already")
+        return Meaning(Kind.EXISTS, "it is there already")
     if code in _PASSING or status in _PASSING_STATUSES:
-        return Finding(Kind.PASSING, f"the endpoint answers {_named(code, status)}")
+        return Meaning(Kind.PASSING, f"the endpoint answers {_named(code, status)}")
     if code in _ABSENT or status == 404:
-        return Finding(Kind.ABSENT, "it is not there")
+        return Meaning(Kind.ABSENT, "it is not there")
     if status in (401, 403):
-        return Finding(Kind.SETUP, "access is denied")
-    return Finding(Kind.OTHER, f"the endpoint answers {_named(code, status)}")
+        return Meaning(Kind.SETUP, "access is denied")
+    return Meaning(Kind.OTHER, f"the endpoint answers {_named(code, status)}")
 
 
 def _named(code: str, status: int) -> str:

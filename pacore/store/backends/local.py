@@ -17,15 +17,13 @@ from pacore.store.backends.protocol import Stored, checked_key
 
 TEMPORARY = ".tmp"
 
-
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class LocalReader:
-    """Local files are read where they lie."""
+    """Local files are read in place."""
 
     filesystem = None
 
@@ -38,7 +36,7 @@ class LocalReader:
 
 
 class LocalBackend:
-    """A folder. Files appear by rename or hard link after fsync, so a kill leaves whole files only."""
+    """A folder. Files appear by rename or hard link after fsync, so that none is ever incomplete."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -67,7 +65,7 @@ class LocalBackend:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """What the operating system refuses, in a line; a folder that is gone is made anew later."""
+        """Raise StoreError, in one line, for an OSError; a removed folder is created again later."""
         try:
             yield
         except OSError as fault:
@@ -109,7 +107,7 @@ class LocalBackend:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            # What keeps a file from the collector is its age, and publishing it again begins anew.
+            # The collector leaves young files alone, and a file that is published again is young again.
             os.utime(source)
             os.replace(source, path)
             _sync_folder(folder)

@@ -1,9 +1,9 @@
 """Object storage as a store, through fsspec.
 
-A passing fault (throttling, a time-out, a connection refused) is waited out, for a while; then it
-is a StoreError. A put-if-absent whose first try may have arrived is settled by reading what stands.
-
-Asking a store for many values side by side: a few ahead of the reader, never all of them.
+A request that fails for a passing reason (throttling, a time-out, a refused connection) is sent again
+for some time; then it is a StoreError. Whether a put-if-absent came first is decided by reading the
+value, where an earlier try of it may have arrived. Many values are requested side by side, a bounded
+number ahead of the reader.
 """
 
 from __future__ import annotations
@@ -27,39 +27,33 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from pacore.errors import BadInput, StoreError
-from pacore.store.backends.faults import Finding, Kind, judge
+from pacore.store.backends.faults import Kind, Meaning, meaning_of
 from pacore.store.backends.protocol import Stored, checked_key
 from pacore.store.backends.ranges import RangeFile, RangeFiles
 from pacore.store.backends.services import Service
 
 FIRST_PATIENCE_SECONDS = 8.0
-"""How long a store that has never answered is asked again: its address may be wrong."""
-
+"""How long requests to a store that never answered are repeated: its address may be wrong."""
 
 PATIENCE_SECONDS = 120.0
 
-
 WAIT_MAX_SECONDS = 10.0
 
-
 SAID_EVERY_SECONDS = 10.0
-
 
 _MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "created")
 
 T = TypeVar("T")
 
-
 _log = logging.getLogger("pacore.store")
-
 
 _in_memory = threading.Lock()
 
 
 class _Passing(Exception):
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.reason)
-        self.finding = finding
+    def __init__(self, meaning: Meaning) -> None:
+        super().__init__(meaning.reason)
+        self.meaning = meaning
 
 
 class ObjectBackend:
@@ -86,8 +80,8 @@ class ObjectBackend:
     def uri(self, key: str) -> str:
         return f"{self._scheme}://{self._path(key)}"
 
-    def _ask(self, call: Callable[[], T]) -> T:
-        """What the service answers, passing faults waited out.
+    def _request(self, call: Callable[[], T]) -> T:
+        """What the service answers; requests that fail for a passing reason are sent again.
 
         Raises KeyError for what is absent, FileExistsError for what is there, StoreError, BadInput.
         """
@@ -104,22 +98,22 @@ class ObjectBackend:
         try:
             return tries(lambda: self._once(call))
         except _Passing as last:
-            raise StoreError(f"{self.url}: {last.finding.reason}") from last
+            raise StoreError(f"{self.url}: {last.meaning.reason}") from last
 
     def _once(self, call: Callable[[], T]) -> T:
         try:
             found = call()
         except self._caught as fault:
-            finding = judge(fault)
-            if finding.kind is Kind.PASSING:
-                raise _Passing(finding) from fault
-            if finding.kind is Kind.SETUP and not self._has_answered:
-                raise BadInput(f"--store {self.url}: {finding.reason}") from fault
-            if finding.kind is Kind.ABSENT:
-                raise KeyError(finding.reason) from fault
-            if finding.kind is Kind.EXISTS:
-                raise FileExistsError(finding.reason) from fault
-            raise StoreError(f"{self.url}: {finding.reason}") from fault
+            meaning = meaning_of(fault)
+            if meaning.kind is Kind.PASSING:
+                raise _Passing(meaning) from fault
+            if meaning.kind is Kind.SETUP and not self._has_answered:
+                raise BadInput(f"--store {self.url}: {meaning.reason}") from fault
+            if meaning.kind is Kind.ABSENT:
+                raise KeyError(meaning.reason) from fault
+            if meaning.kind is Kind.EXISTS:
+                raise FileExistsError(meaning.reason) from fault
+            raise StoreError(f"{self.url}: {meaning.reason}") from fault
         self._has_answered = True
         return found
 
@@ -133,11 +127,11 @@ class ObjectBackend:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        self._ask(lambda: self._service.writing.pipe_file(path, data))
+        self._request(lambda: self._service.writing.pipe_file(path, data))
 
     def put_file(self, key: str, source: Path) -> None:
         path, options = self._path(key), self._service.put_file_options
-        self._ask(lambda: self._service.writing.put_file(str(source), path, **options))
+        self._request(lambda: self._service.writing.put_file(str(source), path, **options))
         source.unlink()
 
     def put_new(self, key: str, data: bytes) -> bool:
@@ -147,12 +141,12 @@ class ObjectBackend:
             with _in_memory:
                 return self._is_done(create)
         # Every layer below may have sent it twice, after losing the answer to the first: HTTP's own
-        # client does so for any PUT, and tells nobody. Who finds its own bytes there was first.
+        # client does so for any PUT, without a sign of it. So whoever finds its own bytes was first.
         return self._is_done(create) or self.get(key) == data
 
     def _is_done(self, create: Callable[[], object]) -> bool:
         try:
-            self._ask(create)
+            self._request(create)
         except FileExistsError:
             return False
         return True
@@ -160,13 +154,13 @@ class ObjectBackend:
     def get(self, key: str) -> bytes:
         path = self._path(key)
         with self._naming(key):
-            return cast(bytes, self._ask(lambda: self._service.writing.cat_file(path)))
+            return cast(bytes, self._request(lambda: self._service.writing.cat_file(path)))
 
     def get_many(self, keys: Sequence[str]) -> Sequence[bytes]:
-        return list(ask_ahead(self.get, keys))
+        return list(request_ahead(self.get, keys))
 
     def find_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
-        return ask_ahead(self._find, keys)
+        return request_ahead(self._find, keys)
 
     def _find(self, key: str) -> bytes | None:
         try:
@@ -184,7 +178,7 @@ class ObjectBackend:
     def stat(self, key: str) -> Stored:
         path = self._path(key)
         with self._naming(key):
-            info = self._ask(lambda: self._service.writing.info(path))
+            info = self._request(lambda: self._service.writing.info(path))
         if info["type"] != "file":
             raise KeyError(key)
         return Stored(key, int(info["size"]), _modified_at(info))
@@ -202,7 +196,7 @@ class ObjectBackend:
     def entries(self, prefix: str) -> Iterator[Stored]:
         folder = self._path(prefix.rstrip("/"))
         try:
-            found = self._ask(lambda: self._service.writing.find(folder, detail=True))
+            found = self._request(lambda: self._service.writing.find(folder, detail=True))
         except KeyError:
             return
         start = len(self._root) + 1
@@ -214,15 +208,15 @@ class ObjectBackend:
     def delete(self, key: str) -> None:
         path = self._path(key)
         try:
-            self._ask(lambda: self._service.writing.rm_file(path))
+            self._request(lambda: self._service.writing.rm_file(path))
         except KeyError:
             return
 
     def read_range(self, key: str, start: int, stop: int) -> bytes:
-        """Bytes ``start`` up to ``stop`` of a value. Raises StoreError, also for one that is gone."""
+        """Bytes ``start`` up to ``stop`` of a value. Raises StoreError, also for one that is missing."""
         path = self._path(key)
         try:
-            data = self._ask(
+            data = self._request(
                 lambda: self._service.reading.cat_file(path, start=start, end=stop),
             )
         except KeyError:
@@ -240,7 +234,7 @@ class ObjectBackend:
         path, copy = self._path(key), self.scratch() / f"read-{secrets.token_hex(8)}"
         try:
             try:
-                self._ask(lambda: self._service.writing.get_file(path, str(copy)))
+                self._request(lambda: self._service.writing.get_file(path, str(copy)))
             except KeyError:
                 raise StoreError(f"{key}: is missing from the store") from None
             yield str(copy)
@@ -270,24 +264,23 @@ def _modified_at(info: dict[str, Any]) -> datetime:
 
 THREADS = 16
 
-
 AHEAD = 32
-"""Answers held at most, those still on their way included."""
+"""Answers held at most, those still awaited included."""
 
 Answered = TypeVar("Answered")
 
 
-def ask_ahead(ask: Callable[[str], Answered], keys: Iterable[str]) -> Iterator[Answered]:
-    """``ask`` of each key, in order; raises what it raises, when its turn has come."""
+def request_ahead(request: Callable[[str], Answered], keys: Iterable[str]) -> Iterator[Answered]:
+    """``request`` of each key, in order; raises what it raises, at that key's turn."""
     keys = iter(keys)
     threads = ThreadPoolExecutor(THREADS, "store")
     waiting: deque[Future[Answered]] = deque()
     try:
-        waiting.extend(threads.submit(ask, key) for key in islice(keys, AHEAD))
+        waiting.extend(threads.submit(request, key) for key in islice(keys, AHEAD))
         while waiting:
             answer = waiting.popleft().result()
-            waiting.extend(threads.submit(ask, key) for key in islice(keys, 1))
+            waiting.extend(threads.submit(request, key) for key in islice(keys, 1))
             yield answer
     finally:
-        # Not waited for: what nobody wants any more may be waiting for a store that is away.
+        # Not waited for: requests that are not needed any more may wait for a store that does not answer.
         threads.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""From what a person types for a store to the thing itself."""
+"""Opening the store that a person names by a folder or a URL."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ from pacore.store.backends.services import service_of
 
 _ENVIRONMENT = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_")
 
-
 _GLOB = "*?[]{}"
 
-
 _opened: dict[tuple[str, int, str], ObjectBackend] = {}
-
 
 _opened_lock = threading.Lock()
 
 
 def open_store(url: str) -> Backend:
-    """The store at ``url``: a folder, or ``scheme://bucket/prefix``. Nothing is asked or created yet.
+    """The store at ``url``: a folder, or ``scheme://bucket/prefix``. Sends no request, creates
+    nothing.
 
     Raises BadInput for a place that cannot be a store.
     """

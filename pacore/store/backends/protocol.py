@@ -1,4 +1,4 @@
-"""What a place to keep bytes must do, and the keys it keeps them under."""
+"""What a store must do, and which keys it may have."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Backend(Protocol):
     returns True; with the same bytes, which it does not matter who wrote, more than one may. ``get``,
     ``get_many``, ``stat`` and ``open`` raise KeyError for an absent key. ``list`` yields the keys
     below a folder in order. Every method raises StoreError, one line, for a place that does not
-    serve; BadInput where it never has and the request itself is wrong, as without credentials.
+    work; BadInput where it never has and the request itself is wrong, as without credentials.
     """
 
     @property
@@ -53,7 +53,7 @@ class Backend(Protocol):
     def put(self, key: str, data: bytes) -> None: ...
 
     def put_file(self, key: str, source: Path) -> None:
-        """Publish a finished file of `scratch` under ``key``; the file itself is gone after."""
+        """Publish a finished file of `scratch` under ``key``; the file itself is then removed."""
 
     def put_new(self, key: str, data: bytes) -> bool: ...
 
@@ -64,7 +64,7 @@ class Backend(Protocol):
     def find_many(self, keys: Iterable[str]) -> Iterator[bytes | None]:
         """Values in the order of their keys, None for an absent one; few are held at a time.
 
-        A store that is far away is asked side by side, and ahead of the reader.
+        A remote store gets requests side by side, and ahead of the reader.
         """
 
     def exists(self, key: str) -> bool: ...
@@ -83,10 +83,10 @@ class Backend(Protocol):
         """The value's address for people and for other programs."""
 
     def open(self, key: str) -> BinaryIO:
-        """The value as a seekable file that reads no more than it is asked for."""
+        """The value as a seekable file that reads only the bytes that are read from it."""
 
     def local_path(self, key: str) -> AbstractContextManager[str]:
-        """The whole value as a local file, for as long as the context lasts. StoreError if absent."""
+        """The value as a local file, for as long as the context lasts. Raises StoreError if absent."""
 
     def reader(self) -> Reader: ...
 

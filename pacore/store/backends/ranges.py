@@ -1,8 +1,8 @@
-"""Read-only files over ranges of stored values: what DuckDB and Arrow are given for object storage.
+"""Read-only files over ranges of stored values, by which DuckDB and Arrow read object storage.
 
-A file system that knows the values it was told of and nothing else. It cannot list a bucket, reach
-another key, or write; and as sizes come from commits and values never change, it asks the service
-for nothing but the bytes that are read.
+The file system has the values that were registered and no others. It cannot list a bucket, read
+another key, or write; and as sizes come from commits and values never change, the only requests to
+the service are for the bytes that are read.
 """
 
 from __future__ import annotations
@@ -20,16 +20,12 @@ from pacore.errors import PacoreError
 
 SCHEME = "pacore"
 
-
 WHOLE_BYTES = 256 * 1024
-"""Values up to this size are read in one request and kept: they cost more to ask for than to hold."""
-
+"""Values up to this size are read in one request and kept: a request costs more than the memory."""
 
 KEPT_BYTES = 64 * 1024 * 1024
 
-
 AT_ONCE = 16
-
 
 _UNCHANGING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -150,10 +146,10 @@ class RangeFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
             raise
 
     def _keep(self, key: str) -> None:
-        """Read a small value whole, and with the second of a folder all of that folder.
+        """Read a small value completely, and with the second one of a folder all of that folder.
 
-        One file tells an engine a table's columns; who reads another reads all of them, and asked
-        for one after the other each would cost the way there and back.
+        An engine reads one file of a table for its columns; if it reads another it reads all of them,
+        and one after the other each would take a round trip.
         """
         with self._lock:
             if key in self._kept:

@@ -42,7 +42,7 @@ def _filesystem(scheme: str) -> Any:
         # What another process wrote must be seen.
         use_listings_cache=False,
         default_cache_type="none",
-        # With more than one, s3fs asks for the size before it reads a value whole.
+        # With more than one, s3fs requests the size before it reads a complete value.
         max_concurrency=1,
         config_kwargs={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -52,6 +52,6 @@ def _filesystem(scheme: str) -> Any:
             **configured,
         },
     )
-    # A passing fault is waited out above, with a word about it; s3fs would only do so unheard.
+    # ObjectBackend repeats requests itself and logs it; s3fs would do so without a message.
     filesystem.retries = 1
     return filesystem

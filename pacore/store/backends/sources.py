@@ -1,8 +1,8 @@
-"""Files that are somebody else's: found below a folder or by a pattern, and opened for reading.
+"""Files outside a store: found below a folder or by a pattern, and opened for reading.
 
-An address is a path or any URL that fsspec knows, chains such as ``zip://rows.csv::s3://…`` too. What
-keeps one from being read is told in a line, with the package that is missing or what the server
-says, and never with an address's secrets.
+An address is a path or any URL that fsspec knows, chains such as ``zip://rows.csv::s3://…`` too. Why
+one cannot be read is said in a line, with the package that is missing or what the server answers, and
+never with an address's secrets.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ from urllib.parse import urlsplit
 import fsspec
 
 from pacore.errors import BadInput
-from pacore.store.backends.faults import Kind, judge
+from pacore.store.backends.faults import Kind, meaning_of
 from pacore.text import secret_in, shown
 
 _PATTERN = re.compile(r"[*?\[]")
 
-
 _LOCAL, _LISTS_NOTHING = ("", "file", "local"), ("http", "https", "data")
 
-
 _NO_ROWS = frozenset(("readme", "license", "licence", "dataset_infos", "dataset_info", "state"))
-"""What repositories of data sets hold besides rows, by the names of files without their endings."""
+"""Files other than rows in repositories of data sets, by their names without their endings."""
 
 _FOREIGN: tuple[tuple[str, str], ...] = (
     ("aiohttp", "ClientError"),
@@ -92,7 +90,7 @@ def open_source(url: str) -> Iterator[BinaryIO]:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Web servers are asked through the proxy that the environment names; this machine never is."""
+    """Requests to web servers use the proxy that the environment names; those to this machine do not."""
     if _scheme(url) not in ("http", "https"):
         return {}
     host = urlsplit(url).hostname or ""
@@ -194,9 +192,6 @@ def _remote_files(url: str) -> Listed | None:
     return [(f"{scheme}://{one.lstrip('/')}{chained}{rest}", below) for one, below in found]
 
 
-# What to say.
-
-
 def unread(url: str, fault: BaseException) -> str:
     """Why an address cannot be read, in one line that names it."""
     why = _why(url, fault)
@@ -223,9 +218,9 @@ def _why(url: str, fault: BaseException) -> str:
     if (status := next(filter(None, map(_status, links)), None)) is not None:
         return _of_status(status, scheme)
     if scheme in ("s3", "s3a"):
-        finding = judge(fault)
+        meaning = meaning_of(fault)
         return (
-            "no such file" if finding.kind == Kind.ABSENT else f"cannot be opened: {finding.reason}"
+            "no such file" if meaning.kind == Kind.ABSENT else f"cannot be opened: {meaning.reason}"
         )
     if any(_UNREACHED.fullmatch(name) for name in names):
         return "cannot be opened: the server cannot be reached; is this machine offline?"
@@ -265,7 +260,7 @@ def _of_status(status: int, scheme: str) -> str:
 
 
 def _own_words(fault: BaseException, *, is_local: bool) -> str:
-    """What a fault says itself; of a remote one its kind alone, since its words may hold a signed URL."""
+    """The text of a fault; of a remote one its class alone, since its text may have a signed URL in it."""
     if isinstance(fault, OSError) and fault.strerror:
         return fault.strerror[:1].lower() + fault.strerror[1:]
     if type(fault).__name__ in ("BadZipFile", "ReadError"):

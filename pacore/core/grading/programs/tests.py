@@ -29,6 +29,7 @@ from pydantic import (
 from pacore.core.grading.checkers import TESTLIB, checker_named
 from pacore.core.grading.programs.program import Wanted
 from pacore.core.identity import canonical_json
+from pacore.core.validation import first_fault
 from pacore.errors import BadInput
 
 MOST_READ = 16
@@ -312,7 +313,5 @@ def _made(model: type[_SHARED], **fields: object) -> _SHARED:
 
 def _bad_field(fault: ValidationError, skipped: int) -> BadInput:
     """The first thing that is wrong, with its place such as ``tests.3.output``."""
-    first = fault.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"][skipped:])
-    what = " ".join(first["msg"].removeprefix("Value error, ").split())
-    return BadInput(f"{place}: {what}" if place else what)
+    first = first_fault(fault)
+    return BadInput(str(first._replace(place=first.place[skipped:])))

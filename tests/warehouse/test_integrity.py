@@ -11,10 +11,10 @@ import pytest
 from pacore.errors import BadInput, StoreError
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import standing_files, write_snapshot
+from pacore.store.commits import current_files, write_snapshot
+from pacore.store.integrity import faults_of
 from pacore.store.layout import Unit, commit_key, final_key, run_key, snapshot_key
 from pacore.store.run import close_run, open_run
-from pacore.store.wholeness import faults_of
 from pacore.warehouse.relations import RELATIONS
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
@@ -42,7 +42,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 
 
 def data_of(store: Backend, run_id: str, table: str) -> str:
-    return standing_files(store, run_id)[table][0]
+    return current_files(store, run_id)[table][0]
 
 
 def damaged_inside(data: bytes) -> bytes:
@@ -143,7 +143,7 @@ def test_a_commit_that_cannot_be_read_leaves_out_a_run_in_progress(store: Backen
 
 def test_each_run_is_named_once_with_the_number_of_its_files(store: Backend) -> None:
     for run_id in ("one", "two"):
-        lost = [key for keys in standing_files(store, run_id).values() for key in keys]
+        lost = [key for keys in current_files(store, run_id).values() for key in keys]
         for key in lost:
             store.delete(key)
     said: list[str] = []

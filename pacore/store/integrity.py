@@ -1,7 +1,7 @@
-"""Whether the files that a run's tables consist of are there: what is missing, and what is damaged.
+"""Integrity: whether the files that a run's tables consist of are there, and undamaged.
 
-A run whose files are not all there is not read at all, as numbers made of a part of it would be wrong
-in silence. `pacore.repair` makes such files again.
+A run that lacks files is not read at all, since numbers computed from a part of it would be wrong and
+nobody would notice. `pacore.repair` recomputes such files.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from pathlib import Path
 
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import StandingFile, standing_tables
+from pacore.store.commits import DataFile, current_tables
 from pacore.store.layout import DATA
 from pacore.store.run import Run
 
 LISTED_AT_ONCE = 16
 
-
 MOST_LISTINGS = 64
 """Of the folders of single tables; from there on all data files of a store are listed together."""
 
-RunFiles = Mapping[str, Sequence[StandingFile]]
+RunFiles = Mapping[str, Sequence[DataFile]]
 """The files of a run by table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something of a run that is not there or not what it was; ``table`` is empty for a record."""
+    """A file or record of a run that is missing or damaged; ``table`` is empty for a record."""
 
     run_id: str
     table: str
@@ -43,7 +42,7 @@ class Fault:
 
 
 def repair_hint(faults: Sequence[Fault]) -> str:
-    """One line for a person: the first of some faults of one run, and what mends them."""
+    """One line for a person: the first of some faults of one run, and the command that repairs them."""
     more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
     return f"{faults[0]}{more}; pacore repair {faults[0].run_id} makes again what it can"
 
@@ -77,9 +76,9 @@ def find_faults(
 
 
 def tables_of(store: Backend, run_id: str) -> RunFiles | Fault:
-    """The files of a run by table, or the record that cannot be used to tell them."""
+    """The files of a run by table, or the record that cannot be used."""
     try:
-        return standing_tables(store, run_id)
+        return current_tables(store, run_id)
     except StoreError as unusable:
         return as_fault(run_id, unusable)
 
@@ -115,14 +114,14 @@ def _sizes(store: Backend, keys: Sequence[str]) -> dict[str, int]:
 
 
 def damaged(store: Backend, run_id: str, tables: RunFiles) -> Iterable[Fault]:
-    """Files that are not byte for byte what they were. Reads all of them."""
+    """Files whose bytes are not those that were committed. Reads all of them."""
     for table, files in tables.items():
         for file in files:
             if what := damage(store, file):
                 yield Fault(run_id, table, file.path, what)
 
 
-def damage(store: Backend, file: StandingFile) -> str | None:
+def damage(store: Backend, file: DataFile) -> str | None:
     """What is wrong with the content of one file, or None."""
     try:
         with store.local_path(file.path) as path, Path(path).open("rb") as opened:

@@ -1,4 +1,4 @@
-"""The tables of a run derived again by its own stages, from the journal and from each other."""
+"""Recomputing the tables of a run by its own stages, from the journal and from each other."""
 
 from __future__ import annotations
 
@@ -21,31 +21,27 @@ from pacore.runs.dispatch.dispatcher import Dispatcher, Priority
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.dispatch.writers import Filled
 from pacore.runs.messages import compact
-from pacore.runs.retry import recorded_config
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     Commit,
     Draft,
-    StandingFile,
-    committed_units,
+    current_commits,
     read_commit,
-    read_commits,
-    standing_units,
     text_ids,
 )
 from pacore.store.gradings import GradingRecord
+from pacore.store.integrity import damage
 from pacore.store.layout import Unit, commit_key
 from pacore.store.parquet import read_rows
 from pacore.store.rows import text_row
 from pacore.store.run import Run, list_runs, open_run
 from pacore.store.schema import TABLES
-from pacore.store.wholeness import damage
 
 
-class Replaying(Dispatcher):
-    """A dispatcher that has no engine: what the journal lacks is lost."""
+class ReplayDispatcher(Dispatcher):
+    """A dispatcher without an engine: a trajectory that is not in the journal is lost."""
 
     def fill(
         self,
@@ -64,21 +60,21 @@ class Replaying(Dispatcher):
 
 
 class RepairContext(Context):
-    """A run opened to derive its tables again, over a view of the store; it generates nothing."""
+    """A run opened to recompute its tables, over a view of the store; it generates nothing."""
 
     generates = False
 
     def __init__(self, store: Backend, run: Run) -> None:
-        super().__init__(store, run, _config(store, run))
+        super().__init__(store, run, _config(run))
         self.dispatcher.close()
-        self.dispatcher = Replaying(self._open_engine, self.journal, RetryPolicy(retries=0))
+        self.dispatcher = ReplayDispatcher(self._open_engine, self.journal, RetryPolicy(retries=0))
         self.producer = {"repair": True}
 
     def _open_engine(self) -> Engine:
-        raise StoreError("its prompts were cut to the window of a model that is not asked again")
+        raise StoreError("its prompts were cut to the window of a model that is not started again")
 
     def has_text(self, run_id: str, trajectory_id: str) -> bool:
-        """Whether a run's text files hold a trajectory's; of this run those that are not broken.
+        """Whether the text files of a run have that of a trajectory; of this run those that are not broken.
 
         A text that this run has stored is its own, whoever stored it since.
         """
@@ -87,9 +83,8 @@ class RepairContext(Context):
             return False
         with self._texts_lock:
             if run_id not in self._texts:
-                units = standing_units(committed_units(self.store, run_id))
-                texts = [unit for unit in units if unit.table == "trajectory_texts"]
-                keys = [commit.path for commit in read_commits(self.store, texts)]
+                texts = current_commits(self.store, run_id, "trajectory_texts")
+                keys = [commit.path for commit in texts]
                 self._texts[run_id] = text_ids(self.store, filter(self.store.exists, keys))
             return trajectory_id in self._texts[run_id]
 
@@ -101,7 +96,7 @@ class RepairContext(Context):
             fill(self, work, unit.round)
         elif unit.table == "trajectory_texts":
             _derive_texts(self, unit)
-            # What it holds now, no later file holds.
+            # A text that is in this file now must not be in a later one.
             self._texts.clear()
         elif unit.table == "messages":
             compact(self, work, unit.round)
@@ -132,10 +127,10 @@ class RepairContext(Context):
             shard.grade(unit.round, shard.by_judge(votes))
 
 
-def _config(store: Backend, run: Run) -> RunConfig:
-    """What a run was asked for with, as far as deriving needs it."""
+def _config(run: Run) -> RunConfig:
+    """The configuration a run was started with, as far as recomputing needs it."""
     try:
-        return RunConfig.model_validate({**recorded_config(store, run), "run_id": run.run_id})
+        return RunConfig.model_validate({**run.config, "run_id": run.run_id})
     except ValidationError:
         return RunConfig(problems=run.problem_set, engine="scripted", run_id=run.run_id)
 
@@ -169,7 +164,7 @@ def _pointing(store: Backend, unit: Unit) -> Commit:
             found = read_commit(store, unit._replace(table="trajectories", revision=revision))
         except KeyError as missing:
             raise StoreError(f"{missing.args[0]}: is not committed") from None
-        if damage(store, StandingFile(found.path, found.sha256, found.bytes)) is None:
+        if damage(store, found.file) is None:
             return found
         revision += 1
 
