@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow, unmapped
@@ -18,9 +19,12 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.evaluate import EvaluateConfig
+from pacore.evaluation.accuracy import GradingAccuracy, Totals, current_accuracy
 from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of
 from pacore.report.accuracy import accuracy_of
-from pacore.report.evaluation import evaluation_report, refusal
+from pacore.report.evaluation import GradedRound, evaluation_sheet, gradings_table, refusal
+from pacore.report.run import ResultRow
+from pacore.report.sheet import Heading, Part
 from pacore.store.rows import Row
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
@@ -93,15 +97,16 @@ def _report(evaluation: Evaluation, prices: Sequence[Row]) -> State[Any]:
     said = []
     with Warehouse(evaluation.store, evaluation.config.runs, prices) as warehouse:
         for run_id in evaluation.config.runs:
-            gradings = warehouse.rows("reports/gradings", run_id=run_id)
-            (stands,) = (row for row in gradings if row["stands"])
-            (total,) = warehouse.rows("reports/totals", run_id=run_id)
-            summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {stands['grader']}"
-            rounds = warehouse.rows(
-                "reports/grading_rounds", run_id=run_id, grading=stands["grading"]
-            )
+            gradings = warehouse.read(GradingAccuracy, run_id=run_id)
+            current = current_accuracy(gradings)
+            (total,) = warehouse.read(Totals, run_id=run_id)
+            summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {current.grader}"
+            rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)
             verdicts_artifact(run_id, rounds, f"{summary}; verdicts by round")
-            report_artifact(run_id, evaluation_report(warehouse, [run_id]), gradings)
-            results_artifact(run_id, warehouse.results(run_id, RESULT_ROWS), summary)
+            report = evaluation_sheet(warehouse, run_id)
+            by_grading: list[Part] = [Heading("accuracy by grading"), gradings_table(gradings)]
+            report_artifact(run_id, replace(report, sections=[*report.sections, by_grading]))
+            rows = warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS)
+            results_artifact(run_id, rows, summary)
             said.append(summary)
     return Completed(message="; ".join(said))

@@ -18,7 +18,9 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.run import RunConfig
+from pacore.evaluation.accuracy import Totals
 from pacore.report.accuracy import accuracy_of
+from pacore.report.run import FailedProblem, ResultRow
 from pacore.runs.context import OpenShard, StageReport, close_context, context_of
 from pacore.runs.problems import close
 from pacore.store.backends.opening import open_store
@@ -109,9 +111,9 @@ def _conclude(config: RunConfig, run: Run) -> State[Any]:
     store = open_store(config.store)
     close(store, run)
     with Warehouse(store, [run.run_id]) as warehouse:
-        (total,) = warehouse.rows("reports/totals", run_id=run.run_id)
-        rows = warehouse.results(run.run_id, RESULT_ROWS)
-        failed = warehouse.failed_problems(run.run_id)
+        (total,) = warehouse.read(Totals, run_id=run.run_id)
+        rows = warehouse.read(ResultRow, run_id=run.run_id, rows=RESULT_ROWS)
+        failed = [row.problem_id for row in warehouse.read(FailedProblem, run_id=run.run_id)]
     summary = f"run {run.run_id}: accuracy {accuracy_of(total)}"
     shown = (
         f"; the first {len(rows)} of {run.problems} problems" if run.problems > len(rows) else ""

@@ -1,14 +1,14 @@
--- Macros that the staged tables are made with: what a file's place says, and text read rightly.
+-- Macros that the staged tables are made with: the place of a file, and text that may be null.
 --
 -- Every data file lies at …/run_id=<run>/round=<round>/<name>. Only these two folders count, by their
 -- place: DuckDB's own partitions would make a column of every folder called name=value above them, and
--- null of a run called NULL. DuckDB computes these for each file, and opens none that a query leaves out.
+-- null of a run called NULL. DuckDB computes these for each file, and opens no file that a query leaves out.
 CREATE MACRO run_of(path) AS substr(string_split(path, '/')[-3], 8);
 CREATE MACRO round_of(path) AS CAST(substr(string_split(path, '/')[-2], 7) AS INTEGER);
 
 -- DuckDB 2.0.0 takes every row of a page for null where the page's values are all equal, nulls aside, and a
 -- filter is false of that value; so IS NULL gives them all. It does so where the page states its least and
 -- greatest value itself: for text outside of dictionaries, in files without a page index, as tables were
--- once written. DuckDB hands no filter down through TRY, so text that may be null is read through this,
+-- once written. DuckDB pushes no filter through TRY, so text that may be null is read through this,
 -- unless its column never had statistics.
 CREATE MACRO unfiltered(value) AS TRY(value);

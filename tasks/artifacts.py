@@ -1,10 +1,10 @@
-"""Prefect artifacts: a run's progress while it goes on, and its results as a table."""
+"""Prefect artifacts: a run's progress while it goes on, its results as tables, its report as Markdown."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from pacore.evaluation.sweep import SweepRow
+from pacore.report.evaluation import GradedRound
+from pacore.report.run import ResultRow
+from pacore.report.sheet import Sheet, to_markdown
 from pacore.report.sweep import SweepOutcome
-from pacore.report.terminal import share
 from pacore.runs.dispatch.progress import Progress
 from pacore.text import as_markdown
 from tasks.settings import RECORD_FAULTS
@@ -62,55 +65,44 @@ class ProgressArtifact:
             self._is_refused = True
 
 
-def results_artifact(run_id: str, rows: Sequence[Mapping[str, Any]], summary: str) -> None:
+def results_artifact(run_id: str, results: Sequence[ResultRow], summary: str) -> None:
     """The run's answers and scores as a table in the Prefect UI."""
     create_table_artifact(
-        key=_key("results", run_id),
-        table=[{name: _cell(value) for name, value in row.items()} for row in rows],
-        description=summary,
+        key=_key("results", run_id), table=list(map(_row, results)), description=summary
     )
 
 
-def verdicts_artifact(run_id: str, rounds: Sequence[Mapping[str, Any]], summary: str) -> None:
+def verdicts_artifact(run_id: str, rounds: Sequence[GradedRound], summary: str) -> None:
     """How many verdicts of each kind there are on a run's trajectories, as a table by round."""
-    rows = [dict(row) for row in rounds]
-    create_table_artifact(key=_key("verdicts", run_id), table=rows, description=summary)
+    create_table_artifact(
+        key=_key("verdicts", run_id), table=list(map(_row, rounds)), description=summary
+    )
 
 
-def report_artifact(run_id: str, report: str, gradings: Sequence[Mapping[str, Any]]) -> None:
-    """The report of a run as it stands in a terminal, and its accuracy by each grading."""
-    names = ("grading", "grader", "grader_version")
-    rows = [
-        f"| {' | '.join(as_markdown(row[name]) for name in names)} | {share(row['score'])} | "
-        f"{row['scored']} of {row['planned']} | {'yes' if row['stands'] else ''} |"
-        for row in gradings
-    ]
-    head = [
-        "| grading | grader | version | accuracy | scored | current |",
-        "|---|---|---|---|---|---|",
-    ]
-    # Longer than any fence in the text, so that nothing in it ends the block.
-    fence = "`" * (3 + max(map(len, re.findall("`+", report)), default=0))
-    markdown = "\n".join([fence, report, fence, "", *head, *rows])
-    create_markdown_artifact(key=_key("evaluation", run_id), markdown=markdown)
+def report_artifact(run_id: str, report: Sheet) -> None:
+    """The report of a run as Markdown."""
+    create_markdown_artifact(key=_key("evaluation", run_id), markdown=to_markdown(report))
 
 
 def sweep_artifact(outcome: SweepOutcome) -> None:
     """The arms of a sweep as a table in the Prefect UI, and where its picture is."""
     found = outcome.result
+    rows = [_row(arm) for arm in found.arms]
+    for row in rows:
+        del row["arm"]
     create_table_artifact(
-        key=_key("sweep", found.sweep_id),
-        table=[
-            {name: _cell(value) for name, value in asdict(row).items() if name != "arm"}
-            for row in found.rows
-        ],
+        key=_key("sweep", found.sweep),
+        table=rows,
         description=(
-            f"sweep {as_markdown(found.sweep_id)}: {found.new_tokens:,} tokens generated, "
+            f"sweep {as_markdown(found.sweep)}: {found.new_tokens:,} tokens generated, "
             f"{found.alone_tokens:,} had each arm been made alone; {as_markdown(outcome.files[0])}"
         ),
     )
 
 
-def _cell(value: Any) -> Any:
-    """A cell of an artifact's table; the UI renders texts as Markdown, and these come from models."""
-    return as_markdown(value) if isinstance(value, str) else value
+def _row(record: ResultRow | GradedRound | SweepRow) -> dict[str, Any]:
+    """A row of an artifact's table; the UI renders texts as Markdown, and these come from models."""
+    return {
+        name: as_markdown(value) if isinstance(value, str) else value
+        for name, value in asdict(record).items()
+    }

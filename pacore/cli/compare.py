@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -9,14 +10,12 @@ from pydantic import ValidationError
 
 from pacore.cli.options import with_format, with_prices, with_store
 from pacore.errors import BadInput, Exit
-from pacore.evaluation.comparison import (
-    Criteria,
-    compare_gradings,
-    compare_pairs,
-    compare_runs,
-    decide,
-)
-from pacore.report.comparison import comparison_json, comparison_text, flips_output
+from pacore.evaluation.comparison import Criteria, compare_pairs, decide
+from pacore.evaluation.flips import compare_gradings, compare_runs
+from pacore.report.comparison import comparison_sheet
+from pacore.report.flips import flips_output
+from pacore.report.sheet import to_json
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
@@ -84,8 +83,11 @@ def compare(
     with Warehouse(opened, (run_a, run_b), read_prices(prices) if prices else ()) as warehouse:
         found = compare_pairs(warehouse, run_a, run_b, margin)
         decision = decide(found, wanted, warehouse.run_checks()) if gate else None
-        text = comparison_json if form == "json" else comparison_text
-        click.echo(text(found, decision))
+        if form == "json":
+            gated = {} if decision is None else {"decision": decision}
+            click.echo(to_json({**asdict(found), **gated}))
+        else:
+            click.echo(to_text(comparison_sheet(found, decision)))
     is_refused = decision is not None and decision.word == "NO-GO"
     return Exit.NO_GO if is_refused else Exit.COMPLETE
 

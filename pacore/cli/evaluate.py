@@ -27,10 +27,12 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Exit
+from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
 from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
-from pacore.report.evaluation import evaluation_report, grading_table
+from pacore.report.evaluation import JudgeAgreement, evaluation_sheet, grading_sheet
+from pacore.report.terminal import to_text
 from pacore.runs.problems import refuse_unfinished
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
@@ -60,7 +62,7 @@ def grade_to_end(config: EvaluateConfig) -> int:
     for opened in gradings:
         with Warehouse(open_store(config.store), [opened.run.run_id]) as warehouse:
             grading_id = opened.grading.grading_id
-            click.echo(grading_table(warehouse, opened.run.run_id, grading_id))
+            click.echo(to_text(grading_sheet(warehouse, opened.run.run_id, grading_id)))
     click.echo(_next(config))
     return Exit.COMPLETE
 
@@ -95,10 +97,10 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
         raise KeyboardInterrupt
     with Warehouse(evaluation.store, config.runs, prices) as warehouse:
         for run_id in config.runs:
-            gradings = warehouse.rows("reports/gradings", run_id=run_id)
-            (stands,) = (row["grading"] for row in gradings if row["stands"])
-            click.echo(grading_table(warehouse, run_id, stands) + "\n")
-        click.echo(evaluation_report(warehouse, config.runs))
+            current = current_accuracy(warehouse.read(GradingAccuracy, run_id=run_id))
+            click.echo(to_text(grading_sheet(warehouse, run_id, current.grading)) + "\n")
+        sheets = [evaluation_sheet(warehouse, run_id) for run_id in config.runs]
+        click.echo("\n\n".join(map(to_text, sheets)))
     return Exit.COMPLETE
 
 
@@ -121,21 +123,13 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
         grading_id = judging.grading.grading_id
         with Warehouse(store, [run.run_id]) as warehouse:
             if against == "gold":
-                click.echo(grading_table(warehouse, run.run_id, grading_id))
+                click.echo(to_text(grading_sheet(warehouse, run.run_id, grading_id)))
             else:
                 judge = judging.config.model
                 click.echo(f"run {run.run_id}: grading {grading_id}, an opinion of {judge}")
-            for row in warehouse.rows("reports/judged", run_id=run.run_id, grading=grading_id):
-                click.echo(_agreement(row))
+            for row in warehouse.read(JudgeAgreement, run_id=run.run_id, grading=grading_id):
+                click.echo(str(row))
     return Exit.COMPLETE
-
-
-def _agreement(row: Mapping[str, Any]) -> str:
-    if not row["compared"]:
-        return "decides on no trajectory that a grading by rules has decided on"
-    kappa = "" if row["kappa"] is None else f", kappa {row['kappa']:.2f}"
-    found = f"{row['agreement']:.1%} of {row['compared']:,} trajectories{kappa}"
-    return f"agrees with {row['other_grader']} on {found}"
 
 
 with_timeout = click.option(

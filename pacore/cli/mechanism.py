@@ -25,37 +25,39 @@ from pacore.core.problem import Problem
 from pacore.core.prompt import template_of, turns_for
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Exit, Refused
+from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
 from pacore.evaluation.interventions import (
     CONTROL,
-    Asked,
-    Found,
+    EditedRound,
+    EditResult,
+    IntervenedProblem,
+    Intervention,
     JudgedMessage,
-    Place,
+    MessageOfSet,
+    edit_result,
     edited,
     parse_edit,
 )
-from pacore.evaluation.statistics.paired import paired
-from pacore.report.mechanism import (
-    interventions_json,
-    interventions_text,
-    mechanism_json,
-    mechanism_text,
-)
+from pacore.evaluation.mechanism import mechanism as measured
+from pacore.report.mechanism import interventions_sheet, mechanism_sheet
+from pacore.report.sheet import to_json
+from pacore.report.terminal import to_text
 from pacore.runs.derived import derived_config, put_problems
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
+from pacore.store.gradings import OWN
 from pacore.store.run import open_run, problems_of
 from pacore.warehouse.views import Warehouse
 
 
-def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:
+def intervene_to_end(store: Backend, wanted: Intervention) -> list[EditResult] | None:
     """Make the runs of some edits, the control among them; None where it was interrupted.
 
     Raises Refused for a run that is not graded or whose round is no synthesis, BadInput for an edit
     or a field that is wrong.
     """
-    run_id, round_, samples, changes = asked.run_id, asked.round, asked.samples, asked.changes
-    wanted = list(dict.fromkeys([CONTROL, *map(parse_edit, asked.edits)]))
+    run_id, round_, samples, changes = wanted.run_id, wanted.round, wanted.samples, wanted.changes
+    edits = list(dict.fromkeys([CONTROL, *map(parse_edit, wanted.edits)]))
     run = open_run(store, run_id)
     if not 2 <= round_ <= run.plan.rounds or run.plan.step(round_).kind != "sample":
         raise Refused(f"run {run_id}: round {round_} is none that synthesises messages")
@@ -63,8 +65,8 @@ def intervene_to_end(store: Backend, asked: Asked) -> list[Found] | None:
     batch = digest([resolve_recipe(probe).as_json(), samples, run_id, round_])[:8]
     made: dict[str, tuple[str, int]] = {}
     with Warehouse(store, [run_id]) as warehouse:
-        place = Place(run, round_, _grader(warehouse, run_id), batch)
-        for edit in wanted:
+        place = EditedRound(run, round_, _grader(warehouse, run_id), batch)
+        for edit in edits:
             name = f"{run_id}.{batch}-{_slug(edit)}"
             skipped: list[str] = []
             problems = _problems(store, warehouse, place, edit, skipped)
@@ -87,34 +89,32 @@ def _slug(edit: str) -> str:
 
 
 def _grader(warehouse: Warehouse, run_id: str) -> str:
-    gradings = warehouse.rows("reports/gradings", run_id=run_id)
-    stands = next((row for row in gradings if row["stands"]), None)
-    if stands is None or stands["grading"] == "run":
+    current = current_accuracy(warehouse.read(GradingAccuracy, run_id=run_id))
+    if current.grading == OWN:
         raise Refused(
             f"run {run_id}: its messages have no verdicts yet; pacore grade {run_id} first"
         )
-    # A judge would have to be asked anew about each answer; rules say at once what it is worth.
-    return str(stands["grader"]) if is_by_rules(stands["grader"]) else AUTO
+    # A judge would have to vote on each new answer; rules grade it at once.
+    return current.grader if is_by_rules(current.grader) else AUTO
 
 
 def _problems(
-    store: Backend, warehouse: Warehouse, place: Place, edit: str, skipped: list[str]
+    store: Backend, warehouse: Warehouse, place: EditedRound, edit: str, skipped: list[str]
 ) -> Iterator[Problem]:
     """A problem for each message set that can be edited so; the others are noted. By shard."""
     run, template = place.run, template_of(place.run.plan.step(place.round))
     for shard in run.shards:
         problems = {p.problem_id: p for p in problems_of(store, run, shard)}
-        rows = warehouse.rows(
-            "reports/judged_messages",
+        rows = warehouse.read(
+            MessageOfSet,
             run_id=run.run_id,
             round=place.round - 1,
             problem_ids=list(problems),
         )
-        for problem_id, group in groupby(rows, key=lambda row: row["problem_id"]):
+        for problem_id, group in groupby(rows, key=lambda row: row.problem_id):
             sets: dict[int, list[JudgedMessage]] = {}
             for row in group:
-                message = JudgedMessage(row["trajectory_id"], row["text"], row["is_right"])
-                sets.setdefault(row["replicate"], []).append(message)
+                sets.setdefault(row.replicate, []).append(row.judged)
             every = [message for some in sets.values() for message in some]
             problem = problems[problem_id]
             for replicate, own in sorted(sets.items()):
@@ -147,31 +147,12 @@ def _problems(
                 )
 
 
-def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Found]:
+def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[EditResult]:
     names = {name: edit for edit, (name, _) in made.items()}
     with Warehouse(store, list(names)) as warehouse:
-        rows = warehouse.rows("reports/intervened", run_ids=list(names))
-    by_run: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for row in rows:
-        by_run[row["run_id"]].append(row)
+        rows = warehouse.read(IntervenedProblem, run_ids=list(names))
     for name, edit in names.items():
-        own = [row for row in by_run[name] if row["accuracy"] is not None]
-        both = [row for row in own if row["control"] is not None and edit != CONTROL]
-        against = None
-        if not all(row["is_same"] for row in both):
-            against = paired(
-                [row["control"] for row in both],
-                [row["paired"] for row in both],
-                [row["is_same"] for row in both],
-            )
-        yield Found(
-            edit,
-            name,
-            sum(row["episodes"] for row in own),
-            made[edit][1],
-            sum(row["accuracy"] for row in own) / len(own) if own else None,
-            against,
-        )
+        yield edit_result(edit, made[edit][1], name, [row for row in rows if row.run_id == name])
 
 
 @click.command()
@@ -188,11 +169,14 @@ def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     """
     unique = tuple(dict.fromkeys(runs))
     opened = open_store(store)
-    for run_id in unique:
-        open_run(opened, run_id)
+    run_of = {run_id: open_run(opened, run_id) for run_id in unique}
     with Warehouse(opened, unique) as warehouse:
-        text = mechanism_json if is_json else mechanism_text
-        click.echo(text(warehouse, unique))
+        found = [measured(warehouse, run_id) for run_id in unique]
+    if is_json:
+        click.echo(to_json(found))
+    else:
+        sheets = [mechanism_sheet(run_of[one.run_id], one) for one in found]
+        click.echo("\n\n".join(map(to_text, sheets)))
     return Exit.COMPLETE
 
 
@@ -234,11 +218,10 @@ def intervene(
     """
     if not edits:
         raise BadInput("--edit: say at least one")
-    asked = Asked(run_id, round_, edits, samples, given(flags))
-    found = intervene_to_end(open_store(store), asked)
+    wanted = Intervention(run_id, round_, edits, samples, given(flags))
+    found = intervene_to_end(open_store(store), wanted)
     if found is None:
         return Exit.INTERRUPTED
-    is_json = form == "json"
-    text = interventions_text(asked.run_id, asked.round, found)
-    click.echo(interventions_json(found) if is_json else text)
+    sheet = interventions_sheet(wanted.run_id, wanted.round, found)
+    click.echo(to_json(found) if form == "json" else to_text(sheet))
     return Exit.COMPLETE

@@ -9,8 +9,9 @@ import click
 from pacore.cli.options import config_from, with_run_options
 from pacore.cli.showing import say_cautions
 from pacore.errors import Exit
-from pacore.report.plan import forecast_table
-from pacore.report.problem import show_problem_set
+from pacore.report.plan import forecast_sheet
+from pacore.report.problem import problem_set_sheet
+from pacore.report.terminal import to_text
 from pacore.runs.planning.preview import plan as preview
 
 
@@ -26,7 +27,7 @@ def plan(config_file: str | None, **flags: Any) -> int:
         lambda notice: click.echo(notice, err=True),
         lambda survey: say_cautions(survey.cautions),
     )
-    click.echo(forecast_table(*found))
+    click.echo(to_text(forecast_sheet(*found)))
     return Exit.COMPLETE
 
 
@@ -69,5 +70,5 @@ def problems(place: str, fields: str | None, limit: int | None) -> int:
     Bad rows are named, a line for each kind, and nothing else is said. For rows of none of these, or
     to be read otherwise, there is --fields, here as in run, plan and import.
     """
-    click.echo(show_problem_set(place, fields, limit))
+    click.echo(to_text(problem_set_sheet(place, fields, limit)))
     return Exit.COMPLETE

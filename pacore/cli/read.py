@@ -19,14 +19,15 @@ from pacore.errors import Exit
 @click.argument("run_ids", metavar="[RUN]…", nargs=-1)
 def status(store: str, run_ids: tuple[str, ...]) -> int:
     """Show the progress of the runs of a store."""
-    from pacore.report.run import status_table
+    from pacore.report.run import status_sheet
+    from pacore.report.terminal import to_text
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
 
     opened = open_store(store)
     for run_id in run_ids:
         open_run(opened, run_id)
-    click.echo(status_table(opened, run_ids or None))
+    click.echo(to_text(status_sheet(opened, run_ids or None)))
     return Exit.COMPLETE
 
 
@@ -36,7 +37,8 @@ def status(store: str, run_ids: tuple[str, ...]) -> int:
 @click.argument("problem_id", metavar="PROBLEM")
 def show(store: str, run_id: str, problem_id: str) -> int:
     """Show the rounds, messages and answer of one problem."""
-    from pacore.report.problem import show_problem
+    from pacore.report.problem import problem_sheet
+    from pacore.report.terminal import to_text
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
     from pacore.warehouse.views import Warehouse
@@ -44,7 +46,7 @@ def show(store: str, run_id: str, problem_id: str) -> int:
     opened = open_store(store)
     open_run(opened, run_id)
     with Warehouse(opened, [run_id]) as warehouse:
-        click.echo(show_problem(warehouse, run_id, problem_id))
+        click.echo(to_text(problem_sheet(warehouse, run_id, problem_id)))
     return Exit.COMPLETE
 
 

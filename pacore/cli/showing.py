@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from pacore.errors import PacoreError
-from pacore.report.run import failures, live_progress, next_commands, result_table
+from pacore.report.run import failures_sheet, live_progress, next_commands, result_sheet
+from pacore.report.terminal import to_text
 from pacore.runs.dispatch.progress import Pace, Progress
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
@@ -122,13 +123,13 @@ def say_cautions(cautions: Sequence[str]) -> None:
 def print_result(store_url: str, run_id: str, progress: Progress | None) -> None:
     """Print the result table of a run, its totals, and commands that may follow."""
     with Warehouse(open_store(store_url), [run_id]) as warehouse:
-        click.echo(result_table(warehouse, run_id, progress))
+        click.echo(to_text(result_sheet(warehouse, run_id, progress)))
         click.echo(next_commands(warehouse, run_id, store_url))
 
 
 def print_run_failures(store_url: str, run_id: str, is_retryable: bool) -> None:
     """Name every problem without an answer, and why."""
     with Warehouse(open_store(store_url), [run_id]) as warehouse:
-        click.echo(failures(warehouse, run_id), err=True)
+        click.echo(to_text(failures_sheet(warehouse, run_id)), err=True)
     if is_retryable:
         click.echo("the same command tries the unfinished ones again", err=True)

@@ -15,11 +15,9 @@ from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
 from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
 from pacore.problems.survey import survey_problems
-from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
+from pacore.report.sweep import SweepOutcome
 from pacore.runs.context import open_contexts
 from pacore.runs.dispatch.progress import Progress
-
-FORMS = {"table": sweep_table, "csv": sweep_csv, "json": sweep_json}
 
 
 def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: str) -> int:
@@ -39,7 +37,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
         raise KeyboardInterrupt
     found = state.result(raise_on_failure=False)
     assert isinstance(found, SweepOutcome)
-    click.echo(FORMS[form](found.result).rstrip("\n"))
+    click.echo(found.written(form))
     for file in found.files:
         click.echo(file, err=True)
     return Exit.COMPLETE

@@ -1,1 +1,1 @@
-"""What runs are worth: gradings, measures, comparisons, interventions and sweeps."""
+"""Statements about finished runs: gradings, measures, comparisons, interventions and sweeps."""

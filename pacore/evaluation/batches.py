@@ -1,4 +1,4 @@
-"""What evaluating some runs shares in one process: the store, its threads, and the open gradings."""
+"""An evaluation of some runs in one process: its store, its threads and its open gradings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pacore.store.lease import Lease, hold_run
 from pacore.store.run import Run, open_run
 
 MOST_BATCHES = 200
-"""Prefect keeps up with some hundreds of task runs; what is more than that goes several a task."""
+"""Prefect keeps up with some hundreds of task runs; where there are more shards, a task has several."""
 
 
 class GradingBatch(NamedTuple):
@@ -46,8 +46,8 @@ class GradingBatch(NamedTuple):
 class Evaluation:
     """Opens runs for grading. One for each configuration and process; see `evaluation_of`.
 
-    Shards are graded by a few threads of its own, whoever asks: Arrow and DuckDB keep memory for
-    each thread that ever used them, and what grades is in other processes.
+    Shards are graded by a few threads of its own, whichever thread submits them: Arrow and DuckDB keep
+    memory for each thread that ever used them, and answers are graded in other processes.
     """
 
     def __init__(self, config: EvaluateConfig) -> None:
@@ -63,7 +63,7 @@ class Evaluation:
         self._leases: list[Lease] = []
 
     def gradings(self) -> list[OpenGrading]:
-        """The gradings that the configuration asks for, one a run, begun by whoever asks first.
+        """The gradings of the configuration, one a run, begun by the first call.
 
         Raises Refused for a run that is unknown, not at its end, without gold answers, or worked on
         elsewhere in a store that admits one process alone, and BadInput for an unknown grader:
@@ -92,9 +92,9 @@ class Evaluation:
         )
 
     def batches(self) -> list[GradingBatch]:
-        """What was left to be graded when first asked, in a few hundred parts at most.
+        """The shards without verdicts at the first call, in a few hundred batches at most.
 
-        Raises as `gradings`, and Refused where what is left is not for the rules to decide.
+        Raises as `gradings`, and Refused where they need a judge.
         """
         opened = self.gradings()
         with self._lock:
@@ -129,12 +129,12 @@ class Evaluation:
         return [report for work in batch.works for report in grade_shard(opened, work)]
 
     def finish(self) -> None:
-        """Record the end of every grading, all of whose verdicts are there."""
+        """Record the end of every grading, all of whose verdicts are published."""
         for opened in self.gradings():
             end(opened)
 
     def stop(self) -> None:
-        """End the work at the next answers that would be graded."""
+        """End the work before the next answers are graded."""
         self._stopped.set()
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Evaluation:
 
 
 def grade_all(evaluation: Evaluation, batches: Sequence[GradingBatch]) -> None:
-    """Grade every batch and record the end. Raises what the first fault was, the others stopped."""
+    """Grade every batch and record the end. Raises the first fault, and stops the other batches."""
     futures = [evaluation.submit(batch) for batch in batches]
     try:
         for future in futures:
@@ -163,7 +163,7 @@ _evaluations_lock = threading.Lock()
 
 
 def evaluation_of(config: EvaluateConfig) -> Evaluation:
-    """The evaluation of a configuration in this process, opened by whoever asks first."""
+    """The evaluation of a configuration in this process, opened by the first call."""
     with _evaluations_lock:
         if config not in _evaluations:
             _evaluations[config] = Evaluation(config)
@@ -171,7 +171,7 @@ def evaluation_of(config: EvaluateConfig) -> Evaluation:
 
 
 def close_evaluation(config: EvaluateConfig) -> None:
-    """Give up what is in flight; another `evaluation_of` opens anew."""
+    """Stop the work in progress; the next `evaluation_of` opens a new one."""
     with _evaluations_lock:
         evaluation = _evaluations.pop(config, None)
     if evaluation is not None:

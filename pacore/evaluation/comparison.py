@@ -1,18 +1,19 @@
-"""Two runs compared, problem by problem, and whether the second may replace the first."""
+"""Two runs compared problem by problem, and the decision whether the second may replace the first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pacore.errors import BadInput, Refused
-from pacore.evaluation.sharing import Sharing, same_trajectories, sharing_of
+from pacore.errors import Refused
+from pacore.evaluation.accuracy import Accuracy
+from pacore.evaluation.sharing import Sharing, sharing_of
 from pacore.evaluation.statistics.paired import Equivalence, Paired, equivalence, paired
-from pacore.store.run import headline, open_run
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.report_rows import ReportRow
+from pacore.warehouse.views import CheckRow, Warehouse
 
 GO, NO_GO = "GO", "NO-GO"
 
@@ -20,18 +21,45 @@ GO, NO_GO = "GO", "NO-GO"
 SIGNIFICANT = 0.05
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Run B against run A over the problems both have scores for.
+@dataclass(frozen=True, slots=True)
+class ComparedRun(Accuracy):
+    """The accuracy of a run, its rates, and what an answer cost."""
 
-    ``first`` and ``second`` are the runs' rows of accuracy, rates and cost. ``only_first`` and
-    ``only_second`` count problems that the other has not scored, ``changed`` those of one id that
-    ask or expect something else, which are left out. ``graders`` are the versions that decided
-    on the answers of each. ``sharing`` says how much of what is compared is the same.
+    QUERY: ClassVar[str] = "comparison/runs"
+
+    tokens_per_answer: float | None
+    currency: str | None
+    effective_money_per_answer: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemScore(ReportRow):
+    """The mean score of a run's answers to one problem.
+
+    ``content_digest`` is of its question and gold answer; ``graders`` are the versions that decided.
     """
 
-    first: Mapping[str, Any]
-    second: Mapping[str, Any]
+    QUERY: ClassVar[str] = "comparison/problem_scores"
+
+    run_id: str
+    problem_id: str
+    content_digest: str
+    score: float
+    scored: int
+    graders: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Run B compared with run A over the problems both have scores for.
+
+    ``only_first`` and ``only_second`` count problems that the other has not scored, ``changed`` those
+    of one id whose question or gold answer differs, which are left out. ``graders`` are the versions
+    that decided on the answers of each. ``sharing`` says how much of what is compared is the same.
+    """
+
+    first: ComparedRun
+    second: ComparedRun
     paired: Paired
     equivalence: Equivalence | None
     only_first: int
@@ -42,7 +70,7 @@ class Comparison:
 
 
 class Criteria(BaseModel):
-    """What a run must meet beside another to be let through; None asks nothing.
+    """What the second run must meet for the decision GO; None is no criterion.
 
     ``max_missing`` and ``max_ungraded`` hold for both runs: what is missing in either may be what the
     difference comes from.
@@ -59,38 +87,32 @@ class Criteria(BaseModel):
     max_tokens_growth: float | None = Field(default=None, ge=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """``reasons`` are one line each; there are some exactly where it is NO-GO."""
+    """``word`` is GO or NO-GO; ``reasons`` are one line each, and there are some exactly for NO-GO."""
 
-    reasons: Sequence[str] = field(default_factory=tuple)
-
-    @property
-    def word(self) -> str:
-        return NO_GO if self.reasons else GO
+    word: str
+    reasons: Sequence[str]
 
 
 def compare_pairs(warehouse: Warehouse, a: str, b: str, margin: float | None = None) -> Comparison:
-    """Compare two runs; ``margin`` asks for a test of equivalence too.
+    """Compare two runs; with ``margin``, test them for equivalence too.
 
     Raises Refused where they have no scored problem in common, and where all that could be compared are
     the same trajectories.
     """
-    scores: dict[str, dict[str, dict[str, Any]]] = {a: {}, b: {}}
-    for row in warehouse.rows("reports/problem_scores", run_ids=[a, b]):
-        scores[row["run_id"]][row["problem_id"]] = row
+    scores: dict[str, dict[str, ProblemScore]] = {a: {}, b: {}}
+    for row in warehouse.read(ProblemScore, run_ids=[a, b]):
+        scores[row.run_id][row.problem_id] = row
     shared = sorted(scores[a].keys() & scores[b].keys())
     same = [
-        name
-        for name in shared
-        if scores[a][name]["content_digest"] == scores[b][name]["content_digest"]
+        name for name in shared if scores[a][name].content_digest == scores[b][name].content_digest
     ]
     if not same:
         raise Refused(f"runs {a} and {b} have scores for no problem in common")
-    sharing = sharing_of(warehouse, a, b, same)
-    is_shared = [sharing.is_same[name] for name in same]
-    runs = {row["run_id"]: row for row in warehouse.rows("reports/compared", run_ids=[a, b])}
-    first, second = ([scores[run][name]["score"] for name in same] for run in (a, b))
+    sharing, is_shared = sharing_of(warehouse, a, b, same)
+    runs = {row.run_id: row for row in warehouse.read(ComparedRun, run_ids=[a, b])}
+    first, second = ([scores[run][name].score for name in same] for run in (a, b))
     tested = None if margin is None else equivalence(first, second, margin, is_shared)
     return Comparison(
         first=runs[a],
@@ -105,19 +127,20 @@ def compare_pairs(warehouse: Warehouse, a: str, b: str, margin: float | None = N
     )
 
 
-def _graders(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted({version for name in names for version in scores[name]["graders"]}))
+def _graders(scores: Mapping[str, ProblemScore], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({version for name in names for version in scores[name].graders}))
 
 
 def decide(
-    found: Comparison, criteria: Criteria, broken: Mapping[str, Sequence[Mapping[str, Any]]]
+    found: Comparison, criteria: Criteria, broken: Mapping[str, Sequence[CheckRow]]
 ) -> Decision:
-    """GO, or every reason why not. ``broken`` are the checks of both runs with the rows they found."""
-    return Decision(tuple(_reasons(found, criteria, broken)))
+    """GO, or every reason why not. ``broken`` are the checks of both runs with the rows they return."""
+    reasons = tuple(_reasons(found, criteria, broken))
+    return Decision(NO_GO if reasons else GO, reasons)
 
 
 def _reasons(
-    found: Comparison, criteria: Criteria, broken: Mapping[str, Sequence[Mapping[str, Any]]]
+    found: Comparison, criteria: Criteria, broken: Mapping[str, Sequence[CheckRow]]
 ) -> Iterator[str]:
     for check, rows in broken.items():
         if rows:
@@ -153,26 +176,26 @@ def _incomparable(found: Comparison) -> Iterator[str]:
         yield f"the graders differ: {versions}; grade both with pacore grade"
 
 
-def _missing(run: Mapping[str, Any], criteria: Criteria) -> Iterator[str]:
+def _missing(run: ComparedRun, criteria: Criteria) -> Iterator[str]:
     limits = (
-        ("missing", run["missing"], run["missing_rate"], criteria.max_missing),
-        ("ungraded", run["ungraded"], run["ungraded_rate"], criteria.max_ungraded),
+        ("missing", run.missing, run.missing_rate, criteria.max_missing),
+        ("ungraded", run.ungraded, run.ungraded_rate, criteria.max_ungraded),
     )
     for what, count, rate, limit in limits:
         if limit is not None and rate is not None and rate > limit:
             allowed = f"{100 * limit:.1f} % are allowed"
-            answers = f"{count:,} of {run['planned']:,} answers are {what} ({100 * rate:.1f} %)"
-            yield f"run {run['run_id']}: {answers}, {allowed}"
+            answers = f"{count:,} of {run.planned:,} answers are {what} ({100 * rate:.1f} %)"
+            yield f"run {run.run_id}: {answers}, {allowed}"
 
 
-def _unanswered(run: Mapping[str, Any], criteria: Criteria) -> Iterator[str]:
-    rate, limit = run["unanswered_rate"], criteria.max_unanswered
+def _unanswered(run: ComparedRun, criteria: Criteria) -> Iterator[str]:
+    rate, limit = run.unanswered_rate, criteria.max_unanswered
     if limit is not None and rate is not None and rate > limit:
         yield f"{100 * rate:.1f} % of answers are none, {100 * limit:.1f} % are allowed"
 
 
 def _growth(found: Comparison, criteria: Criteria) -> Iterator[str]:
-    before, after = found.first["tokens_per_answer"], found.second["tokens_per_answer"]
+    before, after = found.first.tokens_per_answer, found.second.tokens_per_answer
     if criteria.max_tokens_growth is None or not before or after is None:
         return
     growth = after / before - 1
@@ -183,100 +206,3 @@ def _growth(found: Comparison, criteria: Criteria) -> Iterator[str]:
 
 def _points(share: float) -> str:
     return f"{100 * share:.1f} points"
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Two sides that judge the same things. ``report`` and ``counts`` name the SQL of their flips.
-
-    ``noun`` is what is judged; ``sides`` say in a line what is before and what is after.
-    """
-
-    report: str
-    counts: str
-    parameters: Mapping[str, str]
-    noun: str
-    title: str
-    sides: tuple[str, str]
-
-
-def compare_gradings(
-    warehouse: Warehouse, run_id: str, before: str | None, after: str | None
-) -> Compared:
-    """Two gradings of a run; without names, the two last finished against the gold.
-
-    A grading is named by its id or the beginning of it, the run's own by ``run``. Raises BadInput
-    for a name that is none or several, Refused where there is one grading alone.
-    """
-    run = open_run(warehouse.store, run_id)
-    known = warehouse.rows("reports/all_gradings", run_id=run_id)
-    finished = [row for row in known if row["finished_at"] and row["against"] == "gold"]
-    given = {
-        "from": _named(known, "from", before) if before is not None else None,
-        "to": _named(known, "to", after) if after is not None else None,
-    }
-    later = given["to"] or _last(finished, other_than=given["from"])
-    earlier = given["from"] or _last(
-        [row for row in finished if row["sequence"] < later["sequence"]] or finished,
-        other_than=later,
-    )
-    return Compared(
-        "reports/flips",
-        "reports/flip_counts",
-        {"run_id": run_id, "before": earlier["grading"], "after": later["grading"]},
-        "trajectories",
-        headline(run),
-        (_stated(earlier), _stated(later)),
-    )
-
-
-def _last(rows: Sequence[dict[str, Any]], other_than: dict[str, Any] | None) -> dict[str, Any]:
-    found = [row for row in rows if row != other_than]
-    if not found:
-        raise Refused("there is one grading only; pacore grade makes another")
-    return found[-1]
-
-
-def _named(rows: Sequence[dict[str, Any]], flag: str, name: str) -> dict[str, Any]:
-    """The grading a person means. Raises BadInput naming those there are."""
-    found = [row for row in rows if row["grading"] == name] or [
-        row for row in rows if name and row["grading"].startswith(name)
-    ]
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(_stated(row) for row in found or rows)
-    what = "may be any of" if found else "is no grading of the run; there are"
-    raise BadInput(f"--{flag} {name}: {what} {listed}")
-
-
-def _stated(row: Mapping[str, Any]) -> str:
-    """``95f51533 (auto: math 4+mpmath-1.3.0+sympy-1.14.0)``; of the run's own ``run (auto)``."""
-    by = ": ".join(part for part in (row["grader"], row["grader_version"]) if part)
-    ended = "" if row["finished_at"] else ", not finished"
-    return f"{row['grading']} ({by}{ended})"
-
-
-def compare_runs(warehouse: Warehouse, before: str, after: str) -> Compared:
-    """The answers of two runs to problems both have, by their current scores.
-
-    Raises Refused where there is not one such answer, and where all are the same trajectories.
-    """
-    runs = [open_run(warehouse.store, run_id) for run_id in (before, after)]
-    compared = Compared(
-        "reports/run_flips",
-        "reports/run_flip_counts",
-        {"before": before, "after": after},
-        "answers",
-        f"runs {before} and {after}",
-        (headline(runs[0]), headline(runs[1])),
-    )
-    counts = warehouse.rows(compared.counts, **compared.parameters)
-    answers = sum(row["answers"] for row in counts)
-    if not answers:
-        raise Refused(
-            f"runs {before} and {after} have no problem in common that both answered and whose gold "
-            "answer is the same"
-        )
-    if sum(row["shared"] for row in counts) == answers:
-        raise Refused(same_trajectories(after, before, answers))
-    return compared

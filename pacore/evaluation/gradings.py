@@ -1,4 +1,4 @@
-"""Gradings at work: what one is of a run, what it still has to judge, and its end."""
+"""Gradings in progress: which grading a run needs, the shards it has not graded yet, and its end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class UngradedShard(NamedTuple):
-    """The rounds of one shard that lack verdicts, and the revision these are published under."""
+    """The rounds of one shard without verdicts, and the revision their verdicts are published under."""
 
     number: int
     revision: int
@@ -41,8 +41,8 @@ class UngradedShard(NamedTuple):
 class OpenGrading:
     """One grading of one run, open for work in this process.
 
-    ``producer`` is written into every commit. Whoever sets ``stopped`` ends the work at the next
-    answers that would be graded.
+    ``producer`` is written into every commit. Setting ``stopped`` ends the work before the next
+    answers are graded.
     """
 
     store: Backend
@@ -64,24 +64,24 @@ class OpenGrading:
 
     @cached_property
     def decided_before(self) -> dict[str, list[Unit]]:
-        """Units that hold verdicts on answers of a shard, by its name, as of the first question."""
+        """Units with verdicts on answers of a shard, by its name, as of the first use."""
         found: dict[str, list[Unit]] = {shard.name: [] for shard in self.run.shards}
         for unit in sorted(committed_units(self.store, self.run.run_id)):
             if unit.table in ("scores", "verdicts") and unit.shard in found:
                 found[unit.shard].append(unit)
         return found
 
-    def go_on(self) -> None:
-        """Raise Interrupted once the work is to end."""
+    def raise_if_stopped(self) -> None:
+        """Raise Interrupted once ``stopped`` is set."""
         if self.stopped.is_set():
             raise Interrupted("the grading was interrupted")
 
 
 def grading_by(store: Backend, run: Run, grader: str) -> Grading:
-    """What grading a run by ``grader`` is, with the versions of all that decides in it.
+    """The grading of a run by ``grader``, with the versions of everything that decides on answers.
 
-    Reads the problem set once. Raises BadInput for what no rule decides;
-    Refused for a run without a problem that it could be held against.
+    Reads the problem set once. Raises BadInput for a grader that is a model, Refused for a run without
+    a problem that rules can grade.
     """
     if not is_by_rules(grader):
         raise BadInput(f"--grader {grader}: is a model, and no rule can take its place")
@@ -98,7 +98,7 @@ def grading_by(store: Backend, run: Run, grader: str) -> Grading:
 
 
 def last_finished(store: Backend, run_id: str) -> GradingRecord | None:
-    """The last grading against the gold that ever came to its end, whether or not it still stands."""
+    """The last grading against gold answers that was ever finished, whether it is current or not."""
     found = [
         record
         for record in read_gradings(store, run_id)
@@ -108,10 +108,10 @@ def last_finished(store: Backend, run_id: str) -> GradingRecord | None:
 
 
 def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
-    """The grading that ``grader`` makes of a run; None keeps to the grader it was last graded by.
+    """The grading of a run by ``grader``; None is the grader it was last graded by.
 
-    That is graded again where its version has changed; what no rule decides stays as it is. Raises
-    as `grading_by`, and Refused for a run that has more to come than second tries of tombstones.
+    That one grades again where its version has changed; a grading by a judge stays as it is. Raises
+    as `grading_by`, and Refused for a run that is not finished.
     """
     refuse_unfinished(store, run)
     last = last_finished(store, run.run_id) if grader is None else None
@@ -123,7 +123,7 @@ def wanted_grading(store: Backend, run: Run, grader: str | None) -> Grading:
 
 
 def ungraded(opened: OpenGrading) -> list[UngradedShard]:
-    """The shards whose standing trajectories lack verdicts, the first first."""
+    """The shards with current trajectories that have no verdict, in their order."""
     return _by_shard(opened, opened.grading.grading_id)
 
 
@@ -156,7 +156,7 @@ def count_trajectories(opened: OpenGrading, works: Iterable[UngradedShard]) -> N
 
 
 def verdict_counts(opened: OpenGrading) -> dict[str, int]:
-    """How many verdicts of each kind the grading has published on what stands."""
+    """How many verdicts of each kind the grading has published on current trajectories."""
     own = opened.grading.grading_id
     counts: Counter[str] = Counter()
     for commit in current_commits(opened.store, opened.run.run_id, "verdicts"):
@@ -166,7 +166,7 @@ def verdict_counts(opened: OpenGrading) -> dict[str, int]:
 
 
 def end(opened: OpenGrading) -> None:
-    """Make the verdicts part of the run's tables, and record that there is one of everything.
+    """Make the verdicts part of the run's tables, and record that the grading is finished.
 
     A second time changes nothing. Raises Refused where a retry replaced trajectories meanwhile.
     """

@@ -1,4 +1,4 @@
-"""Interventions: the message set of a round changed on purpose, to see what the round makes of it.
+"""Interventions: the message set of a round is edited, to measure how the round depends on it.
 
     same                 as it was: the control
     wrong=k/n            n messages, k of them wrong, from all replicates of the problem
@@ -8,7 +8,7 @@
     only-wrong, only-right
     first=wrong, first=right    such a message moved to the first place
 
-What is drawn follows from the edit and the messages themselves, so that the same edit of the same set
+Random choices follow from the edit and the messages themselves, so that the same edit of the same set
 is the same prompt.
 """
 
@@ -18,12 +18,13 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
-from pacore.evaluation.statistics.paired import Paired
+from pacore.evaluation.statistics.paired import Paired, paired
 from pacore.store.run import Run
+from pacore.warehouse.report_rows import ReportRow
 
 CONTROL = "same"
 
@@ -38,11 +39,47 @@ _EDIT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class JudgedMessage:
-    """A message with its trajectory's id and whether it is right; None where nobody could tell."""
+    """A message with its trajectory's id and whether it is right; None where that is not known."""
 
     trajectory_id: str
     text: str
     is_right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOfSet(ReportRow):
+    """A message of one replicate's message set; ``is_right`` is None without a verdict that says so."""
+
+    QUERY: ClassVar[str] = "interventions/messages"
+
+    problem_id: str
+    replicate: int
+    trajectory_id: str
+    text: str
+    is_right: bool | None
+
+    @property
+    def judged(self) -> JudgedMessage:
+        return JudgedMessage(self.trajectory_id, self.text, self.is_right)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervenedProblem(ReportRow):
+    """The result of an edit on one problem; see `sql/views/intervened.sql`."""
+
+    QUERY: ClassVar[str] = "interventions/problems"
+
+    run_id: str
+    source_run_id: str
+    round: int
+    edit: str
+    batch: str
+    problem_id: str
+    episodes: int
+    accuracy: float | None
+    paired: float | None
+    control: float | None
+    is_same: bool
 
 
 Messages = Sequence[JudgedMessage]
@@ -60,9 +97,9 @@ def parse_edit(text: str) -> str:
 
 
 def edited(edit: str, own: Messages, every: Messages) -> list[JudgedMessage] | None:
-    """The messages of a set after an edit; None where it cannot be had of them.
+    """The messages of a set after an edit; None where the edit is not possible.
 
-    ``own`` is the set in its order, ``every`` what all replicates of the problem handed on.
+    ``own`` is the set in its order, ``every`` the messages of all replicates of the problem.
     """
     name, _, value = edit.partition("=")
     drawn = random.Random(digest([edit, [message.trajectory_id for message in own]]))
@@ -136,9 +173,9 @@ _EDITS: dict[str, Edit] = {
 }
 
 
-class Place(NamedTuple):
-    """Which round of which run, by which grader its messages were judged, and what tells samplings
-    of it apart.
+class EditedRound(NamedTuple):
+    """The round of a run whose messages are edited, the grader that judged them, and ``batch``, which
+    distinguishes samplings of it.
     """
 
     run: Run
@@ -147,8 +184,9 @@ class Place(NamedTuple):
     batch: str
 
 
-class Found(NamedTuple):
-    """One edit: what it came to, and beside the control on the sets that both have.
+@dataclass(frozen=True, slots=True)
+class EditResult:
+    """The result of an edit, and its comparison with the control on the sets that both have.
 
     Of ``against`` the first is the control. It is None for the control itself, and where every set that
     both have is as it was.
@@ -162,9 +200,32 @@ class Found(NamedTuple):
     against: Paired | None
 
 
-class Asked(NamedTuple):
-    """Which round of which run, what is done to its messages, and how that is sampled: ``samples``
-    trajectories of each set, some fields of the run changed.
+def edit_result(
+    edit: str, skipped: int, run_id: str, rows: Sequence[IntervenedProblem]
+) -> EditResult:
+    """The result of an edit, from the problems of its run; ``skipped`` sets could not be edited so."""
+    scores = [row.accuracy for row in rows if row.accuracy is not None]
+    both = [
+        (row.control, row.paired, row.is_same)
+        for row in rows
+        if row.control is not None and row.paired is not None and edit != CONTROL
+    ]
+    against = None
+    if not all(is_same for _, _, is_same in both):
+        against = paired(*zip(*both, strict=True))
+    return EditResult(
+        edit,
+        run_id,
+        sum(row.episodes for row in rows if row.accuracy is not None),
+        skipped,
+        sum(scores) / len(scores) if scores else None,
+        against,
+    )
+
+
+class Intervention(NamedTuple):
+    """The round of a run, the edits of its messages, and how they are sampled: ``samples``
+    trajectories of each set, with ``changes`` to fields of the run.
     """
 
     run_id: str

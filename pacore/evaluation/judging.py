@@ -1,7 +1,7 @@
-"""Judging at work: the questions about a run as a run of their own, and the votes as its verdicts.
+"""Grading by a judge: the questions about a run are a run of their own, and its votes become verdicts.
 
-Every different question is asked once, as many trajectories of it as there are votes. So a question
-is never paid for twice, whatever asks it again, and a killed grading goes on.
+Every different question is one problem, with as many trajectories as there are votes. So a question is
+never paid for twice, and a grading that was killed resumes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Judging:
 def begin_judging(
     store: Backend, run: Run, grader: str, against: Against, changes: Mapping[str, Any]
 ) -> Judging:
-    """What is to be asked about a run, written down as the problem set of the judge's run.
+    """Store the questions about a run as the problem set of the judge's run.
 
     Raises Refused where nothing can be judged, BadInput for a field that is wrong.
     """
@@ -50,21 +50,21 @@ def begin_judging(
     _, count = votes_of(spec)
     probe = derived_config(store, run, "judge", count, changes)
     grading = grading_of(probe, str(spec), against)
-    # A record is made once all votes are in: until then there is nothing to say of the run.
+    # The record of the grading is made once all votes are there.
     draft = OpenGrading(store, run, GradingRecord(0, grading, datetime.now(UTC)))
 
-    def named(asked: Sequence[str]) -> str:
-        # After a retry other questions are asked, which is another run; votes there are are found.
-        return f"{run.run_id}.judge-{digest([grading.grading_id, sorted(asked)])[:8]}"
+    def named(questions: Sequence[str]) -> str:
+        # After a retry there are other questions, and so another run; votes in the store are found.
+        return f"{run.run_id}.judge-{digest([grading.grading_id, sorted(questions)])[:8]}"
 
-    judge_id = put_problems(store, _asked(draft), named)
+    judge_id = put_problems(store, _questions(draft), named)
     if judge_id is None:
         raise Refused(f"run {run.run_id}: nothing in it can be judged against {against}")
     return Judging(run, grading, derived_config(store, run, judge_id, count, changes))
 
 
 def finish_judging(store: Backend, judging: Judging) -> None:
-    """Make the votes verdicts, all of them there. Idempotent."""
+    """Publish the verdicts that follow from the votes, once all votes are there. Idempotent."""
     run, grading = judging.run, judging.grading
     opened = OpenGrading(store, run, begin_grading(store, run.run_id, grading))
     works = ungraded(opened)
@@ -77,7 +77,7 @@ def finish_judging(store: Backend, judging: Judging) -> None:
 
 
 def grading_of(judge: RunConfig, spec: str, against: Against) -> Grading:
-    """The grading a judge makes: its recipe and the wording of its question are what it is."""
+    """The grading by a judge: its identity is the judge's recipe and the wording of its question."""
     recipe = resolve_recipe(judge)
     version = digest([recipe.as_json(), template_digest(against)])[:12]
     return Grading(
@@ -88,7 +88,7 @@ def grading_of(judge: RunConfig, spec: str, against: Against) -> Grading:
     )
 
 
-def _asked(opened: OpenGrading) -> Iterator[Problem]:
+def _questions(opened: OpenGrading) -> Iterator[Problem]:
     """Every different question about the run, as a problem of the judge's run."""
     run, grading = opened.run, opened.grading
     refused = next(

@@ -1,14 +1,15 @@
-"""The measures of one run, read from its marts once, with the intervals that SQL does not make."""
+"""The measures of one run, read from its marts, and the intervals that SQL does not compute."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import ClassVar
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.errors import ChecksFailed
+from pacore.evaluation.accuracy import Missing, Totals
 from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.statistics.bootstrap import (
     Estimate,
@@ -22,36 +23,117 @@ from pacore.evaluation.statistics.bootstrap import (
     two_level,
 )
 from pacore.store.run import Run, open_run
+from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Summary(ReportRow):
+    """The current grading of a run, and what the run cost."""
+
+    QUERY: ClassVar[str] = "evaluation/run"
+
+    grading: str
+    sequence: int
+    grader: str
+    graders: str | None
+    prompt_tokens: int | None
+    cached_prompt_tokens: int | None
+    wasted_tokens: int | None
+    currency: str | None
+    effective_money: float | None
+    effective_money_per_answer: float | None
+    marginal_money: float | None
+    accuracy_per_thousand_tokens: float | None
 
 
-Votes = Mapping[tuple[str, int], Mapping[str, float]]
+@dataclass(frozen=True, slots=True)
+class PoolRow(ReportRow):
+    """pass@k, pass^k and maj@k of one pool and k, and the tokens of such a vote."""
+
+    QUERY: ClassVar[str] = "evaluation/pools"
+
+    pool: str
+    k: int
+    problems: int
+    members: int
+    pass_at_k: float | None
+    pass_power_k: float | None
+    maj_at_k: float | None
+    method: str | None
+    tokens: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMeasures(PoolRow):
+    """The same with the intervals of each estimate, by its name."""
+
+    intervals: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Member(ReportRow):
+    """One scored member of a pool; ``answer_key`` is None where it has no answer."""
+
+    QUERY: ClassVar[str] = "evaluation/members"
+
+    pool: str
+    problem_id: str
+    score: float
+    answer_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Vote(ReportRow):
+    """The expected score of a vote of k members of one problem's pool."""
+
+    QUERY: ClassVar[str] = "evaluation/votes"
+
+    pool: str
+    k: int
+    problem_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundGap(ReportRow):
+    """How good the messages of a round are, and what a perfect choice among them would gain."""
+
+    QUERY: ClassVar[str] = "evaluation/rounds"
+
+    round: int
+    sets: int
+    problems: int
+    message_accuracy: float | None
+    oracle: float
+    accuracy: float
+    gap: float
+
+
+VoteScores = Mapping[tuple[str, int], Mapping[str, float]]
 """maj@k by pool and k, and by problem."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measures:
-    """What the marts say of a run, row by row.
+    """The measures of one run, as its marts have them.
 
     ``totals`` has accuracy, rates and tokens, ``missing`` why planned answers are missing, ``summary``
-    the current grading and the cost;
-    ``pools`` a row for each pool and k with pass@k, pass^k and maj@k, and the ``intervals`` of each by
-    its name; ``rounds`` one for each round that hands messages on.
+    the current grading and the cost; ``pools`` a record for each pool and k with the intervals of its
+    estimates; ``rounds`` one for each round whose messages the next round sees.
     """
 
-    run: Run
-    totals: Row
-    missing: list[Row]
-    summary: Row
-    pools: list[Row]
-    rounds: list[Row]
+    run_id: str
+    totals: Totals
+    missing: Sequence[Missing]
+    summary: Summary
+    pools: Sequence[PoolMeasures]
+    rounds: Sequence[RoundGap]
 
     @property
     def is_graded(self) -> bool:
         """Whether every trajectory has a verdict, and not only the answers."""
-        return bool(self.summary["sequence"])
+        return self.summary.sequence > 0
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Measures]:
@@ -74,52 +156,55 @@ def evaluate(config: EvaluateConfig) -> dict[str, Measures]:
 def measure(warehouse: Warehouse, run_id: str) -> Measures:
     """Read the measures of a run. Raises Refused for an unknown one."""
     run = open_run(warehouse.store, run_id)
-    (totals,) = warehouse.rows("reports/totals", run_id=run_id)
-    (summary,) = warehouse.rows("reports/evaluated_run", run_id=run_id)
+    (totals,) = warehouse.read(Totals, run_id=run_id)
+    (summary,) = warehouse.read(Summary, run_id=run_id)
     members = _members(warehouse, run_id)
     votes = _votes(warehouse, run_id)
     pools = [
-        {**row, "intervals": dict(_estimates(run, row, members[row["pool"]], votes))}
-        for row in warehouse.rows("reports/evaluated_pools", run_id=run_id)
+        PoolMeasures(**asdict(row), intervals=dict(_estimates(run, row, members[row.pool], votes)))
+        for row in warehouse.read(PoolRow, run_id=run_id)
     ]
-    rounds = warehouse.rows("reports/evaluated_rounds", run_id=run_id)
-    missing = warehouse.rows("reports/missing", run_id=run_id)
-    return Measures(run, totals, missing, summary, pools, rounds)
+    rounds = warehouse.read(RoundGap, run_id=run_id)
+    missing = warehouse.read(Missing, run_id=run_id)
+    return Measures(run_id, totals, missing, summary, pools, rounds)
 
 
 def _members(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, Pool]]:
     """The scored members of each pool, by problem."""
     members: dict[str, dict[str, Pool]] = {}
-    rows = warehouse.rows("reports/evaluated_members", run_id=run_id)
-    for (pool, problem_id), group in groupby(rows, key=lambda r: (r["pool"], r["problem_id"])):
+    rows = warehouse.read(Member, run_id=run_id)
+    for (pool, problem_id), group in groupby(rows, key=lambda row: (row.pool, row.problem_id)):
         own = list(group)
-        scores, classes = [row["score"] for row in own], [row["answer_key"] for row in own]
+        scores, classes = [row.score for row in own], [row.answer_key for row in own]
         members.setdefault(pool, {})[problem_id] = Pool(scores, classes)
     return members
 
 
-def _votes(warehouse: Warehouse, run_id: str) -> Votes:
+def _votes(warehouse: Warehouse, run_id: str) -> VoteScores:
     """maj@k of each pool, k and problem."""
-    rows = warehouse.rows("reports/evaluated_votes", run_id=run_id)
+    rows = warehouse.read(Vote, run_id=run_id)
     return {
-        key: {row["problem_id"]: row["score"] for row in group}
-        for key, group in groupby(rows, key=lambda row: (row["pool"], row["k"]))
+        key: {row.problem_id: row.score for row in group}
+        for key, group in groupby(rows, key=lambda row: (row.pool, row.k))
     }
 
 
 def _estimates(
-    run: Run, row: Row, members: Mapping[str, Pool], votes: Votes
+    run: Run, row: PoolRow, members: Mapping[str, Pool], votes: VoteScores
 ) -> Iterator[tuple[str, Estimate]]:
     """pass@k, pass^k and maj@k of one pool and k, each with its own intervals; what is null has none."""
-    pool, k = row["pool"], row["k"]
+    pool, k = row.pool, row.k
     pools = list(members.values())
     found: dict[str, tuple[list[Pool], Variance, list[float]]] = {}
-    for name, chance in (("pass_at_k", pass_at), ("pass_power_k", pass_power)):
-        if row[name] is not None:
+    for name, value, chance in (
+        ("pass_at_k", row.pass_at_k, pass_at),
+        ("pass_power_k", row.pass_power_k, pass_power),
+    ):
+        if value is not None:
             counts = [(len(one.scores), sum(score == 1 for score in one.scores)) for one in pools]
             values = [chance(count, correct, k) for count, correct in counts]
             found[name] = pools, pass_of(k, chance), values
-    if row["maj_at_k"] is not None:
+    if row.maj_at_k is not None:
         voted = votes[pool, k]
         variance = mean_of if k == 1 else majority_of(k)
         found["maj_at_k"] = [members[name] for name in voted], variance, list(voted.values())

@@ -7,25 +7,83 @@ Figure 5): episodes of one problem are not independent of each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any
+from typing import ClassVar
 
 from pacore.evaluation.statistics.bootstrap import ratio
-from pacore.store.run import Run, open_run
+from pacore.store.run import open_run
+from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
-Row = dict[str, Any]
-
 FEWEST_EPISODES, FEWEST_PROBLEMS = 10, 3
-"""Of fewer a share says nothing, and its interval is most of [0, 1]."""
-
-OVERLAPS = ("seen", "compared_seen", "unseen", "among")
+"""With fewer, a share means little, and its interval is most of [0, 1]."""
 
 
-CASES = {"seen": "episodes", "compared_seen": "compared", "unseen": "compared", "among": "several"}
-"""Which count says how many episodes an overlap is a mean of."""
+@dataclass(frozen=True, slots=True)
+class MessageCounts(ReportRow):
+    """The verdicts on the messages of one problem that a round makes."""
+
+    QUERY: ClassVar[str] = "mechanism/messages"
+
+    round: int
+    step: str
+    problem_id: str
+    messages: int
+    judged: int
+    score: float | None
+    no_answer: int
+    timeout: int
+    crash: int
+    unjudged: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeCounts(ReportRow):
+    """Of the episodes of one problem that a measure is about, how many are ``such`` as it counts."""
+
+    QUERY: ClassVar[str] = "mechanism/episodes"
+
+    round: int
+    measure: str
+    part: int
+    problem_id: str
+    episodes: int
+    such: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapMeans(ReportRow):
+    """Overlaps of the answers of one problem with messages, means over its episodes."""
+
+    QUERY: ClassVar[str] = "mechanism/overlaps"
+
+    run_id: str
+    round: int
+    problem_id: str
+    episodes: int
+    seen: float | None
+    compared: int
+    compared_seen: float | None
+    unseen: float | None
+    several: int
+    among: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordCounts(ReportRow):
+    """How often the trajectories of one problem mention references."""
+
+    QUERY: ClassVar[str] = "mechanism/words"
+
+    round: int
+    problem_id: str
+    trajectories: int
+    speaking: int
+    words: int
+    characters: int
+    capitalised: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +105,41 @@ class Figure:
         return self.cases >= FEWEST_EPISODES and self.problems >= FEWEST_PROBLEMS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The figure of one measure of a round, and of one ``part`` of it; as `Figure`.
+
+    Measures and parts are named as in `sql/reports/mechanism/episodes.sql`.
+    """
+
+    round: int
+    measure: str
+    part: int
+    value: float
+    low: float | None
+    high: float | None
+    cases: int
+    problems: int
+    is_enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The figure of one overlap of a round, named as the columns of `mart_overlap`; as `Figure`."""
+
+    round: int
+    measure: str
+    value: float
+    low: float | None
+    high: float | None
+    cases: int
+    problems: int
+    is_enough: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoundMessages:
-    """The messages a round hands on. Rates are shares of them; see `mart_message_accuracy`."""
+    """The messages a round makes. Rates are shares of them; see `mart_message_accuracy`."""
 
     round: int
     step: str
@@ -61,9 +151,9 @@ class RoundMessages:
     unjudged_rate: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoundWords:
-    """How often trajectories of a round speak of references; see `mart_words`."""
+    """How often trajectories of a round mention references; see `mart_words`."""
 
     round: int
     trajectories: int
@@ -73,41 +163,44 @@ class RoundWords:
     capitalised: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mechanism:
     """The mechanism measures of one run.
 
-    ``shares`` has for each round from 2 on its figures by (measure, part), named as in
-    `sql/reports/mechanism_episodes.sql`; ``overlaps`` by the columns of `mart_overlap`. A figure
-    nothing is known of is missing.
+    ``shares`` and ``overlaps`` are of the rounds from 2 on; there is none for a measure without a case.
     """
 
-    run: Run
-    messages: list[RoundMessages]
-    shares: dict[int, dict[tuple[str, int], Figure]]
-    overlaps: dict[int, dict[str, Figure]]
-    words: list[RoundWords]
+    run_id: str
+    messages: Sequence[RoundMessages]
+    shares: Sequence[Share]
+    overlaps: Sequence[Overlap]
+    words: Sequence[RoundWords]
 
     @property
     def is_graded(self) -> bool:
         """Whether every trajectory has a verdict, and not only the answers."""
         return bool(self.messages)
 
+    def shares_of(self, round_: int) -> dict[tuple[str, int], Share]:
+        """The shares of a round by (measure, part)."""
+        return {(one.measure, one.part): one for one in self.shares if one.round == round_}
+
+    def overlaps_of(self, round_: int) -> dict[str, Overlap]:
+        """The overlaps of a round by measure."""
+        return {one.measure: one for one in self.overlaps if one.round == round_}
+
 
 def mechanism(warehouse: Warehouse, run_id: str) -> Mechanism:
     """Read the mechanism measures of a run. Raises Refused for an unknown one."""
-    run = open_run(warehouse.store, run_id)
-
-    def by_round(name: str) -> list[list[Row]]:
-        rows = warehouse.rows(f"reports/mechanism_{name}", run_id=run_id)
-        return [list(group) for _, group in groupby(rows, key=lambda row: row["round"])]
-
+    open_run(warehouse.store, run_id)
+    messages = warehouse.read(MessageCounts, run_id=run_id)
+    words = warehouse.read(WordCounts, run_id=run_id)
     return Mechanism(
-        run=run,
-        messages=[_messages(rows) for rows in by_round("messages")],
-        shares={rows[0]["round"]: dict(_shares(rows)) for rows in by_round("episodes")},
-        overlaps={rows[0]["round"]: dict(_overlaps(rows)) for rows in by_round("overlaps")},
-        words=[_words(rows) for rows in by_round("words")],
+        run_id=run_id,
+        messages=[_messages(list(rows)) for _, rows in groupby(messages, lambda row: row.round)],
+        shares=list(_shares(warehouse.read(EpisodeCounts, run_id=run_id))),
+        overlaps=list(_overlaps(warehouse.read(OverlapMeans, run_id=run_id))),
+        words=[_words(list(rows)) for _, rows in groupby(words, lambda row: row.round)],
     )
 
 
@@ -116,54 +209,61 @@ def _figure(parts: Sequence[float], wholes: Sequence[float], cases: int) -> Figu
     return Figure(found.value, found.low, found.high, cases, len(wholes))
 
 
-def _messages(rows: Sequence[Row]) -> RoundMessages:
-    first, total = rows[0], sum(row["messages"] for row in rows)
-    scores = [row["score"] for row in rows if row["score"] is not None]
-    judged = sum(row["judged"] for row in rows)
-
-    def rate(verdict: str) -> float:
-        return float(sum(row[verdict] for row in rows) / total)
-
+def _messages(rows: Sequence[MessageCounts]) -> RoundMessages:
+    total = sum(row.messages for row in rows)
+    scores = [row.score for row in rows if row.score is not None]
+    judged = sum(row.judged for row in rows)
     return RoundMessages(
-        round=first["round"],
-        step=first["step"],
+        round=rows[0].round,
+        step=rows[0].step,
         messages=total,
         accuracy=_figure(scores, [1.0] * len(scores), judged) if scores else None,
-        no_answer_rate=rate("no_answer"),
-        timeout_rate=rate("timeout"),
-        crash_rate=rate("crash"),
-        unjudged_rate=rate("unjudged"),
+        no_answer_rate=sum(row.no_answer for row in rows) / total,
+        timeout_rate=sum(row.timeout for row in rows) / total,
+        crash_rate=sum(row.crash for row in rows) / total,
+        unjudged_rate=sum(row.unjudged for row in rows) / total,
     )
 
 
-def _shares(rows: Sequence[Row]) -> Iterator[tuple[tuple[str, int], Figure]]:
-    for (measure, part), group in groupby(rows, key=lambda row: (row["measure"], row["part"])):
+def _shares(rows: Sequence[EpisodeCounts]) -> Iterator[Share]:
+    for place, group in groupby(rows, key=lambda row: (row.round, row.measure, row.part)):
         found = list(group)
-        wholes = [row["episodes"] for row in found]
-        parts = [row["such"] for row in found]
-        yield (measure, part), _figure(parts, wholes, sum(wholes))
+        wholes = [row.episodes for row in found]
+        figure = _figure([row.such for row in found], wholes, sum(wholes))
+        yield Share(*place, **asdict(figure), is_enough=figure.is_enough)
 
 
-def _overlaps(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
-    for measure in OVERLAPS:
-        found = [row for row in rows if row[measure] is not None]
-        if found:
-            means = [row[measure] for row in found]
-            cases = sum(row[CASES[measure]] for row in found)
-            yield measure, _figure(means, [1.0] * len(means), cases)
+def _overlaps(rows: Sequence[OverlapMeans]) -> Iterator[Overlap]:
+    for round_, group in groupby(rows, key=lambda row: row.round):
+        of_round = list(group)
+        for measure, mean_and_cases in OVERLAPS.items():
+            known = [
+                (mean, cases) for mean, cases in map(mean_and_cases, of_round) if mean is not None
+            ]
+            if known:
+                means = [mean for mean, _ in known]
+                figure = _figure(means, [1.0] * len(means), sum(cases for _, cases in known))
+                yield Overlap(round_, measure, **asdict(figure), is_enough=figure.is_enough)
 
 
-def _words(rows: Sequence[Row]) -> RoundWords:
-    def total(name: str) -> int:
-        return int(sum(row[name] for row in rows))
-
-    trajectories, characters = total("trajectories"), total("characters")
-    speaking, wholes = ([row[name] for row in rows] for name in ("speaking", "trajectories"))
+def _words(rows: Sequence[WordCounts]) -> RoundWords:
+    trajectories = [row.trajectories for row in rows]
+    total, characters = sum(trajectories), sum(row.characters for row in rows)
+    words = sum(row.words for row in rows)
     return RoundWords(
-        round=rows[0]["round"],
-        trajectories=trajectories,
-        words_mean=total("words") / trajectories,
-        any_rate=_figure(speaking, wholes, trajectories),
-        per_thousand_characters=1000 * total("words") / characters if characters else None,
-        capitalised=total("capitalised") / trajectories,
+        round=rows[0].round,
+        trajectories=total,
+        words_mean=words / total,
+        any_rate=_figure([row.speaking for row in rows], trajectories, total),
+        per_thousand_characters=1000 * words / characters if characters else None,
+        capitalised=sum(row.capitalised for row in rows) / total,
     )
+
+
+OVERLAPS: Mapping[str, Callable[[OverlapMeans], tuple[float | None, int]]] = {
+    "seen": lambda row: (row.seen, row.episodes),
+    "compared_seen": lambda row: (row.compared_seen, row.compared),
+    "unseen": lambda row: (row.unseen, row.compared),
+    "among": lambda row: (row.among, row.several),
+}
+"""Each overlap by its name: its mean over the episodes of a problem, and how many these are."""

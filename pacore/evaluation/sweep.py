@@ -1,40 +1,92 @@
-"""The rows of a sweep: what the marts say of each of its arms, and of each beside the first.
+"""A sweep: planned, and measured once its runs are finished and graded.
 
-Planning a sweep and keeping what it found: the same work from the command line and from Prefect.
+Each arm has its accuracy and cost, and its difference from the first arm.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import Any
+from typing import ClassVar
 
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import Arm, PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
 from pacore.core.problem import set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
+from pacore.evaluation.comparison import ProblemScore
 from pacore.evaluation.judging import Judging, begin_judging
-from pacore.evaluation.measures import Measures, measure
+from pacore.evaluation.measures import Measures, Vote, measure
 from pacore.evaluation.sharing import sharing_of
 from pacore.evaluation.statistics.bootstrap import Estimate, ratio
 from pacore.evaluation.statistics.paired import paired
 from pacore.problems.files import read_problem_set
 from pacore.store.backends.opening import open_store
-from pacore.store.run import headline, open_run
+from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
+from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
-
-Row = Mapping[str, Any]
-
 
 POOL = "first_round"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class SweepCosts(ReportRow):
+    """What a run would have generated with an empty store, and what it generated itself."""
+
+    QUERY: ClassVar[str] = "sweep/costs"
+
+    run_id: str
+    alone_tokens: int
+    new_tokens: int
+    trajectories: int
+    reused: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierRow(ReportRow):
+    """A run's row of `mart_frontier`: its accuracy and what an answer cost."""
+
+    QUERY: ClassVar[str] = "sweep/frontiers"
+
+    run_id: str
+    model: str
+    widths: list[int]
+    steps: list[str]
+    compaction: str
+    replicates: int
+    problems: int
+    planned: int
+    scored: int
+    score: float | None
+    population_low: float | None
+    population_high: float | None
+    unanswered_rate: float | None
+    tokens_per_answer: float | None
+    marginal_tokens: int | None
+    wasted_tokens: int | None
+    uncounted: int | None
+    accuracy_per_thousand_tokens: float | None
+    currency: str | None
+    effective_money_per_answer: float | None
+    marginal_money: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BestChoice(ReportRow):
+    """The expected score of the best of n members of one problem's pool, by a judge's votes."""
+
+    QUERY: ClassVar[str] = "sweep/best_choices"
+
+    n: int
+    problem_id: str
+    best: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """An arm's accuracy, its value for each problem, and what it takes beside its trajectories.
+    """An arm's accuracy, its value for each problem, and its cost in addition to its trajectories.
 
     ``tokens`` and ``money`` are of a judge's votes on one member, ``alone_tokens`` of all its votes.
     """
@@ -54,8 +106,8 @@ def sweep_result(
     """
     configs = [*planned.configs, *([] if judge is None else [judge])]
     run_ids = [str(config.run_id) for config in configs]
-    costs = {row["run_id"]: row for row in warehouse.rows("reports/sweep_costs", run_ids=run_ids)}
-    frontiers = {row["run_id"]: row for row in warehouse.rows("reports/frontiers", run_ids=run_ids)}
+    costs = {row.run_id: row for row in warehouse.read(SweepCosts, run_ids=run_ids)}
+    frontiers = {row.run_id: row for row in warehouse.read(FrontierRow, run_ids=run_ids)}
     pool = measure(warehouse, str(planned.pool.run_id))
     judged = Measured()
     if judge is not None:
@@ -63,41 +115,41 @@ def sweep_result(
     measured = _measured(warehouse, planned, pool, judged)
     rows = []
     for arm in planned.arms:
-        found, alone = (
-            frontiers[planned.run_id(arm)],
-            int(costs[planned.run_id(arm)]["alone_tokens"]),
-        )
+        run_id = planned.run_id(arm)
         row = _run_row if arm.kind == "run" else _pool_row
-        rows.append(row(arm, found, alone, measured[arm.name]))
+        rows.append(row(arm, frontiers[run_id], costs[run_id].alone_tokens, measured[arm.name]))
     first = planned.arms[0]
     rows = [
-        row if arm is first else _beside(warehouse, planned, (first, arm), measured, row)
+        row if arm is first else _with_difference(warehouse, planned, (first, arm), measured, row)
         for arm, row in zip(planned.arms, rows, strict=True)
     ]
-    currency = next((row["currency"] for row in frontiers.values() if row["currency"]), None)
-    new_tokens = sum(int(row["new_tokens"]) for row in costs.values())
-    return SweepResult(
-        planned.sweep_id, headline(pool.run), rows, new_tokens, currency, baseline=first.name
-    )
+    currency = next((row.currency for row in frontiers.values() if row.currency), None)
+    new_tokens = sum(row.new_tokens for row in costs.values())
+    return SweepResult.of(planned.sweep_id, first.name, rows, new_tokens, currency)
 
 
 def _measured(
     warehouse: Warehouse, planned: PlannedSweep, pool: Measures, judged: Measured
 ) -> dict[str, Measured]:
-    """Every arm by its name; nothing is known of one that some problem has too few trajectories for."""
+    """Every arm by its name; one that some problem has too few trajectories for has no estimate."""
     pool_id = str(planned.pool.run_id)
-    votes = _by_problem(warehouse, "evaluated_votes", "k", "score", pool_id, POOL)
-    liked = _by_problem(warehouse, "best_choices", "n", "best", pool_id)
+    votes: dict[int, dict[str, float]] = defaultdict(dict)
+    for vote in warehouse.read(Vote, run_id=pool_id):
+        if vote.pool == POOL:
+            votes[vote.k][vote.problem_id] = vote.score
+    best: dict[int, dict[str, float]] = defaultdict(dict)
+    for choice in warehouse.read(BestChoice, run_id=pool_id):
+        best[choice.n][choice.problem_id] = choice.best
     scores: dict[str, dict[str, float]] = {str(one.run_id): {} for one in planned.runs.values()}
-    for row in warehouse.rows("reports/problem_scores", run_ids=list(scores)):
-        scores[row["run_id"]][row["problem_id"]] = row["score"]
-    intervals = {row["k"]: row["intervals"] for row in pool.pools if row["pool"] == POOL}
+    for row in warehouse.read(ProblemScore, run_ids=list(scores)):
+        scores[row.run_id][row.problem_id] = row.score
+    intervals = {row.k: row.intervals for row in pool.pools if row.pool == POOL}
     found = {}
     for arm in planned.arms:
         if arm.kind == "run":
             found[arm.name] = Measured(None, scores[planned.run_id(arm)])
         elif arm.kind == "best":
-            chosen = liked.get(arm.count, {})
+            chosen = best.get(arm.count, {})
             estimate = ratio(list(chosen.values()), [1.0] * len(chosen)) if chosen else None
             found[arm.name] = replace(judged, estimate=estimate, by_problem=chosen)
         else:
@@ -106,19 +158,7 @@ def _measured(
     return found
 
 
-def _by_problem(
-    warehouse: Warehouse, report: str, number: str, value: str, run_id: str, pool: str | None = None
-) -> dict[int, dict[str, float]]:
-    """Values of a report by number and problem; of one pool where it has several."""
-    rows = warehouse.rows(f"reports/{report}", run_id=run_id)
-    mine = [row for row in rows if pool is None or row["pool"] == pool]
-    return {
-        count: {row["problem_id"]: row[value] for row in group}
-        for count, group in groupby(mine, key=lambda row: row[number])
-    }
-
-
-def _beside(
+def _with_difference(
     warehouse: Warehouse,
     planned: PlannedSweep,
     arms: tuple[Arm, Arm],
@@ -128,7 +168,7 @@ def _beside(
     """A row with its difference from the first arm over the problems both have, paired by problem.
 
     All arms draw round 1 from one pool, which pairing takes into account; where the answers of both are
-    the same trajectories there is no difference to speak of.
+    the same trajectories the row has no difference.
     """
     first, arm = arms
     before, after = measured[first.name].by_problem, measured[arm.name].by_problem
@@ -139,10 +179,9 @@ def _beside(
     shared = [False] * len(both)
     if first.kind == arm.kind == "run":
         try:
-            sharing = sharing_of(warehouse, planned.run_id(first), planned.run_id(arm), both)
+            _, shared = sharing_of(warehouse, planned.run_id(first), planned.run_id(arm), both)
         except Refused:
             return row
-        shared = [sharing.is_same[name] for name in both]
     pair = paired([before[name] for name in both], [after[name] for name in both], shared)
     return replace(
         row,
@@ -153,62 +192,62 @@ def _beside(
     )
 
 
-def _run_row(arm: Arm, found: Row, alone_tokens: int, _: Measured) -> SweepRow:
+def _run_row(arm: Arm, found: FrontierRow, alone_tokens: int, _: Measured) -> SweepRow:
     return SweepRow(
         name=arm.name,
         arm=arm.text,
-        run_id=found["run_id"],
+        run_id=found.run_id,
         trajectories=arm.trajectories,
-        planned=found["planned"],
-        scored=found["scored"],
-        accuracy=found["score"],
-        low=found["population_low"],
-        high=found["population_high"],
-        unanswered=found["unanswered_rate"],
-        effective_tokens=found["tokens_per_answer"],
-        accuracy_per_thousand_tokens=found["accuracy_per_thousand_tokens"],
-        money=found["effective_money_per_answer"],
+        planned=found.planned,
+        scored=found.scored,
+        accuracy=found.score,
+        low=found.population_low,
+        high=found.population_high,
+        unanswered=found.unanswered_rate,
+        effective_tokens=found.tokens_per_answer,
+        accuracy_per_thousand_tokens=found.accuracy_per_thousand_tokens,
+        money=found.effective_money_per_answer,
         alone_tokens=alone_tokens,
     )
 
 
-def _judged(votes: int, spent: Row, costs: Row) -> Measured:
-    """What a judge's votes take, which are paid for like any trajectory; of no accuracy yet."""
-    tokens, money = spent["tokens_per_answer"], spent["effective_money_per_answer"]
+def _judged(votes: int, spent: FrontierRow, costs: SweepCosts) -> Measured:
+    """The cost of a judge's votes, which are trajectories too; without an accuracy."""
+    tokens, money = spent.tokens_per_answer, spent.effective_money_per_answer
     return Measured(
         tokens=None if tokens is None else votes * tokens,
         money=None if money is None else votes * money,
-        alone_tokens=int(costs["alone_tokens"]),
+        alone_tokens=costs.alone_tokens,
     )
 
 
-def _pool_row(arm: Arm, pool: Row, alone_tokens: int, found: Measured) -> SweepRow:
+def _pool_row(arm: Arm, pool: FrontierRow, alone_tokens: int, found: Measured) -> SweepRow:
     """An arm that is measured on the pool: a vote, a choice, or a single member of it."""
-    tokens = _each(arm, pool["tokens_per_answer"], found.tokens)
+    tokens = _each(arm, pool.tokens_per_answer, found.tokens)
     estimate = found.estimate
     value = None if estimate is None else estimate.value
     return SweepRow(
         name=arm.name,
         arm=arm.text,
-        run_id=pool["run_id"],
+        run_id=pool.run_id,
         trajectories=arm.trajectories,
-        planned=pool["planned"],
-        scored=pool["scored"],
+        planned=pool.planned,
+        scored=pool.scored,
         accuracy=value,
         low=None if estimate is None else estimate.low,
         high=None if estimate is None else estimate.high,
-        unanswered=pool["unanswered_rate"] if arm.kind == "pool" else None,
+        unanswered=pool.unanswered_rate if arm.kind == "pool" else None,
         effective_tokens=tokens,
         accuracy_per_thousand_tokens=1000 * value / tokens
         if tokens and value is not None
         else None,
-        money=_each(arm, pool["effective_money_per_answer"], found.money),
+        money=_each(arm, pool.effective_money_per_answer, found.money),
         alone_tokens=alone_tokens + found.alone_tokens,
     )
 
 
 def _each(arm: Arm, member: float | None, votes: float | None) -> float | None:
-    """What the members of an arm take together, each with the votes on it; None where not known."""
+    """The cost of the members of an arm, each with the votes on it; None where not known."""
     return None if member is None or votes is None else arm.count * (member + votes)
 
 
@@ -225,7 +264,7 @@ def begin_sweep(config: SweepConfig) -> PlannedSweep:
 
 
 def begin_opinion(config: SweepConfig, planned: PlannedSweep) -> Judging | None:
-    """What a judge, the sweep's own model, is asked of the pool; None where no arm wants to know."""
+    """The judging of the pool by the sweep's own model; None where no arm needs it."""
     if not any(arm.kind == "best" for arm in planned.arms):
         return None
     store = open_store(config.run.store)
@@ -272,33 +311,44 @@ class SweepRow:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """A sweep's arms, and the tokens its runs generated and found in the store already.
+    """A sweep's arms, those on the frontier, and tokens.
 
-    ``baseline`` names the arm that the differences are from.
+    ``baseline`` names the arm that the differences are from. ``alone_tokens`` is what every arm by
+    itself would have generated, added up; ``new_tokens`` what the runs of the sweep generated.
     """
 
-    sweep_id: str
-    title: str
-    rows: Sequence[SweepRow]
+    sweep: str
+    baseline: str
+    arms: Sequence[SweepRow]
+    frontier: Sequence[str]
+    alone_tokens: int
     new_tokens: int
-    currency: str | None = None
-    baseline: str = ""
+    currency: str | None
 
-    @property
-    def alone_tokens(self) -> int:
-        """What every arm by itself would have generated, added up."""
-        return sum(row.alone_tokens for row in self.rows)
+    @classmethod
+    def of(
+        cls,
+        sweep_id: str,
+        baseline: str,
+        arms: Sequence[SweepRow],
+        new_tokens: int,
+        currency: str | None,
+    ) -> SweepResult:
+        """The result of arms, with what follows from them."""
+        best = [point.name for point in frontier([arm.point for arm in arms])]
+        alone_tokens = sum(arm.alone_tokens for arm in arms)
+        return cls(sweep_id, baseline, arms, best, alone_tokens, new_tokens, currency)
 
     @property
     def points(self) -> list[Point]:
-        return [row.point for row in self.rows]
+        return [arm.point for arm in self.arms]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """One arm: accuracy in [0, 1] with its 95 % interval, and effective TTC in tokens an answer.
 
-    ``accuracy`` None stands for an arm that nothing could be said of; it has no place in a picture.
+    An arm without a known ``accuracy`` is not drawn.
     """
 
     name: str
@@ -313,9 +363,9 @@ class Point:
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats: none is as cheap and better, or as good and cheaper.
+    """The points that no other dominates: none is as cheap and better, or as good and cheaper.
 
-    Cheapest first. Of several with equal cost and accuracy the first by name stands for all.
+    Cheapest first. Of several with equal cost and accuracy only the first by name.
     """
     known = [point for point in points if point.is_known]
     found: list[Point] = []

@@ -1,4 +1,4 @@
-"""The stage `verdicts`: what a grading says of every trajectory of one shard, round by round.
+"""The stage `verdicts`: the verdicts of a grading on every trajectory of one shard, round by round.
 
 A trajectory that the engine never finished is no answer of the model, and gets no verdict: an outage
 must not count as wrong.
@@ -28,14 +28,14 @@ from pacore.store.run import problems_of
 from pacore.warehouse.files import ConclusionRow, conclusions, verdicts_in
 
 ANSWERS_AT_A_TIME = 16
-"""Answers graded between two looks at whether the work is to end."""
+"""Answers graded between two checks of whether the work was stopped."""
 
 
 class Item(NamedTuple):
-    """One trajectory to be judged: what its problem's grader reads in it, and the gold answer.
+    """One trajectory to be graded: the answer its problem's grader reads in it, and the gold answer.
 
-    ``answer`` and ``method`` are None where there is no answer, and ``reason`` says why rules found
-    none; ``gold`` is None only under a grading that compares answers with nothing but an opinion.
+    ``answer`` and ``method`` are None where there is no answer, and ``reason`` is why rules found
+    none; ``gold`` is None only in a grading by opinion.
     """
 
     problem_id: str
@@ -60,7 +60,7 @@ def grade_shard(opened: OpenGrading, work: UngradedShard) -> list[StageReport]:
 
 
 class ShardGrading:
-    """One shard under one grading, with what is known of its answers.
+    """One shard in one grading, with the verdicts known of its answers.
 
     Memory is bounded by the shard: its gold answers, and the different answers to them.
     """
@@ -92,7 +92,7 @@ class ShardGrading:
         return {problem.problem_id: problem.turns for problem in problems}
 
     def _version(self, spec: str) -> str:
-        """The version of what decides: the rules', or the grading's own."""
+        """The version of the grader: that of the rules, or the grading's own."""
         grading = self.opened.grading
         return grader_version(spec) if is_by_rules(spec) else grading.grader_version
 
@@ -101,7 +101,7 @@ class ShardGrading:
         unit = self.opened.unit(self.work, round_)
         commit = find_commit(self.opened.store, unit)
         if commit is None:
-            self.opened.go_on()
+            self.opened.raise_if_stopped()
             commit = self._publish(unit, decide)
         return StageReport.of(commit)
 
@@ -158,14 +158,14 @@ class ShardGrading:
         return decide
 
     def question(self, item: Item) -> Question | None:
-        """What a judge is asked about one trajectory; None where it says nothing."""
+        """The question to a judge about one trajectory; None where it has no answer."""
         if item.answer is None:
             return None
         gold = item.gold if self.opened.grading.against == "gold" else None
         return Question(self.turns[item.problem_id], gold, item.answer)
 
     def questions(self, round_: int) -> Iterator[tuple[Item, Question]]:
-        """Every trajectory of a round that a judge is asked about, with the question."""
+        """Every trajectory of a round with an answer, and the question to a judge about it."""
         unit = self.opened.unit(self.work, round_)
         judged = read_commit(self.opened.store, unit._replace(table="trajectories", grading=""))
         for item in self._items(judged):
@@ -206,15 +206,15 @@ class ShardGrading:
         decided them for this run before. Raises Interrupted.
         """
         self._recall()
-        asked = dict.fromkeys(
+        wanted = dict.fromkeys(
             (item.spec, item.gold, item.answer)
             for item in items
             if item.answer is not None and item.gold is not None
         )
-        new = [one for one in asked if one not in self._verdicts]
-        self.opened.progress.add_answers(known=len(asked) - len(new))
+        new = [one for one in wanted if one not in self._verdicts]
+        self.opened.progress.add_answers(known=len(wanted) - len(new))
         for start in range(0, len(new), ANSWERS_AT_A_TIME):
-            self.opened.go_on()
+            self.opened.raise_if_stopped()
             some = new[start : start + ANSWERS_AT_A_TIME]
             given = grade_answers(some, self.opened.timeout_seconds)
             self._verdicts.update(zip(some, given, strict=True))
@@ -229,10 +229,12 @@ class ShardGrading:
     def _answer_keys(self, items: Sequence[Item]) -> dict[tuple[str, str], str]:
         """The equivalence class of every different answer."""
         self._recall()
-        asked = dict.fromkeys((item.spec, item.answer) for item in items if item.answer is not None)
-        new = [one for one in asked if one not in self._keys]
+        wanted = dict.fromkeys(
+            (item.spec, item.answer) for item in items if item.answer is not None
+        )
+        new = [one for one in wanted if one not in self._keys]
         for start in range(0, len(new), ANSWERS_AT_A_TIME):
-            self.opened.go_on()
+            self.opened.raise_if_stopped()
             some = new[start : start + ANSWERS_AT_A_TIME]
             self._keys.update(
                 zip(some, answer_keys(some, self.opened.timeout_seconds), strict=True)
@@ -240,7 +242,7 @@ class ShardGrading:
         return self._keys
 
     def _recall(self) -> None:
-        """Take over what the run's other gradings, and the run itself, have decided of the shard."""
+        """Take over the verdicts of the run's other gradings, and of the run itself, on the shard."""
         if self._has_recalled:
             return
         self._has_recalled = True

@@ -1,73 +1,78 @@
-"""How an accuracy is stated: with the answers it is of, and what became of the others."""
+"""The facts of an accuracy: the answers it is of, why others have no score, rates, and tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from pacore.report.terminal import share
+from pacore.evaluation.accuracy import Accuracy, Missing, Totals
+from pacore.report.sheet import number, share
 from pacore.text import excerpt
-
-Row = Mapping[str, Any]
 
 LISTED_CAUSES = 3
 
 
-def scored_of(total: Row) -> str:
-    """``8 of 12 answers scored; 3 failed for a reason that is not the model's, 1 not there yet``.
-
-    ``total`` is a row of `mart_accuracy`.
-    """
+def scored_of(total: Accuracy) -> str:
+    """``8 of 12 answers scored; 3 failed for a reason that is not the model's, 1 not there yet``."""
     unscored = {
-        "failed for a reason that is not the model's": total["lost"],
-        "not there yet": total["pending"],
-        "not graded": total["ungraded"],
+        "failed for a reason that is not the model's": total.lost,
+        "not there yet": total.pending,
+        "not graded": total.ungraded,
     }
     others = ", ".join(f"{count:,} {what}" for what, count in unscored.items() if count)
-    scored = f"{total['scored']:,} of {total['planned']:,} answers scored"
+    scored = f"{total.scored:,} of {total.planned:,} answers scored"
     return f"{scored}; {others}" if others else scored
 
 
-def accuracy_of(total: Row) -> str:
+def accuracy_of(total: Accuracy) -> str:
     """The accuracy with its denominator; a dash with the reason where there is none."""
-    return f"{share(total['score'])} ({scored_of(total)})"
+    return f"{share(total.score)} ({scored_of(total)})"
 
 
-def missing_facts(total: Row, missing: Sequence[Row]) -> Iterator[tuple[str, str]]:
+def missing_facts(total: Accuracy, missing: Sequence[Missing]) -> Iterator[tuple[str, str]]:
     """Why planned answers are missing, the most frequent causes first, and what that leaves open.
 
-    ``missing`` are the rows of ``reports/missing``. Lines for `pacore.report.terminal.facts`; none where
-    every planned answer has a score.
+    Pairs of `pacore.report.sheet.Facts`; none where every planned answer has a score.
     """
-    lost = [row for row in missing if row["outcome"] == "lost"]
-    for number, row in enumerate(lost[:LISTED_CAUSES]):
-        yield "" if number else "missing", f"{row['answers']:,} {_cause(row)}"
-    if more := sum(row["answers"] for row in lost[LISTED_CAUSES:]):
+    lost = [row for row in missing if row.outcome == "lost"]
+    for place, row in enumerate(lost[:LISTED_CAUSES]):
+        yield "" if place else "missing", f"{row.answers:,} {_cause(row)}"
+    if more := sum(row.answers for row in lost[LISTED_CAUSES:]):
         yield "", f"{more:,} for other reasons"
-    low, high = total["lowest_score"], total["highest_score"]
-    if total["score"] is not None and low != high:
+    low, high = total.lowest_score, total.highest_score
+    if total.score is not None and low != high:
         bounds = f"{share(low)} to {share(high)}"
         yield "", f"{bounds}: accuracy, if answers without a score were all wrong, or all right"
 
 
-def _cause(row: Row) -> str:
-    reason = (row["finish_reason"] or "never begun").replace("_", " ")
-    return f"{reason}: {excerpt(row['error'], 200)}" if row["error"] else reason
+def _cause(row: Missing) -> str:
+    reason = (row.finish_reason or "never begun").replace("_", " ")
+    return f"{reason}: {excerpt(row.error, 200)}" if row.error else reason
 
 
-def health_facts(total: Row) -> Iterator[tuple[str, str]]:
-    """The rates of `mart_accuracy` in two lines, of the answers that have come to their end."""
-    names = (
-        "no_answer", "truncated", "empty", "unparsed", "failed", "ungraded", "timeout", "crash",
-    )  # fmt: skip
-    rate = {name: share(total[f"{name}_rate"]) for name in names}
+def health_facts(total: Accuracy) -> Iterator[tuple[str, str]]:
+    """The rates of `mart_accuracy` in two lines, of the answers that have ended."""
     yield (
         "health",
-        f"no answer {rate['no_answer']} (truncated {rate['truncated']}, empty {rate['empty']}, "
-        f"unparsed {rate['unparsed']})",
+        f"no answer {share(total.no_answer_rate)} (truncated {share(total.truncated_rate)}, "
+        f"empty {share(total.empty_rate)}, unparsed {share(total.unparsed_rate)})",
     )
     yield (
         "",
-        f"failed {rate['failed']}, ungraded {rate['ungraded']} (timeout {rate['timeout']}, "
-        f"crash {rate['crash']})",
+        f"failed {share(total.failed_rate)}, ungraded {share(total.ungraded_rate)} "
+        f"(timeout {share(total.timeout_rate)}, crash {share(total.crash_rate)})",
     )
+
+
+def token_facts(
+    total: Totals, per_thousand: float | None = None, wasted: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Effective and marginal TTC. ``per_thousand`` is the accuracy per thousand tokens, ``wasted`` is text
+    after the marginal TTC.
+    """
+    effective = f"{number(total.mean_effective_tokens)} tokens an answer"
+    yield "effective TTC", f"{effective}, {number(total.effective_tokens)} in all"
+    if per_thousand is not None:
+        yield "", f"{number(100 * per_thousand, 1)} points of accuracy per thousand tokens"
+    yield "marginal TTC", f"{number(total.marginal_tokens)} tokens newly generated{wasted}"
+    if total.uncounted:
+        yield "", f"tokens of {total.uncounted:,} trajectories are not known and not in these"

@@ -1,35 +1,42 @@
-"""What an evaluation says of runs: numbers with their intervals, and the rates they are read beside.
-
-What a person reads of gradings: verdicts by round, one grading beside another, and refusals.
+"""Evaluations and gradings as pages: the measures of a run with their intervals, the verdicts of a grading
+by round, the accuracy by each grading; and why nothing is reported where checks fail.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import ClassVar
 
-from pacore.core.grading.verdict import VERDICTS
 from pacore.errors import ChecksFailed
-from pacore.evaluation.measures import Measures, measure
-from pacore.report.accuracy import accuracy_of, health_facts, missing_facts
-from pacore.report.terminal import (
+from pacore.evaluation.accuracy import GradingAccuracy
+from pacore.evaluation.measures import Measures, PoolMeasures, RoundGap, measure
+from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
+from pacore.report.sheet import (
     ABSENT,
+    COUNT,
+    FIGURE,
+    INTERVAL,
+    SHARE,
+    TEXT,
     Column,
-    Content,
-    Grid,
-    facts,
-    line,
+    Facts,
+    Heading,
+    Note,
+    Part,
+    Sheet,
+    Table,
+    between,
+    decimals,
     number,
-    settled,
     share,
-    stacked,
-    to_text,
+    table,
 )
 from pacore.store.run import headline, open_run
 from pacore.text import excerpt
-from pacore.warehouse.views import CHECK_ROWS, Warehouse
+from pacore.warehouse.report_rows import ReportRow
+from pacore.warehouse.views import CHECK_ROWS, CheckRow, Warehouse
 
 ESTIMATES = {"pass_at_k": "pass@", "pass_power_k": "pass^", "maj_at_k": "maj@"}
 
@@ -37,139 +44,171 @@ ESTIMATES = {"pass_at_k": "pass@", "pass_power_k": "pass^", "maj_at_k": "maj@"}
 POOLS = {"first_round": "samples of the bare problem", "answers": "answers of the replicates"}
 
 
-def evaluation_report(
-    warehouse: Warehouse, run_ids: Sequence[str], width: int | None = None
-) -> str:
-    """The measures of runs, one after the other, as text. ``width`` is in columns."""
-    found = [measure(warehouse, run_id) for run_id in run_ids]
-    texts = [to_text(stacked(*_parts(one)), width) for one in found]
-    return "\n\n".join(texts)
+@dataclass(frozen=True, slots=True)
+class GradedRound(ReportRow):
+    """The verdicts of a grading on the current trajectories of one round, and their mean score."""
+
+    QUERY: ClassVar[str] = "grading/rounds"
+
+    round: int
+    trajectories: int
+    correct: int
+    wrong: int
+    no_answer: int
+    timeout: int
+    crash: int
+    score: float | None
 
 
-def evaluation_json(warehouse: Warehouse, run_ids: Sequence[str]) -> str:
-    """The same as JSON, numbers as `settled` gives them: a list with an object for each run."""
-    found = [measure(warehouse, run_id) for run_id in run_ids]
-    told = [
-        {
-            "run_id": one.run.run_id,
-            "totals": one.totals,
-            "missing": one.missing,
-            "summary": one.summary,
-            "pools": one.pools,
-            "rounds": one.rounds,
-        }
-        for one in found
-    ]
-    return json.dumps(settled(told), indent=2, default=str)
+@dataclass(frozen=True, slots=True)
+class JudgeAgreement(ReportRow):
+    """A judge's row of `mart_judges`: how far it agrees with the last grading by rules."""
+
+    QUERY: ClassVar[str] = "grading/judge"
+
+    run_id: str
+    grading: str
+    grader: str
+    against: str
+    judged: int
+    crash_rate: float
+    other: str | None
+    other_grader: str | None
+    compared: int
+    both_correct: int
+    only_judge: int
+    only_other: int
+    both_wrong: int
+    agreement: float | None
+    kappa: float | None
+
+    def __str__(self) -> str:
+        if not self.compared or self.agreement is None:
+            return "decides on no trajectory that a grading by rules has decided on"
+        kappa = "" if self.kappa is None else f", kappa {self.kappa:.2f}"
+        found = f"{self.agreement:.1%} of {self.compared:,} trajectories{kappa}"
+        return f"agrees with {self.other_grader} on {found}"
 
 
-def _parts(one: Measures) -> Iterator[Content]:
-    yield line(headline(one.run), "bold")
-    yield line("")
-    yield facts([*_accuracy(one), *health_facts(one.totals), *_spent(one)])
-    for pool, rows in groupby(one.pools, key=lambda row: row["pool"]):
-        shown = list(rows)
-        # Without rounds before the last, what replicates come to is what the pool is made of.
-        if len(shown) > 1 and (pool == "first_round" or one.run.plan.rounds > 1):
-            yield line("")
-            of = f"{shown[0]['problems']:,} of {one.run.problems:,} problems"
-            yield line(f"{POOLS[pool]}, k taken without replacement, {of}", "bold")
-            yield _pool(shown)
-    if one.rounds:
-        yield line("")
-        yield line("messages", "bold")
-        yield _rounds(one.rounds)
-    if not one.is_graded:
-        yield line("")
-        yield line(f"only answers are graded; pacore grade {one.run.run_id} grades every round")
+def evaluation_sheet(warehouse: Warehouse, run_id: str) -> Sheet:
+    """The measures of a run: accuracy, cost, estimates by pool and k, and messages by round."""
+    run, found = open_run(warehouse.store, run_id), measure(warehouse, run_id)
+    facts = [*_accuracy(found), *health_facts(found.totals), *_spent(found)]
+    sections: list[Sequence[Part]] = [[Facts(facts)]]
+    for pool, group in groupby(found.pools, key=lambda row: row.pool):
+        rows = list(group)
+        # With one round, the answers of the replicates are the members of the pool.
+        if len(rows) > 1 and (pool == "first_round" or run.plan.rounds > 1):
+            of = f"{rows[0].problems:,} of {run.problems:,} problems"
+            heading = Heading(f"{POOLS[pool]}, k taken without replacement, {of}")
+            sections.append([heading, _pool(rows)])
+    if found.rounds:
+        sections.append([Heading("messages"), _rounds(found.rounds)])
+    if not found.is_graded:
+        sections.append(
+            [Note(f"only answers are graded; pacore grade {run_id} grades every round")]
+        )
+    return Sheet(headline(run), sections)
 
 
-def _accuracy(one: Measures) -> Iterator[tuple[str, str]]:
-    total = one.totals
+def _accuracy(found: Measures) -> Iterator[tuple[str, str]]:
+    total, summary = found.totals, found.summary
     yield "accuracy", accuracy_of(total)
-    for question, words in (
-        ("population", "other problems of this kind"),
-        ("these", "these problems solved again"),
+    for low, high, words in (
+        (total.population_low, total.population_high, "other problems of this kind"),
+        (total.these_low, total.these_high, "these problems solved again"),
     ):
-        low, high = total[f"{question}_low"], total[f"{question}_high"]
         if low is not None:
-            yield "", f"{share(low)} to {share(high)}: {words}, 95 %"
-    yield from missing_facts(total, one.missing)
-    by = f" (grading {one.summary['grading']})" if one.is_graded else ""
-    yield "graded by", f"{one.summary['graders'] or ABSENT}{by}"
+            yield "", f"{between(low, high)}: {words}, 95 %"
+    yield from missing_facts(total, found.missing)
+    by = f" (grading {summary.grading})" if found.is_graded else ""
+    yield "graded by", f"{summary.graders or ABSENT}{by}"
 
 
-def _spent(one: Measures) -> Iterator[tuple[str, str]]:
-    total, summary = one.totals, one.summary
-    effective = f"{number(total['mean_effective_tokens'])} tokens an answer"
-    yield "effective TTC", f"{effective}, {number(total['effective_tokens'])} in all"
-    per_thousand = summary["accuracy_per_thousand_tokens"]
-    if per_thousand is not None:
-        yield "", f"{number(100 * per_thousand, 1)} points of accuracy per thousand tokens"
-    wasted = f"{number(summary['wasted_tokens'])} wasted on attempts given up"
-    yield "marginal TTC", f"{number(total['marginal_tokens'])} tokens newly generated, {wasted}"
-    if total["uncounted"]:
-        yield "", f"tokens of {total['uncounted']:,} trajectories are not known and not in these"
-    cached = summary["cached_prompt_tokens"]
+def _spent(found: Measures) -> Iterator[tuple[str, str]]:
+    summary = found.summary
+    wasted = f", {number(summary.wasted_tokens)} wasted on attempts given up"
+    yield from token_facts(found.totals, summary.accuracy_per_thousand_tokens, wasted)
+    cached = summary.cached_prompt_tokens
     known = "" if cached is None else f", {number(cached)} of them cached"
-    yield "prompts", f"{number(summary['prompt_tokens'])} tokens{known}"
-    if summary["currency"] is not None:
-        each = number(summary["effective_money_per_answer"], 6)
-        money = f"{number(summary['effective_money'], 4)} in all"
-        new = f"{number(summary['marginal_money'], 4)} newly spent"
-        yield "cost", f"{summary['currency']} {each} an answer, {money}, {new}"
+    yield "prompts", f"{number(summary.prompt_tokens)} tokens{known}"
+    if summary.currency is not None:
+        each = number(summary.effective_money_per_answer, 6)
+        money = f"{number(summary.effective_money, 4)} in all"
+        new = f"{number(summary.marginal_money, 4)} newly spent"
+        yield "cost", f"{summary.currency} {each} an answer, {money}, {new}"
 
 
-def _pool(rows: Sequence[dict[str, Any]]) -> Grid:
-    """Every estimate in a line of its own, beside its own intervals."""
+def _pool(rows: Sequence[PoolMeasures]) -> Table:
+    """Every estimate in a line of its own, with its intervals."""
     columns = [
         Column("estimate"),
-        Column("value", is_number=True),
-        Column("other problems, 95 %", is_number=True),
-        Column("these problems, 95 %", is_number=True),
-        Column("tokens", is_number=True),
+        Column("value", FIGURE),
+        Column("other problems, 95 %", INTERVAL),
+        Column("these problems, 95 %", INTERVAL),
+        Column("tokens", COUNT),
     ]
     lines = [_estimate(row, name, sign) for name, sign in ESTIMATES.items() for row in rows]
-    return Grid(columns, lines)
+    return Table(columns, lines)
 
 
-def _estimate(row: dict[str, Any], name: str, sign: str) -> list[str]:
-    found = row["intervals"].get(name)
-    mark = "~" if name == "maj_at_k" and row["method"] == "resampled" else ""
+def _estimate(row: PoolMeasures, name: str, sign: str) -> list[object]:
+    found = row.intervals.get(name)
+    mark = "~" if name == "maj_at_k" and row.method == "resampled" else ""
     return [
-        f"{sign}{row['k']:,}",
-        mark + share(row[name]),
-        _between(found.low, found.high) if found else ABSENT,
-        _between(found.these_low, found.these_high) if found else ABSENT,
-        number(row["tokens"]),
+        f"{sign}{row.k:,}",
+        mark + share(getattr(row, name)),
+        (found.low, found.high) if found else (None, None),
+        (found.these_low, found.these_high) if found else (None, None),
+        row.tokens,
     ]
 
 
-def _between(low: float | None, high: float | None) -> str:
-    return ABSENT if low is None or high is None else f"{share(low)} to {share(high)}"
+def _rounds(rows: Sequence[RoundGap]) -> Table:
+    return table(
+        rows,
+        ("round", FIGURE, lambda row: row.round),
+        ("sets", COUNT, lambda row: row.sets),
+        ("accuracy", SHARE, lambda row: row.message_accuracy),
+        ("some correct", SHARE, lambda row: row.oracle),
+        ("answers", SHARE, lambda row: row.accuracy),
+        ("oracle gap", SHARE, lambda row: row.gap),
+    )
 
 
-def _rounds(rows: Sequence[dict[str, Any]]) -> Grid:
-    columns = [
-        Column("round", is_number=True),
-        Column("sets", is_number=True),
-        Column("accuracy", is_number=True),
-        Column("some correct", is_number=True),
-        Column("answers", is_number=True),
-        Column("oracle gap", is_number=True),
-    ]
-    cells = [
-        [
-            f"{row['round']}",
-            f"{row['sets']:,}",
-            share(row["message_accuracy"]),
-            share(row["oracle"]),
-            share(row["accuracy"]),
-            share(row["gap"]),
-        ]
-        for row in rows
-    ]
-    return Grid(columns, cells)
+def grading_sheet(warehouse: Warehouse, run_id: str, grading_id: str) -> Sheet:
+    """The verdicts of a grading on a run, round by round, and the accuracy by each of its gradings."""
+    gradings = warehouse.read(GradingAccuracy, run_id=run_id)
+    named = next(row for row in gradings if row.grading == grading_id)
+    rounds = table(
+        warehouse.read(GradedRound, run_id=run_id, grading=grading_id),
+        ("round", FIGURE, lambda row: row.round),
+        ("trajectories", COUNT, lambda row: row.trajectories),
+        ("correct", COUNT, lambda row: row.correct),
+        ("wrong", COUNT, lambda row: row.wrong),
+        ("no answer", COUNT, lambda row: row.no_answer),
+        ("timeout", COUNT, lambda row: row.timeout),
+        ("crash", COUNT, lambda row: row.crash),
+        ("mean score", decimals(3), lambda row: row.score),
+    )
+    return Sheet(
+        headline(open_run(warehouse.store, run_id)),
+        [[rounds], [gradings_table(gradings)]],
+        [Note(f"grading {grading_id} · {named.grader} · {named.grader_version}")],
+    )
+
+
+def gradings_table(gradings: Sequence[GradingAccuracy]) -> Table:
+    """The accuracy of a run by each of its gradings, the current one marked."""
+    return table(
+        gradings,
+        ("grading", TEXT, lambda row: row.grading),
+        ("grader", TEXT, lambda row: row.grader),
+        ("version", TEXT, lambda row: row.grader_version or None),
+        ("accuracy", SHARE, lambda row: row.score),
+        ("scored", FIGURE, lambda row: f"{number(row.scored)}/{number(row.planned)}"),
+        ("", TEXT, lambda row: "current" if row.stands else ""),
+    )
 
 
 SHOWN_ROWS = 3
@@ -178,61 +217,7 @@ SHOWN_ROWS = 3
 SHOWN_CHARACTERS = 60
 
 
-def grading_table(
-    warehouse: Warehouse, run_id: str, grading_id: str, width: int | None = None
-) -> str:
-    """What a grading says of a run, round by round, and the accuracy by it and those before it."""
-    gradings = warehouse.rows("reports/gradings", run_id=run_id)
-    named = next(row for row in gradings if row["grading"] == grading_id)
-    title = f"grading {grading_id} · {named['grader']} · {named['grader_version']}"
-    parts = stacked(
-        line(headline(open_run(warehouse.store, run_id)), "bold"),
-        line(title),
-        line(""),
-        _graded_rounds(warehouse.rows("reports/grading_rounds", run_id=run_id, grading=grading_id)),
-        line(""),
-        _gradings(gradings),
-    )
-    return to_text(parts, width)
-
-
-def _graded_rounds(rows: Sequence[Mapping[str, Any]]) -> Grid:
-    names = ("trajectories", *VERDICTS)
-    columns = [Column(name.replace("_", " "), is_number=True) for name in ("round", *names)]
-    cells = [(str(row["round"]), *(number(row[name]) for name in names)) for row in rows]
-    scores = [number(row["score"], 3) for row in rows]
-    return Grid(
-        [*columns, Column("mean score", is_number=True)],
-        [(*row, score) for row, score in zip(cells, scores, strict=True)],
-    )
-
-
-def _gradings(rows: Sequence[Mapping[str, Any]]) -> Grid:
-    columns = [
-        Column("grading"),
-        Column("grader"),
-        Column("version"),
-        Column("accuracy", is_number=True),
-        Column("scored", is_number=True),
-        Column(""),
-    ]
-    return Grid(
-        columns,
-        [
-            (
-                row["grading"],
-                row["grader"],
-                row["grader_version"] or ABSENT,
-                share(row["score"]),
-                f"{number(row['scored'])}/{number(row['planned'])}",
-                "current" if row["stands"] else "",
-            )
-            for row in rows
-        ],
-    )
-
-
-def refusal(broken: Mapping[str, Sequence[Mapping[str, Any]]]) -> ChecksFailed:
+def refusal(broken: Mapping[str, Sequence[CheckRow]]) -> ChecksFailed:
     """Why nothing is reported: each check that was broken, with its first rows."""
     named = ", ".join(sorted(broken))
     return ChecksFailed(
@@ -240,7 +225,7 @@ def refusal(broken: Mapping[str, Sequence[Mapping[str, Any]]]) -> ChecksFailed:
     )
 
 
-def _rows(broken: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+def _rows(broken: Mapping[str, Sequence[CheckRow]]) -> Iterator[str]:
     for name, rows in sorted(broken.items()):
         counted = f"{len(rows):,}" if len(rows) < CHECK_ROWS else f"{CHECK_ROWS} or more"
         yield f"  {name}: {counted} row{'' if len(rows) == 1 else 's'}"

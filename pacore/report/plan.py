@@ -1,52 +1,51 @@
-"""What a run would do, readable before it spends anything."""
+"""A forecast as a page: what a run would generate and reuse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.report.terminal import Column, Grid, facts, line, number, stacked, to_text
+from pacore.report.sheet import COUNT, FIGURE, Column, Facts, Sheet, Table, number
 from pacore.runs.planning.forecast import Forecast
 from pacore.runs.planning.reuse import Earlier
 
 LISTED = 20
 
 
-def forecast_table(
-    found: Forecast, earlier: Earlier | None = None, width: int | None = None
-) -> str:
+def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
     """What a run would do, round by round, what would not fit, and what it can use of before."""
-    titles = ("round", "width", "trajectories", "reused", "stale", "to generate", "unknown")
-    columns = [Column(title, is_number=True) for title in (*titles, "tokens, at most")]
+    titles = ("trajectories", "reused", "stale", "to generate", "unknown", "tokens, at most")
+    columns = [
+        Column("round", FIGURE),
+        Column("width", FIGURE),
+        *(Column(title, COUNT) for title in titles),
+    ]
     stale = earlier.stale if earlier is not None else {}
-    rows = [
-        (
-            str(position),
+    numbers = range(1, len(found.rounds) + 1)
+    rows: list[list[object]] = [
+        [
+            position,
             round_.step.label,
-            number(round_.trajectories),
-            number(round_.stored),
-            number(stale.get(position, 0)),
-            number(round_.to_generate),
-            number(round_.unknown),
-            number(found.new_tokens([position])),
-        )
+            round_.trajectories,
+            round_.stored,
+            stale.get(position, 0),
+            round_.to_generate,
+            round_.unknown,
+            found.new_tokens([position]),
+        ]
         for position, round_ in enumerate(found.rounds, 1)
     ]
-    names = ("trajectories", "stored", "to_generate", "unknown")
-    total = {name: number(found.total(name)) for name in names}
-    rows.append(
-        (
-            "all",
-            "",
-            total["trajectories"],
-            total["stored"],
-            number(sum(stale.get(position, 0) for position in range(1, len(found.rounds) + 1))),
-            total["to_generate"],
-            total["unknown"],
-            number(found.new_tokens(range(1, len(found.rounds) + 1))),
-        )
-    )
+    total = [
+        "all",
+        "",
+        found.total("trajectories"),
+        found.total("stored"),
+        sum(stale.get(position, 0) for position in numbers),
+        found.total("to_generate"),
+        found.total("unknown"),
+        found.new_tokens(numbers),
+    ]
     pairs = [*_forecast_facts(found), *_earlier_facts(found, earlier)]
-    return to_text(stacked(Grid(columns, rows), line(""), facts(pairs)), width)
+    return Sheet(None, [[Table(columns, [*rows, total])], [Facts(pairs)]])
 
 
 def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:

@@ -51,7 +51,7 @@ def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:
     axes.set_axisbelow(True)
     axes.set_xlabel("effective TTC, tokens an answer")
     axes.set_ylabel("accuracy, % (95 % interval over problems)")
-    # A name may hold dollars, which would begin mathematics.
+    # Dollars in a name would begin mathematics.
     axes.set_title(title, parse_math=False)
     target = io.BytesIO()
     if form == "png":
@@ -77,7 +77,7 @@ def _place(axes: Axes, point: Point, is_best: bool) -> None:
 
 
 def _name(axes: Axes, group: Sequence[Point]) -> None:
-    """The names of points that lie together, beside the first of them."""
+    """The names of points that are close to each other, next to the first of them."""
     first = group[0]
     axes.annotate(
         ", ".join(point.name for point in group),

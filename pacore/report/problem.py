@@ -1,6 +1,5 @@
-"""One problem of a run, readable in a terminal: its rounds, messages and answers.
-
-What pacore makes of a problem set, readable in a terminal before anything is run.
+"""Problems as pages: one problem of a run, with its rounds, messages and answers; and a problem set
+before anything is run, with what was recognised in it.
 """
 
 from __future__ import annotations
@@ -8,8 +7,8 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from pacore.core.config.fields import check_mapping, parse_mapping
 from pacore.core.grading.choose import choose_grader
@@ -18,20 +17,23 @@ from pacore.core.problem import Problem, original_name, possible_ids
 from pacore.errors import BadInput
 from pacore.problems.golds import listed
 from pacore.problems.survey import ProblemSurvey, ShapeCount, survey_problems
-from pacore.report.terminal import (
+from pacore.report.sheet import (
     ABSENT,
-    Column,
-    Content,
-    Grid,
-    block,
-    facts,
-    line,
+    COUNT,
+    FIGURE,
+    TEXT,
+    Facts,
+    Heading,
+    Note,
+    Part,
+    Passage,
+    Sheet,
     number,
-    stacked,
-    to_text,
+    table,
 )
 from pacore.store.run import Run, headline, open_run
 from pacore.text import excerpt, shown, visible
+from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
 MESSAGE_CHARACTERS = 4000
@@ -48,109 +50,150 @@ def round_heading(plan: Plan, round_: int) -> str:
     return f"round {round_} of {plan.rounds} · {does[step.kind]}"
 
 
-def show_problem(
-    warehouse: Warehouse, run_id: str, problem_id: str, width: int | None = None
-) -> str:
+@dataclass(frozen=True, slots=True)
+class ProblemRow(ReportRow):
+    """A problem of a run; ``metadata`` is a JSON object."""
+
+    QUERY: ClassVar[str] = "problem/problem"
+
+    problem_id: str
+    statement: str
+    gold: str | None
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemName(ReportRow):
+    """The id of a problem of a run, those without an answer first."""
+
+    QUERY: ClassVar[str] = "problem/ids"
+
+    problem_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow(ReportRow):
+    """The current attempt of one slot, and the position of its message in the next prompt."""
+
+    QUERY: ClassVar[str] = "problem/trajectories"
+
+    replicate: int
+    round: int
+    slot: int
+    attempt: int
+    trajectory_id: str
+    finish_reason: str
+    conclusion_status: str
+    completion_tokens: int | None
+    reused: bool
+    error: str | None
+    conclusion: str | None
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateEnd(ReportRow):
+    """The answer of one replicate or why it has none, the verdict, and the text it was read from."""
+
+    QUERY: ClassVar[str] = "problem/answers"
+
+    replicate: int
+    answer: str | None
+    method: str | None
+    status: str
+    is_evidence: bool
+    reason: str | None
+    verdict: str | None
+    score: float | None
+    grader: str | None
+    grader_version: str | None
+    gold: str | None
+    message: str | None
+
+
+def problem_sheet(warehouse: Warehouse, run_id: str, problem_id: str) -> Sheet:
     """The rounds, messages and answer of one problem, by its id or by its name in its file.
 
     Raises BadInput for an unknown problem id, naming those that are close to it.
     """
     run = open_run(warehouse.store, run_id)
-    known = possible_ids(problem_id)
-    looked_up = (warehouse.rows("reports/problem", run_id=run_id, problem_id=one) for one in known)
-    found = next((rows for rows in looked_up if rows), None)
-    if found is None:
-        raise BadInput(_unknown_problem(warehouse, run_id, problem_id))
-    (problem,) = found
-    problem_id = problem["problem_id"]
-    name = original_name(problem_id, json.loads(problem["metadata"] or "{}"))
+    problem = _problem_named(warehouse, run_id, problem_id)
+    problem_id = problem.problem_id
+    name = original_name(problem_id, json.loads(problem.metadata or "{}"))
     named = problem_id if name == problem_id else f"{problem_id} ({name})"
     place = {"run_id": run_id, "problem_id": problem_id}
-    answers = {row["replicate"]: row for row in warehouse.rows("reports/problem_answers", **place)}
-    parts: list[Content] = [
-        line(f"problem {named} · {headline(run)}", "bold"),
-        line(""),
-        block(problem["statement"]),
-        line(""),
-        facts([("gold", _beginning(problem["gold"] or ABSENT))]),
+    ends = {row.replicate: row for row in warehouse.read(ReplicateEnd, **place)}
+    sections: list[Sequence[Part]] = [
+        [Passage(problem.statement)],
+        [Facts([("gold", _beginning(problem.gold or ABSENT))])],
     ]
-    trajectories = warehouse.rows("reports/problem_trajectories", **place)
-    by_replicate = {
-        replicate: list(rows)
-        for replicate, rows in groupby(trajectories, key=lambda row: row["replicate"])
-    }
+    slots: dict[int, dict[int, list[SlotRow]]] = {}
+    for slot in warehouse.read(SlotRow, **place):
+        slots.setdefault(slot.replicate, {}).setdefault(slot.round, []).append(slot)
     for replicate in range(run.plan.replicates):
         if run.plan.replicates > 1:
-            parts += [line(""), line(f"replicate {replicate}", "bold")]
-        rounds = groupby(by_replicate.get(replicate, []), key=lambda row: row["round"])
-        for round_, rows in rounds:
-            parts += [line(""), *_round(run, round_, list(rows))]
-        parts += [line(""), *_answer(answers.get(replicate))]
-    return to_text(stacked(*parts), width)
+            sections.append([Heading(f"replicate {replicate}")])
+        sections += [_round(run, round_, rows) for round_, rows in slots.get(replicate, {}).items()]
+        sections += _answer(ends.get(replicate))
+    return Sheet(f"problem {named} · {headline(run)}", sections)
 
 
-def _unknown_problem(warehouse: Warehouse, run_id: str, problem_id: str) -> str:
-    known = [row["problem_id"] for row in warehouse.rows("reports/problem_ids", run_id=run_id)]
+def _problem_named(warehouse: Warehouse, run_id: str, problem_id: str) -> ProblemRow:
+    for one in possible_ids(problem_id):
+        for found in warehouse.read(ProblemRow, run_id=run_id, problem_id=one):
+            return found
+    known = [row.problem_id for row in warehouse.read(ProblemName, run_id=run_id)]
     close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or sorted(known)[:5]
-    return visible(f"run {run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}")
+    raise BadInput(
+        visible(f"run {run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}")
+    )
 
 
-def _round(run: Run, round_: int, rows: Sequence[dict[str, Any]]) -> list[Content]:
+def _round(run: Run, round_: int, rows: Sequence[SlotRow]) -> list[Part]:
     """A round's heading and its trajectories, a line each."""
-    messages = sum(1 for row in rows if row["position"] is not None)
-    goes_on = "the answer" if round_ == run.plan.rounds else f"{messages} messages for the next"
-    columns = [
-        Column("slot", is_number=True),
-        Column("attempt", is_number=True),
-        Column("trajectory"),
-        Column("finish"),
-        Column("tokens", is_number=True),
-        Column("reused"),
-        Column("message", is_number=True),
-        Column("conclusion"),
+    messages = sum(row.position is not None for row in rows)
+    makes = "the answer" if round_ == run.plan.rounds else f"{messages} messages for the next"
+    return [
+        Heading(f"{round_heading(run.plan, round_)} · {makes}"),
+        table(
+            rows,
+            ("slot", FIGURE, lambda row: row.slot),
+            ("attempt", FIGURE, lambda row: row.attempt),
+            ("trajectory", TEXT, lambda row: row.trajectory_id[:8]),
+            ("finish", TEXT, lambda row: row.finish_reason),
+            ("tokens", COUNT, lambda row: row.completion_tokens),
+            ("reused", TEXT, lambda row: "yes" if row.reused else "no"),
+            ("message", FIGURE, lambda row: row.position),
+            ("conclusion", TEXT, _conclusion),
+        ),
     ]
-    cells = [
-        (
-            str(row["slot"]),
-            str(row["attempt"]),
-            row["trajectory_id"][:8],
-            row["finish_reason"],
-            number(row["completion_tokens"]),
-            "yes" if row["reused"] else "no",
-            ABSENT if row["position"] is None else str(row["position"]),
-            _conclusion(row),
-        )
-        for row in rows
-    ]
-    heading = f"{round_heading(run.plan, round_)} · {goes_on}"
-    return [line(heading, "bold"), Grid(columns, cells)]
 
 
-def _conclusion(row: dict[str, Any]) -> str:
+def _conclusion(row: SlotRow) -> str:
     """The beginning of a conclusion, or why there is none."""
-    if row["conclusion"] is not None:
-        return excerpt(row["conclusion"], 200)
-    return f"{ABSENT} {excerpt(row['error'] or row['conclusion_status'], 200)}"
+    if row.conclusion is not None:
+        return excerpt(row.conclusion, 200)
+    return f"{ABSENT} {excerpt(row.error or row.conclusion_status, 200)}"
 
 
-def _answer(row: dict[str, Any] | None) -> list[Content]:
-    """What a replicate came to, and the message it was read from."""
+def _answer(row: ReplicateEnd | None) -> Iterator[list[Part]]:
+    """The answer of a replicate, its score, and the message it was read from."""
     if row is None:
-        return [line("no answer yet", "bold")]
+        yield [Heading("no answer yet")]
+        return
     pairs = []
-    if row["status"] == "answered":
-        pairs.append(("answer", f"{_beginning(row['answer'])} ({row['method']})"))
+    if row.status == "answered":
+        pairs.append(("answer", f"{_beginning(row.answer or '')} ({row.method})"))
     else:
-        pairs.append(("answer", f"{ABSENT} {row['status'].replace('_', ' ')}: {row['reason']}"))
-    if row["verdict"] is not None:
-        grader = f"{row['grader']} {row['grader_version']}"
-        pairs.append(("score", f"{number(row['score'], 2)} ({row['verdict']}, {grader})"))
-    elif not row["is_evidence"]:
+        pairs.append(("answer", f"{ABSENT} {row.status.replace('_', ' ')}: {row.reason}"))
+    if row.verdict is not None:
+        grader = f"{row.grader} {row.grader_version}"
+        pairs.append(("score", f"{number(row.score, 2)} ({row.verdict}, {grader})"))
+    elif not row.is_evidence:
         pairs.append(("score", f"{ABSENT} failed for a reason that is not the model's"))
-    parts: list[Content] = [facts(pairs)]
-    if row["message"]:
-        parts += [line(""), line("final message", "bold"), block(_beginning(row["message"]))]
-    return parts
+    yield [Facts(pairs)]
+    if row.message:
+        yield [Heading("final message"), Passage(_beginning(row.message))]
 
 
 def _beginning(text: str) -> str:
@@ -166,10 +209,8 @@ SHOWN_CHARACTERS = 2_000
 GOLD_CHARACTERS = 300
 
 
-def show_problem_set(
-    url: str, fields: str | None = None, limit: int | None = None, width: int | None = None
-) -> str:
-    """Shapes, graders and digest of a problem set, what to know of it, and its first problem.
+def problem_set_sheet(url: str, fields: str | None = None, limit: int | None = None) -> Sheet:
+    """Shapes, graders and digest of a problem set, cautions about it, and its first problem.
 
     ``fields`` is a mapping as it is typed. Raises BadInput as `read_problem_set` does.
     """
@@ -179,31 +220,19 @@ def show_problem_set(
     except ValueError as fault:
         raise BadInput(f"--fields: {fault}") from None
     found = survey_problems(url, limit, mapping)
-    parts: list[Content] = [
-        line(f"problem set {shown(url)}", "bold"),
-        line(""),
-        _shapes(found),
-        line(""),
-        facts([*_facts(found), *_titled("caution", found.cautions), *_titled("note", found.notes)]),
-        line(""),
-        *_problem(found.problems[0]),
-    ]
-    return to_text(stacked(*parts), width)
-
-
-def _shapes(found: ProblemSurvey) -> Grid:
-    columns = [
-        Column("shape"),
-        Column("rows", is_number=True),
-        Column("with gold", is_number=True),
-        Column("grader"),
-        Column("fields"),
-    ]
-    rows = [
-        (name, f"{count.rows:,}", f"{count.with_gold:,}", _graders(count), ", ".join(count.fields))
-        for name, count in found.shapes.items()
-    ]
-    return Grid(columns, rows)
+    notes = [*_titled("caution", found.cautions), *_titled("note", found.notes)]
+    shapes = table(
+        list(found.shapes.items()),
+        ("shape", TEXT, lambda shape: shape[0]),
+        ("rows", COUNT, lambda shape: shape[1].rows),
+        ("with gold", COUNT, lambda shape: shape[1].with_gold),
+        ("grader", TEXT, lambda shape: _graders(shape[1])),
+        ("fields", TEXT, lambda shape: ", ".join(shape[1].fields)),
+    )
+    return Sheet(
+        f"problem set {shown(url)}",
+        [[shapes], [Facts([*_facts(found), *notes])], *_first_problem(found.problems[0])],
+    )
 
 
 def _graders(count: ShapeCount) -> str:
@@ -235,16 +264,13 @@ def _titled(title: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield title if position == 0 else "", text
 
 
-def _problem(problem: Problem) -> Iterator[Content]:
+def _first_problem(problem: Problem) -> Iterator[Sequence[Part]]:
     """A problem as it would be sent in the first round, and what its answer is compared with."""
-    yield line(f"first problem · {problem.problem_id}", "bold")
+    yield [Heading(f"first problem · {problem.problem_id}")]
     for turn in problem.turns:
-        cut = len(turn.content) - SHOWN_CHARACTERS
-        more = f"\n… and {cut:,} more characters" if cut > 0 else ""
-        yield line("")
-        yield line(turn.role)
-        yield block(turn.content[:SHOWN_CHARACTERS] + more)
+        excess = len(turn.content) - SHOWN_CHARACTERS
+        more = f"\n… and {excess:,} more characters" if excess > 0 else ""
+        yield [Note(turn.role), Passage(turn.content[:SHOWN_CHARACTERS] + more)]
     gold = ABSENT if problem.gold is None else excerpt(problem.gold, GOLD_CHARACTERS)
     grader = ABSENT if problem.gold is None else choose_grader(problem)
-    yield line("")
-    yield facts([("gold", gold), ("grader", grader)])
+    yield [Facts([("gold", gold), ("grader", grader)])]

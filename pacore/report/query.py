@@ -1,11 +1,11 @@
 """The result of a query as a table to look at, or as CSV or JSON to work with.
 
 CSV and JSON keep the data as it is; JSON writes what could steer a terminal as escapes, which is
-the same data to whoever parses it. CSV knows no escapes: on a terminal, and only there, what could
-steer it is written out. A spreadsheet takes text that begins like a formula for one, so there is a
-CSV for spreadsheets, in which such text begins with an apostrophe.
+the same data to a parser. CSV has no escapes: on a terminal, and only there, such characters are
+written out. A spreadsheet takes text that begins like a formula for one, so there is a CSV for
+spreadsheets, in which such text begins with an apostrophe.
 
-People's own queries, answered in a process of their own (`pacore.bounded`).
+Users' own queries run in a process of their own (`pacore.bounded`), which calls `answer`.
 """
 
 from __future__ import annotations
@@ -17,28 +17,20 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain, islice
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from pacore.errors import BadInput
-from pacore.report.terminal import (
-    ABSENT,
-    Column,
-    Content,
-    Grid,
-    block,
-    facts,
-    line,
-    stacked,
-    terminal_width,
-    to_text,
-)
+from pacore.report.sheet import ABSENT, Column, Format, Note, Passage, Sheet, Table
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, visible
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.relations import needed
+from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import QueryResult, Warehouse
 
 TABLE_ROWS = 1000
@@ -74,7 +66,7 @@ def query_output(result: QueryResult, form: str, width: int | None = None) -> It
     if form == "json":
         return _json(result)
     if form == "table":
-        return iter([_table(result, width or terminal_width()) + "\n"])
+        return iter([to_text(_sheet(result), width) + "\n"])
     raise BadInput(f"--format: {form!r} is none of table, csv, json, spreadsheet")
 
 
@@ -144,29 +136,22 @@ def _harmless(text: str) -> str:
     return f"'{text}" if begins else text
 
 
-def _table(result: QueryResult, width: int) -> str:
+def _sheet(result: QueryResult) -> Sheet:
+    """The first rows as a table that becomes a record for each row where it is too wide."""
     rows = list(islice(result.rows, TABLE_ROWS))
     if result.columns == EXPLAINED:
-        return to_text(stacked(*(block(str(plan)) for _, plan in rows)), width)
+        return Sheet(None, [[Passage(str(plan)) for _, plan in rows]])
     left_out = sum(1 for _ in result.rows)
     counted = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
     if left_out:
         counted = f"the first {counted} of {len(rows) + left_out:,}; csv and json have all"
-    return to_text(stacked(_rows(result.columns, rows, width), line(f"({counted})", "dim")), width)
-
-
-def _rows(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], width: int) -> Content:
-    """A grid where cutting wide texts makes it fit, else a record for each row."""
-    numbers = [all(_is_number(row[index]) for row in rows) for index in range(len(columns))]
-    cells = [[_cell(value) for value in row] for row in rows]
-    grid = Grid([Column(*titled) for titled in zip(columns, numbers, strict=True)], cells)
-    if not rows or grid.narrowed_width(NARROW_CHARACTERS) <= width:
-        return grid
-    records: list[Content] = []
-    for position, row in enumerate(cells, 1):
-        records += [line(f"row {position}", "bold"), facts(list(zip(columns, row, strict=True)))]
-        records.append(line(""))
-    return stacked(*records)
+    numbers = [all(_is_number(row[index]) for row in rows) for index in range(len(result.columns))]
+    columns = [
+        Column(title, Format(_cell, is_number))
+        for title, is_number in zip(result.columns, numbers, strict=True)
+    ]
+    shown = Table(columns, rows, narrowest=NARROW_CHARACTERS)
+    return Sheet(None, [[shown, Note(f"({counted})", "faint")]])
 
 
 def _is_number(value: Any) -> bool:
@@ -182,13 +167,40 @@ def _cell(value: Any) -> str:
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
 
 
-AWAITED = {
-    "opinions": ("has_opinions", "have no judge's opinion", "grade {} --grader judge --opinion"),
-    "judgings": ("is_judged", "are graded by no judge", "grade {} --grader judge"),
-    "graded_runs": ("is_graded", "have no finished grading", "grade {}"),
+@dataclass(frozen=True, slots=True)
+class GradingsOfRun(ReportRow):
+    """Which kinds of grading a run has: any, a judge's opinion without gold answers, any by a judge."""
+
+    QUERY: ClassVar[str] = "query/gradings"
+
+    run_id: str
+    is_graded: bool
+    has_opinions: bool
+    is_judged: bool
+
+
+class Need(NamedTuple):
+    """A grading that a relation is made of: whether a run has it, the words for runs without it, and the
+    command that makes it.
+    """
+
+    is_there: Callable[[GradingsOfRun], bool]
+    lack: str
+    command: str
+
+
+NEEDS = {
+    "opinions": Need(
+        lambda run: run.has_opinions,
+        "have no judge's opinion",
+        "grade {} --grader judge --opinion",
+    ),
+    "judgings": Need(
+        lambda run: run.is_judged, "are graded by no judge", "grade {} --grader judge"
+    ),
+    "graded_runs": Need(lambda run: run.is_graded, "have no finished grading", "grade {}"),
 }
-"""What some relations need, by the relation that has it: the column of ``reports/awaited``, what to say
-of runs without, and the command that makes it."""
+"""The grading that some relations are made of, by relation."""
 
 LISTED_RUNS = 3
 
@@ -196,8 +208,8 @@ LISTED_RUNS = 3
 def answer(store_url: str, text: str, form: str, prices: str, memory_bytes: int) -> None:
     """Print what a query gives; ``prices`` is a file's name, or empty. Raises as `Warehouse.query`.
 
-    Where it gives nothing, and runs lack the grading that the relations it names are made of, a line on
-    stderr says so.
+    Where it has no result, and runs lack the grading that its relations are made of, a line on stderr
+    names them.
     """
     rows = read_prices(prices) if prices else ()
     store = open_store(store_url)
@@ -208,7 +220,7 @@ def answer(store_url: str, text: str, form: str, prices: str, memory_bytes: int)
         for part in query_output(whole, form):
             sys.stdout.write(part)
         if _is_nothing(first):
-            for notice in _awaited(warehouse, text):
+            for notice in _needed_gradings(warehouse, text):
                 _say(notice)
 
 
@@ -217,18 +229,18 @@ def _is_nothing(first: Sequence[Sequence[Any]]) -> bool:
     return len(first) < 2 and not any(value for row in first for value in row)
 
 
-def _awaited(warehouse: Warehouse, text: str) -> Iterator[str]:
-    """What the relations of a query are empty for want of, and what makes it."""
-    read = set(needed(text))
-    if not read & AWAITED.keys():
+def _needed_gradings(warehouse: Warehouse, text: str) -> Iterator[str]:
+    """The gradings whose lack leaves the relations of a query empty, and the command that makes them."""
+    relations = set(needed(text))
+    if not relations & NEEDS.keys():
         return
-    runs = warehouse.rows("reports/awaited")
-    for relation, (column, lack, command) in AWAITED.items():
-        lacking = [str(row["run_id"]) for row in runs if not row[column]]
-        if relation in read and lacking:
+    runs = warehouse.read(GradingsOfRun)
+    for relation, need in NEEDS.items():
+        lacking = [run.run_id for run in runs if not need.is_there(run)]
+        if relation in relations and lacking:
             shown = ", ".join(lacking[:LISTED_RUNS])
             more = f" and {len(lacking) - LISTED_RUNS:,} more" if lacking[LISTED_RUNS:] else ""
-            yield f"runs that {lack}: {shown}{more}; pacore {command.format(lacking[0])}"
+            yield f"runs that {need.lack}: {shown}{more}; pacore {need.command.format(lacking[0])}"
             return
 
 

@@ -1,122 +1,95 @@
-"""What a sweep found: a row for each arm, as a table, as CSV or JSON, and what sharing saved."""
+"""A sweep as a page: a row for each arm, and what sharing saved; also as CSV, JSON and a picture."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
 from pacore.evaluation.judging import Judging
-from pacore.evaluation.sweep import SweepResult, SweepRow, frontier, sweep_result
+from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
 from pacore.report.plots import draw
-from pacore.report.terminal import (
-    ABSENT,
-    Column,
-    Content,
-    Grid,
-    facts,
-    line,
+from pacore.report.sheet import (
+    COUNT,
+    FIGURE,
+    INTERVAL,
+    POINTS,
+    SHARE,
+    TEXT,
+    Facts,
+    Format,
+    Heading,
+    Part,
+    Sheet,
+    between,
+    decimals,
     number,
     points,
     settled,
     share,
-    stacked,
-    to_text,
+    table,
+    to_json,
 )
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import sweep_key
+from pacore.store.run import headline, open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
 
 
-def sweep_table(result: SweepResult, width: int | None = None) -> str:
+def sweep_sheet(title: str, result: SweepResult) -> Sheet:
     """The arms as a table, cheapest first, those on the frontier marked, and what sharing saved."""
-    best = {point.name for point in frontier(result.points)}
-    columns = [
-        Column("arm"),
-        Column("accuracy", is_number=True),
-        Column("accuracy, 95 %", is_number=True),
-        Column("scored", is_number=True),
-        Column("no answer", is_number=True),
-        Column("tokens", is_number=True),
-        Column("points/1k", is_number=True),
-        Column("frontier"),
-    ]
-    if result.currency is not None:
-        columns.insert(7, Column(f"{result.currency} an answer", is_number=True))
-    rows = []
-    for row in sorted(result.rows, key=lambda row: (row.effective_tokens or 0.0, row.name)):
-        known = row.low is not None and row.high is not None
-        cells = [
-            row.name,
-            share(row.accuracy),
-            f"{share(row.low)} to {share(row.high)}" if known else ABSENT,
-            f"{row.scored:,}/{row.planned:,}",
-            share(row.unanswered),
-            number(row.effective_tokens),
-            _points(row.accuracy_per_thousand_tokens),
-            "●" if row.name in best else "",
-        ]
-        if result.currency is not None:
-            cells.insert(7, number(row.money, 6))
-        rows.append(cells)
+    cheapest_first = sorted(result.arms, key=lambda arm: (arm.effective_tokens or 0.0, arm.name))
+    money = (f"{result.currency} an answer", decimals(6), lambda arm: arm.money)
+    arms = table(
+        cheapest_first,
+        ("arm", TEXT, lambda arm: arm.name),
+        ("accuracy", SHARE, lambda arm: arm.accuracy),
+        ("accuracy, 95 %", INTERVAL, lambda arm: (arm.low, arm.high)),
+        ("scored", FIGURE, lambda arm: f"{arm.scored:,}/{arm.planned:,}"),
+        ("no answer", SHARE, lambda arm: arm.unanswered),
+        ("tokens", COUNT, lambda arm: arm.effective_tokens),
+        ("points/1k", PER_THOUSAND, lambda arm: arm.accuracy_per_thousand_tokens),
+        *([money] if result.currency is not None else []),
+        ("frontier", TEXT, lambda arm: "●" if arm.name in result.frontier else ""),
+    )
     saved = result.alone_tokens - result.new_tokens
+    saved_share = saved / result.alone_tokens if result.alone_tokens else None
     spent = [
         ("tokens", "effective TTC of an answer; points of accuracy per thousand of them"),
         ("each arm alone", f"{result.alone_tokens:,} tokens"),
         ("generated now", f"{result.new_tokens:,} tokens"),
-        ("not generated", f"{saved:,} tokens ({share(_ratio(saved, result.alone_tokens))})"),
+        ("not generated", f"{saved:,} tokens ({share(saved_share)})"),
     ]
-    parts: list[Content] = [
-        line(result.title, "bold"),
-        line(""),
-        Grid(columns, rows),
-        line(""),
-        *_differences(result),
-        facts(spent),
-    ]
-    return to_text(stacked(*parts), width)
+    return Sheet(title, [[arms], *_differences(result), [Facts(spent)]])
 
 
-def _differences(result: SweepResult) -> Iterator[Content]:
-    """Every arm beside the first, where there is something to compare."""
-    beside = [row for row in result.rows if row.difference is not None]
-    if not beside:
-        return
-    columns = [
-        Column("arm"),
-        Column("difference", is_number=True),
-        Column("difference, 95 %", is_number=True),
-        Column("problems", is_number=True),
-    ]
-    cells = [
-        [row.name, points(row.difference), _between(row), f"{row.compared:,}"] for row in beside
-    ]
-    yield line(
-        f"beside {result.baseline}, paired by problem: all share the pool of round 1", "bold"
-    )
-    yield Grid(columns, cells)
-    yield line("")
+PER_THOUSAND = Format(lambda gain: number(None if gain is None else 100 * gain, 1))
+"""Percentage points of accuracy that a thousand tokens buy."""
 
 
-def _between(row: SweepRow) -> str:
-    if row.difference_low is None or row.difference_high is None:
-        return ABSENT
-    return f"{points(row.difference_low)} to {points(row.difference_high)}"
-
-
-def _points(share_per_thousand: float | None) -> str:
-    """Percentage points of accuracy a thousand tokens buy."""
-    return number(None if share_per_thousand is None else 100 * share_per_thousand, 1)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _differences(result: SweepResult) -> Iterator[list[Part]]:
+    """The difference of every arm from the first, where there is one."""
+    compared = [arm for arm in result.arms if arm.difference is not None]
+    if compared:
+        heading = f"beside {result.baseline}, paired by problem: all share the pool of round 1"
+        differences = table(
+            compared,
+            ("arm", TEXT, lambda arm: arm.name),
+            ("difference", POINTS, lambda arm: arm.difference),
+            (
+                "difference, 95 %",
+                FIGURE,
+                lambda arm: between(arm.difference_low, arm.difference_high, points),
+            ),
+            ("problems", COUNT, lambda arm: arm.compared),
+        )
+        yield [Heading(heading), differences]
 
 
 def sweep_csv(result: SweepResult) -> str:
@@ -124,38 +97,31 @@ def sweep_csv(result: SweepResult) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, [one.name for one in fields(SweepRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(settled(row) for row in result.rows)
+    writer.writerows(settled(arm) for arm in result.arms)
     return file.getvalue()
 
 
-def sweep_json(result: SweepResult) -> str:
-    """The arms, the frontier and the totals as JSON."""
-    return json.dumps(
-        {
-            "sweep": result.sweep_id,
-            "baseline": result.baseline,
-            "arms": [settled(row) for row in result.rows],
-            "frontier": [point.name for point in frontier(result.points)],
-            "alone_tokens": result.alone_tokens,
-            "new_tokens": result.new_tokens,
-            "currency": result.currency,
-        },
-        indent=2,
-    )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """What a sweep found, and the addresses of the files that say so: picture, CSV and JSON."""
+    """What a sweep found under its title, and the addresses of its files: picture, CSV and JSON."""
 
+    title: str
     result: SweepResult
     files: tuple[str, ...]
+
+    def written(self, form: str) -> str:
+        """The result as ``table``, ``csv`` or ``json``, without an ending line break."""
+        if form == "csv":
+            return sweep_csv(self.result).rstrip("\n")
+        if form == "json":
+            return to_json(self.result)
+        return to_text(sweep_sheet(self.title, self.result))
 
 
 def conclude_sweep(
     config: SweepConfig, planned: PlannedSweep, judging: Judging | None = None
 ) -> SweepOutcome:
-    """Ask the marts of its runs, all graded, and keep table and picture below ``sweeps/``."""
+    """Read the marts of its runs, all graded, and keep table and picture below ``sweeps/``."""
     store = open_store(config.run.store)
     run_ids = [str(run.run_id) for run in planned.configs]
     judge = None if judging is None else judging.config
@@ -165,15 +131,16 @@ def conclude_sweep(
     counts = [arm.count for arm in planned.arms]
     with Warehouse(store, run_ids, prices, counts) as warehouse:
         result = sweep_result(warehouse, planned, judge)
+    title = headline(open_run(store, str(planned.pool.run_id)))
     written = {
-        "frontier.svg": draw(result.points, result.title),
-        "frontier.png": draw(result.points, result.title, "png"),
+        "frontier.svg": draw(result.points, title),
+        "frontier.png": draw(result.points, title, "png"),
         "arms.csv": sweep_csv(result).encode(),
-        "arms.json": sweep_json(result).encode(),
-        "arms.txt": sweep_table(result).encode() + b"\n",
+        "arms.json": to_json(result).encode(),
+        "arms.txt": to_text(sweep_sheet(title, result)).encode() + b"\n",
     }
     files = [_keep(store, planned.sweep_id, name, data) for name, data in written.items()]
-    return SweepOutcome(result, tuple(files))
+    return SweepOutcome(title, result, tuple(files))
 
 
 def _keep(store: Backend, sweep_id: str, name: str, data: bytes) -> str:

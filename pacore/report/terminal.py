@@ -1,9 +1,7 @@
-"""Text on a terminal: tables that fit, and model text that cannot do anything but be read.
+"""A page on a terminal: tables that fit, and model text that cannot do anything but be read.
 
 Everything shown comes from problem sets and models and is data: control characters, escapes and
 bidirectional overrides are written out, and no markup in it is ever interpreted.
-
-Figures as they are handed on: every digit that means something, and the same ones each time.
 """
 
 from __future__ import annotations
@@ -13,8 +11,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -22,83 +18,131 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
+from pacore.report.sheet import Facts, Heading, Note, Part, Passage, Sheet, Table
 from pacore.text import visible, visible_lines
 
 PLAIN_WIDTH = 100
 
-
-Content = RenderableType
-"""Anything that can be stacked and rendered."""
-
 GAP = 2
 """Columns between two columns of a table: one of padding, one of its lines."""
 
-ABSENT = "\N{EN DASH}"
-
-
 REFRESHES_A_SECOND = 4
-
-
 LIVE_BAR_WIDTH = 40
 
 
-def number(value: float | None, decimals: int = 0) -> str:
-    """A number with its thousands set apart, or a dash."""
-    return ABSENT if value is None else f"{value:,.{decimals}f}"
+def to_text(sheet: Sheet, width: int | None = None) -> str:
+    """A page as text without an ending line break; styled only where stdout is a terminal.
+
+    ``width`` is in columns; None is `terminal_width`.
+    """
+    file = io.StringIO()
+    console = Console(
+        file=file,
+        width=width or terminal_width(),
+        force_terminal=sys.stdout.isatty(),
+        legacy_windows=False,
+        highlight=False,
+        soft_wrap=False,
+    )
+    console.print(Group(*_page(sheet)))
+    return "\n".join(row.rstrip() for row in file.getvalue().split("\n")).rstrip("\n")
 
 
-def share(value: float | None) -> str:
-    """A value in [0, 1] in per cent, or a dash."""
-    return ABSENT if value is None else f"{100 * value:.1f} %"
+def terminal_width() -> int:
+    """Columns of the terminal, or 100 where there is none; ``COLUMNS`` overrides."""
+    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
 
 
-def points(difference: float | None) -> str:
-    """A difference of two shares in percentage points with its sign, or a dash."""
-    return ABSENT if difference is None else f"{100 * difference:+.1f} points"
+def _page(sheet: Sheet) -> Iterator[RenderableType]:
+    title = [] if sheet.title is None else [Heading(sheet.title)]
+    first: list[Part] = [*title, *sheet.lead]
+    blocks = [block for block in (first, *sheet.sections) if block]
+    for position, parts in enumerate(blocks):
+        if position:
+            yield _line("")
+        yield from map(_rendered, parts)
 
 
-class Column(NamedTuple):
-    """A column's title, and whether its values are numbers, which stand to the right."""
+def _rendered(part: Part) -> RenderableType:
+    match part:
+        case Table():
+            return _TerminalTable(part)
+        case Facts():
+            return _facts(part.pairs)
+        case Heading():
+            return _line(part.text, "bold")
+        case Note():
+            return _line(part.text, "dim" if part.weight == "faint" else "")
+        case Passage():
+            return Padding(Text(visible_lines(part.text), overflow="fold"), (0, 0, 0, 2))
 
-    title: str
-    is_number: bool = False
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(visible(text), style=style, overflow="fold")
 
 
-class Grid:
+def _facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
+    """Labelled lines; long values wrap below themselves."""
+    grid = RichTable.grid(padding=(0, GAP))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for label, value in pairs:
+        grid.add_row(Text(visible(label)), Text(visible_lines(value)))
+    return grid
+
+
+class _TerminalTable:
     """A table in which every row is one line; the widest columns give way until it fits."""
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        self.columns = [Column(visible(title), is_number) for title, is_number in columns]
-        self.rows = [[visible(cell) for cell in row] for row in rows]
-        titles = [column.title for column in self.columns]
-        self.widths = [max(map(cell_len, cells)) for cells in zip(titles, *self.rows, strict=True)]
-
-    def narrowed_width(self, most: int) -> int:
-        """Columns the table takes when no column of it is wider than ``most``."""
-        return sum(min(width, most) for width in self.widths) + self._gaps
+    def __init__(self, table: Table) -> None:
+        self.columns = table.columns
+        self.cells = table.cells
+        self.narrowest = table.narrowest
+        self.titles = [visible(column.title) for column in table.columns]
+        self.rows = [[visible(cell) for cell in row] for row in self.cells]
+        columns = zip(self.titles, *self.rows, strict=True)
+        self.widths = [max(map(cell_len, column)) for column in columns]
 
     @property
-    def _gaps(self) -> int:
+    def gaps(self) -> int:
         return GAP * len(self.widths) - 1
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Content]:
-        widths = fitted(self.widths, options.max_width - self._gaps)
+    def fits(self, width: int) -> bool:
+        """Whether there is room for the table when each column is cut to ``narrowest``."""
+        if self.narrowest is None or not self.rows:
+            return True
+        return sum(min(own, self.narrowest) for own in self.widths) + self.gaps <= width
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        if self.fits(options.max_width):
+            yield self._as_table(options.max_width)
+            return
+        for position, row in enumerate(self.cells, 1):
+            yield _line(f"row {position}", "bold")
+            titles = [column.title for column in self.columns]
+            yield _facts(list(zip(titles, row, strict=True)))
+            yield _line("")
+
+    def _as_table(self, room: int) -> RichTable:
+        widths = fitted(self.widths, room - self.gaps)
         padding = (0, GAP - 1, 0, 0)
-        table = Table(box=SIMPLE_HEAD, show_edge=False, padding=padding, header_style="bold")
-        for column, width in zip(self.columns, widths, strict=True):
+        table = RichTable(box=SIMPLE_HEAD, show_edge=False, padding=padding, header_style="bold")
+        for column, title, width in zip(self.columns, self.titles, widths, strict=True):
             table.add_column(
-                Text(column.title),
+                Text(title),
                 width=width,
-                justify="right" if column.is_number else "left",
+                justify="right" if column.format.is_number else "left",
                 no_wrap=True,
                 overflow="ellipsis",
             )
         for row in self.rows:
-            table.add_row(*(Text(cell) for cell in row))
-        yield table
+            table.add_row(*map(Text, row))
+        return table
 
 
 def fitted(widths: Sequence[int], room: int) -> list[int]:
@@ -116,59 +160,13 @@ def fitted(widths: Sequence[int], room: int) -> list[int]:
     return found
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> Content:
-    """Labelled lines; long values wrap below themselves."""
-    table = Table.grid(padding=(0, GAP))
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    for label, value in pairs:
-        table.add_row(Text(visible(label)), Text(visible_lines(value)))
-    return table
-
-
-def line(text: str, style: str = "") -> Content:
-    return Text(visible(text), style=style, overflow="fold")
-
-
-def block(text: str) -> Content:
-    """A text of several lines, set in."""
-    return Padding(Text(visible_lines(text), overflow="fold"), (0, 0, 0, 2))
-
-
-def stacked(*parts: Content) -> Content:
-    return Group(*parts)
-
-
-def terminal_width() -> int:
-    """Columns of the terminal, or 100 where there is none; ``COLUMNS`` overrides."""
-    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
-
-
-def to_text(content: Content, width: int | None = None) -> str:
-    """Render to a string without an ending line break; styled only where stdout is a terminal.
-
-    ``width`` None is `terminal_width`.
-    """
-    file = io.StringIO()
-    console = Console(
-        file=file,
-        width=width or terminal_width(),
-        force_terminal=sys.stdout.isatty(),
-        legacy_windows=False,
-        highlight=False,
-        soft_wrap=False,
-    )
-    console.print(content)
-    return "\n".join(row.rstrip() for row in file.getvalue().split("\n")).rstrip("\n")
-
-
 @contextmanager
 def live_bar(done: Callable[[], float], caption: Callable[[], str]) -> Iterator[None]:
     """A bar on stderr, redrawn a few times a second until the context ends; ``done`` in [0, 1]."""
 
-    def drawn() -> Content:
+    def drawn() -> RenderableType:
         bar = ProgressBar(total=1.0, completed=done(), width=LIVE_BAR_WIDTH)
-        row = Table.grid(padding=(0, 1))
+        row = RichTable.grid(padding=(0, 1))
         row.add_row(bar, Text(visible(caption())))
         return row
 
@@ -177,23 +175,3 @@ def live_bar(done: Callable[[], float], caption: Callable[[], str]) -> Iterator[
         get_renderable=drawn, console=console, refresh_per_second=REFRESHES_A_SECOND, transient=True
     ):
         yield
-
-
-DIGITS = 12
-
-
-def settled(value: Any) -> Any:
-    """A value as JSON has it, dataclasses as objects, with its floats at 12 significant digits.
-
-    Databases add up in the order in which threads come to an end, so that the last two or three digits
-    of a mean differ from one reading of the same rows to the next.
-    """
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if is_dataclass(value) and not isinstance(value, type):
-        return settled(asdict(value))
-    if isinstance(value, dict):
-        return {name: settled(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [settled(one) for one in value]
-    return value

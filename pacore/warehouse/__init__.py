@@ -1,5 +1,5 @@
 """The warehouse: DuckDB over a store's committed files. The only package that imports duckdb.
 
-All SQL stands in ``sql/``, one file a relation; this package only says which files a table is and
-keeps people's own queries to reading. Rows come out as plain tuples and dicts.
+All SQL is in ``sql/``, one file a relation; this package finds the files of each table and allows users'
+own queries only to read. Rows of reports are records (`pacore.warehouse.report_rows`), other rows tuples.
 """

@@ -1,7 +1,4 @@
-"""Connections to DuckDB, and what its faults mean here.
-
-People's own queries, kept to reading.
-"""
+"""Connections to DuckDB, its faults as errors of pacore, and users' own queries, which may only read."""
 
 from __future__ import annotations
 
@@ -44,9 +41,9 @@ def _interruptible() -> Iterator[None]:
 class Connection:
     """A connection to DuckDB, or a cursor of one; nothing of DuckDB's is left once it is closed.
 
-    An exception holds the frames it came through, and so whatever they name, for as long as anybody
-    keeps it; and what of DuckDB outlives the interpreter DuckDB prints, some thirty lines of it. So
-    frames name this, and never DuckDB's own object.
+    An exception refers to the frames it passed, and so to their variables, for as long as it exists; and
+    DuckDB prints some thirty lines for each of its objects that outlives the interpreter. So frames refer
+    to this object, and never to DuckDB's own.
     """
 
     def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
@@ -76,6 +73,10 @@ class Connection:
         """Names of the columns of what was executed last."""
         return tuple(column[0] for column in self._open.description or ())
 
+    def types(self) -> tuple[str, ...]:
+        """DuckDB's names of these columns' types."""
+        return tuple(str(column[1]) for column in self._open.description or ())
+
     def fetch(self, rows: int) -> list[tuple[Any, ...]]:
         """The next rows of what was executed last, as many at most; none at its end."""
         with _interruptible():
@@ -96,9 +97,10 @@ class Connection:
 
 
 def connect(spill: str, threads: int | None = None, memory_bytes: int | None = None) -> Connection:
-    """A database of its own, in memory, that fetches nothing; ``spill`` is where it may grow.
+    """A database of its own, in memory, that downloads nothing.
 
-    It plans with half of ``memory_bytes``: what it counts is about half of what it takes.
+    ``spill`` is the folder for what exceeds memory. Its limit is half of ``memory_bytes``:
+    DuckDB counts about half of the memory it uses.
     """
     bounded: dict[str, Any] = {} if threads is None else {"threads": threads}
     if memory_bytes is not None:
@@ -125,13 +127,13 @@ def check_names() -> tuple[str, ...]:
 
 
 def _first_line(fault: duckdb.Error) -> str:
-    """What DuckDB says, in a line; it may quote values, which are data."""
+    """The first line of DuckDB's message; it may quote values, which are data."""
     return visible(str(fault).partition("\n")[0].strip())
 
 
 @contextmanager
 def as_store_error(reader: Reader | None = None) -> Iterator[None]:
-    """pacore's own SQL fails only over what the store holds."""
+    """Faults of pacore's own SQL as StoreError: they come from the files of the store."""
     try:
         yield
     except duckdb.OutOfMemoryException as fault:
@@ -143,10 +145,10 @@ def as_store_error(reader: Reader | None = None) -> Iterator[None]:
 
 
 def may_be_damage(fault: PacoreError) -> bool:
-    """Whether what DuckDB said may come of a damaged file; it says so in many ways."""
-    said = fault.__cause__
+    """Whether a fault of DuckDB may be due to a damaged file, which it reports in many ways."""
+    cause = fault.__cause__
     kinds = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
-    return isinstance(said, kinds) or type(said) is duckdb.Error
+    return isinstance(cause, kinds) or type(cause) is duckdb.Error
 
 
 @contextmanager
@@ -174,7 +176,7 @@ _READING = ("SELECT", "MULTI")
 def reading_only(cursor: Connection, text: str) -> str:
     """The query as it may be run, or Refused.
 
-    The statement's type is not enough: a WITH clause of a SELECT may hold INSERT, DELETE or COPY,
+    The statement's type is not enough: a WITH clause of a SELECT may contain INSERT, DELETE or COPY,
     and EXPLAIN ANALYZE runs what it explains. DuckDB binds neither below the top level, so every
     query is run as a subquery.
     """
@@ -191,9 +193,9 @@ def reading_only(cursor: Connection, text: str) -> str:
 
 
 def execute(cursor: Connection, statement: str, make_all: Callable[[], None]) -> None:
-    """Run a statement; where it misses a relation, once more when all there are were made.
+    """Run a statement; where a relation is missing, create all relations and run it once more.
 
-    A query may put a name together, and what is said of one that is not there names those that are.
+    A query may compose a name, and DuckDB's message about a missing one names those that exist.
     """
     try:
         cursor.execute(statement)

@@ -1,4 +1,4 @@
-"""What can be queried: tables, marts and the views they are made of, and which of them a query needs.
+"""The relations that can be queried: tables, marts and the views they are made of; and which a query needs.
 
 A relation is a file: ``sql/staging/stg_<table>.sql`` reads one stored table, ``sql/views/<name>.sql`` makes
 a view that several others read, ``sql/marts/<name>.sql`` is the public mart ``mart_<name>``. What a
@@ -37,8 +37,8 @@ _CATALOG = re.compile(
 def needed(text: str) -> list[str]:
     """The relations that SQL may read, each after those it is made of.
 
-    Every word counts that is the name of one, whatever it stands for: one too many costs its
-    making, and is nothing else.
+    Every word counts that is the name of a relation, whatever it means in the query: one too many
+    costs only its creation.
     """
     if _CATALOG.search(text):
         return list(RELATIONS)

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -32,27 +32,34 @@ from pacore.warehouse.connection import (
     sql,
 )
 from pacore.warehouse.relations import RELATIONS, needed, stored
+from pacore.warehouse.report_rows import Record, check_columns, records
 from pacore.warehouse.tables import table_files, text_files
 
 CHECK_ROWS = 100
 
+
+CheckRow = Mapping[str, Any]
+"""A row that a check returns: what breaks the invariant, by the check's own columns."""
 
 _log = logging.getLogger("pacore.warehouse")
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What a query gives: column names, and rows as tuples, fetched as they are read."""
+    """What a query gives: column names, rows as tuples, fetched as they are read, and DuckDB's types of
+    the columns.
+    """
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
+    types: tuple[str, ...] = ()
 
 
 class Warehouse:
     """A store's tables and marts as DuckDB views, open for reading while the context lasts.
 
-    ``run_ids`` None means every run whose files are all there; ``say`` hears of each that is left
-    out, and why. The views cover what was committed when the warehouse was
+    ``run_ids`` None means every run whose files are all there; ``say`` is called with a line about each
+    that is left out. The views cover what was committed when the warehouse was
     opened, and each is made for the first query that names it. ``prices`` are rows of
     `pacore.warehouse.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
     of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is not
@@ -123,18 +130,17 @@ class Warehouse:
         staged = table_files(self.store, self._reader, unique, folder, self._prices)
         self._leave_out(staged.faults)
         self._files, self._runs = staged.paths, staged.runs
-        lenders = self.rows("reports/lenders")
         lent = [
             path
-            for row in lenders
-            for path in text_files(self.store, self._reader, row["text_run_id"], unique)
+            for (lender,) in self.stream("views/lenders").rows
+            for path in text_files(self.store, self._reader, lender, unique)
         ]
         if lent:
             own = [path for path in self._files["trajectory_texts"] if not self._is_own(path)]
             self._files["trajectory_texts"] = own + lent
 
     def _leave_out(self, faults: Sequence[Fault]) -> None:
-        """Say which runs are not read, and why. Raises StoreError for a run that was asked for."""
+        """Report which runs are not read, and why. Raises StoreError for a run that was named."""
         by_run: dict[str, list[Fault]] = {}
         for fault in faults:
             by_run.setdefault(fault.run_id, []).append(fault)
@@ -180,27 +186,28 @@ class Warehouse:
 
     @contextmanager
     def _cursor(self) -> Iterator[Connection]:
-        """A connection of its own: an open result occupies the one it came from."""
+        """A connection of its own: an open result occupies its connection."""
         self._reader.failed = None
         with self._connection.cursor() as cursor:
             for table, paths in self._files.items():
                 cursor.execute(f"SET VARIABLE {table}_files = $paths", {"paths": paths})
-            # A file without rows stands among a table's own where some of these may lack columns.
+            # A table has a file without rows where some of its files may lack columns.
             is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
 
-    def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        """All rows of ``sql/<name>.sql`` as dicts; parameters are named ``$…`` in its text."""
-        found = self.stream(name, **parameters)
-        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    def read(self, kind: type[Record], **parameters: Any) -> list[Record]:
+        """All rows of a report's query as its records; parameters are named ``$…`` in its text."""
+        found = self.stream(f"reports/{kind.QUERY}", **parameters)
+        check_columns(kind, found.columns, found.types)
+        return list(records(kind, found.rows))
 
     def stream(self, name: str, **parameters: Any) -> QueryResult:
-        """The rows of ``sql/<name>.sql``, fetched as they are read; else as `rows`."""
+        """The rows of ``sql/<name>.sql``, fetched as they are read; parameters as in `read`."""
         rows = self._stream(name, parameters)
-        columns = next(rows)
-        return QueryResult(columns, rows)
+        columns, types = next(rows)
+        return QueryResult(columns, rows, types)
 
     def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         try:
@@ -213,21 +220,18 @@ class Warehouse:
                 self._find_damage(sql(name))
             raise
 
-    def run_checks(self) -> dict[str, list[dict[str, Any]]]:
+    def run_checks(self) -> dict[str, list[CheckRow]]:
         """For every invariant by name, the rows that break it, the first hundred at most."""
-        return {name: self.rows(f"checks/{name}")[:CHECK_ROWS] for name in check_names()}
+        return {name: self._check(name) for name in check_names()}
 
-    def results(self, run_id: str, rows: int) -> list[dict[str, Any]]:
-        """Problem, answer, gold, score, trajectories and tokens of a run's first problems by id."""
-        return self.rows("reports/results", run_id=run_id, rows=rows)
-
-    def failed_problems(self, run_id: str) -> list[str]:
-        """Ids of the problems that failed in some replicate, sorted."""
-        failed = self.rows("reports/failed_problems", run_id=run_id)
-        return [row["problem_id"] for row in failed]
+    def _check(self, name: str) -> list[CheckRow]:
+        found = self.stream(f"checks/{name}")
+        return [
+            dict(zip(found.columns, row, strict=True)) for row in islice(found.rows, CHECK_ROWS)
+        ]
 
     def query(self, text: str) -> QueryResult:
-        """Run somebody's own query: one statement that only reads.
+        """Run a user's own query: one statement that only reads.
 
         Raises Refused for any other statement and BadInput for SQL that does not work, each one
         line; BadInput may also come while rows are read.
@@ -246,11 +250,11 @@ class Warehouse:
     def _begun(self, text: str) -> QueryResult:
         """A query's columns and rows, the first row read."""
         rows = self._query(text)
-        columns = next(rows)
-        return QueryResult(columns, chain(list(islice(rows, 1)), rows))
+        columns, types = next(rows)
+        return QueryResult(columns, chain(list(islice(rows, 1)), rows), types)
 
     def _query(self, text: str) -> Iterator[tuple[Any, ...]]:
-        """The column names, then the rows."""
+        """The names and the types of the columns, then the rows."""
         with as_bad_input(self._reader), self._cursor() as cursor:
             statement = reading_only(cursor, text)
             self._make(cursor, needed(statement))
@@ -259,6 +263,6 @@ class Warehouse:
 
 
 def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:
-    """The column names of what was executed, then its rows."""
-    yield cursor.columns()
+    """The names and the types of the columns of what was executed, then its rows."""
+    yield cursor.columns(), cursor.types()
     yield from rows_of(cursor)

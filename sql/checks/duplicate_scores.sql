@@ -1,4 +1,4 @@
--- An answer has one standing score.
+-- An answer has one current score.
 SELECT run_id, problem_id, replicate, count(*) AS rows
 FROM scores
 GROUP BY run_id, problem_id, replicate

@@ -1,4 +1,4 @@
--- A grading says one thing of what stands in a slot.
+-- A grading has one verdict on the current trajectory of a slot.
 SELECT run_id, grading, round, problem_id, replicate, slot, count(*) AS rows
 FROM all_verdicts
 GROUP BY run_id, grading, round, problem_id, replicate, slot

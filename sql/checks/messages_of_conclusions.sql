@@ -1,5 +1,6 @@
--- Every message stands for a trajectory of its own round, problem and replicate with a conclusion, or
--- for the end or beginning of one that was cut, and says so. The reference policy hands on any content.
+-- Every message is made of a trajectory of its own round, problem and replicate with a conclusion, or
+-- of the end or beginning of one that was cut, and its compactor says so. The reference policy takes any
+-- content.
 SELECT
     messages.run_id,
     messages.round,

@@ -1,4 +1,5 @@
--- A score lies in [0, 1], is 1 exactly for a correct answer, and only a grading that broke off has none.
+-- A score lies in [0, 1], is 1 exactly for a correct answer, and only a grading that ended by timeout or crash
+-- has none.
 SELECT run_id, problem_id, replicate, grader, verdict, score
 FROM scores
 WHERE

@@ -1,4 +1,4 @@
--- In a closed run a score is that of its problem's answer as it stands. A later grading may read
+-- In a closed run a score is that of its problem's current answer. A later grading may read
 -- another answer in it, but reads the same trajectory.
 SELECT
     scores.run_id,

@@ -1,4 +1,4 @@
--- Every finished trajectory's text stands under the run its row points at.
+-- Every finished trajectory's text is stored with the run that its row names.
 SELECT
     tried.run_id,
     tried.round,

@@ -1,4 +1,4 @@
--- A trajectory that says something took tokens, or nobody counted them.
+-- A trajectory with a text took tokens, or its tokens were not counted.
 SELECT run_id, round, problem_id, replicate, slot, attempt, finish_reason, completion_tokens
 FROM all_trajectories
 WHERE

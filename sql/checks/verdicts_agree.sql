@@ -1,5 +1,5 @@
--- One version of a grader says one thing of an answer to a problem, wherever in a run the answer is
--- given. What broke off said nothing, and a judge is asked about each text.
+-- One version of a grader gives an answer to a problem one verdict, wherever in a run the answer is
+-- given. Timeouts and crashes are no verdicts, and a judge votes on each text.
 SELECT
     run_id,
     problem_id,

@@ -1,5 +1,5 @@
--- A finished grading against the gold has one verdict on every standing trajectory that was finished
--- and whose problem has a gold answer, and none on anything else; `auto` asks no judge.
+-- A finished grading against the gold has one verdict on every current trajectory that was finished
+-- and whose problem has a gold answer, and none on anything else; `auto` needs no judge.
 WITH ended AS (
     SELECT run_id, grading, grader
     FROM gradings

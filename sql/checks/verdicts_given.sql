@@ -1,5 +1,6 @@
 -- A verdict's score lies in [0, 1], is 1 exactly for a correct answer and 0 for a missing one, and
--- only a grading that broke off has none; a missing answer is no answer, and has no equivalence class.
+-- only a grading that ended by timeout or crash has none; a missing answer is no answer, and has no
+-- equivalence class.
 SELECT
     run_id,
     grading,

@@ -1,4 +1,4 @@
--- Every verdict of a grading is on a trajectory that stands in its own place, and so one at most.
+-- Every verdict of a grading is on a trajectory of the same slot, and there is one at most.
 SELECT
     given.run_id,
     given.grading,

@@ -1,15 +1,15 @@
 -- Grain: one row per run.
 -- `score`: pass@1, the mean over problems of the mean over a problem's scored replicates; null where nothing is
--- scored. It is read beside `scored` of the `planned` answers (problems by replicates), and beside what became
--- of the others (`outcomes`): `lost` for a reason that is not the model's, `pending` without an end so far;
+-- scored. It is read together with `scored` of the `planned` answers (problems by replicates), and with the
+-- others (`outcomes`): `lost` for a reason that is not the model's, `pending` not ended so far;
 -- both together are `missing`, and `missing_rate` their share of the planned ones. `ungraded` answers the model
--- gave, or gave none where it could, and still there is no score: the grading broke off (`timeout`, `crash`), or
--- nobody has graded them, or there is no gold answer. `lowest_score` and `highest_score`: the score, were every
--- planned answer that has none wrong, or right, but for problems whose answers nobody grades.
+-- gave, or gave none where it could, and still there is no score: the grading ended by `timeout` or `crash`, or
+-- they are not graded, or there is no gold answer. `lowest_score` and `highest_score`: the score, were every
+-- planned answer that has none wrong, or right, but for problems whose answers are not graded.
 -- `unanswered_rate`: of the answers that are not missing the share in which the model gave none.
--- The other rates are shares of the `answers` that have come to their end so far. `truncated`, `empty`
--- and `unparsed` finals, a text in which nothing reads as an answer, are the parts of `no_answer`; `failed` came
--- to no final text, which is the model's doing or not.
+-- The other rates are shares of the `answers` that have ended so far. `truncated`, `empty`
+-- and `unparsed` finals, a text in which nothing reads as an answer, are the parts of `no_answer`; `failed`
+-- ones have no final text, which is the model's doing or not.
 -- Two 95 % intervals, in answer to two questions. `population_low`, `population_high`: were other problems
 -- of this kind drawn; the standard error is that of the mean of the problems' means (Miller 2024, clustered
 -- by problem), null below two problems. `these_low`, `these_high`: were these very problems solved again;
@@ -17,8 +17,8 @@
 -- single replicate, where no problem's replicates differ, and where replicates draw from a shared pool and
 -- so are not independent: the bootstrap in `pacore evaluate` treats that.
 -- Both are Wilson's intervals at the effective number of answers score (1 - score) / SE^2, with Student's t
--- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than it says. Neither knows of
--- answers that are missing.
+-- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than 95 %. Neither takes
+-- missing answers into account.
 WITH finals AS (
     SELECT
         outcomes.run_id,

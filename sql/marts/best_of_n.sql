@@ -1,8 +1,8 @@
 -- Grain: one row per run and n: the best of n samples of the bare problem, by a judge's opinion of each.
 -- Pool `first_round` of `pools`; the judge is the one whose opinion was finished last. `best_of_n`: mean
--- over problems of the expected score of the member it likes best among n taken without replacement, of
--- equally liked ones each as likely; exact, and null where some problem has fewer than n members with a
--- score and an opinion. `oracle`: the same had it liked the right ones best (pass@n of the same members).
+-- over problems of the expected score of the member with most votes among n taken without replacement, of
+-- equally many votes each as likely; exact, and null where some problem has fewer than n members with a
+-- score and an opinion. `oracle`: the same if right ones had most votes (pass@n of the same members).
 SELECT
     by_problem.run_id,
     by_problem.n,

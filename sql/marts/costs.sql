@@ -2,9 +2,9 @@
 -- without one, for a model that it does not have, and where tokens were not counted.
 -- `effective_money`: what all current trajectories cost, each place of one counted;
 -- `effective_money_per_answer`: the same by answer, of those the model gave or could have given (`outcomes`): a
--- pass that was cut short by something else is no cheap answer; `marginal_money`: what this run itself paid for,
--- attempts given up and broken tries included, each generation once. Prompt tokens that the server had in
--- its cache count at their own price, none where it does not say.
+-- replicate that something else ended early is no cheap answer; `marginal_money`: what this run itself paid
+-- for, attempts given up and broken tries included, each generation once. Prompt tokens that the server had in
+-- its cache count at their own price, none where it does not report them.
 WITH priced AS (
     SELECT
         tried.run_id,

@@ -1,5 +1,5 @@
--- Grain: one row per run, round, problem, replicate and slot whose standing trajectory has no
--- conclusion to hand on.
+-- Grain: one row per run, round, problem, replicate and slot whose current trajectory has no
+-- conclusion to make a message of.
 SELECT
     run_id,
     round,

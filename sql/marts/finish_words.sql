@@ -1,4 +1,4 @@
--- Grain: one row per run, round, finish reason and word of the server, of the attempts that stand.
+-- Grain: one row per run, round, finish reason and word of the server, of the current attempts.
 -- Only words that say neither that the model ended its text nor that a limit cut it: what stopped it
 -- otherwise, and what is not known. A missing word is `missing`, and `null` is what the server sent.
 SELECT

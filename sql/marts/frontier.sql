@@ -1,10 +1,10 @@
--- Grain: one row per run: accuracy beside what it cost, as a frontier is drawn from.
--- `steps` and `compaction` say with `widths` which strategy it was.
--- `score`, of `scored` of the `planned` answers, `population_low`, `population_high` and `unanswered_rate` are those
--- of `mart_accuracy`; `tokens_per_answer` is the mean effective TTC of answers the model gave or could have given
--- (`outcomes`): a pass that was cut short by something else is no cheap answer. `marginal_tokens` is what the run
--- generated itself; `accuracy_per_thousand_tokens` the score by thousands of tokens an answer; money as in
--- `mart_costs`.
+-- Grain: one row per run: accuracy and cost, from which a frontier is drawn.
+-- `steps`, `compaction` and `widths` are its strategy.
+-- `score`, of `scored` of the `planned` answers, `population_low`, `population_high` and `unanswered_rate` are
+-- those of `mart_accuracy`; `tokens_per_answer` is the mean effective TTC of answers the model gave or could
+-- have given (`outcomes`): a replicate that something else ended early is no cheap answer. `marginal_tokens`
+-- is what the run generated itself; `accuracy_per_thousand_tokens` the score by thousands of tokens an answer;
+-- money as in `mart_costs`.
 WITH spent AS (
     SELECT
         run_id,

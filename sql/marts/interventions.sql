@@ -1,9 +1,9 @@
 -- Grain: one row per derived run of an intervention: one round of another run again, on message sets that
 -- were edited. `source_run_id`, `round` and `edit` say what was done, `batch` which of them were sampled
 -- alike. `episodes`: trajectories with a score, of `problems` problems; `accuracy`: mean over problems.
--- Over the `compared` problems, and the sets that both have: `edited` and `control`, means after the edit and of
--- the sets as they were, and `difference`, the first less the second. `shared` of these problems are such that the
--- edit has left their sets as they were.
+-- Over the `compared` problems, and the sets that both have: `edited` and `control`, means after the edit and
+-- of the sets as they were, and `difference`, the first less the second. `shared` of these problems are such
+-- that the edit has left their sets as they were.
 SELECT
     run_id,
     source_run_id,

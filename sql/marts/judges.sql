@@ -1,9 +1,9 @@
 -- Grain: one row per run and finished grading by a judge: how far it agrees with rules.
 -- The other is the last finished grading of the run against the gold answer by anything but a judge
 -- (`other`, by `other_grader`). `compared`: trajectories that both decided; `both_correct`, `only_judge`,
--- `only_other`, `both_wrong` of them; `agreement`: share on which both say the same; `kappa`: Cohen's,
--- agreement beyond that of two who answer at random as often, null where one of them always says the same
--- and that is all there is. `judged`: verdicts of the judge, `crash_rate` those that came to none.
+-- `only_other`, `both_wrong` of them; `agreement`: share with the same verdict of both; `kappa`: Cohen's,
+-- agreement beyond that of two who answer at random as often, null where one of them always gives the same
+-- verdict. `judged`: verdicts of the judge, `crash_rate` those of them that have no vote.
 WITH others AS (
     SELECT run_id, grading, grader
     FROM gradings

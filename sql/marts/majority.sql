@@ -1,8 +1,8 @@
 -- Grain: one row per run, pool and k: self-consistency. Pools are `first_round` (samples of the bare
--- problem) and `answers` (what the replicates came to); only graded runs have votes to count.
+-- problem) and `answers` (the answers of the replicates); only graded runs have votes to count.
 -- `maj_at_k`: mean over problems of the expected score of the answer that most of k members give, taken
 -- without replacement; of tied answers each is as likely, members without an answer never vote, and where
--- nobody votes the score is 0. Null where some problem has fewer than k scored members.
+-- there is no vote the score is 0. Null where some problem has fewer than k scored members.
 -- `method`: `exact` where every subset was counted for every problem, else `resampled` (400 subsets).
 -- `tokens`: mean tokens of k members of a problem, the TTC of such a vote, null where not all are known.
 WITH voted AS (

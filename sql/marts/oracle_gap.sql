@@ -1,8 +1,8 @@
--- Grain: one row per run and round that hands messages on, of a graded run: what a perfect choice among
+-- Grain: one row per run and round before the last, of a graded run: what a perfect choice among
 -- the messages would have gained.
 -- `sets`: message sets whose answer has a score and all of whose messages have a verdict; `oracle`: share
 -- of them with at least one correct message (pass@K of the message set); `accuracy`: mean score of the
--- answers these very sets came to; `gap`: the first less the second. All are means over problems of the
+-- answers made from these very sets; `gap`: the first less the second. All are means over problems of the
 -- means over replicates.
 WITH sets AS (
     SELECT

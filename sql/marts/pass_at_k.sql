@@ -1,5 +1,5 @@
 -- Grain: one row per run, pool and k. Pools are `first_round` (samples of the bare problem) and `answers`
--- (what the replicates came to).
+-- (the answers of the replicates).
 -- `pass_at_k`: chance that at least one of k members taken without replacement is correct, 1 - C(n - c, k)
 -- / C(n, k), of n scored members with c correct ones; `pass_power_k`: that all k are, C(c, k) / C(n, k).
 -- Both are means over problems, exact, and null where some problem has fewer than k scored members.

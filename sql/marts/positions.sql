@@ -1,5 +1,5 @@
 -- Grain: one row per run, round from 2 on and number of a reference in the prompt, of a graded run: whether
--- it matters where a message stands. Episodes as in `mart_emergence`, of those whose messages give more than
+-- the position of a message matters. Episodes as in `mart_emergence`, of those whose messages give more than
 -- one answer and whose trajectory gives one.
 -- `step` is what the round does. `episodes` that have a reference of this number, from `problems` problems;
 -- `copied`: share of them whose answer is that of this reference; `accuracy`: share in which this reference is

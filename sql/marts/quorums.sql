@@ -1,7 +1,7 @@
--- Grain: one row per run, round, problem and replicate that the round was begun for.
--- `need`: messages the set needs to go on, of `width` slots; `have`: those it has, null where answers
--- alone are messages and the set failed: its answer's `reason` says how many. `refills`: further
--- attempts made because the set was short; `retries`: those `pacore retry` asked for; `lost`: slots the
+-- Grain: one row per run, round, problem and replicate that began the round.
+-- `need`: messages the set needs for the next round, of `width` slots; `have`: those it has, null where answers
+-- alone are messages and the set failed: how many is in the `reason` of its answer. `refills`: further
+-- attempts made because the set was short; `retries`: those made by `pacore retry`; `lost`: slots the
 -- engine has failed to fill. `outcome`: `met`, `proceeded` with fewer, `waiting` for a resume to fill
 -- what the engine lost, or `failed`.
 WITH attempts AS (

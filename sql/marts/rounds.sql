@@ -1,4 +1,4 @@
--- Grain: one row per run and round. Counts are of slots, each by the attempt that stands.
+-- Grain: one row per run and round. Counts are of slots, each by its current attempt.
 -- `wasted_tokens`: what this run's broken tries and the attempts it gave up cost.
 WITH placed AS (
     SELECT

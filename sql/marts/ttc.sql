@@ -1,13 +1,14 @@
 -- Grain: one row per run, problem and replicate.
 -- `effective_tokens`: generated tokens on the path of the answer, all rounds, the final one
--- included; every slot counts by the attempt that stands, so tries given up are left out.
+-- included; every slot counts by its current attempt, so that tries given up are left out.
 -- `marginal_tokens`: tokens this run generated itself, attempts given up included. A trajectory
--- that stands in several places of a run was generated once, and counts in the first of them.
+-- that fills several slots of a run was generated once, and counts in the first of them.
 -- `wasted_tokens`: of what this run paid for, what is on no path: attempts given up, which are also
 -- in `marginal_tokens`, and tokens that broken tries are known to have cost, which are not.
 -- `prompt_tokens` and `cached_prompt_tokens` are of the path; the second are those of the first that the
--- server had in its cache, and null where it never says. `reused` counts trajectories found in the store.
--- `uncounted` trajectories finished, but nobody counted their tokens.
+-- server had in its cache, and null where it never reports them. `reused` counts trajectories found in the
+-- store.
+-- `uncounted` trajectories finished, but their tokens were not counted.
 WITH placed AS (
     SELECT
         *,

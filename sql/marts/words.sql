@@ -1,8 +1,8 @@
--- Grain: one row per run and round: how often a trajectory speaks of references (Figure 5). Round 1 saw none,
--- and is the control. Graded or not; places count by the attempt that stands, where it was generated.
+-- Grain: one row per run and round: how often a trajectory mentions references (Figure 5). Round 1 saw none,
+-- and is the control. Graded or not; slots count by their current attempt, where it was generated.
 -- Counted are the paper's words, in the case it gives them: 'reference' and '参考' anywhere, within other words
 -- too, and 'Ref ' or 'ref ' before a number; in all that was generated, thoughts included. 'Reference', with
--- which a sentence may begin, is not among them and stands apart.
+-- which a sentence may begin, is not among them and is counted apart.
 -- `step` is what the round does. `trajectories`, and `words` in all of them; `reference`, `reference_zh`,
 -- `ref_number` and their sum `words_mean`: means a trajectory; `any_rate`: share of trajectories with at least
 -- one; `per_thousand_characters`: `words` a thousand characters; `capitalised`: 'Reference', mean a trajectory.

@@ -1,4 +1,4 @@
--- Grain: one row per run, problem and replicate, whether or not it came to an answer.
+-- Grain: one row per run, problem and replicate, whether it has an answer or not.
 SELECT
     run_of(filename) AS run_id,
     problem_id,

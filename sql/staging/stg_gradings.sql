@@ -1,7 +1,7 @@
--- Grain: one row per run and grading: what one grader, in one version, says of a run. Times are UTC.
--- `sequence` 0, called `run`, is what the run itself says of its answers; `stands` marks the one whose
+-- Grain: one row per run and grading: the grading of a run by one version of a grader. Times are UTC.
+-- `sequence` 0, called `run`, is the run's own grading of its answers; `stands` marks the current one, whose
 -- verdicts count; `against` is `gold`, or `opinion` for a judge that was shown no gold answer.
--- `finished_at` is null while a grading goes on, as it does again after a retry: its verdicts may be
+-- `finished_at` is null while a grading is not finished, and again after a retry: its verdicts may be
 -- incomplete.
 SELECT
     run_id,

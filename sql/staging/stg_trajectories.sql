@@ -1,13 +1,14 @@
 -- Grain: one row per run, round, problem, replicate, slot and attempt. Times are UTC.
--- `prompt_messages`: messages the prompt showed, where the window did not hold all it was to show.
--- `prompt_positions`: where in M those messages stand, null where it was to show all of M.
+-- `prompt_messages`: messages the prompt showed, where they did not all fit the window.
+-- `prompt_positions`: the positions of those messages in M, null where it was to show all of M.
 -- `retry_of`: the trajectory of this slot that `pacore retry` replaced, and `max_tokens` the limit it
 -- gave. `cached_prompt_tokens`: those of the prompt's that the server had in its cache, null where it
--- does not say. `finish_said`: the server's own word for the end of a text, where it says neither that the
--- model ended it nor that a limit cut it. `unread`: JSON of what came beside the text (tool calls, parts
--- that nobody can read). `wire`: the form in which the request was sent, where it is not the usual one.
--- Files of runs begun before there were these columns lack them, and only then is every file
--- asked for its columns.
+-- does not report them. `finish_said`: the server's own word for the end of a text, where it means neither
+-- that the model ended it nor that a limit cut it. `unread`: JSON of what the server sent beside the text
+-- (tool calls, parts that nobody can read). `wire`: the form in which the request was sent, where it is not
+-- the usual one.
+-- Files of runs begun before there were these columns lack them, and only then are the columns
+-- of every file read.
 SELECT
     run_of(filename) AS run_id,
     round_of(filename) AS round,

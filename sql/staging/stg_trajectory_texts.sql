@@ -1,5 +1,5 @@
 -- Grain: one row per trajectory whose text a run stored first. Where another run's trajectory was
--- reused, its text stands under that run: join on trajectories.text_run_id = run_id.
+-- reused, its text is stored with that run: join on trajectories.text_run_id = run_id.
 SELECT
     run_of(filename) AS run_id,
     round_of(filename) AS round,

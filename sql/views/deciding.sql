@@ -1,7 +1,7 @@
--- Grain: one row per run, problem and replicate with something to be scored (`is_evidence` of `outcomes`): which
--- trajectories decide the answer. `decided_by` is the id of the last one, or the ids of all those of the round
--- that the model failed in. As an id is that of prompt, sampling and draw, answers with the same `decided_by`
--- are one answer, and so is everything on the way to it that was seen.
+-- Grain: one row per run, problem and replicate with something to be scored (`is_evidence` of `outcomes`):
+-- which trajectories decide the answer. `decided_by` is the id of the last one, or the ids of all those of the
+-- round in which the model failed. As an id is that of prompt, sampling and draw, answers with the same
+-- `decided_by` are one answer, and so is everything on the way to it that was seen.
 SELECT
     outcomes.run_id,
     outcomes.problem_id,

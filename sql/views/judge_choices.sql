@@ -1,8 +1,8 @@
--- Grain: one row per run, problem and n: what choosing by a judge's opinion comes to. Pool `first_round` of `pools`;
--- the judge is the one whose opinion was finished last.
--- `best`: the expected score of the member it likes best among n taken without replacement, of equally liked ones
--- each as likely; exact. `oracle`: the same had it liked the right ones best. Both only mean something where there
--- are n `members` with a score and an opinion.
+-- Grain: one row per run, problem and n: the score of choosing by a judge's opinion. Pool `first_round` of
+-- `pools`; the judge is the one whose opinion was finished last.
+-- `best`: the expected score of the member with most votes among n taken without replacement, each of equally
+-- many votes as likely; exact. `oracle`: the same if right ones had most votes. Both are defined only where
+-- there are n `members` with a score and an opinion.
 WITH liked AS (
     SELECT run_id, problem_id, trajectory_id AS member, max(given.score) AS liking
     FROM all_verdicts AS given

@@ -1,4 +1,4 @@
--- Grain: one row per run, round and problem of a graded run: the verdicts on the messages the round hands on,
+-- Grain: one row per run, round and problem of a graded run: the verdicts on the messages the round makes,
 -- over all replicates.
 -- A message is judged by the trajectory it was made of. `messages` there are, `judged` ones have a score and
 -- `score` is their mean; `no_answer`, `timeout` and `crash` count verdicts, `unjudged` messages without one.

@@ -1,8 +1,8 @@
--- Grain: one row per run, round, problem and replicate that the round was begun for: what its slots gave.
--- `width` slots, of which `unfilled` were not filled by the engine and `silent` say nothing of the model
--- (`is_evidence` of `trajectories`); `need`: messages the set needs to go on with nothing waiting. `conclusions`
--- of them could be messages, where answers alone are those that may have one; `messages`: those handed on, null
--- where the set did not go on.
+-- Grain: one row per run, round, problem and replicate that began the round: what its slots contain.
+-- `width` slots, of which `unfilled` were not filled by the engine and `silent` are no evidence of the model
+-- (`is_evidence` of `trajectories`); `need`: messages the set needs for the next round while no slot is open.
+-- `conclusions` of them could be messages, where answers alone are those that may have one; `messages`: those
+-- of the set, null where there is no next round for it.
 WITH slots AS (
     SELECT
         run_id,

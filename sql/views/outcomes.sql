@@ -1,10 +1,10 @@
--- Grain: one row per run, problem and replicate that the run's plan has, come to its end or not: what there is
--- to be scored. Here alone stands which ends without an answer are the model's.
--- `outcome`: `answered`; `no_answer` where the model gave none, which scores 0; `lost` where something else kept
--- it from answering, and `pending` where the end has not come yet. The first two are evidence of the model
+-- Grain: one row per run, problem and replicate that the run's plan has, ended or not: what there is to
+-- be scored. Only this file decides which ends without an answer are the model's.
+-- `outcome`: `answered`; `no_answer` where the model gave none, which scores 0; `lost` where something else
+-- prevented its answer, and `pending` where it has not ended yet. The first two are evidence of the model
 -- (`is_evidence`); the others are missing, and have no score.
--- A replicate that ended without an answer is `lost` where the round it ended in has slots that say nothing of
--- the model, and messages in their place could have made up what the round was short of. Where they could not,
+-- A replicate that ended without an answer is `lost` where the round it ended in has slots that are no evidence
+-- of the model, and messages in their place could have met the quorum. Where they could not,
 -- the model is what failed: its trajectories were cut, were empty or had no answer in them.
 -- `status` is that of the row in `answers`, `ended_in` the round it ended in; both null while there is none.
 WITH planned AS (

@@ -1,5 +1,5 @@
--- Grain: one row per run, problem and replicate whose problem has a gold answer: what the run itself
--- said when it ended. Files of an earlier version called both verdicts on an answer ok.
+-- Grain: one row per run, problem and replicate whose problem has a gold answer: the verdict of
+-- the run itself when it ended. Files of an earlier version called both verdicts on an answer ok.
 SELECT
     run_of(filename) AS run_id,
     round_of(filename) AS round,

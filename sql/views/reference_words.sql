@@ -1,8 +1,8 @@
--- Grain: one row per run, round, problem, replicate and slot whose standing trajectory was generated: how often
--- it speaks of references. Graded or not.
+-- Grain: one row per run, round, problem, replicate and slot whose current trajectory was generated: how often
+-- it mentions references. Graded or not.
 -- Counted in all that was generated, thoughts included. `reference` and `reference_zh`: 'reference' and '参考'
 -- anywhere, within other words too; `ref_number`: 'Ref ' or 'ref ' before a number. Upper and lower case are as
--- written here: `capitalised`, 'Reference', stands apart. `characters` is the length of it all.
+-- written here: `capitalised`, 'Reference', is counted apart. `characters` is the length of it all.
 WITH texts AS (
     SELECT run_id, trajectory_id, concat_ws(chr(10), reasoning, content) AS said
     FROM trajectory_texts

@@ -1,8 +1,8 @@
--- Grain: as `seen_messages`, of graded runs: what a message said, and what came of the trajectory that saw
+-- Grain: as `seen_messages`, of graded runs: the answer of a message, and that of the trajectory that saw
 -- it. A message is judged by the trajectory it was made of, a summary or workspace by the one that wrote it.
--- `is_right`, `is_output_right`: whether the verdict is `correct`; null where there is none, or grading broke
--- off. An answer that is missing is not right. `answer_key`, `output_key`: classes of the answers, null
--- where there is none.
+-- `is_right`, `is_output_right`: whether the verdict is `correct`; null where there is none, or grading
+-- ended by timeout or crash. An answer that is missing is not right. `answer_key`, `output_key`: classes of
+-- the answers, null where there is none.
 SELECT
     seen.run_id,
     seen.round,

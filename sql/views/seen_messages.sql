@@ -1,6 +1,6 @@
--- Grain: one row per run, round, problem, replicate, slot and reference: who saw which message. A slot is
--- there by the attempt that stands, where it was generated at all: an engine that failed, and a prompt the
--- window did not hold, showed a model nothing.
+-- Grain: one row per run, round, problem, replicate, slot and reference: which trajectory saw which
+-- message. Each slot counts by its current attempt, where that was generated: an engine that failed, and a
+-- prompt longer than the window, showed a model nothing.
 -- `reference`: the message's number in the prompt, from 1; `position`: its place in M, the messages of the
 -- round before; `message_id`: the trajectory it was made of.
 SELECT

@@ -1,14 +1,14 @@
 -- Grain: one row per run, round, problem, replicate and slot that saw messages and whose conclusion has five
--- words or more: how much of it stands in the messages it saw, and in messages it did not see. Graded or not.
+-- words or more: how much of it is in the messages it saw, and in messages it did not see. Graded or not.
 -- A shingle is a run of five words, in lower case and between ASCII white space, so that texts in a script
 -- without spaces have none; equal ones of a text count once. Messages without one are left out.
--- `seen`: share of the conclusion's shingles that stand in some message it saw. `unseen`: in some message at
+-- `seen`: share of the conclusion's shingles that are in some message it saw. `unseen`: in some message at
 -- the same positions of the next replicate (after the last the first), less those made of trajectories it saw:
--- about as many samples of the same problem, of which it knew nothing. `among`: of the messages it saw one, that
--- of the smallest trajectory id, against the others: how like each other samples are that knew nothing of each
--- other. Each is null where there is no such message, `among` also where the one has no shingle.
--- Texts are long and shingles many, so that only those of the few texts that are asked about are kept, and all
--- messages stream past them. Views of M, and texts, are numbered by hash: counting goes by numbers, not names.
+-- about as many samples of the same problem, of which it was shown nothing. `among`: of the messages it saw
+-- one, that of the smallest trajectory id, against the others: how alike independent samples
+-- are. Each is null where there is no such message, `among` also where the one has no shingle.
+-- Texts are long and shingles many, so that only those of the few texts that are needed are kept, and all
+-- messages are streamed. Views of M, and texts, are numbered by hash: counting goes by numbers, not names.
 WITH readers AS (
     SELECT
         run_id,
@@ -50,7 +50,7 @@ sources AS (
 ),
 
 -- Whether a message is one that was shown is a column and no condition: the planner takes conditions to leave
--- few rows, and would then hold the messages and let the few texts stream.
+-- few rows, and would then keep the messages and stream the few texts.
 shown AS NOT MATERIALIZED (
     SELECT
         sources.view,

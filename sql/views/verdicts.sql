@@ -1,7 +1,7 @@
 -- Grain: one row per run, round, problem, replicate and slot: the current verdict on its current trajectory,
 -- which is that of the grading whose verdicts count. Before `pacore grade` or `pacore evaluate` only the last
 -- round has verdicts, those of the run itself. `all_verdicts` has those of every grading.
--- No verdict is on a trajectory that says nothing of the model (`is_evidence` of `trajectories`).
+-- No verdict is on a trajectory that is no evidence of the model (`is_evidence` of `trajectories`).
 SELECT
     given.*,
     current.finish_reason,

@@ -12,8 +12,11 @@ import pytest
 
 from pacore.errors import Refused
 from pacore.evaluation.comparison import Comparison, Criteria, compare_pairs, decide
-from pacore.report.comparison import comparison_text
-from pacore.report.evaluation import evaluation_json, evaluation_report
+from pacore.evaluation.measures import measure
+from pacore.report.comparison import comparison_sheet
+from pacore.report.evaluation import evaluation_sheet
+from pacore.report.sheet import to_json
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse
@@ -75,15 +78,15 @@ def test_a_comparison_reads_as_it_should(store: Backend) -> None:
     with Warehouse(store) as warehouse:
         found = compare_pairs(warehouse, "before", "after", 0.1)
         decision = decide(found, Criteria(), {})
-    shown = comparison_text(found, decision, WIDTH)
+    shown = to_text(comparison_sheet(found, decision), WIDTH)
     assert shown + "\n" == golden("comparison/compared.txt", shown + "\n")
 
 
 def test_an_evaluation_reads_as_it_should(store: Backend) -> None:
     prices = [("scripted", "USD", 1.0, 0.1, 4.0)]
     with Warehouse(store, ["after"], prices) as warehouse:
-        shown = evaluation_report(warehouse, ["after"], WIDTH)
-        (told,) = json.loads(evaluation_json(warehouse, ["after"]))
+        shown = to_text(evaluation_sheet(warehouse, "after"), WIDTH)
+        (told,) = json.loads(to_json([measure(warehouse, "after")]))
     assert shown + "\n" == golden("comparison/evaluated.txt", shown + "\n")
     assert told["totals"]["score"] == pytest.approx(sum(AFTER) / 40)
     for row in told["pools"]:
@@ -219,8 +222,8 @@ def test_shared_answers_are_counted_and_show_nothing_of_how_runs_differ(tmp_path
         assert None not in (wide.low, narrow.low, wide.high, narrow.high)
         assert (wide.low or 0) < (narrow.low or 0) and (wide.high or 0) > (narrow.high or 0)
     (row,) = found.sharing.rounds
-    assert (row["first"], row["first_shared"], row["first_shared_tokens"]) == (40, 28, 2800)
-    shown = comparison_text(found, None, WIDTH)
+    assert (row.first, row.first_shared, row.first_shared_tokens) == (40, 28, 2800)
+    shown = to_text(comparison_sheet(found), WIDTH)
     assert re.search("shared answers +28 of 40 +28 of 40\n", shown)
     assert "3 problems have answers of their own in both runs; paired by problem" in shown
 
@@ -245,11 +248,11 @@ def test_runs_over_one_first_round_say_what_they_share(tmp_path: Path) -> None:
     found = compared(store, "narrow", "wide")
     assert (found.sharing.shared, found.paired.independent) == (0, 6)
     first, last = found.sharing.rounds
-    assert (first["first"], first["first_shared"]) == (18, 18)
-    assert (first["second"], first["second_shared"]) == (36, 18)
-    assert first["first_shared_tokens"] == first["first_tokens"] == first["second_shared_tokens"]
-    assert (last["first"], last["second"], last["second_shared"]) == (6, 6, 0)
-    shown = comparison_text(found, None, WIDTH)
+    assert (first.first, first.first_shared) == (18, 18)
+    assert (first.second, first.second_shared) == (36, 18)
+    assert first.first_shared_tokens == first.first_tokens == first.second_shared_tokens
+    assert (last.first, last.second, last.second_shared) == (6, 6, 0)
+    shown = to_text(comparison_sheet(found), WIDTH)
     assert re.search(r"shared in round 1 +18 of 18 +18 of 36\n  of its tokens +100.0 %", shown)
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from pacore.core.grading.extraction.extract import extract
 from pacore.errors import BadInput, Refused
-from pacore.evaluation.comparison import compare_gradings, compare_runs
-from pacore.report.comparison import flips_output
+from pacore.evaluation.flips import compare_gradings, compare_runs
+from pacore.report.flips import flips_output
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, begin_grading
 from pacore.warehouse.views import Warehouse

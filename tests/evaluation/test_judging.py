@@ -21,7 +21,7 @@ from pacore.cli.mechanism import intervene_to_end
 from pacore.core.grading.judge import read_vote
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Refused
-from pacore.evaluation.interventions import Asked
+from pacore.evaluation.interventions import Intervention
 from pacore.evaluation.judging import Judging, begin_judging, finish_judging
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
@@ -264,7 +264,7 @@ def test_a_judge_that_is_killed_goes_on_and_pays_once(
 def test_edited_rounds_stand_beside_a_control(place: str, pacore: Pacore) -> None:
     store = open_store(place)
     paid = journal_size(place)
-    asked = Asked("mine", 2, ["only-wrong", "shuffle", "wrong=1/2"], 1, {})
+    asked = Intervention("mine", 2, ["only-wrong", "shuffle", "wrong=1/2"], 1, {})
     found = {one.edit: one for one in intervene_to_end(store, asked) or ()}
     assert list(found) == ["same", "only-wrong", "shuffle", "wrong=1/2"]
     control, sets = found["same"], 12

@@ -15,12 +15,15 @@ from pacore.cli.main import main
 from pacore.evaluation.mechanism import mechanism
 from pacore.evaluation.statistics.bootstrap import ratio
 from pacore.evaluation.statistics.intervals import student_t, wilson
-from pacore.report.mechanism import mechanism_json, mechanism_text
+from pacore.report.mechanism import mechanism_sheet
+from pacore.report.sheet import to_json
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
 from pacore.store.layout import unit_of_data
 from pacore.store.parquet import read_rows
+from pacore.store.run import open_run
 from pacore.store.schema import TABLES
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.golden_files import golden
@@ -289,12 +292,17 @@ def test_words_are_counted_as_the_paper_writes_them(tmp_path: Path) -> None:
     assert (row["words"], row["any_rate"], row["capitalised"]) == (7, 1.0, 1)
 
 
+def shown_of(warehouse: Warehouse, run_id: str) -> str:
+    run = open_run(warehouse.store, run_id)
+    return to_text(mechanism_sheet(run, mechanism(warehouse, run_id)), WIDTH)
+
+
 def test_a_run_whose_rounds_are_not_graded_has_overlaps_and_words_alone(tmp_path: Path) -> None:
     said = "one two three four five six"
     store = one_run(tmp_path, {"p": [[[right(said)], [right(said)]]]}, is_graded=False)
     with Warehouse(store) as warehouse:
         rows = {name for name in KEYS if mart(warehouse, name)}
-        shown = mechanism_text(warehouse, ["mine"], WIDTH)
+        shown = shown_of(warehouse, "mine")
     assert rows == {"overlap", "words"}
     assert shown.endswith("Only answers are graded; pacore grade mine grades every round.")
 
@@ -339,7 +347,7 @@ def warehouse(made_up_store: Backend) -> Iterator[Warehouse]:
 
 
 def test_the_report_reads_as_it_should(warehouse: Warehouse) -> None:
-    shown = mechanism_text(warehouse, ["random-2"], WIDTH)
+    shown = shown_of(warehouse, "random-2")
     assert shown + "\n" == golden("mechanism/report.txt", shown + "\n")
 
 
@@ -354,10 +362,10 @@ SHARES = {
 
 @pytest.mark.parametrize("name", SHARES)
 def test_the_shares_of_the_report_are_those_of_the_marts(warehouse: Warehouse, name: str) -> None:
-    found = mechanism(warehouse, "random-2").shares
+    found = mechanism(warehouse, "random-2")
     for (round_,), row in mart(warehouse, name).items():
         for column in SHARES[name]:
-            figure = found[round_].get((column, 0))
+            figure = found.shares_of(round_).get((column, 0))
             assert (figure.value if figure else None) == pytest.approx(row[column]), column
             if figure is not None and figure.low is not None and figure.high is not None:
                 assert figure.low <= figure.value <= figure.high
@@ -371,12 +379,12 @@ def test_all_else_in_the_report_is_what_the_marts_say(warehouse: Warehouse) -> N
         assert of_round.accuracy.value == pytest.approx(row["accuracy"])
         assert of_round.no_answer_rate == row["no_answer_rate"]
     for (round_, reference), row in mart(warehouse, "positions").items():
-        shares = found.shares[round_]
+        shares = found.shares_of(round_)
         assert shares["position_copied", reference].value == pytest.approx(row["copied"])
         assert shares["position_accuracy", reference].value == pytest.approx(row["accuracy"])
         assert shares["position_copied", reference].cases == row["episodes"]
     for (round_,), row in mart(warehouse, "overlap").items():
-        for name, figure in found.overlaps[round_].items():
+        for name, figure in found.overlaps_of(round_).items():
             assert figure.value == pytest.approx(row[name])
     for words in found.words:
         row = mart(warehouse, "words")[words.round,]
@@ -386,7 +394,7 @@ def test_all_else_in_the_report_is_what_the_marts_say(warehouse: Warehouse) -> N
 
 
 def test_a_figure_of_few_cases_says_so(warehouse: Warehouse) -> None:
-    (told,) = json.loads(mechanism_json(warehouse, ["random-2"]))
+    (told,) = json.loads(to_json([mechanism(warehouse, "random-2")]))
     for share in told["shares"]:
         assert share["is_enough"] == (share["cases"] >= 10 and share["problems"] >= 3)
     assert {share["is_enough"] for share in told["shares"]} == {True, False}

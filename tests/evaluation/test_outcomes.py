@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from pacore.core.solve import Solved
 from pacore.core.trajectory import UNFINISHED
-from pacore.report.evaluation import evaluation_report
+from pacore.evaluation.accuracy import Totals
+from pacore.report.evaluation import evaluation_sheet
 from pacore.report.query import answer
-from pacore.report.run import result_table
-from pacore.report.terminal import ABSENT
+from pacore.report.run import result_sheet
+from pacore.report.sheet import ABSENT
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse
@@ -114,12 +116,12 @@ def test_an_outage_has_no_score_no_interval_and_says_why(tmp_path: Path) -> None
     lost = {**slots(["rejected"] * 3), **slots(["rejected"] * 3, "q")}
     ended_run(store, "demo", NAMES, lost, widths=(3,))
     with Warehouse(store) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id="demo")
-        shown = result_table(warehouse, "demo", width=WIDTH)
-        told = evaluation_report(warehouse, ["demo"], WIDTH)
-    assert (found["score"], found["scored"], found["planned"]) == (None, 0, 2)
-    assert (found["lost"], found["missing_rate"]) == (2, 1.0)
-    assert [found[f"{question}_low"] for question in ("population", "these")] == [None, None]
+        (found,) = warehouse.read(Totals, run_id="demo")
+        shown = to_text(result_sheet(warehouse, "demo"), WIDTH)
+        told = to_text(evaluation_sheet(warehouse, "demo"), WIDTH)
+    assert (found.score, found.scored, found.planned) == (None, 0, 2)
+    assert (found.lost, found.missing_rate) == (2, 1.0)
+    assert (found.population_low, found.these_low) == (None, None)
     for text in (shown, told):
         none = "0 of 2 answers scored; 2 failed for a reason that is not the model's"
         assert f"accuracy       {ABSENT} ({none})" in text
@@ -134,10 +136,10 @@ def test_what_is_missing_bounds_what_the_accuracy_can_be(tmp_path: Path) -> None
     fates = {**slots(["timeout"] * 3), ("q", 2, 1, 0): "7"}
     ended_run(store, "demo", NAMES, fates, widths=(3,), replicates=2)
     with Warehouse(store) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id="demo")
-        shown = result_table(warehouse, "demo", width=WIDTH)
-    assert (found["score"], found["scored"], found["planned"]) == (0.75, 3, 4)
-    assert (found["lowest_score"], found["highest_score"]) == (0.5, 0.75)
+        (found,) = warehouse.read(Totals, run_id="demo")
+        shown = to_text(result_sheet(warehouse, "demo"), WIDTH)
+    assert (found.score, found.scored, found.planned) == (0.75, 3, 4)
+    assert (found.lowest_score, found.highest_score) == (0.5, 0.75)
     assert "75.0 % (3 of 4 answers scored; 1 failed for a reason that is not the model's)" in shown
     bounds = "50.0 % to 75.0 %: accuracy, if answers without a score were all wrong, or all right"
     assert bounds in shown
@@ -149,11 +151,11 @@ def test_a_run_that_goes_on_is_scored_on_what_it_has_and_says_how_much_that_is(
     store = open_store(str(tmp_path / "store"))
     ended_run(store, "demo", ("p", "q", "r"), {}, widths=(3,), pending=("q", "r"))
     with Warehouse(store) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id="demo")
-        shown = result_table(warehouse, "demo", width=WIDTH)
-    assert (found["score"], found["scored"], found["planned"]) == (1.0, 1, 3)
-    assert (found["pending"], found["missing_rate"]) == (2, pytest.approx(2 / 3))
-    assert found["population_low"] is None
+        (found,) = warehouse.read(Totals, run_id="demo")
+        shown = to_text(result_sheet(warehouse, "demo"), WIDTH)
+    assert (found.score, found.scored, found.planned) == (1.0, 1, 3)
+    assert found.pending == 2 and found.missing_rate == pytest.approx(2 / 3)
+    assert found.population_low is None
     assert "100.0 % (1 of 3 answers scored; 2 not there yet)" in shown
     assert "33.3 % to 100.0 %: accuracy" in shown
 
@@ -233,18 +235,22 @@ def test_every_planned_answer_has_its_outcome_and_the_score_is_of_the_evidence_a
     ]
     means = [fmean(scores) for scores in by_problem if scores]
     with Warehouse(store) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id="demo")
-    assert found["scored"] == sum(map(len, by_problem))
-    assert found["scored"] + found["missing"] + found["ungraded"] == found["planned"] == 24
+        (found,) = warehouse.read(Totals, run_id="demo")
+    assert found.scored == sum(map(len, by_problem))
+    assert found.scored + found.missing + found.ungraded == found.planned == 24
     if not means:
-        assert found["score"] is found["population_low"] is found["these_low"] is None
+        assert found.score is found.population_low is found.these_low is None
         return
-    assert found["score"] == pytest.approx(fmean(means))
-    assert found["lowest_score"] <= found["highest_score"]
-    assert (found["lowest_score"] == found["highest_score"]) == (found["missing"] == 0)
-    for question in ("population", "these"):
-        low, high = found[f"{question}_low"], found[f"{question}_high"]
-        assert low is None or 0 <= low <= found["score"] <= high <= 1
+    assert found.score == pytest.approx(fmean(means))
+    assert found.score is not None
+    assert found.lowest_score is not None and found.highest_score is not None
+    assert found.lowest_score <= found.highest_score
+    assert (found.lowest_score == found.highest_score) == (found.missing == 0)
+    for low, high in (
+        (found.population_low, found.population_high),
+        (found.these_low, found.these_high),
+    ):
+        assert low is None or high is None or 0 <= low <= found.score <= high <= 1
 
 
 def test_a_mart_that_is_empty_for_want_of_a_grading_says_so(

@@ -13,7 +13,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.sweep import sweep
 from pacore.core.config.sweep import SweepConfig
 from pacore.evaluation.sweep import SweepResult, SweepRow
-from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_json, sweep_table
+from pacore.report.sheet import to_json
+from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_sheet
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
@@ -33,9 +35,12 @@ def row(name: str, accuracy: float | None, tokens: float | None, **fields: Any) 
     return SweepRow(name=name, accuracy=accuracy, effective_tokens=tokens, **given)
 
 
-RESULT = SweepResult(
+TITLE = "run mine.pool · a-model · K = [1] · 8 replicates"
+
+
+RESULT = SweepResult.of(
     "mine",
-    "run mine.pool · a-model · K = [1] · 8 replicates",
+    "single",
     [
         row("low", 0.3, 1200.0, low=0.2, high=0.42, unanswered=0.05, money=0.0012),
         row("single", 0.25, 200.0, accuracy_per_thousand_tokens=1.25, alone_tokens=3_000),
@@ -53,12 +58,11 @@ RESULT = SweepResult(
     ],
     4_100,
     "USD",
-    "single",
 )
 
 
 def test_the_arms_read_cheapest_first_with_the_frontier_marked() -> None:
-    shown = sweep_table(RESULT, 100)
+    shown = to_text(sweep_sheet(TITLE, RESULT), 100)
     assert shown + "\n" == golden("sweep/table.txt", shown + "\n")
 
 
@@ -66,7 +70,7 @@ def test_csv_and_json_hold_every_field_of_every_arm() -> None:
     lines = sweep_csv(RESULT).splitlines()
     assert lines[0].split(",") == [*SweepRow.__dataclass_fields__]
     assert len(lines) == 5
-    told = json.loads(sweep_json(RESULT))
+    told = json.loads(to_json(RESULT))
     assert told["frontier"] == ["single", "low"]
     assert (told["alone_tokens"], told["new_tokens"]) == (6_000, 4_100)
     assert [arm["name"] for arm in told["arms"]] == ["low", "single", "sc-99", "verbatim"]
@@ -102,7 +106,7 @@ def swept(config: SweepConfig, prefect_api: str) -> SweepOutcome:
 
 @pytest.mark.slow
 def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: SweepConfig) -> None:
-    rows = {one.name: one for one in swept.result.rows}
+    rows = {one.name: one for one in swept.result.arms}
     assert list(rows) == [
         "single", "sc-3", "bon-3", "low", "sequential-3", "verbatim", "low-pool-8",
     ]  # fmt: skip
@@ -177,7 +181,7 @@ def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
     ]  # fmt: skip
     again = pacore("sweep", *flags, "--format", "json")
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout) == json.loads(sweep_json(swept.result))
+    assert json.loads(again.stdout) == json.loads(to_json(swept.result))
     assert journal_size(config.run.store) == paid
     assert prefect_api
 

@@ -88,8 +88,9 @@ def test_runs_are_graded_checked_and_reported_and_the_records_say_so(
     rounds = json.loads(made["verdicts-beside-it"]["data"])
     assert [(row["round"], row["trajectories"]) for row in rounds] == [(1, 9), (2, 3)]
     report = made["evaluation-evaluated"]["data"]
-    assert report.startswith("```\nrun evaluated · ") and "effective TTC" in report
-    assert "| auto | math " in report
+    assert report.startswith("## run evaluated · ") and "\n| effective TTC | " in report
+    assert "\n### accuracy by grading\n\n| grading | grader | version |" in report
+    assert "| auto | math " in report and "```" not in report
     assert len(json.loads(made["results-evaluated"]["data"])) == 4
     units = [unit for unit in committed_units(store, "evaluated") if unit.table == "verdicts"]
     assert len(units) == 2 * 4

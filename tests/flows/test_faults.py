@@ -28,6 +28,7 @@ from benchmarks.faults import (
     texts,
 )
 from pacore.core.trajectory import UNFINISHED
+from pacore.evaluation.accuracy import Totals
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.fault_runs import SCRIPT, WIDTH, config_for
@@ -216,9 +217,9 @@ def test_tokens_nobody_counted_are_null_and_not_nought(runs: Runs) -> None:
         row = runs.last.books.rows[seed]
         assert (row["completion_tokens"], row["usage_source"]) == (None, "unknown")
     with Warehouse(open_store(runs.store), ["faults"]) as warehouse:
-        (total,) = warehouse.rows("reports/totals", run_id="faults")
+        (total,) = warehouse.read(Totals, run_id="faults")
     standing = [row for row in runs.last.standing.values() if row["seed"] in met]
-    assert total["uncounted"] == len(standing)
+    assert total.uncounted == len(standing)
 
 
 def test_an_answer_under_another_models_name_is_kept_with_that_name(runs: Runs) -> None:

@@ -29,9 +29,10 @@ from pacore.core.prompt import SYNTHESIS
 from pacore.core.trajectory import Generation, normalise
 from pacore.engine.faults import whole_text
 from pacore.report.audit import explanation_json, explanation_text
-from pacore.report.problem import show_problem
+from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
-from pacore.report.run import failures, next_commands, result_table, status_table
+from pacore.report.run import failures_sheet, next_commands, result_sheet, status_sheet
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, as_markdown, visible
 from pacore.warehouse.views import Warehouse
@@ -149,7 +150,7 @@ def test_every_problem_of_a_run_ends_with_an_answer_row_and_no_invariant_is_brok
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_problem_is_shown_without_anything_that_steers_a_terminal(done: Done, case: str) -> None:
     with warehouse_of(done) as warehouse:
-        shown = show_problem(warehouse, "hostile", IDS[case])
+        shown = to_text(problem_sheet(warehouse, "hostile", IDS[case]))
     explained = explanation_text(explain(open_store(done.store), "hostile", IDS[case]))
     parsed = explanation_json(explain(open_store(done.store), "hostile", IDS[case]))
     assert "case:" in shown
@@ -163,10 +164,10 @@ def test_no_report_has_anything_that_steers_a_terminal(done: Done) -> None:
     store = open_store(done.store)
     with warehouse_of(done) as warehouse:
         parts = [
-            result_table(warehouse, "hostile"),
-            failures(warehouse, "hostile"),
+            to_text(result_sheet(warehouse, "hostile")),
+            to_text(failures_sheet(warehouse, "hostile")),
             next_commands(warehouse, "hostile", done.store),
-            status_table(store),
+            to_text(status_sheet(store)),
         ]
     assert all(parts)
     assert STEERING.search("".join(parts)) is None

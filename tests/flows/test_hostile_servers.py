@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pacore.report.problem import show_problem
+from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
-from pacore.report.run import result_table
+from pacore.report.run import result_sheet
+from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.faulty_server import Connection, Received, answers, completion
@@ -83,7 +84,7 @@ def test_fifty_megabytes_of_one_character_are_a_long_text(tmp_path: Path, text: 
     with Warehouse(store, ["hostile"]) as warehouse:
         lengths = warehouse.query("SELECT length(content) FROM trajectory_texts").rows
         assert list(lengths) == [(len(text),), (len(text),)]
-        assert len(show_problem(warehouse, "hostile", "any")) < 20_000
-        assert len(result_table(warehouse, "hostile")) < 3_000
+        assert len(to_text(problem_sheet(warehouse, "hostile", "any"))) < 20_000
+        assert len(to_text(result_sheet(warehouse, "hostile"))) < 3_000
         shown = "".join(query_output(warehouse.query("SELECT * FROM trajectory_texts"), "table"))
     assert len(shown) < 20_000

@@ -13,7 +13,9 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, expect, sync_playwright
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.evaluate import evaluate
 from flows.infer import infer
+from pacore.core.config.evaluate import EvaluateConfig
 from tests.conftest import ROOT, Pacore
 from tests.fixtures.deployed import deployed, worker
 from tests.fixtures.pipeline import scripted_config, tables, write_problems
@@ -207,3 +209,27 @@ def test_the_results_table_shows_hostile_texts_as_what_they_are(
     assert [row[2] for row in shown] == hostile
     assert page.locator("td a, td img, td script").count() == 0
     assert "taken" not in page.title()
+
+
+def test_the_report_of_an_evaluation_is_headings_and_tables(
+    tmp_path: Path, prefect_api: str, browser: Browser
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 6)
+    config = scripted_config(
+        tmp_path / "store", problems, widths=(4,), replicates=2, run_id="reported",
+        model="scripted?words=20&truncate=0.2",
+    )  # fmt: skip
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        infer(config, return_state=True)
+        state = evaluate(EvaluateConfig(runs=("reported",), store=config.store), return_state=True)
+    assert state.name == "Completed", state.message
+    page = browser.go(f"/runs/flow-run/{state.state_details.flow_run_id}")
+    browser.tab("Artifacts")
+    page.get_by_text("evaluation-reported").last.click()
+    expect(page.get_by_role("heading", name="run reported · scripted").first).to_be_visible()
+    expect(page.get_by_role("heading", name="accuracy by grading")).to_be_visible()
+    texts = page.locator("table").all_text_contents()
+    assert any("effective TTC" in text and "tokens an answer" in text for text in texts)
+    assert any("pass@1" in text and "maj@4" in text for text in texts)
+    assert any("current" in text and "auto" in text for text in texts)
+    assert not page.get_by_text("|", exact=False).count()

@@ -44,7 +44,7 @@ def test_a_notebook_plans_runs_evaluates_and_queries_without_prefect(tmp_path: P
     before = tables(config.store, "mine")
     assert pacore.run(config).run_id == "mine" and tables(config.store, "mine") == before
     measured = pacore.evaluate(pacore.EvaluateConfig(runs=("mine",), store=config.store))
-    assert measured["mine"].totals["scored"] == 5
+    assert measured["mine"].totals.scored == 5
     with pacore.Warehouse(pacore.open_store(config.store), ["mine"]) as warehouse:
         rows = warehouse.query("SELECT count(*) FROM trajectories").rows
         assert list(rows) == [(15,)]

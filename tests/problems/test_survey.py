@@ -16,7 +16,8 @@ from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.problems.shapes.recognise import SHAPES
-from pacore.report.problem import show_problem_set
+from pacore.report.problem import problem_set_sheet
+from pacore.report.terminal import to_text
 from pacore.text import CONTROLS
 from tests.conftest import ROOT
 from tests.fixtures.problem_sets import ALL_ROWS, ROWS, Row
@@ -39,7 +40,7 @@ def write(name: str, rows: list[Row]) -> str:
 
 
 def said(name: str, rows: list[Row], fields: str | None = None) -> str:
-    return show_problem_set(write(name, rows), fields, width=WIDTH) + "\n"
+    return to_text(problem_set_sheet(write(name, rows), fields), WIDTH) + "\n"
 
 
 SUMS: list[Row] = [
@@ -81,16 +82,16 @@ def test_a_report_names_shapes_graders_digest_and_the_first_problem(name: str) -
 
 def test_the_digest_is_that_of_the_set_a_run_freezes() -> None:
     url = write("sums", SUMS)
-    assert f"digest    {set_digest(read_problem_set(url))}\n" in show_problem_set(url)
+    assert f"digest    {set_digest(read_problem_set(url))}\n" in to_text(problem_set_sheet(url))
     first = set_digest(read_problem_set(url, 2))
-    assert f"digest    {first}\n" in show_problem_set(url, limit=2)
+    assert f"digest    {first}\n" in to_text(problem_set_sheet(url, limit=2))
 
 
 def test_bad_rows_are_all_named_as_a_run_names_them() -> None:
     bad: list[Any] = [*SUMS, {"id": [], "problem": ""}, 7]
     url = write("bad", bad)
     with pytest.raises(BadProblems) as caught:
-        show_problem_set(url)
+        to_text(problem_set_sheet(url))
     with pytest.raises(BadProblems) as of_run:
         read_problem_set(url)
     assert caught.value.issues == of_run.value.issues

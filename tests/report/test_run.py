@@ -21,11 +21,11 @@ from rich.cells import cell_len
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput, Refused
-from pacore.report.plan import forecast_table
-from pacore.report.problem import show_problem
+from pacore.report.plan import forecast_sheet
+from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
-from pacore.report.run import failures, next_commands, result_table, status_table
-from pacore.report.terminal import fitted
+from pacore.report.run import ResultRow, failures_sheet, next_commands, result_sheet, status_sheet
+from pacore.report.terminal import fitted, to_text
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
 from pacore.store.backends.opening import open_store
@@ -98,23 +98,23 @@ def test_results_read_as_they_should(warehouse: Warehouse) -> None:
     progress.work(True)
     progress.work(False)
     progress.finished_seconds = 12.34
-    shown = result_table(warehouse, "demo", progress, WIDTH)
+    shown = to_text(result_sheet(warehouse, "demo", progress), WIDTH)
     assert is_golden("results.txt", shown)
 
 
 @pytest.mark.parametrize("problem_id", ["sum-1", "sum-2", "sum-3", "sum-4"])
 def test_a_problem_reads_as_it_should(warehouse: Warehouse, problem_id: str) -> None:
-    shown = show_problem(warehouse, "demo", problem_id, WIDTH)
+    shown = to_text(problem_sheet(warehouse, "demo", problem_id), WIDTH)
     assert is_golden(f"show-{problem_id}.txt", shown)
 
 
 def test_status_failures_forecast_and_next_commands_read_as_they_should(
     warehouse: Warehouse,
 ) -> None:
-    assert is_golden("status.txt", status_table(warehouse.store, None, WIDTH))
-    assert is_golden("failures.txt", failures(warehouse, "demo", WIDTH))
+    assert is_golden("status.txt", to_text(status_sheet(warehouse.store, None), WIDTH))
+    assert is_golden("failures.txt", to_text(failures_sheet(warehouse, "demo"), WIDTH))
     assert is_golden("next.txt", next_commands(warehouse, "demo", "my store"))
-    assert is_golden("forecast.txt", forecast_table(forecast(), width=WIDTH))
+    assert is_golden("forecast.txt", to_text(forecast_sheet(forecast()), WIDTH))
 
 
 # Numbers and cuts.
@@ -129,7 +129,7 @@ def test_thirty_problems_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     )
     run_stages(config)
     with Warehouse(open_store(config.store)) as warehouse:
-        shown = result_table(warehouse, "many", None, WIDTH)
+        shown = to_text(result_sheet(warehouse, "many"), WIDTH)
     assert shown.count("sum-00") == 30
     assert "… and 3 more problems" in shown
     assert "of 33 answers scored" in shown
@@ -147,12 +147,12 @@ def test_replicates_stand_side_by_side_with_their_mean_score(tmp_path: Path) -> 
     )
     run_stages(config)
     with Warehouse(open_store(config.store)) as warehouse:
-        (row,) = warehouse.results("many", 30)
-        parts = str(row["answer"]).split(" | ")
+        (row,) = warehouse.read(ResultRow, run_id="many", rows=30)
+        parts = str(row.answer).split(" | ")
         scored = [given for (given,) in warehouse.query("SELECT score FROM scores").rows]
-        shown = show_problem(warehouse, "many", "sum-0000", WIDTH)
+        shown = to_text(problem_sheet(warehouse, "many", "sum-0000"), WIDTH)
     assert len(parts) == len(scored) == 4
-    assert row["score"] == pytest.approx(sum(scored) / 4)
+    assert row.score == pytest.approx(sum(scored) / 4)
     assert [f"replicate {number}" in shown for number in range(5)] == [True] * 4 + [False]
 
 
@@ -161,27 +161,27 @@ def test_status_of_a_run_under_way_counts_shards_by_round(tmp_path: Path) -> Non
     begin_run(store, [problem(number) for number in range(1, 5)])
     begun = {u: r for u, r in rows_of().items() if u.round == 1 or u.shard == "s00000"}
     publish_rows(store, begun)
-    row = status_table(store, ["demo"], WIDTH).splitlines()[-1].split()
+    row = to_text(status_sheet(store, ["demo"]), WIDTH).splitlines()[-1].split()
     assert row == ["demo", "open", "2/2", "1/2", "11/16", "0", "321", "0", "run"]
-    assert status_table(open_store(str(tmp_path / "empty"))) == "no runs in this store"
+    assert to_text(status_sheet(open_store(str(tmp_path / "empty")))) == "no runs in this store"
     with pytest.raises(Refused):
-        status_table(store, ["other"])
+        to_text(status_sheet(store, ["other"]))
 
 
 def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Warehouse) -> None:
     with pytest.raises(BadInput, match=r"no problem 'sum_2'; close to it: .*sum-2"):
-        show_problem(warehouse, "demo", "sum_2")
+        to_text(problem_sheet(warehouse, "demo", "sum_2"))
     with pytest.raises(BadInput, match=r"close to it: sum-1, sum-2, sum-3, sum-4$"):
-        show_problem(warehouse, "demo", "quite another")
+        to_text(problem_sheet(warehouse, "demo", "quite another"))
 
 
 @pytest.mark.parametrize("width", [30, 60, 100, 300])
 def test_no_line_of_a_report_is_wider_than_the_terminal(warehouse: Warehouse, width: int) -> None:
     shown = [
-        result_table(warehouse, "demo", None, width),
-        show_problem(warehouse, "demo", "sum-3", width),
-        status_table(warehouse.store, None, width),
-        forecast_table(forecast(), width=width),
+        to_text(result_sheet(warehouse, "demo"), width),
+        to_text(problem_sheet(warehouse, "demo", "sum-3"), width),
+        to_text(status_sheet(warehouse.store, None), width),
+        to_text(forecast_sheet(forecast()), width),
         output(warehouse, "FROM trajectories LIMIT 3", "table", width),
     ]
     assert max(cell_len(line) for text in shown for line in text.splitlines()) <= width
@@ -231,10 +231,10 @@ def is_harmless(shown: str) -> bool:
 
 def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None:
     reports = [
-        result_table(hostile, "demo", None, 300),
-        failures(hostile, "demo", 300),
+        to_text(result_sheet(hostile, "demo"), 300),
+        to_text(failures_sheet(hostile, "demo"), 300),
         next_commands(hostile, "demo", "./store"),
-        *(show_problem(hostile, "demo", f"sum-{n}\u202e[b]", 300) for n in range(1, 5)),
+        *(to_text(problem_sheet(hostile, "demo", f"sum-{n}\u202e[b]"), 300) for n in range(1, 5)),
         output(hostile, "SELECT problem_id, conclusion FROM trajectories", "table"),
         output(hostile, "FROM trajectories", "table"),
         output(hostile, 'SELECT 1 AS "\x1b[2J [red]x[/]"', "table"),
@@ -247,7 +247,7 @@ def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None
     assert "one\\rtwo" in problem_shown and "\\U000e0041" in problem_shown
     assert "\\x1b[2J [red]x[/]" in reports[-1]
     with pytest.raises(BadInput) as unknown:
-        show_problem(hostile, "demo", "sum-1")
+        to_text(problem_sheet(hostile, "demo", "sum-1"))
     with pytest.raises(BadInput) as wrong:
         output(hostile, "SELECT conclusion::INTEGER FROM trajectories", "json")
     for error in (unknown, wrong):
@@ -303,11 +303,12 @@ def _read(descriptor: int) -> bytes:
 
 def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
     code = (
-        "import sys; from pacore.report.run import show_problem\n"
+        "import sys; from pacore.report.problem import problem_sheet\n"
+        "from pacore.report.terminal import to_text\n"
         "from pacore.store.backends.opening import open_store\n"
         "from pacore.warehouse.views import Warehouse\n"
         "with Warehouse(open_store(sys.argv[1])) as warehouse:\n"
-        "    print(show_problem(warehouse, 'demo', sys.argv[2]))\n"
+        "    print(to_text(problem_sheet(warehouse, 'demo', sys.argv[2])))\n"
     )
     root = str(Path(hostile.store.uri("runs")).parent)
     shown = on_a_terminal(code, root, "sum-1\u202e[b]")
@@ -320,7 +321,7 @@ def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehous
 def test_live_progress_shows_how_far_the_run_is_and_leaves_nothing_behind() -> None:
     code = (
         "import time\nfrom pacore.runs.dispatch.progress import Progress\n"
-        "from pacore.report.run import live_progress\n"
+        "from pacore.report.run import ResultRow, live_progress\n"
         "progress = Progress(planned=10)\n"
         "with live_progress(progress):\n"
         "    progress.add(generated=3, completion_tokens=42); time.sleep(0.6)\n"
@@ -335,6 +336,6 @@ def test_a_long_final_message_is_cut_and_the_rest_counted(tmp_path: Path) -> Non
     rows = rows_of()
     select(rows, "messages", problem_id="sum-1", round=2)[0]["text"] = "x" * 5000
     with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
-        shown = show_problem(warehouse, "demo", "sum-1", WIDTH)
+        shown = to_text(problem_sheet(warehouse, "demo", "sum-1"), WIDTH)
     assert "… and 1,000 more characters" in shown
     assert shown.count("x") < 4100

@@ -11,7 +11,8 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.core.round import Round
 from pacore.core.trajectory import Generation, Request
-from pacore.report.run import status_table
+from pacore.report.run import status_sheet
+from pacore.report.terminal import to_text
 from pacore.runs.problems import begin
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store
@@ -56,7 +57,7 @@ def found(store: Backend, run: Run, **limits: float) -> Unpublished:
 
 def cells(store: Backend, run_id: str, **limits: float) -> tuple[str, str, str]:
     """Trajectories, reused and new tokens of a run, as they are shown."""
-    line = status_table(store, [run_id], **limits).splitlines()[-1]  # type: ignore[arg-type]
+    line = to_text(status_sheet(store, [run_id], **limits)).splitlines()[-1]
     shown = re.search(r"([≈≥]?[\d,]+/\d+) +([≈≥]?[\d,]+) +([≈≥]?[\d,]+) ", line)
     assert shown is not None, line
     return shown[1], shown[2], shown[3]

@@ -98,7 +98,7 @@ def test_a_run_that_is_asked_for_and_not_whole_is_refused_with_what_mends_it(
     with pytest.raises(StoreError, match=words), Warehouse(store, ["two"]) as warehouse:
         list(warehouse.query("SELECT * FROM messages").rows)
     with pytest.raises(StoreError, match=words), Warehouse(store, ["two"]) as warehouse:
-        warehouse.rows("checks/message_positions")
+        list(warehouse.stream("checks/message_positions").rows)
     with Warehouse(store, ["one"]) as warehouse:
         assert len(list(warehouse.query("FROM messages").rows)) == 10
 

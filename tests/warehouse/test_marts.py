@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pacore.core.trajectory import UNFINISHED
+from pacore.evaluation.accuracy import Totals
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
@@ -90,15 +91,15 @@ def test_accuracy_is_the_mean_over_problems_of_their_replicates(
     finals = Counter(last.get((row["problem_id"], row["replicate"])) for row in answers)
     statuses = Counter(row["status"] for row in answers)
     with Warehouse(nights, [run_id]) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id=run_id)
-    assert found["score"] == pytest.approx(fmean(fmean(given) for given in by_problem.values()))
-    assert (found["answers"], found["planned"], found["lost"]) == (12, 12, len(lost))
-    assert found["scored"] == 12 - len(lost)
-    assert found["no_answer_rate"] == pytest.approx(statuses["no_answer"] / 12)
-    assert found["failed_rate"] == pytest.approx(statuses["failed"] / 12)
-    assert found["truncated_rate"] == pytest.approx(finals["truncated"] / 12)
-    assert found["empty_rate"] == pytest.approx(finals["empty"] / 12)
-    assert found["ungraded_rate"] == 0
+        (found,) = warehouse.read(Totals, run_id=run_id)
+    assert found.score == pytest.approx(fmean(fmean(given) for given in by_problem.values()))
+    assert (found.answers, found.planned, found.lost) == (12, 12, len(lost))
+    assert found.scored == 12 - len(lost)
+    assert found.no_answer_rate == pytest.approx(statuses["no_answer"] / 12)
+    assert found.failed_rate == pytest.approx(statuses["failed"] / 12)
+    assert found.truncated_rate == pytest.approx(finals["truncated"] / 12)
+    assert found.empty_rate == pytest.approx(finals["empty"] / 12)
+    assert found.ungraded_rate == 0
 
 
 @pytest.mark.parametrize("run_id", ["first", "second"])
@@ -140,9 +141,9 @@ def test_a_trajectory_shared_by_replicates_was_generated_once(tmp_path: Path) ->
     once = {row["trajectory_id"]: row["completion_tokens"] for row in rows}
     assert len(once) < len(rows)
     with Warehouse(store) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id="pooled")
-    assert found["marginal_tokens"] == sum(once.values())
-    assert found["effective_tokens"] == sum(row["completion_tokens"] for row in rows)
+        (found,) = warehouse.read(Totals, run_id="pooled")
+    assert found.marginal_tokens == sum(once.values())
+    assert found.effective_tokens == sum(row["completion_tokens"] for row in rows)
 
 
 @pytest.mark.parametrize("run_id", ["first", "second"])
@@ -173,9 +174,9 @@ def test_without_gold_or_verdict_there_is_no_accuracy_and_it_shows(tmp_path: Pat
     for row in select(rows, "scores"):
         row.update(score=None, status="timeout")
     with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
-        (found,) = warehouse.rows("reports/totals", run_id="demo")
-    assert (found["score"], found["scored"], found["lost"]) == (None, 0, 1)
-    assert (found["ungraded"], found["ungraded_rate"]) == (3, 0.75)
+        (found,) = warehouse.read(Totals, run_id="demo")
+    assert (found.score, found.scored, found.lost) == (None, 0, 1)
+    assert (found.ungraded, found.ungraded_rate) == (3, 0.75)
 
 
 def test_what_was_spent_on_attempts_given_up_is_waste_and_no_effective_ttc(tmp_path: Path) -> None:

@@ -187,7 +187,8 @@ PARAMETERS: dict[str, Any] = {
 
 def named_queries() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every check and report by its file's name, with its parameters."""
-    reports = [f"reports/{path.stem}" for path in sorted(SQL_FOLDER.glob("reports/*.sql"))]
+    files = sorted((SQL_FOLDER / "reports").rglob("*.sql"))
+    reports = [path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in files]
     for name in [*(f"checks/{name}" for name in check_names()), *reports]:
         named = set(re.findall(r"\$(\w+)", sql(name)))
         yield name, {name: value for name, value in PARAMETERS.items() if name in named}
@@ -299,7 +300,7 @@ def differing(store: Backend, reading: Backend, seed: int, number: int) -> list[
     memory, wrong = InMemory(store, [RUN]), []
     with Warehouse(reading) as warehouse:
         for name, parameters in named_queries():
-            asked = [tuple(row.values()) for row in warehouse.rows(name, **parameters)]
+            asked = list(warehouse.stream(name, **parameters).rows)
             if bag(asked) != bag(memory.rows(over_memory(sql(name)), parameters)):
                 wrong.append(name)
         relations = [f"SELECT * FROM {name}" for name in RELATIONS]

@@ -157,6 +157,7 @@ def test_a_signal_ends_a_query_as_an_interruption(warehouse: Warehouse) -> None:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         with pytest.raises((KeyboardInterrupt, Rung)):
-            warehouse.query("SELECT count(*) FROM range(1000000000000) t(i) WHERE hash(i) = 1")
+            for _ in range(1_000):
+                warehouse.query("SELECT count(*) FROM range(10_000_000) t(i) WHERE hash(i) = 1")
     finally:
         signal.signal(signal.SIGALRM, before)

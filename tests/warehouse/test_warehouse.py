@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from pacore.errors import BadInput, Refused, StoreError
+from pacore.evaluation.accuracy import Totals
+from pacore.report.run import FailedProblem, ResultRow
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, read_commit, read_commits, text_ids, write_snapshot
@@ -275,6 +277,7 @@ def test_only_the_files_of_the_runs_and_rounds_that_are_asked_for_are_opened(
 LEAKING = """
 import sys
 from pacore.errors import PacoreError
+from pacore.report.run import FailedProblem, ResultRow
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.files import candidates
 from pacore.warehouse.views import Warehouse
@@ -345,7 +348,7 @@ def test_times_are_utc_wherever_the_query_is_asked(
 def test_a_damaged_file_is_a_fault_of_the_store(own_store: Backend) -> None:
     Path(path_of(own_store, "trajectories", 2)).write_bytes(b"not Parquet at all")
     with pytest.raises(StoreError), Warehouse(own_store, ["demo"]) as warehouse:
-        warehouse.rows("reports/totals", run_id="demo")
+        warehouse.read(Totals, run_id="demo")
     with pytest.raises(StoreError):
         list(candidates(path_of(own_store, "trajectories", 2)))
 
@@ -427,10 +430,7 @@ def test_round_queries_serve_hundreds_of_threads_at_once(store: Backend) -> None
 
 
 def test_results_are_rows_for_a_table_and_failed_problems_are_named(warehouse: Warehouse) -> None:
-    first, second = warehouse.results("demo", 2)
-    assert first == {
-        "problem": "sum-1", "answer": "2", "gold": "2", "score": 1.0, "trajectories": 4,
-        "tokens": 73,
-    }  # fmt: skip
-    assert second["problem"] == "sum-2"
-    assert warehouse.failed_problems("demo") == ["sum-3"]
+    first, second = warehouse.read(ResultRow, run_id="demo", rows=2)
+    assert first == ResultRow("sum-1", answer="2", gold="2", score=1.0, trajectories=4, tokens=73)
+    assert second.problem == "sum-2"
+    assert warehouse.read(FailedProblem, run_id="demo") == [FailedProblem("sum-3")]

@@ -23,10 +23,10 @@ RESAMPLES = 1_000
 
 
 SUBSETS = 8
-"""Votes held on each resampled pool; more would change the interval by less than it is known."""
+"""Votes of each resampled pool; more would change the interval by less than its own error."""
 
 BLOCK = 4_000_000
-"""Draws held in memory at a time."""
+"""Draws in memory at a time."""
 
 Integers = NDArray[np.int64]
 
@@ -109,9 +109,9 @@ def resampled_votes(
     """maj@k of one problem on each resampled pool: the mean score of the answer that most of k give.
 
     Of tied answers each is as likely, and samples without an answer never vote. On each resampled
-    pool `SUBSETS` votes are held, of k samples without replacement.
+    pool `SUBSETS` votes are taken, of k samples without replacement.
     """
-    shares, worth = _classes(pool)
+    shares, class_scores = _classes(pool)
     count = len(pool.scores)
     found, noise = np.empty(resamples), np.empty(resamples)
     step = max(1, BLOCK // (SUBSETS * len(shares)))
@@ -119,9 +119,9 @@ def resampled_votes(
         rows = min(step, resamples - start)
         drawn = random.multinomial(count, shares, size=rows)
         votes = _subsets(np.repeat(drawn, SUBSETS, axis=0), min(k, count), random)
-        elected = _elected(votes[:, 1:], worth).reshape(rows, SUBSETS)
-        found[start : start + rows] = elected.mean(axis=1)
-        noise[start : start + rows] = elected.var(axis=1, ddof=1) / SUBSETS
+        scores = _vote_scores(votes[:, 1:], class_scores).reshape(rows, SUBSETS)
+        found[start : start + rows] = scores.mean(axis=1)
+        noise[start : start + rows] = scores.var(axis=1, ddof=1) / SUBSETS
     return ResampledVotes(found, float(noise.mean()))
 
 
@@ -146,8 +146,8 @@ def _classes(pool: Pool) -> tuple[Floats, Floats]:
         for name in names
     }
     sizes = [sum(name is None for name in pool.classes), *map(len, members.values())]
-    worth = [math.fsum(scores) / len(scores) for scores in members.values()]
-    return np.array(sizes) / len(pool.scores), np.array(worth)
+    class_scores = [math.fsum(scores) / len(scores) for scores in members.values()]
+    return np.array(sizes) / len(pool.scores), np.array(class_scores)
 
 
 def _subsets(counts: Integers, k: int, random: np.random.Generator) -> Integers:
@@ -162,13 +162,13 @@ def _subsets(counts: Integers, k: int, random: np.random.Generator) -> Integers:
     return taken
 
 
-def _elected(votes: Integers, worth: Floats) -> Floats:
+def _vote_scores(votes: Integers, class_scores: Floats) -> Floats:
     """The expected score of the most frequent class of each row; 0 where a row has none."""
-    if not len(worth):
+    if not len(class_scores):
         return np.zeros(len(votes))
     most = votes.max(axis=1, keepdims=True)
     won = (votes == most) & (most > 0)
-    scores: Floats = (won @ worth) / np.maximum(won.sum(axis=1), 1)
+    scores: Floats = (won @ class_scores) / np.maximum(won.sum(axis=1), 1)
     return scores
 
 
@@ -180,8 +180,8 @@ def two_level(
     That of other problems is made of the spread of the estimates, which bear the noise of their samples
     already; that of these problems of each one's own ``variance``. Both are Wilson's at the effective
     sample size, with Student's t over problems, or over samples: plain ones of few problems near 0 or 1
-    hold the truth too seldom, and leave [0, 1]. What is drawn follows from ``name`` and the pool, so
-    that the order of problems and samples changes nothing. Raises ValueError for no problems.
+    contain the true value too seldom, and leave [0, 1]. Draws follow from ``name`` and the pool, so that
+    the order of problems and samples changes nothing. Raises ValueError for no problems.
     """
     if len(pools) != len(values) or not values:
         raise ValueError("an estimate for each problem, and one problem at least, is needed")

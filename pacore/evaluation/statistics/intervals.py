@@ -27,7 +27,7 @@ def wilson(value: float, variance: float, t: float, count: int) -> tuple[float, 
     """Wilson's interval of a mean in [0, 1] from the variance of its estimate.
 
     The effective sample size is value (1 - value) / variance (Kish), and a quantile ``t`` of Student's
-    distribution stands in place of z. Where nothing varied it is that of ``count`` answers.
+    distribution is used in place of the normal one. Where nothing varied it is that of ``count`` answers.
     """
     most = value * (1 - value)
     size = most / variance if variance > 0 and most > 0 else float(count)
@@ -44,7 +44,7 @@ def difference_interval(
 
     It joins two. The first is Wilson's of the mean of (1 + difference) / 2, at the effective sample size
     its variance comes to. The second is Tango's of matched pairs, for how often problems differ either
-    way, in differences of the size they typically have: where few or none differ, their spread says too
+    way, in differences of the size they typically have: where few or none differ, their spread shows too
     little of how many might. Neither leaves [-1, 1]. ``independent`` is 2 at least.
     """
     count, mean = len(differences), float(differences.mean())

@@ -71,17 +71,14 @@ class Equivalence:
     """Two one-sided tests over problems (Schuirmann 1987): whether |B - A| is below ``margin``.
 
     ``p`` is the larger of the two; ``low`` and ``high`` the 90 % interval (`difference_interval`), which
-    lies within the margin exactly where ``p`` is below 5 %.
+    lies within the margin exactly where ``p`` is below 5 %, and then ``is_equivalent`` is true.
     """
 
     margin: float
     p: float
     low: float
     high: float
-
-    @property
-    def is_equivalent(self) -> bool:
-        return self.p < 1 - CONFIDENCE
+    is_equivalent: bool
 
 
 def paired(a: Sequence[float], b: Sequence[float], shared: Sequence[bool] | None = None) -> Paired:
@@ -143,7 +140,8 @@ def equivalence(
     above = _p_above(differences, independent, -margin)
     below = _p_above(-differences, independent, -margin)
     low, high = difference_interval(differences, independent, 2 * CONFIDENCE - 1)
-    return Equivalence(margin, max(above, below), low, high)
+    p = max(above, below)
+    return Equivalence(margin, p, low, high, is_equivalent=p < 1 - CONFIDENCE)
 
 
 def _p_above(differences: Floats, independent: int, bound: float) -> float:
@@ -175,7 +173,7 @@ def _columns(
 
 def _permutation(differences: Floats) -> tuple[float | None, bool]:
     """The two-sided p of the mean under flipped signs, and whether all patterns were counted."""
-    # A problem without a difference says nothing: its sign changes no pattern's sum.
+    # A problem without a difference does not count: its sign changes no pattern's sum.
     nonzero = differences[differences != 0]
     count = len(nonzero)
     if not count:

@@ -13,7 +13,8 @@ from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.problems.files import read_problem_set
-from pacore.report.plan import forecast_table
+from pacore.report.plan import forecast_sheet
+from pacore.report.terminal import to_text
 from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.runs.planning.reuse import Earlier, Planned, nearest
 from pacore.store.backends.opening import open_store
@@ -54,7 +55,7 @@ def forecast(config: RunConfig) -> tuple[Forecast, Earlier | None]:
 
 
 def said(config: RunConfig) -> str:
-    return forecast_table(*forecast(config), width=WIDTH) + "\n"
+    return to_text(forecast_sheet(*forecast(config)), WIDTH) + "\n"
 
 
 def edited_problems(place: Path) -> str:

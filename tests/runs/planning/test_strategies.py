@@ -13,7 +13,8 @@ from pacore.core.engine import EngineInfo
 from pacore.core.problem import set_digest
 from pacore.core.trajectory import Request
 from pacore.problems.files import read_problem_set
-from pacore.report.plan import forecast_table
+from pacore.report.plan import forecast_sheet
+from pacore.report.terminal import to_text
 from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.runs.planning.reuse import Planned, nearest
 from pacore.store.backends.opening import open_store
@@ -118,7 +119,7 @@ def test_the_bounds_of_steps_bound_what_is_to_pay(tmp_path: Path) -> None:
     assert longest == [100, 16, 24, 100, 16, 24, 100]
     assert found.new_tokens([1]) == 2 * 4 * 100
     assert found.new_tokens([2, 3]) == 2 * (4 * 16 + 24)
-    text = forecast_table(found, width=100)
+    text = to_text(forecast_sheet(found), 100)
     total = 2 * (4 * 100 + 4 * 16 + 24 + 2 * 100 + 2 * 16 + 24 + 100)
     assert f"at most {total:,}: 30 trajectories of up to 100" in text
     assert [line.split()[1] for line in text.splitlines()[2:9]] == [

@@ -1,5 +1,5 @@
--- Grain: one row per message that round $round of run $run_id hands on, of the problems in $problem_ids.
--- `is_right` is null where its trajectory has no verdict that says so.
+-- Grain: one row per message that round $round of run $run_id makes, of the problems in $problem_ids.
+-- `is_right` is null where its trajectory has no such verdict.
 SELECT
     messages.problem_id,
     messages.replicate,

@@ -1,6 +1,6 @@
 -- Grain: one row per outcome, finish reason and error of planned answers of run $run_id that are missing
--- (`outcomes`), the most frequent first. `answers` counts those it kept from coming: of the slots of the round a
--- replicate ended in that say nothing of the model, the first by slot stands for all. Of pending ones the last
+-- (`outcomes`), the most frequent first. `answers` counts those missing for it: of the slots of the round a
+-- replicate ended in that are no evidence of the model, the first by slot is taken. Of pending ones the last
 -- two are null.
 WITH missing AS (
     SELECT problem_id, replicate, outcome, ended_in

@@ -1,4 +1,4 @@
--- Grain: one row, for run $run_id: which grading stands, with how many verdicts, and what the run cost.
+-- Grain: one row, for run $run_id: its current grading, and what the run cost.
 SELECT
     gradings.grading,
     gradings.sequence,

@@ -1,4 +1,4 @@
--- Grain: one row per round of run $run_id that hands messages on: how good they are, and what a perfect choice
+-- Grain: one row per round of run $run_id before the last: how good its messages are, and what a perfect choice
 -- among them gains.
 SELECT
     round,

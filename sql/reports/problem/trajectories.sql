@@ -1,5 +1,5 @@
--- Grain: one row per replicate, round and slot of problem $problem_id in run $run_id: the attempt
--- that stands, and the position its message has in the next prompt.
+-- Grain: one row per replicate, round and slot of problem $problem_id in run $run_id: the current
+-- attempt, and the position its message has in the next prompt.
 SELECT
     standing.replicate,
     standing.round,

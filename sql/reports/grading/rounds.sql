@@ -1,5 +1,5 @@
--- Grain: one row per round of run $run_id: what grading $grading says of its current trajectories, but for those
--- that say nothing of the model. `score` is the mean over the ones that have one.
+-- Grain: one row per round of run $run_id: the verdicts of grading $grading on its current trajectories, but
+-- for those that are no evidence of the model. `score` is the mean over the ones that have one.
 SELECT
     round,
     count(*) AS trajectories,

@@ -1,7 +1,7 @@
 -- Grain: one row per finished grading of run $run_id against the gold answers, the run's own first.
 -- `score`: mean over problems of the mean over a problem's scored replicates (pass@1), each answer by
 -- that grading, or by the run itself where there is no trajectory to be graded. `scored` of the `planned`
--- answers; what something else than the model kept from coming is not among them (`outcomes`).
+-- answers; those missing for a reason that is not the model's are not among them (`outcomes`).
 WITH given AS (
     SELECT
         gradings.grading,

@@ -1,5 +1,5 @@
--- Grain: one row per run: whether every round of it has verdicts of a finished grading, whether a judge has given
--- its opinion without the gold answers, and whether a judge has graded it at all.
+-- Grain: one row per run: whether every round of it has verdicts of a finished grading, whether a judge has
+-- voted without the gold answers, and whether a judge has graded it at all.
 SELECT
     run_id,
     graded.run_id IS NOT NULL AS is_graded,

@@ -1,5 +1,6 @@
 -- Grain: one row per run named in $run_ids and problem with a scored answer: the mean over its replicates.
--- `graders` lists the versions that decided on an answer, where there was one; `content_digest` is what question and gold say.
+-- `graders` lists the versions that decided on an answer, where there was one; `content_digest` is of question
+-- and gold.
 SELECT
     scores.run_id,
     scores.problem_id,

@@ -1,5 +1,5 @@
 -- Grain: one row per problem of run $run_id, by id, the first $rows of them. Answers of replicates
--- stand side by side, cut; `tokens` is the effective TTC of all replicates together.
+-- are side by side, cut; `tokens` is the effective TTC of all replicates together.
 WITH shown AS (
     SELECT problem_id, gold
     FROM problems

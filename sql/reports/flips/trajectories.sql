@@ -1,5 +1,5 @@
--- Grain: one row per standing trajectory of run $run_id on which gradings $before and $after differ
--- in verdict or score. `before_answer` and `after_answer` are what each reads in it, cut.
+-- Grain: one row per current trajectory of run $run_id on which gradings $before and $after differ
+-- in verdict or score. `before_answer` and `after_answer` are the answers each reads in it, cut.
 SELECT
     after.round,
     after.problem_id AS problem,

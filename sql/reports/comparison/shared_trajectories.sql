@@ -1,6 +1,6 @@
 -- Grain: one row per round of run $a or $b: how many different trajectories each has in it, on the way to the
--- problems in $problem_ids, and what they took. `first_shared` and `second_shared` of them, and of their tokens,
--- are trajectories of the other run too, whichever its round.
+-- problems in $problem_ids, and what they took. `first_shared` and `second_shared` of them, and of their
+-- tokens, are trajectories of the other run too, whichever its round.
 WITH there AS (
     SELECT DISTINCT run_id, round, trajectory_id, completion_tokens
     FROM trajectories

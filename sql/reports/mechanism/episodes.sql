@@ -1,5 +1,5 @@
--- Grain: one row per round, measure, part and problem of run $run_id: of `episodes` that a measure is about,
--- `such` are as it asks, so that it is a ratio of sums over problems.
+-- Grain: one row per round, measure, part and problem of run $run_id: of the `episodes` that a measure is
+-- about, `such` meet it, so that it is a ratio of sums over problems.
 -- Measures are the columns of `mart_emergence`, `mart_rescues`, `mart_copying` and `mart_positions`, whose
 -- `part` is the number of the reference, 0 elsewhere; and `correct`, the outcome by the share of right messages
 -- seen, whose `part` is 0 for none, 1 to 4 for up to so many quarters, and 5 for all.

@@ -1,5 +1,5 @@
--- Grain: one row, for run $run_id: its accuracy and rates, and what it cost. `mean_effective_tokens` is of answers
--- the model gave or could have given, as in `mart_frontier`.
+-- Grain: one row, for run $run_id: its accuracy and rates, and what it cost. `mean_effective_tokens` is of
+-- answers the model gave or could have given, as in `mart_frontier`.
 SELECT
     accuracy.*,
     cost.*

@@ -1,4 +1,4 @@
--- Grain: one row per problem that runs $a and $b both have scores for, asking and expecting the same.
+-- Grain: one row per problem with equal content that runs $a and $b both have scores for.
 -- `first_answers` and `second_answers` have a score, and `shared` of each are answers of the other too: decided
 -- by the same trajectories.
 WITH given AS (

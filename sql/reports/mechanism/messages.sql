@@ -1,4 +1,4 @@
--- Grain: one row per round and problem of run $run_id: the verdicts on the messages the round hands on.
+-- Grain: one row per round and problem of run $run_id: the verdicts on the messages the round makes.
 SELECT
     round,
     runs.steps[round] AS step,

@@ -1,4 +1,4 @@
--- Grain: one row per run named in $run_ids: accuracy beside what it cost.
+-- Grain: one row per run named in $run_ids: accuracy and what it cost.
 SELECT *
 FROM mart_frontier
 WHERE list_contains($run_ids, run_id)

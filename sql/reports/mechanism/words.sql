@@ -1,4 +1,4 @@
--- Grain: one row per round and problem of run $run_id: words that speak of references, as in `mart_words`.
+-- Grain: one row per round and problem of run $run_id: words that mention references, as in `mart_words`.
 SELECT
     round,
     problem_id,

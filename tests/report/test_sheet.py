@@ -1,0 +1,116 @@
+"""A page in Markdown: real tables, in which every text reads as itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from markdown_it import MarkdownIt
+
+from pacore.report.sheet import (
+    ABSENT,
+    COUNT,
+    FIGURE,
+    INTERVAL,
+    POINTS,
+    SHARE,
+    TEXT,
+    Column,
+    Facts,
+    Format,
+    Heading,
+    Note,
+    Passage,
+    Sheet,
+    Table,
+    cut,
+    decimals,
+    table,
+    to_json,
+    to_markdown,
+)
+from pacore.report.terminal import to_text
+
+RENDERER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
+
+
+HOSTILE = "<img src=x> | **bold** [x](javascript:y) `code` ``` \x1b[31m"
+
+
+@dataclass(frozen=True)
+class Arm:
+    name: str
+    accuracy: float | None
+    tokens: int
+
+
+ARMS = table(
+    [Arm("low", 0.25, 1200), Arm(HOSTILE, None, 3)],
+    ("arm", TEXT, lambda arm: arm.name),
+    ("accuracy", SHARE, lambda arm: arm.accuracy),
+    ("tokens", COUNT, lambda arm: arm.tokens),
+)
+
+
+SHEET = Sheet(
+    "a | title",
+    [
+        [Facts([("accuracy", "25.0 %"), ("", HOSTILE)])],
+        [Heading("arms *all*"), ARMS, Note("- and 3 more", "faint")],
+        [Passage(f"{HOSTILE}\n````\n# no heading")],
+    ],
+    [Note("first line")],
+)
+
+
+def test_a_page_in_markdown_has_headings_and_tables() -> None:
+    html = RENDERER.render(to_markdown(SHEET))
+    assert "<h2>a | title</h2>" in html and "<h3>arms *all*</h3>" in html
+    assert html.count("<table>") == 2
+    assert re.findall(r"<th[^>]*>(.*?)</th>", html) == ["", "", "arm", "accuracy", "tokens"]
+    assert '<td style="text-align:right">1,200</td>' in html
+    assert '<td style="text-align:right">' + ABSENT + "</td>" in html
+
+
+def test_no_text_in_markdown_is_anything_but_text() -> None:
+    html = RENDERER.render(to_markdown(SHEET))
+    for tag in ("img", "a", "strong", "em", "h1", "ul", "li"):
+        assert not re.search(rf"<{tag}[ >]", html), tag
+    assert html.count("<pre>") == 1 and "# no heading\n</code></pre>" in html
+    assert "\x1b" not in html
+
+
+def test_a_terminal_shows_sections_apart_and_what_belongs_together_together() -> None:
+    page = Sheet("title", [[Heading("a"), Note("b")], [Facts([("c", "d")])]], [Note("lead")])
+    assert to_text(page) == "title\nlead\n\na\nb\n\nc  d"
+    assert to_text(Sheet(None, [[Note("a")], [Note("b")]])) == "a\n\nb"
+
+
+def test_a_table_that_has_no_room_becomes_a_record_a_row() -> None:
+    columns = [Column(f"column {number}") for number in range(4)]
+    wide = Table(columns, [["x" * 30] * 4], narrowest=30)
+    assert len(to_text(Sheet(None, [[wide]]), 200).splitlines()) == 3
+    narrow = to_text(Sheet(None, [[wide]]), 60).splitlines()
+    assert narrow[:2] == ["row 1", f"column 0  {'x' * 30}"]
+    never = Table(columns, wide.rows)
+    assert len(to_text(Sheet(None, [[never]]), 60).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "written"),
+    [
+        (TEXT, None, ABSENT), (TEXT, 3, "3"), (FIGURE, 1234, "1234"), (COUNT, 1234, "1,234"),
+        (COUNT, None, ABSENT), (SHARE, 0.125, "12.5 %"), (POINTS, -0.02, "-2.0 points"),
+        (INTERVAL, (0.1, 0.25), "10.0 % to 25.0 %"), (INTERVAL, (None, None), ABSENT),
+        (decimals(2), 1.005, "1.00"), (cut(4), "abcdef", "abc…"), (cut(4), None, ABSENT),
+    ],
+)  # fmt: skip
+def test_a_value_is_written_as_its_format_says(form: Format, value: object, written: str) -> None:
+    assert form.write(value) == written
+
+
+def test_json_has_the_fields_of_records_and_digits_that_do_not_depend_on_chance() -> None:
+    assert to_json([Arm("a", 1 / 3, 2)]) == (
+        '[\n  {\n    "name": "a",\n    "accuracy": 0.333333333333,\n    "tokens": 2\n  }\n]'
+    )
