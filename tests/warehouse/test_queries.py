@@ -153,11 +153,14 @@ def test_a_signal_ends_a_query_as_an_interruption(warehouse: Warehouse) -> None:
     def ring(*_: object) -> None:
         raise Rung
 
+    def query_again_and_again() -> None:
+        for _ in range(1_000):
+            warehouse.query("SELECT count(*) FROM range(10_000_000) t(i) WHERE hash(i) = 1")
+
     before = signal.signal(signal.SIGALRM, ring)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         with pytest.raises((KeyboardInterrupt, Rung)):
-            for _ in range(1_000):
-                warehouse.query("SELECT count(*) FROM range(10_000_000) t(i) WHERE hash(i) = 1")
+            query_again_and_again()
     finally:
         signal.signal(signal.SIGALRM, before)
