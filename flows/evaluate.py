@@ -22,7 +22,14 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation.accuracy import GradingAccuracy, Totals, current_accuracy
 from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of
 from pacore.report.accuracy import accuracy_of
-from pacore.report.evaluation import GradedRound, evaluation_sheet, gradings_table, refusal
+from pacore.report.evaluation import (
+    GradedRound,
+    RunReport,
+    evaluation_sheet,
+    grading_sheet,
+    gradings_table,
+    refusal,
+)
 from pacore.report.run import ResultRow
 from pacore.report.sheet import Heading, Part
 from pacore.store.rows import Row
@@ -90,11 +97,11 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
 
 
 def _report(evaluation: Evaluation, prices: Sequence[Row]) -> State[Any]:
-    """Check, and report where no check returns rows."""
+    """Check, and report where no check returns rows. The state's data are a `RunReport` of each run."""
     if broken := checks(evaluation.config):
         fault = refusal(broken)
         return Failed(name="ChecksFailed", message=str(fault), data=fault)
-    said = []
+    said, reports = [], []
     with Warehouse(evaluation.store, evaluation.config.runs, prices) as warehouse:
         for run_id in evaluation.config.runs:
             gradings = warehouse.read(GradingAccuracy, run_id=run_id)
@@ -104,9 +111,10 @@ def _report(evaluation: Evaluation, prices: Sequence[Row]) -> State[Any]:
             rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)
             verdicts_artifact(run_id, rounds, f"{summary}; verdicts by round")
             report = evaluation_sheet(warehouse, run_id)
+            reports.append(RunReport(grading_sheet(warehouse, run_id, current.grading), report))
             by_grading: list[Part] = [Heading("accuracy by grading"), gradings_table(gradings)]
             report_artifact(run_id, replace(report, sections=[*report.sections, by_grading]))
             rows = warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS)
             results_artifact(run_id, rows, summary)
             said.append(summary)
-    return Completed(message="; ".join(said))
+    return Completed(message="; ".join(said), data=reports)

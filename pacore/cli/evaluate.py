@@ -27,11 +27,10 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Exit
-from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
 from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
-from pacore.report.evaluation import JudgeAgreement, evaluation_sheet, grading_sheet
+from pacore.report.evaluation import JudgeAgreement, grading_sheet
 from pacore.report.terminal import to_text
 from pacore.runs.problems import refuse_unfinished
 from pacore.store.backends.opening import open_store
@@ -84,7 +83,8 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
     Raises what the flow ended with: ChecksFailed where invariants are broken, or the first fault;
     BadInput for a price table that cannot be read.
     """
-    prices = [] if config.prices is None else read_prices(config.prices)
+    if config.prices is not None:
+        read_prices(config.prices)
     evaluation = evaluation_of(config)
     try:
         from flows.evaluate import evaluate as flow
@@ -95,12 +95,10 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
         close_evaluation(config)
     if state.name == "Cancelled":
         raise KeyboardInterrupt
-    with Warehouse(evaluation.store, config.runs, prices) as warehouse:
-        for run_id in config.runs:
-            current = current_accuracy(warehouse.read(GradingAccuracy, run_id=run_id))
-            click.echo(to_text(grading_sheet(warehouse, run_id, current.grading)) + "\n")
-        sheets = [evaluation_sheet(warehouse, run_id) for run_id in config.runs]
-        click.echo("\n\n".join(map(to_text, sheets)))
+    reports = state.result()
+    for report in reports:
+        click.echo(to_text(report.grading) + "\n")
+    click.echo("\n\n".join(to_text(report.measures) for report in reports))
     return Exit.COMPLETE
 
 

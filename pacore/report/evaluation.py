@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pacore.errors import ChecksFailed
 from pacore.evaluation.accuracy import GradingAccuracy
@@ -88,6 +88,13 @@ class JudgeAgreement(ReportRow):
         kappa = "" if self.kappa is None else f", kappa {self.kappa:.2f}"
         found = f"{self.agreement:.1%} of {self.compared:,} trajectories{kappa}"
         return f"agrees with {self.other_grader} on {found}"
+
+
+class RunReport(NamedTuple):
+    """What an evaluation reports of one run: its current grading, and the measures over it."""
+
+    grading: Sheet
+    measures: Sheet
 
 
 def evaluation_sheet(warehouse: Warehouse, run_id: str) -> Sheet:
