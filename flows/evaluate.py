@@ -30,8 +30,8 @@ from pacore.report.evaluation import (
     gradings_table,
     refusal,
 )
+from pacore.report.rendering.sheet import Heading, Part
 from pacore.report.run import ResultRow
-from pacore.report.sheet import Heading, Part
 from pacore.store.rows import Row
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse

@@ -19,8 +19,8 @@ from prefect.artifacts import (
 
 from pacore.evaluation.sweep import SweepRow
 from pacore.report.evaluation import GradedRound
+from pacore.report.rendering.sheet import Sheet, to_markdown
 from pacore.report.run import ResultRow
-from pacore.report.sheet import Sheet, to_markdown
 from pacore.report.sweep import SweepOutcome
 from pacore.runs.dispatch.progress import Progress
 from pacore.text import as_markdown

@@ -12,15 +12,8 @@ from typing import Any
 
 import click
 
-from pacore.cli.options import (
-    ENGINE_FIELDS,
-    evaluation_from,
-    flag_of,
-    given,
-    with_engine_of,
-    with_prices,
-    with_store,
-)
+from pacore.cli.config_options import ENGINE_FIELDS, evaluation_from, flag_of, given, with_engine_of
+from pacore.cli.options import with_prices, with_store
 from pacore.cli.run import make_run
 from pacore.cli.showing import run_flow, shown
 from pacore.core.config.evaluate import EvaluateConfig
@@ -31,7 +24,7 @@ from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.report.evaluation import JudgeAgreement, grading_sheet
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
 from pacore.runs.problems import refuse_unfinished
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from pacore.cli.options import config_from, with_format, with_store
+from pacore.cli.config_options import config_from
+from pacore.cli.options import with_format, with_store
 from pacore.cli.showing import print_result, print_run_failures
 from pacore.core.config.fields import FieldMapping
 from pacore.core.config.run import RunConfig

@@ -51,7 +51,7 @@ COMMANDS = {
     "server": Place("server", "server", "Start, stop and find the local Prefect server."),
     "show": Place("read", "show", "Show the rounds, messages and answer of one problem."),
     "status": Place("read", "status", "Show the progress of the runs of a store."),
-    "sweep": Place("sweep", "sweep", "Compare strategies on one problem set at their cost."),
+    "sweep": Place("compare", "sweep", "Compare strategies on one problem set at their cost."),
 }  # fmt: skip
 """Every command. A module is imported when a command of it is called, so that the others start
 without what it needs.

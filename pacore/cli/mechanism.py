@@ -17,7 +17,8 @@ from typing import Any
 import click
 from pydantic import JsonValue
 
-from pacore.cli.options import given, with_engine_of, with_format, with_store
+from pacore.cli.config_options import given, with_engine_of
+from pacore.cli.options import with_format, with_store
 from pacore.cli.run import make_run
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by
 from pacore.core.identity import digest
@@ -40,8 +41,8 @@ from pacore.evaluation.interventions import (
 )
 from pacore.evaluation.mechanism import mechanism as measured
 from pacore.report.mechanism import interventions_sheet, mechanism_sheet
-from pacore.report.sheet import to_json
-from pacore.report.terminal import to_text
+from pacore.report.rendering.sheet import to_json
+from pacore.report.rendering.terminal import to_text
 from pacore.runs.derived import derived_config, put_problems
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend

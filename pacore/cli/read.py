@@ -19,8 +19,8 @@ from pacore.errors import Exit
 @click.argument("run_ids", metavar="[RUN]…", nargs=-1)
 def status(store: str, run_ids: tuple[str, ...]) -> int:
     """Show the progress of the runs of a store."""
-    from pacore.report.run import status_sheet
-    from pacore.report.terminal import to_text
+    from pacore.report.rendering.terminal import to_text
+    from pacore.report.status import status_sheet
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
 
@@ -38,7 +38,7 @@ def status(store: str, run_ids: tuple[str, ...]) -> int:
 def show(store: str, run_id: str, problem_id: str) -> int:
     """Show the rounds, messages and answer of one problem."""
     from pacore.report.problem import problem_sheet
-    from pacore.report.terminal import to_text
+    from pacore.report.rendering.terminal import to_text
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
     from pacore.warehouse.views import Warehouse

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import click
 
 from pacore.bounded import Bounds
-from pacore.cli.options import config_from, given, with_bounds, with_run_options, with_store
+from pacore.cli.config_options import config_from, given, with_run_options
+from pacore.cli.options import with_bounds, with_store
 from pacore.cli.showing import (
     WHOLE,
     print_result,

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from pacore.errors import PacoreError
+from pacore.report.rendering.terminal import to_text
 from pacore.report.run import failures_sheet, live_progress, next_commands, result_sheet
-from pacore.report.terminal import to_text
 from pacore.runs.dispatch.progress import Pace, Progress
 from pacore.store.backends.opening import open_store
 from pacore.text import visible

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pacore.core.grading.choose import choose_grader, gold_answer
-from pacore.core.grading.extraction.extract import AnswerStatus, Extracted, find_answer
-from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
 from pacore.core.quorum import SlotOutcome, shortfall
 from pacore.core.trajectory import UNFINISHED, FinishReason
 
+if TYPE_CHECKING:
+    from pacore.core.grading.extraction.extract import AnswerStatus
+
 
 def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -> Answer:
     """y = m_R^(1) (eq. 3), and what it answers."""
+    # Who only reads answers need not wait for the graders.
+    from pacore.core.grading.choose import choose_grader, gold_answer
+    from pacore.core.grading.extraction.extract import Extracted, find_answer
+    from pacore.core.grading.programs.tests import wanted_of
+
     spec = choose_grader(problem)
     wanted = wanted_of(spec, gold_answer(problem))
     found = find_answer(message.text, spec, wanted, is_cut=finish_reason == "length")

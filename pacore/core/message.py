@@ -11,9 +11,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from unicodedata import combining
 
-from pacore.core.grading.choose import choose_grader, gold_answer
-from pacore.core.grading.extraction.extract import extract
-from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.plan import Compaction, MessageOrder, MessagePolicy, Plan
 from pacore.core.problem import Problem
 from pacore.core.trajectory import (
@@ -66,6 +63,10 @@ def compaction_of(plan: Plan, round_: int, problem: Problem) -> Compaction:
     compaction = plan.step(round_).compaction
     if compaction.policy != "answer":
         return compaction
+    # Policies that read no answers, and commands that only count, need not wait for the graders.
+    from pacore.core.grading.choose import choose_grader, gold_answer
+    from pacore.core.grading.programs.tests import wanted_of
+
     spec = choose_grader(problem)
     return replace(compaction, grader=spec, wanted=wanted_of(spec, gold_answer(problem)))
 
@@ -111,6 +112,8 @@ def candidate_of(
         text = verbatim_text(normalise(generation).reasoning, text)
     elif text is not None and compaction.policy == "answer":
         assert compaction.grader is not None, "answers are read by compaction_of a problem"
+        from pacore.core.grading.extraction.extract import extract
+
         found = extract(text, compaction.grader, compaction.wanted, is_cut=row.is_cut)
         text = answer_text(found.text, compaction.grader) if found else None
     return Candidate(row.trajectory_id, text, row.content_characters)
@@ -153,6 +156,8 @@ def answer_text(answer: str, spec: str) -> str:
     An answer of several lines, a program, and one whose braces would not close its box stay as they
     are.
     """
+    from pacore.core.grading.extraction.extract import extract
+
     boxed = f"\\boxed{{{answer}}}"
     again = extract(boxed, spec)
     return boxed if "\n" not in answer and again and again.text == answer else answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pacore.evaluation.accuracy import Accuracy, Missing, Totals
-from pacore.report.sheet import number, share
+from pacore.report.rendering.sheet import number, share
 from pacore.text import excerpt
 
 LISTED_CAUSES = 3
@@ -31,7 +31,7 @@ def accuracy_of(total: Accuracy) -> str:
 def missing_facts(total: Accuracy, missing: Sequence[Missing]) -> Iterator[tuple[str, str]]:
     """Why planned answers are missing, the most frequent causes first, and what that leaves open.
 
-    Pairs of `pacore.report.sheet.Facts`; none where every planned answer has a score.
+    Pairs of `pacore.report.rendering.sheet.Facts`; none where every planned answer has a score.
     """
     lost = [row for row in missing if row.outcome == "lost"]
     for place, row in enumerate(lost[:LISTED_CAUSES]):

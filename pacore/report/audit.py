@@ -20,7 +20,7 @@ from pacore.audit.finding import Finding
 from pacore.audit.lineage import Attempt, Explanation, Lineage, Prompt, RoundStep, Source
 from pacore.core.identity import sha256_hex
 from pacore.report.problem import round_heading
-from pacore.report.sheet import ABSENT, number
+from pacore.report.rendering.sheet import ABSENT, number
 from pacore.store.run import headline
 from pacore.text import visible, visible_json
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pacore.evaluation.comparison import ComparedRun, Comparison, Decision
 from pacore.evaluation.statistics.paired import Paired
-from pacore.report.sheet import (
+from pacore.report.rendering.sheet import (
     FIGURE,
     Column,
     Facts,

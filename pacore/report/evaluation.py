@@ -13,7 +13,7 @@ from pacore.errors import ChecksFailed
 from pacore.evaluation.accuracy import GradingAccuracy
 from pacore.evaluation.measures import Measures, PoolMeasures, RoundGap, measure
 from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
-from pacore.report.sheet import (
+from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
     FIGURE,

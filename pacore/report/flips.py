@@ -12,7 +12,7 @@ from pacore.evaluation.flips import (
     TrajectoryFlipCount,
 )
 from pacore.report.query import query_output
-from pacore.report.sheet import (
+from pacore.report.rendering.sheet import (
     ABSENT,
     FIGURE,
     TEXT,
@@ -25,7 +25,7 @@ from pacore.report.sheet import (
     number,
     table,
 )
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
 from pacore.text import excerpt
 from pacore.warehouse.views import Warehouse
 

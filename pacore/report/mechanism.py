@@ -16,7 +16,7 @@ from pacore.evaluation.mechanism import (
     Share,
 )
 from pacore.evaluation.statistics.paired import Paired
-from pacore.report.sheet import (
+from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
     FIGURE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pacore.report.sheet import COUNT, FIGURE, Column, Facts, Sheet, Table, number
+from pacore.report.rendering.sheet import COUNT, FIGURE, Column, Facts, Sheet, Table, number
 from pacore.runs.planning.forecast import Forecast
 from pacore.runs.planning.reuse import Earlier
 

@@ -17,7 +17,7 @@ from pacore.core.problem import Problem, original_name, possible_ids
 from pacore.errors import BadInput
 from pacore.problems.golds import listed
 from pacore.problems.survey import ProblemSurvey, ShapeCount, survey_problems
-from pacore.report.sheet import (
+from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
     FIGURE,

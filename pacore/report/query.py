@@ -24,8 +24,8 @@ from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple
 
 from pacore.errors import BadInput
-from pacore.report.sheet import ABSENT, Column, Format, Note, Passage, Sheet, Table
-from pacore.report.terminal import to_text
+from pacore.report.rendering.sheet import ABSENT, Column, Format, Note, Passage, Sheet, Table
+from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, visible
 from pacore.warehouse.prices import read_prices

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
 from pacore.evaluation.judging import Judging
 from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
-from pacore.report.plots import draw
-from pacore.report.sheet import (
+from pacore.report.rendering.plots import draw
+from pacore.report.rendering.sheet import (
     COUNT,
     FIGURE,
     INTERVAL,
@@ -33,7 +33,7 @@ from pacore.report.sheet import (
     table,
     to_json,
 )
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import sweep_key

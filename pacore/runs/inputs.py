@@ -8,7 +8,6 @@ from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.store.backends.protocol import Backend
 from pacore.store.run import Run, problems_of
-from pacore.warehouse.files import message_sets
 
 RoundInput = tuple[Problem, int, Sequence[str]]
 """A problem, a replicate, and the messages its prompts are made of."""
@@ -26,6 +25,9 @@ def round_inputs(
             for replicate in range(run.plan.replicates):
                 yield problem, replicate, ()
         return
+    # Round 1 and a look at a finished run's progress need no DuckDB.
+    from pacore.warehouse.files import message_sets
+
     problem = next(problems)
     with store.local_path(messages_path) as path:
         for (problem_id, replicate), texts, _ in message_sets(path):

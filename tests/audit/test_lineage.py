@@ -12,7 +12,7 @@ from pacore.audit.lineage import Explanation, explain
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput, Refused
 from pacore.report.audit import BAR, explanation_json, explanation_text
-from pacore.report.sheet import ABSENT
+from pacore.report.rendering.sheet import ABSENT
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.text import CONTROLS

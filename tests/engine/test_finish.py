@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.engine.chat.finish import MISSING, Finish, finish_reason, meaning, read_finish
+from pacore.report.rendering.terminal import to_text
 from pacore.report.run import result_sheet
-from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.audited import errors

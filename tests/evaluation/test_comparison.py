@@ -15,8 +15,8 @@ from pacore.evaluation.comparison import Comparison, Criteria, compare_pairs, de
 from pacore.evaluation.measures import measure
 from pacore.report.comparison import comparison_sheet
 from pacore.report.evaluation import evaluation_sheet
-from pacore.report.sheet import to_json
-from pacore.report.terminal import to_text
+from pacore.report.rendering.sheet import to_json
+from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.evaluation.sweep import Point, frontier
-from pacore.report.plots import draw, together
+from pacore.report.rendering.plots import draw, together
 
 POINTS = [
     Point("single", 180, 0.10, 0.02, 0.20),

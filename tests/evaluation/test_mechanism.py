@@ -16,8 +16,8 @@ from pacore.evaluation.mechanism import mechanism
 from pacore.evaluation.statistics.bootstrap import ratio
 from pacore.evaluation.statistics.intervals import student_t, wilson
 from pacore.report.mechanism import mechanism_sheet
-from pacore.report.sheet import to_json
-from pacore.report.terminal import to_text
+from pacore.report.rendering.sheet import to_json
+from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files

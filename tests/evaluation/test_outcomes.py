@@ -16,9 +16,9 @@ from pacore.core.trajectory import UNFINISHED
 from pacore.evaluation.accuracy import Totals
 from pacore.report.evaluation import evaluation_sheet
 from pacore.report.query import answer
+from pacore.report.rendering.sheet import ABSENT
+from pacore.report.rendering.terminal import to_text
 from pacore.report.run import result_sheet
-from pacore.report.sheet import ABSENT
-from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse

@@ -13,9 +13,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.sweep import sweep
 from pacore.core.config.sweep import SweepConfig
 from pacore.evaluation.sweep import SweepResult, SweepRow
-from pacore.report.sheet import to_json
+from pacore.report.rendering.sheet import to_json
+from pacore.report.rendering.terminal import to_text
 from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_sheet
-from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore

@@ -31,8 +31,9 @@ from pacore.engine.faults import whole_text
 from pacore.report.audit import explanation_json, explanation_text
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
-from pacore.report.run import failures_sheet, next_commands, result_sheet, status_sheet
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
+from pacore.report.run import failures_sheet, next_commands, result_sheet
+from pacore.report.status import status_sheet
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, as_markdown, visible
 from pacore.warehouse.views import Warehouse

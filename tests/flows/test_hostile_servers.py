@@ -9,8 +9,8 @@ import pytest
 
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
+from pacore.report.rendering.terminal import to_text
 from pacore.report.run import result_sheet
-from pacore.report.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.faulty_server import Connection, Received, answers, completion

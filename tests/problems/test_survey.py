@@ -17,7 +17,7 @@ from pacore.problems.files import read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.problems.shapes.recognise import SHAPES
 from pacore.report.problem import problem_set_sheet
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
 from pacore.text import CONTROLS
 from tests.conftest import ROOT
 from tests.fixtures.problem_sets import ALL_ROWS, ROWS, Row

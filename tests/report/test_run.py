@@ -24,8 +24,9 @@ from pacore.errors import BadInput, Refused
 from pacore.report.plan import forecast_sheet
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
-from pacore.report.run import ResultRow, failures_sheet, next_commands, result_sheet, status_sheet
-from pacore.report.terminal import fitted, to_text
+from pacore.report.rendering.terminal import fitted, to_text
+from pacore.report.run import ResultRow, failures_sheet, next_commands, result_sheet
+from pacore.report.status import status_sheet
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
 from pacore.store.backends.opening import open_store
@@ -304,7 +305,7 @@ def _read(descriptor: int) -> bytes:
 def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
     code = (
         "import sys; from pacore.report.problem import problem_sheet\n"
-        "from pacore.report.terminal import to_text\n"
+        "from pacore.report.rendering.terminal import to_text\n"
         "from pacore.store.backends.opening import open_store\n"
         "from pacore.warehouse.views import Warehouse\n"
         "with Warehouse(open_store(sys.argv[1])) as warehouse:\n"

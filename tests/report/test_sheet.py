@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from markdown_it import MarkdownIt
 
-from pacore.report.sheet import (
+from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
     FIGURE,
@@ -30,7 +30,7 @@ from pacore.report.sheet import (
     to_json,
     to_markdown,
 )
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
 
 RENDERER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
 

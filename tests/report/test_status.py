@@ -11,8 +11,8 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.core.round import Round
 from pacore.core.trajectory import Generation, Request
-from pacore.report.run import status_sheet
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
+from pacore.report.status import status_sheet
 from pacore.runs.problems import begin
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store

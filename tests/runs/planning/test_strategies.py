@@ -14,7 +14,7 @@ from pacore.core.problem import set_digest
 from pacore.core.trajectory import Request
 from pacore.problems.files import read_problem_set
 from pacore.report.plan import forecast_sheet
-from pacore.report.terminal import to_text
+from pacore.report.rendering.terminal import to_text
 from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.runs.planning.reuse import Planned, nearest
 from pacore.store.backends.opening import open_store

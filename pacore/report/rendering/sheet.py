@@ -1,6 +1,6 @@
 """A page as data: a title and sections of facts, tables, headings, notes and passages.
 
-A report builds a `Sheet`. `pacore.report.terminal.to_text` renders it for a terminal, and `to_markdown`
+A report builds a `Sheet`, which `to_text` of the module `terminal` renders for a terminal and `to_markdown`
 for Prefect's pages. JSON is not made from pages: `to_json` writes the records that they show.
 """
 

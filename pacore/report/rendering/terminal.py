@@ -21,7 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from pacore.report.sheet import Facts, Heading, Note, Part, Passage, Sheet, Table
+from pacore.report.rendering.sheet import Facts, Heading, Note, Part, Passage, Sheet, Table
 from pacore.text import visible, visible_lines
 
 PLAIN_WIDTH = 100

@@ -1,0 +1,184 @@
+"""Configurations from a command line and a file: every flag is a field of `RunConfig`, or of
+`EvaluateConfig`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic import ValidationError
+
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.run import RunConfig
+from pacore.core.validation import FieldFault, field_faults
+from pacore.errors import BadInput
+
+REPEATED = {
+    "endpoints": "--endpoint",
+    "stop": "--stop",
+    "omit": "--omit",
+    "vllm_options": "--vllm-option",
+}
+
+
+CHOICES = {
+    "preset": ("low", "medium", "high"),
+    "engine": ("http", "vllm", "scripted"),
+    "message_order": ("content", "reference"),
+    "compaction": ("conclusion", "verbatim", "reference", "answer", "summary"),
+    "on_shortfall": ("fail", "refill", "proceed"),
+    "truncated": ("drop", "tail"),
+    "overflow": ("fail", "fewer_messages"),
+    "omit": ("seed", "temperature", "top_p"),
+}
+
+
+METAVARS = {
+    "widths": "K1,K2,…",
+    "min_messages": "N|N1,N2,…",
+    "chat_template_options": "JSON",
+    "fields": "PART=PATH,…",
+}
+
+
+EXCLUSIVE = {"preset": "widths", "widths": "preset"}
+
+
+def flag_of(field: str) -> str:
+    """The flag that sets a configuration field: ``max_tokens`` is ``--max-tokens``."""
+    return REPEATED.get(field, "--" + field.replace("_", "-"))
+
+
+def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        flag_of(field),
+        field,
+        default=None,
+        multiple=field in REPEATED,
+        type=click.Choice(CHOICES[field]) if field in CHOICES else str,
+        metavar=METAVARS.get(field),
+        help=described,
+    )
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were typed, by field."""
+    return {name: value for name, value in flags.items() if value is not None and value != ()}
+
+
+def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command one option for each field of `RunConfig`, and ``--config``.
+
+    Values reach the command as they were typed; pydantic alone decides what they mean.
+    """
+    for name, info in reversed(RunConfig.model_fields.items()):
+        default = None if info.is_required() or name in REPEATED else info.default
+        shown = "" if default in (None, {}, ()) else f"  [default: {default}]"
+        command = _option(name, f"{info.description}{shown}")(command)
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help="YAML or TOML file of the same fields; flags win.",
+    )(command)
+
+
+ENGINE_FIELDS = (
+    "engine", "model", "endpoints", "temperature", "top_p", "max_tokens", "omit", "concurrency",
+    "vllm_options", "api_key_env",
+)  # fmt: skip
+"""What may differ between a run and another that is derived from it."""
+
+
+def with_engine_of(whose: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options for the fields of `ENGINE_FIELDS`, which are the run's where they are not given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(ENGINE_FIELDS):
+            described = RunConfig.model_fields[name].description
+            command = _option(name, f"{whose}: {described}  [default: the run's]")(command)
+        return command
+
+    return decorate
+
+
+def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
+    """Merge a configuration file and flags, flags winning.
+
+    Raises BadInput with a line for each field that is wrong, naming its flag or the file.
+    """
+    from_file = read_config_file(config_file) if config_file else {}
+    typed = {name: _parsed(name, value) for name, value in given(flags).items()}
+    replaced = {EXCLUSIVE[name] for name in typed if name in EXCLUSIVE}
+    kept = {name: value for name, value in from_file.items() if name not in replaced}
+    try:
+        return RunConfig.model_validate({**kept, **typed})
+    except ValidationError as invalid:
+        lines = [_line(fault, typed, config_file) for fault in field_faults(invalid)]
+        raise BadInput("\n".join(lines)) from None
+
+
+def evaluation_from(flags: Mapping[str, Any]) -> EvaluateConfig:
+    """The evaluation that flags ask for. Raises BadInput with a line for each that is wrong."""
+    typed = given(flags)
+    try:
+        return EvaluateConfig.model_validate(typed)
+    except ValidationError as invalid:
+        lines = [_line(fault, typed, None) for fault in field_faults(invalid)]
+        raise BadInput("\n".join(lines)) from None
+
+
+def _parsed(name: str, value: Any) -> Any:
+    if name == "widths":
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if name == "chat_template_options":
+        try:
+            return json.loads(value)
+        except ValueError as fault:
+            raise BadInput(f"{flag_of(name)}: is not JSON: {fault}") from None
+    return value
+
+
+def _line(fault: FieldFault, typed: Mapping[str, Any], config_file: str | None) -> str:
+    if not fault.place:
+        field, separator, rest = fault.what.partition(": ")
+        is_field = separator and field in RunConfig.model_fields
+        return f"{flag_of(field)}: {rest}" if is_field else fault.what
+    field = str(fault.place[0])
+    if fault.is_missing:
+        return f"{flag_of(field)}: is needed"
+    if field in typed or config_file is None:
+        return f"{flag_of(field)}: {fault.what}"
+    return f"{config_file}: {fault}"
+
+
+def read_config_file(path: str) -> dict[str, Any]:
+    """A YAML or TOML file as a dict. Raises BadInput naming the file, and the line where known."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"--config {path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadInput(f"--config {path}: cannot be read: {fault}") from None
+    try:
+        if file.suffix == ".toml":
+            loaded: Any = tomllib.loads(text)
+        elif file.suffix in (".yaml", ".yml"):
+            loaded = yaml.safe_load(text)
+        else:
+            raise BadInput(f"--config {path}: must end in .yaml, .yml or .toml")
+    except tomllib.TOMLDecodeError as fault:
+        raise BadInput(f"{path}: is not TOML: {fault}") from None
+    except yaml.YAMLError as fault:
+        what = " ".join(str(fault).split())
+        raise BadInput(f"{path}: is not YAML: {what}") from None
+    if not isinstance(loaded, dict):
+        raise BadInput(f"{path}: must hold fields with values, such as 'preset: low'")
+    return loaded

@@ -1,0 +1,1 @@
+"""How a page becomes text for a terminal, Markdown, JSON or a picture."""

@@ -1,0 +1,108 @@
+"""The progress of the runs of a store, from their commits and the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from pacore.errors import StoreError
+from pacore.report.rendering.sheet import (
+    COUNT,
+    FIGURE,
+    Column,
+    Note,
+    Sheet,
+    Table,
+    number,
+)
+from pacore.runs.unpublished import Unpublished, unpublished
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import Commit, current_units, read_commits
+from pacore.store.gradings import OWN, GradingRecord, as_published, current_grading, read_gradings
+from pacore.store.run import Run, is_closed, list_runs, open_run
+
+SHOWN_TABLES = ("trajectories", "messages", "answers")
+"""Tables whose commits show the progress of a run."""
+
+STATUS_SECONDS = 5.0
+"""How long the status of a store's open runs may take."""
+
+
+def status_sheet(
+    store: Backend,
+    run_ids: Sequence[str] | None = None,
+    patience_seconds: float = STATUS_SECONDS,
+) -> Sheet:
+    """How far runs are, from their commits and the journal: all runs of the store, or those named.
+
+    Of open runs the journal has more than the commits. It is looked into for ``patience_seconds`` in
+    all; where that is not enough, the figures of the runs it was too short for are estimates, with a ≈
+    before them. Where a file is missing that a run's prompts are made of, its figures are those of
+    the commits, with a ≥.
+    """
+    names = list_runs(store) if run_ids is None else run_ids
+    if not names:
+        return Sheet(None, [[Note("no runs in this store")]])
+    columns = [
+        Column("run"),
+        Column("status"),
+        Column("shards a round"),
+        Column("trajectories", FIGURE),
+        Column("reused", FIGURE),
+        Column("new tokens", FIGURE),
+        Column("failed", COUNT),
+        Column("graded by"),
+    ]
+    deadline = time.monotonic() + patience_seconds
+    rows = [_status(store, open_run(store, name), deadline) for name in names]
+    return Sheet(None, [[Table(columns, rows)]])
+
+
+def _status(store: Backend, run: Run, deadline: float) -> tuple[object, ...]:
+    units = current_units(store, run.run_id)
+    commits = list(read_commits(store, [unit for unit in units if unit.table in SHOWN_TABLES]))
+    filled = [commit for commit in commits if commit.unit.table == "trajectories"]
+    shown = [commit for commit in commits if commit.unit.table != "messages"]
+
+    def total(name: str) -> int:
+        return sum(commit.counts.get(name, 0) for commit in shown)
+
+    shards = len(run.shards)
+    rounds = [
+        f"{sum(commit.unit.round == round_ for commit in filled)}/{shards}"
+        for round_ in range(1, run.plan.rounds + 1)
+    ]
+    is_ended = is_closed(store, run.run_id)
+    more, about = (Unpublished(), "") if is_ended else _found(store, run, commits, deadline)
+    settled = total("slots") - total("unfinished") + more.finished
+    closed = "failures" if total("failed") else "complete"
+    return (
+        run.run_id,
+        closed if is_ended else "open",
+        " ".join(rounds),
+        f"{about}{settled:,}/{run.trajectories:,}",
+        about + number(total("reused") + more.reused),
+        about + number(total("completion_tokens") + more.completion_tokens),
+        total("failed"),
+        _graders(as_published(read_gradings(store, run.run_id), units)),
+    )
+
+
+def _found(
+    store: Backend, run: Run, commits: Sequence[Commit], deadline: float
+) -> tuple[Unpublished, str]:
+    """What the journal has of an open run beyond its commits, and the sign before its figures."""
+    try:
+        found = unpublished(store, run, commits, deadline)
+    except StoreError:
+        # Something that the run is made from is missing or broken, which `pacore audit` names.
+        return Unpublished(), "≥"
+    return found, "≈" if found.is_estimate else ""
+
+
+def _graders(records: Sequence[GradingRecord]) -> str:
+    """The grader whose verdicts count, and how many gradings are not finished."""
+    current = current_grading(records)
+    unfinished = sum(record.finished_at is None for record in records)
+    more = f", {unfinished} not finished" if unfinished else ""
+    return f"{current.grading.grader if current else OWN}{more}"
