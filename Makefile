@@ -1,6 +1,7 @@
 # make install   .venv with everything, pinned
 # make demo      the main job, small and real: 10 problems, a real model, a real vLLM server
-# make test      all tests; make check: style, types, architecture; make bench: what pacore costs
+# make test      all tests; make quick: check and the tests that are not slow, in some minutes
+# make check     style, types, architecture; make bench: what pacore costs
 # make chaos     500 kills at random moments, on a folder and on S3, and the tables compared
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ MODEL := .models/SmolLM2-135M-Instruct
 VENV := .venv/bin
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test chromium bubblewrap check bench chaos lock clean
+.PHONY: install demo test quick chromium bubblewrap check bench chaos lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -32,6 +33,9 @@ demo: .venv/.installed $(MODEL)/config.json
 
 test: .venv/.installed $(MODEL)/config.json chromium bubblewrap
 	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: check
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Two things come from the system's packages and not from PyPI. With this one the tests look at
 # Prefect's pages, and nothing else needs it.

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -17,14 +17,16 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from pacore.evaluation.sweep import SweepRow
-from pacore.report.evaluation import GradedRound
 from pacore.report.rendering.sheet import Sheet, to_markdown
 from pacore.report.run import ResultRow
-from pacore.report.sweep import SweepOutcome
 from pacore.runs.dispatch.progress import Progress
 from pacore.text import as_markdown
 from tasks.settings import RECORD_FAULTS
+
+if TYPE_CHECKING:  # a sweep draws and tests, and no other flow waits for what that needs
+    from pacore.evaluation.sweep import SweepRow
+    from pacore.report.evaluation import GradedRound
+    from pacore.report.sweep import SweepOutcome
 
 
 def _key(kind: str, run_id: str) -> str:

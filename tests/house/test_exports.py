@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import pacore
+from tests.conftest import ROOT
 from tests.fixtures.pipeline import tables, write_problems
 
 PUBLIC = {
@@ -48,3 +51,27 @@ def test_a_notebook_plans_runs_evaluates_and_queries_without_prefect(tmp_path: P
     with pacore.Warehouse(pacore.open_store(config.store), ["mine"]) as warehouse:
         rows = warehouse.query("SELECT count(*) FROM trajectories").rows
         assert list(rows) == [(15,)]
+
+
+@pytest.mark.parametrize(
+    ("modules", "unneeded"),
+    [
+        ("pacore.cli.main", ("pydantic", "pyarrow", "duckdb", "rich", "prefect")),
+        ("pacore.cli.read", ("pydantic", "pyarrow", "duckdb", "rich", "prefect")),
+        (
+            "pacore.report.status",
+            ("duckdb", "aiohttp", "prefect", "scipy", "pacore.core.grading.choose"),
+        ),
+        ("pacore.cli.run", ("prefect", "scipy", "matplotlib", "sympy")),
+        ("pacore.cli.run, flows.infer", ("scipy", "matplotlib", "sympy")),
+    ],
+)
+def test_what_starts_often_loads_nothing_that_it_seldom_needs(
+    modules: str, unneeded: tuple[str, ...]
+) -> None:
+    code = f"import sys, {modules}; print(*sys.modules)"
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert modules.split(", ", maxsplit=1)[0] in loaded
+    assert not loaded & set(unneeded)
