@@ -9,7 +9,7 @@
     ├── ServerUnavailable       1   no Prefect server answers where one is expected
     ├── HomeUnusable            1   the folder of logs and server records cannot be written
     ├── LimitReached            1   a query needs more memory or time than it may take
-    └── Interrupted           130   stopped by a person; the same line continues the run
+    └── Interrupted           130   stopped by a person; the same command resumes the run
 
 One bad *trajectory* is never one of these: it is a row with a finish reason.
 """
@@ -24,7 +24,7 @@ class Exit(IntEnum):
 
     Which of 1 and 2 an error is follows from what has to be changed. 2: the command line, or a file
     that it names; nothing was written to the store. 1: something else, such as an endpoint, a
-    server, a disk or the store; what was finished is kept, and the same line continues once it works.
+    server, a disk or the store; what was finished is kept, and the same command resumes once it works.
     """
 
     meaning: str

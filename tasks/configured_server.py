@@ -91,7 +91,7 @@ def still_answering(url: str) -> Iterator[None]:
             raise
         raise ServerUnavailable(
             f"the Prefect server at {visible(shown(url))} was there and is gone: {found}; what was "
-            "finished is in the store, and the same line goes on"
+            "finished is in the store, and the same command resumes"
         ) from fault
 
 

@@ -99,7 +99,7 @@ def retry_to_end(
     changes: Mapping[str, Any],
     bounds: Bounds,
 ) -> int:
-    """Choose what to retry, record it, and run to the end; the same line goes on with it.
+    """Choose what to retry, record it, and run to the end; the same command resumes it.
 
     ``wanted`` is the condition, which is evaluated within ``bounds``, and the limit of tokens.
     ``changes`` are operational fields that differ from those the run was started with. Raises as

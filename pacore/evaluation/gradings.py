@@ -173,7 +173,7 @@ def end(opened: OpenGrading) -> None:
     if ungraded(opened):
         raise Refused(
             f"run {opened.run.run_id}: trajectories were replaced while they were graded; the same "
-            "line grades those that came"
+            "command grades those that came"
         )
     # The snapshot comes first: a grading that is recorded as finished is there to be read.
     write_snapshot(opened.store, opened.run.run_id)

@@ -154,7 +154,7 @@ def test_a_grading_that_was_stopped_goes_on_with_what_is_missing(tmp_path: Path)
     grade_shard(grading, works[3])
     left = [UngradedShard(n, 0, (1,) if n == 0 else (1, 2)) for n in (0, 1, 2, 4, 5)]
     assert ungraded(grading) == left
-    with pytest.raises(Refused, match="the same line grades those"):
+    with pytest.raises(Refused, match="the same command grades those"):
         end(grading)
     store = open_store(config.store)
     kept = {unit: read_commit(store, unit) for unit in committed_units(store, "mine")}
