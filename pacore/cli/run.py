@@ -17,6 +17,7 @@ from pacore.cli.showing import (
     print_run_failures,
     run_flow,
     say_cautions,
+    tell,
 )
 from pacore.core.config.run import RunConfig
 from pacore.errors import Exit, StoreError
@@ -71,6 +72,7 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = N
     started = time.monotonic()
     tasks = 1 + len(works) * (2 * run.plan.rounds + 2)
     context = context_of(config, run.run_id)
+    context.progress.listener = tell
     try:
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
