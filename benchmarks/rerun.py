@@ -37,8 +37,8 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, write_snapshot
 from pacore.store.layout import Unit
-from pacore.store.rows import ROW_OF, Row
 from pacore.store.run import Run, close_run
+from pacore.store.schema import TABLES, Row
 from tests.fixtures.forwarder import forwarding
 from tests.fixtures.pipeline import scripted_config, write_problems
 from tests.fixtures.s3_server import environment_of, seaweed
@@ -118,7 +118,7 @@ def _put(
     counts: dict[str, int],
 ) -> None:
     table, round_, shard = place
-    rows: Iterator[Row] = map(ROW_OF[table], items)
+    rows: Iterator[Row] = map(TABLES[table].row, items)
     publish(store, Unit(run.run_id, table, round_, shard.name), rows, counts=counts)
 
 

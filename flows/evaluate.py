@@ -32,8 +32,7 @@ from pacore.report.evaluation import (
 )
 from pacore.report.rendering.sheet import Heading, Part
 from pacore.report.run import ResultRow
-from pacore.store.rows import Row
-from pacore.warehouse.prices import read_prices
+from pacore.warehouse.prices import Price, read_prices
 from pacore.warehouse.views import Warehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
 from tasks.checks import checks
@@ -96,7 +95,7 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
     return None
 
 
-def _report(evaluation: Evaluation, prices: Sequence[Row]) -> State[Any]:
+def _report(evaluation: Evaluation, prices: Sequence[Price]) -> State[Any]:
     """Check, and report where no check returns rows. The state's data are a `RunReport` of each run."""
     if broken := checks(evaluation.config):
         fault = refusal(broken)

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from pacore.audit.files import Row
 from pacore.audit.finding import Where
@@ -21,9 +24,8 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import Round, RoundPrompt, View, by_slot, conclude_round
 from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
 from pacore.store.journal import Entry
-from pacore.store.rows import trajectory_row
 from pacore.store.run import Run
-from pacore.store.schema import TABLES
+from pacore.store.schema import TRAJECTORIES
 
 
 def recipe_of_attempt(run: Run, row: Row) -> Recipe:
@@ -109,26 +111,36 @@ def concluded(
 
 @dataclass(frozen=True)
 class Journalled:
-    """An entry of the journal, and the row that follows from it, in which the place has no meaning."""
+    """An entry of the journal, and what a row of its trajectory has in the columns that follow from it."""
 
     entry: Entry
-    row: Row
+    columns: Mapping[str, Any]
 
     @staticmethod
     def of(entry: Entry) -> Journalled:
         """Raises KeyError, TypeError, ValueError or AttributeError for an entry that is none."""
-        made = Trajectory(
-            place=Slot(0, "", 0, 0, 0),
-            trajectory_id=entry.trajectory_id,
-            attempt=0,
-            seed=0,
-            prompt_digest="",
+        made = Generated(
             generation=entry.generation,
             thought=normalise(entry.generation),
             generated_at=entry.generated_at.replace(tzinfo=None),
         )
-        names = TABLES["trajectories"].schema.names
-        return Journalled(entry, dict(zip(names, trajectory_row(made), strict=True)))
+        return Journalled(entry, {name: value(made) for name, value in GENERATED.items()})
+
+
+class Generated(NamedTuple):
+    """What an entry of the journal says of its trajectory, under the names that `Trajectory` has."""
+
+    generation: Generation
+    thought: Thought
+    generated_at: datetime
+
+
+GENERATED = {
+    column.name: attrgetter(column.source)
+    for column in TRAJECTORIES.columns
+    if column.source.partition(".")[0] in Generated._fields
+}
+"""The columns of trajectories that follow from an entry of the journal alone."""
 
 
 @dataclass(frozen=True)

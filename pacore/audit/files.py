@@ -18,6 +18,7 @@ from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
 from pacore.store.layout import Unit, commit_key
+from pacore.store.schema import TABLES
 from pacore.warehouse.files import file_rows
 
 Row = Mapping[str, Any]
@@ -25,43 +26,18 @@ Row = Mapping[str, Any]
 Place = tuple[str, int]
 """Problem id and replicate."""
 
-_PLACE: dict[str, type] = {"problem_id": str, "replicate": int}
-
-_SLOT: dict[str, type] = {**_PLACE, "slot": int, "trajectory_id": str}
+_READ_AS = {("scores", "status"): "verdict"}
+"""Columns that ``sql/audit`` gives another name, since what they are called differs between versions."""
 
 NEEDED: dict[str, dict[str, type]] = {
-    "trajectories": {
-        **_SLOT,
-        "draw": int,
-        "attempt": int,
-        "seed": int,
-        "prompt_digest": str,
-        "finish_reason": str,
-        "conclusion_status": str,
-        "content_characters": int,
-        "reused": bool,
-        "text_run_id": str,
-    },
-    "trajectory_texts": _SLOT,
-    "messages": {
-        **_PLACE,
-        "position": int,
-        "trajectory_id": str,
-        "text": str,
-        "characters": int,
-        "compactor": str,
-    },
-    "answers": {**_PLACE, "status": str},
-    "scores": {**_PLACE, "grader": str, "grader_version": str, "verdict": str, "gold": str},
-    "verdicts": {
-        **_SLOT,
-        "grading": str,
-        "grader": str,
-        "grader_version": str,
-        "verdict": str,
-    },
+    name: {
+        _READ_AS.get((name, column.name), column.name): column.kind.python
+        for column in table.columns
+        if not column.is_nullable
+    }
+    for name, table in TABLES.items()
 }
-"""Columns without which a row of a table says nothing, and what their values are."""
+"""Columns that are never null in a row of a table, and what their values are."""
 
 
 class Unreadable(StoreError):

@@ -22,8 +22,8 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, current_units, read_commits
 from pacore.store.journal import Journal
 from pacore.store.layout import commit_key, journal_key
-from pacore.store.rows import problem_of
 from pacore.store.run import Run, open_run
+from pacore.store.schema import problem_of
 from pacore.text import visible
 
 Row = Mapping[str, Any]

@@ -27,8 +27,8 @@ from pacore.store.layout import (
 )
 from pacore.store.records import BadRecord, find
 from pacore.store.retries import read_retries
-from pacore.store.rows import problem_of
 from pacore.store.run import Run, imported_texts
+from pacore.store.schema import problem_of
 
 _OWN_NAME = re.compile(r"r-[0-9]{8}-(?P<digest>[0-9a-f]{8})")
 

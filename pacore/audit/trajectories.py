@@ -14,15 +14,6 @@ from pacore.core.trajectory import UNFINISHED, normalise
 from pacore.store.layout import journal_key
 from pacore.store.run import Run
 
-GENERATED = (
-    "finish_reason", "conclusion_status", "conclusion", "prompt_tokens", "completion_tokens",
-    "usage_source", "wasted_tokens", "tries", "thinking_closed", "reasoning_characters",
-    "content_characters", "error", "engine", "engine_version", "served_model", "fingerprint",
-    "latency_seconds", "generated_at", "cached_prompt_tokens", "finish_said", "unread",
-    "wire",
-)  # fmt: skip
-"""Columns that follow from the journal's entry alone."""
-
 
 def check_trajectories(run: Run, here: PlaceRows) -> Iterator[Finding]:
     """Compare the trajectories of one place with the plan, their prompts and the journal."""
@@ -154,8 +145,7 @@ def _journalled(run: Run, here: PlaceRows, row: Row, where: Where) -> Iterator[F
             **row,
         }
         yield from differing(named, entry.named._asdict(), where, "journal", f"{key} says")
-    expected = {name: found.row[name] for name in GENERATED}
-    yield from differing(row, expected, where, "journal", f"{key} says")
+    yield from differing(row, found.columns, where, "journal", f"{key} says")
     if row["reused"] and entry.run_id == run.run_id:
         yield Finding("reuse", where, f"is marked as reused; {key} is this run's own")
     if row["text_run_id"] not in (run.run_id, entry.run_id):

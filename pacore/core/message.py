@@ -78,7 +78,7 @@ def compacted(trajectory: Trajectory, compaction: Compaction) -> Candidate:
         trajectory.trajectory_id,
         thought.conclusion,
         thought.status,
-        trajectory.content_characters,
+        trajectory.generation.content_characters,
         trajectory.generation.finish_reason == "length",
     )
     return candidate_of(row, compaction, trajectory.generation)
@@ -217,6 +217,11 @@ class Message:
     trajectory_id: str
     text: str
     compactor: str
+
+    @property
+    def characters(self) -> int:
+        """Length of the text."""
+        return len(self.text)
 
     @property
     def sort_key(self) -> tuple[str, int, int]:

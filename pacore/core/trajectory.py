@@ -87,6 +87,11 @@ class Generation:
         """Whether the model finished; otherwise this is a tombstone."""
         return self.finish_reason not in UNFINISHED
 
+    @property
+    def content_characters(self) -> int:
+        """Length of the content as the server sent it, thinking inside it included."""
+        return len(self.content or "")
+
 
 class Thought(NamedTuple):
     """A generation split into reasoning and conclusion.
@@ -98,6 +103,10 @@ class Thought(NamedTuple):
     conclusion: str | None
     thinking_closed: bool | None
     status: ConclusionStatus
+
+    @property
+    def reasoning_characters(self) -> int:
+        return len(self.reasoning or "")
 
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -189,8 +198,3 @@ class Trajectory:
     @property
     def sort_key(self) -> tuple[str, int, int, int]:
         return (self.place.problem_id, self.place.replicate, self.place.slot, self.attempt)
-
-    @property
-    def content_characters(self) -> int:
-        """Length of the content as the server sent it, thinking inside it included."""
-        return len(self.generation.content or "")

@@ -23,8 +23,8 @@ from pacore.runs.context import StageReport
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
 from pacore.store.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.store.layout import Unit, commit_key
-from pacore.store.rows import verdict_row
 from pacore.store.run import problems_of
+from pacore.store.schema import VERDICTS as VERDICTS_TABLE
 from pacore.warehouse.files import ConclusionRow, conclusions, verdicts_in
 
 ANSWERS_AT_A_TIME = 16
@@ -112,7 +112,7 @@ class ShardGrading:
         keys = self._answer_keys(items)
         counted = Counter(verdict.verdict for verdict in verdicts)
         rows = (
-            verdict_row(self._graded(item, verdict, keys))
+            VERDICTS_TABLE.row(self._graded(item, verdict, keys))
             for item, verdict in zip(items, verdicts, strict=True)
         )
         commit = publish(

@@ -35,9 +35,8 @@ from pacore.store.gradings import GradingRecord
 from pacore.store.integrity import damage
 from pacore.store.layout import Unit, commit_key
 from pacore.store.parquet import read_rows
-from pacore.store.rows import text_row
 from pacore.store.run import Run, list_runs, open_run
-from pacore.store.schema import TABLES
+from pacore.store.schema import TRAJECTORIES, TRAJECTORY_TEXTS
 
 
 class ReplayDispatcher(Dispatcher):
@@ -139,7 +138,7 @@ def _derive_texts(context: RepairContext, unit: Unit) -> None:
     """The texts of a shard's round that no other file has, by the rows that point at them."""
     source = _pointing(context.store, unit)
     written: set[str] = set()
-    names = TABLES["trajectories"].schema.names
+    names = TRAJECTORIES.schema.names
     with (
         Draft(context.store, unit) as draft,
         context.store.local_path(source.path) as path,
@@ -151,7 +150,7 @@ def _derive_texts(context: RepairContext, unit: Unit) -> None:
                 entry = context.journal.find(trajectory_id)
                 if entry is None and row["finish_reason"] != "context_overflow":
                     raise StoreError(f"trajectory {trajectory_id} is not in the journal")
-                draft.add(text_row(trajectory_of(unit.round, row, entry)))
+                draft.add(TRAJECTORY_TEXTS.row(trajectory_of(unit.round, row, entry)))
                 written.add(trajectory_id)
         draft.commit(inputs=source.inputs, producer=context.producer)
 

@@ -12,7 +12,7 @@ from pacore.core.quorum import shortfall
 from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.runs.messages import Place, slot_outcomes
 from pacore.store.commits import Commit, find_commit, publish
-from pacore.store.rows import answer_row
+from pacore.store.schema import ANSWERS
 from pacore.warehouse.files import message_sets
 
 
@@ -31,7 +31,7 @@ def _publish(context: Context, work: OpenShard) -> Commit:
     return publish(
         context.store,
         context.unit("answers", last, work),
-        (answer_row(answer) for answer in _answers(context, work, counts)),
+        map(ANSWERS.row, _answers(context, work, counts)),
         inputs=[context.input_of("messages", last, work)],
         counts=counts,
         producer={**context.producer, "extraction": EXTRACTION_VERSION},

@@ -14,7 +14,7 @@ from pacore.errors import StoreError
 from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.journal import Entry
-from pacore.store.rows import message_row
+from pacore.store.schema import MESSAGES
 from pacore.warehouse.files import CandidateRow, candidates
 
 Place = tuple[str, int]
@@ -38,7 +38,7 @@ def _publish(context: Context, work: OpenShard, round_: int) -> Commit:
     return publish(
         context.store,
         context.unit("messages", round_, work),
-        (message_row(message) for message in _messages(context, work, round_, counts)),
+        map(MESSAGES.row, _messages(context, work, round_, counts)),
         inputs=[context.input_of("trajectories", round_, work)],
         counts=counts,
         producer=context.producer,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pacore.core.answer import Answer
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import Score, Verdict, recorded_gold
 from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.commits import Commit, find_commit, publish
-from pacore.store.rows import score_row
-from pacore.warehouse.files import AnswerRow, answers_of
+from pacore.store.schema import SCORES
+from pacore.warehouse.files import answers_of
 
 
 def grade(context: Context, work: OpenShard) -> StageReport:
@@ -27,7 +28,7 @@ def grade(context: Context, work: OpenShard) -> StageReport:
 
 
 class _Ungraded(NamedTuple):
-    row: AnswerRow
+    row: Answer
     spec: str
     gold: str
 
@@ -69,7 +70,7 @@ def _publish(context: Context, work: OpenShard, scores: list[Score]) -> Commit:
     return publish(
         context.store,
         context.unit("scores", last, work),
-        map(score_row, scores),
+        map(SCORES.row, scores),
         inputs=[context.input_of("answers", last, work)],
         counts={"scored": scored, "ungraded": len(scores) - scored},
         producer=context.producer,

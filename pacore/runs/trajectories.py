@@ -11,7 +11,7 @@ from pacore.runs.context import Context, OpenShard, StageReport
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.slots import RunSlot, fill_slots, trajectories_of
 from pacore.store.commits import Commit, Draft, find_commit
-from pacore.store.rows import text_row, trajectory_row
+from pacore.store.schema import TRAJECTORIES, TRAJECTORY_TEXTS
 
 
 def fill(context: Context, work: OpenShard, round_: int) -> StageReport:
@@ -101,9 +101,9 @@ def _publish(
                     and trajectory_id not in written
                     and not _is_kept(context, work, trajectory_id)
                 ):
-                    texts.add(text_row(trajectory))
+                    texts.add(TRAJECTORY_TEXTS.row(trajectory))
                     written.add(trajectory_id)
-                rows.add(trajectory_row(trajectory))
+                rows.add(TRAJECTORIES.row(trajectory))
                 counts["reused"] += trajectory.reused
                 if not trajectory.reused:
                     counts["completion_tokens"] += trajectory.generation.completion_tokens or 0

@@ -33,8 +33,7 @@ from pacore.store.layout import (
 from pacore.store.parquet import TableWriter, read_column
 from pacore.store.records import Time, decode, find, put_new, read_many
 from pacore.store.retries import end_key
-from pacore.store.rows import Row
-from pacore.store.schema import SCHEMA_VERSION, TABLES
+from pacore.store.schema import SCHEMA_VERSION, TABLES, Row
 
 APPENDED_TABLES = ("trajectory_texts",)
 """Tables whose earlier revisions are current too: a text is stored once and never again."""

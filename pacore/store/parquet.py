@@ -1,6 +1,6 @@
 """The tables as Parquet files: a writer that rejects what is not the schema, and readers.
 
-Schemas are in `pacore.store.schema`, rows in `pacore.store.rows`.
+Tables and what their rows are made of are in `pacore.store.schema`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacore.errors import StoreError
-from pacore.store.rows import Row
-from pacore.store.schema import (
-    PROBLEMS,
-    SCHEMA_REVISION,
-    SCHEMA_VERSION,
-    TABLES,
-    TEXT_GROUP_ROWS,
-    TableSchema,
-)
-
-__all__ = [
-    "PROBLEMS",
-    "SCHEMA_REVISION",
-    "SCHEMA_VERSION",
-    "TABLES",
-    "Row",
-    "TableSchema",
-    "TableWriter",
-    "read_column",
-    "read_rows",
-    "to_arrow",
-    "write_rows",
-]
+from pacore.store.schema import TEXT_GROUP_ROWS, Row, TableSchema
 
 GROUP_BYTES = 32 * 1024 * 1024
 
@@ -64,7 +42,7 @@ class TableWriter:
     more raises StoreError. The file is complete only once the writer is closed without an error.
     """
 
-    def __init__(self, path: Path, table: TableSchema) -> None:
+    def __init__(self, path: Path, table: TableSchema[Any]) -> None:
         self.table = table
         self.rows = 0
         self._waiting: list[Row] = []
@@ -133,7 +111,7 @@ class TableWriter:
         self._waiting_bytes = 0
 
 
-def to_arrow(table: TableSchema, rows: Sequence[Row]) -> pa.Table:
+def to_arrow(table: TableSchema[Any], rows: Sequence[Row]) -> pa.Table:
     """Rows as an Arrow table of exactly the schema, nulls refused where it has none."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in table.schema)
     arrays = []
@@ -175,7 +153,7 @@ def read_column(file: BinaryIO, name: str) -> list[Any]:
     return values
 
 
-def write_rows(path: Path, table: TableSchema, rows: Iterable[Row]) -> int:
+def write_rows(path: Path, table: TableSchema[Any], rows: Iterable[Row]) -> int:
     """Write a whole file; returns the number of rows."""
     with TableWriter(path, table) as writer:
         for row in rows:

@@ -25,8 +25,7 @@ from pacore.store.layout import final_key, imported_texts_key, problem_set_key, 
 from pacore.store.parquet import read_rows, write_rows
 from pacore.store.records import Time, find, put_new, read_many
 from pacore.store.retries import end_key
-from pacore.store.rows import problem_of, problem_row
-from pacore.store.schema import PROBLEMS
+from pacore.store.schema import PROBLEMS, StoredProblem, problem_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,8 @@ def freeze_problems(store: Backend, name: str, problems: list[Problem]) -> str:
     if not store.exists(key):
         scratch = store.scratch() / f"problems-{secrets.token_hex(8)}.parquet"
         set_name = PurePosixPath(key).stem
-        write_rows(scratch, PROBLEMS, (problem_row(problem, set_name) for problem in problems))
+        stored = (StoredProblem(set_name, problem) for problem in problems)
+        write_rows(scratch, PROBLEMS, map(PROBLEMS.row, stored))
         store.put_file(key, scratch)
     return key
 

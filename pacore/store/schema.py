@@ -1,14 +1,29 @@
-"""The tables' schemas: explicit Arrow columns each, and how their files are laid out.
+"""The tables of a store: what each row is made of, and how the files are laid out.
 
-``run_id`` and ``round`` are partition columns: they are in a file's path, not in its rows. A schema's
-version is in the path too; within a version columns are only ever added, nullable.
+A column is declared once: its name, its kind, whether it may be null, and the attribute of the row's
+noun that it holds. The Arrow schema, the rows that are written, and the columns that an audit reads
+follow from that. ``run_id`` and ``round`` are partition columns: they are in a file's path, not in its
+rows. A schema's version is in the path too; within a version columns are only ever added, nullable.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
+
+from pacore.core.answer import Answer
+from pacore.core.grading.verdict import GradedTrajectory, Score
+from pacore.core.identity import canonical_json
+from pacore.core.message import Message
+from pacore.core.problem import Problem, Turn
+from pacore.core.trajectory import Trajectory
 
 SCHEMA_VERSION = 1
 
@@ -19,44 +34,118 @@ TEXT_GROUP_ROWS = 96
 
 METADATA_GROUP_ROWS = 122_880
 
-_LABEL = pa.dictionary(pa.int32(), pa.string())
+Row = tuple[Any, ...]
+"""The values of a row in the order of its table's columns."""
+
+Noun = TypeVar("Noun")
+
+
+class Kind(NamedTuple):
+    """What a column's values are, in Arrow and in Python."""
+
+    arrow: pa.DataType
+    python: type
+
+
+LABEL = Kind(pa.dictionary(pa.int32(), pa.string()), str)
+"""A text that many rows have in common."""
+
+STRING = Kind(pa.string(), str)
+LARGE_STRING = Kind(pa.large_string(), str)
+INT16 = Kind(pa.int16(), int)
+INT32 = Kind(pa.int32(), int)
+INT64 = Kind(pa.int64(), int)
+DOUBLE = Kind(pa.float64(), float)
+BOOL = Kind(pa.bool_(), bool)
+TIME = Kind(pa.timestamp("us", "UTC"), datetime)
+INT32_LIST = Kind(pa.list_(pa.int32()), tuple)
+STRING_LIST = Kind(pa.list_(pa.string()), tuple)
+
+
+class Column(NamedTuple):
+    """A column of a table; ``source`` is the path of the attribute it holds, such as ``place.slot``."""
+
+    name: str
+    kind: Kind
+    source: str
+    is_nullable: bool
+
+
+def required(name: str, kind: Kind, source: str = "") -> Column:
+    """A column without nulls; ``source`` is its name unless it is given."""
+    return Column(name, kind, source or name, is_nullable=False)
+
+
+def optional(name: str, kind: Kind, source: str = "") -> Column:
+    """A column that may be null; ``source`` is its name unless it is given."""
+    return Column(name, kind, source or name, is_nullable=True)
 
 
 @dataclass(frozen=True)
-class TableSchema:
-    """A table's name, its Arrow schema, and how its files are laid out.
+class TableSchema(Generic[Noun]):
+    """A table's name, the noun that each row is of, its columns, and how its files are laid out.
 
-    ``text`` columns get neither statistics nor dictionary; ``sizes`` are the columns whose bytes
-    count towards a row group.
+    ``text`` columns get neither statistics nor dictionary, and their bytes count towards a row group.
     """
 
     name: str
-    schema: pa.Schema
+    noun: type[Noun]
+    columns: tuple[Column, ...]
     text: tuple[str, ...] = ()
     bloom: tuple[str, ...] = ()
     group_rows: int = METADATA_GROUP_ROWS
 
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the table's files."""
+        fields = [
+            pa.field(column.name, column.kind.arrow, nullable=column.is_nullable)
+            for column in self.columns
+        ]
+        return pa.schema(fields, metadata={"pacore.schema_version": str(SCHEMA_VERSION)})
 
-def _schema(**columns: pa.DataType) -> pa.Schema:
-    """A schema in the order given; a leading underscore of a name marks a column without nulls."""
-    fields = [
-        pa.field(name.removeprefix("_"), kind, nullable=not name.startswith("_"))
-        for name, kind in columns.items()
-    ]
-    return pa.schema(fields, metadata={"pacore.schema_version": str(SCHEMA_VERSION)})
+    @cached_property
+    def row(self) -> Callable[[Noun], Row]:
+        """What makes the row of a noun: one call in C, since a run has millions of rows."""
+        return attrgetter(*(column.source for column in self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProblem:
+    """A problem and the name of its set: one row of the table ``problems``."""
+
+    problem_set: str
+    problem: Problem
+
+    @property
+    def turns(self) -> str:
+        return canonical_json([turn.as_json() for turn in self.problem.turns]).decode()
+
+    @property
+    def metadata(self) -> str | None:
+        metadata = dict(self.problem.metadata)
+        return canonical_json(metadata).decode() if metadata else None
+
+
+def problem_of(row: Mapping[str, Any]) -> Problem:
+    """The problem that a row of the table ``problems`` was made of."""
+    turns = tuple(Turn(turn["role"], turn["content"]) for turn in json.loads(row["turns"]))
+    metadata = json.loads(row["metadata"]) if row["metadata"] else {}
+    return Problem(row["problem_id"], turns, row["gold"], row["grader"], metadata)
 
 
 PROBLEMS = TableSchema(
     "problems",
-    _schema(
-        _problem_set=_LABEL,
-        _problem_id=pa.string(),
-        _content_digest=pa.string(),
-        _turns=pa.large_string(),
-        _statement=pa.large_string(),
-        gold=pa.string(),
-        grader=_LABEL,
-        metadata=pa.string(),
+    StoredProblem,
+    (
+        required("problem_set", LABEL),
+        required("problem_id", STRING, "problem.problem_id"),
+        required("content_digest", STRING, "problem.content_digest"),
+        required("turns", LARGE_STRING),
+        required("statement", LARGE_STRING, "problem.statement"),
+        optional("gold", STRING, "problem.gold"),
+        optional("grader", LABEL, "problem.grader"),
+        optional("metadata", STRING),
     ),
     text=("turns", "statement", "gold"),
     group_rows=1024,
@@ -64,43 +153,44 @@ PROBLEMS = TableSchema(
 
 TRAJECTORIES = TableSchema(
     "trajectories",
-    _schema(
-        _problem_id=_LABEL,
-        _replicate=pa.int32(),
-        _slot=pa.int32(),
-        _draw=pa.int32(),
-        _attempt=pa.int16(),
-        _trajectory_id=pa.string(),
-        _seed=pa.int64(),
-        _prompt_digest=_LABEL,
-        _finish_reason=_LABEL,
-        _conclusion_status=_LABEL,
-        conclusion=pa.large_string(),
-        prompt_tokens=pa.int32(),
-        completion_tokens=pa.int32(),
-        _usage_source=_LABEL,
-        _wasted_tokens=pa.int64(),
-        _tries=pa.int32(),
-        thinking_closed=pa.bool_(),
-        _reasoning_characters=pa.int64(),
-        _content_characters=pa.int64(),
-        error=pa.string(),
-        _reused=pa.bool_(),
-        _text_run_id=_LABEL,
-        _engine=_LABEL,
-        engine_version=_LABEL,
-        served_model=_LABEL,
-        fingerprint=_LABEL,
-        _latency_seconds=pa.float64(),
-        _generated_at=pa.timestamp("us", "UTC"),
-        prompt_messages=pa.int32(),
-        max_tokens=pa.int32(),
-        retry_of=pa.string(),
-        cached_prompt_tokens=pa.int32(),
-        prompt_positions=pa.list_(pa.int32()),
-        finish_said=_LABEL,
-        unread=pa.large_string(),
-        wire=_LABEL,
+    Trajectory,
+    (
+        required("problem_id", LABEL, "place.problem_id"),
+        required("replicate", INT32, "place.replicate"),
+        required("slot", INT32, "place.slot"),
+        required("draw", INT32, "place.draw"),
+        required("attempt", INT16),
+        required("trajectory_id", STRING),
+        required("seed", INT64),
+        required("prompt_digest", LABEL),
+        required("finish_reason", LABEL, "generation.finish_reason"),
+        required("conclusion_status", LABEL, "thought.status"),
+        optional("conclusion", LARGE_STRING, "thought.conclusion"),
+        optional("prompt_tokens", INT32, "generation.prompt_tokens"),
+        optional("completion_tokens", INT32, "generation.completion_tokens"),
+        required("usage_source", LABEL, "generation.usage_source"),
+        required("wasted_tokens", INT64, "generation.wasted_tokens"),
+        required("tries", INT32, "generation.tries"),
+        optional("thinking_closed", BOOL, "thought.thinking_closed"),
+        required("reasoning_characters", INT64, "thought.reasoning_characters"),
+        required("content_characters", INT64, "generation.content_characters"),
+        optional("error", STRING, "generation.error"),
+        required("reused", BOOL),
+        required("text_run_id", LABEL),
+        required("engine", LABEL, "generation.engine"),
+        optional("engine_version", LABEL, "generation.engine_version"),
+        optional("served_model", LABEL, "generation.served_model"),
+        optional("fingerprint", LABEL, "generation.fingerprint"),
+        required("latency_seconds", DOUBLE, "generation.latency_seconds"),
+        required("generated_at", TIME),
+        optional("prompt_messages", INT32),
+        optional("max_tokens", INT32),
+        optional("retry_of", STRING),
+        optional("cached_prompt_tokens", INT32, "generation.cached_prompt_tokens"),
+        optional("prompt_positions", INT32_LIST),
+        optional("finish_said", LABEL, "generation.finish_said"),
+        optional("unread", LARGE_STRING, "generation.unread"),
+        optional("wire", LABEL, "generation.wire"),
     ),
     text=("conclusion", "unread"),
     bloom=("trajectory_id",),
@@ -108,13 +198,14 @@ TRAJECTORIES = TableSchema(
 
 TRAJECTORY_TEXTS = TableSchema(
     "trajectory_texts",
-    _schema(
-        _problem_id=_LABEL,
-        _replicate=pa.int32(),
-        _slot=pa.int32(),
-        _trajectory_id=pa.string(),
-        reasoning=pa.large_string(),
-        content=pa.large_string(),
+    Trajectory,
+    (
+        required("problem_id", LABEL, "place.problem_id"),
+        required("replicate", INT32, "place.replicate"),
+        required("slot", INT32, "place.slot"),
+        required("trajectory_id", STRING),
+        optional("reasoning", LARGE_STRING, "thought.reasoning"),
+        optional("content", LARGE_STRING, "generation.content"),
     ),
     text=("reasoning", "content"),
     bloom=("trajectory_id",),
@@ -123,134 +214,73 @@ TRAJECTORY_TEXTS = TableSchema(
 
 MESSAGES = TableSchema(
     "messages",
-    _schema(
-        _problem_id=_LABEL,
-        _replicate=pa.int32(),
-        _position=pa.int32(),
-        _trajectory_id=pa.string(),
-        _text=pa.large_string(),
-        _characters=pa.int64(),
-        _compactor=_LABEL,
+    Message,
+    (
+        required("problem_id", LABEL),
+        required("replicate", INT32),
+        required("position", INT32),
+        required("trajectory_id", STRING),
+        required("text", LARGE_STRING),
+        required("characters", INT64),
+        required("compactor", LABEL),
     ),
     text=("text",),
 )
 
 ANSWERS = TableSchema(
     "answers",
-    _schema(
-        _problem_id=_LABEL,
-        _replicate=pa.int32(),
-        answer=pa.string(),
-        method=_LABEL,
-        trajectory_id=pa.string(),
-        finish_reason=_LABEL,
-        _status=_LABEL,
-        reason=pa.string(),
-        failed_round=pa.int32(),
+    Answer,
+    (
+        required("problem_id", LABEL),
+        required("replicate", INT32),
+        optional("answer", STRING),
+        optional("method", LABEL),
+        optional("trajectory_id", STRING),
+        optional("finish_reason", LABEL),
+        required("status", LABEL),
+        optional("reason", STRING),
+        optional("failed_round", INT32),
     ),
 )
 
 SCORES = TableSchema(
     "scores",
-    _schema(
-        _problem_id=_LABEL,
-        _replicate=pa.int32(),
-        trajectory_id=pa.string(),
-        _grader=_LABEL,
-        _grader_version=_LABEL,
-        _status=_LABEL,
-        score=pa.float64(),
-        _gold=pa.string(),
-        answer=pa.string(),
+    Score,
+    (
+        required("problem_id", LABEL),
+        required("replicate", INT32),
+        optional("trajectory_id", STRING),
+        required("grader", LABEL),
+        required("grader_version", LABEL),
+        required("status", LABEL, "verdict"),
+        optional("score", DOUBLE),
+        required("gold", STRING),
+        optional("answer", STRING),
     ),
 )
 
 VERDICTS = TableSchema(
     "verdicts",
-    _schema(
-        _problem_id=_LABEL,
-        _replicate=pa.int32(),
-        _slot=pa.int32(),
-        _trajectory_id=pa.string(),
-        _grading=_LABEL,
-        _grader=_LABEL,
-        _grader_version=_LABEL,
-        _verdict=_LABEL,
-        score=pa.float64(),
-        answer=pa.large_string(),
-        method=_LABEL,
-        answer_key=pa.large_string(),
-        detail=pa.string(),
+    GradedTrajectory,
+    (
+        required("problem_id", LABEL),
+        required("replicate", INT32),
+        required("slot", INT32),
+        required("trajectory_id", STRING),
+        required("grading", LABEL),
+        required("grader", LABEL),
+        required("grader_version", LABEL),
+        required("verdict", LABEL, "verdict.verdict"),
+        optional("score", DOUBLE, "verdict.score"),
+        optional("answer", LARGE_STRING),
+        optional("method", LABEL),
+        optional("answer_key", LARGE_STRING),
+        optional("detail", STRING, "verdict.detail"),
     ),
     text=("answer", "answer_key"),
 )
 
-RUNS = TableSchema(
-    "runs",
-    _schema(
-        _run_id=pa.string(),
-        _status=pa.string(),
-        _created_at=pa.timestamp("us", "UTC"),
-        finished_at=pa.timestamp("us", "UTC"),
-        _identity_digest=pa.string(),
-        _problem_set=pa.string(),
-        _problems=pa.int64(),
-        _model=pa.string(),
-        revision=pa.string(),
-        _widths=pa.list_(pa.int32()),
-        _replicates=pa.int32(),
-        _rounds=pa.int32(),
-        _recipe=pa.string(),
-        _plan=pa.string(),
-        _producer=pa.string(),
-        needed_messages=pa.list_(pa.int32()),
-        on_shortfall=pa.string(),
-        truncated=pa.string(),
-        pool=pa.int32(),
-        compaction=pa.string(),
-        steps=pa.list_(pa.string()),
-        bound_tokens=pa.list_(pa.int32()),
-    ),
-)
-
-PRICES = TableSchema(
-    "prices",
-    _schema(
-        _model=pa.string(),
-        _currency=pa.string(),
-        _prompt_per_million=pa.float64(),
-        _cached_prompt_per_million=pa.float64(),
-        _completion_per_million=pa.float64(),
-    ),
-)
-
-GRADINGS = TableSchema(
-    "gradings",
-    _schema(
-        _run_id=pa.string(),
-        _grading=pa.string(),
-        _sequence=pa.int32(),
-        _grader=pa.string(),
-        _grader_version=pa.string(),
-        _against=pa.string(),
-        _created_at=pa.timestamp("us", "UTC"),
-        finished_at=pa.timestamp("us", "UTC"),
-        _stands=pa.bool_(),
-    ),
-)
-
-TABLES: dict[str, TableSchema] = {
+TABLES: dict[str, TableSchema[Any]] = {
     table.name: table
-    for table in (
-        PROBLEMS,
-        TRAJECTORIES,
-        TRAJECTORY_TEXTS,
-        MESSAGES,
-        ANSWERS,
-        SCORES,
-        VERDICTS,
-        RUNS,
-        GRADINGS,
-        PRICES,
-    )
+    for table in (PROBLEMS, TRAJECTORIES, TRAJECTORY_TEXTS, MESSAGES, ANSWERS, SCORES, VERDICTS)
 }

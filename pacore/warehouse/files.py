@@ -5,15 +5,18 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from pacore.core.answer import Answer
 from pacore.core.grading.verdict import VerdictName
 from pacore.core.message import CompactionInput
 from pacore.core.trajectory import ConclusionStatus, FinishReason
 from pacore.warehouse.connection import Connection, as_store_error, connect, rows_of, sql
+
+Record = TypeVar("Record")
 
 
 @cache
@@ -27,29 +30,37 @@ def _rounds_connection(process: int) -> Connection:
 atexit.register(_rounds_connection.cache_clear)
 
 
-def _stream(name: str, **parameters: Any) -> Iterator[tuple[Any, ...]]:
-    """Rows of ``sql/runs/<name>.sql``, fetched as they are read; safe from any thread."""
+def _named_rows(name: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of ``sql/<name>.sql`` by column, fetched as they are read; safe from any thread."""
     with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
-        cursor.execute(sql(f"runs/{name}"), parameters)
-        yield from rows_of(cursor)
+        cursor.execute(sql(name), parameters)
+        columns = cursor.columns()
+        for row in rows_of(cursor):
+            yield dict(zip(columns, row, strict=True))
+
+
+def _records(name: str, of: Callable[..., Record], **parameters: Any) -> Iterator[Record]:
+    """A record for each row of ``sql/runs/<name>.sql``, whose columns are its fields by name."""
+    return (of(**row) for row in _named_rows(f"runs/{name}", parameters))
 
 
 def candidates(path: str) -> Iterator[CandidateRow]:
     """The current attempt at every slot of a trajectories file, by problem id, replicate and slot."""
-    return (CandidateRow._make(row) for row in _stream("candidates", path=path))
+    return _records("candidates", CandidateRow, path=path)
 
 
 def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[str]]]:
     """Each message set of a messages file: (problem id, replicate), texts and ids by position."""
-    rows = _stream("message_sets", path=path)
-    for (problem_id, replicate), group in groupby(rows, key=lambda row: (row[0], row[1])):
+    rows = _named_rows("runs/message_sets", {"path": path})
+    for place, group in groupby(rows, key=lambda row: (row["problem_id"], row["replicate"])):
         messages = list(group)
-        yield (problem_id, replicate), [row[2] for row in messages], [row[3] for row in messages]
+        texts = [message["text"] for message in messages]
+        yield place, texts, [message["trajectory_id"] for message in messages]
 
 
-def answers_of(path: str) -> Iterator[AnswerRow]:
+def answers_of(path: str) -> Iterator[Answer]:
     """The rows of an answers file, by problem id and replicate."""
-    return (AnswerRow._make(row) for row in _stream("answers", path=path))
+    return _records("answers", Answer, path=path)
 
 
 def conclusions(path: str) -> Iterator[ConclusionRow]:
@@ -57,7 +68,7 @@ def conclusions(path: str) -> Iterator[ConclusionRow]:
 
     By problem id, replicate and slot.
     """
-    return (ConclusionRow._make(row) for row in _stream("conclusions", path=path))
+    return _records("conclusions", ConclusionRow, path=path)
 
 
 def verdicts_in(table: str, path: str) -> Iterator[VerdictRow]:
@@ -65,16 +76,12 @@ def verdicts_in(table: str, path: str) -> Iterator[VerdictRow]:
 
     What broke off said nothing of an answer and is not among them.
     """
-    return (VerdictRow._make(row) for row in _stream(table, path=path))
+    return _records(table, VerdictRow, path=path)
 
 
 def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
     """Rows of ``sql/audit/<name>.sql`` over one local file as dicts, fetched as they are read."""
-    with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
-        cursor.execute(sql(f"audit/{name}"), parameters)
-        columns = cursor.columns()
-        for row in rows_of(cursor):
-            yield dict(zip(columns, row, strict=True))
+    return _named_rows(f"audit/{name}", parameters)
 
 
 class CandidateRow(NamedTuple):
@@ -106,20 +113,6 @@ class CandidateRow(NamedTuple):
             self.content_characters,
             self.finish_reason == "length",
         )
-
-
-class AnswerRow(NamedTuple):
-    """One row of the table ``answers``."""
-
-    problem_id: str
-    replicate: int
-    answer: str | None
-    method: str | None
-    trajectory_id: str | None
-    finish_reason: FinishReason | None
-    status: str
-    reason: str | None
-    failed_round: int | None
 
 
 class ConclusionRow(NamedTuple):

@@ -6,10 +6,35 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from pacore.errors import BadInput
 from pacore.store.backends.sources import open_source
-from pacore.store.rows import Row
+from pacore.store.schema import DOUBLE, STRING, TableSchema, required
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens of a model cost: one row of the table ``prices``."""
+
+    model: str
+    currency: str
+    prompt_per_million: float
+    cached_prompt_per_million: float
+    completion_per_million: float
+
+
+PRICES = TableSchema(
+    "prices",
+    Price,
+    (
+        required("model", STRING),
+        required("currency", STRING),
+        required("prompt_per_million", DOUBLE),
+        required("cached_prompt_per_million", DOUBLE),
+        required("completion_per_million", DOUBLE),
+    ),
+)
 
 MOST_BYTES = 4 * 1024 * 1024
 
@@ -20,8 +45,8 @@ NEEDED = ("model", "prompt_per_million", "completion_per_million")
 COLUMNS = (*NEEDED, "cached_prompt_per_million", "currency")
 
 
-def read_prices(url: str) -> list[Row]:
-    """The rows of a CSV file with the columns ``model``, ``prompt_per_million``,
+def read_prices(url: str) -> list[Price]:
+    """The prices in a CSV file with the columns ``model``, ``prompt_per_million``,
     ``completion_per_million``, and where they are given ``cached_prompt_per_million`` (else that of
     any prompt) and ``currency`` (else USD).
 
@@ -38,7 +63,7 @@ def read_prices(url: str) -> list[Row]:
     return list(_rows(url, text))
 
 
-def _rows(url: str, text: str) -> Iterator[Row]:
+def _rows(url: str, text: str) -> Iterator[Price]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
     try:
         columns = reader.fieldnames or ()
@@ -65,7 +90,8 @@ def _rows(url: str, text: str) -> Iterator[Row]:
             prompt = _price(row, "prompt_per_million", place)
             is_cached = bool(_text(row, "cached_prompt_per_million"))
             cached = _price(row, "cached_prompt_per_million", place) if is_cached else prompt
-            yield model, currency, prompt, cached, _price(row, "completion_per_million", place)
+            completion = _price(row, "completion_per_million", place)
+            yield Price(model, currency, prompt, cached, completion)
     except csv.Error as fault:
         raise BadInput(f"{url}:{reader.line_num}: is not CSV: {fault}") from None
 

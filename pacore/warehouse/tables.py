@@ -1,40 +1,179 @@
 """Which files each table is: what the views of a warehouse are made over.
 
-Runs as rows of the table ``runs``.
+The tables ``runs`` and ``gradings`` are no files of a store: they are made of its records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend, Reader
 from pacore.store.commits import DataFile, current_tables
-from pacore.store.gradings import OWN, GradingRecord, as_published, current_grading, read_gradings
+from pacore.store.gradings import (
+    OWN,
+    Grading,
+    GradingRecord,
+    as_published,
+    current_grading,
+    read_gradings,
+)
 from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
 from pacore.store.layout import Unit, final_key, retries_prefix, unit_of_data
 from pacore.store.parquet import write_rows
 from pacore.store.records import BadRecord, decode
-from pacore.store.rows import Row
 from pacore.store.run import Run, RunEnd, imported_texts, open_run, open_runs
-from pacore.store.schema import SCHEMA_REVISION, SCHEMA_VERSION, TABLES
-
-STAGED = (
-    "runs",
-    "problems",
-    "trajectories",
-    "trajectory_texts",
-    "messages",
-    "answers",
-    "gradings",
-    "verdicts",
-    "scores",
-    "prices",
+from pacore.store.schema import (
+    ANSWERS,
+    BOOL,
+    INT32,
+    INT32_LIST,
+    INT64,
+    MESSAGES,
+    PROBLEMS,
+    SCHEMA_REVISION,
+    SCHEMA_VERSION,
+    SCORES,
+    STRING,
+    STRING_LIST,
+    TIME,
+    TRAJECTORIES,
+    TRAJECTORY_TEXTS,
+    VERDICTS,
+    Noun,
+    TableSchema,
+    optional,
+    required,
 )
+from pacore.warehouse.prices import PRICES, Price
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run and how it ended, None for one that is open: one row of the table ``runs``."""
+
+    run: Run
+    end: RunEnd | None
+
+    @property
+    def status(self) -> str:
+        if self.end is None:
+            return "open"
+        return "failures" if self.end.counts.get("failed") else "complete"
+
+    @property
+    def created_at(self) -> datetime:
+        return datetime.fromisoformat(self.run.created_at)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        return self.end.finished_at if self.end else None
+
+    @property
+    def problem_set(self) -> str:
+        return PurePosixPath(self.run.problem_set).stem
+
+    @property
+    def recipe(self) -> str:
+        return canonical_json(self.run.recipe.as_json()).decode()
+
+    @property
+    def plan(self) -> str:
+        return canonical_json(self.run.plan.as_json()).decode()
+
+    @property
+    def producer(self) -> str:
+        return canonical_json(self.run.producer).decode()
+
+    @property
+    def needed_messages(self) -> tuple[int, ...]:
+        return tuple(step.need for step in self.run.plan.steps)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return tuple(step.kind for step in self.run.plan.steps)
+
+    @property
+    def bound_tokens(self) -> tuple[int | None, ...]:
+        return tuple(step.max_tokens for step in self.run.plan.steps)
+
+
+RUNS = TableSchema(
+    "runs",
+    StartedRun,
+    (
+        required("run_id", STRING, "run.run_id"),
+        required("status", STRING),
+        required("created_at", TIME),
+        optional("finished_at", TIME),
+        required("identity_digest", STRING, "run.identity_digest"),
+        required("problem_set", STRING),
+        required("problems", INT64, "run.problems"),
+        required("model", STRING, "run.recipe.model"),
+        optional("revision", STRING, "run.recipe.revision"),
+        required("widths", INT32_LIST, "run.plan.widths"),
+        required("replicates", INT32, "run.plan.replicates"),
+        required("rounds", INT32, "run.plan.rounds"),
+        required("recipe", STRING),
+        required("plan", STRING),
+        required("producer", STRING),
+        optional("needed_messages", INT32_LIST),
+        optional("on_shortfall", STRING, "run.plan.on_shortfall"),
+        optional("truncated", STRING, "run.plan.truncated"),
+        optional("pool", INT32, "run.plan.pool"),
+        optional("compaction", STRING, "run.plan.compaction"),
+        optional("steps", STRING_LIST),
+        optional("bound_tokens", INT32_LIST),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunGrading:
+    """A grading of a run, and whether its verdicts are current: one row of the table ``gradings``."""
+
+    run_id: str
+    grading_id: str
+    record: GradingRecord
+    is_current: bool
+
+
+GRADINGS = TableSchema(
+    "gradings",
+    RunGrading,
+    (
+        required("run_id", STRING),
+        required("grading", STRING, "grading_id"),
+        required("sequence", INT32, "record.sequence"),
+        required("grader", STRING, "record.grading.grader"),
+        required("grader_version", STRING, "record.grading.grader_version"),
+        required("against", STRING, "record.grading.against"),
+        required("created_at", TIME, "record.created_at"),
+        optional("finished_at", TIME, "record.finished_at"),
+        required("stands", BOOL, "is_current"),
+    ),
+)
+
+STAGED: dict[str, TableSchema[Any]] = {
+    table.name: table
+    for table in (
+        RUNS,
+        PROBLEMS,
+        TRAJECTORIES,
+        TRAJECTORY_TEXTS,
+        MESSAGES,
+        ANSWERS,
+        GRADINGS,
+        VERDICTS,
+        SCORES,
+        PRICES,
+    )
+}
 """Tables in the order their views are made: later ones may read earlier ones."""
 
 
@@ -53,7 +192,7 @@ def table_files(
     reader: Reader,
     run_ids: Sequence[str],
     folder: Path,
-    prices: Sequence[Row] = (),
+    prices: Sequence[Price] = (),
 ) -> Staged:
     """The files of each table for those of the runs named whose files are all there.
 
@@ -70,12 +209,12 @@ def table_files(
         named = (unit_of_data(f.path) for found in tables[run.run_id].values() for f in found)
         units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
-    files["runs"] = [_written("runs", run_rows(runs, ends), folder)]
-    files["gradings"] = [_written("gradings", _gradings(store, runs, units), folder)]
+    files["runs"] = [_written(RUNS, [StartedRun(run, ends[run.run_id]) for run in runs], folder)]
+    files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units), folder)]
     if has_older_files(runs):
         files["trajectories"].append(_empty_file("trajectories", folder))
     if prices:
-        files["prices"] = [_written("prices", prices, folder)]
+        files["prices"] = [_written(PRICES, prices, folder)]
     paths = {name: found or [_empty_file(name, folder)] for name, found in files.items()}
     return Staged(paths, {run.run_id: tables[run.run_id] for run in runs}, faults)
 
@@ -141,27 +280,27 @@ def text_files(
     return [reader.admit(file.path, file.bytes) for file in dict.fromkeys(files)]
 
 
-def _written(table: str, rows: Iterable[Row], folder: Path) -> str:
-    path = folder / f"{table}.parquet"
-    write_rows(path, TABLES[table], rows)
+def _written(table: TableSchema[Noun], nouns: Iterable[Noun], folder: Path) -> str:
+    path = folder / f"{table.name}.parquet"
+    write_rows(path, table, map(table.row, nouns))
     return str(path)
 
 
 def _gradings(
     store: Backend, runs: Sequence[Run], units: Mapping[str, Sequence[Unit]]
-) -> Iterator[Row]:
+) -> Iterator[RunGrading]:
     keys = set(store.list("runs"))
     for run in runs:
         begun = datetime.fromisoformat(run.created_at)
         records = as_published(read_gradings(store, run.run_id, keys), units[run.run_id])
-        yield from grading_rows(run.run_id, begun, records)
+        yield from run_gradings(run.run_id, begun, records)
 
 
 def _empty_file(table: str, folder: Path) -> str:
     parts = (f"schema={SCHEMA_VERSION}", "run_id=none", "round=0")
     path = folder.joinpath(*parts, f"{table}.parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_rows(path, TABLES[table], ())
+    write_rows(path, STAGED[table], ())
     return str(path)
 
 
@@ -185,51 +324,13 @@ def read_ends(store: Backend, runs: Sequence[Run]) -> dict[str, RunEnd | BadReco
     return found
 
 
-def run_rows(runs: Sequence[Run], ends: Mapping[str, RunEnd | None]) -> Iterator[Row]:
-    """Each run as a row of the table ``runs``."""
-    for run in runs:
-        end = ends[run.run_id]
-        status = "open" if end is None else "failures" if end.counts.get("failed") else "complete"
-        yield (
-            run.run_id,
-            status,
-            datetime.fromisoformat(run.created_at),
-            end.finished_at if end else None,
-            run.identity_digest,
-            PurePosixPath(run.problem_set).stem,
-            run.problems,
-            run.recipe.model,
-            run.recipe.revision,
-            list(run.plan.widths),
-            run.plan.replicates,
-            run.plan.rounds,
-            canonical_json(run.recipe.as_json()).decode(),
-            canonical_json(run.plan.as_json()).decode(),
-            canonical_json(run.producer).decode(),
-            [run.plan.need(round_) for round_ in range(1, run.plan.rounds + 1)],
-            run.plan.on_shortfall,
-            run.plan.truncated,
-            run.plan.pool,
-            run.plan.compaction,
-            [step.kind for step in run.plan.steps],
-            [step.max_tokens for step in run.plan.steps],
-        )
-
-
-def grading_rows(run_id: str, created_at: datetime, records: list[GradingRecord]) -> Iterator[Row]:
-    """The gradings of a run as rows of the table ``gradings``, the run's own as number 0."""
-    stands = current_grading(records)
-    yield run_id, OWN, 0, "auto", "", "gold", created_at, created_at, stands is None
+def run_gradings(
+    run_id: str, created_at: datetime, records: list[GradingRecord]
+) -> Iterator[RunGrading]:
+    """The gradings of a run, its own as number 0."""
+    current = current_grading(records)
+    own = GradingRecord(0, Grading("auto", ""), created_at, created_at)
+    yield RunGrading(run_id, OWN, own, is_current=current is None)
     for record in records:
-        grading = record.grading
-        yield (
-            run_id,
-            grading.grading_id,
-            record.sequence,
-            grading.grader,
-            grading.grader_version,
-            grading.against,
-            record.created_at,
-            record.finished_at,
-            record is stands,
-        )
+        grading_id = record.grading.grading_id
+        yield RunGrading(run_id, grading_id, record, is_current=record is current)

@@ -17,7 +17,6 @@ from typing import Any, Self
 from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import Fault, RunFiles, damaged, repair_hint
-from pacore.store.rows import Row
 from pacore.store.run import list_runs
 from pacore.warehouse.connection import (
     Connection,
@@ -31,6 +30,7 @@ from pacore.warehouse.connection import (
     rows_of,
     sql,
 )
+from pacore.warehouse.prices import Price
 from pacore.warehouse.relations import RELATIONS, needed, stored
 from pacore.warehouse.report_rows import Record, check_columns, records
 from pacore.warehouse.tables import table_files, text_files
@@ -71,7 +71,7 @@ class Warehouse:
         self,
         store: Backend,
         run_ids: Sequence[str] | None = None,
-        prices: Sequence[Row] = (),
+        prices: Sequence[Price] = (),
         numbers: Sequence[int] = (),
         memory_bytes: int | None = None,
         say: Callable[[str], None] = _log.warning,

@@ -166,7 +166,7 @@ def test_a_generation_is_asked_for_wherever_it_makes_a_difference(
     compaction = Compaction(policy, tail, bound)
     made = trajectory(generation)
     row = CompactionInput(
-        "id", made.thought.conclusion, made.thought.status, made.content_characters
+        "id", made.thought.conclusion, made.thought.status, made.generation.content_characters
     )
     without, with_it = (candidate_of(row, compaction, given) for given in (None, generation))
     assert needs_generation(row, compaction) or without == with_it

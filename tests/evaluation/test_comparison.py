@@ -19,6 +19,7 @@ from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
+from pacore.warehouse.prices import Price
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.fixtures.ended import ended_run
@@ -83,7 +84,7 @@ def test_a_comparison_reads_as_it_should(store: Backend) -> None:
 
 
 def test_an_evaluation_reads_as_it_should(store: Backend) -> None:
-    prices = [("scripted", "USD", 1.0, 0.1, 4.0)]
+    prices = [Price("scripted", "USD", 1.0, 0.1, 4.0)]
     with Warehouse(store, ["after"], prices) as warehouse:
         shown = to_text(evaluation_sheet(warehouse, "after"), WIDTH)
         (told,) = json.loads(to_json([measure(warehouse, "after")]))

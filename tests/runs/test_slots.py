@@ -16,8 +16,7 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import OpenSlot, Round, open_slots
 from pacore.core.trajectory import FINISH_REASONS, UNFINISHED, FinishReason
 from pacore.store.parquet import write_rows
-from pacore.store.rows import trajectory_row
-from pacore.store.schema import TABLES
+from pacore.store.schema import TRAJECTORIES
 from pacore.warehouse.files import candidates
 from tests.fixtures.small_store import generation, trajectory
 
@@ -53,8 +52,8 @@ def write_slots(path: Path, slots: list[OpenSlot]) -> None:
                 retry_of=attempt.retry_of,
                 max_tokens=attempt.max_tokens,
             )
-            rows.append(trajectory_row(row))
-    write_rows(path, TABLES["trajectories"], rows)
+            rows.append(TRAJECTORIES.row(row))
+    write_rows(path, TRAJECTORIES, rows)
 
 
 @settings(deadline=None, max_examples=60)

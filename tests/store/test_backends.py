@@ -18,7 +18,7 @@ from pacore.store.capability import prepare, probe
 from pacore.store.commits import committed_units, publish, read_commit
 from pacore.store.layout import STORE_KEY, Unit
 from pacore.store.parquet import read_rows
-from pacore.store.rows import Row
+from pacore.store.schema import Row
 from tests.fixtures.s3_server import READER_KEY, READER_SECRET, S3Server, environment_of
 from tests.fixtures.small_store import rows_of
 from tests.fixtures.stores import fresh_url, use_server

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -19,9 +21,10 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
 from pacore.store.parquet import read_rows
 from pacore.store.run import is_closed, open_run
-from pacore.store.schema import SCHEMA_VERSION, TABLES
+from pacore.store.schema import SCHEMA_VERSION, TABLES, Column, TableSchema
 from pacore.warehouse.files import candidates
 from pacore.warehouse.relations import HISTORY
+from pacore.warehouse.tables import STAGED
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
 from tests.fixtures.pipeline import (
@@ -51,6 +54,50 @@ ADDED = {
         "wire",
     }
 }
+
+
+MADE_LATER = {("trajectories", "generated_at")}
+"""Columns without nulls whose attribute is None until a stage reads the journal."""
+
+columns = pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        pytest.param(table, column, id=f"{table.name}.{column.name}")
+        for table in {**TABLES, **STAGED}.values()
+        for column in table.columns
+    ],
+)
+
+
+def hint_of(noun: Any, attribute: str) -> Any:
+    """The type of an attribute: a field, or a property."""
+    found = getattr(noun, attribute, None)
+    if isinstance(found, property | cached_property):
+        made = found.fget if isinstance(found, property) else found.func
+        return get_type_hints(made)["return"]
+    return get_type_hints(noun)[attribute]
+
+
+def options_of(hint: Any) -> set[Any]:
+    """The classes that values of a type have."""
+    if get_origin(hint) in (Union, UnionType):
+        return {option for member in get_args(hint) for option in options_of(member)}
+    if get_origin(hint) is Literal:
+        return {type(value) for value in get_args(hint)}
+    return {get_origin(hint) or hint}
+
+
+@columns
+def test_every_column_holds_an_attribute_of_its_kind_and_null_only_where_it_may(
+    table: TableSchema[Any], column: Column
+) -> None:
+    hint: Any = table.noun
+    for attribute in column.source.split("."):
+        hint = hint_of(hint, attribute)
+    options = options_of(hint)
+    assert options - {NoneType} == {column.kind.python}
+    if (table.name, column.name) not in MADE_LATER:
+        assert column.is_nullable or NoneType not in options
 
 
 @pytest.fixture

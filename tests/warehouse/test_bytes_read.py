@@ -15,8 +15,8 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.services import service_of
 from pacore.store.commits import current_tables, publish, write_snapshot
 from pacore.store.layout import Unit
-from pacore.store.rows import ROW_OF, Row
 from pacore.store.run import Run
+from pacore.store.schema import TABLES, Row
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.pipeline import scripted_config
 from tests.fixtures.small_store import WHEN, problem
@@ -65,7 +65,7 @@ def rows(run: Run, table: str) -> Iterator[Row]:
                 text_run_id=run.run_id,
                 generated_at=WHEN,
             )
-            yield ROW_OF[table](made_here)
+            yield TABLES[table].row(made_here)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from pacore.errors import BadInput
 from pacore.store.backends.protocol import Backend
-from pacore.warehouse.prices import read_prices
+from pacore.warehouse.prices import Price, read_prices
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.fixtures.small_store import rows_of, select, small_store
@@ -30,10 +30,12 @@ def test_a_price_table_is_read_with_what_it_leaves_out(tmp_path: Path) -> None:
         "two,EUR,2,,8\n"
     )
     assert read_prices(written(tmp_path, full)) == [
-        ("one", "EUR", 1.0, 0.25, 4.0),
-        ("two", "EUR", 2.0, 2.0, 8.0),
+        Price("one", "EUR", 1.0, 0.25, 4.0),
+        Price("two", "EUR", 2.0, 2.0, 8.0),
     ]
-    assert read_prices(written(tmp_path, f"{HEAD}\none,1,4\n")) == [("one", "USD", 1.0, 1.0, 4.0)]
+    assert read_prices(written(tmp_path, f"{HEAD}\none,1,4\n")) == [
+        Price("one", "USD", 1.0, 1.0, 4.0)
+    ]
     assert read_prices(written(tmp_path, f"\ufeff{HEAD}\n")) == []
 
 
@@ -62,7 +64,7 @@ def test_what_is_wrong_with_a_price_table_is_said_with_its_line(
     assert "prices.csv" in str(raised.value)
 
 
-def costs(store: Backend, *prices: tuple[Any, ...]) -> dict[str, Any]:
+def costs(store: Backend, *prices: Price) -> dict[str, Any]:
     with Warehouse(store, prices=prices) as warehouse:
         result = warehouse.query("FROM mart_costs")
         (row,) = result.rows
@@ -73,7 +75,7 @@ def test_money_is_tokens_times_prices_and_cached_ones_have_their_own(tmp_path: P
     rows = rows_of()
     for row in select(rows, "trajectories", problem_id="sum-1"):
         row["cached_prompt_tokens"] = 15
-    found = costs(small_store(tmp_path / "store", rows), ("scripted", "USD", 1.0, 0.1, 10.0))
+    found = costs(small_store(tmp_path / "store", rows), Price("scripted", "USD", 1.0, 0.1, 10.0))
     finished = [row for row in select(rows, "trajectories") if row["completion_tokens"] is not None]
     paid = sum(
         (row["prompt_tokens"] - (row["cached_prompt_tokens"] or 0)) * 1.0
@@ -91,13 +93,13 @@ def test_money_is_tokens_times_prices_and_cached_ones_have_their_own(tmp_path: P
 
 def test_without_a_price_or_a_count_there_is_no_money(tmp_path: Path) -> None:
     store = small_store(tmp_path / "store")
-    for prices in ((), (("another", "USD", 1.0, 1.0, 1.0),)):
+    for prices in ((), (Price("another", "USD", 1.0, 1.0, 1.0),)):
         found = costs(store, *prices)
         assert (found["effective_money"], found["marginal_money"]) == (None, None)
     rows = rows_of()
     select(rows, "trajectories", problem_id="sum-1", round=2)[0]["completion_tokens"] = None
     store = small_store(tmp_path / "uncounted", rows)
-    found = costs(store, ("scripted", "USD", 1.0, 1.0, 1.0))
+    found = costs(store, Price("scripted", "USD", 1.0, 1.0, 1.0))
     assert (found["currency"], found["effective_money"]) == ("USD", None)
 
 
@@ -105,7 +107,7 @@ def test_what_another_run_paid_for_costs_this_one_nothing_new(tmp_path: Path) ->
     rows = rows_of()
     for row in select(rows, "trajectories"):
         row["reused"] = True
-    found = costs(small_store(tmp_path / "store", rows), ("scripted", "USD", 1.0, 1.0, 1.0))
+    found = costs(small_store(tmp_path / "store", rows), Price("scripted", "USD", 1.0, 1.0, 1.0))
     assert found["effective_money"] > 0
     assert found["marginal_money"] == 0
 

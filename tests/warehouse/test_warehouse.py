@@ -21,9 +21,9 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, read_commit, read_commits, text_ids, write_snapshot
 from pacore.store.layout import Unit
 from pacore.store.run import close_run
-from pacore.store.schema import TABLES
 from pacore.warehouse.files import answers_of, candidates, message_sets
 from pacore.warehouse.relations import RELATIONS
+from pacore.warehouse.tables import STAGED
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.small_store import (
     as_row,
@@ -106,7 +106,7 @@ def test_every_table_shows_its_columns_in_order_and_labels_as_text(warehouse: Wa
     for table, first in FIRST_COLUMNS.items():
         described = {str(row[0]): row[1] for row in ask(warehouse, f"DESCRIBE {table}")}
         assert tuple(described)[: len(first)] == first
-        stored = TABLES[table.removeprefix("all_")].schema.names
+        stored = STAGED[table.removeprefix("all_")].schema.names
         assert set(stored) - RENAMED.get(table, set()) <= set(described)
         for name in LABELS & set(described):
             assert described[name] == "VARCHAR", f"{table}.{name}"
@@ -280,6 +280,7 @@ from pacore.errors import PacoreError
 from pacore.report.run import FailedProblem, ResultRow
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.files import candidates
+from pacore.warehouse.tables import STAGED
 from pacore.warehouse.views import Warehouse
 
 kept = []
