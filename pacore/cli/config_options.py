@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 import yaml
@@ -24,18 +24,6 @@ REPEATED = {
     "stop": "--stop",
     "omit": "--omit",
     "vllm_options": "--vllm-option",
-}
-
-
-CHOICES = {
-    "preset": ("low", "medium", "high"),
-    "engine": ("http", "vllm", "scripted"),
-    "message_order": ("content", "reference"),
-    "compaction": ("conclusion", "verbatim", "reference", "answer", "summary"),
-    "on_shortfall": ("fail", "refill", "proceed"),
-    "truncated": ("drop", "tail"),
-    "overflow": ("fail", "fewer_messages"),
-    "omit": ("seed", "temperature", "top_p"),
 }
 
 
@@ -55,13 +43,21 @@ def flag_of(field: str) -> str:
     return REPEATED.get(field, "--" + field.replace("_", "-"))
 
 
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The texts that a field may be, or its members; none where it takes any."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(choice for part in get_args(annotation) for choice in _choices(part))
+
+
 def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    choices = _choices(RunConfig.model_fields[field].annotation)
     return click.option(
         flag_of(field),
         field,
         default=None,
         multiple=field in REPEATED,
-        type=click.Choice(CHOICES[field]) if field in CHOICES else str,
+        type=click.Choice(choices) if choices else str,
         metavar=METAVARS.get(field),
         help=described,
     )

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pacore.core.grading.programs.program import Wanted
 from pacore.core.problem import Turn
@@ -19,7 +19,7 @@ from pacore.core.problem import Turn
 Preset = Literal["low", "medium", "high"]
 
 
-PRESETS: dict[str, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32, 4)}
+PRESETS: dict[Preset, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32, 4)}
 """The paper's trajectory configurations (section 3.2); the final round of width 1 is implied."""
 
 MessageOrder = Literal["content", "reference"]
@@ -36,16 +36,8 @@ TruncatedPolicy = Literal["drop", "tail"]
 
 OverflowPolicy = Literal["fail", "fewer_messages"]
 
-LATER_POLICIES = (
-    "on_shortfall",
-    "refills",
-    "truncated",
-    "tail_tokens",
-    "overflow",
-    "summary_tokens",
-    "subset",
-    "workspace_tokens",
-)
+FIRST_FIELDS = ("widths", "replicates", "pool", "message_order", "compaction", "min_messages")
+"""Fields that a plan's JSON always has; those added since are left out where they have their default."""
 
 DRAWS_A_ROUND = 10_000_000
 """More than any round takes of a prompt: the distance between rounds that are numbered apart."""
@@ -205,23 +197,14 @@ class Plan:
         return tuple(sorted(index + 1 for index in chosen))
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON; policies added later are in it only where they are not the default, so
-        that a plan without them keeps the digest it had.
+        """The plan as JSON; fields that are not among `FIRST_FIELDS` are in it only where they are not
+        the default, so that a plan without them keeps the digest it had.
         """
-        given = self.min_messages
-        later = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name in LATER_POLICIES and getattr(self, field.name) != field.default
-        }
+        values = ((field, getattr(self, field.name)) for field in fields(self))
         return {
-            "widths": list(self.widths),
-            "replicates": self.replicates,
-            "pool": self.pool,
-            "message_order": self.message_order,
-            "compaction": self.compaction,
-            "min_messages": given if isinstance(given, int) else list(given),
-            **later,
+            field.name: list(value) if isinstance(value, tuple) else value
+            for field, value in values
+            if field.name in FIRST_FIELDS or value != field.default
         }
 
     @staticmethod
@@ -287,10 +270,7 @@ def _shards(problems: int, size: int) -> Iterator[Shard]:
 
 StepKind = Literal["sample", "condense", "distill"]
 
-
-STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)
-
-MessagePolicy = Literal["conclusion", "verbatim", "reference", "answer", "summary", "workspace"]
+MessagePolicy = CompactionPolicy | Literal["workspace"]
 
 _MARKS: dict[StepKind, str] = {"sample": "", "condense": "c", "distill": "d"}
 

@@ -17,7 +17,7 @@ from pacore.core.config.run import RunConfig, declarations, declared_fields, ide
 from pacore.core.config.vllm_options import OPERATIONAL, SEVERAL
 from pacore.core.identity import canonical_json, digest
 from pacore.core.message import Candidate, message_set
-from pacore.core.plan import LATER_POLICIES, Plan, shards
+from pacore.core.plan import FIRST_FIELDS, Plan, shards
 from pacore.core.problem import Problem, Turn, set_digest
 from pacore.core.prompt import prompt_digest, turns_for, with_system
 from pacore.core.recipe import Recipe
@@ -185,7 +185,7 @@ def test_every_recipe_field_is_configured_and_every_plan_field_is_identity() -> 
     owned = config(engine="vllm", endpoints=(), **options)
     assert recipe_fields == declared | {"engine_options"} == set(owned.recipe.as_json())
     fields = {field.name for field in dataclasses.fields(Plan)}
-    assert set(config().plan.as_json()) | set(LATER_POLICIES) == fields
+    assert set(config().plan.as_json()) == set(FIRST_FIELDS) < fields
     unusual = Plan((2,), 1, None, "content", "conclusion", (1,), "refill", 9, "tail", 9)
     whole = dataclasses.replace(
         unusual, overflow="fewer_messages", summary_tokens=9, subset=2, workspace_tokens=9

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import BaseModel, ConfigDict, field_validator
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
-
-from pacore.core.config.fields import Declared, make_readable
+from pacore.core.config.fields import Declared, make_readable, setting
 from pacore.core.grading.choose import canonical_grader
 from pacore.errors import BadInput
 from pacore.text import secret_in
-
-
-def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
-    extra: dict[str, JsonValue] = {"pacore": declared.value}
-    return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
 class EvaluateConfig(BaseModel):
@@ -24,29 +17,29 @@ class EvaluateConfig(BaseModel):
         frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
     )
 
-    runs: tuple[str, ...] = _field(
+    runs: tuple[str, ...] = setting(
         Declared.OPERATIONAL, ..., "Runs to evaluate, each at its end.", min_length=1
     )
-    store: str = _field(
+    store: str = setting(
         Declared.OPERATIONAL,
         "./store",
         "Folder of the store, or s3://bucket/prefix.",
         min_length=1,
     )
-    grader: str | None = _field(
+    grader: str | None = setting(
         Declared.GRADING,
         None,
         "Grader of every answer, or auto for the one each problem calls for; without it the one the "
         "run was last graded by, which is auto where there is none.",
         min_length=1,
     )
-    grading_timeout_seconds: float = _field(
+    grading_timeout_seconds: float = setting(
         Declared.OPERATIONAL, 5.0, "Longest grading of one answer.", gt=0.0, allow_inf_nan=False
     )
-    workers: int = _field(
+    workers: int = setting(
         Declared.OPERATIONAL, 2, "Shards that are graded side by side.", ge=1, le=64
     )
-    prices: str | None = _field(
+    prices: str | None = setting(
         Declared.OPERATIONAL,
         None,
         "Price table: CSV of model and prices per million tokens.",

@@ -23,6 +23,7 @@ from pacore.core.plan import (
     CompactionPolicy,
     MessageOrder,
     OverflowPolicy,
+    Plan,
     Preset,
     ShortfallPolicy,
     TruncatedPolicy,
@@ -121,22 +122,22 @@ class Declared(StrEnum):
     GRADING = "grading"
 
 
-def _field(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
+def setting(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
     """A pydantic field that is declared a part of recipe, plan, operation, options or grading."""
     extra: dict[str, JsonValue] = {"pacore": declared.value}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
 def _recipe(default: Any, description: str, **constraints: Any) -> Any:
-    return _field(Declared.RECIPE, default, description, **constraints)
+    return setting(Declared.RECIPE, default, description, **constraints)
 
 
 def _plan(default: Any, description: str, **constraints: Any) -> Any:
-    return _field(Declared.PLAN, default, description, **constraints)
+    return setting(Declared.PLAN, default, description, **constraints)
 
 
 def _operational(default: Any, description: str, **constraints: Any) -> Any:
-    return _field(Declared.OPERATIONAL, default, description, **constraints)
+    return setting(Declared.OPERATIONAL, default, description, **constraints)
 
 
 def _typed(path: Any) -> Any:
@@ -182,7 +183,9 @@ class ConfigFields(BaseModel):
     widths: tuple[int, ...] | None = _plan(
         None, "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied."
     )
-    replicates: int = _plan(1, "Independent full passes over the problem set.", ge=1, le=4096)
+    replicates: int = _plan(
+        Plan.replicates, "Independent full passes over the problem set.", ge=1, le=4096
+    )
     store: str = _operational(
         "./store", "Folder of the store, or s3://bucket/prefix.", min_length=1
     )
@@ -222,44 +225,50 @@ class ConfigFields(BaseModel):
     seed_root: str = _recipe(DEFAULT_SEED_ROOT, "Another root gives other samples of everything.")
 
     pool: int | None = _plan(
-        None, "Draw round 1 of every replicate from the first P draws (the paper: 512).", ge=1
+        Plan.pool, "Draw round 1 of every replicate from the first P draws (the paper: 512).", ge=1
     )
     message_order: MessageOrder = _plan(
-        "content", "Order of messages in the prompt: by id, or as the reference code has it."
+        Plan.message_order,
+        "Order of messages in the prompt: by id, or as the reference code has it.",
     )
     compaction: CompactionPolicy = _plan(
-        "conclusion",
+        Plan.compaction,
         "What of a trajectory the next round sees: its conclusion, all of it, its answer alone, a "
         "summary of all of it by the model, or (reference) the published code's messages, to the "
         "byte.",
     )
     summary_tokens: int | None = _plan(
-        None,
+        Plan.summary_tokens,
         "Most tokens of a summary, thinking included; what is cut there counts as it is.",
         ge=1,
     )
     subset: int | None = _plan(
-        None, "Each trajectory of a later round sees its own so many messages, not all.", ge=1
+        Plan.subset,
+        "Each trajectory of a later round sees its own so many messages, not all.",
+        ge=1,
     )
     workspace_tokens: int | None = _plan(
-        None,
+        Plan.workspace_tokens,
         "The model distils each round's messages into one of at most so many tokens, thinking "
         "included, which is all the next round sees.",
         ge=1,
     )
     min_messages: int | tuple[int, ...] = _plan(
-        1, "Messages a problem needs from a round to go on: one number, or one for each width."
+        Plan.min_messages,
+        "Messages a problem needs from a round to go on: one number, or one for each width.",
     )
     on_shortfall: ShortfallPolicy = _plan(
-        "fail", "A set short of that: fails, is refilled by further attempts, or goes on smaller."
+        Plan.on_shortfall,
+        "A set short of that: fails, is refilled by further attempts, or goes on smaller.",
     )
-    refills: int = _plan(3, "Further attempts a slot gets under refill.", ge=1, le=1000)
+    refills: int = _plan(Plan.refills, "Further attempts a slot gets under refill.", ge=1, le=1000)
     truncated: TruncatedPolicy = _plan(
-        "drop", "Thinking that was cut gives no message, or its last tokens."
+        Plan.truncated, "Thinking that was cut gives no message, or its last tokens."
     )
-    tail_tokens: int = _plan(512, "How many tokens tail keeps.", ge=1)
+    tail_tokens: int = _plan(Plan.tail_tokens, "How many tokens tail keeps.", ge=1)
     overflow: OverflowPolicy = _plan(
-        "fail", "A prompt too long for the window: a failure, or as many messages as it holds."
+        Plan.overflow,
+        "A prompt too long for the window: a failure, or as many messages as it holds.",
     )
 
     api_key_env: str = _operational(
@@ -294,7 +303,7 @@ class ConfigFields(BaseModel):
         None, "Problems in a shard; fixed when a run first starts.", ge=1
     )
     grading_timeout_seconds: float = _operational(5.0, "Longest grading of one answer.", gt=0.0)
-    vllm_options: tuple[str, ...] = _field(
+    vllm_options: tuple[str, ...] = setting(
         Declared.OPTIONS,
         (),
         "Arguments of the vLLM server, such as --max-model-len=8192; those that shape text are "

@@ -13,7 +13,7 @@ from pydantic import BaseModel, model_validator
 from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
 from pacore.core.config.vllm_options import identity_options
 from pacore.core.identity import canonical_json, digest
-from pacore.core.plan import PRESETS, Plan
+from pacore.core.plan import PRESETS, Plan, Preset
 from pacore.core.prompt import template_digests
 from pacore.core.recipe import Recipe
 
@@ -97,30 +97,19 @@ class RunConfig(ConfigFields):
 
     @property
     def recipe(self) -> Recipe:
-        given = {name: getattr(self, name) for name in declared_fields(Declared.RECIPE)}
-        return Recipe(**given, engine_options=identity_options(self.vllm_options))
+        options = identity_options(self.vllm_options)
+        return Recipe(**self._declared(Declared.RECIPE), engine_options=options)
 
     @property
     def plan(self) -> Plan:
-        widths = self.widths
-        if widths is None:
-            widths = PRESETS[self.preset or "low"]
-        return Plan(
-            widths=widths,
-            replicates=self.replicates,
-            pool=self.pool,
-            message_order=self.message_order,
-            compaction=self.compaction,
-            min_messages=self.min_messages,
-            on_shortfall=self.on_shortfall,
-            refills=self.refills,
-            truncated=self.truncated,
-            tail_tokens=self.tail_tokens,
-            overflow=self.overflow,
-            summary_tokens=self.summary_tokens,
-            subset=self.subset,
-            workspace_tokens=self.workspace_tokens,
-        )
+        given = self._declared(Declared.PLAN)
+        preset: Preset = given.pop("preset") or "low"
+        widths = PRESETS[preset] if self.widths is None else self.widths
+        return Plan(**{**given, "widths": widths})
+
+    def _declared(self, kind: Declared) -> dict[str, Any]:
+        """The values of the fields declared as ``kind``."""
+        return {name: getattr(self, name) for name in declared_fields(kind)}
 
     def identity(self, problem_set_digest: str) -> dict[str, Any]:
         """The identity of a run as JSON: recipe, plan, templates and problem set."""
