@@ -91,6 +91,16 @@ STATED = {
     "I got the answer 54.": "54",
     "We finally obtained the answer of 54.": "54",
     "התשובה היא 70.": "70",
+    # the brackets of a template, filled in
+    "Final Answer: [12]": "12",
+    "The answer is [[70]].": "70",
+    "Final Answer: <12>": "12",
+    "The answer is [1,2].": "[1,2]",
+    # a bound elsewhere in the sentence
+    "最多可以买70个，答案是70。": "70",
+    "因此答案为 $70$，超过60。": "70",
+    "答案不变，是70": "70",
+    "최소 70명이 필요하므로 정답은 70명입니다.": "70",
 }
 
 CONCLUDED = {
@@ -111,6 +121,7 @@ CONCLUDED = {
     "Por lo tanto, Mia tiene 12 manzanas.": "12",
     "Таким образом, у Мии 12 яблок.": "12",
     "したがって、全部で12個です。": "12",
+    "Donc, il y a 70 pommes.": "70",
 }
 
 FINAL_LINE = {
@@ -124,6 +135,8 @@ FINAL_LINE = {
     "x = 3 or x = 4": "x = 3 or x = 4",
     "12 apples": "12",
     "∴ 42": "42",
+    "=> 70": "70",
+    "[[70]]": "70",
 }
 
 NOT_STATED = [
@@ -164,6 +177,10 @@ NOT_STATED = [
     "On Monday, there are 25 oranges, 20 of them are good, and 2 of them are bad.", "$5 + 7 = ?$", "7 + 5 =",
     "The problem says that Mia has 3 baskets with 4 apples each.", "So we have to multiply 12 by", "y = 7 - 2y",
     "I'm sorry, there are 2 errors in the problem.", "Hi! How can I help you with 3 problems today?",
+    # bounds of the answer, in front of it and behind it
+    "答案至少是70", "答えは70以上です", "答えは70未満", "정답은 70 이상입니다", "Cevap 70'ten büyük", "उत्तर 70 से अधिक है",
+    "答案是60~70", "答案是60至70", "70不对", "My first guess was 70.", "Reference A's final answer is 19.",
+    "The answer is 70. Wait, let me recheck that.\n\nHmm, this can't be right.",
 ]  # fmt: skip
 
 CHOSEN = {
@@ -182,6 +199,8 @@ CHOSEN = {
     "Die richtige Antwort ist **C**.": "C", "La opción correcta es la C).": "C", "Resposta: alternativa C": "C",
     "La risposta corretta è (C).": "C", "Ответ: C)": "C", "الإجابة الصحيحة هي C.": "C", "सही विकल्प (C) है।": "C",
     "Chọn đáp án C.": "C", "Doğru cevap: C şıkkı": "C", "Jawaban yang benar adalah C.": "C",
+    "A不对，选C": "C", "因为A不正确，所以选C": "C", "A和B都不对，所以选C": "C", "A不对，B不对，C对": "C", "不难看出选C": "C",
+    "No es A ni B, elijo C.": "C", "[[C]]": "C", "A is wrong so I choose C": "C",
 }  # fmt: skip
 
 NOT_CHOSEN = [
@@ -191,6 +210,8 @@ NOT_CHOSEN = [
     "A) 7\nB) 9\nC) 10\nD) 13", "A) 7 B) 9 C) 10 D) 13", "The options are A, B, C and D.", "Which is right, A or B?",
     "Reference 2 chose C.", "Example: Answer: C", "Answer with one letter (A, B, C or D).", "Vitamin C is important.",
     "The answer is A lot of work", "I think so", "Answer: I am not sure", "A dog barks", "None of the above",
+    "不选C", "不能选C", "不应该选C。", "C不对", "选项C不正确", "A不对，B也不对", "No elijo C.", "Non scelgo C",
+    "Answer: A/C", "Answer: B/C", "Answer: A & C",
 ]  # fmt: skip
 
 PHRASES = {

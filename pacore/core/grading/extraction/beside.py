@@ -53,9 +53,9 @@ _CORRECTED = Words(
 _RETRACTED = Words(
     r"^\W*(?:wait|no|hmm|actually|sorry|oops)?\W*(?:but )?(?:that|this|it|the (?:above"
     r"|previous)(?: answer)?)"
-    r"(?:'s|’s| is| was| seems| looks| cannot be| can't be)\s+(?:not (?:right|correct)|wrong|incorrect"
+    r"(?:(?:'s|’s| is| was| seems| looks)\s+(?:not (?:right|correct)|wrong|incorrect"
     r"|a mistake"
-    r"|an error)"
+    r"|an error)|\s(?:cannot|can['’]t) be (?:right|correct|true)\b)"
     r"|^\W*(?:however|but),? (?:this|that|it) is not (?:the|what|our)\b"
     r"|^\W*(?:scratch|ignore|forget|disregard) (?:that|this|the above)\b"
     r"|^\W*(?:wait|oops|sorry)\W+i (?:made|have made) (?:a mistake|an error)"

@@ -161,7 +161,7 @@ def with_list(text: str, value: Value, reader: Reader, ors: Words = ORS) -> Valu
                 return Doubt(SEVERAL)
             if _is_equal(value, other):
                 return value
-        elif _joined_by(_ONWARD, text, value, reader) is not None:
+        elif any(_joined_by(one, text, value, reader) is not None for one in (_ONWARD, _RANGE)):
             return Doubt(SEVERAL)
         elif isinstance(reader, ChoiceReader):
             return Doubt(SEVERAL) if _is_listed(text, value, reader) else value
@@ -179,13 +179,21 @@ def _joined_by(joint: Words, text: str, value: Value, reader: Reader) -> Value |
 
 def _is_listed(text: str, value: Value, reader: Reader) -> bool:
     """Whether a letter is one of several: a comma alone joins letters where a list goes on after them."""
-    both = ANDS.match(text, value.end)
+    both = ANDS.match(text, value.end) or _EITHER.match(text, value.end)
     if both is None or (other := reader.at(text, both.end())) is None:
         return False
     rest = text[other.end :]
-    return re.search(r"[\w&]", both[0]) is not None or (
+    return re.search(r"[\w&/|+]", both[0]) is not None or (
         re.match(r"\W*$|\s*(?:,|and|or|&)", rest) is not None
     )
+
+
+_EITHER = Words(r"\s?[/|+]\s?")
+"""Between two letters."""
+
+
+_RANGE = Words(r"\s?[~～〜至到]\s?(?=[\d-])")
+"""Between the ends of a range."""
 
 
 def _is_list(text: str, one: Value, two: Value) -> bool:

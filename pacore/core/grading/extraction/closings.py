@@ -147,6 +147,9 @@ _ABOUT_ITSELF = Words(r"^\W*(?:this|the) (?:question|problem|exercise|task|puzzl
 _PARTIAL = Words(r"\b(?:so far|previous step|partial|intermediate|preliminary|tentative)\b")
 
 
+_GUESS = Words(r"\b(?:first|initial|original|early) (?:guess|attempt|try|thought|idea|estimate)\b")
+
+
 _ATTEMPT = Words(r"\W*(?:method|approach|way|case|attempt|reference|response|reading)\s?\d")
 
 
@@ -176,7 +179,7 @@ _OF_IT = rf"(?:\W*[^\W\d_]+){{0,2}}{_IN_ALL}"
 
 
 _LEAD = Words(
-    r"(?:A\s?:)?[\s=:→⇒∴*]*(?:(?:about|approximately|approx\.?|roughly|around|exactly)\s)?"
+    r"(?:A\s?:)?(?:=+>|[-–]+>|[\s=:→⇒∴*])*(?:(?:about|approximately|approx\.?|roughly|around|exactly)\s)?"
 )
 
 
@@ -331,7 +334,7 @@ def _conclusion(found: Sequence[Sentence], index: int, reader: Reader) -> Outcom
 def _is_by_the_way(text: str, value: Value) -> bool:
     """Whether a value is somebody's, somebody who acts, or one to go on with."""
     before, after = text[: value.start], text[value.end :]
-    is_somebodys = ATTRIBUTED.search(text) or _PARTIAL.search(text)
+    is_somebodys = any(one.search(text) for one in (ATTRIBUTED, _PARTIAL, _GUESS))
     return bool(is_somebodys or _ACTING.match(after) or _USED_ON.match(after)) or (
         not value.is_computed and is_example(before)
     )

@@ -206,6 +206,13 @@ _CHOOSING = Words(
 )
 
 
+_NOT_CHOOSING = Words(
+    rf"{any_of(words_of('negators'))}\s*(?:[^\W\d_]{{1,12}}\s+|[\u3040-\u9fff]{{1,4}}?)?"
+    + _CHOOSING.expression
+)
+"""Ends before an option that is not taken: ``no elijo``, ``不能选``."""
+
+
 _SO = Words(rf"(?:{MARK}|{any_of(words_of('conclusions', 'en'))})*")
 
 
@@ -279,7 +286,7 @@ def _linked(text: str, noun: Span, language: Grammar, reader: Reader) -> Value |
             return None
         if language.denied.search(zone):
             return _instead(text, value, language, reader)
-        if language.hedge.search(zone) or LIMITED_NEXT.search(zone):
+        if any(one.search(zone) for one in (language.hedge, language.bound, LIMITED_NEXT)):
             return Doubt(UNSURE)
         is_next = _is_next(text[: noun[0]], zone, language)
         if not is_next and not language.link.search(zone):
@@ -332,6 +339,8 @@ def _undenied(text: str, value: Value, language: Grammar, reader: Reader) -> Val
     if language.denial.match(rest):
         return Doubt(DENIED, value.text)
     if language.has_final_verb and language.hedge.search(clause_after(rest, 0)):
+        return Doubt(UNSURE)
+    if isinstance(reader, MathReader) and language.bounded.match(rest):
         return Doubt(UNSURE)
     if _is_hedged_by_another(text, value, language, reader):
         return Doubt(SEVERAL)
@@ -405,6 +414,7 @@ def _last_before(text: str, end: int, reader: Reader) -> Value | None:
 
 def _called_right(text: str, reader: Reader) -> Value | Doubt | None:
     """VALUE LINK RIGHT: ``(C) is right``; and VERB VALUE of choices: ``we choose (C)``."""
+    doubt: Doubt | None = None
     for right in _RIGHTS.finditer(text):
         value = _last_before(text, right.start(), reader)
         if value is None or QUOTING.search(text[: value.start]):
@@ -413,12 +423,16 @@ def _called_right(text: str, reader: Reader) -> Value | Doubt | None:
         if _IS_RIGHT.fullmatch(zone) and _is_predicate(right[0], zone):
             is_denied = (
                 is_limited(text, right)
-                or NEGATORS.search(zone)
+                or NEGATORS.search(text[value.end : right.end()])
                 or NOT_BEFORE.search(text[: value.start])
                 or _is_denied_after(text, right)
             )
-            return Doubt(DENIED, value.text) if is_denied else unlisted(text, value, reader)
-    return _chosen(text, reader) if isinstance(reader, ChoiceReader) else None
+            if not is_denied:
+                return unlisted(text, value, reader)
+            doubt = doubt or Doubt(DENIED, value.text)
+    chosen = _chosen(text, reader) if isinstance(reader, ChoiceReader) else None
+    is_denied = doubt is not None and isinstance(chosen, Value) and chosen.text == doubt.value
+    return doubt if is_denied else chosen or doubt
 
 
 def _is_denied_after(text: str, right: re.Match[str]) -> bool:
@@ -445,7 +459,7 @@ def _chosen(text: str, reader: Reader) -> Value | Doubt | None:
             return value
         if not _CHOOSING.search(before) or NUMBERED.search(before) or OTHERS.search(before):
             continue
-        if NOT_BEFORE.search(before):
+        if NOT_BEFORE.search(before) or _NOT_CHOOSING.search(before):
             return Doubt(DENIED, value.text)
         return with_list(text, value, reader)
     return None

@@ -115,6 +115,8 @@ class Grammar(NamedTuple):
     denied: Words
     negator: Words
     hedge: Words
+    bound: Words
+    bounded: Words
     supposed: Words
     before: Words
     denial: Words
@@ -148,9 +150,13 @@ def grammar(name: str) -> Grammar:
         denied=Words(rf"{words('negators')}{gap}$"),
         negator=Words(words("negators")),
         hedge=Words(words("hedges")),
+        bound=Words(words("bounds")),
+        bounded=Words(
+            rf"[\s)\]\"'’”*{CLOSE}]*(?:[^\W\d_]{{0,6}}\s*['’]?[^\W\d_]{{0,6}}\s+)?{words('bounds')}"
+        ),
         supposed=Words(words("suppositions") + r"(?:[^\W\d_]{0,6}|(?:\W*+[^\W\d_]++){0,3})\W*$"),
         before=Words(rf"{counted}[\s,)\]\"'“”’*{CLOSE}]*{relative}(?:\s*{links}|['’]s){gap}"),
-        denial=Words(rf"{denial}|\W*{words('negators')}\W*$"),
+        denial=Words(rf"{denial}|\W*{words('negators')}(?:\W*$|\s*{words('right')})"),
         alternative=Words(rf"[\s,;，、（(]*{words('alternatives')}\s*"),
         has_final_verb=is_final,
     )

@@ -50,7 +50,7 @@ QUOTING = Words(
     rf"\b{_SOMEBODY}\b[^.;:]{{0,60}}?\b(?:{_SAYS})(?:\s+(?:that|que|che|что))?,?"
     r"(?:\s+(?:dass|the|its|his|her|their|an?|final|correct|la|el|le|il|die))*\s*$"
     rf"|\baccording to (?:\w+ ){{0,2}}{_SOMEBODY}[^:]{{0,60}}$"
-    rf"|\b{_SOMEBODY}\s?#?\d{{0,2}}(?:'s|’s)\s(?:\w+\s)?$"
+    rf"|\b{_SOMEBODY}\s?#?(?:\d{{0,2}}|\b[A-J])(?:'s|’s)\s(?:\w+\s)?$"
     r"|\b(?:previous|earlier|initial|original|old|other|wrong|incorrect|preliminary|intermediate"
     r"|tentative|partial|candidate|given|expected|provided|suggested|proposed|step\s\d+"
     r"|alternative|possible|potential|any|an|no)\s(?:\w+\s)?$"

@@ -177,6 +177,12 @@ _LABELS = Words(
 _ENUMERATOR = re.compile(r"^\s*\(?\d{1,2}[.)]\s")
 
 
+_IN_TEMPLATE = re.compile(
+    r"(?:\[\[?|<)\s?(-?\d+(?:,\d{3})*(?:\.\d+)?)\s?(?:\]\]?|>)(?![\w^_+*/=<>\[(-]|\s?[-+*/=<>∪])"
+)
+"""A number in the brackets of the template that was to be filled in: ``[12]``, ``[[12]]``, ``<12>``."""
+
+
 class MathReader:
     """Numbers, formulas, and lists of them; of an equation the last side, unless it is `whole`."""
 
@@ -214,6 +220,8 @@ class MathReader:
     @staticmethod
     def _read(sentence: str, start: int) -> Value | None:
         """The run that begins here; its text is empty where it comes to no value."""
+        if (held := _IN_TEMPLATE.match(sentence, start)) is not None:
+            return Value(held[1], start, held.end())
         end = _run_end(sentence, start)
         raw = sentence[start:end]
         if _EXPONENT.match(raw) or not _HOLDS_VALUE.search(raw):
@@ -296,8 +304,9 @@ def _ends_before(sentence: str, atom: re.Match[str], kinds: list[str]) -> bool:
     # "12 5", but not "3 1/2".
     if is_spaced and follows_value and kind in ("number", "time", "currency"):
         return _MIXED.match(sentence, atom.start()) is None
-    # "Mia a 12 pommes", "3 o 4": a letter beside a number is a word, but for 3 x 4.
-    if kind in ("number", "span", "currency") and kinds[1:] in (["letter", "space"], ["letter"]):
+    # "Mia a 12 pommes", "3 o 4", "il y a 5": letters beside a number are words, but for 3 x 4.
+    is_begun = kind in ("number", "span", "currency") and "letter" in kinds
+    if is_begun and set(kinds[1:]) <= {"letter", "space"}:
         return True
     is_word = kind == "letter" and is_spaced and follows_value and atom[0] not in "xX"
     return is_word and _NUMBER_NEXT.match(sentence, atom.end()) is not None
@@ -467,14 +476,14 @@ def in_words(text: str) -> str | None:
 # --- Choices -------------------------------------------------------------------------------------
 
 _LETTER = re.compile(
-    r"(?P<around>[(\[（【《]\s?(?P<inner>[A-Ja-j])\s?[)\]）】》])"
-    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<bare>[A-J])(?=\s?[).:,;!?。，、：）】\]\"'”’»」』]|\s*$|\s|[^\x00-\u02ff])(?:\s?\)(?!\s?[A-J]\b))?"
+    r"(?P<around>[(\[（【《<]{1,2}\s?(?P<inner>[A-Ja-j])\s?[)\]）】》>]{1,2})"
+    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<bare>[A-J])(?=\s?[).:,;!?。，、：）】\]\"'”’»」』]|\s*$|\s|[/|&+]\s?\(?[A-J]\b|[^\x00-\u02ff])(?:\s?\)(?!\s?[A-J]\b))?"
     r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<small>[a-j])(?=\)|\s?[.]?\s*$|(?<=^.)\.\s)\)?"
 )
 
 
 _AFTER_ARTICLE = Words(
-    r"\s*$|\s?[.,;:!?)\]。，、：»」”\"'*–—-]|\s\(|\s(?:because|since|as|for|due|given|and|or|nor|which|is"
+    r"\s*$|\s?[/|&+]\s?\(?[A-J]\b|\s?[.,;:!?)\]。，、：»」”\"'*–—-]|\s\(|\s(?:because|since|as|for|due|given|and|or|nor|which|is"
     r"|isn|was|are|weil|da|denn"
     r"|porque|pois|já|car|parce|puisque|perché|poiché|ya|pues|est|es|é|è|ist|omdat|want|ponieważ|bo|так"
     r"|потому"

@@ -28,6 +28,7 @@ class Language:
         options: nouns for an option of a multiple choice.
         choices: verbs that take an option.
         corrections: what withdraws the statement before it.
+        bounds: beside a value, what makes it a bound of the answer, or an end of a range.
         has_final_verb: a copula follows the value, so that a value may follow the noun at once.
     """
 
@@ -44,6 +45,7 @@ class Language:
     options: str = ""
     choices: str = ""
     corrections: str = ""
+    bounds: str = ""
     has_final_verb: bool = False
 
 
@@ -85,7 +87,7 @@ LANGUAGES: dict[str, Language] = {
         links="是|(?<![认以因])为|(?<![認以因])為|应为|應為|应该是|應該是|就是|等于|等於|选|選|应选|應選|为：|即",
         fillers="最终|最終|最后|正确|正確|的|应|應|该|該|选项|選項|约|約|大约|也|就|所以|因此|仍然|仍",
         right="正确|正確|对(?![于應应比])|對的|对的|正确的|正確的|正确答案|正確答案",
-        negators="不是|并非|並非|不为|不為|不等于|不等於|不对|不對|错|錯|非|不选|不選|而不是",
+        negators="不(?![变變同妨过過仅僅但断斷久等定难難失])|不等于|不等於|并非|並非|非|而不是|错|錯|没有|沒有|别选|別選|排除",
         hedges="可能|也许|也許|或许|或許|大概|不确定|不確定|要么|要麼|如果|假如",
         suppositions="不认为|不認為|不觉得|如果|假如|假设|假設|若|是否|也许|也許|可能|或许|或許|怀疑|不确定|要是",
         alternatives="或|或者|还是|還是|要么|要麼",
@@ -94,6 +96,8 @@ LANGUAGES: dict[str, Language] = {
         options="选项|選項|项|項",
         choices="选|選|选择|選擇|应选|應選|故选|故選",
         corrections="更正|不对|不對|等等|等一下|修正|纠正|我错了",
+        bounds="至少|最少|最多|至多|超过|超過|大于|大於|小于|小於|多于|多於|少于|少於|高于|低于|接近|将近|不足|不到"
+        "|介于|介於|以上|以下|以内|以內|左右|之间|之間|至|到|多(?!于|於)",
     ),
     "ja": Language(
         answers="答え|答|解答|正解|回答|解",
@@ -109,6 +113,7 @@ LANGUAGES: dict[str, Language] = {
         options="選択肢",
         choices="選び|選択",
         corrections="訂正|いや|待って|すみません|間違えました",
+        bounds="以上|以下|未満|以内|超|より|から|少なくとも|最大でも|せいぜい|前後",
         has_final_verb=True,
     ),
     "ko": Language(
@@ -125,6 +130,7 @@ LANGUAGES: dict[str, Language] = {
         options="선택지|보기",
         choices="선택|고르",
         corrections="정정|아니요|잠깐|수정",
+        bounds="이상|이하|미만|초과|이내|보다|부터|적어도|최소한|최대|안팎",
         has_final_verb=True,
     ),
     "fr": Language(
@@ -321,6 +327,7 @@ LANGUAGES: dict[str, Language] = {
         options="विकल्प",
         choices="चुन*",
         corrections="सुधार|रुकिए|माफ़",
+        bounds="से अधिक|से कम|से ज़्यादा|से ज्यादा|से बड़ा|से बड़ी|से छोटा|से छोटी|से ऊपर|से नीचे|से लेकर|कम से कम|अधिकतम",
         has_final_verb=True,
     ),
     "bn": Language(
@@ -368,6 +375,7 @@ LANGUAGES: dict[str, Language] = {
         options="seçenek|seçeneği|şık|şıkkı",
         choices="seçiyorum|seçilir",
         corrections="düzeltme|hayır|dur|pardon",
+        bounds="büyük*|küçük*|fazla*|az|azdır|çok|çoktur|yüksek*|düşük*|en az|en fazla|üzeri*|altında",
         has_final_verb=True,
     ),
     "id": Language(
