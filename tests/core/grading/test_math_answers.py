@@ -40,6 +40,16 @@ NOT_UNDERSTOOD = [
     ("70", "70‰"), ("5", "5m"), ("12 cm", "12 m"), ("£5", "$5"), ("€5", "5 cents"), ("7", "7_{8}"),
     ("(1,2)", "1 or 2"), (r"x<-2 \text{ or } x>2", r"x<-2 \text{ and } x>2"), ("ab^2", "a^2b^2"),
     ("(3,2)", "(y,x) = (3,2)"), ("4:30 p.m.", "4:30 a.m."), ("4:30 p.m.", "5:30 p.m."),
+
+    (r"\frac13", r"\frac{1}{3} \approx 0.433"), (r"\frac13", r"0.4 \approx \frac13"),
+    ("4", r"4 \approx 5"),
+    (r"\sqrt2", r"\sqrt{2} \approx 2"), ("4", r"4 \approx"), ("70", r"70 \approx 70.0 \approx 71.0"),
+    ("90", "1 hour 30 minutes"), ("8", "5 and 3"), ("3 hours", "1 hour 120 minutes"),
+    ("7", "4 dollars and 3 dollars"),
+    ("70", "70个以上"), ("70 m", "70 千米"), ("70", "70万"), ("5", "5 minus"), ("5", "negative 5"),
+    ("70", "70或71"),
+    ("1203", "1203 base 4"), ("x", "x^{-}"),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\[2]2\end{pmatrix}"),
 ]  # fmt: skip
 """Each holds the gold answer, and says something else."""
 
@@ -65,6 +75,21 @@ UNDERSTOOD = [
     ("[0,4)", "x >= 0 and x < 4"), ("6x+4y \\le 8", "3x+2y \\leq 4"), ("7", "7 = x"),
     (r"\begin{pmatrix}1&0\\2&5\end{pmatrix}", r"\left[\begin{matrix}1 & 0 \\ 2 & 5\end{matrix}\right]"),
     ("x = 2, y = 3", "(2, 3)"), ("(2, 3)", "y = 3, x = 2"),
+
+    # a value with a decimal for it
+    (r"\frac13", r"\frac{1}{3} \approx 0.333"), (r"\sqrt2", r"x = \sqrt{2} ≈ 1.414"),
+    ("1.41", r"\sqrt2 \approx 1.41"),
+    (r"-\frac13", r"-\frac13 \approx -0.33"), (r"2\pi", r"2\pi \approx 6.28\text{ cm}"),
+    # one value in several units
+    ("1.5 hours", "1 hour 30 minutes"), ("5 feet 3 inches", "63 inches"),
+    ("$5.25", "5 dollars and 25 cents"),
+    # signs, units and joints in other words and scripts
+    ("-5", "minus 5"), ("-5", "negative five"), ("-5", "{-}5"), (r"\frac12", r"\nicefrac{1}{2}"),
+    ("70 kg", "70 кг"),
+    ("70", "70 元"), ("70", "70个"), ("70", "70円"), ("5 or 7", "5 oder 7"), ("5 or 7", "5或7"),
+    ("1,2,3", "1, 2 und 3"),
+    (r"\infty", "Infinity"), ("1203_4", "1203 base 4"), ("1203_4", r"1203\text{ (base 4)}"),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\[4pt]3&4\end{pmatrix}"),
 ]  # fmt: skip
 """Each says the gold answer in other signs."""
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from typing import Protocol
 
 from pacore.core.grading.mathematics.forms import MAX_PARTS, Form, clock_minutes
-from pacore.core.grading.mathematics.nodes import Node, constants, free_symbols, whole
+from pacore.core.grading.mathematics.nodes import (
+    Node,
+    add,
+    constants,
+    free_symbols,
+    multiply,
+    whole,
+    written_decimal,
+)
 from pacore.core.grading.mathematics.units import (
     ANY,
     DEGREE,
@@ -38,6 +47,10 @@ def same_form(gold: Form, answer: Form, algebra: Algebra) -> Same:
     if gold.text == answer.text:
         return True
     gold, answer = _alone(gold), _alone(answer)
+    if gold.kind == "approximation":
+        gold = gold.parts[0]
+    if answer.kind == "approximation":
+        return _approximated(gold, answer, algebra)
     if "text" in (gold.kind, answer.kind) or (gold.why and answer.why):
         return gold.text == answer.text
     if gold.symbol and answer.symbol and gold.symbol != answer.symbol and gold.kind != "equation":
@@ -51,6 +64,20 @@ def same_form(gold: Form, answer: Form, algebra: Algebra) -> Same:
 
 def _alone(form: Form) -> Form:
     return form.parts[0] if form.kind == "list" and len(form.parts) == 1 else form
+
+
+def _approximated(gold: Form, answer: Form, algebra: Algebra) -> Same:
+    """A value with its decimal gives either of them where the decimal is its rounding."""
+    exact, near = answer.parts
+    decimal = None if near.node is None else written_decimal(near.node)
+    if exact.node is None or decimal is None:
+        return False
+    shift = Fraction(10) ** decimal.places
+    raised = add(multiply(exact.node, whole(shift)), whole(Fraction(1, 2)))
+    rounded = Node("floor", (raised,))
+    is_rounding = algebra.same_expression(whole(decimal.value * shift), rounded)
+    is_gold = _any(same_form(gold, part, algebra) for part in answer.parts)
+    return _all((is_rounding, is_gold))
 
 
 def _across(gold: Form, answer: Form, algebra: Algebra) -> Same:

@@ -14,7 +14,7 @@ from pacore.core.grading.mathematics.exact import Undefined, exact_value
 from pacore.core.grading.mathematics.inequalities import Range, ordered_terms, ranges
 from pacore.core.grading.mathematics.nodes import IMAGINARY, E, Node, whole
 from pacore.core.grading.mathematics.units import Unit
-from pacore.core.grading.mathematics.values import read_value, read_with_letter
+from pacore.core.grading.mathematics.values import read_compound, read_value, read_with_letter
 from pacore.core.grading.notation.expression import read_expression
 from pacore.core.grading.notation.grammar import Unread
 from pacore.core.grading.notation.splitting import Tokens, closes_last, depths, split_top, trimmed
@@ -31,8 +31,9 @@ from pacore.core.grading.notation.vocabulary import (
 )
 
 Kind = Literal[
-    "value", "list", "ordered", "matrix", "ratio", "time", "equation", "relation", "based", "text"
-]
+    "value", "list", "ordered", "matrix", "ratio", "time", "equation", "relation", "based",
+    "approximation", "text",
+]  # fmt: skip
 
 MAX_PARTS = 64
 """Longer lists are compared as text alone."""
@@ -49,7 +50,8 @@ class Form(NamedTuple):
     ``symbol`` is what an inequality was about. Of an ``equation`` the parts are its sides and
     ``symbol`` names the left one where that is a name; of a ``relation`` they go from the least on,
     and ``ends`` are its signs. The parts of a ``matrix`` are its rows. A ``time``
-    counts minutes in its ``node``; a ``based`` number has its base as ``symbol``. ``why`` says what
+    counts minutes in its ``node``; a ``based`` number has its base as ``symbol``; of an
+    ``approximation`` the parts are a value and a decimal for it. ``why`` says what
     was not understood of a ``text``, and of a value that its letters may be a word.
     """
 
@@ -98,7 +100,8 @@ def _read(found: Tokens) -> Form:
     if not found:
         return Form("text", "", why="nothing")
     readers = (
-        _nothing, _member, _matrix, _several, _relation, _bracketed, _time, _ratio, _equation, _based,
+        _nothing, _member, _matrix, _compound, _several, _relation, _bracketed, _time, _ratio, _equation,
+        _based, _approximation,
     )  # fmt: skip
     form = next((form for reader in readers if (form := reader(found)) is not None), None)
     return form or _value(found)
@@ -185,6 +188,14 @@ def _times(row: Form, factor: Node) -> Form:
         text=f"{factor} {row.text}",
         parts=tuple(cell._replace(text=f"{factor} {cell.text}") for cell in cells),
     )
+
+
+def _compound(found: Tokens) -> Form | None:
+    """``1 hour 30 minutes`` and ``5 feet and 3 inches`` as one value."""
+    if sum(token.kind == "num" for token in found) < 2:
+        return None
+    value = read_compound(found)
+    return None if value is None else Form("value", plain_text(found), value.node, value.unit)
 
 
 def _several(found: Tokens) -> Form | None:
@@ -405,11 +416,12 @@ def lone_name(found: Tokens) -> str | None:
 
 def _based(found: Tokens) -> Form | None:
     """``1203_4``, ``(1203)_{4}`` and ``2F_{16}``: a number that says its base."""
-    place = next((p for p, t in enumerate(found) if t.text == "_" and t.kind == "op"), None)
+    is_mark = [(t.text == "_" and t.kind == "op") or t.text == "base" for t in found]
+    place = is_mark.index(True) if True in is_mark else None
     if place is None:
         return None
     digits = "".join(t.text for t in found[:place] if t.text not in ("(", ")", "{", "}", "\\text"))
-    base = [t for t in found[place + 1 :] if t.text not in ("{", "}", "base")]
+    base = [t for t in found[place + 1 :] if t.text not in ("{", "}", "(", ")", "base")]
     if (
         len(base) != 1
         or base[0].kind != "num"
@@ -425,6 +437,19 @@ def _based(found: Tokens) -> Form | None:
         if value is None
         else Form("based", plain_text(found), whole(value), symbol=base[0].text)
     )
+
+
+def _approximation(found: Tokens) -> Form | None:
+    r"""``\frac{1}{3} \approx 0.333``: a value, and a decimal of a few digits for it."""
+    sides = split_top(found, lambda token: token.text == "\\approx")
+    if len(sides) != 2 or not all(sides):
+        return None
+    parts = tuple(map(_read, sides))
+    exact, near = parts
+    is_read = exact.kind == near.kind == "value" and near.node is not None
+    if not is_read or (near.unit and exact.unit and near.unit != exact.unit):
+        return None
+    return Form("approximation", plain_text(found), parts=parts)
 
 
 def _value(found: Tokens) -> Form:

@@ -13,7 +13,7 @@ from pacore.core.grading.mathematics import number
 from pacore.core.grading.mathematics.comparison import Algebra, Same, Sides, same_form
 from pacore.core.grading.mathematics.exact import Undefined, exact_value
 from pacore.core.grading.mathematics.forms import read_form
-from pacore.core.grading.mathematics.nodes import Node, free_symbols
+from pacore.core.grading.mathematics.nodes import Node, free_symbols, written_decimal
 from pacore.core.grading.mathematics.number import Rational
 from pacore.core.grading.mathematics.residues import Draws
 from pacore.core.grading.verdict import CORRECT, WRONG, Verdict, crash
@@ -104,14 +104,6 @@ def infinity_sign(node: Node) -> int:
     if node.kind == "negate":
         return -infinity_sign(node.args[0])
     return int(node.value == "infinity")
-
-
-def written_decimal(node: Node) -> Rational | None:
-    """A decimal as it was written, with its sign; None where an expression is more than one."""
-    if node.kind == "negate":
-        inner = written_decimal(node.args[0])
-        return None if inner is None else inner._replace(value=-inner.value)
-    return node.value if isinstance(node.value, Rational) and node.value.places else None
 
 
 def roundable(written: Node, other: Node, is_gold: bool) -> Rational | None:

@@ -97,3 +97,11 @@ def root(node: Node, degree: int) -> Node:
 def raised(base: Node, exponent: Fraction) -> Node:
     """A power with an exponent that is a fraction: the root, raised."""
     return power(root(base, exponent.denominator), exponent.numerator)
+
+
+def written_decimal(node: Node) -> Rational | None:
+    """A decimal as it was written, with its sign; None where an expression is more than one."""
+    if node.kind == "negate":
+        inner = written_decimal(node.args[0])
+        return None if inner is None else inner._replace(value=-inner.value)
+    return node.value if isinstance(node.value, Rational) and node.value.places else None

@@ -6,6 +6,7 @@ A unit is understood whole or not at all. What is no unit, no currency, and noth
 
 from __future__ import annotations
 
+# ruff: noqa: RUF001 - units of other scripts are among them
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -37,6 +38,9 @@ _TABLE = """
 m: 1 m meter metre; 1/1000 mm millimeter millimetre; 1/100 cm centimeter centimetre
 m: 1000 km kilometer kilometre; 127/5000 in inch inches; 381/1250 ft foot feet
 m: 1143/1250 yd yard; 201168/125 mi mile
+m: 1 米 м; 1/100 厘米 см; 1/1000 毫米 мм; 1000 千米 公里 км
+g: 1 克; 1000 千克 公斤 кг
+s: 1 秒 초 сек; 60 分钟 分鐘 мин 분; 3600 小时 小時 時間 시간 ч; 86400 天 日 일
 g: 1 g gram gramme; 1/1000 mg milligram; 1000 kg kilogram kilo
 g: 45359237/100000 lb; 45359237/1600000 oz ounce
 s: 1 s sec second; 1/1000 ms millisecond; 60 min minute; 3600 h hr hour; 86400 day; 604800 week
@@ -51,10 +55,12 @@ dollar: 1 dollar USD buck; 1/100 cent
 euro: 1 euro EUR
 pound sterling: 1 GBP quid; 1/100 penny pence
 pound: 1 pound
-yen: 1 yen JPY
+yen: 1 yen JPY 円
+won: 1 won KRW 원
+ruble: 1 ruble rouble RUB руб рублей рубля рубль
 rupee: 1 rupee INR
-yuan: 1 yuan CNY RMB
-unit: 1 unit
+yuan: 1 yuan CNY RMB 元 块 塊
+unit: 1 unit 个 個 人 名 只 隻 条 张 張 本 枚 匹 개 명 마리 권
 acre: 1 acre
 hectare: 1 hectare ha
 ton: 1 ton tonne
@@ -101,7 +107,15 @@ _RATES = {"mph": ("mi", "h"), "kph": ("km", "h"), "kmh": ("km", "h")}
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 
 
-_SIGNS = {"$": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen", "₹": "rupee"}
+_SIGNS = {
+    "$": "dollar",
+    "€": "euro",
+    "£": "pound sterling",
+    "¥": "yen",
+    "₹": "rupee",
+    "₩": "won",
+    "₽": "ruble",
+}
 
 
 _CODES = {

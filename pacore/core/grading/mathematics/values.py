@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from pacore.core.grading.mathematics import number
@@ -55,6 +56,29 @@ def read_with_letter(found: Tokens) -> Value | None:
         return None if unit is None else Value(read_expression(found[:-1]), unit)
     except Unread:
         return None
+
+
+def read_compound(found: Tokens) -> Value | None:
+    """A value in several units, each a part of the one before: ``1 hour 30 minutes``."""
+    starts = [place for place, token in enumerate(found) if token.kind == "num"]
+    parts: list[tuple[Fraction, Unit]] = []
+    for start, end in zip(starts, [*starts[1:], len(found)], strict=True):
+        tail = found[start + 1 : end]
+        if end < len(found) and tail and tail[-1].text == "and":
+            tail = tail[:-1]
+        written = found[start].value
+        unit = unit_of([token._replace(is_text=True) for token in tail]) if tail else None
+        if unit is None or written is None:
+            return None
+        parts.append((written.value, unit))
+    if not starts or starts[0] or len(parts) < 2:
+        return None
+    for (whole_part, above), (part, below) in pairwise(parts):
+        is_part = above.dimensions == below.dimensions and part * below.scale < above.scale
+        if not is_part or whole_part.denominator != 1 or len(above.dimensions) != 1:
+            return None
+    base = Unit(parts[0][1].dimensions)
+    return Value(whole(sum((value * unit.scale for value, unit in parts), Fraction())), base)
 
 
 def _behind_degrees(node: Node) -> Node | None:

@@ -101,6 +101,9 @@ _BRACKETED = re.compile(r"\s*\[[^\[\]]*\]")
 _LENGTH = re.compile(r"\s*-?\s*[\d.]+\s*(?:pt|em|ex|mu|mm|cm|in|bp|pc|dd|cc|sp)\s?")
 
 
+_ROW_SPACE = re.compile(r"\s*\[" + _LENGTH.pattern + r"\s*\]")
+
+
 _SPACE = re.compile(r"\s*")
 
 
@@ -209,6 +212,11 @@ class _Stripper:
                     self.tokens[self.at] = self.tokens[self.at][1:] or " "
         return " "
 
+    def row_end(self, token: str) -> str:
+        r"""``\\\\[4pt]`` without the space after the row."""
+        self._cut(_ROW_SPACE)
+        return token
+
     def length(self, _: str) -> str:
         self._cut(_LENGTH)
         return " "
@@ -246,6 +254,7 @@ _HANDLERS: dict[str, Callable[[_Stripper, str], str]] = {
     "$": _Stripper.dollar,
     "$$": _Stripper.dollar,
     "\\": _Stripper.backslash,
+    "\\\\": _Stripper.row_end,
 }
 
 

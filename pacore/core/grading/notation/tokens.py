@@ -86,8 +86,9 @@ _MEANINGS = _table(
     bar |~\vert~\lvert~\rvert~\mid
     sep , ; :~\colon & \\~\cr \quad~\qquad
     join or~\lor~\vee and~\land~\wedge cup~\cup~\bigcup
-    sign %~\% ‰~\permille $~\$ € £~\pounds ¥ ₹
-    cmd \frac~\dfrac~\tfrac~\cfrac \binom~\dbinom~\tbinom \sqrt \over \choose \sum \prod \int \lim
+    sign %~\% ‰~\permille $~\$ €~\euro £~\pounds ¥ ₹ ₩ ₽
+    cmd \frac~\dfrac~\tfrac~\cfrac~\nicefrac~\sfrac~\flatfrac
+    cmd \binom~\dbinom~\tbinom \sqrt \over \choose \sum \prod \int \lim
     cmd \begin \end \pmod \bmod~\mod \circ \prime \angle~\measuredangle \triangle \to~\rightarrow
     cmd \therefore~=>~\Rightarrow~\implies~\Longrightarrow \setminus~\backslash
     """
@@ -111,7 +112,9 @@ _WORDS: dict[str, tuple[TokenKind, str]] = {
     **{name: ("fn", _INVERSES.get(name, name)) for name in FUNCTIONS - {"sqrt", "mod"}},
     "sqrt": ("cmd", "\\sqrt"), "pi": ("sym", "\\pi"), "or": ("join", "or"), "and": ("join", "and"),
     "mod": ("cmd", "\\bmod"), "infinity": ("sym", "\\infty"), "therefore": ("cmd", "\\therefore"),
-    "percent": ("sign", "%"),
+    **dict.fromkeys(names("oder ou или 或 或者 または 또는"), ("join", "or")),
+    **dict.fromkeys(names("und et и 和 と 및"), ("join", "and")),
+    "percent": ("sign", "%"), "minus": ("op", "-"),
 }  # fmt: skip
 
 
@@ -129,13 +132,21 @@ _LEX = re.compile(
 )
 
 
+_LONE_SIGN = re.compile(r"(?<![A-Za-z^_}\\])\{\s*([-+=])\s*\}(?!\s*\{)")
+"""In braces for its spacing: ``{-}5``."""
+
+
 _NOT_EQUAL = re.compile(r"\\not\s*=")
 
 
 def tokens(text: str) -> list[Token]:
     """All that a text says, in order."""
-    written = number.join_thousands(_NOT_EQUAL.sub(r"\\ne ", bare(to_latex(text))))
-    return _without_gaps(_with_number_words(list(_lex(written))))
+    written = _NOT_EQUAL.sub(r"\\ne ", bare(to_latex(text)))
+    written = number.join_thousands(_LONE_SIGN.sub(r"\1", written))
+    found = list(_lex(written))
+    if len(found) > 1 and found[0].text.lower() == "negative":
+        found[0] = Token("op", "-")
+    return _without_gaps(_with_number_words(found))
 
 
 def _lex(text: str) -> Iterator[Token]:
@@ -179,7 +190,8 @@ def _token(found: re.Match[str], spaced: bool, is_text: bool) -> Token:
 
 def _letters(piece: str, spaced: bool, is_text: bool) -> Token:
     lower = piece.lower()
-    if lower in _WORDS and (piece.islower() or is_text):
+    is_known = piece == lower or is_text or (piece.istitle() and len(piece) > LONGEST_PRODUCT)
+    if lower in _WORDS and is_known:
         kind, spelled = _WORDS[lower]
         return Token(kind, spelled, spaced, is_text)
     kind = "sym" if len(piece) == 1 and piece.isascii() else "word"
