@@ -69,7 +69,12 @@ _SPOKEN_OF = re.compile(
 
 
 _CALLED_WRONG = re.compile(
-    r"[\s$)\]\\`'\".]*(?:is|was)\s+(?:not\b|wrong|incorrect|false)", re.IGNORECASE
+    r"[\s$)\]\\`'\".]*(?:is|was)\s+(?:not\b|wrong|incorrect|false)"
+    r"|[\s$)\]\\`'\"]*(?:can(?:['\u2019]t|not)\b|fails\b"
+    r"|(?:(?:is|was|would|could|can|will|must|should|does|did|seems?|looks?|appears?|to|be|have|been|also"
+    r"|clearly|obviously|simply|therefore)(?:\s+|(?=n['\u2019]t)))+"
+    r"(?:not\b|n['\u2019]t\b|wrong|incorrect|false|invalid|impossible|a mistake|an error))",
+    re.IGNORECASE,
 )
 
 

@@ -468,7 +468,9 @@ def in_words(text: str) -> str | None:
     found = _WORDED.fullmatch(text.replace(OPEN, " ").replace(CLOSE, " "))
     return (
         None
-        if found is None or found["words"].strip() in ("a", "and", "A", "I")
+        if found is None
+        or found["words"].strip() in ("a", "and", "A", "I")
+        or (found["words"].strip().lower() == "no" and re.match(r"\s+\w", found["rest"]))
         else found["words"].strip()
     )
 
