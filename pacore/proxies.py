@@ -19,7 +19,7 @@ DIRECT = ("localhost", ".localhost", "127.0.0.1", "127.0.0.0/8", "::1")
 """Loopback in NO_PROXY's notation; which of these a library understands differs."""
 
 SET_ASIDE = "PACORE_SOCKS_PROXY"
-"""The variable into which `keep_loopback_direct` moves a SOCKS proxy from the usual ones."""
+"""The variable into which `keep_loopback_direct` moves a proxy of another kind than HTTP."""
 
 _LOCAL_ADDRESSES = ("PREFECT_API_URL", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
                     "FSSPEC_S3_ENDPOINT_URL")  # fmt: skip
@@ -82,12 +82,14 @@ def is_loopback(host: str) -> bool:
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     """Have every library and child process of this one reach loopback without a proxy.
 
-    Adds loopback to both spellings of NO_PROXY where a proxy is named at all. A SOCKS proxy, with
-    which Prefect's client cannot be constructed, is moved to `SET_ASIDE`, where `proxy_for` finds it.
+    Adds loopback to both spellings of NO_PROXY where a proxy is named at all. A proxy of another kind
+    than HTTP, with which Prefect's client cannot be constructed, is moved to `SET_ASIDE`, where
+    `proxy_for` finds it.
     """
     named = [name for name in environment if name.casefold() in _PROXY_VARIABLES]
     for name in named:
-        if urlsplit(environment[name]).scheme.startswith("socks"):
+        scheme, mark, _ = environment[name].strip().partition("://")
+        if mark and scheme.casefold() not in ("http", "https"):
             environment[SET_ASIDE] = environment.pop(name)
     if not named:
         return

@@ -175,6 +175,18 @@ def test_every_library_is_told_that_loopback_is_reached_straight(
     assert not urllib.request.proxy_bypass("host.example")
 
 
+@pytest.mark.parametrize("address", ["nonsense://", "ftp://proxy.example:21", "SOCKS4://x:1"])
+def test_a_proxy_of_no_kind_that_is_known_is_named_only_where_it_would_be_used(
+    address: str,
+) -> None:
+    environment = {"http_proxy": address}
+    keep_loopback_direct(environment)
+    assert "http_proxy" not in environment
+    assert proxy_for("http://127.0.0.1:8000/v1", environment) is None
+    with pytest.raises(EngineUnavailable, match="pacore goes through http and https proxies only"):
+        proxy_for("http://model.example/v1", environment)
+
+
 def test_a_socks_proxy_that_was_set_aside_is_still_known() -> None:
     environment = {"all_proxy": "socks5://proxy.example:1080"}
     keep_loopback_direct(environment)
