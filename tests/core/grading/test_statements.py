@@ -179,7 +179,7 @@ NOT_STATED = [
     "I'm sorry, there are 2 errors in the problem.", "Hi! How can I help you with 3 problems today?",
     # bounds of the answer, in front of it and behind it
     "答案至少是70", "答えは70以上です", "答えは70未満", "정답은 70 이상입니다", "Cevap 70'ten büyük", "उत्तर 70 से अधिक है",
-    "答案是60~70", "答案是60至70", "70不对", "My first guess was 70.", "Reference A's final answer is 19.",
+    "答案是60~70", "Answer: 70..71", "答案是60至70", "70不对", "My first guess was 70.", "Reference A's final answer is 19.",
     "The answer is 70. Wait, let me recheck that.\n\nHmm, this can't be right.",
     "Answer: no idea", "The answer is no clue.",
 ]  # fmt: skip

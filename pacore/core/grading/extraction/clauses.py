@@ -192,7 +192,7 @@ _EITHER = Words(r"\s?[/|+]\s?")
 """Between two letters."""
 
 
-_RANGE = Words(r"\s?[~～〜至到]\s?(?=[\d-])")
+_RANGE = Words(r"\s?(?:[~～〜至到]|\.{2,3}|…)\s?(?=[\d-])")
 """Between the ends of a range."""
 
 
