@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from pacore.core.message import Message
 from pacore.core.plan import Plan
@@ -12,8 +12,7 @@ from pacore.core.problem import Problem
 from pacore.core.quorum import SlotOutcome, shortfall
 from pacore.core.trajectory import UNFINISHED, FinishReason
 
-if TYPE_CHECKING:
-    from pacore.core.grading.extraction.extract import AnswerStatus
+AnswerStatus = Literal["answered", "no_answer", "failed"]
 
 
 def answer_of(problem: Problem, message: Message, finish_reason: FinishReason) -> Answer:

@@ -197,13 +197,13 @@ def test_the_results_table_shows_hostile_texts_as_what_they_are(
         for number, text in enumerate(hostile)
     ]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    config = scripted_config(tmp_path / "store", problems, widths=(), run_id="hostile")
+    config = scripted_config(tmp_path / "store", problems, widths=(), run_id="hostile-in-ui")
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         state = infer(config, return_state=True)
     assert state.is_completed()
     page = browser.go(f"/runs/flow-run/{state.state_details.flow_run_id}")
     browser.tab("Artifacts")
-    page.get_by_text("results-hostile").last.click()
+    page.get_by_text("results-hostile-in-ui").last.click()
     shown = shown_table(page)
     assert [row[0] for row in shown] == [row["id"] for row in rows]
     assert [row[2] for row in shown] == hostile

@@ -50,7 +50,6 @@ from pacore.core.grading.programs.program import Wanted, extract_program
 from pacore.core.grading.spec import parse_spec
 
 __all__ = [
-    "AnswerStatus",
     "Extracted",
     "ExtractionMethod",
     "NoAnswer",
@@ -81,8 +80,6 @@ ExtractionMethod = Literal[
 
 EXTRACTION_VERSION = "2"
 """Counts on when a conclusion may give another answer."""
-
-AnswerStatus = Literal["answered", "no_answer", "failed"]
 
 TAIL_CHARACTERS = 1_000_000
 """How much of a conclusion's end is read for boxes, in characters."""
