@@ -116,8 +116,10 @@ class Campaign:
     def run(self, kills: int, s3: S3Server | None) -> Toll:
         """Kill up to ``kills`` times, then let the run end. Raises Broken for one that cannot."""
         started = time.monotonic()
+        # All servers first: one that is slow to start would leave the run to the schedulers before it.
         for scheduler in self.schedulers:
             scheduler.server.start()
+        for scheduler in self.schedulers:
             scheduler.start(self._kind())
         size = 0
         while self.toll.kills.total() < kills:

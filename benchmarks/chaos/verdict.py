@@ -70,8 +70,10 @@ def judge(campaign: Campaign, whole: Mapping[str, Rows]) -> Verdict:
     """Hold a finished run against ``whole``, the tables of one that nobody disturbed."""
     store = open_store(campaign.store_url)
     found = tables(campaign.store_url, RUN_ID)
-    view = _places if campaign.setting.is_race else _rows
-    expected_rows, found_rows = view(whole), view(found)
+    if campaign.setting.is_race:
+        expected_rows, found_rows = _places(whole, _ends(store)), _places(found, {})
+    else:
+        expected_rows, found_rows = _rows(whole), _rows(found)
     accounts = [scheduler.server.sampled() for scheduler in campaign.schedulers]
     sampled = [one for account in accounts for one in account]
     standing = {row[0]: row[1] for row in _paid(store)}
@@ -105,12 +107,28 @@ _PLACE_COLUMNS = {"trajectories": 6, "messages": 0, "answers": 3, "scores": 4}
 messages there are depends on that, and the audit derives them again."""
 
 
-def _places(tables_: Mapping[str, Rows]) -> Counter[str]:
+def _places(tables_: Mapping[str, Rows], ends: Mapping[str, int]) -> Counter[str]:
+    """The places of rows, but of trajectories after the round that ``ends`` has of a problem."""
     return Counter(
         json.dumps([name, *row[:width]], default=str)
         for name, width in _PLACE_COLUMNS.items()
         for row in (tables_[name] if width else ())
+        if name != "trajectories" or row[0] <= ends.get(row[1], row[0])
     )
+
+
+def _ends(store: Backend) -> dict[str, int]:
+    """The rounds in which problems ended for want of messages, of those that did.
+
+    In a race that depends on whose words stand: with one word in 20 cut short, all three messages of
+    a round are missing in about one race of 150. Whether a round really was short of messages is
+    derived from its trajectories by the audit, as the messages themselves are.
+    """
+    return {
+        str(row["problem_id"]): int(str(row["failed_round"]))
+        for row in _read(store, "answers", ["problem_id", "failed_round"])
+        if row["failed_round"] is not None
+    }
 
 
 def _read(store: Backend, table: str, columns: Sequence[str]) -> Iterator[dict[str, object]]:
