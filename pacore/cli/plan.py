@@ -10,7 +10,7 @@ from pacore.cli.config_options import config_from, with_run_options
 from pacore.cli.showing import say_cautions
 from pacore.errors import Exit
 from pacore.report.plan import forecast_sheet
-from pacore.report.problem import problem_set_sheet
+from pacore.report.problem_set import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.runs.planning.preview import plan as preview
 

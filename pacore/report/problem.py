@@ -1,6 +1,4 @@
-"""Problems as pages: one problem of a run, with its rounds, messages and answers; and a problem set
-before anything is run, with what was recognised in it.
-"""
+"""One problem of a run as a page: its rounds, messages and answers."""
 
 from __future__ import annotations
 
@@ -10,13 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pacore.core.config.fields import check_mapping, parse_mapping
-from pacore.core.grading.choose import choose_grader
 from pacore.core.plan import Plan
-from pacore.core.problem import Problem, original_name, possible_ids
+from pacore.core.problem import original_name, possible_ids
 from pacore.errors import BadInput
-from pacore.problems.golds import listed
-from pacore.problems.survey import ProblemSurvey, ShapeCount, survey_problems
 from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
@@ -24,7 +18,6 @@ from pacore.report.rendering.sheet import (
     TEXT,
     Facts,
     Heading,
-    Note,
     Part,
     Passage,
     Sheet,
@@ -32,11 +25,11 @@ from pacore.report.rendering.sheet import (
     table,
 )
 from pacore.store.run import Run, headline, open_run
-from pacore.text import excerpt, shown, visible
+from pacore.text import excerpt, visible
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
-MESSAGE_CHARACTERS = 4000
+_MESSAGE_CHARACTERS = 4000
 
 
 def round_heading(plan: Plan, round_: int) -> str:
@@ -125,7 +118,7 @@ def problem_sheet(warehouse: Warehouse, run_id: str, problem_id: str) -> Sheet:
     ends = {row.replicate: row for row in warehouse.read(ReplicateEnd, **place)}
     sections: list[Sequence[Part]] = [
         [Passage(problem.statement)],
-        [Facts([("gold", _beginning(problem.gold or ABSENT))])],
+        [Facts([("gold", beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
     ]
     slots: dict[int, dict[int, list[SlotRow]]] = {}
     for slot in warehouse.read(SlotRow, **place):
@@ -183,7 +176,9 @@ def _answer(row: ReplicateEnd | None) -> Iterator[list[Part]]:
         return
     pairs = []
     if row.status == "answered":
-        pairs.append(("answer", f"{_beginning(row.answer or '')} ({row.method})"))
+        pairs.append(
+            ("answer", f"{beginning(row.answer or '', _MESSAGE_CHARACTERS)} ({row.method})")
+        )
     else:
         pairs.append(("answer", f"{ABSENT} {row.status.replace('_', ' ')}: {row.reason}"))
     if row.verdict is not None:
@@ -193,84 +188,11 @@ def _answer(row: ReplicateEnd | None) -> Iterator[list[Part]]:
         pairs.append(("score", f"{ABSENT} failed for a reason that is not the model's"))
     yield [Facts(pairs)]
     if row.message:
-        yield [Heading("final message"), Passage(_beginning(row.message))]
+        yield [Heading("final message"), Passage(beginning(row.message, _MESSAGE_CHARACTERS))]
 
 
-def _beginning(text: str) -> str:
-    """As much of a text as a person reads, and how much more there is."""
-    cut = len(text) - MESSAGE_CHARACTERS
+def beginning(text: str, characters: int) -> str:
+    """The first ``characters`` of a text, and how many more there are."""
+    cut = len(text) - characters
     more = f"\n… and {cut:,} more characters" if cut > 0 else ""
-    return text[:MESSAGE_CHARACTERS] + more
-
-
-SHOWN_CHARACTERS = 2_000
-
-
-GOLD_CHARACTERS = 300
-
-
-def problem_set_sheet(url: str, fields: str | None = None, limit: int | None = None) -> Sheet:
-    """Shapes, graders and digest of a problem set, cautions about it, and its first problem.
-
-    ``fields`` is a mapping as it is typed. Raises BadInput as `read_problem_set` does.
-    """
-    try:
-        mapping = {} if fields is None else parse_mapping(fields)
-        check_mapping(mapping)
-    except ValueError as fault:
-        raise BadInput(f"--fields: {fault}") from None
-    found = survey_problems(url, limit, mapping)
-    notes = [*_titled("caution", found.cautions), *_titled("note", found.notes)]
-    shapes = table(
-        list(found.shapes.items()),
-        ("shape", TEXT, lambda shape: shape[0]),
-        ("rows", COUNT, lambda shape: shape[1].rows),
-        ("with gold", COUNT, lambda shape: shape[1].with_gold),
-        ("grader", TEXT, lambda shape: _graders(shape[1])),
-        ("fields", TEXT, lambda shape: ", ".join(shape[1].fields)),
-    )
-    return Sheet(
-        f"problem set {shown(url)}",
-        [[shapes], [Facts([*_facts(found), *notes])], *_first_problem(found.problems[0])],
-    )
-
-
-def _graders(count: ShapeCount) -> str:
-    """Each grader with its problems; the name alone where there is only one."""
-    if len(count.graders) <= 1:
-        return next(iter(count.graders), ABSENT)
-    ordered = sorted(count.graders.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{name} {number:,}" for name, number in ordered)
-
-
-def _facts(found: ProblemSurvey) -> Iterator[tuple[str, str]]:
-    of_content = len(found.problems) - found.named
-    ids = [f"{found.named:,} from the file"] if found.named else []
-    ids += [f"{of_content:,} from what the problem says"] if of_content else []
-    characters, longest = found.longest
-    if len(found.files) > 1:
-        yield "files", listed(found.files)
-    yield "problems", f"{len(found.problems):,}"
-    yield "digest", found.digest
-    yield "ids", ", ".join(ids)
-    yield (
-        "length",
-        f"median {found.median_characters:,} characters, longest {characters:,} ({longest})",
-    )
-
-
-def _titled(title: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for position, text in enumerate(lines):
-        yield title if position == 0 else "", text
-
-
-def _first_problem(problem: Problem) -> Iterator[Sequence[Part]]:
-    """A problem as it would be sent in the first round, and what its answer is compared with."""
-    yield [Heading(f"first problem · {problem.problem_id}")]
-    for turn in problem.turns:
-        excess = len(turn.content) - SHOWN_CHARACTERS
-        more = f"\n… and {excess:,} more characters" if excess > 0 else ""
-        yield [Note(turn.role), Passage(turn.content[:SHOWN_CHARACTERS] + more)]
-    gold = ABSENT if problem.gold is None else excerpt(problem.gold, GOLD_CHARACTERS)
-    grader = ABSENT if problem.gold is None else choose_grader(problem)
-    yield [Facts([("gold", gold), ("grader", grader)])]
+    return text[:characters] + more

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
 from pacore.store.backends.local import LocalBackend
-from pacore.store.backends.objects import ObjectBackend
 from pacore.store.backends.protocol import Backend
-from pacore.store.backends.services import service_of
+
+if TYPE_CHECKING:
+    from pacore.store.backends.objects import ObjectBackend
 
 _ENVIRONMENT = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_")
 
@@ -54,6 +56,10 @@ def _local_store(url: str, place: str) -> LocalBackend:
 
 def _object_store(scheme: str, root: str) -> ObjectBackend:
     """One backend for each place, process and environment, so that its connections are shared."""
+    # A store in a folder needs neither fsspec nor tenacity, which take a third of a short command.
+    from pacore.store.backends.objects import ObjectBackend
+    from pacore.store.backends.services import service_of
+
     settings = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
     key = (f"{scheme}://{root}", os.getpid(), digest(settings))
     with _opened_lock:
