@@ -27,7 +27,7 @@ import pacore.errors
 from pacore.errors import BadInput, Interrupted, LimitReached, PacoreError
 from pacore.processes import command
 
-TIMEOUT_SECONDS = 300.0
+_TIMEOUT_SECONDS = 300.0
 
 LEAST_MEMORY_BYTES = 256 * 1024 * 1024
 
@@ -64,7 +64,7 @@ class Bounds:
 
 def _seconds(timeout: str | None) -> float:
     if timeout is None:
-        return TIMEOUT_SECONDS
+        return _TIMEOUT_SECONDS
     try:
         seconds = float(timeout)
     except ValueError:

@@ -25,7 +25,7 @@ from typing import IO
 
 from pacore.text import without_secrets
 
-CLOSE_SECONDS = 10.0
+_CLOSE_SECONDS = 10.0
 """How long a process has to end by itself after its input has ended."""
 
 
@@ -103,7 +103,7 @@ class Child:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(CLOSE_SECONDS)
+            self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -31,7 +31,7 @@ from pacore.core.quorum import (
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Request, Slot
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class View:
     slots: tuple[int, ...]
     positions: tuple[int, ...] | None = None
 
-    def of(self, messages: Sequence[T]) -> Sequence[T]:
+    def of(self, messages: Sequence[_T]) -> Sequence[_T]:
         """The messages seen, in M's order."""
         if self.positions is None:
             return messages
@@ -80,7 +80,7 @@ class RoundPrompt:
         positions = self.view.positions
         return None if positions is None else positions[: self.prompt_messages]
 
-    def shown(self, messages: Sequence[T]) -> Sequence[T]:
+    def shown(self, messages: Sequence[_T]) -> Sequence[_T]:
         """Of all messages of M those it shows, the first reference first."""
         return self.view.of(messages)[: self.prompt_messages]
 

@@ -221,7 +221,7 @@ def gradings_table(gradings: Sequence[GradingAccuracy]) -> Table:
 SHOWN_ROWS = 3
 
 
-SHOWN_CHARACTERS = 60
+_SHOWN_CHARACTERS = 60
 
 
 def refusal(broken: Mapping[str, Sequence[CheckRow]]) -> ChecksFailed:
@@ -238,5 +238,6 @@ def _rows(broken: Mapping[str, Sequence[CheckRow]]) -> Iterator[str]:
         yield f"  {name}: {counted} row{'' if len(rows) == 1 else 's'}"
         for row in rows[:SHOWN_ROWS]:
             yield "    " + ", ".join(
-                f"{column} {excerpt(str(value), SHOWN_CHARACTERS)}" for column, value in row.items()
+                f"{column} {excerpt(str(value), _SHOWN_CHARACTERS)}"
+                for column, value in row.items()
             )

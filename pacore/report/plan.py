@@ -8,7 +8,7 @@ from pacore.report.rendering.sheet import COUNT, FIGURE, Column, Facts, Sheet, T
 from pacore.runs.planning.forecast import Forecast
 from pacore.runs.planning.reuse import Earlier
 
-LISTED = 20
+_LISTED = 20
 
 
 def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
@@ -61,10 +61,10 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
             yield f"round {position}", f"{prompts} round {position - 1} is complete"
     if found.too_long:
         yield "will not fit", f"{found.total('too_long'):,} trajectories, and so no later round:"
-    for one in found.too_long[:LISTED]:
+    for one in found.too_long[:_LISTED]:
         yield "", f"{one.problem_id} in round {one.round}: {one.why}"
-    if len(found.too_long) > LISTED:
-        yield "", f"… and {len(found.too_long) - LISTED:,} more"
+    if len(found.too_long) > _LISTED:
+        yield "", f"… and {len(found.too_long) - _LISTED:,} more"
     if found.uncounted:
         yield (
             "may not fit",

@@ -16,7 +16,7 @@ from pacore.core.message import CompactionInput
 from pacore.core.trajectory import ConclusionStatus, FinishReason
 from pacore.warehouse.connection import Connection, as_store_error, connect, rows_of, sql
 
-Record = TypeVar("Record")
+_Record = TypeVar("_Record")
 
 
 @cache
@@ -39,7 +39,7 @@ def _named_rows(name: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, 
             yield dict(zip(columns, row, strict=True))
 
 
-def _records(name: str, of: Callable[..., Record], **parameters: Any) -> Iterator[Record]:
+def _records(name: str, of: Callable[..., _Record], **parameters: Any) -> Iterator[_Record]:
     """A record for each row of ``sql/runs/<name>.sql``, whose columns are its fields by name."""
     return (of(**row) for row in _named_rows(f"runs/{name}", parameters))
 

@@ -39,10 +39,10 @@ PRICES = TableSchema(
 MOST_BYTES = 4 * 1024 * 1024
 
 
-NEEDED = ("model", "prompt_per_million", "completion_per_million")
+_NEEDED = ("model", "prompt_per_million", "completion_per_million")
 
 
-COLUMNS = (*NEEDED, "cached_prompt_per_million", "currency")
+COLUMNS = (*_NEEDED, "cached_prompt_per_million", "currency")
 
 
 def read_prices(url: str) -> list[Price]:
@@ -67,7 +67,7 @@ def _rows(url: str, text: str) -> Iterator[Price]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
     try:
         columns = reader.fieldnames or ()
-        if missing := [name for name in NEEDED if name not in columns]:
+        if missing := [name for name in _NEEDED if name not in columns]:
             raise BadInput(f"{url}:1: {missing[0]}: is missing; columns are {', '.join(COLUMNS)}")
         if unknown := [name for name in columns if name not in COLUMNS]:
             raise BadInput(f"{url}:1: {unknown[0]!r}: unknown; columns are {', '.join(COLUMNS)}")

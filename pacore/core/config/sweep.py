@@ -36,7 +36,7 @@ ArmKind = Literal["pool", "majority", "best", "run"]
 DEFAULT_ARMS = ("single", "sc:4", "low", "sequential:5", "verbatim")
 """The default arms: the baselines and ablations of the paper at one width."""
 
-NAMED = {"verbatim": "low+compaction=verbatim"}
+_NAMED = {"verbatim": "low+compaction=verbatim"}
 
 
 _LABEL = re.compile(r"(?P<label>[a-z][a-z0-9-]{0,30})=(?P<rest>.+)")
@@ -78,7 +78,7 @@ def parse_arm(text: str) -> Arm:
     """Read one arm. Raises BadInput naming it, in one line."""
     named = _LABEL.fullmatch(text)
     label, rest = (named["label"], named["rest"]) if named else (None, text)
-    base, *changes = NAMED.get(rest, rest).split("+")
+    base, *changes = _NAMED.get(rest, rest).split("+")
     policies = dict(_policy(text, change) for change in changes)
     if len(policies) < len(changes):
         raise BadInput(f"--arm {text!r}: has one policy twice")

@@ -25,7 +25,7 @@ RESAMPLES = 1_000
 SUBSETS = 8
 """Votes of each resampled pool; more would change the interval by less than its own error."""
 
-BLOCK = 4_000_000
+_BLOCK = 4_000_000
 """Draws in memory at a time."""
 
 Integers = NDArray[np.int64]
@@ -114,7 +114,7 @@ def resampled_votes(
     shares, class_scores = _classes(pool)
     count = len(pool.scores)
     found, noise = np.empty(resamples), np.empty(resamples)
-    step = max(1, BLOCK // (SUBSETS * len(shares)))
+    step = max(1, _BLOCK // (SUBSETS * len(shares)))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = random.multinomial(count, shares, size=rows)

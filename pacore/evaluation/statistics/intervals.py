@@ -12,7 +12,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 
 
-HALVINGS = 40
+_HALVINGS = 40
 """Steps in which the end of an interval is found, to less than 1e-12."""
 
 Floats = NDArray[np.float64]
@@ -78,15 +78,15 @@ def _tango(differences: Floats, t: float) -> tuple[float, float]:
         variance = (2 * fallen + true - true * true) / (count - 1)
         return (share - true) ** 2 <= t * t * variance
 
-    low, high = (_last_inside(is_inside, share, end) for end in (-1.0, 1.0))
+    low, high = (last_inside(is_inside, share, end) for end in (-1.0, 1.0))
     return size * low, size * high
 
 
-def _last_inside(is_inside: Callable[[float], bool], start: float, end: float) -> float:
+def last_inside(is_inside: Callable[[float], bool], start: float, end: float) -> float:
     """The value furthest from ``start``, which is inside, up to ``end`` that is; one border is between."""
     if is_inside(end):
         return end
-    for _ in range(HALVINGS):
+    for _ in range(_HALVINGS):
         middle = (start + end) / 2
         if is_inside(middle):
             start = middle

@@ -19,6 +19,7 @@ from pacore.evaluation.statistics.intervals import (
     CONFIDENCE,
     Floats,
     difference_interval,
+    last_inside,
     student_t,
 )
 
@@ -26,10 +27,6 @@ PERMUTATIONS = 100_000
 """Sign patterns looked at: all of them up to 16 problems, so many drawn by chance beyond."""
 
 POWER = 0.80
-
-
-HALVINGS = 40
-"""Steps in which a p value is found, to less than 1e-12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +146,11 @@ def _p_above(differences: Floats, independent: int, bound: float) -> float:
     mean = float(differences.mean())
     if mean < bound:
         return 1 - _p_above(-differences, independent, -bound)
-    least, most = 0.0, 0.5
-    for _ in range(HALVINGS):
-        tried = (least + most) / 2
-        if difference_interval(differences, independent, 1 - 2 * tried)[0] > bound:
-            most = tried
-        else:
-            least = tried
-    return most
+
+    def holds_bound(p: float) -> bool:
+        return difference_interval(differences, independent, 1 - 2 * p)[0] <= bound
+
+    return last_inside(holds_bound, 0.0, 0.5)
 
 
 def _columns(

@@ -43,7 +43,7 @@ SAID_EVERY_SECONDS = 10.0
 
 _MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "created")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _log = logging.getLogger("pacore.store")
 
@@ -80,7 +80,7 @@ class ObjectBackend:
     def uri(self, key: str) -> str:
         return f"{self._scheme}://{self._path(key)}"
 
-    def _request(self, call: Callable[[], T]) -> T:
+    def _request(self, call: Callable[[], _T]) -> _T:
         """What the service answers; requests that fail for a passing reason are sent again.
 
         Raises KeyError for what is absent, FileExistsError for what is there, StoreError, BadInput.
@@ -100,7 +100,7 @@ class ObjectBackend:
         except _Passing as last:
             raise StoreError(f"{self.url}: {last.meaning.reason}") from last
 
-    def _once(self, call: Callable[[], T]) -> T:
+    def _once(self, call: Callable[[], _T]) -> _T:
         try:
             found = call()
         except self._caught as fault:
