@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pacore.core.engine import Engine, EngineInfo
@@ -54,12 +53,7 @@ class WaitedEngine:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._wait(self._engine.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

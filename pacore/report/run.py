@@ -11,7 +11,6 @@ from typing import ClassVar
 from pacore.errors import Exit, PacoreError
 from pacore.evaluation.accuracy import Missing, Totals
 from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
-from pacore.report.problem import ProblemName
 from pacore.report.rendering.sheet import (
     COUNT,
     TEXT,
@@ -83,8 +82,7 @@ class FinishWord(ReportRow):
 class RunResults:
     """What a run came to, read from its tables once for everything that is said of it at its end.
 
-    ``results`` has the first problems, ``unanswered`` every answer that is none, failed ones first, and
-    ``example`` is a problem to look at.
+    ``results`` has the first problems by id, ``unanswered`` every answer that is none, failed ones first.
     """
 
     run: Run
@@ -93,7 +91,12 @@ class RunResults:
     missing: Sequence[Missing]
     words: Sequence[FinishWord]
     unanswered: Sequence[Unanswered]
-    example: str | None
+
+    @property
+    def example(self) -> str | None:
+        """A problem to look at: the first by id, of those without an answer where there are any."""
+        unanswered = [row.problem_id for row in self.unanswered]
+        return min(unanswered or [row.problem for row in self.results[:1]], default=None)
 
     @property
     def failed(self) -> list[str]:
@@ -116,7 +119,6 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
     """Raises Refused for an unknown run."""
     run = open_run(warehouse.store, run_id)
     (totals,) = warehouse.read(Totals, run_id=run_id)
-    names = warehouse.read(ProblemName, run_id=run_id)
     return RunResults(
         run=run,
         results=warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS),
@@ -124,7 +126,6 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
         missing=warehouse.read(Missing, run_id=run_id),
         words=warehouse.read(FinishWord, run_id=run_id),
         unanswered=warehouse.read(Unanswered, run_id=run_id),
-        example=names[0].problem_id if names else None,
     )
 
 
