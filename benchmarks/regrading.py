@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.rerun import WIDTH, build
 from pacore.core.config.evaluate import EvaluateConfig
-from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
+from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import current_commits
 from pacore.warehouse.files import conclusions
@@ -38,10 +38,9 @@ def _read(store_url: str) -> int:
 
 def _grade(store_url: str, grader: str) -> int:
     config = EvaluateConfig(runs=("rerun",), store=store_url, grader=grader)
-    evaluation = evaluation_of(config)
-    grade_all(evaluation, evaluation.batches())
-    close_evaluation(config)
-    return evaluation.progress.settled
+    with Evaluation(config) as evaluation:
+        grade_all(evaluation, evaluation.batches())
+        return evaluation.progress.settled
 
 
 def _measured(work: Callable[[], int]) -> dict[str, float]:

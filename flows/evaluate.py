@@ -6,12 +6,11 @@ grade, and those for the processes that do the work, of which one process of pac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from prefect import flow, unmapped
+from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
@@ -20,7 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation.accuracy import GradingAccuracy, Totals, current_accuracy
-from pacore.evaluation.batches import Evaluation, close_evaluation, evaluation_of
+from pacore.evaluation.batches import Evaluation
 from pacore.report.accuracy import accuracy_of
 from pacore.report.evaluation import (
     GradedRound,
@@ -31,17 +30,15 @@ from pacore.report.evaluation import (
     refusal,
 )
 from pacore.report.rendering.sheet import Heading, Part
-from pacore.report.run import ResultRow
-from pacore.warehouse.prices import Price, read_prices
+from pacore.report.run import RESULT_ROWS, ResultRow
 from pacore.warehouse.views import Warehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
 from tasks.checks import checks
+from tasks.opened import EVALUATION, given
 from tasks.settings import RUN_SETTINGS
 from tasks.takeover import mark, taking_over
 from tasks.verdicts import verdicts
 from tasks.waiting import partial_failure, settle, wait_for_all
-
-RESULT_ROWS = 200
 
 
 def _run_name() -> str:
@@ -63,23 +60,22 @@ def evaluate(config: EvaluateConfig) -> State[Any]:
     Goes on where an evaluation was stopped. Ends Completed; as ChecksFailed where a check returns
     rows, and then nothing is reported; as PartialFailure when tasks failed; or Cancelled.
     """
-    prices = [] if config.prices is None else read_prices(config.prices)
-    evaluation = evaluation_of(config)
-    try:
+    with ExitStack() as stack:
+        opened = EVALUATION.get(None)
+        evaluation = stack.enter_context(Evaluation(config) if opened is None else opened)
         evaluation.gradings()
-        with ExitStack() as stack:
-            for run_id in config.runs:
-                mark(evaluation.store.url, run_id)
-                stack.enter_context(taking_over(evaluation.store.url, run_id))
-            return _grade(evaluation) or _report(evaluation, prices)
-    finally:
-        close_evaluation(config)
+        evaluation.producer["flow_run_id"] = str(flow_run.get_id())
+        for run_id in config.runs:
+            mark(evaluation.store.url, run_id)
+            stack.enter_context(taking_over(evaluation.store.url, run_id))
+        stack.enter_context(given(EVALUATION, evaluation))
+        return _grade(evaluation) or _report(evaluation)
 
 
 def _grade(evaluation: Evaluation) -> State[Any] | None:
     """Grade what is left; the state to end in where that is the end."""
     batches = evaluation.batches()
-    futures = verdicts.map(unmapped(evaluation.config), batches) if batches else []
+    futures = verdicts.map(batches) if batches else []
     name = evaluation.config.runs[0]
     try:
         wait_for_all(futures, ProgressArtifact(name, evaluation.progress))
@@ -95,13 +91,13 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
     return None
 
 
-def _report(evaluation: Evaluation, prices: Sequence[Price]) -> State[Any]:
+def _report(evaluation: Evaluation) -> State[Any]:
     """Check, and report where no check returns rows. The state's data are a `RunReport` of each run."""
     if broken := checks(evaluation.config):
         fault = refusal(broken)
         return Failed(name="ChecksFailed", message=str(fault), data=fault)
     said, reports = [], []
-    with Warehouse(evaluation.store, evaluation.config.runs, prices) as warehouse:
+    with Warehouse(evaluation.store, evaluation.config.runs, evaluation.prices) as warehouse:
         for run_id in evaluation.config.runs:
             gradings = warehouse.read(GradingAccuracy, run_id=run_id)
             current = current_accuracy(gradings)

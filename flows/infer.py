@@ -18,26 +18,23 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.run import RunConfig
-from pacore.evaluation.accuracy import Totals
 from pacore.report.accuracy import accuracy_of
-from pacore.report.run import FailedProblem, ResultRow
-from pacore.runs.context import OpenShard, StageReport, close_context, context_of
+from pacore.report.run import ProblemsFailed, run_results
 from pacore.runs.problems import close
+from pacore.runs.work import StageReport, Work
 from pacore.store.backends.opening import open_store
-from pacore.store.run import Run
 from pacore.text import visible
 from pacore.warehouse.views import Warehouse
 from tasks.answers import answers
 from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.messages import messages
+from tasks.opened import SHOWING, WORK, given
 from tasks.problems import problems
 from tasks.scores import scores
 from tasks.settings import RUN_SETTINGS
 from tasks.takeover import mark, taking_over
 from tasks.trajectories import trajectories
 from tasks.waiting import partial_failure, settle, wait_for_all
-
-RESULT_ROWS = 200
 
 
 def _run_name() -> str:
@@ -61,68 +58,60 @@ def infer(config: RunConfig) -> State[Any]:
     """
     store_url = open_store(config.store).url
     mark(store_url, config.run_id)
-    run, works = problems(config)
-    if config.run_id is None:
-        mark(store_url, run.run_id)
-    with taking_over(store_url, run.run_id):
-        return _work(config, run, works)
+    with problems(config) as work:
+        run_id = work.run.run_id
+        if config.run_id is None:
+            mark(store_url, run_id)
+        work.producer = {"flow_run_id": str(flow_run.get_id())}
+        with taking_over(store_url, run_id), given(WORK, work), SHOWING.get()(work):
+            return _fill(work) or _conclude(work)
 
 
-def _work(config: RunConfig, run: Run, works: list[OpenShard]) -> State[Any]:
-    """Do what is left of a run; the state to end in."""
-    context = context_of(config, run.run_id)
+def _fill(work: Work) -> State[Any] | None:
+    """Do what is left of a run; the state to end in where that is the end."""
+    run_id = work.run.run_id
+    futures = _submit(work)
     try:
-        futures = _submit(config, run, works)
-        try:
-            wait_for_all(futures, ProgressArtifact(run.run_id, context.progress))
-        except (KeyboardInterrupt, TerminationSignal) as signal:
-            context.stop()
-            settle(futures)
-            if isinstance(signal, TerminationSignal):
-                raise
-            return Cancelled(message=f"run {run.run_id} was interrupted; start it again to go on")
-        faults = settle(futures)
-    finally:
-        close_context(config, run.run_id)
-    if faults:
+        wait_for_all(futures, ProgressArtifact(run_id, work.progress))
+    except (KeyboardInterrupt, TerminationSignal) as signal:
+        work.stop()
+        settle(futures)
+        if isinstance(signal, TerminationSignal):
+            raise
+        return Cancelled(message=f"run {run_id} was interrupted; start it again to go on")
+    if faults := settle(futures):
         return partial_failure(faults, len(futures))
-    return _conclude(config, run)
+    return None
 
 
-def _submit(
-    config: RunConfig, run: Run, works: list[OpenShard]
-) -> list[PrefectFuture[StageReport]]:
+def _submit(work: Work) -> list[PrefectFuture[StageReport]]:
     """Map every stage over the shards, round by round; returns all futures, in that order."""
-    shared = (unmapped(config), unmapped(run.run_id), works)
     submitted: list[PrefectFuture[StageReport]] = []
-    if not works:
+    if not work.left:
         return submitted
     before: Any = unmapped(None)
-    for round_ in range(1, run.plan.rounds + 1):
-        sampled = trajectories.map(*shared, unmapped(round_), before)
-        before = messages.map(*shared, unmapped(round_), sampled)
+    for round_ in range(1, work.run.plan.rounds + 1):
+        sampled = trajectories.map(work.left, unmapped(round_), before)
+        before = messages.map(work.left, unmapped(round_), sampled)
         submitted += [*sampled, *before]
-    concluded = answers.map(*shared, before)
-    graded = scores.map(*shared, concluded)
+    concluded = answers.map(work.left, before)
+    graded = scores.map(work.left, concluded)
     return [*submitted, *concluded, *graded]
 
 
-def _conclude(config: RunConfig, run: Run) -> State[Any]:
-    store = open_store(config.store)
-    close(store, run)
-    with Warehouse(store, [run.run_id]) as warehouse:
-        (total,) = warehouse.read(Totals, run_id=run.run_id)
-        rows = warehouse.read(ResultRow, run_id=run.run_id, rows=RESULT_ROWS)
-        failed = [row.problem_id for row in warehouse.read(FailedProblem, run_id=run.run_id)]
-    summary = f"run {run.run_id}: accuracy {accuracy_of(total)}"
-    shown = (
-        f"; the first {len(rows)} of {run.problems} problems" if run.problems > len(rows) else ""
-    )
-    results_artifact(run.run_id, rows, summary + shown)
-    if failed:
+def _conclude(work: Work) -> State[Any]:
+    """Close the run and say what it came to. The state's data, or its error, has the `RunResults`."""
+    close(work.store, work.run)
+    run = work.run
+    with Warehouse(work.store, [run.run_id]) as warehouse:
+        found = run_results(warehouse, run.run_id)
+    summary = f"run {run.run_id}: accuracy {accuracy_of(found.totals)}"
+    count = len(found.results)
+    shown = f"; the first {count} of {run.problems} problems" if run.problems > count else ""
+    results_artifact(run.run_id, found.results, summary + shown)
+    if failed := found.failed:
         named = visible(", ".join(failed[:20]))
         named += f" and {len(failed) - 20} more" if failed[20:] else ""
-        return Failed(
-            name="CompletedWithFailures", message=f"{len(failed)} problems failed: {named}"
-        )
-    return Completed(message=summary)
+        fault = ProblemsFailed(f"{len(failed)} problems failed: {named}", found)
+        return Failed(name="CompletedWithFailures", message=str(fault), data=fault)
+    return Completed(message=summary, data=found)

@@ -1,19 +1,17 @@
-"""Tasks on problems: open the run, freeze its problem set, and find the work left."""
+"""Task on problems: open the run, freeze its problem set, and find the work left."""
 
 from __future__ import annotations
 
 from prefect import task
 
 from pacore.core.config.run import RunConfig
-from pacore.runs.context import OpenShard
-from pacore.runs.problems import begin, open_shards
-from pacore.store.backends.opening import open_store
-from pacore.store.run import Run
+from pacore.runs.problems import open_work
+from pacore.runs.work import Work
+from tasks.opened import WORK
 from tasks.settings import SETTINGS
 
 
 @task(name="problems", task_run_name="problems", **SETTINGS)
-def problems(config: RunConfig) -> tuple[Run, list[OpenShard]]:
-    """Open or start the run; returns it with its unfinished shards."""
-    run = begin(config)
-    return run, open_shards(open_store(config.store), run)
+def problems(config: RunConfig) -> Work:
+    """Open the run, or take it as the command that calls the flow has opened it."""
+    return WORK.get(None) or open_work(config)

@@ -11,10 +11,6 @@ from typing import Any, TypedDict
 import httpx
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
-from prefect.runtime import flow_run
-
-from pacore.core.config.run import RunConfig
-from pacore.runs.context import Context, context_of
 
 RECORD_FAULTS = (httpx.HTTPError, PrefectException)
 """What Prefect's client raises where the server does not take a record, or is not there."""
@@ -39,10 +35,3 @@ flow ends with, which it writes below its storage whatever it is told. As JSON t
 message; by default it is a pickle."""
 
 SETTINGS: TaskSettings = {**RUN_SETTINGS, "cache_policy": NO_CACHE}
-
-
-def opened(config: RunConfig, run_id: str) -> Context:
-    """The run's context in this process, told which flow run works on it."""
-    context = context_of(config, run_id)
-    context.producer = {"flow_run_id": str(flow_run.get_id())}
-    return context

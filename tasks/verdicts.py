@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from prefect import task
-from prefect.runtime import flow_run
 
-from pacore.core.config.evaluate import EvaluateConfig
-from pacore.evaluation.batches import GradingBatch, evaluation_of
-from pacore.runs.context import StageReport
+from pacore.evaluation.batches import GradingBatch
+from pacore.runs.work import StageReport
+from tasks.opened import EVALUATION
 from tasks.settings import SETTINGS
 
 
 @task(name="verdicts", task_run_name="verdicts {batch.name}", **SETTINGS)
-def verdicts(config: EvaluateConfig, batch: GradingBatch) -> list[StageReport]:
+def verdicts(batch: GradingBatch) -> list[StageReport]:
     """Grade a batch; the task's thread waits for one of the evaluation's."""
-    evaluation = evaluation_of(config)
-    evaluation.producer["flow_run_id"] = str(flow_run.get_id())
-    return evaluation.submit(batch).result()
+    return EVALUATION.get().submit(batch).result()

@@ -14,38 +14,32 @@ from pathlib import Path
 from pacore.core.config.run import RunConfig
 from pacore.errors import PacoreError
 from pacore.runs.answers import conclude
-from pacore.runs.context import Context, OpenShard, StageReport, close_context, context_of
 from pacore.runs.messages import compact
-from pacore.runs.problems import begin, close, open_shards
+from pacore.runs.problems import close, open_work
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.work import ShardWork, StageReport
 
 
 def work_on(config: RunConfig) -> list[StageReport]:
     """Work on all open shards side by side, close the run, and return what stands of each stage."""
-    run = begin(config)
-    config = config.model_copy(update={"run_id": run.run_id})
-    context = context_of(config, run.run_id)
-    try:
-        works = open_shards(context.store, run)
-        with ThreadPoolExecutor(max(1, len(works))) as threads:
-            shards = [threads.submit(_finish, context, work) for work in works]
+    with open_work(config) as work:
+        with ThreadPoolExecutor(max(1, len(work.left))) as threads:
+            finished = [threads.submit(_finish, work.shard(opened)) for opened in work.left]
             try:
-                reports = [report for shard in shards for report in shard.result()]
+                reports = [report for shard in finished for report in shard.result()]
             except PacoreError:
-                context.stop()
+                work.stop()
                 raise
-        close(context.store, run)
-    finally:
-        close_context(config, run.run_id)
-    return reports
+        close(work.store, work.run)
+        return reports
 
 
-def _finish(context: Context, work: OpenShard) -> list[StageReport]:
+def _finish(shard: ShardWork) -> list[StageReport]:
     reports = []
-    for round_ in range(1, context.run.plan.rounds + 1):
-        reports += [fill(context, work, round_), compact(context, work, round_)]
-    return [*reports, conclude(context, work), grade(context, work)]
+    for round_ in range(1, shard.work.run.plan.rounds + 1):
+        reports += [fill(shard, round_), compact(shard, round_)]
+    return [*reports, conclude(shard), grade(shard)]
 
 
 def main() -> int:

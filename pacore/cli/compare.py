@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -24,8 +25,7 @@ from pacore.report.flips import flips_output
 from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
 from pacore.report.sweep import SweepOutcome
-from pacore.runs.context import open_contexts
-from pacore.runs.dispatch.progress import Progress
+from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
@@ -166,8 +166,10 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
         raise BadInput(first_fault(invalid).what) from None
     say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
     from flows.sweep import sweep as flow
+    from tasks.opened import SHOWING, given
 
-    state = run_flow(flow, config, "the sweep", showing=spoken(_open_runs))
+    with given(SHOWING, _spoken_run):
+        state = run_flow(flow, config, "the sweep")
     if state.name == "Cancelled":
         raise KeyboardInterrupt
     found = state.result(raise_on_failure=False)
@@ -178,16 +180,14 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     return Exit.COMPLETE
 
 
-def _open_runs() -> list[tuple[str, Progress]]:
-    """The runs that are being made, each with what its lines begin with; their notices are told."""
-    found = []
-    for run_id, progress in open_contexts():
-        if progress.listener is None:
-            for notice in progress.notices:
-                tell(notice)
-            progress.listener = tell
-        found.append((f"pacore: run {run_id}: ", progress))
-    return found
+@contextmanager
+def _spoken_run(work: Work) -> Iterator[None]:
+    """Print notices and lines of progress of a run while it is made."""
+    for notice in work.progress.notices:
+        tell(notice)
+    work.progress.listener = tell
+    with spoken(work.progress, f"pacore: run {work.run.run_id}: "):
+        yield
 
 
 @click.command()

@@ -1,6 +1,4 @@
-"""Configurations from a command line and a file: every flag is a field of `RunConfig`, or of
-`EvaluateConfig`.
-"""
+"""Configurations from a command line and a file: every flag is a field of a configuration."""
 
 from __future__ import annotations
 
@@ -8,16 +6,18 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 import yaml
 from pydantic import ValidationError
 
-from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.fields import Settings
 from pacore.core.config.run import RunConfig
 from pacore.core.validation import FieldFault, field_faults
 from pacore.errors import BadInput
+
+Config = TypeVar("Config", bound=Settings)
 
 REPEATED = {
     "endpoints": "--endpoint",
@@ -120,11 +120,11 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
         raise BadInput("\n".join(lines)) from None
 
 
-def evaluation_from(flags: Mapping[str, Any]) -> EvaluateConfig:
-    """The evaluation that flags ask for. Raises BadInput with a line for each that is wrong."""
+def checked(model: type[Config], flags: Mapping[str, Any]) -> Config:
+    """The configuration that flags give. Raises BadInput with a line for each that is wrong."""
     typed = given(flags)
     try:
-        return EvaluateConfig.model_validate(typed)
+        return model.model_validate(typed)
     except ValidationError as invalid:
         lines = [_line(fault, typed, None) for fault in field_faults(invalid)]
         raise BadInput("\n".join(lines)) from None

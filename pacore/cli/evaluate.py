@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pacore.cli.config_options import ENGINE_FIELDS, evaluation_from, flag_of, given, with_engine_of
+from pacore.cli.config_options import ENGINE_FIELDS, checked, flag_of, given, with_engine_of
 from pacore.cli.options import with_prices, with_store
 from pacore.cli.run import make_run
 from pacore.cli.showing import run_flow, shown
@@ -20,7 +20,7 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Exit
-from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
+from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.report.evaluation import JudgeAgreement, grading_sheet
@@ -29,14 +29,12 @@ from pacore.runs.problems import refuse_unfinished
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.text import visible
-from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import Warehouse
 
 
 def grade_to_end(config: EvaluateConfig) -> int:
     """Grade some runs, and print what came of each. Raises as `Evaluation.batches`."""
-    evaluation = evaluation_of(config)
-    try:
+    with Evaluation(config) as evaluation:
         batches = evaluation.batches()
         gradings = evaluation.gradings()
         left = {batch.run_id for batch in batches}
@@ -49,8 +47,6 @@ def grade_to_end(config: EvaluateConfig) -> int:
         else:
             # It may have been killed between its last verdict and its end.
             evaluation.finish()
-    finally:
-        close_evaluation(config)
     for opened in gradings:
         with Warehouse(open_store(config.store), [opened.run.run_id]) as warehouse:
             grading_id = opened.grading.grading_id
@@ -76,16 +72,13 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
     Raises what the flow ended with: ChecksFailed where invariants are broken, or the first fault;
     BadInput for a price table that cannot be read.
     """
-    if config.prices is not None:
-        read_prices(config.prices)
-    evaluation = evaluation_of(config)
-    try:
-        from flows.evaluate import evaluate as flow
-
+    with Evaluation(config) as evaluation:
         tasks = 1 + len(evaluation.batches())
-        state = run_flow(flow, config, "the evaluation", evaluation.progress, tasks=tasks)
-    finally:
-        close_evaluation(config)
+        from flows.evaluate import evaluate as flow
+        from tasks.opened import EVALUATION, given
+
+        with given(EVALUATION, evaluation):
+            state = run_flow(flow, config, "the evaluation", evaluation.progress, tasks=tasks)
     if state.name == "Cancelled":
         raise KeyboardInterrupt
     reports = state.result()
@@ -161,7 +154,7 @@ def grade(opinion: bool, **flags: Any) -> int:
     was replaced.
     """
     changes = given({name: flags.pop(name) for name in ENGINE_FIELDS})
-    config = evaluation_from(flags)
+    config = checked(EvaluateConfig, flags)
     if not is_by_rules(str(config.grader)):
         return judge_to_end(config, "opinion" if opinion else "gold", changes)
     if for_judges := [*changes, *(["opinion"] if opinion else [])]:
@@ -186,4 +179,4 @@ def evaluate(**flags: Any) -> int:
     Nothing is reported while a check returns rows: each is named with its first ones, and the exit
     code is 1.
     """
-    return evaluate_to_end(evaluation_from(flags))
+    return evaluate_to_end(checked(EvaluateConfig, flags))

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from pacore.cli.config_options import config_from
+from pacore.cli.config_options import checked
 from pacore.cli.options import with_format, with_store
-from pacore.cli.showing import print_result, print_run_failures
+from pacore.cli.showing import print_failures, print_results, results_of
 from pacore.core.config.fields import FieldMapping
-from pacore.core.config.run import RunConfig
+from pacore.core.config.imports import ImportConfig
 from pacore.core.problem import Problem
 from pacore.errors import BadInput, Exit
 from pacore.exchange.export_folder import export_run, is_export
@@ -26,7 +26,6 @@ from pacore.exchange.source import Source, sources
 from pacore.exchange.survey import survey
 from pacore.problems.files import read_problem_set, unnamed_by_row
 from pacore.problems.issues import BadProblems
-from pacore.runs.problems import run_counts
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
 
@@ -34,11 +33,6 @@ AUTO, EXPORT = "auto", "export"
 
 
 IMPORT_FORMATS = (AUTO, *FORMATS, EXPORT)
-
-
-NOWHERE = "http://import.invalid/v1"
-"""Where a trajectory that the file does not have would be asked for: a name that never resolves
-(RFC 2606), so that an import generates nothing, whatever happens to its journal meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +63,10 @@ def import_from(place: str, options: ImportOptions) -> int:
         run_id = config.run_id or made.run_id
         config = config.model_copy(update={"run_id": run_id})
         was_closed = is_closed(store, run_id)
-        run = publish_import(store, made, config, _say)
+        publish_import(store, made, config, _say)
     if was_closed:
         _say(f"run {run_id} is imported already; nothing to do")
-    return _report(options.store, run_id, run_counts(store, run))
+    return _report(options.store, run_id)
 
 
 def export_to(run_id: str, place: str, store: str) -> int:
@@ -103,16 +97,14 @@ def _import_export(place: str, options: ImportOptions) -> int:
     return Exit.COMPLETE
 
 
-def _config(place: str, options: ImportOptions) -> RunConfig:
-    """The configuration the stages of an import run under. Raises BadInput naming a wrong flag."""
+def _config(place: str, options: ImportOptions) -> ImportConfig:
+    """What the record of the run says of its import. Raises BadInput naming a wrong flag."""
     given = {
         "problems": options.problems or place,
         "fields": options.fields,
         "model": options.model,
         "store": options.store,
         "run_id": options.run_id,
-        "endpoints": (NOWHERE,),
-        "attempts": 1,
     }
     if options.model is None:
         raise BadInput("--model: is needed: who made these trajectories?")
@@ -120,7 +112,7 @@ def _config(place: str, options: ImportOptions) -> RunConfig:
         raise BadInput("--fields: says how to read --problems, which is not given")
     if options.replicates is not None and options.replicates < 1:
         raise BadInput("--replicates: must be at least 1")
-    return config_from(given, None)
+    return checked(ImportConfig, given)
 
 
 @contextmanager
@@ -167,10 +159,11 @@ def _prompts(
     return prompts
 
 
-def _report(store_url: str, run_id: str, counts: dict[str, int]) -> int:
-    print_result(store_url, run_id, None)
-    if counts["failed"]:
-        print_run_failures(store_url, run_id, is_retryable=False)
+def _report(store_url: str, run_id: str) -> int:
+    found = results_of(store_url, run_id)
+    print_results(found, store_url)
+    if found.failed:
+        print_failures(found, is_retryable=False)
         return Exit.FAILED_PROBLEMS
     return Exit.COMPLETE
 

@@ -13,8 +13,9 @@ from pacore.cli.config_options import config_from, given, with_run_options
 from pacore.cli.options import with_bounds, with_store
 from pacore.cli.showing import (
     WHOLE,
-    print_result,
-    print_run_failures,
+    print_failures,
+    print_results,
+    results_of,
     run_flow,
     say_cautions,
     tell,
@@ -22,33 +23,33 @@ from pacore.cli.showing import (
 from pacore.core.config.run import RunConfig
 from pacore.errors import Exit, StoreError
 from pacore.problems.survey import ProblemSurvey
-from pacore.runs.context import close_context, context_of
+from pacore.report.run import ProblemsFailed, RunResults
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.problems import begin, close, open_shards, run_counts
 from pacore.runs.retry import begin_retry, chosen_within, config_of
+from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.store.integrity import faults_of, repair_hint
 from pacore.store.run import Run, is_closed, open_run
 
 
 class Made(NamedTuple):
-    """A run that was made or interrupted; ``progress`` None where it was complete already."""
+    """A run that was made or interrupted; ``progress`` None where it was complete already, ``found``
+    where nothing was read of it.
+    """
 
     code: int
-    config: RunConfig
     run: Run
-    progress: Progress | None
+    progress: Progress | None = None
+    found: RunResults | None = None
 
 
 def run_to_end(config: RunConfig) -> int:
     """Run or resume a configuration through the flow; prints the result; returns the exit code."""
-    made = make_run(config, lambda found: say_cautions(found.cautions))
-    if made.code == Exit.INTERRUPTED:
-        return made.code
-    return _report(made.config, made.run, made.progress)
+    return _report(config, make_run(config, lambda found: say_cautions(found.cautions)))
 
 
-def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = None) -> Made:
+def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] = lambda _: None) -> Made:
     """Run or resume a configuration through the flow, and say nothing of what came of it.
 
     ``hear`` is given the problem set as it was read, before anything is spent on it. Raises what the
@@ -56,42 +57,52 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] | None = N
     """
     read: list[ProblemSurvey] = []
     run = begin(config, read.append)
-    config = config.model_copy(update={"run_id": run.run_id})
+    return finish_run(config, run, lambda: hear(read[0]))
+
+
+def finish_run(config: RunConfig, run: Run, before: Callable[[], None] = lambda: None) -> Made:
+    """Finish a run that was begun, through the flow; ``before`` is called if there is work left."""
     store = open_store(config.store)
     if faults := faults_of(store, run):
         raise StoreError(repair_hint(faults))
-    if not (works := open_shards(store, run)):
+    if not (left := open_shards(store, run)):
         if not is_closed(store, run.run_id):
             # It was killed between its last commit and its end.
             close(store, run)
         click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
-        return Made(Exit.COMPLETE, config, run, None)
-    if hear is not None:
-        for found in read:
-            hear(found)
+        return Made(Exit.COMPLETE, run)
+    before()
     started = time.monotonic()
-    tasks = 1 + len(works) * (2 * run.plan.rounds + 2)
-    context = context_of(config, run.run_id)
-    context.progress.listener = tell
-    try:
+    with Work.of(config, run, left) as work:
+        work.progress.listener = tell
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
-            context.open_engine_ahead()
-        from flows.infer import infer
-
-        state = run_flow(infer, config, f"run {run.run_id}", context.progress, tasks=tasks)
-    finally:
-        # Where the flow has not begun, nobody has closed it.
-        close_context(config, run.run_id)
+            work.open_engine_ahead()
+        state = _through_the_flow(config, work)
     if state.name not in WHOLE:
         click.echo(
             f"pacore: interrupted; run {run.run_id} is in {config.store}; the same command resumes it "
             "and generates nothing twice",
             err=True,
         )
-        return Made(Exit.INTERRUPTED, config, run, context.progress)
-    context.progress.finished_seconds = time.monotonic() - started
-    return Made(Exit.COMPLETE, config, run, context.progress)
+        return Made(Exit.INTERRUPTED, run, work.progress)
+    work.progress.finished_seconds = time.monotonic() - started
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, ProblemsFailed):
+        found = found.results
+    return Made(Exit.COMPLETE, run, work.progress, found)
+
+
+def _through_the_flow(config: RunConfig, work: Work) -> Any:
+    """The state that the flow ends in, to which this gives the work as it was opened here."""
+    from flows.infer import infer
+    from tasks.opened import WORK, given
+
+    run_id = work.run.run_id
+    named = config.model_copy(update={"run_id": run_id})
+    tasks = 1 + len(work.left) * (2 * work.run.plan.rounds + 2)
+    with given(WORK, work):
+        return run_flow(infer, named, f"run {run_id}", work.progress, tasks=tasks)
 
 
 def retry_to_end(
@@ -116,16 +127,18 @@ def retry_to_end(
         return Exit.COMPLETE
     slots, problems = len(record.chosen), len({slot.problem_id for slot in record.chosen})
     click.echo(f"run {run_id}: {slots:,} trajectories of {problems:,} problems again", err=True)
-    # A run that is open here is taken as it is: its problem file need not be there any more.
-    context_of(config, run_id)
-    return run_to_end(config)
+    # The run is taken as it is: its problem file need not be there any more.
+    return _report(config, finish_run(config, run))
 
 
-def _report(config: RunConfig, run: Run, progress: Progress | None) -> int:
-    print_result(config.store, run.run_id, progress)
-    counts = run_counts(open_store(config.store), run)
-    if counts["failed"]:
-        print_run_failures(config.store, run.run_id, counts["retryable"] > 0)
+def _report(config: RunConfig, made: Made) -> int:
+    if made.code == Exit.INTERRUPTED:
+        return made.code
+    found = made.found or results_of(config.store, made.run.run_id)
+    print_results(found, config.store, made.progress)
+    if found.failed:
+        counts = run_counts(open_store(config.store), made.run)
+        print_failures(found, counts["retryable"] > 0)
         return Exit.FAILED_PROBLEMS
     return Exit.COMPLETE
 

@@ -6,14 +6,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
 
 from pacore.errors import PacoreError
 from pacore.report.rendering.terminal import to_text
-from pacore.report.run import failures_sheet, live_progress, next_commands, result_sheet
+from pacore.report.run import (
+    RunResults,
+    failures_sheet,
+    live_progress,
+    next_commands,
+    result_sheet,
+    run_results,
+)
 from pacore.runs.dispatch.progress import Pace, Progress
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
@@ -41,26 +48,24 @@ def shown(progress: Progress) -> Iterator[None]:
         with live_progress(progress):
             yield
         return
-    with spoken(lambda: [("", progress)]):
+    with spoken(progress):
         yield
     click.echo(progress.line(), err=True)
 
 
 @contextmanager
-def spoken(named: Callable[[], Sequence[tuple[str, Progress]]]) -> Iterator[None]:
-    """Say lines of progress on stderr while the context lasts, each after its name, at a pace that
+def spoken(progress: Progress, name: str = "") -> Iterator[None]:
+    """Say lines of progress on stderr while the context lasts, each after ``name``, at a pace that
     slows down.
     """
     ended = threading.Event()
-    paces: dict[str, Pace] = {}
+    pace = Pace(time.monotonic())
 
     def speak() -> None:
         while not ended.wait(LOOK_SECONDS):
-            for name, progress in named():
-                now = time.monotonic()
-                if paces.setdefault(name, Pace(now)).is_due(progress.stage, now):
-                    sys.stderr.write(f"{name}{progress.line()}\n")
-                    sys.stderr.flush()
+            if pace.is_due(progress.stage, time.monotonic()):
+                sys.stderr.write(f"{name}{progress.line()}\n")
+                sys.stderr.flush()
 
     speaker = threading.Thread(target=speak, name="progress", daemon=True)
     speaker.start()
@@ -76,14 +81,12 @@ def run_flow(
     config: object,
     name: str,
     progress: Progress | None = None,
-    showing: AbstractContextManager[object] | None = None,
     tasks: int | None = None,
 ) -> Any:
     """Run a flow against the configured or the local Prefect server, and show how it proceeds.
 
-    ``name`` is what the flow works on, in the words of the notices. ``showing`` is what shows it,
-    `shown` of ``progress`` by default. With ``tasks``, the number of its task runs, this waits until
-    the server has recorded them all.
+    ``name`` is what the flow works on, in the words of the notices. With ``tasks``, the number of its
+    task runs, this waits until the server has recorded them all.
 
     Returns the state the flow ended in: Completed, CompletedWithFailures or Cancelled. Raises what
     it ended with where it did not complete: its PacoreError, or one that names the flow run's page.
@@ -95,9 +98,7 @@ def run_flow(
     if progress is not None:
         progress.listener = tell
         progress.wait_for("a Prefect server", "flow")
-    if showing is None:
-        showing = nullcontext() if progress is None else shown(progress)
-    with showing, connected() as api:
+    with nullcontext() if progress is None else shown(progress), connected() as api:
         if progress is not None:
             progress.wait_for(None, "flow")
         address = api.removesuffix("/api")
@@ -120,16 +121,20 @@ def say_cautions(cautions: Sequence[str]) -> None:
         click.echo(f"pacore: caution: {visible(text)}", err=True)
 
 
-def print_result(store_url: str, run_id: str, progress: Progress | None) -> None:
+def results_of(store_url: str, run_id: str) -> RunResults:
+    """What a run came to, from its tables."""
+    with Warehouse(open_store(store_url), [run_id]) as warehouse:
+        return run_results(warehouse, run_id)
+
+
+def print_results(found: RunResults, store_url: str, progress: Progress | None = None) -> None:
     """Print the result table of a run, its totals, and commands that may follow."""
-    with Warehouse(open_store(store_url), [run_id]) as warehouse:
-        click.echo(to_text(result_sheet(warehouse, run_id, progress)))
-        click.echo(next_commands(warehouse, run_id, store_url))
+    click.echo(to_text(result_sheet(found, progress)))
+    click.echo(next_commands(found, store_url))
 
 
-def print_run_failures(store_url: str, run_id: str, is_retryable: bool) -> None:
+def print_failures(found: RunResults, is_retryable: bool) -> None:
     """Name every problem without an answer, and why."""
-    with Warehouse(open_store(store_url), [run_id]) as warehouse:
-        click.echo(to_text(failures_sheet(warehouse, run_id)), err=True)
+    click.echo(to_text(failures_sheet(found)), err=True)
     if is_retryable:
         click.echo("the same command tries the unfinished ones again", err=True)

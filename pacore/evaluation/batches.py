@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
@@ -19,12 +19,13 @@ from pacore.evaluation.gradings import (
     wanted_grading,
 )
 from pacore.evaluation.verdicts import grade_shard
-from pacore.runs.context import StageReport
 from pacore.runs.dispatch.progress import GradingProgress
+from pacore.runs.work import StageReport
 from pacore.store.backends.opening import open_store
 from pacore.store.gradings import Grading, begin_grading
 from pacore.store.lease import Lease, hold_run
 from pacore.store.run import Run, open_run
+from pacore.warehouse.prices import Price, read_prices
 
 MOST_BATCHES = 200
 """Prefect keeps up with some hundreds of task runs; where there are more shards, a task has several."""
@@ -44,14 +45,17 @@ class GradingBatch(NamedTuple):
 
 
 class Evaluation:
-    """Opens runs for grading. One for each configuration and process; see `evaluation_of`.
+    """Runs opened for grading, by whoever begins it. A context manager; `close` ends it.
 
-    Shards are graded by a few threads of its own, whichever thread submits them: Arrow and DuckDB keep
-    memory for each thread that ever used them, and answers are graded in other processes.
+    ``prices`` is the price table of the configuration; opening raises BadInput for one that cannot be
+    read. ``producer`` is part of every commit. Shards are graded by a few threads of its own, whichever
+    thread submits them: Arrow and DuckDB keep memory for each thread that ever used them, and answers
+    are graded in other processes.
     """
 
     def __init__(self, config: EvaluateConfig) -> None:
         self.config = config
+        self.prices: list[Price] = [] if config.prices is None else read_prices(config.prices)
         self.store = open_store(config.store)
         self.progress = GradingProgress()
         self.producer: dict[str, Any] = {}
@@ -138,10 +142,17 @@ class Evaluation:
         self._stopped.set()
 
     def close(self) -> None:
+        """Stop. May be called again."""
         self.stop()
         self._threads.shutdown()
-        for lease in self._leases:
-            lease.release()
+        while self._leases:
+            self._leases.pop().release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def grade_all(evaluation: Evaluation, batches: Sequence[GradingBatch]) -> None:
@@ -154,25 +165,3 @@ def grade_all(evaluation: Evaluation, batches: Sequence[GradingBatch]) -> None:
         evaluation.stop()
         raise
     evaluation.finish()
-
-
-_evaluations: dict[EvaluateConfig, Evaluation] = {}
-
-
-_evaluations_lock = threading.Lock()
-
-
-def evaluation_of(config: EvaluateConfig) -> Evaluation:
-    """The evaluation of a configuration in this process, opened by the first call."""
-    with _evaluations_lock:
-        if config not in _evaluations:
-            _evaluations[config] = Evaluation(config)
-        return _evaluations[config]
-
-
-def close_evaluation(config: EvaluateConfig) -> None:
-    """Stop the work in progress; the next `evaluation_of` opens a new one."""
-    with _evaluations_lock:
-        evaluation = _evaluations.pop(config, None)
-    if evaluation is not None:
-        evaluation.close()

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.errors import ChecksFailed
 from pacore.evaluation.accuracy import Missing, Totals
-from pacore.evaluation.batches import close_evaluation, evaluation_of, grade_all
+from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.evaluation.statistics.bootstrap import (
     Estimate,
     Pool,
@@ -142,11 +142,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Measures]:
     Without Prefect; what is graded already is not graded again. Raises as `Evaluation.batches`, and
     ChecksFailed, which names them, where checks return rows: nothing is measured then.
     """
-    evaluation = evaluation_of(config)
-    try:
+    with Evaluation(config) as evaluation:
         grade_all(evaluation, evaluation.batches())
-    finally:
-        close_evaluation(config)
     with Warehouse(evaluation.store, config.runs) as warehouse:
         if broken := sorted(name for name, rows in warehouse.run_checks().items() if rows):
             raise ChecksFailed(f"checks fail: {', '.join(broken)}")

@@ -19,7 +19,7 @@ from pacore.core.grading.spec import parse_spec
 from pacore.core.grading.verdict import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
 from pacore.core.problem import Turn
 from pacore.evaluation.gradings import OpenGrading, UngradedShard
-from pacore.runs.context import StageReport
+from pacore.runs.work import StageReport
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
 from pacore.store.commits import Commit, find_commit, publish, read_commit, read_commits
 from pacore.store.layout import Unit, commit_key

@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pacore.core.config.run import RunConfig, identity_digest
+from pacore.core.config.imports import ImportConfig
+from pacore.core.config.run import identity_digest
 from pacore.core.identity import digest
 from pacore.core.plan import default_shard_size
 from pacore.core.problem import Problem, set_digest
@@ -28,10 +29,10 @@ from pacore.core.trajectory import Generation, Slot, Trajectory
 from pacore.errors import StoreError
 from pacore.exchange.reference import Pass, tombstone
 from pacore.exchange.survey import Survey
-from pacore.runs.context import close_context, context_of
 from pacore.runs.loop import finish_shard
 from pacore.runs.problems import close, open_shards
 from pacore.runs.start import begin_run
+from pacore.runs.work import Limits, Work
 from pacore.store.backends.protocol import Backend
 from pacore.store.journal import Journal
 from pacore.store.run import Run, is_closed
@@ -93,12 +94,12 @@ def imported(survey: Survey, model: str) -> Import:
 
 
 def publish_import(
-    store: Backend, found: Import, config: RunConfig, say: Callable[[str], None]
+    store: Backend, found: Import, config: ImportConfig, say: Callable[[str], None]
 ) -> Run:
     """Bring an import into the store, or finish one that was begun; a second time adds nothing.
 
-    ``config`` has the store's address, the name of the run and of its problem set; ``say`` is called
-    with what is being done. Raises Refused for another run of that name.
+    ``config`` has the name of the run and of its problem set; ``say`` is called with what is being done.
+    Raises Refused for another run of that name.
     """
     survey = found.survey
     run_id = config.run_id or found.run_id
@@ -108,16 +109,13 @@ def publish_import(
     run = begin_run(store, run_id, found.identity, survey.problems, size, settings)
     if is_closed(store, run_id):
         return run
-    context = context_of(config, run_id)
-    try:
+    with Work(store, run, Limits(config.attempts, config.grading_timeout_seconds)) as work:
         say(f"run {run_id}: {run.trajectories:,} trajectories into the journal")
         _journal(store, found, run_id)
         say(f"run {run_id}: messages, answers and scores")
-        for work in open_shards(store, run):
-            finish_shard(context, work)
+        for opened in open_shards(store, run):
+            finish_shard(work.shard(opened))
         close(store, run)
-    finally:
-        close_context(config, run_id)
     return run
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from pydantic import ValidationError
-
 from pacore.audit.derive import trajectory_of
 from pacore.core.config.run import RunConfig
-from pacore.core.engine import Engine
 from pacore.core.grading.choose import is_by_rules
-from pacore.core.trajectory import Request
 from pacore.errors import Refused, StoreError
 from pacore.evaluation.gradings import OpenGrading, UngradedShard, grading_by
 from pacore.evaluation.judging import votes_in
 from pacore.evaluation.verdicts import ShardGrading
 from pacore.runs.answers import conclude
-from pacore.runs.context import Context, OpenShard
-from pacore.runs.dispatch.dispatcher import Dispatcher, Priority
-from pacore.runs.dispatch.sampler import RetryPolicy
-from pacore.runs.dispatch.writers import Filled
 from pacore.runs.messages import compact
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.work import Limits, OpenShard, Work
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     Commit,
@@ -39,38 +30,12 @@ from pacore.store.run import Run, list_runs, open_run
 from pacore.store.schema import TRAJECTORIES, TRAJECTORY_TEXTS
 
 
-class ReplayDispatcher(Dispatcher):
-    """A dispatcher without an engine: a trajectory that is not in the journal is lost."""
-
-    def fill(
-        self,
-        requests: Sequence[Request],
-        run_id: str,  # noqa: ARG002
-        priority: Priority,  # noqa: ARG002
-        on_filled: Callable[[Filled], None] = lambda _: None,  # noqa: ARG002
-        looked_up: float | None = None,  # noqa: ARG002
-    ) -> list[Filled]:
-        if requests:
-            raise StoreError(
-                f"{len(requests):,} of its trajectories are not in the journal: their entries are "
-                "lost, or their prompts did not fit the model's window"
-            )
-        return []
-
-
-class RepairContext(Context):
+class RepairWork(Work):
     """A run opened to recompute its tables, over a view of the store; it generates nothing."""
 
-    generates = False
-
     def __init__(self, store: Backend, run: Run) -> None:
-        super().__init__(store, run, _config(run))
-        self.dispatcher.close()
-        self.dispatcher = ReplayDispatcher(self._open_engine, self.journal, RetryPolicy(retries=0))
+        super().__init__(store, run, _limits(run))
         self.producer = {"repair": True}
-
-    def _open_engine(self) -> Engine:
-        raise StoreError("its prompts were cut to the window of a model that is not started again")
 
     def has_text(self, run_id: str, trajectory_id: str) -> bool:
         """Whether the text files of a run have that of a trajectory; of this run those that are not broken.
@@ -89,20 +54,19 @@ class RepairContext(Context):
 
     def derive(self, unit: Unit) -> None:
         """Publish one unit again. Raises StoreError, Refused or BadInput where that cannot be."""
-        number = next(shard.number for shard in self.shards if shard.name == unit.shard)
-        work = OpenShard(number, unit.revision)
+        shard = self.shard(OpenShard(self._number(unit), unit.revision))
         if unit.table == "trajectories":
-            fill(self, work, unit.round)
+            fill(shard, unit.round)
         elif unit.table == "trajectory_texts":
             _derive_texts(self, unit)
             # A text that is in this file now must not be in a later one.
             self._texts.clear()
         elif unit.table == "messages":
-            compact(self, work, unit.round)
+            compact(shard, unit.round)
         elif unit.table == "answers":
-            conclude(self, work)
+            conclude(shard)
         else:
-            grade(self, work)
+            grade(shard)
 
     def derive_verdicts(self, unit: Unit, record: GradingRecord) -> None:
         """Publish one unit of a grading again. Raises as `derive`."""
@@ -110,8 +74,8 @@ class RepairContext(Context):
         if not self.store.exists(judged):
             raise StoreError(f"{judged}: is not committed")
         opened = OpenGrading(self.store, self.run, record)
-        number = next(shard.number for shard in self.shards if shard.name == unit.shard)
-        shard = ShardGrading(opened, UngradedShard(number, unit.revision, (unit.round,)))
+        work = UngradedShard(self._number(unit), unit.revision, (unit.round,))
+        shard = ShardGrading(opened, work)
         grading = record.grading
         if is_by_rules(grading.grader):
             known = grading_by(self.store, self.run, grading.grader).grader_version
@@ -125,34 +89,38 @@ class RepairContext(Context):
             votes = _votes(self.store, self.run, record)
             shard.grade(unit.round, shard.by_judge(votes))
 
-
-def _config(run: Run) -> RunConfig:
-    """The configuration a run was started with, as far as recomputing needs it."""
-    try:
-        return RunConfig.model_validate({**run.config, "run_id": run.run_id})
-    except ValidationError:
-        return RunConfig(problems=run.problem_set, engine="scripted", run_id=run.run_id)
+    def _number(self, unit: Unit) -> int:
+        return next(shard.number for shard in self.run.shards if shard.name == unit.shard)
 
 
-def _derive_texts(context: RepairContext, unit: Unit) -> None:
+def _limits(run: Run) -> Limits:
+    """As the run was started."""
+    given = {
+        name: run.config.get(name, RunConfig.model_fields[name].default)
+        for name in ("attempts", "grading_timeout_seconds")
+    }
+    return Limits(**given)
+
+
+def _derive_texts(work: RepairWork, unit: Unit) -> None:
     """The texts of a shard's round that no other file has, by the rows that point at them."""
-    source = _pointing(context.store, unit)
+    source = _pointing(work.store, unit)
     written: set[str] = set()
     names = TRAJECTORIES.schema.names
     with (
-        Draft(context.store, unit) as draft,
-        context.store.local_path(source.path) as path,
+        Draft(work.store, unit) as draft,
+        work.store.local_path(source.path) as path,
     ):
         for row in read_rows(path, names):
             trajectory_id = row["trajectory_id"]
-            is_own = row["text_run_id"] == context.run.run_id and trajectory_id not in written
-            if is_own and not context.has_text(context.run.run_id, trajectory_id):
-                entry = context.journal.find(trajectory_id)
+            is_own = row["text_run_id"] == work.run.run_id and trajectory_id not in written
+            if is_own and not work.has_text(work.run.run_id, trajectory_id):
+                entry = work.journal.find(trajectory_id)
                 if entry is None and row["finish_reason"] != "context_overflow":
                     raise StoreError(f"trajectory {trajectory_id} is not in the journal")
                 draft.add(TRAJECTORY_TEXTS.row(trajectory_of(unit.round, row, entry)))
                 written.add(trajectory_id)
-        draft.commit(inputs=source.inputs, producer=context.producer)
+        draft.commit(inputs=source.inputs, producer=work.producer)
 
 
 def _pointing(store: Backend, unit: Unit) -> Commit:

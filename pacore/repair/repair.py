@@ -10,7 +10,7 @@ from pacore.core.problem import set_digest
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.problems.files import read_problem_set
 from pacore.repair.broken import Broken, find_broken
-from pacore.repair.derive import RepairContext
+from pacore.repair.derive import RepairWork
 from pacore.repair.outcome import Outcome
 from pacore.repair.snapshots import repair_snapshots
 from pacore.repair.view import RepairView
@@ -86,15 +86,14 @@ def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
         return
     view = RepairView(store, broken)
     gradings = {record.grading.grading_id: record for record in read_gradings(store, run.run_id)}
-    context = RepairContext(view, run)
-    try:
+    with RepairWork(view, run) as work:
         for one in broken:
             try:
                 view.accept(one.unit)
                 if not one.unit.grading:
-                    context.derive(one.unit)
+                    work.derive(one.unit)
                 elif one.unit.grading in gradings:
-                    context.derive_verdicts(one.unit, gradings[one.unit.grading])
+                    work.derive_verdicts(one.unit, gradings[one.unit.grading])
                 else:
                     raise StoreError(f"no record says what grading {one.unit.grading} is")
             except (StoreError, Refused, BadInput) as fault:
@@ -102,8 +101,6 @@ def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
                 yield Outcome(one.key, what, is_repaired=False)
             else:
                 yield Outcome(one.key, f"{one.what}: {_made(view, one)}", is_repaired=True)
-    finally:
-        context.close()
 
 
 def _made(view: RepairView, one: Broken) -> str:

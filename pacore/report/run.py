@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pacore.errors import Exit, PacoreError
 from pacore.evaluation.accuracy import Missing, Totals
 from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
-from pacore.report.problem import ProblemName
 from pacore.report.rendering.sheet import (
     COUNT,
     TEXT,
@@ -24,12 +24,15 @@ from pacore.report.rendering.sheet import (
 )
 from pacore.report.rendering.terminal import live_bar
 from pacore.runs.dispatch.progress import Progress
-from pacore.store.run import headline, open_run
+from pacore.store.run import Run, headline, open_run
 from pacore.text import excerpt, visible
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
-RESULT_ROWS = 30
+RESULT_ROWS = 200
+"""Problems in a run's table of results; the terminal shows fewer."""
+
+SHOWN_ROWS = 30
 
 
 LISTED = 20
@@ -50,15 +53,6 @@ class ResultRow(ReportRow):
     score: float | None
     trajectories: int
     tokens: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class FailedProblem(ReportRow):
-    """A problem that failed in some replicate."""
-
-    QUERY: ClassVar[str] = "run/failed_problems"
-
-    problem_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +78,63 @@ class FinishWord(ReportRow):
     trajectories: int
 
 
-def result_sheet(warehouse: Warehouse, run_id: str, progress: Progress | None = None) -> Sheet:
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """What a run came to, read from its tables once for everything that is said of it at its end.
+
+    ``results`` has the first problems by id, ``unanswered`` every answer that is none, failed ones first.
+    """
+
+    run: Run
+    results: Sequence[ResultRow]
+    totals: Totals
+    missing: Sequence[Missing]
+    words: Sequence[FinishWord]
+    unanswered: Sequence[Unanswered]
+
+    @property
+    def example(self) -> str | None:
+        """A problem to look at: the first by id, of those without an answer where there are any."""
+        unanswered = [row.problem_id for row in self.unanswered]
+        return min(unanswered or [row.problem for row in self.results[:1]], default=None)
+
+    @property
+    def failed(self) -> list[str]:
+        """Problems that failed in some replicate, sorted by id."""
+        failed = (row.problem_id for row in self.unanswered if row.status == "failed")
+        return sorted(set(failed))
+
+
+class ProblemsFailed(PacoreError):
+    """A run that came to its end, at which some problems had failed; they are in its results."""
+
+    exit_code = Exit.FAILED_PROBLEMS
+
+    def __init__(self, message: str, results: RunResults) -> None:
+        super().__init__(message)
+        self.results = results
+
+
+def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
+    """Raises Refused for an unknown run."""
+    run = open_run(warehouse.store, run_id)
+    (totals,) = warehouse.read(Totals, run_id=run_id)
+    return RunResults(
+        run=run,
+        results=warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS),
+        totals=totals,
+        missing=warehouse.read(Missing, run_id=run_id),
+        words=warehouse.read(FinishWord, run_id=run_id),
+        unanswered=warehouse.read(Unanswered, run_id=run_id),
+    )
+
+
+def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
     """A run's problems with answers and scores, cut to the first thirty, and its totals.
 
     ``progress`` adds time and speed of the process that made them.
     """
-    run = open_run(warehouse.store, run_id)
-    rows = warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS)
+    rows = found.results[:SHOWN_ROWS]
     shown: list[Part] = [
         table(
             rows,
@@ -102,21 +146,18 @@ def result_sheet(warehouse: Warehouse, run_id: str, progress: Progress | None = 
             ("tokens", COUNT, lambda row: row.tokens),
         )
     ]
-    if run.problems > len(rows):
-        shown.append(Note(f" … and {run.problems - len(rows):,} more problems", "faint"))
-    return Sheet(headline(run), [shown, [Facts(list(_totals(warehouse, run_id, progress)))]])
+    if found.run.problems > len(rows):
+        shown.append(Note(f" … and {found.run.problems - len(rows):,} more problems", "faint"))
+    return Sheet(headline(found.run), [shown, [Facts(list(_totals(found, progress)))]])
 
 
-def _totals(
-    warehouse: Warehouse, run_id: str, progress: Progress | None
-) -> Iterator[tuple[str, str]]:
-    (total,) = warehouse.read(Totals, run_id=run_id)
-    yield "accuracy", accuracy_of(total)
-    yield from missing_facts(total, warehouse.read(Missing, run_id=run_id))
-    yield from health_facts(total)
-    if words := _finish_words(warehouse.read(FinishWord, run_id=run_id)):
+def _totals(found: RunResults, progress: Progress | None) -> Iterator[tuple[str, str]]:
+    yield "accuracy", accuracy_of(found.totals)
+    yield from missing_facts(found.totals, found.missing)
+    yield from health_facts(found.totals)
+    if words := _finish_words(found.words):
         yield "", words
-    yield from token_facts(total)
+    yield from token_facts(found.totals)
     if progress is not None:
         yield "time", _time(progress)
 
@@ -144,10 +185,10 @@ def _finish_words(rows: Sequence[FinishWord]) -> str:
     return f"other finish reasons {count:,} ({', '.join(shown)}{more})"
 
 
-def failures_sheet(warehouse: Warehouse, run_id: str) -> Sheet:
+def failures_sheet(found: RunResults) -> Sheet:
     """Every problem without an answer, and why, a line each; failed ones first."""
-    rows = warehouse.read(Unanswered, run_id=run_id)
-    several = open_run(warehouse.store, run_id).plan.replicates > 1
+    rows = found.unanswered
+    several = found.run.plan.replicates > 1
     notes = [
         Note(
             f"{row.problem_id}"
@@ -161,15 +202,14 @@ def failures_sheet(warehouse: Warehouse, run_id: str) -> Sheet:
     return Sheet(None, [notes])
 
 
-def next_commands(warehouse: Warehouse, run_id: str, store_url: str) -> str:
+def next_commands(found: RunResults, store_url: str) -> str:
     """Commands that show more of a run, ready to be copied: a line each, however long."""
-    problems = warehouse.read(ProblemName, run_id=run_id)
+    run_id = found.run.run_id
     store = "" if store_url == "./store" else f" --store {shlex.quote(store_url)}"
     query = f"SELECT * FROM mart_rounds WHERE run_id = '{run_id}'"
     commands = [f'pacore query{store} "{query}"']
-    if problems:
-        problem_id = shlex.quote(problems[0].problem_id)
-        commands.insert(0, f"pacore show{store} {run_id} {problem_id}")
+    if found.example is not None:
+        commands.insert(0, f"pacore show{store} {run_id} {shlex.quote(found.example)}")
     return "\n".join(["next", *(f"  {visible(command)}" for command in commands)])
 
 

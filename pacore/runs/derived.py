@@ -35,9 +35,13 @@ def derived_config(
 ) -> RunConfig:
     """A run of single trajectories by the engine and recipe of ``run``, some fields changed.
 
-    Raises Refused for a run that was not generated here, BadInput for a change that is wrong.
+    Of an imported run no more is known than its model. Raises BadInput for a change that is wrong.
     """
-    recorded = config_of(run, {}).model_dump(exclude_unset=True)
+    recorded = (
+        {"model": run.recipe.model}
+        if run.is_imported
+        else config_of(run, {}).model_dump(exclude_unset=True)
+    )
     plan = declared_fields(Declared.PLAN)
     kept = {name: value for name, value in recorded.items() if name not in (*plan, *NOT_COPIED)}
     values = {

@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pacore.core.config.run import RunConfig
 from pacore.runs.answers import conclude
-from pacore.runs.context import Context, OpenShard, close_context, context_of
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.messages import compact
-from pacore.runs.problems import begin, close, open_shards
+from pacore.runs.problems import close, open_work
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.work import ShardWork
 from pacore.store.run import Run
 
 MOST_THREADS = 64
-"""Shards that are worked on side by side at most; how many are in memory the context limits further."""
+"""Shards that are worked on side by side at most; how many are in memory `Work` limits further."""
 
 
 def run(config: RunConfig, on_progress: Callable[[Progress], None] | None = None) -> Run:
@@ -27,37 +27,30 @@ def run(config: RunConfig, on_progress: Callable[[Progress], None] | None = None
     anything is generated, and EngineUnavailable or StoreError where the run could not go on; what was
     generated is in the store then, and the same call resumes it.
     """
-    started = begin(config)
-    config = config.model_copy(update={"run_id": started.run_id})
-    context = context_of(config, started.run_id)
-    try:
-        works = open_shards(context.store, started)
-        with ThreadPoolExecutor(min(MOST_THREADS, max(1, len(works))), "shards") as threads:
-            futures = [threads.submit(finish_shard, context, work) for work in works]
+    with open_work(config) as work:
+        shards = [work.shard(opened) for opened in work.left]
+        with ThreadPoolExecutor(min(MOST_THREADS, max(1, len(shards))), "shards") as threads:
+            futures = [threads.submit(finish_shard, shard) for shard in shards]
             try:
                 for future in futures:
                     future.result()
                     if on_progress is not None:
-                        on_progress(context.progress)
+                        on_progress(work.progress)
             except BaseException:
-                context.stop()
+                work.stop()
                 raise
-        close(context.store, started)
-    finally:
-        close_context(config, started.run_id)
-    return started
+        close(work.store, work.run)
+        return work.run
 
 
-def finish_shard(
-    context: Context, work: OpenShard, before_stage: Callable[[], None] = lambda: None
-) -> None:
+def finish_shard(shard: ShardWork, before_stage: Callable[[], None] = lambda: None) -> None:
     """Take a shard through every stage, round by round; ``before_stage`` is called before each."""
-    for round_ in range(1, context.run.plan.rounds + 1):
+    for round_ in range(1, shard.work.run.plan.rounds + 1):
         before_stage()
-        fill(context, work, round_)
+        fill(shard, round_)
         before_stage()
-        compact(context, work, round_)
+        compact(shard, round_)
     before_stage()
-    conclude(context, work)
+    conclude(shard)
     before_stage()
-    grade(context, work)
+    grade(shard)

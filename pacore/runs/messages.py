@@ -11,7 +11,7 @@ from pacore.core.quorum import Shortfall, SlotOutcome
 from pacore.core.round import conclude_round
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
-from pacore.runs.context import Context, OpenShard, StageReport
+from pacore.runs.work import ShardWork, StageReport, Work
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.journal import Entry
 from pacore.store.schema import MESSAGES
@@ -24,32 +24,30 @@ Generations = Iterator[Entry | None]
 """Journal entries of the rows whose text is needed, in the order of the rows."""
 
 
-def compact(context: Context, work: OpenShard, round_: int) -> StageReport:
+def compact(shard: ShardWork, round_: int) -> StageReport:
     """Commit the message sets of a round that go on; short and waiting sets have no rows."""
-    unit = context.unit("messages", round_, work)
-    commit = find_commit(context.store, unit)
+    commit = find_commit(shard.work.store, shard.unit("messages", round_))
     if commit is None:
-        commit = context.with_tables(lambda: _publish(context, work, round_))
+        commit = shard.work.with_tables(lambda: _publish(shard, round_))
     return StageReport.of(commit)
 
 
-def _publish(context: Context, work: OpenShard, round_: int) -> Commit:
+def _publish(shard: ShardWork, round_: int) -> Commit:
     counts = {"sets": 0, "short": 0, "waiting": 0}
     return publish(
-        context.store,
-        context.unit("messages", round_, work),
-        map(MESSAGES.row, _messages(context, work, round_, counts)),
-        inputs=[context.input_of("trajectories", round_, work)],
+        shard.work.store,
+        shard.unit("messages", round_),
+        map(MESSAGES.row, _messages(shard, round_, counts)),
+        inputs=[shard.input_key("trajectories", round_)],
         counts=counts,
-        producer=context.producer,
+        producer=shard.work.producer,
     )
 
 
-def _messages(
-    context: Context, work: OpenShard, round_: int, counts: dict[str, int]
-) -> Iterator[Message]:
-    for (problem_id, replicate), outcomes in slot_outcomes(context, work, round_):
-        concluded = conclude_round(context.run.plan, (round_, problem_id, replicate), outcomes)
+def _messages(shard: ShardWork, round_: int, counts: dict[str, int]) -> Iterator[Message]:
+    plan = shard.work.run.plan
+    for (problem_id, replicate), outcomes in slot_outcomes(shard, round_):
+        concluded = conclude_round(plan, (round_, problem_id, replicate), outcomes)
         if isinstance(concluded, Shortfall):
             counts["waiting" if concluded.waiting else "short"] += 1
         else:
@@ -58,41 +56,43 @@ def _messages(
 
 
 def slot_outcomes(
-    context: Context, work: OpenShard, round_: int, skipped: Container[Place] = ()
+    shard: ShardWork, round_: int, skipped: Container[Place] = ()
 ) -> Iterator[tuple[Place, list[SlotOutcome]]]:
     """What the slots of each (problem id, replicate) came to in a round, in slot order.
 
     Of those ``skipped`` nothing is read.
     """
-    commit = context.committed("trajectories", round_, work)
-    compactions = _compactions(context, work, round_)
-    every_problems = context.run.plan.step(round_).compaction
-    with context.store.local_path(commit.path) as path:
+    work = shard.work
+    commit = shard.committed("trajectories", round_)
+    compactions = _compactions(shard, round_)
+    every_problems = work.run.plan.step(round_).compaction
+    with work.store.local_path(commit.path) as path:
         rows = candidates(path)
         for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
             slots = list(group)
             if place in skipped:
                 continue
             compaction = compactions.get(place[0], every_problems)
-            generations = context.journal.find_many(
+            generations = work.journal.find_many(
                 row.trajectory_id
                 for row in slots
                 if needs_generation(row.compaction_input, compaction)
             )
-            yield place, [_outcome(context, row, compaction, generations) for row in slots]
+            yield place, [_outcome(work, row, compaction, generations) for row in slots]
 
 
-def _compactions(context: Context, work: OpenShard, round_: int) -> dict[str, Compaction]:
+def _compactions(shard: ShardWork, round_: int) -> dict[str, Compaction]:
     """C by problem id, where it is not the same for every problem of a round."""
-    plan = context.run.plan
+    plan = shard.work.run.plan
     if plan.step(round_).compaction.policy != "answer":
         return {}
-    problems = context.problems(context.shards[work.number])
-    return {problem.problem_id: compaction_of(plan, round_, problem) for problem in problems}
+    return {
+        problem.problem_id: compaction_of(plan, round_, problem) for problem in shard.problems()
+    }
 
 
 def _outcome(
-    context: Context, row: CandidateRow, compaction: Compaction, generations: Generations
+    work: Work, row: CandidateRow, compaction: Compaction, generations: Generations
 ) -> SlotOutcome:
     """What the slot of a row came to; where C takes its generation, the next one is its own."""
     generation = None
@@ -106,6 +106,6 @@ def _outcome(
         row.finish_reason,
         row.conclusion_status,
         row.error,
-        is_lost=row.finish_reason in UNFINISHED and row.tombstones >= context.config.attempts,
+        is_lost=row.finish_reason in UNFINISHED and row.tombstones >= work.limits.attempts,
         refills=row.refills,
     )

@@ -13,8 +13,8 @@ from pacore.core.config.run import RunConfig
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
 from pacore.problems.survey import ProblemSurvey, survey_problems
-from pacore.runs.context import OpenShard, run_under_way
 from pacore.runs.start import start_run
+from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
@@ -32,17 +32,20 @@ from pacore.store.run import Run, close_run, end_counts, is_closed
 def begin(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] | None = None) -> Run:
     """Open or start the run of a configuration. Raises BadInput and Refused, nothing written.
 
-    A run that this process has open already is not read and compared a second time. ``on_survey``
-    is called with the problem set as it was read.
+    ``on_survey`` is called with the problem set as it was read.
     """
-    if (run := run_under_way(config)) is not None:
-        return run
     found = survey_problems(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     run = start_run(open_store(config.store), config, recipe, found.problems)
     if on_survey is not None:
         on_survey(found)
     return run
+
+
+def open_work(config: RunConfig) -> Work:
+    """Begin the run of a configuration and open it for work; raises as `begin` and `Work` do."""
+    run = begin(config)
+    return Work.of(config, run, open_shards(open_store(config.store), run))
 
 
 def open_shards(store: Backend, run: Run) -> list[OpenShard]:

@@ -35,7 +35,7 @@ def config_of(run: Run, changes: Mapping[str, Any]) -> RunConfig:
 
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.
     """
-    if "model" not in run.config:
+    if run.is_imported:
         raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
     try:
         return RunConfig.model_validate({**run.config, **changes, "run_id": run.run_id})

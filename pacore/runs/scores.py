@@ -7,23 +7,23 @@ from typing import NamedTuple
 from pacore.core.answer import Answer
 from pacore.core.grading.choose import run_grading
 from pacore.core.grading.verdict import Score, Verdict, recorded_gold
-from pacore.runs.context import Context, OpenShard, StageReport
+from pacore.runs.work import ShardWork, StageReport
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.schema import SCORES
 from pacore.warehouse.files import answers_of
 
 
-def grade(context: Context, work: OpenShard) -> StageReport:
+def grade(shard: ShardWork) -> StageReport:
     """Commit a shard's scores: a row for each answer that the run itself can grade."""
-    unit = context.unit("scores", context.run.plan.rounds, work)
-    commit = find_commit(context.store, unit)
+    work = shard.work
+    commit = find_commit(work.store, shard.unit("scores", work.run.plan.rounds))
     if commit is None:
-        ungraded = context.with_tables(lambda: _ungraded(context, work))
+        ungraded = work.with_tables(lambda: _ungraded(shard))
         items = [(spec, gold, row.answer) for row, spec, gold in ungraded]
-        verdicts = grade_answers(items, context.config.grading_timeout_seconds)
+        verdicts = grade_answers(items, work.limits.grading_timeout_seconds)
         scores = [_score(one, verdict) for one, verdict in zip(ungraded, verdicts, strict=True)]
-        commit = context.with_tables(lambda: _publish(context, work, scores))
+        commit = work.with_tables(lambda: _publish(shard, scores))
     return StageReport.of(commit)
 
 
@@ -33,15 +33,15 @@ class _Ungraded(NamedTuple):
     gold: str
 
 
-def _ungraded(context: Context, work: OpenShard) -> list[_Ungraded]:
+def _ungraded(shard: ShardWork) -> list[_Ungraded]:
     """The shard's answers with the grader and gold answer they are graded by (`run_grading`)."""
-    commit = context.committed("answers", context.run.plan.rounds, work)
+    commit = shard.committed("answers", shard.work.run.plan.rounds)
     graded = {
         problem.problem_id: by
-        for problem in context.problems(context.shards[work.number])
+        for problem in shard.problems()
         if (by := run_grading(problem)) is not None
     }
-    with context.store.local_path(commit.path) as path:
+    with shard.work.store.local_path(commit.path) as path:
         return [
             _Ungraded(row, *graded[row.problem_id])
             for row in answers_of(path)
@@ -64,14 +64,14 @@ def _score(ungraded: _Ungraded, verdict: Verdict) -> Score:
     )
 
 
-def _publish(context: Context, work: OpenShard, scores: list[Score]) -> Commit:
-    last = context.run.plan.rounds
+def _publish(shard: ShardWork, scores: list[Score]) -> Commit:
+    last = shard.work.run.plan.rounds
     scored = sum(1 for score in scores if score.score is not None)
     return publish(
-        context.store,
-        context.unit("scores", last, work),
+        shard.work.store,
+        shard.unit("scores", last),
         map(SCORES.row, scores),
-        inputs=[context.input_of("answers", last, work)],
+        inputs=[shard.input_key("answers", last)],
         counts={"scored": scored, "ungraded": len(scores) - scored},
-        producer=context.producer,
+        producer=shard.work.producer,
     )

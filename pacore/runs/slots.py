@@ -12,7 +12,8 @@ from pacore.core.quorum import Attempt, Retry, SlotOutcome
 from pacore.core.round import OpenSlot, Pass, RoundPrompt, by_slot, outcomes_of, passes
 from pacore.core.trajectory import Generation, Request, Trajectory, normalise
 from pacore.errors import StoreError
-from pacore.runs.context import Context, OpenShard
+from pacore.runs.dispatch.dispatcher import Priority
+from pacore.runs.work import Work
 from pacore.store.journal import Entry
 
 
@@ -27,22 +28,20 @@ OpenSet = tuple[list[RunSlot], Iterator[Pass]]
 """The slots of one message set while they are filled, and the passes that are left."""
 
 
-def _open_set(
-    context: Context, prompts: Sequence[RoundPrompt], retries: Sequence[Retry]
-) -> OpenSet:
+def _open_set(work: Work, prompts: Sequence[RoundPrompt], retries: Sequence[Retry]) -> OpenSet:
     slots = [RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
-    return slots, passes(context.run.plan, slots, retries, lambda: _outcomes(context, slots))
+    return slots, passes(work.run.plan, slots, retries, lambda: _outcomes(work, slots))
 
 
-def _outcomes(context: Context, slots: Sequence[RunSlot]) -> list[SlotOutcome]:
+def _outcomes(work: Work, slots: Sequence[RunSlot]) -> list[SlotOutcome]:
     """What each slot came to, read from the journal where it was not yet.
 
     Texts are left out: what counts here is whether there is one.
     """
     changed = [slot for slot in slots if slot.outcome is None]
     currents = [(slot, len(slot.history.attempts) - 1) for slot in changed]
-    for slot, current in zip(changed, trajectories_of(context, currents), strict=True):
-        is_lost = slot.history.is_lost(context.config.attempts)
+    for slot, current in zip(changed, trajectories_of(work, currents), strict=True):
+        is_lost = slot.history.is_lost(work.limits.attempts)
         refills = slot.history.refills
         outcome = SlotOutcome.of(current, slot.prompt.compaction, refills, is_lost)
         text = None if outcome.candidate.text is None else ""
@@ -59,9 +58,8 @@ def _filled(slots: Sequence[RunSlot]) -> Iterator[RunSlot]:
 
 
 def fill_slots(
-    context: Context,
-    work: OpenShard,
-    round_: int,
+    work: Work,
+    priority: Priority,
     sets: Iterable[Sequence[RoundPrompt]],
     retries: Sequence[Retry],
 ) -> list[RunSlot]:
@@ -69,21 +67,17 @@ def fill_slots(
 
     Returns when every slot has its attempts.
     """
-    all_sets = [_open_set(context, prompts, retries) for prompts in sets]
+    all_sets = [_open_set(work, prompts, retries) for prompts in sets]
     going = [(one, now) for one in all_sets if (now := next(one[1], None))]
     is_first = True
     while going:
         tried: list[tuple[RunSlot, Retry | None]] = []
         looked_up = time.monotonic()
         for (slots, _), now in going:
-            context.progress.add(planned=0 if is_first else len(now.slots))
+            work.progress.add(planned=0 if is_first else len(now.slots))
             tried += [(slots[number], now.retry) for number in now.slots]
-        wanted = _look_up(context, tried)
-        requests = [request for _, request in wanted]
-        priority = context.priority(work, round_)
-        filled = context.dispatcher.fill(
-            requests, context.run.run_id, priority, context.note, looked_up
-        )
+        wanted = _look_up(work, tried)
+        filled = work.generate([request for _, request in wanted], priority, looked_up)
         for (slot, _), result in zip(wanted, filled, strict=True):
             if result.generation is not None:
                 slot.refused[len(slot.history.attempts) - 1] = result.generation
@@ -94,7 +88,7 @@ def fill_slots(
 
 
 def _look_up(
-    context: Context, tried: Sequence[tuple[RunSlot, Retry | None]]
+    work: Work, tried: Sequence[tuple[RunSlot, Retry | None]]
 ) -> list[tuple[RunSlot, Request]]:
     """Add the next attempts that slots have had to their histories; returns the requests that are
     still to be made, in slot order.
@@ -107,17 +101,17 @@ def _look_up(
     while places:
         before = [tried[place][0].history for place in places]
         requests = [
-            slot.begin(context.run.recipe, retry if is_first else None)
+            slot.begin(work.run.recipe, retry if is_first else None)
             for slot, retry in (tried[place] for place in places)
         ]
-        entries = context.journal.find_many([request.trajectory_id for request in requests])
+        entries = work.journal.find_many([request.trajectory_id for request in requests])
         tombstones = []
         for place, earlier, request, entry in zip(places, before, requests, entries, strict=True):
             slot, _ = tried[place]
             if entry is not None:
-                if _note(context, slot, entry):
+                if _note(work, slot, entry):
                     tombstones.append(place)
-            elif not context.generates and earlier.attempts and earlier.current.is_tombstone:
+            elif not work.is_generating and earlier.attempts and earlier.current.is_tombstone:
                 # No attempt was made since.
                 slot.history = earlier
             else:
@@ -127,50 +121,46 @@ def _look_up(
     return [wanted[place] for place in sorted(wanted)]
 
 
-def _note(context: Context, slot: OpenSlot, entry: Entry) -> bool:
+def _note(work: Work, slot: OpenSlot, entry: Entry) -> bool:
     """Note how the current attempt ended; returns whether another follows it."""
     made = entry.generation
-    slot.history = slot.history.ended(made.finish_reason, entry.run_id != context.run.run_id)
-    is_lost = slot.history.is_lost(context.config.attempts)
+    slot.history = slot.history.ended(made.finish_reason, entry.run_id != work.run.run_id)
+    is_lost = slot.history.is_lost(work.limits.attempts)
     if made.is_finished:
-        context.progress.add(reused=1)
+        work.progress.add(reused=1)
     elif is_lost:
-        context.progress.add(unfinished=1)
+        work.progress.add(unfinished=1)
     return not (made.is_finished or is_lost)
 
 
-def trajectories_of(
-    context: Context, attempts: Iterable[tuple[RunSlot, int]]
-) -> Iterator[Trajectory]:
+def trajectories_of(work: Work, attempts: Iterable[tuple[RunSlot, int]]) -> Iterator[Trajectory]:
     """Attempts at slots, each by its number, as trajectories: read back from the journal."""
     attempts, looked_up = tee(attempts)
-    journalled = context.journal.find_many(
+    journalled = work.journal.find_many(
         slot.history.attempts[number].trajectory_id
         for slot, number in looked_up
         if number not in slot.refused
     )
     for slot, number in attempts:
-        entry = _entry(context, slot, number, journalled)
-        yield _trajectory(context, slot, number, entry)
+        entry = _entry(work, slot, number, journalled)
+        yield _trajectory(work, slot, number, entry)
 
 
-def _entry(
-    context: Context, slot: RunSlot, number: int, journalled: Iterator[Entry | None]
-) -> Entry:
+def _entry(work: Work, slot: RunSlot, number: int, journalled: Iterator[Entry | None]) -> Entry:
     """What an attempt came to: an overflow of this run, or the next of those that were journalled."""
     trajectory_id = slot.history.attempts[number].trajectory_id
     if (refused := slot.refused.get(number)) is not None:
-        return Entry(trajectory_id, refused, context.run.run_id, datetime.now(UTC))
+        return Entry(trajectory_id, refused, work.run.run_id, datetime.now(UTC))
     entry = next(journalled)
     if entry is None:
         raise StoreError(f"trajectory {trajectory_id} is gone from the journal")
     return entry
 
 
-def _trajectory(context: Context, slot: RunSlot, number: int, entry: Entry) -> Trajectory:
+def _trajectory(work: Work, slot: RunSlot, number: int, entry: Entry) -> Trajectory:
     attempt: Attempt = slot.history.attempts[number]
-    text_run_id = context.run.run_id
-    if attempt.reused and context.has_text(entry.run_id, attempt.trajectory_id):
+    text_run_id = work.run.run_id
+    if attempt.reused and work.has_text(entry.run_id, attempt.trajectory_id):
         text_run_id = entry.run_id
     return Trajectory(
         place=slot.place,

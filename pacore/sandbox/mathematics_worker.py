@@ -17,13 +17,14 @@ import threading
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import IO
-
-from pebble import ProcessFuture, ProcessPool
+from typing import IO, TYPE_CHECKING
 
 from pacore.core.grading.mathematics.grader import grade_math
 from pacore.core.grading.verdict import TIMEOUT, crash
 from pacore.sandbox.algebra.call_limit import TooManyCalls, limited_calls
+
+if TYPE_CHECKING:
+    from pebble import ProcessFuture
 
 WORKER_MEMORY_BYTES = 3 * 2**30
 
@@ -66,6 +67,9 @@ def serve(workers: str, most_calls: str) -> None:
     ``[index, status, score, detail]``, or ``[index, "named", name, null]`` with null for a name where
     there is none.
     """
+    # Whoever starts this process imports this module too, and has no use for pebble.
+    from pebble import ProcessPool
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, who ends this process
     requests, replies = _private_streams()
     context = multiprocessing.get_context("forkserver")

@@ -17,7 +17,7 @@ from typing import Any
 
 from pacore.core.plan import Plan, Shard, shards
 from pacore.core.problem import Problem, set_digest
-from pacore.core.recipe import Recipe, recipe_of
+from pacore.core.recipe import ImportedRecipe, Recipe, recipe_of
 from pacore.errors import Refused, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import DataFile, last_snapshot
@@ -54,6 +54,11 @@ class Run:
     @cached_property
     def plan(self) -> Plan:
         return Plan.from_json(self.identity["plan"])
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether its trajectories were made elsewhere."""
+        return isinstance(self.recipe, ImportedRecipe)
 
     @property
     def shards(self) -> list[Shard]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pacore.engine.chat.finish import MISSING, Finish, finish_reason, meaning, read_finish
 from pacore.report.rendering.terminal import to_text
-from pacore.report.run import result_sheet
+from pacore.report.run import result_sheet, run_results
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.audited import errors
@@ -114,7 +114,7 @@ def test_words_that_are_no_plain_end_are_counted_and_shown_with_what_they_were_t
             (1, "stop", "null", 1),
             (2, "length", "content_filter", 1),
         ]
-        shown = to_text(result_sheet(warehouse, "mine"), 200)
+        shown = to_text(result_sheet(run_results(warehouse, "mine")), 200)
         assert not any(warehouse.run_checks().values())
     assert (
         "other finish reasons 4 (2 fertig as stop, 1 content_filter as length, 1 null as stop)"
@@ -127,7 +127,7 @@ def test_a_run_without_such_words_says_nothing_of_them(tmp_path: Path) -> None:
     with served(FaultyServer()) as server:
         run_stages(config_for(tmp_path, server.endpoint, limit=1))
     with Warehouse(open_store(str(tmp_path / "store")), ["mine"]) as warehouse:
-        assert "other finish" not in to_text(result_sheet(warehouse, "mine"))
+        assert "other finish" not in to_text(result_sheet(run_results(warehouse, "mine")))
 
 
 def test_a_text_that_broke_off_stands_with_its_tombstone_and_is_audited(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pacore.report.evaluation import evaluation_sheet
 from pacore.report.query import answer
 from pacore.report.rendering.sheet import ABSENT
 from pacore.report.rendering.terminal import to_text
-from pacore.report.run import result_sheet
+from pacore.report.run import result_sheet, run_results
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse
@@ -117,7 +117,7 @@ def test_an_outage_has_no_score_no_interval_and_says_why(tmp_path: Path) -> None
     ended_run(store, "demo", NAMES, lost, widths=(3,))
     with Warehouse(store) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
-        shown = to_text(result_sheet(warehouse, "demo"), WIDTH)
+        shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
         told = to_text(evaluation_sheet(warehouse, "demo"), WIDTH)
     assert (found.score, found.scored, found.planned) == (None, 0, 2)
     assert (found.lost, found.missing_rate) == (2, 1.0)
@@ -137,7 +137,7 @@ def test_what_is_missing_bounds_what_the_accuracy_can_be(tmp_path: Path) -> None
     ended_run(store, "demo", NAMES, fates, widths=(3,), replicates=2)
     with Warehouse(store) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
-        shown = to_text(result_sheet(warehouse, "demo"), WIDTH)
+        shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
     assert (found.score, found.scored, found.planned) == (0.75, 3, 4)
     assert (found.lowest_score, found.highest_score) == (0.5, 0.75)
     assert "75.0 % (3 of 4 answers scored; 1 failed for a reason that is not the model's)" in shown
@@ -152,7 +152,7 @@ def test_a_run_that_goes_on_is_scored_on_what_it_has_and_says_how_much_that_is(
     ended_run(store, "demo", ("p", "q", "r"), {}, widths=(3,), pending=("q", "r"))
     with Warehouse(store) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
-        shown = to_text(result_sheet(warehouse, "demo"), WIDTH)
+        shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
     assert (found.score, found.scored, found.planned) == (1.0, 1, 3)
     assert found.pending == 2 and found.missing_rate == pytest.approx(2 / 3)
     assert found.population_low is None

@@ -22,8 +22,6 @@ from pacore.errors import BadInput, Interrupted, Refused
 from pacore.evaluation.batches import (
     MOST_BATCHES,
     Evaluation,
-    close_evaluation,
-    evaluation_of,
     grade_all,
 )
 from pacore.evaluation.gradings import OpenGrading, UngradedShard, end, grading_by, ungraded
@@ -75,11 +73,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
 
 @contextmanager
 def evaluation(config: RunConfig, **fields: Any) -> Iterator[Evaluation]:
-    asked = EvaluateConfig(runs=("mine",), store=config.store, **fields)
-    try:
-        yield evaluation_of(asked)
-    finally:
-        close_evaluation(asked)
+    with Evaluation(EvaluateConfig(runs=("mine",), store=config.store, **fields)) as found:
+        yield found
 
 
 def graded(config: RunConfig, **fields: Any) -> OpenGrading:
@@ -309,9 +304,9 @@ def test_a_run_that_is_not_at_its_end_is_refused_and_so_are_those_beside_it(tmp_
     first = {unit: rows for unit, rows in rows_of("begun").items() if unit.round == 1}
     publish_rows(store, first)
     asked = EvaluateConfig(runs=("demo", "begun"), store=str(tmp_path / "store"))
-    with pytest.raises(Refused, match="run begun is not at its end"):
-        evaluation_of(asked).batches()
-    close_evaluation(asked)
+    refused = pytest.raises(Refused, match="run begun is not at its end")
+    with Evaluation(asked) as found, refused:
+        found.batches()
     assert not read_gradings(store, "demo")
 
 
@@ -330,10 +325,8 @@ def test_without_a_grader_the_one_a_run_was_last_graded_by_is_kept(tmp_path: Pat
     config = scripted_config(tmp_path / "store", tmp_path / "p.jsonl")
 
     def grade(grader: str | None) -> str:
-        asked = EvaluateConfig(runs=("demo",), store=config.store, grader=grader)
-        found = evaluation_of(asked)
-        grade_all(found, found.batches())
-        close_evaluation(asked)
+        with Evaluation(EvaluateConfig(runs=("demo",), store=config.store, grader=grader)) as found:
+            grade_all(found, found.batches())
         return read_gradings(store, "demo")[-1].grading.grader
 
     assert grade(None) == "auto"
@@ -355,14 +348,13 @@ def test_what_no_rule_decides_is_kept_as_it_is_and_never_finished_by_rules(
     rows = verdict_rows(rows_of(), JUDGE)
     grade_rows(store, "demo", rows if is_whole else dict(list(rows.items())[1:]), JUDGE)
     asked = EvaluateConfig(runs=("demo",), store=str(tmp_path / "store"))
-    found = evaluation_of(asked)
-    if is_whole:
-        assert found.batches() == []
-        assert [opened.grading for opened in found.gradings()] == [JUDGE]
-    else:
-        with pytest.raises(Refused, match="trajectories that its grader judge has not seen"):
-            found.batches()
-    close_evaluation(asked)
+    with Evaluation(asked) as found:
+        if is_whole:
+            assert found.batches() == []
+            assert [opened.grading for opened in found.gradings()] == [JUDGE]
+        else:
+            with pytest.raises(Refused, match="trajectories that its grader judge has not seen"):
+                found.batches()
 
 
 def test_a_grading_is_done_in_a_few_hundred_parts_at_most(tmp_path: Path) -> None:
@@ -376,8 +368,8 @@ def test_a_grading_is_done_in_a_few_hundred_parts_at_most(tmp_path: Path) -> Non
     ]
     publish_rows(store, {unit: [] for unit in units})
     asked = EvaluateConfig(runs=("wide",), store=str(tmp_path / "store"))
-    batches = evaluation_of(asked).batches()
-    close_evaluation(asked)
+    with Evaluation(asked) as found:
+        batches = found.batches()
     assert len(batches) <= MOST_BATCHES
     assert [work.number for batch in batches for work in batch.works] == list(range(count))
     assert [batch.name for batch in batches[:2]] == ["wide s0-s1", "wide s2-s3"]

@@ -17,7 +17,9 @@ from pacore.core.round import Round
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
 from pacore.problems.files import read_problem_set
+from pacore.runs.derived import derived_config
 from pacore.runs.planning.forecast import Forecaster
+from pacore.runs.retry import config_of
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.run import list_runs, open_run
@@ -532,3 +534,19 @@ def test_the_command_prints_the_result_and_the_tables_answer(place: Path, pacore
     assert audited.returncode == 0, audited.stdout + audited.stderr
     rows = pacore("query", "SELECT count(*) AS n FROM trajectories", "--format", "csv", *store)
     assert next(csv.DictReader(io.StringIO(rows.stdout)))["n"] == "20"
+
+
+def test_what_is_not_known_of_an_import_is_not_made_up(place: Path) -> None:
+    file = write_lines(place / "results.jsonl", reference_rows())
+    import_from(str(file), options(place, run_id="mine"))
+    store = open_store(str(place / "store"))
+    run = open_run(store, "mine")
+    assert not {"engine", "endpoints", "temperature"} & run.config.keys()
+    with pytest.raises(
+        Refused, match="run mine was not generated here; nothing says how to retry it"
+    ):
+        config_of(run, {})
+    with pytest.raises(BadInput, match="endpoints: engine http needs at least one"):
+        derived_config(store, run, "judge", 2, {})
+    judge = derived_config(store, run, "judge", 2, {"endpoints": ("http://127.0.0.1:9/v1",)})
+    assert (judge.model, judge.replicates) == ("elsewhere-8b", 2)

@@ -32,7 +32,7 @@ from pacore.report.audit import explanation_json, explanation_text
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import to_text
-from pacore.report.run import failures_sheet, next_commands, result_sheet
+from pacore.report.run import failures_sheet, next_commands, result_sheet, run_results
 from pacore.report.status import status_sheet
 from pacore.store.backends.opening import open_store
 from pacore.text import CONTROLS, as_markdown, visible
@@ -165,9 +165,9 @@ def test_no_report_has_anything_that_steers_a_terminal(done: Done) -> None:
     store = open_store(done.store)
     with warehouse_of(done) as warehouse:
         parts = [
-            to_text(result_sheet(warehouse, "hostile")),
-            to_text(failures_sheet(warehouse, "hostile")),
-            next_commands(warehouse, "hostile", done.store),
+            to_text(result_sheet(run_results(warehouse, "hostile"))),
+            to_text(failures_sheet(run_results(warehouse, "hostile"))),
+            next_commands(run_results(warehouse, "hostile"), done.store),
             to_text(status_sheet(store)),
         ]
     assert all(parts)

@@ -10,7 +10,7 @@ import pytest
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import to_text
-from pacore.report.run import result_sheet
+from pacore.report.run import result_sheet, run_results
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.faulty_server import Connection, Received, answers, completion
@@ -85,6 +85,6 @@ def test_fifty_megabytes_of_one_character_are_a_long_text(tmp_path: Path, text: 
         lengths = warehouse.query("SELECT length(content) FROM trajectory_texts").rows
         assert list(lengths) == [(len(text),), (len(text),)]
         assert len(to_text(problem_sheet(warehouse, "hostile", "any"))) < 20_000
-        assert len(to_text(result_sheet(warehouse, "hostile"))) < 3_000
+        assert len(to_text(result_sheet(run_results(warehouse, "hostile")))) < 3_000
         shown = "".join(query_output(warehouse.query("SELECT * FROM trajectory_texts"), "table"))
     assert len(shown) < 20_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
-from pacore.runs.problems import begin
+from pacore.report.run import ProblemsFailed, RunResults
+from pacore.runs.problems import begin, open_work
+from pacore.runs.work import Work
+from tasks.opened import SHOWING, WORK, given
 from tasks.server import wait_for_records
 from tests.fixtures.pipeline import oracle_tables, scripted_config, tables, write_problems
 from tests.fixtures.strategies import STRATEGIES, UNTHINKING
@@ -114,6 +118,8 @@ def test_a_run_with_failed_problems_never_shows_as_completed(tmp_path: Path) -> 
     assert state.is_failed()
     assert state.name == "CompletedWithFailures"
     assert state.message == "3 problems failed: sum-0000, sum-0001, sum-0002"
+    with pytest.raises(ProblemsFailed, match="3 problems failed: sum-0000, sum-0001, sum-0002"):
+        state.result()
 
 
 def test_a_run_whose_tasks_failed_never_shows_as_completed(tmp_path: Path) -> None:
@@ -172,3 +178,36 @@ def test_an_endpoint_that_does_not_answer_fails_the_run_and_writes_no_tombstones
     assert state.name == "PartialFailure"
     assert "127.0.0.1:9" in str(state.message)
     assert not (tmp_path / "store" / "journal").exists()
+
+
+def test_a_flow_takes_the_work_that_a_command_has_opened_and_reads_no_problem_set_again(
+    tmp_path: Path,
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 3)
+    config = scripted_config(tmp_path / "store", problems, widths=(2,), run_id="opened")
+    with open_work(config) as work, given(WORK, work):
+        problems.unlink()
+        state = infer(config, return_state=True)
+    assert state.name == "Completed"
+    assert work.progress.settled == work.progress.planned == 9
+    found = state.result()
+    assert isinstance(found, RunResults)
+    assert [row.problem for row in found.results] == ["sum-0000", "sum-0001", "sum-0002"]
+    with pytest.raises(BadInput, match="no such file"):
+        infer(config)
+
+
+def test_each_run_that_a_flow_opens_is_shown_while_it_is_open(tmp_path: Path) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 3)
+    config = scripted_config(tmp_path / "store", problems, widths=(2,), run_id="shown")
+    seen: list[tuple[str, int]] = []
+
+    @contextmanager
+    def noted(work: Work) -> Iterator[None]:
+        seen.append((work.run.run_id, work.progress.settled))
+        yield
+        seen.append((work.run.run_id, work.progress.settled))
+
+    with given(SHOWING, noted):
+        infer(config)
+    assert seen == [("shown", 0), ("shown", 9)]

@@ -25,7 +25,7 @@ from pacore.report.plan import forecast_sheet
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import fitted, to_text
-from pacore.report.run import ResultRow, failures_sheet, next_commands, result_sheet
+from pacore.report.run import ResultRow, failures_sheet, next_commands, result_sheet, run_results
 from pacore.report.status import status_sheet
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
@@ -99,7 +99,7 @@ def test_results_read_as_they_should(warehouse: Warehouse) -> None:
     progress.work(True)
     progress.work(False)
     progress.finished_seconds = 12.34
-    shown = to_text(result_sheet(warehouse, "demo", progress), WIDTH)
+    shown = to_text(result_sheet(run_results(warehouse, "demo"), progress), WIDTH)
     assert is_golden("results.txt", shown)
 
 
@@ -113,8 +113,8 @@ def test_status_failures_forecast_and_next_commands_read_as_they_should(
     warehouse: Warehouse,
 ) -> None:
     assert is_golden("status.txt", to_text(status_sheet(warehouse.store, None), WIDTH))
-    assert is_golden("failures.txt", to_text(failures_sheet(warehouse, "demo"), WIDTH))
-    assert is_golden("next.txt", next_commands(warehouse, "demo", "my store"))
+    assert is_golden("failures.txt", to_text(failures_sheet(run_results(warehouse, "demo")), WIDTH))
+    assert is_golden("next.txt", next_commands(run_results(warehouse, "demo"), "my store"))
     assert is_golden("forecast.txt", to_text(forecast_sheet(forecast()), WIDTH))
 
 
@@ -130,7 +130,7 @@ def test_thirty_problems_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     )
     run_stages(config)
     with Warehouse(open_store(config.store)) as warehouse:
-        shown = to_text(result_sheet(warehouse, "many"), WIDTH)
+        shown = to_text(result_sheet(run_results(warehouse, "many")), WIDTH)
     assert shown.count("sum-00") == 30
     assert "… and 3 more problems" in shown
     assert "of 33 answers scored" in shown
@@ -179,7 +179,7 @@ def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Wareho
 @pytest.mark.parametrize("width", [30, 60, 100, 300])
 def test_no_line_of_a_report_is_wider_than_the_terminal(warehouse: Warehouse, width: int) -> None:
     shown = [
-        to_text(result_sheet(warehouse, "demo"), width),
+        to_text(result_sheet(run_results(warehouse, "demo")), width),
         to_text(problem_sheet(warehouse, "demo", "sum-3"), width),
         to_text(status_sheet(warehouse.store, None), width),
         to_text(forecast_sheet(forecast()), width),
@@ -232,9 +232,9 @@ def is_harmless(shown: str) -> bool:
 
 def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None:
     reports = [
-        to_text(result_sheet(hostile, "demo"), 300),
-        to_text(failures_sheet(hostile, "demo"), 300),
-        next_commands(hostile, "demo", "./store"),
+        to_text(result_sheet(run_results(hostile, "demo")), 300),
+        to_text(failures_sheet(run_results(hostile, "demo")), 300),
+        next_commands(run_results(hostile, "demo"), "./store"),
         *(to_text(problem_sheet(hostile, "demo", f"sum-{n}\u202e[b]"), 300) for n in range(1, 5)),
         output(hostile, "SELECT problem_id, conclusion FROM trajectories", "table"),
         output(hostile, "FROM trajectories", "table"),

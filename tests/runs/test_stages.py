@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pacore.errors import Refused
+from pacore.errors import Refused, StoreError
+from pacore.runs.problems import begin, open_shards, open_work
+from pacore.runs.trajectories import fill
+from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import find_commit
 from pacore.store.layout import Unit
@@ -192,3 +195,21 @@ def test_the_order_of_rows_in_the_file_changes_no_table(tmp_path: Path) -> None:
     other = scripted_config(tmp_path / "b", shuffled, widths=(3,), run_id="mine", shard_size=5)
     run_stages(other)
     assert tables(config.store, "mine") == tables(other.store, "mine")
+
+
+def test_without_an_engine_a_stage_takes_what_the_journal_has_and_names_what_it_lacks(
+    tmp_path: Path,
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 3)
+    config = scripted_config(tmp_path / "store", problems, widths=(4,), shard_size=1)
+    with open_work(config) as work:
+        fill(work.shard(work.left[0]), 1)
+        limits = work.limits
+    again = config.model_copy(update={"run_id": "again"})
+    run = begin(again)
+    with Work(work.store, run, limits) as kept:
+        shards = [kept.shard(opened) for opened in open_shards(work.store, run)]
+        assert fill(shards[0], 1).counts["reused"] == 4
+        with pytest.raises(StoreError, match="^4 of its trajectories are not in the journal: "):
+            fill(shards[1], 1)
+    assert journal_size(config.store) == 4

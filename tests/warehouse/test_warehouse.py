@@ -15,7 +15,7 @@ import pytest
 
 from pacore.errors import BadInput, Refused, StoreError
 from pacore.evaluation.accuracy import Totals
-from pacore.report.run import FailedProblem, ResultRow
+from pacore.report.run import ResultRow, run_results
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, read_commit, read_commits, text_ids, write_snapshot
@@ -277,7 +277,7 @@ def test_only_the_files_of_the_runs_and_rounds_that_are_asked_for_are_opened(
 LEAKING = """
 import sys
 from pacore.errors import PacoreError
-from pacore.report.run import FailedProblem, ResultRow
+from pacore.report.run import ResultRow, run_results
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.files import candidates
 from pacore.warehouse.tables import STAGED
@@ -434,4 +434,4 @@ def test_results_are_rows_for_a_table_and_failed_problems_are_named(warehouse: W
     first, second = warehouse.read(ResultRow, run_id="demo", rows=2)
     assert first == ResultRow("sum-1", answer="2", gold="2", score=1.0, trajectories=4, tokens=73)
     assert second.problem == "sum-2"
-    assert warehouse.read(FailedProblem, run_id="demo") == [FailedProblem("sum-3")]
+    assert run_results(warehouse, "demo").failed == ["sum-3"]

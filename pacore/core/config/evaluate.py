@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
-from pacore.core.config.fields import Declared, make_readable, setting
+from pacore.core.config.fields import Declared, Settings, setting
 from pacore.core.grading.choose import canonical_grader
 from pacore.errors import BadInput
-from pacore.text import secret_in
 
 
-class EvaluateConfig(BaseModel):
+class EvaluateConfig(Settings):
     """All settings of `pacore evaluate` and `pacore grade`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
-    )
 
     runs: tuple[str, ...] = setting(
         Declared.OPERATIONAL, ..., "Runs to evaluate, each at its end.", min_length=1
@@ -34,7 +29,7 @@ class EvaluateConfig(BaseModel):
         min_length=1,
     )
     grading_timeout_seconds: float = setting(
-        Declared.OPERATIONAL, 5.0, "Longest grading of one answer.", gt=0.0, allow_inf_nan=False
+        Declared.OPERATIONAL, 5.0, "Longest grading of one answer.", gt=0.0
     )
     workers: int = setting(
         Declared.OPERATIONAL, 2, "Shards that are graded side by side.", ge=1, le=64
@@ -58,10 +53,3 @@ class EvaluateConfig(BaseModel):
             return None if grader is None else canonical_grader(grader)
         except BadInput as fault:
             raise ValueError(f"{fault}, or auto") from None
-
-    @field_validator("store")
-    @classmethod
-    def _holds_no_secret(cls, store: str) -> str:
-        if (reason := secret_in(store)) is not None:
-            raise ValueError(reason)
-        return store

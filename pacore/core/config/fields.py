@@ -111,6 +111,8 @@ EngineName = Literal["http", "vllm", "scripted"]
 
 SCRIPTED_MODEL = "scripted"
 
+RUN_ID = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$"
+
 
 class Declared(StrEnum):
     """What a configuration field is part of."""
@@ -147,8 +149,8 @@ def _typed(path: Any) -> Any:
     return "" if path is None else path
 
 
-class ConfigFields(BaseModel):
-    """The fields of `pacore.core.config.run.RunConfig`, each checked by itself."""
+class Settings(BaseModel):
+    """Base of all configurations, with the checks of fields that several of them have."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -158,6 +160,42 @@ class ConfigFields(BaseModel):
         # What was typed into the wrong field may be a key.
         hide_input_in_errors=True,
     )
+
+    @field_validator("*")
+    @classmethod
+    def _has_canonical_form(cls, value: Any) -> Any:
+        try:
+            canonical_json(value)
+        except ValueError as fault:
+            raise ValueError("has a lone surrogate, NaN or infinity in it") from fault
+        return value
+
+    @field_validator("problems", "store", "endpoints", check_fields=False)
+    @classmethod
+    def _holds_no_secret(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if (reason := secret_in(address)) is not None:
+                raise ValueError(reason)
+        return value
+
+    @field_validator("fields", mode="before", check_fields=False)
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_mapping(value)
+        if isinstance(value, dict):
+            return {name: _typed(path) for name, path in value.items()}
+        return value
+
+    @field_validator("fields", check_fields=False)
+    @classmethod
+    def _is_meant(cls, fields: dict[str, str]) -> dict[str, str]:
+        check_mapping(fields)
+        return fields
+
+
+class ConfigFields(Settings):
+    """The fields of `pacore.core.config.run.RunConfig`, each checked by itself."""
 
     problems: str = _operational(
         ...,
@@ -193,7 +231,7 @@ class ConfigFields(BaseModel):
         None,
         "Name of the run, of letters, digits and . _ -; without one it is made from date and "
         "configuration.",
-        pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$",
+        pattern=RUN_ID,
     )
     limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
     fields: dict[str, str] = _operational(
@@ -310,23 +348,6 @@ class ConfigFields(BaseModel):
         "part of the recipe.",
     )
 
-    @field_validator("*")
-    @classmethod
-    def _has_canonical_form(cls, value: Any) -> Any:
-        try:
-            canonical_json(value)
-        except ValueError as fault:
-            raise ValueError("has a lone surrogate, NaN or infinity in it") from fault
-        return value
-
-    @field_validator("problems", "store", "endpoints")
-    @classmethod
-    def _holds_no_secret(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for address in (value,) if isinstance(value, str) else value:
-            if (reason := secret_in(address)) is not None:
-                raise ValueError(reason)
-        return value
-
     @field_validator("vllm_options")
     @classmethod
     def _can_be_read(cls, options: tuple[str, ...]) -> tuple[str, ...]:
@@ -340,21 +361,6 @@ class ConfigFields(BaseModel):
     @classmethod
     def _in_order(cls, omit: tuple[OmittedField, ...]) -> tuple[OmittedField, ...]:
         return tuple(sorted(set(omit)))
-
-    @field_validator("fields", mode="before")
-    @classmethod
-    def _is_mapping(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return parse_mapping(value)
-        if isinstance(value, dict):
-            return {name: _typed(path) for name, path in value.items()}
-        return value
-
-    @field_validator("fields")
-    @classmethod
-    def _is_meant(cls, fields: dict[str, str]) -> dict[str, str]:
-        check_mapping(fields)
-        return fields
 
     @field_validator("min_messages", mode="before")
     @classmethod

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from pacore.core.config.run import RunConfig
+from pacore.core.engine import EngineInfo
 from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.engine.opening import open_engine, resolve_recipe
+from pacore.engine.waited import WaitedEngine
 from pacore.errors import EngineUnavailable
 from pacore.home import state_path
 from pacore.problems.survey import ProblemSurvey, survey_problems
-from pacore.runs.dispatch.dispatcher import Dispatcher
-from pacore.runs.dispatch.sampler import RetryPolicy
-from pacore.runs.planning.forecast import Forecast, Forecaster
+from pacore.runs.planning.forecast import Forecast, Forecaster, TokenCounter
 from pacore.runs.planning.reuse import Earlier, Planned, nearest
 from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
@@ -56,21 +57,27 @@ def plan(
         if is_closed(store, run.run_id):
             on_notice(f"run {run.run_id} is complete already")
     journal = Journal(store)
-    dispatcher = Dispatcher(
-        lambda: open_engine(config, state_path(), on_notice), journal, RetryPolicy(retries=0)
-    )
-    try:
-        info, count_tokens = None, None
-        if config.engine == "vllm":
-            on_notice("the context window is not known: a plan starts no vLLM server")
-        else:
-            try:
-                info, count_tokens = dispatcher.info(), dispatcher.count_prompt_tokens
-            except EngineUnavailable as fault:
-                on_notice(f"the context window is not known: {fault}")
+    with _described(config, on_notice) as (info, count_tokens):
         forecaster = Forecaster(config.plan, recipe, journal, info, count_tokens)
         found = forecaster.forecast(problems, len(shards(len(problems), size)))
-    finally:
-        dispatcher.close()
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
     return Preview(found, nearest(store, Planned(identity, problems), forecaster.used))
+
+
+@contextmanager
+def _described(
+    config: RunConfig, on_notice: Callable[[str], None]
+) -> Iterator[tuple[EngineInfo | None, TokenCounter | None]]:
+    """What the engine says of itself, and what counts tokens by it; None each where none answers."""
+    if config.engine == "vllm":
+        on_notice("the context window is not known: a plan starts no vLLM server")
+        yield None, None
+        return
+    with WaitedEngine(open_engine(config, state_path(), on_notice)) as engine:
+        try:
+            info = engine.describe()
+        except EngineUnavailable as fault:
+            on_notice(f"the context window is not known: {fault}")
+            yield None, None
+        else:
+            yield info, engine.count_prompt_tokens

@@ -230,7 +230,7 @@ def nearest(store: Backend, planned: Planned, used: Set[str]) -> Earlier | None:
     wanted_ids = {problem.problem_id for problem in planned.problems}
     sets: dict[str, dict[str, Problem]] = {}
     near: list[Differing] = []
-    runs = [run for run in open_runs(store, list_runs(store)) if _is_generated(run)]
+    runs = [run for run in open_runs(store, list_runs(store)) if not run.is_imported]
     for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
         if run.problem_set not in sets:
             sets[run.problem_set] = _problems(store, run)
@@ -245,10 +245,6 @@ def nearest(store: Backend, planned: Planned, used: Set[str]) -> Earlier | None:
     stored, stale = _counts(store, found.run, used)
     changes = list(explained(found, planned, stored))
     return Earlier(found.run.run_id, len(found.problems), found.shared, stored, stale, changes)
-
-
-def _is_generated(run: Run) -> bool:
-    return "imported" not in run.identity["recipe"]
 
 
 def _problems(store: Backend, run: Run) -> dict[str, Problem]:

@@ -1,0 +1,317 @@
+"""The work on a run in one process: what all its stages share, and what those of one shard share."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import Engine, EngineInfo
+from pacore.core.plan import Shard
+from pacore.core.problem import Problem
+from pacore.core.quorum import Retry
+from pacore.core.trajectory import Request
+from pacore.engine.opening import open_engine
+from pacore.engine.watch import FirstFacts, WatchedEngine
+from pacore.errors import PacoreError, StoreError
+from pacore.home import state_path
+from pacore.runs.dispatch.dispatcher import Dispatcher, Gate, Priority
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.dispatch.writers import Filled
+from pacore.runs.unpublished import unpublished
+from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    Commit,
+    current_commits,
+    current_files,
+    find_commit,
+    text_ids,
+)
+from pacore.store.journal import Journal
+from pacore.store.layout import Unit, commit_key
+from pacore.store.lease import hold_run
+from pacore.store.retries import read_retries
+from pacore.store.run import Run, problems_of
+
+T = TypeVar("T")
+
+TABLE_THREADS = 2
+"""Threads that read and write tables. Arrow and DuckDB keep memory for each thread that ever used
+them, so the hundreds of threads that wait for shards must not."""
+
+LOOK_AHEAD_SECONDS = 1.0
+
+
+FEWEST_ACTIVE_SHARDS = 16
+
+
+BACKLOG_PER_SLOT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShard:
+    """A shard with work to do, and the revision that work is published under."""
+
+    number: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What one stage made of one shard: a reference and counts, never rows."""
+
+    table: str
+    shard: str
+    round: int
+    path: str
+    rows: int
+    counts: dict[str, int]
+
+    @staticmethod
+    def of(commit: Commit) -> StageReport:
+        """The report on what is committed, now or by an earlier start."""
+        unit = commit.unit
+        return StageReport(
+            unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``attempts`` that a run spends on a trajectory, and the longest grading of one answer."""
+
+    attempts: int
+    grading_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How a run generates: what opens its engine, how many requests that takes at a time, and how a
+    request is tried again.
+
+    ``open`` is given the progress that hears what the engine has to say.
+    """
+
+    open: Callable[[Progress], Engine]
+    slots: int
+    retry: RetryPolicy
+
+    @staticmethod
+    def of(config: RunConfig) -> EngineSettings:
+        """As a configuration has them."""
+
+        def opened(progress: Progress) -> Engine:
+            return open_engine(config, state_path(), progress.say, progress.wait_for)
+
+        retry = RetryPolicy(
+            config.retries,
+            config.retry_wait_seconds,
+            config.retry_wait_max_seconds,
+            config.early_stop,
+        )
+        return EngineSettings(opened, config.concurrency * max(1, len(config.endpoints)), retry)
+
+
+class Work:
+    """A run opened for work in this process, by whoever begins it. A context manager; `close` ends it.
+
+    ``left`` are the shards to work on. Without ``engine`` nothing is generated. ``producer`` is part of
+    every commit. Opening it raises Refused when another process works on the run in a store that
+    admits one alone.
+    """
+
+    def __init__(
+        self,
+        store: Backend,
+        run: Run,
+        limits: Limits,
+        engine: EngineSettings | None = None,
+        left: Sequence[OpenShard] = (),
+    ) -> None:
+        self.store = store
+        self.run = run
+        self.limits = limits
+        self.left = left
+        self.journal = Journal(store)
+        self.progress = Progress(planned=run.trajectories)
+        self.producer: dict[str, Any] = {}
+        self._tables = ThreadPoolExecutor(TABLE_THREADS, thread_name_prefix="tables")
+        slots = 0 if engine is None else engine.slots
+        least = run.shard_size * run.plan.replicates
+        self._active = Gate(max(FEWEST_ACTIVE_SHARDS, -(-BACKLOG_PER_SLOT * slots // least)))
+        self._shards = run.shards
+        # Several schedulers on one run take its shards in different orders, and so seldom work on the
+        # same one; in one order, one catches up and both send the same from there on.
+        self._order = random.sample(range(len(self._shards)), len(self._shards))
+        self._texts: dict[str, set[str]] = {}
+        self._texts_lock = threading.Lock()
+        self._dispatcher: Dispatcher | None = None
+        self._lease = hold_run(store, run.run_id, self.stop)
+        if engine is not None:
+            self._dispatcher = Dispatcher(
+                lambda: self._watched(engine.open(self.progress)),
+                self.journal,
+                engine.retry,
+                self._on_open,
+                self.progress,
+            )
+
+    @staticmethod
+    def of(config: RunConfig, run: Run, left: Sequence[OpenShard]) -> Work:
+        """The work that a configuration makes of its run."""
+        limits = Limits(config.attempts, config.grading_timeout_seconds)
+        return Work(open_store(config.store), run, limits, EngineSettings.of(config), left)
+
+    def _watched(self, engine: Engine) -> Engine:
+        return WatchedEngine(engine, FirstFacts(self.store, self.run.run_id), self.progress.say)
+
+    def _on_open(self, info: EngineInfo) -> None:
+        self.progress.engine = f"{info.name} {info.version or ''}".strip()
+
+    def open_engine_ahead(self) -> None:
+        """Begin to open the engine, for one that takes its time, if a request will need it.
+
+        Returns at once. What goes wrong is raised for the first request.
+        """
+        commits = current_commits(self.store, self.run.run_id)
+        found = unpublished(self.store, self.run, commits, time.monotonic() + LOOK_AHEAD_SECONDS)
+        if found.finished < found.slots:
+            threading.Thread(target=self._open_ahead, name="engine", daemon=True).start()
+
+    def _open_ahead(self) -> None:
+        with suppress(PacoreError):
+            self.engine.info()
+
+    @property
+    def is_generating(self) -> bool:
+        """Whether there is an engine for what the journal lacks."""
+        return self._dispatcher is not None
+
+    @property
+    def engine(self) -> Dispatcher:
+        """What has requests generated. Raises StoreError where there is no engine."""
+        if self._dispatcher is None:
+            raise StoreError(
+                "its prompts were cut to the window of a model that is not started again"
+            )
+        return self._dispatcher
+
+    def generate(
+        self, requests: Sequence[Request], priority: Priority, looked_up: float
+    ) -> list[Filled]:
+        """Have generated what the journal lacked at ``looked_up``; see `Dispatcher.fill`.
+
+        Raises StoreError for any request where there is no engine.
+        """
+        if self._dispatcher is not None:
+            return self._dispatcher.fill(requests, self.run.run_id, priority, self._note, looked_up)
+        if requests:
+            raise StoreError(
+                f"{len(requests):,} of its trajectories are not in the journal: their entries are "
+                "lost, or their prompts did not fit the model's window"
+            )
+        return []
+
+    def _note(self, filled: Filled) -> None:
+        """Count a trajectory that was settled now."""
+        self.progress.add(
+            generated=int(filled.is_finished),
+            unfinished=int(not filled.is_finished),
+            completion_tokens=filled.completion_tokens,
+        )
+
+    def shard(self, opened: OpenShard) -> ShardWork:
+        """The work on one of the run's shards."""
+        return ShardWork(self, self._shards[opened.number], opened.revision)
+
+    @contextmanager
+    def active(self, priority: Priority) -> Iterator[None]:
+        """Hold a shard's prompts in memory: as many shards at a time as keep the engine busy.
+
+        Raises Interrupted once the work is stopped.
+        """
+        self._active.enter(priority)
+        try:
+            yield
+        finally:
+            self._active.leave()
+
+    def priority(self, shard: Shard, round_: int) -> Priority:
+        """Later rounds first, so that problems that began get finished."""
+        return -round_, self._order[shard.number]
+
+    def with_tables(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in one of the threads that read and write tables, and wait for it."""
+        return self._tables.submit(work).result()
+
+    def retries(self) -> list[Retry]:
+        """The retries of the run as of now, the first first."""
+        return [record.retry for record in read_retries(self.store, self.run.run_id)]
+
+    def has_text(self, run_id: str, trajectory_id: str) -> bool:
+        """Whether a run's committed texts hold a trajectory's, as of the first call for that run."""
+        with self._texts_lock:
+            if run_id not in self._texts:
+                keys = current_files(self.store, run_id).get("trajectory_texts", [])
+                self._texts[run_id] = text_ids(self.store, keys)
+            return trajectory_id in self._texts[run_id]
+
+    def stop(self) -> None:
+        """Cancel what is in flight and wake every thread that waits."""
+        self._active.shut()
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+
+    def close(self) -> None:
+        """Stop, and close the engine. May be called again."""
+        self.stop()
+        if self._dispatcher is not None:
+            self._dispatcher.close()
+        self._tables.shutdown()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ShardWork:
+    """The work on one shard: what its stages read, and what they publish it under."""
+
+    work: Work
+    shard: Shard
+    revision: int
+
+    def unit(self, table: str, round_: int) -> Unit:
+        return Unit(self.work.run.run_id, table, round_, self.shard.name, self.revision)
+
+    def input_key(self, table: str, round_: int) -> str:
+        """Key of the commit a stage reads."""
+        return commit_key(self.unit(table, round_))
+
+    def committed(self, table: str, round_: int) -> Commit:
+        """The commit a stage reads. Raises StoreError where there is none."""
+        commit = find_commit(self.work.store, self.unit(table, round_))
+        if commit is None:
+            raise StoreError(f"{self.input_key(table, round_)}: is not committed")
+        return commit
+
+    def problems(self) -> list[Problem]:
+        """The problems of the shard, sorted by id."""
+        return list(problems_of(self.work.store, self.work.run, self.shard))
+
+    def priority(self, round_: int) -> Priority:
+        return self.work.priority(self.shard, round_)
