@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pacore.cli.config_options import checked
-from pacore.cli.options import with_format, with_store
+from pacore.cli.options import with_format, with_new_store, with_store
 from pacore.cli.showing import print_failures, print_results, results_of
 from pacore.core.config.fields import FieldMapping
 from pacore.core.config.imports import ImportConfig
@@ -173,7 +173,7 @@ def _say(text: str) -> None:
 
 
 @click.command("import")
-@with_store
+@with_new_store
 @with_format(*IMPORT_FORMATS)
 @click.option("--problems", metavar="SET", help="Problem set the file's trajectories are of.")
 @click.option(

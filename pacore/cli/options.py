@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
-with_store = click.option(
+
+def _existing(context: click.Context, parameter: click.Parameter, url: str) -> str:
+    """The store at ``url``. Raises BadInput for a folder that is not there: a mistyped one is no empty
+    store.
+    """
+    del context, parameter
+    from pacore.store.backends.opening import check_folder
+
+    check_folder(url)
+    return url
+
+
+_store_option = partial(
+    click.option,
     "--store",
     default="./store",
     show_default=True,
     help="Folder of the store, or s3://bucket/prefix.",
 )
+
+with_store = _store_option(callback=_existing)
+"""The option ``--store`` of a command on runs that are there."""
+
+with_new_store = _store_option()
+"""The option ``--store`` of a command that may be the first to write there."""
 
 
 with_prices = click.option(

@@ -108,6 +108,23 @@ def test_with_2_the_line_is_refused_and_nothing_is_written(
     assert place.digest() == before
 
 
+READING = [
+    "status", "show base", "query SELECT", "evaluate base", "grade base", "compare base other",
+    "flips base", "mechanism base", "audit base", "explain base id", "repair base", "gc",
+    "retry base --where true", "export base place",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", READING)
+def test_with_2_a_folder_that_is_not_there_is_no_empty_store(
+    tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = tmp_path / "absent"
+    assert main([*line.split(), "--store", str(absent)]) is Exit.REFUSED
+    assert capsys.readouterr().err == f"pacore: --store {absent}: no such folder\n"
+    assert not absent.exists()
+
+
 @pytest.mark.slow
 def test_a_sweep_with_2_writes_nothing_either_and_says_what_is_wrong(
     place: Place, prefect_api: str, capsys: pytest.CaptureFixture[str]

@@ -30,11 +30,11 @@ def open_store(url: str) -> Backend:
 
     Raises BadInput for a place that cannot be a store.
     """
-    scheme, separator, rest = url.partition("://")
-    is_local = not separator or scheme in ("file", "local")
-    place = (rest if separator else url) if is_local else rest
-    if is_local:
-        return _local_store(url, place)
+    if (folder := _folder(url)) is not None:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"--store {url}: is a file, not a folder")
+        return LocalBackend(folder)
+    scheme, _, rest = url.partition("://")
     root = rest.strip("/")
     if "@" in root.partition("/")[0]:
         raise BadInput(f"--store {scheme}://…: credentials belong in the environment or a profile")
@@ -47,11 +47,18 @@ def open_store(url: str) -> Backend:
     return _object_store(scheme, root)
 
 
-def _local_store(url: str, place: str) -> LocalBackend:
-    root = Path(place).expanduser().absolute()
-    if root.exists() and not root.is_dir():
-        raise BadInput(f"--store {url}: is a file, not a folder")
-    return LocalBackend(root)
+def check_folder(url: str) -> None:
+    """Raises BadInput where ``url`` is a folder that is not there."""
+    if (folder := _folder(url)) is not None and not folder.exists():
+        raise BadInput(f"--store {url}: no such folder")
+
+
+def _folder(url: str) -> Path | None:
+    """The folder at ``url``, or None for object storage."""
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme not in ("file", "local"):
+        return None
+    return Path(rest if separator else url).expanduser().absolute()
 
 
 def _object_store(scheme: str, root: str) -> ObjectBackend:
