@@ -35,8 +35,8 @@ from pacore.core.grading.programs.tests import (
     stdin_tests,
 )
 from pacore.sandbox.bubblewrap import ENVIRONMENT, find_interpreter
-from pacore.sandbox.keeper import SANDBOXES
-from pacore.sandbox.programs import WORKERS, code_grader_version, grade_programs, run_tests
+from pacore.sandbox.programs import PROGRAM_WORKERS, code_grader_version, grade_programs, run_tests
+from pacore.sandbox.runner import SANDBOXES
 from tests.fixtures.hostile_programs import FUNCTIONS, SCRIPTS
 from tests.fixtures.processes import descendants
 
@@ -66,7 +66,7 @@ def bare(source: str, given: str = "", seconds: float = SECONDS) -> bool:
 
 
 def all_bare(programs: Sequence[Completion]) -> list[bool]:
-    with ThreadPoolExecutor(WORKERS) as threads:
+    with ThreadPoolExecutor(PROGRAM_WORKERS) as threads:
         return list(threads.map(lambda one: bare(one.whole), programs))
 
 

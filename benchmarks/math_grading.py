@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from pacore.core.grading.verdict import VERDICTS, Verdict
+from pacore.core.grading.verdict import VERDICT_NAMES, Verdict
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.sandbox.mathematics import SHARED_GRADER
 from tests.labelled import Pair, read_pairs
@@ -44,9 +44,9 @@ def labelled() -> dict[str, list[Pair]]:
 def table(name: str, pairs: Sequence[Pair], verdicts: Sequence[Verdict]) -> None:
     counted = Counter((pair.same, v.verdict) for pair, v in zip(pairs, verdicts, strict=True))
     print(f"\n{name}: {len(pairs)} pairs")
-    print(f"  {'should be':10}" + "".join(f"{verdict:>11}" for verdict in VERDICTS))
+    print(f"  {'should be':10}" + "".join(f"{verdict:>11}" for verdict in VERDICT_NAMES))
     for same in (True, False):
-        cells = "".join(f"{counted[same, verdict]:>11}" for verdict in VERDICTS)
+        cells = "".join(f"{counted[same, verdict]:>11}" for verdict in VERDICT_NAMES)
         print(f"  {'correct' if same else 'wrong':10}{cells}")
     for pair, verdict in zip(pairs, verdicts, strict=True):
         if (verdict.verdict == "correct") != pair.same:

@@ -17,7 +17,7 @@ from flows.evaluate import evaluate
 from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
-from pacore.engine.vllm.warm import keeping_warm
+from pacore.engine.vllm.reuse import reusing_servers
 from pacore.evaluation.judging import finish_judging
 from pacore.evaluation.sweep import begin_opinion, begin_sweep
 from pacore.report.sweep import conclude_sweep
@@ -43,7 +43,7 @@ def sweep(config: SweepConfig) -> State[Any]:
     not go on.
     """
     planned = begin_sweep(config)
-    with keeping_warm():
+    with reusing_servers():
         for run in planned.configs:
             state: State[Any] = infer(run, return_state=True)
             if state.name not in DONE:

@@ -21,7 +21,7 @@ from pacore.audit.verdicts import Judged, check_grades, check_verdicts
 from pacore.core.answer import Ended
 from pacore.core.grading.choose import gold_answer, is_by_rules, run_grading
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
-from pacore.core.grading.verdict import VERDICTS
+from pacore.core.grading.verdict import VERDICT_NAMES
 from pacore.core.problem import Problem
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
@@ -273,4 +273,4 @@ class ShardAudit:
             if gold is not None and is_by_rules(grading.grader):
                 graded += [(row, gold) for row in found]
         yield from check_grades(graded, "verdicts", round_)
-        yield from self._sum_of(commit, {name: counted[name] for name in VERDICTS})
+        yield from self._sum_of(commit, {name: counted[name] for name in VERDICT_NAMES})

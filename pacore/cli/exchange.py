@@ -17,14 +17,14 @@ from pacore.core.config.imports import ImportConfig
 from pacore.core.problem import Problem
 from pacore.errors import BadInput, Exit
 from pacore.exchange.export_folder import export_run, is_export
-from pacore.exchange.import_file import imported, publish_import
+from pacore.exchange.import_file import import_of, publish_import
 from pacore.exchange.import_folder import import_export
-from pacore.exchange.openai_batch import Prompts, read_prompts
-from pacore.exchange.reader import FORMATS, Reader, detect
+from pacore.exchange.openai_batch import BatchPrompts, read_prompts
+from pacore.exchange.reader import FORMATS, PassReader, detect
 from pacore.exchange.reference import FileFormat
-from pacore.exchange.source import Source, sources
-from pacore.exchange.survey import survey
-from pacore.problems.files import read_problem_set, unnamed_by_row
+from pacore.exchange.source import SourceFile, sources
+from pacore.exchange.survey import survey_file
+from pacore.problems.files import generated_ids, read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
@@ -55,11 +55,11 @@ def import_from(place: str, options: ImportOptions) -> int:
         return _import_export(place, options)
     config = _config(place, options)
     with _surveyed(place, options, config.fields) as (reader, notes):
-        found = survey(reader, options.replicates)
+        found = survey_file(reader, options.replicates)
         for note in [*notes, *found.notes]:
             _say(note)
         store = open_store(options.store)
-        made = imported(found, config.model)
+        made = import_of(found, config.model)
         run_id = config.run_id or made.run_id
         config = config.model_copy(update={"run_id": run_id})
         was_closed = is_closed(store, run_id)
@@ -118,16 +118,16 @@ def _config(place: str, options: ImportOptions) -> ImportConfig:
 @contextmanager
 def _surveyed(
     place: str, options: ImportOptions, fields: FieldMapping
-) -> Iterator[tuple[Reader, list[str]]]:
+) -> Iterator[tuple[PassReader, list[str]]]:
     """A reader of the file, over copies that last as long as the context."""
     urls = [place] if options.prompts is None else [place, options.prompts]
     with sources(*urls) as copies:
         form = detect(copies[0]) if options.form == AUTO else _form(options.form)
         problems = _problems(form, options, fields)
         prompts = _prompts(form, copies[1:], problems)
-        by_row = [] if options.problems is None else unnamed_by_row(options.problems, fields)
+        by_row = [] if options.problems is None else generated_ids(options.problems, fields)
         yield (
-            Reader(copies[0], form, problems, prompts, by_row),
+            PassReader(copies[0], form, problems, prompts, by_row),
             [f"{place}: reading as {form}"],
         )
 
@@ -147,8 +147,8 @@ def _problems(
 
 
 def _prompts(
-    form: FileFormat, copies: list[Source], problems: list[Problem] | None
-) -> Prompts | None:
+    form: FileFormat, copies: list[SourceFile], problems: list[Problem] | None
+) -> BatchPrompts | None:
     if not copies:
         return None
     if form != "openai-batch":

@@ -60,7 +60,7 @@ class Generation:
     ``finish_said`` is the server's own finish reason where it means neither that the model ended nor that a
     limit cut it. ``unread`` is JSON of what the server sent besides the text (tool calls, parts
     of an unknown kind). ``wire`` names the form the request was sent in, where a server takes another than
-    ours (`pacore.engine.chat.spelling`). A tombstone may hold the text of a response that broke off.
+    ours (`pacore.engine.chat.wire_format`). A tombstone may hold the text of a response that broke off.
     """
 
     finish_reason: FinishReason

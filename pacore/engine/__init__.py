@@ -1,1 +1,1 @@
-"""Engines: whatever turns a request into a generation, behind one protocol."""
+"""Engines, which generate trajectories for requests, behind one protocol."""

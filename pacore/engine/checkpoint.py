@@ -1,4 +1,4 @@
-"""A local checkpoint: what it is called, and what it is."""
+"""Local checkpoints: their folder, served name, weight type and content digest."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SUFFIXES = frozenset(
         ".py",
     )
 )
-"""What servers read of a checkpoint: configuration, weights, tokenizer, chat template, code."""
+"""Files of a checkpoint that servers read: configuration, weights, tokenizer, chat template, code."""
 
 SETTLED_NS = 2_000_000_000
-"""Age of the youngest change from which on times tell one state of a file from the next: file
-systems keep times as coarse as two seconds."""
+"""Age from which a file's times identify its state: file systems record times as coarsely as in steps
+of two seconds, so that two changes within that time may have equal times."""
 
 
 def checkpoint_folder(model: str) -> Path | None:
@@ -46,71 +46,69 @@ def checkpoint_folder(model: str) -> Path | None:
             raise BadInput(f"model: {model}: no such folder")
         return None
     if not (path / "config.json").is_file():
-        raise BadInput(f"model: {model} is no checkpoint: it holds no config.json")
+        raise BadInput(f"model: {model} is no checkpoint: it has no config.json")
     return path
 
 
 def served_name(model: str) -> str:
-    """The name that a model is served and recorded under: a folder's own, without the way to it."""
+    """The name under which a model is served and recorded: of a folder, its last component."""
     folder = checkpoint_folder(model)
     return model if folder is None else folder.name
 
 
 def checkpoint_dtype(path: Path) -> str | None:
-    """The type a checkpoint's weights are meant to be computed in, as its ``config.json`` has it; None
-    where that does not say.
-    """
+    """The ``dtype`` in a checkpoint's ``config.json``, such as ``bfloat16``; None without one."""
     try:
         config = json.loads((path / "config.json").read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(config, dict):
         return None
-    said = config.get("dtype", config.get("torch_dtype"))
-    return said if isinstance(said, str) else None
+    dtype = config.get("dtype", config.get("torch_dtype"))
+    return dtype if isinstance(dtype, str) else None
 
 
 def checkpoint_revision(path: Path, known: Path | None = None) -> str:
-    """64 hex characters that change with any byte a server reads of a checkpoint, and only then.
+    """The digest (64 hex characters) of all files of a checkpoint that servers read.
 
-    Neither the folder's place nor its name takes part. Reads every byte, about a second per GB,
-    unless the folder ``known`` has the digest of these very files; see `_Listing`.
-    Raises `pacore.errors.BadInput` for a folder that holds no checkpoint.
+    It does not depend on the folder's path. Reads every byte, about a second per GB, unless the
+    folder ``known`` has the digest of these files in this state; see `_Listing`.
+    Raises `pacore.errors.BadInput` for a folder without a checkpoint.
     """
     if not (path / "config.json").is_file():
-        raise BadInput(f"model: {path} is no checkpoint: it holds no config.json")
-    return content_digest(path, known)
+        raise BadInput(f"model: {path} is no checkpoint: it has no config.json")
+    return path_digest(path, known)
 
 
-def content_digest(path: Path, known: Path | None = None) -> str:
-    """64 hex characters of a file's bytes, or of the names and bytes of what a folder holds that
-    servers read; ``known`` as in `checkpoint_revision`.
+def path_digest(path: Path, known: Path | None = None) -> str:
+    """The digest (64 hex characters) of a file's bytes, or of the names and bytes of those files of
+    a folder that servers read; ``known`` as in `checkpoint_revision`.
     """
     if path.is_file():
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     now_ns = time.time_ns()
     listing = _Listing.of(path)
-    place = sha256_hex(os.fsencode(path.absolute()))
-    kept = None if known is None else known / f"{place[:32]}.json"
-    if kept is not None and (found := listing.digest_in(kept)) is not None:
+    path_hex = sha256_hex(os.fsencode(path.absolute()))
+    cache = None if known is None else known / f"{path_hex[:32]}.json"
+    if cache is not None and (found := listing.digest_in(cache)) is not None:
         return found
     whole = hashlib.sha256()
     for name, size_bytes, *_ in listing.files:
         whole.update(f"{name}\0{size_bytes}\0".encode())
         with (path / name).open("rb") as opened:
             whole.update(hashlib.file_digest(opened, "sha256").digest())
-    if kept is not None and listing.is_settled(now_ns) and _Listing.of(path) == listing:
-        listing.keep(kept, whole.hexdigest())
+    if cache is not None and listing.is_settled(now_ns) and _Listing.of(path) == listing:
+        listing.write(cache, whole.hexdigest())
     return whole.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What a folder holds that servers read, sorted: name, size, mtime, ctime and inode of each.
+    """The files of a folder that servers read, sorted: name, size, mtime, ctime and inode of each.
 
-    A digest is kept with the listing it belongs to and stands only for an equal one. The change
-    time is there because a copy may bring its source's modification time along.
+    A digest is cached together with its listing and is valid only for an equal one. The listing has
+    the change time because a copy may preserve its source's modification time.
     """
 
     files: tuple[tuple[str, int, int, int, int], ...]
@@ -128,13 +126,13 @@ class _Listing:
         return _Listing(tuple(sorted(found)))
 
     def is_settled(self, now_ns: int) -> bool:
-        """Whether no file changed lately: another change at once could leave the same times."""
+        """Whether no file changed within `SETTLED_NS`: a further change could leave equal times."""
         return all(max(mtime, ctime) < now_ns - SETTLED_NS for _, _, mtime, ctime, _ in self.files)
 
-    def digest_in(self, kept: Path) -> str | None:
-        """The digest that was kept for this listing; None for another, and where there is none."""
+    def digest_in(self, cache: Path) -> str | None:
+        """The digest that the cache file has for this listing; None without one."""
         try:
-            record = json.loads(kept.read_bytes())
+            record = json.loads(cache.read_bytes())
         except (OSError, ValueError):
             return None
         if not isinstance(record, dict) or record.get("files") != [list(f) for f in self.files]:
@@ -142,10 +140,10 @@ class _Listing:
         digest = record.get("digest")
         return digest if isinstance(digest, str) and len(digest) == 64 else None
 
-    def keep(self, kept: Path, digest: str) -> None:
-        """Keep a digest for the next time. Where nothing can be kept it is computed again then."""
-        temporary = kept.with_suffix(f".{secrets.token_hex(8)}")
+    def write(self, cache: Path, digest: str) -> None:
+        """Write a digest to the cache file. If that fails it is computed again next time."""
+        temporary = cache.with_suffix(f".{secrets.token_hex(8)}")
         with suppress(OSError):
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            cache.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(canonical_json({"digest": digest, "files": self.files}))
-            temporary.replace(kept)
+            temporary.replace(cache)

@@ -1,7 +1,7 @@
-"""Which endpoint takes the next request: the least loaded of those that work. Pure.
+"""Selects the endpoint of the next request: the least loaded one that is not backing off. Pure.
 
-An endpoint that is down refuses at once and so always looks idle; without a rest after a fault it
-would draw every request of the run.
+An endpoint that is down refuses at once and therefore always looks idle; without backoff after a
+fault every request would be sent to it.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pacore.engine.chat.spelling import USUAL, Wire
+from pacore.engine.chat.wire_format import STANDARD_FORMAT, WireFormat
 from pacore.engine.faults import Origin
 from pacore.errors import BadInput
 from pacore.text import shown
 
-FIRST_REST_SECONDS = 1.0
+FIRST_BACKOFF_SECONDS = 1.0
 
-
-MAX_REST_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 
 _ROUTE = re.compile(r"/+(chat/completions|completions|models)?/*$")
 
 
 @dataclass(slots=True, eq=False)
 class Endpoint:
-    """One server: where it is, what it said of itself, and what it has to do now.
+    """One server: its address, its reported version, its capabilities and its current load.
 
-    ``root`` is the URL without ``/v1``, where a server keeps what is not OpenAI's interface.
-    ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` and ``counts`` turn False once
-    the server has shown that it has no tokenizer route, or no counter of generated tokens. ``wire``
-    is the form in which it takes requests, as far as its refusals have shown, and ``has_served``
-    whether a whole answer ever came.
+    ``root`` is the URL without ``/v1``, under which servers have their routes outside OpenAI's
+    interface. ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` and ``counts``
+    become False when the server turns out to have no tokenizer route, or no counter of generated
+    tokens. ``wire`` is the wire format that it accepts, as far as its refusals have shown.
+    ``has_served``: a complete response has come from it. ``faults`` counts its last faults in a
+    row, and until ``backs_off_until`` (monotonic seconds) it takes no request.
     """
 
     origin: Origin
@@ -40,15 +40,15 @@ class Endpoint:
     requests: int = 0
     expected_tokens: int = 0
     faults: int = 0
-    rests_until: float = 0.0
+    backs_off_until: float = 0.0
     tokenizes: bool = True
-    wire: Wire = USUAL
+    wire: WireFormat = STANDARD_FORMAT
     has_served: bool = False
     counts: bool = True
 
     @staticmethod
     def at(url: str, secret: str | None = None) -> Endpoint:
-        """The endpoint of a base URL. Raises BadInput for one that no request can go to."""
+        """The endpoint of a base URL. Raises BadInput for an unusable one."""
         return Endpoint(Origin(checked_url(url), secret))
 
     @property
@@ -59,37 +59,39 @@ class Endpoint:
     def root(self) -> str:
         return self.url.removesuffix("/v1")
 
-    def rest(self, now: float, retry_after_seconds: float | None = None) -> None:
-        """Take no requests for a while, longer with every fault in a row; ``now`` in seconds.
+    def back_off(self, now: float, retry_after_seconds: float | None = None) -> None:
+        """Take no request for ``retry_after_seconds``, or for a time that doubles with each fault
+        in a row; ``now`` is in monotonic seconds.
 
-        Faults of requests that were under way when the rest began say nothing new.
+        Faults during the backoff are ignored: their requests were sent before it began.
         """
-        if now < self.rests_until:
+        if now < self.backs_off_until:
             return
-        doubled = min(FIRST_REST_SECONDS * 2 ** min(self.faults, 16), MAX_REST_SECONDS)
+        doubled = min(FIRST_BACKOFF_SECONDS * 2 ** min(self.faults, 16), MAX_BACKOFF_SECONDS)
         self.faults += 1
-        self.rests_until = now + (doubled if retry_after_seconds is None else retry_after_seconds)
+        wait_seconds = doubled if retry_after_seconds is None else retry_after_seconds
+        self.backs_off_until = now + wait_seconds
 
-    def works(self) -> None:
-        """Forget earlier faults: a whole answer came."""
+    def record_success(self) -> None:
+        """Reset the faults after a complete response."""
         self.faults = 0
         self.has_served = True
 
 
-def choose(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
-    """The working endpoint with the fewest outstanding requests, then tokens, then the first.
+def least_loaded(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
+    """The endpoint with the fewest outstanding requests, then tokens, then the first in order.
 
-    Where all of them rest, it is the one whose rest ends first.
+    Endpoints that back off at ``now`` are left out; where all do, the one whose backoff ends first.
     """
-    awake = [endpoint for endpoint in endpoints if endpoint.rests_until <= now]
-    if not awake:
-        return min(endpoints, key=lambda endpoint: endpoint.rests_until)
-    return min(awake, key=lambda endpoint: (endpoint.requests, endpoint.expected_tokens))
+    available = [endpoint for endpoint in endpoints if endpoint.backs_off_until <= now]
+    if not available:
+        return min(endpoints, key=lambda endpoint: endpoint.backs_off_until)
+    return min(available, key=lambda endpoint: (endpoint.requests, endpoint.expected_tokens))
 
 
 def checked_url(url: str) -> str:
-    """A base URL without white space around it, a slash at its end, or a route below the base, as
-    one copies it from a manual. Raises BadInput.
+    """A base URL without surrounding white space, a trailing slash, or a route below the base such
+    as ``/chat/completions``. Raises BadInput for a text that is no usable URL.
     """
     checked = _ROUTE.sub("", url.strip()).rstrip("/")
     try:
@@ -101,15 +103,19 @@ def checked_url(url: str) -> str:
     if not is_usable or not checked.isprintable() or " " in checked:
         raise BadInput(f"endpoint {shown(url)!r}: not a URL such as http://127.0.0.1:8000/v1")
     if parts.username is not None or parts.password is not None:
-        raise BadInput(f"endpoint at {parts.hostname}: has a name or password in its URL")
+        raise BadInput(f"endpoint at {parts.hostname}: its URL contains a user name or password")
     if parts.query or parts.fragment:
-        raise BadInput(f"endpoint {shown(url)}: ends in '?' or '#', to which no path can be added")
+        raise BadInput(f"endpoint {shown(url)}: its URL contains a query or fragment ('?' or '#')")
     return checked
 
 
-def checked_key(api_key: str | None) -> str | None:
-    """A key as a header can carry it, None for an empty one. Raises BadInput, without the key."""
+def checked_api_key(api_key: str | None) -> str | None:
+    """A key without surrounding white space; None for an empty one.
+
+    Raises BadInput, with a message that leaves the key out, for characters that are not valid in a
+    header.
+    """
     key = (api_key or "").strip()
     if not re.fullmatch(r"[!-~]*", key):
-        raise BadInput("the API key has characters that an HTTP header cannot carry")
+        raise BadInput("the API key contains characters that are not valid in an HTTP header")
     return key or None

@@ -1,11 +1,11 @@
-"""What an error that a server states means, decided once: by status, then by typed error body. Pure.
+"""Classifies the errors of servers, in this one place: by status, then by typed error body. Pure.
 
 400 413 422           a code, type or parameter of the context window   context_overflow
 400 413 422           the wording of servers that have no such code     context_overflow
-408 409 425 429 5xx   the server is in trouble, the request is not      engine_error, transient
-anything else         this request will never do                        rejected
+408 409 425 429 5xx   a fault of the server, not of the request         engine_error, transient
+anything else         the request will fail whenever it is sent         rejected
 
-An error inside of a 200 has the status that its code names.
+An error in the body of a 200 has the status that its code names.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONTEXT_CODES = frozenset(
         "tokens_limit_reached",  # GitHub Models
     }
 )
-"""Error codes and types that mean the context window, in lower case."""
+"""Error codes and types for a prompt that exceeds the context window, in lower case."""
 
 CONTEXT_PARAMETERS = frozenset({"input_tokens", "input_text"})
 """vLLM names one of these as ``param`` when a prompt alone is longer than the window."""
@@ -52,68 +52,65 @@ CONTEXT_WORDING = (
     # measured in what
     r"token|length|context|window|size|(?<![a-z])long|max_|长",
 )
-"""The wording of servers whose error has no code of its own: three things that all of them say, of what
-is too long, that it is, and in which measure."""
+"""The wording of servers without an error code for it. A message must match all three patterns: what
+is too long, that it is too long, and the unit."""
 
 NO_OVERFLOW = (
     r"rate limit|tokens per (minute|day)|\btpm\b|quota|per (minute|day|hour)",
     r"^\W*(max_tokens|max_completion_tokens|max_new_tokens)\b[^.]{0,40}\b(too large|at most|at least)",
 )
-"""What speaks of tokens and limits too: rates, and how much a model generates at most."""
+"""Other messages about tokens and limits: rate limits, and limits of the generated tokens."""
 
 NO_SUBJECT = r"input (validation error|should be)"
-"""How validators begin to speak of any field."""
+"""The beginning of validators' messages about any field."""
 
 QUOTA_CODES = frozenset({"insufficient_quota"})
-"""A 429 that waiting does not cure: OpenAI's account without credit."""
+"""Codes of a 429 that is permanent: OpenAI's for an account without credit."""
 
-PASSING_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
+TRANSIENT_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
 
+PERMANENT_SERVER_ERRORS = frozenset({501, 505})
 
-LASTING_SERVER_ERRORS = frozenset({501, 505})
-
-LASTING_WORDING = re.compile(r"UnsupportedParams|does not support parameters")
-"""LiteLLM's words under 500 for a field that a provider does not take."""
+PERMANENT_WORDING = re.compile(r"UnsupportedParams|does not support parameters")
+"""LiteLLM's message, with status 500, for a field that a provider does not accept."""
 
 MAX_DETAIL_CHARACTERS = 300
 
-
-LOOKED_AT_CHARACTERS = 8192
+MAX_READ_CHARACTERS = 8192
 
 SECRET_CHARACTERS = 16
-"""A key as short as ``EMPTY`` keeps nothing secret, and a model may well say it."""
+"""Shortest key that is masked in generated text: one such as ``EMPTY`` is no secret, and a model may
+generate that word."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 
-
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
-
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who answered, for the one-line details of faults: never without the endpoint."""
+    """The endpoint of a response, and its key; makes one-line details that name the endpoint."""
 
     endpoint: str
     secret: str | None = None
 
     def detail(self, what: str, message: str = "") -> str:
-        """``<endpoint>: <what>: <message>``; the message is a server's and gets cut and cleaned."""
+        """``<endpoint>: <what>: <message>``; the server's message is cleaned and truncated."""
         cleaned = self.cleaned(message)
         return f"{self.endpoint}: {what}: {cleaned}" if cleaned else f"{self.endpoint}: {what}"
 
     def cleaned(self, message: str) -> str:
-        """A server's text as part of a line: no escapes, no key, at most 300 characters."""
-        visible = _visible(self._masked(message)[:LOOKED_AT_CHARACTERS])
-        # Again, because taking escapes out may have put a key together.
+        """A server's text for one line: no escapes, no key, at most 300 characters."""
+        visible = _visible(self._masked(message)[:MAX_READ_CHARACTERS])
+        # Again, because removing escapes may have joined the parts of a key.
         return self._masked(visible)[:MAX_DETAIL_CHARACTERS]
 
     def redacted(self, text: str) -> str:
-        """A server's text as it is kept: whole, in characters that can be encoded, without the key.
+        """A server's text as it is stored: complete, encodable as UTF-8, without the key.
 
-        A server that logs its requests, or a proxy in debug mode, may hand the key back.
+        A server that logs its requests, or a proxy in debug mode, may return the key.
         """
         whole = whole_text(text)
         if self.secret is None or len(self.secret) < SECRET_CHARACTERS:
@@ -121,8 +118,8 @@ class Origin:
         return self._masked(whole)
 
     def label(self, text: str) -> str:
-        """A server's name for something, as it is kept: one line of at most 300 characters."""
-        visible = _visible(self.redacted(text[:LOOKED_AT_CHARACTERS]))
+        """A name from a server, as it is stored: one line of at most 300 characters."""
+        visible = _visible(self.redacted(text[:MAX_READ_CHARACTERS]))
         return self.redacted(visible)[:MAX_DETAIL_CHARACTERS]
 
     def _masked(self, text: str) -> str:
@@ -132,26 +129,26 @@ class Origin:
 
 
 def _percent_encoded(secret: str) -> str:
-    """The key as it stands in an echoed URL; keys are ASCII."""
+    """The key as it is encoded in a URL; keys are ASCII."""
     return "".join(c if c.isalnum() or c in "-._~" else f"%{ord(c):02X}" for c in secret)
 
 
 def _visible(text: str) -> str:
-    """One line of ``text`` without terminal escapes and characters that cannot be seen."""
+    """``text`` in one line, without terminal escapes and invisible characters."""
     kept = (
-        character if unicodedata.category(character) not in _UNSEEN else " "
+        character if unicodedata.category(character) not in _INVISIBLE else " "
         for character in _ESCAPES.sub("", whole_text(text))
     )
     return " ".join("".join(kept).split())
 
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def whole_text(text: str) -> str:
     """``text`` with every lone surrogate replaced, so that it can be encoded as UTF-8.
 
-    JSON may carry half of a surrogate pair where a server cut a text between two tokens.
+    JSON may contain half of a surrogate pair where a server cut a text between two tokens.
     """
     try:
         text.encode()
@@ -161,7 +158,7 @@ def whole_text(text: str) -> str:
 
 
 def read_json(body: bytes) -> Any:
-    """Decode a body. Raises ValueError for everything that is not JSON, however deep."""
+    """Decode a body. Raises ValueError for a body that is not JSON or is nested too deeply."""
     try:
         return json.loads(body)
     except RecursionError:
@@ -170,9 +167,9 @@ def read_json(body: bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What an error body says: ``codes`` holds its code and type where they are words.
+    """The content of an error body. ``codes`` are its code and type where they are texts.
 
-    ``status`` is the HTTP status that a code names, in numbers or in words; None where none does.
+    ``status`` is the HTTP status that a code means, as a number or in words; None without one.
     """
 
     message: str
@@ -182,20 +179,20 @@ class ServerError:
 
 
 def read_error(body: bytes) -> ServerError:
-    """Read an error body in any of the shapes servers use; text that is no JSON is the message.
+    """Read an error body in any of the layouts servers use; a body that is no JSON is the message.
 
-    OpenAI, vLLM and llama.cpp nest an object under ``error``, SGLang puts its fields at the top,
-    vLLM's authentication makes ``error`` a text, and FastAPI says ``detail``.
+    OpenAI, vLLM and llama.cpp have an object under ``error``, SGLang has its fields at the top
+    level, vLLM's authentication has a text under ``error``, and FastAPI has ``detail``.
     """
     try:
         found = read_json(body)
     except ValueError:
-        return ServerError(body[:LOOKED_AT_CHARACTERS].decode("utf-8", "replace"))
+        return ServerError(body[:MAX_READ_CHARACTERS].decode("utf-8", "replace"))
     return _error_of(found)
 
 
 def error_in(found: Any) -> ServerError | None:
-    """The error that a body of a 200 states instead of a completion, or beside a part of one."""
+    """The error in the body of a 200, in place of a completion or beside part of one; else None."""
     if not isinstance(found, dict):
         return None
     if found.get("error") or found.get("object") == "error" or found.get("type") == "error":
@@ -208,12 +205,11 @@ def error_in(found: Any) -> ServerError | None:
 
 _CODES = ("code", "type", "status", "error_type", "status_code")
 
-
 _MESSAGES = ("message", "msg", "detail", "error_message")
 
 
 def _error_of(found: Any) -> ServerError:
-    """An error whose fields stand at the top or below ``error``; its codes may stand at both."""
+    """An error whose fields are at the top level or below ``error``; its codes may be at both."""
     if isinstance(found, list) and found:
         found = found[0]
     if isinstance(found, str):
@@ -248,7 +244,7 @@ _STATUS_WORDS = (
     (503, "overloaded unavailable"),
     (500, "internal servererror apierror"),
 )
-"""Parts of error codes and types, and the status they stand for; the first that is there counts."""
+"""Parts of error codes and types, and the status they mean; the first part found decides."""
 
 
 def _status(code: Any) -> int | None:
@@ -264,14 +260,14 @@ def _status(code: Any) -> int | None:
 
 
 def is_context_overflow(status: int, error: ServerError) -> bool:
-    """Whether the prompt, alone or with the tokens asked for, did not fit the window."""
+    """Whether the prompt, alone or with the requested tokens, did not fit the window."""
     if status not in OVERFLOW_STATUSES:
         return False
     if {code.casefold() for code in error.codes} & CONTEXT_CODES:
         return True
     if error.parameter in CONTEXT_PARAMETERS:
         return True
-    message = re.sub(NO_SUBJECT, "", error.message[:LOOKED_AT_CHARACTERS].casefold())
+    message = re.sub(NO_SUBJECT, "", error.message[:MAX_READ_CHARACTERS].casefold())
     if any(re.search(pattern, message) for pattern in NO_OVERFLOW):
         return False
     return all(re.search(pattern, message) for pattern in CONTEXT_WORDING)
@@ -280,22 +276,24 @@ def is_context_overflow(status: int, error: ServerError) -> bool:
 def fault_of_status(
     origin: Origin, status: int, error: ServerError, wait_seconds: float | None = None
 ) -> EngineFault:
-    """The fault of an error; ``wait_seconds`` is what ``Retry-After`` named."""
+    """The fault of an error; ``wait_seconds`` is the time that ``Retry-After`` named."""
     detail = origin.detail(str(status), error.message)
-    passing = status in PASSING_CLIENT_ERRORS or (
-        status >= 500 and status not in LASTING_SERVER_ERRORS
+    transient = status in TRANSIENT_CLIENT_ERRORS or (
+        status >= 500 and status not in PERMANENT_SERVER_ERRORS
     )
-    if status >= 500 and LASTING_WORDING.search(error.message):
-        passing = False
-    if not passing or error.codes & QUOTA_CODES:
-        message = origin.redacted(error.message[:LOOKED_AT_CHARACTERS])
+    if status >= 500 and PERMANENT_WORDING.search(error.message):
+        transient = False
+    if not transient or error.codes & QUOTA_CODES:
+        message = origin.redacted(error.message[:MAX_READ_CHARACTERS])
         refusal = Refusal(origin.endpoint, status, message, error.codes, error.parameter)
         return EngineFault("rejected", detail, transient=False, refusal=refusal)
     return EngineFault("engine_error", detail, transient=True, retry_after_seconds=wait_seconds)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Seconds from ``now`` that a ``Retry-After`` header names, in either of its two forms."""
+    """Seconds from ``now`` to the time that a ``Retry-After`` header names, as a number of seconds
+    or as a date; None without a header or for an invalid one.
+    """
     if header is None:
         return None
     text = header.strip()

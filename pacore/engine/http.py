@@ -8,26 +8,26 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.engine.causes import elsewhere, find_cause, is_elsewhere, wrong_base
+from pacore.engine.causes import find_base_url, find_cause, may_be_wrong_base, wrong_base
 from pacore.engine.chat.completion import read_generation
 from pacore.engine.chat.responses import (
     NO_SUCH_ROUTE,
     Models,
     Response,
     read_count,
+    read_generated_tokens,
     read_models,
     read_version,
     tokenize_text,
     tokenize_turns,
 )
-from pacore.engine.endpoints import Endpoint, checked_key, choose
-from pacore.engine.meter import generated_tokens
+from pacore.engine.endpoints import Endpoint, checked_api_key, least_loaded
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
 from pacore.errors import BadInput, EngineUnavailable
 
@@ -36,11 +36,12 @@ class HttpEngine:
     """Samples trajectories from OpenAI-compatible servers, over pooled connections.
 
     ``endpoints`` are base URLs such as ``http://127.0.0.1:8000/v1``, all serving ``model``.
-    ``concurrency`` is per endpoint; ``slots`` is theirs together. ``generate`` makes one try, and
-    trying again is the caller's. Raises `pacore.errors.BadInput` for an unusable endpoint or key.
+    ``concurrency`` is the number of simultaneous requests per endpoint; ``slots`` is its sum over
+    all endpoints. ``generate`` makes one attempt; the caller retries. Raises
+    `pacore.errors.BadInput` for an unusable endpoint or key.
     """
 
-    def __init__(  # noqa: PLR0913 - whom to trust is part of where to go and with which key
+    def __init__(  # noqa: PLR0913 - address, key, certificates and timeouts of one connection
         self,
         endpoints: Sequence[str],
         model: str,
@@ -53,7 +54,7 @@ class HttpEngine:
     ) -> None:
         if not endpoints:
             raise BadInput("endpoints: engine http needs at least one")
-        key = checked_key(api_key)
+        key = checked_api_key(api_key)
         self._endpoints = tuple(Endpoint.at(url, key) for url in endpoints)
         self._model = model
         self._concurrency = concurrency
@@ -65,14 +66,14 @@ class HttpEngine:
         return self._concurrency * len(self._endpoints)
 
     async def describe(self) -> EngineInfo:
-        """Ask every endpoint what it serves; the window is the smallest ``max_model_len``.
+        """Request the model list of every endpoint; the window is the smallest ``max_model_len``.
 
         Raises `pacore.errors.EngineUnavailable` when an endpoint does not answer, refuses the key,
-        or does not serve the model. One without a list of models is taken at its word.
+        or does not serve the model. One without a list of models is assumed to serve it.
         """
-        asked = await asyncio.gather(*(self._learn(endpoint) for endpoint in self._endpoints))
+        lists = await asyncio.gather(*(self._read_models(endpoint) for endpoint in self._endpoints))
         models = []
-        for found in asked:
+        for found in lists:
             if isinstance(found, EngineUnavailable):
                 raise found
             models.append(found)
@@ -80,51 +81,46 @@ class HttpEngine:
         windows = [card.window_tokens for card in cards if card.window_tokens is not None]
         return EngineInfo(
             name="http",
-            version=_together(endpoint.version for endpoint in self._endpoints),
+            version=_joined(endpoint.version for endpoint in self._endpoints),
             window_tokens=min(windows, default=None),
             served_models=tuple(dict.fromkeys(name for found in models for name in found.served)),
-            model_root=_together(card.root for card in cards),
+            model_root=_joined(card.root for card in cards),
         )
 
     async def generate(self, request: Request) -> Generation:
-        endpoint = choose(self._endpoints, time.monotonic())
+        endpoint = least_loaded(self._endpoints, time.monotonic())
         expected_tokens = request.recipe.max_tokens or 0
         endpoint.requests += 1
         endpoint.expected_tokens += expected_tokens
         try:
-            generation = await self._spelled(endpoint, request)
+            generation = await self._negotiate(endpoint, request)
         except EngineFault as fault:
             others = [one for one in self._endpoints if one is not endpoint]
             if fault.refusal is not None and others and not endpoint.has_served:
                 fault.is_endpoints = True
                 fault.transient = any(one.has_served for one in others)
             if fault.transient or fault.is_endpoints:
-                endpoint.rest(time.monotonic(), fault.retry_after_seconds)
+                endpoint.back_off(time.monotonic(), fault.retry_after_seconds)
             raise
         finally:
             endpoint.requests -= 1
             endpoint.expected_tokens -= expected_tokens
-        endpoint.works()
+        endpoint.record_success()
         return generation
 
     async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
-        """Ask the endpoint that refused for its models, and look where else it may take requests."""
+        """Request the models of the endpoint that refused, and its interface under other URLs."""
         endpoint = next(one for one in self._endpoints if one.url == refusal.endpoint)
-
-        async def ask(url: str) -> Response | None:
-            try:
-                return await self._transport.send(endpoint.origin, url)
-            except EngineFault:
-                return None
-
-        return await find_cause(endpoint.origin, ask, refusal, endpoint.wire.body(request))
+        get = partial(self._get, endpoint)
+        body = endpoint.wire.body(request)
+        return await find_cause(endpoint.origin, get, refusal, body, request.recipe.model)
 
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None:
-        endpoint = choose(self._endpoints, time.monotonic())
+        endpoint = least_loaded(self._endpoints, time.monotonic())
         return await self._tokenize(endpoint, tokenize_turns(recipe, turns))
 
     async def generated_tokens(self) -> int | None:
-        """What the servers' own counters say, of vLLM, SGLang and llama.cpp."""
+        """The sum of the servers' counters, where all of them are vLLM, SGLang or llama.cpp."""
         counts = await asyncio.gather(*(self._count(endpoint) for endpoint in self._endpoints))
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
@@ -132,8 +128,8 @@ class HttpEngine:
     async def close(self) -> None:
         await self._transport.close()
 
-    async def _spelled(self, endpoint: Endpoint, request: Request) -> Generation:
-        """Send a request, and again in another form for as long as a refusal calls for one."""
+    async def _negotiate(self, endpoint: Endpoint, request: Request) -> Generation:
+        """Send a request; after a refusal that another wire format may cure, send it in that."""
         for sent in itertools.count(1):
             wire = endpoint.wire
             body = wire.body(request)
@@ -150,10 +146,10 @@ class HttpEngine:
                     endpoint.wire = found
                 continue
             return replace(generation, tries=sent, wire=wire.label)
-        raise AssertionError("a form never comes twice")
+        raise AssertionError("each wire format is tried once")
 
     async def _complete(
-        self, endpoint: Endpoint, request: Request, body: Mapping[str, Any]
+        self, endpoint: Endpoint, request: Request, body: Mapping[str, object]
     ) -> Generation:
         started = time.monotonic()
         response = await self._transport.send(
@@ -167,7 +163,7 @@ class HttpEngine:
         now = datetime.now(UTC)
         generation = read_generation(endpoint.origin, response, now, request.recipe.max_tokens)
         if generation.finish_reason != "context_overflow":
-            generation = await self._counted(endpoint, request, generation)
+            generation = await self._with_counts(endpoint, request, generation)
         return replace(
             generation,
             engine="http",
@@ -175,10 +171,10 @@ class HttpEngine:
             latency_seconds=latency_seconds,
         )
 
-    async def _counted(
+    async def _with_counts(
         self, endpoint: Endpoint, request: Request, generation: Generation
     ) -> Generation:
-        """The generation with the counts its usage lacks, from the server's tokenizer."""
+        """The generation, with token counts that its usage lacks taken from the tokenizer route."""
         prompt_tokens, completion_tokens = generation.prompt_tokens, generation.completion_tokens
         usage_source = generation.usage_source
         if prompt_tokens is None:
@@ -195,7 +191,7 @@ class HttpEngine:
             usage_source=usage_source,
         )
 
-    async def _tokenize(self, endpoint: Endpoint, body: Mapping[str, Any]) -> int | None:
+    async def _tokenize(self, endpoint: Endpoint, body: Mapping[str, object]) -> int | None:
         if not endpoint.tokenizes:
             return None
         try:
@@ -214,33 +210,36 @@ class HttpEngine:
             response = await self._transport.send(endpoint.origin, f"{endpoint.root}/metrics")
         except EngineFault:
             return None
-        counted = generated_tokens(response.body.decode("utf-8", "replace"))
+        counted = read_generated_tokens(response.body.decode("utf-8", "replace"))
         endpoint.counts = counted is not None
         return counted
 
-    async def _learn(self, endpoint: Endpoint) -> Models | EngineUnavailable:
-        """Served models, or why there are none; the version on the way."""
+    async def _get(self, endpoint: Endpoint, url: str) -> Response | None:
+        """The response to a GET; None where no response came."""
+        try:
+            return await self._transport.send(endpoint.origin, url)
+        except EngineFault:
+            return None
 
-        async def ask(url: str) -> Response | None:
-            try:
-                return await self._transport.send(endpoint.origin, url)
-            except EngineFault:
-                return None
-
+    async def _read_models(self, endpoint: Endpoint) -> Models | EngineUnavailable:
+        """The served models, or why there are none; records the server's version."""
+        get = partial(self._get, endpoint)
         try:
             response = await self._transport.send(endpoint.origin, f"{endpoint.url}/models")
-            if is_elsewhere(response) and (right := await elsewhere(ask, endpoint.url)) is not None:
-                return EngineUnavailable(wrong_base(endpoint.url, right))
+            if may_be_wrong_base(response):
+                right = await find_base_url(get, endpoint.url)
+                if right is not None:
+                    return EngineUnavailable(wrong_base(endpoint.url, right))
             models = read_models(endpoint.origin, response, self._model)
         except EngineFault as fault:
             return EngineUnavailable(fault.detail)
         except EngineUnavailable as unavailable:
             return unavailable
-        version = await ask(f"{endpoint.root}/version")
+        version = await get(f"{endpoint.root}/version")
         endpoint.version = None if version is None else read_version(endpoint.origin, version)
         return models
 
 
-def _together(words: Iterable[str | None]) -> str | None:
-    """Different words of several servers as one, which their order does not change."""
-    return ", ".join(sorted({word for word in words if word})) or None
+def _joined(values: Iterable[str | None]) -> str | None:
+    """The distinct values of several servers, sorted, as one text; None where there are none."""
+    return ", ".join(sorted({value for value in values if value})) or None

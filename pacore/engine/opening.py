@@ -1,4 +1,4 @@
-"""Which engine a configuration means, and what that makes of its recipe."""
+"""Opens the engine that a configuration names, and resolves the configuration's recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pacore.core.recipe import Recipe
 from pacore.engine.checkpoint import (
     checkpoint_folder,
     checkpoint_revision,
-    content_digest,
+    path_digest,
     served_name,
 )
 from pacore.engine.http import HttpEngine
@@ -27,16 +27,18 @@ from pacore.engine.vllm.server import Launch
 from pacore.home import state_path
 
 WORDS = frozenset(("", "auto", "vllm"))
-"""Values that are never meant as the folder that may happen to have that name."""
+"""Values that are never read as a path, even where a folder of that name exists."""
 
 
 def resolve_recipe(config: RunConfig) -> Recipe:
-    """The recipe as it counts for identity: a local checkpoint stands under its folder's name and
-    its content's digest, and so do files that options name, so that no machine's path takes part.
+    """The recipe from which ids are computed.
 
-    Raises BadInput for a path without a checkpoint, for a script that cannot be read, and for what
-    else no engine can be made of: whoever begins something resolves its recipe before anything is
-    written.
+    A local checkpoint is replaced by its folder's name and the digest of its content, and a file
+    that an option names by its digest, so that ids do not depend on paths. Call this before
+    anything is written.
+
+    Raises BadInput for a path without a checkpoint, for an invalid scripted model, and for any
+    other configuration from which no engine can be opened.
     """
     recipe = config.recipe
     open_engine(config, state_path())
@@ -68,9 +70,9 @@ def _content_of(value: JsonValue, known: Path) -> JsonValue:
         if path in WORDS or not Path(path).exists():
             return value
     except (OSError, ValueError):
-        # No path can be so long or have such characters: a chat template may be given as its text.
+        # Too long for a path, or with characters no path has: a chat template given as text.
         return value
-    return f"{before}{is_named}sha256:{content_digest(Path(path), known)}"
+    return f"{before}{is_named}sha256:{path_digest(Path(path), known)}"
 
 
 def open_engine(
@@ -79,10 +81,11 @@ def open_engine(
     say: Callable[[str], None] = lambda _: None,
     wait_for: Callable[[str | None], None] = lambda _: None,
 ) -> Engine:
-    """An engine for a configuration; nothing is started or sent before it is asked to.
+    """An engine for a configuration; it starts and sends nothing before its first method call.
 
-    ``say`` hears lines for the person who waits for it, ``wait_for`` what that is, and None once it
-    has come. Raises BadInput for what no engine can be made of.
+    ``say`` is called with each line to show to the user. ``wait_for`` is called with a description
+    of what the engine waits for, and with None when the wait is over. Raises BadInput for a
+    configuration from which no engine can be opened.
     """
     if config.engine == "scripted":
         return ScriptedEngine(config.model, slots=config.concurrency)
@@ -96,7 +99,9 @@ def open_engine(
             wait_for=wait_for,
         )
     if not config.tls_verify:
-        say("warning: the certificates of endpoints are not checked; anybody may answer for them")
+        say(
+            "warning: the certificates of endpoints are not verified; any host can impersonate them"
+        )
     return HttpEngine(
         config.endpoints,
         config.model,

@@ -1,40 +1,292 @@
-"""Engine ``scripted``: a deterministic stand-in for a reasoning model, for tests and docs.
+"""Engine ``scripted``: simulates a reasoning model deterministically, for tests and documentation.
 
 Its model name is its configuration, so that a run with other options has other trajectories:
 
     scripted?words=200&truncate=0.1&empty=0.05&fault=0.02&latency_ms=5&answers=10&window=4096
 
-It thinks in words that mean nothing and concludes with a boxed number. Asked ``a + b``, ``a - b``
-or ``a * b`` in whole numbers it is right six times in ten; asked anything else it guesses. Given a
-synthesis prompt it boxes the majority of its references nine times in ten, and otherwise answers
-for itself. Asked as a judge it votes rightly nine times in ten. What it says follows from a request's
-seed and turns alone. Its tokens are words.
+Its reasoning is random words, its conclusion a boxed number. The answer to ``a + b``, ``a - b`` or
+``a * b`` of integers is correct with probability 0.6; the answer to any other problem is a random
+number. The answer to a synthesis prompt is the majority of its references with probability 0.9, and
+otherwise an answer of its own. A vote as a judge is correct with probability 0.9. The output is a
+function of a request's seed and turns. Its tokens are words.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import operator
+import random
+import re
+import struct
+from collections import Counter
 from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pacore.core.config.fields import SCRIPTED_MODEL
 from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
-from pacore.core.trajectory import Generation, Request
-from pacore.engine.script import (
-    SCRIPT_VERSION,
-    Draws,
-    Reply,
-    read_script,
-    reply_to,
-    share,
+from pacore.core.trajectory import FinishReason, Generation, Request
+from pacore.core.validation import first_fault
+from pacore.errors import BadInput
+
+SCRIPT_VERSION = "1"
+"""Increment it with every change of the output for a request."""
+
+RIGHT_PROBABILITY = 0.6
+
+OWN_ANSWER_PROBABILITY = 0.1
+
+BLOCK_WORDS = 8192
+
+HEAD_WORDS = 4
+
+_VOCABULARY = """
+    add again angle assume base bound cancel carry case cell check circle clearly collect column
+    compare consider count cycle cut digit distinct divide drop each edge equal even every exact
+    expand factor finally find first fold graph grid group guess hence however if indeed
+    instead keep large left likely limit line list maybe multiply negative next node note
+    number odd one order other pair part path perhaps point positive power prime product prove
+    ratio read recall reduce remainder right root row same set share shift side sign simplify since
+    small so square step subtract sum suppose swap table take term test then therefore third three
+    thus trace tree triangle try two unit value vertex wait when where whole write zero
+"""
+
+VOCABULARY = tuple(_VOCABULARY.split())
+
+OPENINGS = (
+    "Every step checks out.",
+    "Both ways of counting agree.",
+    "That settles the last case.",
+    "Nothing above contradicts this.",
 )
+
+_OPERATIONS = {
+    "+": operator.add,
+    "plus": operator.add,
+    "-": operator.sub,
+    "\u2212": operator.sub,  # the minus sign of typeset problems
+    "minus": operator.sub,
+    "*": operator.mul,
+    "\u00d7": operator.mul,  # and their multiplication sign
+    "times": operator.mul,
+    "\\times": operator.mul,
+    "\\cdot": operator.mul,
+}
+
+_OPERATOR = "|".join(re.escape(sign) for sign in _OPERATIONS)
+
+_ARITHMETIC = re.compile(
+    rf"(?<![\w.])(-?\d{{1,40}})\s*({_OPERATOR})\s*(-?\d{{1,40}})"
+    rf"(?!\w|\.\d|\s*(?:{_OPERATOR}|[/^]))"
+)
+
+_CONTINUATIONS = (*_OPERATIONS, "/", "^")
+
+_JUDGED = re.compile(r"^VERDICT: WRONG\Z", re.MULTILINE)
+
+_FENCE = re.compile(r"^====== [0-9a-f]{16} ======$", re.MULTILINE)
+
+VOTE_PROBABILITY = 0.9
+
+_BOXED = re.compile(r"\\boxed\{([^{}]+)\}")
+
+_ORIGINAL, _REFERENCES = "Original Problem:\n", "\nReference Responses:\n"
+
+_FIRST_REFERENCE = re.compile(r"^Reference 1:$", re.MULTILINE)
+
+
+class Script(BaseModel):
+    """Options of a scripted model.
+
+    The reasoning of every reply has ``words`` words; ``window`` is in words too, which are the
+    tokens. Random answers lie in [0, ``answers``). ``truncate`` (cut within the reasoning),
+    ``empty`` (no conclusion) and ``fault`` (no generation) are probabilities. ``latency_ms`` is the
+    mean latency of a request, uniform between 0.5 and 1.5 times this value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    words: int = Field(40, ge=0, le=10_000_000)
+    answers: int = Field(10, ge=1)
+    truncate: float = Field(0.0, ge=0.0, le=1.0)
+    empty: float = Field(0.0, ge=0.0, le=1.0)
+    fault: float = Field(0.0, ge=0.0, le=1.0)
+    latency_ms: float = Field(0.0, ge=0.0)
+    window: int | None = Field(None, ge=1)
+
+
+def read_script(model: str) -> Script:
+    """Read a model name such as ``scripted?words=200``. Raises BadInput naming the error."""
+    name, _, query = model.partition("?")
+    if name != SCRIPTED_MODEL:
+        raise BadInput(f"model {model!r}: the only model of engine scripted is {SCRIPTED_MODEL!r}")
+    options: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        option, equals, value = part.partition("=")
+        if not equals:
+            raise BadInput(f"model {model!r}: options are written like words=200&empty=0.1")
+        if option not in Script.model_fields:
+            known = ", ".join(Script.model_fields)
+            raise BadInput(f"model {model!r}: unknown option {option!r}; there are {known}")
+        if option in options:
+            raise BadInput(f"model {model!r}: option {option!r} is given twice")
+        options[option] = value
+    try:
+        return Script.model_validate(options)
+    except ValidationError as invalid:
+        raise BadInput(f"model {model!r}: {first_fault(invalid)}") from None
+
+
+class RandomNumbers(NamedTuple):
+    """Eight independent uniform 64-bit numbers: all the randomness of one request."""
+
+    fault: int
+    truncate: int
+    empty: int
+    wait: int
+    own: int
+    right: int
+    guess: int
+    text: int
+
+    @staticmethod
+    def of(request: Request) -> RandomNumbers:
+        hashed = hashlib.blake2b(str(request.seed).encode())
+        for turn in request.turns:
+            hashed.update(f"\0{turn.role}\0{turn.content}".encode("utf-8", "surrogatepass"))
+        return RandomNumbers(*struct.unpack(">8Q", hashed.digest()))
+
+
+def uniform(draw: int) -> float:
+    """A 64-bit random number as a number in [0, 1)."""
+    return (draw >> 11) / 2**53
+
+
+class ScriptedReply(NamedTuple):
+    """The engine's reply to a request; ``words`` (its tokens) is None where it has no text."""
+
+    finish_reason: FinishReason
+    content: str | None = None
+    reasoning: str | None = None
+    words: int | None = None
+    error: str | None = None
+
+    def cut(self, limit: int) -> ScriptedReply:
+        """The first ``limit`` words of the reply, where the reasoning precedes the content."""
+        if self.words is None or self.words <= limit:
+            return self
+        reasoning_words = (self.reasoning or "").split()
+        content_words = (self.content or "").split()[: max(0, limit - len(reasoning_words))]
+        reasoning = self.reasoning if content_words else " ".join(reasoning_words[:limit])
+        return ScriptedReply("length", " ".join(content_words) or None, reasoning or None, limit)
+
+
+def reply_to(statement: str, script: Script, draws: RandomNumbers) -> ScriptedReply:
+    """The reply to ``statement``, the last turn of a prompt that fits the window; a reply that is
+    cut within its reasoning has no content.
+    """
+    reasoning = random_words(script.words, draws.text) or None
+    # An empty reply still costs the token that ends it.
+    words = max(1, script.words)
+    if uniform(draws.truncate) < script.truncate:
+        return ScriptedReply("length", None, reasoning, words)
+    if uniform(draws.empty) < script.empty:
+        return ScriptedReply("stop", "", reasoning, words)
+    if _JUDGED.search(statement):
+        content = vote_on(statement, draws)
+    else:
+        answer = answer_to(statement, script.answers, draws)
+        opening = OPENINGS[draws.text % len(OPENINGS)]
+        content = f"{opening} The answer is \\boxed{{{answer}}}."
+    return ScriptedReply("stop", content, reasoning, script.words + len(content.split()))
+
+
+@cache
+def _block() -> tuple[str, list[int]]:
+    """`BLOCK_WORDS` words, repeated once, and the index at which each word starts."""
+    words = random.Random(SCRIPTED_MODEL).choices(VOCABULARY, k=BLOCK_WORDS) * 2
+    starts = [0]
+    for word in words:
+        starts.append(starts[-1] + len(word) + 1)
+    return " ".join(words) + " ", starts
+
+
+def random_words(words: int, draw: int) -> str:
+    """Exactly ``words`` words: a few chosen by the draw, then a slice of one fixed block.
+
+    Slicing makes long texts cheap.
+    """
+    head = []
+    for _ in range(min(words, HEAD_WORDS)):
+        draw, picked = divmod(draw, len(VOCABULARY))
+        head.append(VOCABULARY[picked])
+    block, starts = _block()
+    start = draw % BLOCK_WORDS
+    rounds, rest = divmod(words - len(head), BLOCK_WORDS)
+    whole = block[starts[start] : starts[start + BLOCK_WORDS]] * rounds
+    text = whole + block[starts[start] : starts[start + rest]]
+    return " ".join((*head, text)).strip()
+
+
+def answer_to(statement: str, answers: int, draws: RandomNumbers) -> str:
+    """The boxed answer when ``statement`` is the last turn."""
+    problem, heading, references = statement.partition(_REFERENCES)
+    if heading and _FIRST_REFERENCE.search(references):
+        votes: Counter[str] = Counter(answer.strip() for answer in _BOXED.findall(references))
+        if votes and uniform(draws.own) >= OWN_ANSWER_PROBABILITY:
+            most = max(votes.values())
+            return min((answer for answer in votes if votes[answer] == most), key=_size)
+        problem = problem.partition(_ORIGINAL)[2]
+    return own_answer(problem, answers, draws)
+
+
+def vote_on(statement: str, draws: RandomNumbers) -> str:
+    """A judge's vote on the parts between fences, correct with `VOTE_PROBABILITY`."""
+    parts = [part.strip() for part in _FENCE.split(statement)[1::2]]
+    answer = (_BOXED.findall(parts[-1]) or parts[-1:])[-1].strip()
+    right = parts[-2] if len(parts) > 2 else str(arithmetic(parts[0]))
+    is_right = (answer == right) == (uniform(draws.right) < VOTE_PROBABILITY)
+    return f"VERDICT: {'RIGHT' if is_right else 'WRONG'}"
+
+
+def own_answer(statement: str, answers: int, draws: RandomNumbers) -> str:
+    """The correct result of an arithmetic problem with `RIGHT_PROBABILITY`, else a random number."""
+    guess = draws.guess % answers
+    result = arithmetic(statement)
+    if result is None:
+        return str(guess)
+    if uniform(draws.right) < RIGHT_PROBABILITY:
+        return str(result)
+    if guess == result:
+        guess = (guess + 1) % answers if answers > 1 else guess + 1
+    return str(guess)
+
+
+def arithmetic(statement: str) -> int | None:
+    """The result of the first operation on two integers in a statement; None without one."""
+    for found in _ARITHMETIC.finditer(statement):
+        if not statement[: found.start()].rstrip().endswith(_CONTINUATIONS):
+            left, sign, right = found.groups()
+            return int(_OPERATIONS[sign](int(left), int(right)))
+    return None
+
+
+def _size(answer: str) -> tuple[bool, int, str]:
+    """A sort key: integers by value, then other answers as text."""
+    is_number = re.fullmatch(r"-?[0-9]{1,40}", answer) is not None
+    return (not is_number, int(answer) if is_number else 0, answer)
 
 
 class ScriptedEngine:
-    """Samples trajectories from nothing but their requests; needs no server, key, or model.
+    """Samples trajectories without a server, key or model; see the head of this module.
 
-    ``model`` is ``scripted`` with the options of `pacore.engine.script.Script`. Raises
-    `pacore.errors.BadInput` for any other.
+    ``model`` is ``scripted`` with the options of `Script`. Raises `pacore.errors.BadInput` for any
+    other.
     """
 
     def __init__(self, model: str, *, slots: int = 64) -> None:
@@ -51,10 +303,10 @@ class ScriptedEngine:
         return EngineInfo("scripted", SCRIPT_VERSION, window_tokens, (self._model,))
 
     async def generate(self, request: Request) -> Generation:
-        draws = Draws.of(request)
-        wait_seconds = self._script.latency_ms / 1000 * (0.5 + share(draws.wait))
+        draws = RandomNumbers.of(request)
+        wait_seconds = self._script.latency_ms / 1000 * (0.5 + uniform(draws.wait))
         await asyncio.sleep(wait_seconds)
-        if share(draws.fault) < self._script.fault:
+        if uniform(draws.fault) < self._script.fault:
             detail = f"scripted fault of seed {request.seed}"
             raise EngineFault("engine_error", detail, transient=False)
         prompt_tokens = count_words(request.turns)
@@ -73,27 +325,27 @@ class ScriptedEngine:
             latency_seconds=wait_seconds,
         )
 
-    def _reply(self, request: Request, draws: Draws, prompt_tokens: int) -> Reply:
+    def _reply(self, request: Request, draws: RandomNumbers, prompt_tokens: int) -> ScriptedReply:
         window, limit = self._script.window, request.recipe.max_tokens
         if window is not None:
             room = window - prompt_tokens
             if room < 1:
                 error = f"a prompt of {prompt_tokens} words leaves no room in a window of {window}"
-                return Reply("context_overflow", error=error)
+                return ScriptedReply("context_overflow", error=error)
             limit = room if limit is None else min(limit, room)
         reply = reply_to(request.turns[-1].content, self._script, draws)
         return reply if limit is None else reply.cut(limit)
 
     async def count_prompt_tokens(
         self,
-        recipe: Recipe,  # noqa: ARG002 - a script counts words, whatever the recipe
+        recipe: Recipe,  # noqa: ARG002 - words are counted, whatever the recipe
         turns: Sequence[Turn],
     ) -> int | None:
         return count_words(turns)
 
     async def cause_of(
         self,
-        request: Request,  # noqa: ARG002 - a script refuses nothing
+        request: Request,  # noqa: ARG002 - this engine refuses nothing
         refusal: Refusal,
     ) -> Cause:
         return Cause(refusal.message)
@@ -102,9 +354,9 @@ class ScriptedEngine:
         return None
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the engine has no resources."""
 
 
 def count_words(turns: Sequence[Turn]) -> int:
-    """Words of a prompt; an empty one counts as one, as no request is free."""
+    """The number of words of a prompt, at least 1."""
     return max(1, sum(len(turn.content.split()) for turn in turns))

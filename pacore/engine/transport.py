@@ -1,4 +1,4 @@
-"""How requests reach endpoints and whole answers come back: pooled connections. The aiohttp door."""
+"""Sends requests and reads whole responses over pooled connections; alone imports aiohttp."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
@@ -24,35 +23,36 @@ from pacore.text import shown
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 
-
 READ_BYTES = 64 * 1024
 
-ASIDE_TIMEOUT_SECONDS = 30.0
-"""Longest wait for an answer that needs no sampling: models, version, token counts."""
+METADATA_TIMEOUT_SECONDS = 30.0
+"""Longest wait for a response that needs no sampling: models, version, token counts."""
 
 IDLE_CONNECTION_SECONDS = 4.0
-"""Idle connections are given up before uvicorn, which vLLM runs on, closes them after 5 s."""
+"""Idle connections are closed before uvicorn, which vLLM runs on, closes them after 5 s."""
 
-PROBE_SECONDS = 30
-"""A connection silent for so long is probed: a server that vanished is noticed within minutes,
-however long one response may take."""
+_PROBE_SECONDS = 30
+"""TCP keepalive time and interval: a server that is gone is noticed within minutes, however long one
+response may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose certificates are believed: the system's authorities', those of ``ca_file``, or all."""
+    """Which TLS certificates are trusted: those signed by the system's authorities, those signed
+    by the authorities in ``ca_file``, or, without ``verifies``, all.
+    """
 
     ca_file: str | None = None
     verifies: bool = True
 
     def context(self) -> ssl.SSLContext | bool:
-        """The same in aiohttp's words. Raises `pacore.errors.BadInput` for an unusable file."""
+        """The argument ``ssl`` of aiohttp. Raises `pacore.errors.BadInput` for an unusable file."""
         if self.ca_file is None:
             return self.verifies
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except OSError as fault:
-            why = "holds no certificate" if isinstance(fault, ssl.SSLError) else fault.strerror
+            why = "contains no certificate" if isinstance(fault, ssl.SSLError) else fault.strerror
             raise BadInput(f"tls_ca_file: {self.ca_file}: {why}") from None
 
 
@@ -62,7 +62,7 @@ SYSTEM_TRUST = Trust()
 class Transport:
     """One pool of connections for all endpoints of an engine, opened by the first request.
 
-    ``timeout_seconds`` bounds every answer, ``connect_timeout_seconds`` every new connection.
+    ``timeout_seconds`` bounds every response, ``connect_timeout_seconds`` every new connection.
     Raises `pacore.errors.BadInput` where ``trust`` names a file that cannot be used.
     """
 
@@ -83,22 +83,22 @@ class Transport:
         self,
         origin: Origin,
         url: str,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, object] | None = None,
         *,
-        timeout_seconds: float = ASIDE_TIMEOUT_SECONDS,
+        timeout_seconds: float = METADATA_TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """POST ``body``, or GET without one, through a proxy where the environment names one.
 
-        Raises EngineFault for whatever is no answer, and `pacore.errors.EngineUnavailable` for a
-        proxy of a kind that cannot be used.
+        Raises EngineFault where no whole response comes, and `pacore.errors.EngineUnavailable` for
+        a proxy of an unsupported kind.
         """
         timeout = aiohttp.ClientTimeout(
             total=min(timeout_seconds, self._timeout_seconds),
             connect=self._connect_timeout_seconds,
         )
         proxy = proxy_for(url, os.environ)
-        # In pieces, as aiohttp wants it: a prompt with many messages is megabytes long.
+        # A stream, as aiohttp recommends for bodies of megabytes, such as prompts of many messages.
         data = None if body is None else io.BytesIO(json.dumps(body).encode())
         try:
             async with self._opened().request(
@@ -131,7 +131,7 @@ class Transport:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Slots bound the connections; a limit here would only wait a second time.
+            # The engine's slots already limit the connections.
             connector = aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=IDLE_CONNECTION_SECONDS,
@@ -148,7 +148,7 @@ class Transport:
 
 
 def _location(response: aiohttp.ClientResponse) -> str | None:
-    """Where a redirect leads, without what may be a secret in it."""
+    """The target of a redirect, without parts that may be secret; None for no redirect."""
     named = response.headers.get("Location")
     if named is None or not 300 <= response.status < 400:
         return None
@@ -156,7 +156,7 @@ def _location(response: aiohttp.ClientResponse) -> str | None:
 
 
 async def _read(response: aiohttp.ClientResponse, origin: Origin) -> bytes:
-    """The whole body. Of a stream that breaks off, what came: it may have said all it had to say."""
+    """The whole body; of a stream that breaks off, the part received, which may be complete."""
     whole = bytearray()
     if (response.content_length or 0) <= MAX_RESPONSE_BYTES:
         try:
@@ -181,9 +181,9 @@ def _transport_fault(
     timeout: aiohttp.ClientTimeout,
     proxy: Proxy | None,
 ) -> EngineFault:
-    """The fault of a try that brought no whole answer."""
+    """The fault of an attempt that received no whole response."""
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        assert proxy is not None, "only where there is one"
+        assert proxy is not None, "a proxy error needs a proxy"
         status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
         what = "cannot be reached" if status is None else f"refuses the connection ({status})"
         detail = origin.detail(f"the proxy {proxy.shown} ({proxy.variable}) {what}")
@@ -192,7 +192,7 @@ def _transport_fault(
         detail = origin.detail(f"no connection within {timeout.connect:g} s")
         return EngineFault("timeout", detail, transient=True)
     if isinstance(error, TimeoutError):
-        detail = origin.detail(f"no answer within {timeout.total:g} s")
+        detail = origin.detail(f"no response within {timeout.total:g} s")
         return EngineFault("timeout", detail, transient=True)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         wrong = error.certificate_error
@@ -206,11 +206,11 @@ def _transport_fault(
 
 
 def probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket on which the kernel probes a silent peer, where the kernel can be told to."""
+    """A socket with TCP keepalive, with the intervals of `_PROBE_SECONDS` where they can be set."""
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
         if hasattr(socket, option):
-            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), PROBE_SECONDS)
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), _PROBE_SECONDS)
     return opened

@@ -1,9 +1,9 @@
-"""What servers say of themselves while a run goes on, and a word when they say something else.
+"""Reports when the facts that servers report about themselves change during a run.
 
-Behind an endpoint the weights are known by name only. A name that stands for something else halfway
-through a run leaves trajectories of two models under one recipe; pacore cannot tell, but it can say
-aloud what it sees: version, context window, model root, and the served model and fingerprint that
-come with every response.
+Behind an endpoint the weights are known by name only. If a name comes to mean other weights halfway
+through a run, its trajectories come from two models under one recipe. pacore cannot detect that, but
+reports a change of version, context window, model root, or of the served model and fingerprint in the
+responses.
 """
 
 from __future__ import annotations
@@ -22,43 +22,46 @@ from pacore.store.layout import engine_key
 from pacore.store.records import Time, find, put_new
 from pacore.text import excerpt, visible
 
-Facts = Mapping[str, str | int | None]
-"""What a server says by name of the fact; None where it says nothing."""
+ServerFacts = Mapping[str, str | int | None]
+"""Facts reported by a server, by name; None where it does not report one."""
 
 FACT_CHARACTERS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRecord:
-    """The record ``engine.json``: what was known of the engine when it was first used for a run."""
+    """The record ``engine.json``: the facts of the engine when a run first used it."""
 
     seen_at: Time
     facts: dict[str, str | int | None]
 
 
 class FirstFacts:
-    """The facts that a run's first trajectory was generated under: ``runs/<run_id>/engine.json``."""
+    """The facts when a run's first trajectory was generated: ``runs/<run_id>/engine.json``."""
 
     def __init__(self, store: Backend, run_id: str) -> None:
         self._store = store
         self._key = engine_key(run_id)
 
     def read(self) -> dict[str, str | int]:
-        """Empty where no trajectory of the run has been generated. Raises StoreError."""
+        """The recorded facts, without missing ones; empty before a run's first generation.
+
+        Raises StoreError.
+        """
         record = find(self._store, self._key, EngineRecord)
         facts = record.facts if record else {}
         return {name: value for name, value in facts.items() if value is not None}
 
-    def keep(self, facts: Facts) -> None:
-        """Record the facts, unless another process was first."""
+    def record(self, facts: ServerFacts) -> None:
+        """Write the facts, unless another process has already written some."""
         put_new(self._store, self._key, EngineRecord(datetime.now(UTC), dict(facts)))
 
 
 class WatchedEngine:
-    """An engine that compares what its servers say with what they said first.
+    """An engine that compares the facts its servers report with those of the run's first generation.
 
-    ``say`` hears of every change once in a process, with the old fact and the new one. The first
-    facts are the run's, whichever process it was that met them.
+    ``say`` is called with one line for each change, once per process, naming the old and the new
+    fact. The first facts belong to the run, whichever process recorded them.
     """
 
     def __init__(self, engine: Engine, first: FirstFacts, say: Callable[[str], None]) -> None:
@@ -66,8 +69,8 @@ class WatchedEngine:
         self._first = first
         self._say = say
         self._known: dict[str, str | int] = {}
-        self._said: set[tuple[str, str | int]] = set()
-        self._described: Facts = {}
+        self._reported: set[tuple[str, str | int]] = set()
+        self._described: ServerFacts = {}
         self._is_recorded = False
         self._wires: set[str] = set()
 
@@ -90,7 +93,7 @@ class WatchedEngine:
 
     async def generate(self, request: Request) -> Generation:
         generation = await self._engine.generate(request)
-        facts: Facts = {
+        facts: ServerFacts = {
             "served_model": generation.served_model,
             "fingerprint": generation.fingerprint,
         }
@@ -98,13 +101,13 @@ class WatchedEngine:
         if generation.wire is not None and generation.wire not in self._wires:
             self._wires.add(generation.wire)
             self._say(
-                f"the endpoint takes requests in another form ({generation.wire}), and gets them so; "
-                "each trajectory's row says it in wire"
+                f"the endpoint needs another wire format ({generation.wire}), which is now used; "
+                "it is recorded in the column wire of each trajectory"
             )
         if not self._is_recorded and generation.finish_reason != "context_overflow":
             self._is_recorded = True
             wire = {} if generation.wire is None else {"wire": generation.wire}
-            await asyncio.to_thread(self._first.keep, {**self._described, **facts, **wire})
+            await asyncio.to_thread(self._first.record, {**self._described, **facts, **wire})
         return generation
 
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None:
@@ -119,18 +122,18 @@ class WatchedEngine:
     async def close(self) -> None:
         await self._engine.close()
 
-    def _compare(self, facts: Facts) -> None:
+    def _compare(self, facts: ServerFacts) -> None:
         changes = []
         for name, value in facts.items():
             if value is None or self._known.setdefault(name, value) == value:
                 continue
-            if (name, value) not in self._said:
-                self._said.add((name, value))
+            if (name, value) not in self._reported:
+                self._reported.add((name, value))
                 changes.append(f"{name} {_shown(self._known[name])} -> {_shown(value)}")
         if changes:
             self._say(
-                "warning: the server is not what it was when this run began: "
-                f"{', '.join(changes)}; if the weights are not the same either, begin another run with "
+                "warning: the server has changed since this run began: "
+                f"{', '.join(changes)}; if its weights have changed too, start another run with "
                 "--revision"
             )
 

@@ -16,7 +16,7 @@ from pacore.core.grading.extraction.extract import Extracted, NoAnswer, find_ans
 from pacore.core.grading.judge import Question, judged_text, verdict_of, votes_of
 from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.grading.spec import parse_spec
-from pacore.core.grading.verdict import NO_ANSWER, VERDICTS, GradedTrajectory, Verdict
+from pacore.core.grading.verdict import NO_ANSWER, VERDICT_NAMES, GradedTrajectory, Verdict
 from pacore.core.problem import Turn
 from pacore.evaluation.gradings import OpenGrading, UngradedShard
 from pacore.runs.work import StageReport
@@ -120,7 +120,7 @@ class ShardGrading:
             unit,
             rows,
             inputs=[commit_key(judged.unit.first)],
-            counts={name: counted[name] for name in VERDICTS},
+            counts={name: counted[name] for name in VERDICT_NAMES},
             producer=self.opened.producer,
         )
         self.opened.progress.add(generated=judged.counts["slots"])

@@ -1,6 +1,6 @@
-"""Importing: trajectories made elsewhere become a run that is graded, voted on and asked like any.
+"""Imports and exports. Imported trajectories form a run, which is graded and queried like any other.
 
-An imported trajectory is never taken for a generated one. Its engine is ``imported``; its recipe
-says which file it came from in place of how it was sampled (`pacore.core.recipe.ImportedRecipe`), so its
-id lies outside the ids of every run that generates, and no such run ever finds it in the journal.
+Imported trajectories are distinct from generated ones. Their engine is ``imported``; their recipe has
+their file in place of sampling parameters (`pacore.core.recipe.ImportedRecipe`), so that their ids
+differ from those of all generated trajectories, and no run that generates reuses them.
 """

@@ -1,10 +1,10 @@
-"""Exporting: a run as one folder that stands for itself, in a store's own layout.
+"""Exports a run as one self-contained folder, in the layout of a store.
 
-The folder has the keys of a store and a manifest, ``export.json``, with the sha256 of every file:
-it can be read as a store, and `pacore.exchange.import_folder` brings it into another one byte for byte.
-Beside what the run published it holds the journal entry of each of its trajectories, and the text
-files of other runs that its rows point at. The manifest is written last: without one, a folder is
-no export.
+The folder has the keys of a store and a manifest, ``export.json``, with the sha256 of every file: it
+can be read as a store, and `pacore.exchange.import_folder` copies it into another one byte for byte.
+Besides the run's published files it has the journal entry of each of its trajectories, and the text
+files of other runs to which its rows refer. The manifest is written last: a folder without one is not
+an export.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pacore.core.identity import sha256_hex
 from pacore.errors import Refused, StoreError
@@ -44,22 +44,19 @@ from pacore.store.run import (
 
 COPIERS = 16
 
-
 CHUNK_KEYS = 512
 
-
 NOT_JOURNALLED = ("context_overflow",)
-"""Finish reasons that say something of a server's window and so are no part of the journal."""
+"""Finish reasons that depend on a server's window, and are therefore not in the journal."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export holds, and how many files of it were not there before."""
+    """The number of files and bytes of an export, and the number of files that were added."""
 
     files: int
     bytes: int
@@ -68,7 +65,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """A file of an export, by its key."""
+    """A file of an export: its key, digest and size."""
 
     key: str
     sha256: str
@@ -85,17 +82,17 @@ class Manifest:
     files: tuple[ExportedFile, ...]
 
 
-def is_export(place: str) -> bool:
-    """Whether a folder, local or any URL a store may have, was written by `export_run`."""
-    if "://" not in place:
-        return (Path(place) / MANIFEST_KEY).is_file()
-    return not is_row_file(place) and open_store(place).exists(MANIFEST_KEY)
+def is_export(url: str) -> bool:
+    """Whether a folder, at a local path or any URL of a store, was written by `export_run`."""
+    if "://" not in url:
+        return (Path(url) / MANIFEST_KEY).is_file()
+    return not is_row_file(url) and open_store(url).exists(MANIFEST_KEY)
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """``work`` on every item, several at a time, in order; a bounded number are held."""
+def map_concurrently(work: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+    """The results of ``work`` on every item, in order; up to `COPIERS` are computed at a time."""
     with ThreadPoolExecutor(COPIERS, thread_name_prefix="copy") as copiers:
-        chunk: list[T] = []
+        chunk: list[_T] = []
         for item in items:
             chunk.append(item)
             if len(chunk) == CHUNK_KEYS:
@@ -105,64 +102,63 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def export_run(store: Backend, run_id: str, folder: Backend) -> Exported:
-    """Write everything a run is into a folder; a second time changes nothing.
+    """Write all files of a run to a folder; repeating it changes nothing.
 
-    Raises Refused where the folder holds something else, StoreError where the store lacks a file.
+    Raises Refused where the folder contains anything else, StoreError where the store lacks a file.
     """
     run = open_run(store, run_id)
     if folder.url == store.url or set(list_runs(folder)) - {run_id}:
         raise Refused(
-            f"{folder.url}: is a store, or holds another run; an export needs its own place"
+            f"{folder.url}: is a store, or contains another run; export to a folder of its own"
         )
     commits = read_commits(store, sorted(committed_units(store, run_id)))
-    borrowed = _borrowed(store, run_id, commits)
-    made = (
-        {imported_texts_key(run_id): encode(ImportedTexts(run_id, tuple(borrowed)))}
-        if borrowed
-        else {}
+    texts = _texts_of_other_runs(store, run_id, commits)
+    generated = (
+        {imported_texts_key(run_id): encode(ImportedTexts(run_id, tuple(texts)))} if texts else {}
     )
     keys = {
         run.problem_set,
         *(commit.path for commit in commits),
-        *(file.path for file in borrowed),
+        *(file.path for file in texts),
         *store.list(commits_prefix(run_id)),
         *store.list(snapshots_prefix(run_id)),
         *store.list(run_prefix(run_id)),
         *_journal_keys(store, commits),
-        *made,
+        *generated,
     }
     if stray := next((key for key in keys if exported_kind(key, run_id) is None), None):
         raise StoreError(f"{stray}: is no part of a run")
-    return _write(store, folder, run_id, sorted(keys), made)
+    return _write(store, folder, run_id, sorted(keys), generated)
 
 
 def _write(
-    store: Backend, folder: Backend, run_id: str, keys: list[str], made: dict[str, bytes]
+    store: Backend, folder: Backend, run_id: str, keys: list[str], generated: dict[str, bytes]
 ) -> Exported:
-    """Copy the files, then the manifest; ``made`` has those that are not the store's."""
+    """Copy the files, then the manifest; ``generated`` has the files that are not in the store."""
 
     def copied(key: str) -> tuple[ExportedFile, bool]:
-        data = made[key] if key in made else _get(store, key)
+        data = generated[key] if key in generated else _get(store, key)
         entry = ExportedFile(key, sha256_hex(data), len(data))
         is_new = folder.put_new(key, data)
         if not is_new and folder.get(key) != data:
-            raise Refused(f"{folder.url}: {key} is there with other content")
+            raise Refused(f"{folder.url}: {key} exists with other content")
         return entry, is_new
 
+    another = f"{folder.url}: contains another export of run {run_id}; export to another folder"
     before = read_manifest(folder) if folder.exists(MANIFEST_KEY) else None
     if before is not None and [file.key for file in before.files] != keys:
-        raise Refused(f"{folder.url}: holds another export of run {run_id}; take another place")
-    done = list(side_by_side(copied, keys))
+        raise Refused(another)
+    done = list(map_concurrently(copied, keys))
     files = tuple(entry for entry, _ in done)
     data = encode(Manifest("export", run_id, is_closed(store, run_id), files))
     if not folder.put_new(MANIFEST_KEY, data) and folder.get(MANIFEST_KEY) != data:
-        raise Refused(f"{folder.url}: holds another export of run {run_id}; take another place")
+        raise Refused(another)
     size = sum(entry.bytes for entry in files)
     return Exported(len(done), size, sum(is_new for _, is_new in done))
 
 
 def read_manifest(folder: Backend) -> Manifest:
-    """The manifest of an export. Raises Refused for a place without one, or with an unusable one."""
+    """The manifest of an export. Raises Refused for a folder without one, or an invalid one."""
     try:
         manifest = find(folder, MANIFEST_KEY, Manifest)
     except BadRecord as bad:
@@ -179,44 +175,48 @@ def _get(store: Backend, key: str) -> bytes:
         raise StoreError(f"{key}: is missing from the store") from None
 
 
-def _column(store: Backend, path: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _texts_in(store: Backend, path: str, columns: list[str]) -> Iterator[tuple[str, ...]]:
+    """The values of text columns, row by row, in the order of ``columns``. Raises StoreError."""
     try:
         file = store.open(path)
     except KeyError:
         raise StoreError(f"{path}: is missing from the store") from None
     with file:
-        yield from read_rows(file, columns)
+        for row in read_rows(file, columns):
+            yield tuple(row[name] for name in columns)
 
 
 def _journal_keys(store: Backend, commits: list[Commit]) -> Iterator[str]:
-    """The entries of every trajectory of the run, earlier revisions and tombstones included."""
+    """The entries of all trajectories of the run, with earlier revisions and tombstones."""
+    columns = ["trajectory_id", "finish_reason"]
     for commit in commits:
         if commit.unit.table == "trajectories":
-            for row in _column(store, commit.path, ["trajectory_id", "finish_reason"]):
-                key = journal_key(row["trajectory_id"])
-                if row["finish_reason"] not in NOT_JOURNALLED or store.exists(key):
+            for trajectory_id, finish_reason in _texts_in(store, commit.path, columns):
+                key = journal_key(trajectory_id)
+                if finish_reason not in NOT_JOURNALLED or store.exists(key):
                     yield key
 
 
-def _borrowed(store: Backend, run_id: str, commits: list[Commit]) -> list[ImportedText]:
-    """The text files of other runs that hold texts this run points at."""
+def _texts_of_other_runs(store: Backend, run_id: str, commits: list[Commit]) -> list[ImportedText]:
+    """The text files of other runs with texts to which rows of this run refer."""
     wanted: dict[str, set[str]] = {}
+    columns = ["trajectory_id", "text_run_id"]
     for commit in commits:
         if commit.unit.table == "trajectories":
-            for row in _column(store, commit.path, ["trajectory_id", "text_run_id"]):
-                if row["text_run_id"] != run_id:
-                    wanted.setdefault(row["text_run_id"], set()).add(row["trajectory_id"])
+            for trajectory_id, text_run_id in _texts_in(store, commit.path, columns):
+                if text_run_id != run_id:
+                    wanted.setdefault(text_run_id, set()).add(trajectory_id)
     found = []
     for owner, ids in sorted(wanted.items()):
         for file in _text_files(store, run_id, owner):
-            rows = _column(store, file.path, ["trajectory_id"])
-            if any(row["trajectory_id"] in ids for row in rows):
+            rows = _texts_in(store, file.path, ["trajectory_id"])
+            if any(trajectory_id in ids for (trajectory_id,) in rows):
                 found.append(file)
     return found
 
 
 def _text_files(store: Backend, run_id: str, owner: str) -> list[ImportedText]:
-    """Text files of another run: its own where it is here, else those that came with this one."""
+    """Text files of another run: its own where it is in the store, else those imported with this run."""
     record = sha256_hex(store.get(run_key(owner))) if store.exists(run_key(owner)) else None
     own = [
         ImportedText(commit.path, commit.file.sha256, commit.file.bytes, owner, record)

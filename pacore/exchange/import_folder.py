@@ -1,7 +1,7 @@
-"""Bringing an export into another store: every file verified first, then put byte for byte.
+"""Imports an export into a store: verifies every file, then copies all byte for byte.
 
-What refers to other files is written after them and the run's own record last, so a run is there
-only once it is whole; an import that was stopped goes on where it stopped.
+Files are written after those to which they refer, and the run's record last, so that the run exists
+only when it is complete; an interrupted import can be repeated.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from secrets import token_hex
 
 from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput, Refused
-from pacore.exchange.export_folder import ExportedFile, Manifest, read_manifest, side_by_side
+from pacore.exchange.export_folder import ExportedFile, Manifest, map_concurrently, read_manifest
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import EXPORTED_KINDS, exported_kind, run_key
 from pacore.store.lease import hold_run
 from pacore.store.records import find
 from pacore.store.run import Run, imported_texts
 
-LISTED = 20
+_MOST_LISTED = 20
 
 
 @dataclass
 class ImportedExport:
-    """What came in: files verified, files added, and what the store kept of its own."""
+    """An imported export: files verified, files added, and notes on files that the store kept."""
 
     run_id: str
     files: int
@@ -34,17 +34,17 @@ class ImportedExport:
 
 
 def import_export(folder: Backend, store: Backend, run_id: str | None = None) -> ImportedExport:
-    """Bring a whole export into a store; a second time adds nothing.
+    """Import an export into a store; repeating it adds nothing.
 
-    Raises Refused naming every file that is missing or not what the manifest says, and for a run of
-    that name that is another; BadInput where ``run_id`` is not the run's. Nothing is written then.
+    Raises Refused naming every file that is missing or differs from the manifest, and for another run
+    of that name; BadInput where ``run_id`` is not the run's. Nothing is written then.
     """
     manifest = read_manifest(folder)
     name = manifest.run_id
     if run_id not in (None, name):
         raise BadInput(f"--run-id {run_id}: an export keeps its run's name, which is {name}")
     files = _in_order(folder, manifest)
-    _refuse([fault for fault in side_by_side(lambda f: _fault(folder, f), files) if fault])
+    _refuse([fault for fault in map_concurrently(lambda f: _fault(folder, f), files) if fault])
     run = find(folder, run_key(name), Run)
     if run is None or run.run_id != name:
         raise Refused(f"{folder.url}: {run_key(name)} is the record of another run")
@@ -52,7 +52,7 @@ def import_export(folder: Backend, store: Backend, run_id: str | None = None) ->
     _refuse([fault for file in of_record if (fault := _conflict(store, file))])
     _refuse(list(_other_owners(folder, store, name)))
     settled = [file for file in files if _kind(file, name) not in ("journal", "problems")]
-    _refuse([fault for fault in side_by_side(lambda f: _conflict(store, f), settled) if fault])
+    _refuse([fault for fault in map_concurrently(lambda f: _conflict(store, f), settled) if fault])
     lost = threading.Event()
     lease = hold_run(store, name, lost.set)
     try:
@@ -65,16 +65,16 @@ def import_export(folder: Backend, store: Backend, run_id: str | None = None) ->
 def _put_all(
     folder: Backend, store: Backend, manifest: Manifest, files: list[ExportedFile]
 ) -> ImportedExport:
-    """Put files that were verified, kind after kind."""
+    """Write the verified files, kind after kind."""
     name = manifest.run_id
     done = ImportedExport(name, len(files))
     kept = {"journal": 0, "problems": 0}
     for kind in EXPORTED_KINDS:
         chosen = [file for file in files if _kind(file, name) == kind]
-        # The record is what makes a run, so it stands alone at the end.
+        # The run exists when its record does, which is therefore written last.
         last = [file for file in chosen if file.key == run_key(name)]
         for part in ([file for file in chosen if file not in last], last):
-            for is_new, is_same in side_by_side(lambda file: _put(folder, store, file), part):
+            for is_new, is_same in map_concurrently(lambda file: _put(folder, store, file), part):
                 done.added += is_new
                 if not is_same and kind not in kept:
                     raise Refused(
@@ -84,12 +84,12 @@ def _put_all(
                     kept[kind] += 1
     if kept["journal"]:
         done.notes.append(
-            f"{kept['journal']:,} trajectories stand in this store's journal with other text; it "
-            "keeps its own, and the run's tables have the run's"
+            f"{kept['journal']:,} trajectories are in this store's journal with other text, which is "
+            "kept; the run's tables have the text of the export"
         )
     if kept["problems"]:
         done.notes.append(
-            "the problem set is in this store already, with other metadata or encoding"
+            "the problem set is already in this store, with other metadata or encoding"
         )
     return done
 
@@ -99,7 +99,7 @@ def _kind(file: ExportedFile, run_id: str) -> str:
 
 
 def _in_order(folder: Backend, manifest: Manifest) -> list[ExportedFile]:
-    """The files as they have to be written. Raises Refused for a key that no export has."""
+    """The files in the order of writing. Raises Refused for a key that no export has."""
     run_id, files = manifest.run_id, manifest.files
     for file in files:
         if not _kind(file, run_id):
@@ -111,12 +111,13 @@ def _in_order(folder: Backend, manifest: Manifest) -> list[ExportedFile]:
 
 def _refuse(faults: list[str]) -> None:
     if faults:
-        listed = faults[:LISTED] + [f"… and {len(faults) - LISTED} more"][: len(faults) > LISTED]
+        more = len(faults) - _MOST_LISTED
+        listed = [*faults[:_MOST_LISTED], *([f"… and {more} more"] if more > 0 else [])]
         raise Refused("; ".join(["nothing was imported", *listed]))
 
 
 def _fault(folder: Backend, file: ExportedFile) -> str | None:
-    """Why a file of the export is not what its manifest says, or None."""
+    """How a file of the export differs from its manifest; None where it does not."""
     try:
         data = folder.get(file.key)
     except KeyError:
@@ -127,31 +128,31 @@ def _fault(folder: Backend, file: ExportedFile) -> str | None:
 
 
 def _conflict(store: Backend, file: ExportedFile) -> str | None:
-    """Why a file may not be put, as another stands under its key; None where it may."""
+    """The message for a file with other content under the same key in the store; None without one."""
     try:
         is_same = sha256_hex(store.get(file.key)) == file.sha256
     except KeyError:
         return None
-    return None if is_same else f"{file.key}: this store has another, so another run of that name"
+    return None if is_same else f"{file.key}: this store has another run of that name"
 
 
 def _other_owners(folder: Backend, store: Backend, run_id: str) -> Iterator[str]:
-    """Runs of this store that only share their names with those whose texts the export has."""
+    """Messages for other runs in this store with the names of runs whose texts the export has."""
     for owner, record in {
         (file.run_id, file.run_sha256) for file in imported_texts(folder, run_id)
     }:
         key = run_key(owner)
         if store.exists(key) and sha256_hex(store.get(key)) != record:
-            yield f"{key}: this store has another run of the name of one whose texts the export has"
+            yield f"{key}: this store has another run of that name, whose texts the export contains"
 
 
 def _put(folder: Backend, store: Backend, file: ExportedFile) -> tuple[bool, bool]:
-    """Put one file; returns whether it is new, and whether the store now has just these bytes."""
+    """Write one file; returns whether it is new, and whether the store now has these bytes."""
     key = file.key
     data = folder.get(key)
     if sha256_hex(data) != file.sha256:
         raise Refused(f"{folder.url}: {key} changed while it was imported")
-    # Asked before: object storage takes a second put of the same bytes for the first one.
+    # Read before the put: object storage does not distinguish a repeated put of the same bytes.
     is_new = not store.exists(key)
     if key.startswith("data/"):
         scratch = store.scratch() / f"import-{token_hex(8)}"

@@ -1,8 +1,8 @@
-"""OpenAI batch files: the output, one response body a line, and the input with its prompts.
+"""Reads OpenAI batch files: the output, one response body per line, and the input with its prompts.
 
-vLLM's ``run_batch`` and other services write the same. A line of the output names its request by
-``custom_id`` alone; what was asked stands in the input file, and without that the id has to be the
-problem's own.
+vLLM's ``run_batch`` and other services write the same format. A line of the output has only the
+``custom_id`` of its request; the prompt is in the input file, and without that file the ``custom_id``
+has to be the problem's id.
 """
 
 from __future__ import annotations
@@ -21,24 +21,22 @@ from pacore.core.trajectory import Generation
 from pacore.engine.chat.completion import read_generation
 from pacore.engine.chat.responses import Response
 from pacore.engine.faults import Origin
-from pacore.exchange.reference import ENGINE, FileFormat, ImportedRow, Pass, tombstone
-from pacore.exchange.source import Source
+from pacore.exchange.reference import ENGINE, FileFormat, ImportedPass, ImportedRow, tombstone
+from pacore.exchange.source import SourceFile
 from pacore.problems.formats.rows import RowFault
 from pacore.problems.issues import Issues, RowIssue
 from pacore.problems.turns import SPEAKERS, kind_of
 
 FORM: FileFormat = "openai-batch"
 
-
 NO_LINE = "the batch's output has no line for this request"
 
-
-NUMBERED = re.compile(r"(?P<name>.+)[-_#:/.][0-9]+")
+_NUMBERED = re.compile(r"(?P<name>.+)[-_#:/.][0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request of the input file: the problem it asks, and how many responses it wants."""
+class BatchRequest:
+    """One request of the input file: its problem, its number of responses, and its line."""
 
     problem_id: str
     responses: int
@@ -46,18 +44,20 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Prompts:
-    """The input file by ``custom_id``, and the system prompt that all its requests share."""
+class BatchPrompts:
+    """The requests of the input file by ``custom_id``, and their common system prompt."""
 
     sha256: str
-    asked: Mapping[str, Asked]
+    requests: Mapping[str, BatchRequest]
     system: str | None = None
 
 
-def read_prompts(source: Source, problems: list[Problem]) -> tuple[Prompts, list[RowIssue]]:
-    """Find the problem each request asks, by its turns, and everything that is wrong."""
+def read_prompts(
+    source: SourceFile, problems: list[Problem]
+) -> tuple[BatchPrompts, list[RowIssue]]:
+    """Read the input file, and find the problem of each request by its turns; with all issues."""
     by_turns = {prompt_digest(problem.turns): problem.problem_id for problem in problems}
-    asked: dict[str, Asked] = {}
+    requests: dict[str, BatchRequest] = {}
     systems: dict[str | None, int] = {}
     found: list[RowIssue] = []
     for row in source.rows():
@@ -65,22 +65,22 @@ def read_prompts(source: Source, problems: list[Problem]) -> tuple[Prompts, list
         if isinstance(row, RowFault):
             issues.note(row.field, row.what)
         else:
-            _read_request(row.value, (by_turns, asked, systems), issues)
+            _read_request(row.value, (by_turns, requests, systems), issues)
         found += issues.found
     if len(systems) > 1:
         lines = " and ".join(str(line) for line in list(systems.values())[:2])
         what = f"lines {lines} have different system prompts; a run has one"
         found.append(RowIssue(source.url, 0, "body.messages", what))
-    return Prompts(source.sha256, asked, next(iter(systems), None)), found
+    return BatchPrompts(source.sha256, requests, next(iter(systems), None)), found
 
 
 def _read_request(
     row: Any,
-    known: tuple[dict[str, str], dict[str, Asked], dict[str | None, int]],
+    known: tuple[dict[str, str], dict[str, BatchRequest], dict[str | None, int]],
     issues: Issues,
 ) -> None:
-    """Add one request to those ``known``: problems by turns, requests by id, system prompts."""
-    by_turns, asked, systems = known
+    """Add one request to ``known``: problems by turns, requests by id, lines of system prompts."""
+    by_turns, requests, systems = known
     body = row.get("body") if isinstance(row, Mapping) else None
     custom_id = row.get("custom_id") if isinstance(row, Mapping) else None
     if not isinstance(custom_id, str) or not custom_id:
@@ -100,16 +100,16 @@ def _read_request(
         system = turns[0].content
         problem_id = by_turns.get(prompt_digest(turns[1:]))
     if problem_id is None:
-        issues.note("body.messages", "asks none of the problems, word for word")
-    elif custom_id in asked:
-        issues.note("custom_id", f"{custom_id!r} stands in line {asked[custom_id].line} too")
+        issues.note("body.messages", "equals the turns of none of the problems")
+    elif custom_id in requests:
+        issues.note("custom_id", f"{custom_id!r} is in line {requests[custom_id].line} too")
     else:
-        asked[custom_id] = Asked(problem_id, responses, issues.line)
+        requests[custom_id] = BatchRequest(problem_id, responses, issues.line)
         systems.setdefault(system, issues.line)
 
 
 def _turns(value: Any) -> tuple[Turn, ...] | None:
-    """Turns as a request states them; None for anything that is not turns of text."""
+    """The turns of a request; None for any value that is no list of turns with text."""
     if not isinstance(value, list) or not value:
         return None
     turns = []
@@ -128,14 +128,15 @@ def _turns(value: Any) -> tuple[Turn, ...] | None:
 
 
 class BatchRows:
-    """Lines of a batch's output as rows; then one for each request that has no line."""
+    """Reads the lines of a batch's output as rows, then makes one for each request without a line."""
 
-    def __init__(self, prompts: Prompts | None, problem_ids: set[str]) -> None:
+    def __init__(self, prompts: BatchPrompts | None, problem_ids: set[str]) -> None:
         self._prompts = prompts
         self._problem_ids = problem_ids
         self._answered: dict[str, int] = {}
 
     def read(self, row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
+        """The passes of one line, or its issues."""
         issues = Issues(file, line)
         if not isinstance(row, Mapping):
             issues.note("", f"is {kind_of(row)}, not an object with fields")
@@ -145,35 +146,35 @@ class BatchRows:
             issues.note("custom_id", "missing")
             return issues.found
         if (before := self._answered.setdefault(custom_id, line)) != line:
-            issues.note("custom_id", f"{custom_id!r} stands in line {before} too")
-        asked = self._asked(custom_id, issues)
-        made = _generations(row, custom_id, asked.responses, issues)
-        passes = tuple(Pass(((one,),)) for one in made)
-        return issues.found or ImportedRow(line, asked.problem_id, None, passes)
+            issues.note("custom_id", f"{custom_id!r} is in line {before} too")
+        request = self._request(custom_id, issues)
+        made = _generations(row, custom_id, request.responses, issues)
+        passes = tuple(ImportedPass(((one,),)) for one in made)
+        return issues.found or ImportedRow(line, request.problem_id, None, passes)
 
     def unanswered(self) -> Iterator[ImportedRow]:
-        """Requests without a line, in the order of the input file: they were made and are lost."""
-        for custom_id, asked in (self._prompts.asked if self._prompts else {}).items():
+        """Tombstones for the requests without a line, in the order of the input file."""
+        for custom_id, request in (self._prompts.requests if self._prompts else {}).items():
             if custom_id not in self._answered:
-                lost = Pass(((tombstone(FORM, NO_LINE),),))
-                yield ImportedRow(0, asked.problem_id, None, (lost,) * asked.responses)
+                lost = ImportedPass(((tombstone(FORM, NO_LINE),),))
+                yield ImportedRow(0, request.problem_id, None, (lost,) * request.responses)
 
-    def _asked(self, custom_id: str, issues: Issues) -> Asked:
+    def _request(self, custom_id: str, issues: Issues) -> BatchRequest:
         if self._prompts is None:
-            numbered = NUMBERED.fullmatch(custom_id)
+            numbered = _NUMBERED.fullmatch(custom_id)
             is_known = not self._problem_ids.isdisjoint(possible_ids(custom_id))
             name = numbered["name"] if numbered and not is_known else custom_id
-            return Asked(name, 1, 0)
-        if custom_id not in self._prompts.asked:
+            return BatchRequest(name, 1, 0)
+        if custom_id not in self._prompts.requests:
             issues.note("custom_id", f"the input file has no request {custom_id!r}")
-            return Asked(custom_id, 1, 0)
-        return self._prompts.asked[custom_id]
+            return BatchRequest(custom_id, 1, 0)
+        return self._prompts.requests[custom_id]
 
 
 def _generations(
-    row: Mapping[str, Any], custom_id: str, responses: int, issues: Issues
+    row: Mapping[str, object], custom_id: str, responses: int, issues: Issues
 ) -> list[Generation]:
-    """What one line says: a generation for each choice, or a tombstone for each response lost."""
+    """A generation for each choice of one line, or a tombstone for each missing response."""
     response = row.get("response")
     if response is None:
         error = row.get("error")
@@ -190,13 +191,13 @@ def _generations(
     choices = body.get("choices") if isinstance(body, Mapping) else None
     if status != 200 or not isinstance(choices, list) or len(choices) <= 1:
         return [_read(custom_id, status, body)] * (1 if status == 200 else responses)
-    # The usage is of all choices together.
+    # Without usage, which is the sum over all choices.
     shared = {name: value for name, value in body.items() if name != "usage"}
     return [_read(custom_id, status, {**shared, "choices": [choice]}) for choice in choices]
 
 
 def _read(custom_id: str, status: int, body: Any) -> Generation:
-    """One response as the engine for endpoints reads it, so that both mean the same."""
+    """One response, read like those of endpoints."""
     answer = Response(status, json.dumps(body).encode())
     try:
         made = read_generation(Origin(custom_id), answer, datetime.now(UTC))

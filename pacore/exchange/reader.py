@@ -1,4 +1,4 @@
-"""The passes of a file, each with the problem it is of: one reader for every format."""
+"""Reads the passes of a file in any format, with the problem of each."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import Any, NamedTuple
 from pacore.core.problem import Problem, possible_ids
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
-from pacore.exchange.openai_batch import BatchRows, Prompts
-from pacore.exchange.reference import ROW_READERS, FileFormat, ImportedRow, Pass
-from pacore.exchange.source import Source
+from pacore.exchange.openai_batch import BatchPrompts, BatchRows
+from pacore.exchange.reference import ROW_READERS, FileFormat, ImportedPass, ImportedRow
+from pacore.exchange.source import SourceFile
 from pacore.problems.formats.rows import RowFault
 from pacore.problems.issues import RowIssue
 
 POSITION = re.compile(r"req_(?P<row>[0-9]{1,9})")
 
-
 FORMATS: tuple[FileFormat, ...] = ("reference", "pacore-train", "openai-batch")
 
 
-def detect(source: Source) -> FileFormat:
+def detect(source: SourceFile) -> FileFormat:
     """The format of a file, from the fields of its first row. Raises BadInput."""
     first = next(source.rows(), None)
     if first is None:
@@ -38,32 +37,32 @@ def detect(source: Source) -> FileFormat:
         return "openai-batch"
     known = ", ".join(FORMATS)
     raise BadInput(
-        f"{source.url}:{first.line}: nothing tells which format this is; name it with --format: "
+        f"{source.url}:{first.line}: unknown format; name it with --format: "
         f"{known}, or a folder that `pacore export` wrote"
     )
 
 
-class Found(NamedTuple):
-    """Passes over one problem, as one row of the file has them."""
+class MatchedRow(NamedTuple):
+    """The passes over one problem in one row of the file."""
 
     line: int
     problem: Problem
-    passes: tuple[Pass, ...]
+    passes: tuple[ImportedPass, ...]
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Reads a file row by row, as often as it is iterated, always the same.
+class PassReader:
+    """Reads a file row by row; can be iterated repeatedly.
 
-    ``problems`` None takes the problems as the rows themselves state them. ``by_row`` has the id of
-    each row of the problem set's file that states none: the reference implementation calls the
-    problem of row N, from 0, ``req_N`` then.
+    With ``problems`` None the problems are those in the rows themselves. ``by_row`` has the problem id
+    of each row of the problem set's file that has no id: the reference implementation names the problem
+    of row N, from 0, ``req_N`` then.
     """
 
-    source: Source
+    source: SourceFile
     form: FileFormat
     problems: list[Problem] | None
-    prompts: Prompts | None = None
+    prompts: BatchPrompts | None = None
     by_row: Sequence[str] = ()
     _by_id: dict[str, Problem] = field(default_factory=dict, init=False)
     _by_turns: dict[str, Problem] = field(default_factory=dict, init=False)
@@ -73,7 +72,7 @@ class Reader:
             self._by_id[problem.problem_id] = problem
             self._by_turns[prompt_digest(problem.turns)] = problem
 
-    def __iter__(self) -> Iterator[Found | list[RowIssue]]:
+    def __iter__(self) -> Iterator[MatchedRow | list[RowIssue]]:
         batch = BatchRows(self.prompts, set(self._by_id)) if self.form == "openai-batch" else None
         read: Any = batch.read if batch is not None else ROW_READERS[self.form]
         for row in self.source.rows():
@@ -85,7 +84,7 @@ class Reader:
         if batch is not None:
             yield from (self._matched(row) for row in batch.unanswered())
 
-    def _matched(self, row: ImportedRow) -> Found | list[RowIssue]:
+    def _matched(self, row: ImportedRow) -> MatchedRow | list[RowIssue]:
         problem = row.problem
         if self.problems is not None:
             problem = self._named(row.name) if row.name is not None else None
@@ -96,10 +95,10 @@ class Reader:
             shown = f"{row.name!r}" if row.name is not None else "this conversation"
             what = f"the problem set has no problem {shown}"
             return [RowIssue(self.source.url, row.line, named, what)]
-        return Found(row.line, problem, row.passes)
+        return MatchedRow(row.line, problem, row.passes)
 
     def _named(self, name: str) -> Problem | None:
-        """The problem of a name: by its id, by its name in its file, or by the number of its row."""
+        """The problem with a name: its id, its name in its file, or the number of its row."""
         for problem_id in possible_ids(name):
             if problem_id in self._by_id:
                 return self._by_id[problem_id]

@@ -1,8 +1,7 @@
-"""Rows of files made elsewhere: each becomes passes over one problem, or all that is wrong with it.
+"""Reads rows of the reference implementation and of PaCoRe-Train: each as passes over one problem.
 
-A file that went through rounds gives one pass a row. Responses to the bare problem are independent
-samples of one prompt, so each is a pass of a single round: a replicate, which is what pass@1 and
-maj@k are taken over.
+A row with several rounds is one pass. Responses to the problem alone are independent samples of one
+prompt, so each is a pass of a single round: a replicate, over which pass@1 and maj@k are computed.
 """
 
 from __future__ import annotations
@@ -15,22 +14,20 @@ from pacore.core.trajectory import Generation
 from pacore.engine.faults import whole_text
 from pacore.problems.issues import Issues, RowIssue
 from pacore.problems.shapes.recognise import read_row
-from pacore.problems.turns import Note, kind_of
+from pacore.problems.turns import NoteIssue, kind_of
 from pacore.problems.values import text_of
 
 FileFormat = Literal["reference", "pacore-train", "openai-batch"]
 
-
 ENGINE = "imported"
-
 
 EMPTY = "the file has an empty response, which the reference implementation writes after any error"
 
 
-class Pass(NamedTuple):
-    """One pass over one problem: what each round generated.
+class ImportedPass(NamedTuple):
+    """One pass over one problem: the generations of each round.
 
-    ``fault`` says why there is nothing at all, in which case ``rounds`` is empty.
+    ``fault`` is the error of a pass without any generation, whose ``rounds`` are empty.
     """
 
     rounds: tuple[tuple[Generation, ...], ...]
@@ -38,25 +35,25 @@ class Pass(NamedTuple):
 
     @property
     def characters(self) -> int:
-        """How much text it holds."""
+        """The number of characters of its texts."""
         made = (one for responses in self.rounds for one in responses)
         return sum(len(one.content or "") + len(one.reasoning or "") for one in made)
 
 
 class ImportedRow(NamedTuple):
-    """One row: its passes, and the problem they are of, by name or as the row states it."""
+    """One row: its passes, and their problem, by name or as stated in the row."""
 
     line: int
     name: str | None
     problem: Problem | None
-    passes: tuple[Pass, ...]
+    passes: tuple[ImportedPass, ...]
 
 
 RowReader = Callable[[Any, str, int], ImportedRow | list[RowIssue]]
 
 
 def generation(form: FileFormat, content: str | None, reasoning: str | None) -> Generation:
-    """A response as the file has it. Where it does not say how it ended, that is ``stop``."""
+    """The generation of a response in a file, which has no finish reason: ``stop`` is assumed."""
     return Generation(
         finish_reason="stop",
         content=None if content is None else whole_text(content),
@@ -68,7 +65,7 @@ def generation(form: FileFormat, content: str | None, reasoning: str | None) -> 
 
 
 def tombstone(form: FileFormat, fault: str) -> Generation:
-    """A response that was asked for and never came."""
+    """The generation of a response that is missing because of ``fault``."""
     error = whole_text(" ".join(fault.split()))[:300]
     return Generation("engine_error", error=error, engine=ENGINE, engine_version=form, tries=0)
 
@@ -87,13 +84,13 @@ def reference_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue
     if (error := row.get("error")) is not None and "round_responses" not in row:
         if not isinstance(error, str):
             issues.note("error", f"is {kind_of(error)}; must be text")
-        one = Pass((), str(error) or "the file names an error without words")
+        one = ImportedPass((), str(error) or "the file names an error without words")
     else:
-        one = Pass(_rounds(row.get("round_responses"), issues.note))
+        one = ImportedPass(_rounds(row.get("round_responses"), issues.note))
     return issues.found or ImportedRow(line, name, None, (one,))
 
 
-def _name(field: str, value: Any, note: Note) -> str | None:
+def _name(field: str, value: Any, note: NoteIssue) -> str | None:
     name = text_of(value)
     if not name:
         note(field, f"is {kind_of(value)}; must name a problem" if value != "" else "is empty")
@@ -101,7 +98,7 @@ def _name(field: str, value: Any, note: Note) -> str | None:
     return name
 
 
-def _rounds(value: Any, note: Note) -> tuple[tuple[Generation, ...], ...]:
+def _rounds(value: Any, note: NoteIssue) -> tuple[tuple[Generation, ...], ...]:
     if not isinstance(value, list) or not value:
         note("round_responses", f"is {kind_of(value)}; must be a list of rounds")
         return ()
@@ -121,14 +118,14 @@ def _rounds(value: Any, note: Note) -> tuple[tuple[Generation, ...], ...]:
     return tuple(rounds)
 
 
-def _reference_response(value: Any, place: str, note: Note) -> Generation:
+def _reference_response(value: Any, place: str, note: NoteIssue) -> Generation:
     made = _response("reference", value, place, note)
     if not made.content and not made.reasoning:
         return tombstone("reference", EMPTY)
     return made
 
 
-def _response(form: FileFormat, value: Any, place: str, note: Note) -> Generation:
+def _response(form: FileFormat, value: Any, place: str, note: NoteIssue) -> Generation:
     """A response as text, or as an object with content and reasoning."""
     if isinstance(value, str):
         return generation(form, value, None)
@@ -137,18 +134,18 @@ def _response(form: FileFormat, value: Any, place: str, note: Note) -> Generatio
         return generation(form, None, None)
     if "content" not in value:
         note(f"{place}.content", "missing")
-    said = {}
+    texts = {}
     for field in ("content", "reasoning", "reasoning_content"):
         text = value.get(field)
         if text is not None and not isinstance(text, str):
             note(f"{place}.{field}", f"is {kind_of(text)}; must be text or null")
             text = None
-        said[field] = text
-    return generation(form, said["content"], said["reasoning"] or said["reasoning_content"])
+        texts[field] = text
+    return generation(form, texts["content"], texts["reasoning"] or texts["reasoning_content"])
 
 
 def train_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
-    """A row of a PaCoRe-Train file: a problem with a pool of responses, each a pass of its own.
+    """A row of a PaCoRe-Train file: a problem with a pool of responses, each of which is a pass.
 
     ``conversation`` and ``ground_truth`` state the problem as in any problem set; ``responses`` are
     texts, or objects with content.
@@ -170,7 +167,7 @@ def train_row(row: Any, file: str, line: int) -> ImportedRow | list[RowIssue]:
     if not isinstance(problem, Problem):
         return issues.found + problem
     name = problem.problem_id if row.get("id") is not None else None
-    passes = tuple(Pass(((one,),)) for one in made)
+    passes = tuple(ImportedPass(((one,),)) for one in made)
     return issues.found or ImportedRow(line, name, problem, passes)
 
 

@@ -1,4 +1,4 @@
-"""A local copy of somebody's file, so that what is checked is what is imported, and its sha256."""
+"""Local copies of the files to import, so that the checked and the imported content are the same."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pacore.errors import BadInput
-from pacore.problems.files import HowRead, rows_in
+from pacore.problems.files import ReadLimits, rows_in
 from pacore.problems.formats.rows import Rows
 from pacore.store.backends.sources import open_source, source_faults, unread
 
 MAX_ROW_BYTES = 512 * 1024 * 1024
-"""A row may hold every trajectory of a problem: 37 of 131,072 tokens are some 20 MB."""
+"""Longest row, which may have all trajectories of a problem: 37 of 131,072 tokens are about 20 MB."""
 
-COPY_BYTES = 1024 * 1024
+_COPY_BYTES = 1024 * 1024
 
-LARGE_ROWS = HowRead(
+LARGE_ROWS = ReadLimits(
     max_bytes=MAX_ROW_BYTES,
     batch_rows=8,
     refused="trajectories come as JSONL, JSON or Parquet, not as CSV",
@@ -27,22 +27,22 @@ LARGE_ROWS = HowRead(
 
 
 @dataclass(frozen=True)
-class Source:
-    """One file as it was when the import began: read as often as needed, a row in memory."""
+class SourceFile:
+    """The copy of one file, made when the import began; read repeatedly, with one row in memory."""
 
     url: str
     path: Path
     sha256: str
 
     def rows(self) -> Rows:
-        """Every row in order. Raises BadInput for a file that cannot be read at all."""
+        """Every row in order. Raises BadInput for a file that cannot be read."""
         with self.path.open("rb") as file:
             yield from rows_in(file, self.url, LARGE_ROWS)
 
 
 @contextmanager
-def sources(*urls: str) -> Iterator[list[Source]]:
-    """Local copies of files, local ones or behind any fsspec URL, for as long as the context lasts.
+def sources(*urls: str) -> Iterator[list[SourceFile]]:
+    """Temporary copies of files at local paths or any fsspec URL, deleted at the end of the context.
 
     Raises BadInput for one that cannot be opened.
     """
@@ -50,13 +50,13 @@ def sources(*urls: str) -> Iterator[list[Source]]:
         yield [_copied(url, Path(folder) / str(number)) for number, url in enumerate(urls)]
 
 
-def _copied(url: str, path: Path) -> Source:
+def _copied(url: str, path: Path) -> SourceFile:
     sha256 = hashlib.sha256()
     with open_source(url) as source, path.open("wb") as copy:
         try:
-            while chunk := source.read(COPY_BYTES):
+            while chunk := source.read(_COPY_BYTES):
                 sha256.update(chunk)
                 copy.write(chunk)
         except source_faults() as fault:
             raise BadInput(unread(url, fault)) from fault
-    return Source(url, path, sha256.hexdigest())
+    return SourceFile(url, path, sha256.hexdigest())

@@ -1,9 +1,8 @@
-"""What a file has, before anything of it is kept: its problems, its plan, and all that is wrong.
+"""Surveys a file before it is imported: its problems, its plan, and all issues.
 
 Every problem of a run has the same number of replicates. Where a file has more responses to some
-problems than to others, as many are taken of each as the least has, or as many as were asked for,
-which leaves out the problems with fewer; never is a response made up, and whatever is left out is
-said.
+problems than to others, the smallest number is used for all of them, or the requested number, which
+leaves out the problems with fewer. Everything that is left out is reported.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from pacore.core.plan import Plan
 from pacore.core.problem import Placed, Problem
 from pacore.core.prompt import prompt_digest
 from pacore.errors import BadInput
-from pacore.exchange.reader import Reader
-from pacore.exchange.reference import Pass
+from pacore.exchange.reader import PassReader
+from pacore.exchange.reference import ImportedPass
 from pacore.problems.issues import BadProblems, RowIssue, merge
 
-LISTED = 5
+_MOST_LISTED = 5
 
 
 @dataclass
 class Survey:
-    """What will be imported. ``notes`` says, a line each, what will not, and why."""
+    """The content to import. ``notes`` has a line for each part that is left out, with the reason."""
 
-    reader: Reader
+    reader: PassReader
     problems: list[Problem]
     plan: Plan
     notes: list[str] = field(default_factory=list)
 
-    def passes(self) -> Iterator[tuple[Problem, int, Pass]]:
+    def passes(self) -> Iterator[tuple[Problem, int, ImportedPass]]:
         """Every pass with its problem and its 0-based replicate, in the order of the file."""
         kept = {problem.problem_id: problem for problem in self.problems}
         seen: Counter[str] = Counter()
@@ -47,8 +46,8 @@ class Survey:
 
 
 @dataclass
-class _Seen:
-    """What is gathered while the file is read once."""
+class _Counts:
+    """What the first reading of the file collects."""
 
     stated: list[Placed] = field(default_factory=list)
     passes: Counter[str] = field(default_factory=Counter)
@@ -57,14 +56,14 @@ class _Seen:
     issues: list[RowIssue] = field(default_factory=list)
 
 
-def survey(reader: Reader, replicates: int | None = None) -> Survey:
-    """Read the file once, keeping nothing of it. Raises BadProblems naming every bad row.
+def survey_file(reader: PassReader, replicates: int | None = None) -> Survey:
+    """Read the file once, without keeping it in memory. Raises BadProblems naming every bad row.
 
-    ``replicates`` is how many passes over each problem are wanted; None takes as many as every
-    problem has.
+    ``replicates`` is the number of passes to import for each problem; None for the smallest number
+    that a problem has.
     """
     url = reader.source.url
-    seen = _Seen()
+    seen = _Counts()
     for found in reader:
         if isinstance(found, list):
             seen.issues += found
@@ -84,8 +83,8 @@ def survey(reader: Reader, replicates: int | None = None) -> Survey:
     return _planned(reader, problems, seen, replicates)
 
 
-def _check_shape(one: Pass, url: str, line: int, seen: _Seen) -> None:
-    """Passes that went through other rounds than the first are not of one run."""
+def _check_shape(one: ImportedPass, url: str, line: int, seen: _Counts) -> None:
+    """Note an issue for a pass whose rounds differ from those of the first."""
     if one.fault is not None:
         return
     shape = tuple(len(responses) for responses in one.rounds)
@@ -97,20 +96,20 @@ def _check_shape(one: Pass, url: str, line: int, seen: _Seen) -> None:
 
 
 def _same_prompts(problems: list[Problem], url: str) -> Iterator[RowIssue]:
-    """Problems that ask the same thing: their responses could not be told apart by prompt and draw."""
+    """Issues for problems with the same turns, whose trajectories would have the same ids."""
     firsts: dict[str, str] = {}
     for problem in problems:
         first = firsts.setdefault(prompt_digest(problem.turns), problem.problem_id)
         if first != problem.problem_id:
             what = (
-                f"problems {first!r} and {problem.problem_id!r} ask the same, word for word; "
+                f"problems {first!r} and {problem.problem_id!r} have the same turns; "
                 "keep one of them"
             )
             yield RowIssue(url, 0, "", what)
 
 
 def _planned(
-    reader: Reader, problems: list[Problem], seen: _Seen, replicates: int | None
+    reader: PassReader, problems: list[Problem], seen: _Counts, replicates: int | None
 ) -> Survey:
     assert seen.shape is not None
     counts = [seen.passes[problem.problem_id] for problem in problems]
@@ -126,7 +125,7 @@ def _planned(
 
 
 def _notes(
-    reader: Reader,
+    reader: PassReader,
     problems: list[Problem],
     kept: list[Problem],
     passes: Counter[str],
@@ -140,7 +139,7 @@ def _notes(
         counts = [passes[problem.problem_id] for problem in problems]
         yield (
             f"left out: {more:,} passes beyond the first {wanted} of a problem; the file has "
-            f"{min(counts)} to {max(counts)} of each, and --replicates says how many to take"
+            f"{min(counts)} to {max(counts)} of each; --replicates sets the number to import"
         )
     known = {problem.problem_id for problem in problems}
     absent = [p.problem_id for p in reader.problems or () if p.problem_id not in known]
@@ -150,5 +149,5 @@ def _notes(
 
 def _listed(problem_ids: list[str]) -> str:
     count = f"{len(problem_ids):,} problem{'s' if len(problem_ids) > 1 else ''}"
-    shown = ", ".join(problem_ids[:LISTED])
-    return f"{count} ({shown}{', …' if len(problem_ids) > LISTED else ''})"
+    shown = ", ".join(problem_ids[:_MOST_LISTED])
+    return f"{count} ({shown}{', …' if len(problem_ids) > _MOST_LISTED else ''})"

@@ -1,1 +1,1 @@
-"""Problem sets as people have them: found, read, recognised, checked and surveyed."""
+"""Problem sets: finds files, reads rows, recognises their layout, checks and surveys them."""

@@ -1,4 +1,4 @@
-"""Problem sets in files: JSONL, JSON, CSV and Parquet, local or behind any fsspec URL, one or many."""
+"""Reads problem sets from files: JSONL, JSON, CSV and Parquet, at a local path or any fsspec URL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 from pacore.core.config.fields import FieldMapping
 from pacore.core.problem import Placed, Problem
 from pacore.errors import BadInput
-from pacore.problems.formats.bytes import PACKED_ENDINGS, READ_FAULTS, opened
+from pacore.problems.formats.bytes import PACKED_ENDINGS, READ_FAULTS, open_as_utf8
 from pacore.problems.formats.csv import TAB, csv_rows, is_table
 from pacore.problems.formats.parquet import MAGIC, parquet_rows
 from pacore.problems.formats.rows import (
@@ -21,9 +21,9 @@ from pacore.problems.formats.rows import (
     RowFault,
     Rows,
     Say,
+    ignore_message,
     json_rows,
     jsonl_rows,
-    unsaid,
 )
 from pacore.problems.issues import BadProblems, RowIssue, merge
 from pacore.problems.parts import content_id
@@ -34,7 +34,9 @@ from pacore.store.backends.sources import open_source, source_faults, source_fil
 
 
 class ReadRow(NamedTuple):
-    """One row of a file: where it is, what it held (None where it could not be decoded), what it is."""
+    """One row of a file: its file and line, its decoded value (None where it could not be decoded),
+    and its problem or its issues.
+    """
 
     file: str
     line: int
@@ -47,28 +49,27 @@ def read_problem_set(
 ) -> list[Problem]:
     """Read a problem set, sorted by id, identical rows merged; ``limit`` takes the first N rows.
 
-    ``url`` is a file, a folder or a pattern of files; ``fields`` is a person's mapping
-    (`pacore.problems.shapes.mapping`). Raises BadInput for a file that cannot be read at all, has no
-    rows or none with a problem in it, and BadProblems naming every bad row (of the first N rows)
-    otherwise.
+    ``url`` is a file, a folder or a pattern of files; ``fields`` is the user's mapping
+    (`pacore.problems.shapes.mapping`). Raises BadInput for a file that cannot be read, has no rows,
+    or no row with a problem, and BadProblems naming every bad row (of the first N rows) otherwise.
     """
-    gathered = Gathered(url, fields or {})
-    for row in read_rows(url, limit, fields):
-        gathered.add(row)
-    return gathered.problems()
+    builder = ProblemSetBuilder(url, fields or {})
+    for row in read_problem_rows(url, limit, fields):
+        builder.add(row)
+    return builder.problems()
 
 
-class Gathered:
-    """What the rows of a problem set come to; `problems` once all of them are added."""
+class ProblemSetBuilder:
+    """Builds a problem set from its rows: `add` every row, then call `problems`."""
 
     def __init__(self, url: str, fields: FieldMapping) -> None:
         self._url = url
         self._fields = fields
         self._found: list[Placed] = []
         self._issues: list[RowIssue] = []
-        self._first: Mapping[str, Any] | None = None
-        self._leading: set[tuple[str, str]] = set()
-        self._is_stated = False
+        self._first: Mapping[str, object] | None = None
+        self._found_paths: set[tuple[str, str]] = set()
+        self._has_statement = False
 
     def add(self, row: ReadRow) -> None:
         result = row.reading.result
@@ -79,9 +80,9 @@ class Gathered:
         if isinstance(row.value, Mapping):
             self._first = row.value if self._first is None else self._first
             if self._fields:
-                self._leading |= paths_in(self._fields, row.value)
-        is_silent = isinstance(result, list) and any(one.what == MISSING for one in result)
-        self._is_stated |= not is_silent
+                self._found_paths |= paths_in(self._fields, row.value)
+        is_missing = isinstance(result, list) and any(one.what == MISSING for one in result)
+        self._has_statement |= not is_missing
 
     def problems(self) -> list[Problem]:
         """The problem set. Raises as `read_problem_set` does."""
@@ -95,24 +96,24 @@ class Gathered:
             raise BadInput(f"{self._url}: no problems: the file has no rows")
         return problems
 
-    def _check_fields(self, first: Mapping[str, Any]) -> None:
-        """Say once what would otherwise be said of every row. Raises BadInput."""
+    def _check_fields(self, first: Mapping[str, object]) -> None:
+        """Raise BadInput, one for all rows, for a mapped field or a statement that no row has."""
         has = (
             f"the first row has the fields {', '.join(listed_paths(first)) or 'of an empty object'}"
         )
         for name, path in paths_wanted(self._fields):
-            if (name, path) not in self._leading:
+            if (name, path) not in self._found_paths:
                 raise BadInput(f"fields: {name}={path}: no row of {self._url} has it; {has}")
-        if not self._is_stated:
+        if not self._has_statement:
             raise BadInput(
                 f"{self._url}: no row has a field that pacore knows for a problem; {has}; "
-                "say which is which with --fields problem=NAME,answer=NAME"
+                "map them with --fields problem=NAME,answer=NAME"
             )
 
 
-def unnamed_by_row(url: str, fields: FieldMapping | None = None) -> list[str]:
-    """The problem id of each row that states none itself, in the order of the file, and else ""."""
-    results = (row.reading.result for row in read_rows(url, None, fields))
+def generated_ids(url: str, fields: FieldMapping | None = None) -> list[str]:
+    """The problem id of each row whose file has none for it, in the order of the files; else ""."""
+    results = (row.reading.result for row in read_problem_rows(url, None, fields))
     return [
         result.problem_id
         if isinstance(result, Problem) and result.problem_id == content_id(result.content_digest)
@@ -121,16 +122,16 @@ def unnamed_by_row(url: str, fields: FieldMapping | None = None) -> list[str]:
     ]
 
 
-def read_rows(
+def read_problem_rows(
     url: str,
     limit: int | None,
     fields: FieldMapping | None = None,
     say: Callable[[str, str], None] | None = None,
 ) -> Iterator[ReadRow]:
-    """Each row with its problem or everything that is wrong with it, file after file.
+    """Each row with its problem or all its issues, file after file.
 
-    ``say`` hears, with a file's address, what a person should know of how it was read. Raises
-    BadInput for a file that cannot be read.
+    ``say`` is called with a file's address and a remark on how it was read. Raises BadInput for a
+    file that cannot be read.
     """
     yield from islice(_rows_of_all(url, fields, say), limit)
 
@@ -139,9 +140,9 @@ def _rows_of_all(
     url: str, fields: FieldMapping | None, say: Callable[[str, str], None] | None
 ) -> Iterator[ReadRow]:
     for name in problem_files(url):
-        told = unsaid if say is None else partial(say, name)
+        say_of_file = ignore_message if say is None else partial(say, name)
         with open_source(name) as file:
-            for row in rows_in(file, name, say=told):
+            for row in rows_in(file, name, say=say_of_file):
                 if isinstance(row, RowFault):
                     issue = RowIssue(name, row.line, row.field, row.what)
                     yield ReadRow(name, row.line, None, Reading(NO_ROW, [issue]))
@@ -151,30 +152,34 @@ def _rows_of_all(
 
 
 def problem_files(url: str) -> list[str]:
-    """The files of rows that an address names. Raises BadInput where there are none."""
+    """The files of rows at an address. Raises BadInput where there are none."""
     return source_files(url, is_row_file)
 
 
-class HowRead(NamedTuple):
-    """Bounds on what is held of a file at a time; ``refused`` says why a table is none, where it is."""
+class ReadLimits(NamedTuple):
+    """Limits of the memory for a file: bytes of a row, rows of a batch. ``refused``: an error message
+    where CSV and TSV are not accepted.
+    """
 
     max_bytes: int = MAX_LINE_BYTES
     batch_rows: int = 256
     refused: str | None = None
 
 
-PROBLEM_ROWS = HowRead()
+PROBLEM_ROWS = ReadLimits()
 
 
-def rows_in(file: BinaryIO, name: str, how: HowRead = PROBLEM_ROWS, say: Say = unsaid) -> Rows:
-    """Each row of an open file, of whatever format its first bytes and its name say.
+def rows_in(
+    file: BinaryIO, name: str, how: ReadLimits = PROBLEM_ROWS, say: Say = ignore_message
+) -> Rows:
+    """Each row of an open file, whose format its first bytes and its name determine.
 
-    Raises BadInput naming the file for one that cannot be read at all.
+    Raises BadInput naming the file for one that cannot be read.
     """
     try:
-        found = opened(file)
+        found = open_as_utf8(file)
         kind = _kind(found.head, name)
-        if kind in TABLES and how.refused is not None:
+        if kind in _TABLES and how.refused is not None:
             raise BadInput(how.refused)
         yield from _READERS[kind](found.file, how, say)
     except BadInput as fault:
@@ -190,9 +195,7 @@ def _one_line(fault: BaseException) -> str:
 
 ARRAY, LINES, CSV, TSV, PARQUET = "array", "lines", "csv", "tsv", "parquet"
 
-
-TABLES = (CSV, TSV)
-
+_TABLES = (CSV, TSV)
 
 ENDINGS = {
     ".jsonl": LINES,
@@ -203,7 +206,7 @@ ENDINGS = {
     ".parquet": PARQUET,
 }
 
-_READERS: dict[str, Callable[[BinaryIO, HowRead, Say], Rows]] = {
+_READERS: dict[str, Callable[[BinaryIO, ReadLimits, Say], Rows]] = {
     ARRAY: lambda file, how, say: json_rows(file, how.max_bytes, say),
     LINES: lambda file, how, say: jsonl_rows(file, how.max_bytes, say),
     CSV: lambda file, how, say: csv_rows(file, how.max_bytes, say),
@@ -213,12 +216,12 @@ _READERS: dict[str, Callable[[BinaryIO, HowRead, Say], Rows]] = {
 
 
 def is_row_file(name: str) -> bool:
-    """Whether a name or address ends as files of rows do."""
+    """Whether a name or address has the ending of a file of rows."""
     return _ending(name) in ENDINGS
 
 
 def _ending(name: str) -> str:
-    """The ending of a name in lower case, without that of a compression."""
+    """The ending of a name in lower case, after removing that of a compression."""
     path = PurePosixPath((name.partition("?")[0] if "://" in name else name).partition("::")[0])
     for _ in range(2):
         ending = path.suffix.lower()
@@ -230,36 +233,33 @@ def _ending(name: str) -> str:
 
 _JSON = re.compile(rb"\s*[\[{]")
 
-
 _CERTAINLY_JSON = re.compile(rb'\s*(?:\[\s*)?\{\s*"')
-
 
 _LINES_OF_LISTS = re.compile(rb"\s*\[[^\n]*\][ \t\r]*\n\s*\[")
 
 
 def _kind(head: bytes, name: str) -> str:
-    """The format of a file: what its first bytes certainly are, else what its name says.
+    """The format of a file, by its first bytes where these are unambiguous, else by its name.
 
-    Raises BadInput where neither does.
+    Raises BadInput where neither determines it.
     """
-    ending = _ending(name)
-    said = ENDINGS.get(ending)
+    by_name = ENDINGS.get(_ending(name))
     text = head.removeprefix(codecs.BOM_UTF8)
-    if head.startswith(MAGIC) or said == PARQUET:
+    if head.startswith(MAGIC) or by_name == PARQUET:
         return PARQUET
     if not text.strip():
-        return said or LINES
-    if said in TABLES and not _CERTAINLY_JSON.match(text):
-        return said
+        return by_name or LINES
+    if by_name in _TABLES and not _CERTAINLY_JSON.match(text):
+        return by_name
     if _JSON.match(text):
         is_lines = _LINES_OF_LISTS.match(text) or not text.lstrip().startswith(b"[")
         return LINES if is_lines else ARRAY
-    if said != ARRAY and is_table(text):
+    if by_name != ARRAY and is_table(text):
         return CSV
-    if said is not None:
-        return said
+    if by_name is not None:
+        return by_name
     known = ", ".join(ENDINGS)
     raise BadInput(
         f"unknown kind of file; supported are {known}, compressed or not; a table needs a header "
-        "with a column that pacore knows, or an ending that says how its cells are separated"
+        "with a column that pacore knows, or the ending .csv or .tsv"
     )

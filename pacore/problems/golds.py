@@ -1,8 +1,8 @@
-"""Gold answers that may be none: marks without an answer, placeholders, and rows unlike the others. Pure.
+"""Detects doubtful gold answers: marks without an answer, placeholders, and rows unlike most. Pure.
 
-A wrong gold answer scores every right answer as wrong, in silence. Some are certainly none
-(`is_empty_mark`) and refused where the row is read; the others stand out among their neighbours, and
-are named before anything is generated.
+With a wrong gold answer every right answer scores as wrong, without any error. Marks without an answer
+(`is_empty_mark`) are refused when the row is read; other doubtful gold answers are reported before
+anything is generated.
 """
 
 from __future__ import annotations
@@ -22,42 +22,36 @@ from pacore.core.grading.spec import parse_spec
 from pacore.core.problem import Problem
 from pacore.text import excerpt
 
-LISTED = 5
+_MOST_LISTED = 5
 
-
-GOLD_CHARACTERS = 24
-
+_GOLD_CHARACTERS = 24
 
 LONGEST_MARK = 100
 
-
 GOLD_MARK = "####"
 
-
 FAR_LONGER = 10
-"""So many times the median length, and at least `LONG_CHARACTERS`: far longer than its neighbours."""
+"""A gold answer is far longer than the others if its length is more than this multiple of the median,
+and more than `_LONG_CHARACTERS`."""
 
-LONG_CHARACTERS = 60
-
+_LONG_CHARACTERS = 60
 
 MOST_UNLIKE = 0.2
-"""Golds longer than the others are only named where they are at most this share of the set."""
+"""Gold answers far longer than the others are reported only up to this fraction of the set."""
 
 _EMPTY = re.compile(
     r"\\(?:boxed|fbox|text|mathrm|mbox|textbf|mathbf)\s*\{\s*\}|\$\s*\$|\\\[\s*\\\]|\\\(\s*\\\)"
     r"|<(?P<tag>answer|final_answer|solution)>\s*</(?P=tag)>|#{2,}|\*\*|__"
 )
-"""What sets an answer apart, with nothing in it."""
+"""Markup for an answer, without content."""
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]|&(?:nbsp|zwnj|#160|#8203);")
-
 
 _ANNOUNCED = re.compile(
     r"(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|ans\b|solution)\s*"
     r"(?P<end>is\s*[:：]?|[:：])?\s*",  # noqa: RUF001
     re.IGNORECASE,
 )
-
 
 _PLACEHOLDERS = frozenset(
     (
@@ -70,7 +64,8 @@ _PLACEHOLDERS = frozenset(
         "#value!", "#name?", "#div/0!", "(empty)", "(none)", "<null>", "<na>", "<nan>", "nat",
     )
 )  # fmt: skip
-"""What people and tools write where there is no answer. Each could be one, so none is refused."""
+"""Placeholders that people and tools write for a missing answer. Each could be an answer, so none is
+refused."""
 
 _ANNOUNCING = (":", "：", "=")  # noqa: RUF001 - the second is a full-width colon
 
@@ -82,16 +77,14 @@ _NOTHING = re.compile(
 
 _TEXT = parse_spec("text")
 
-
 _OPTION = re.compile(r"(?:^|[\n(\s])\(?(?P<letter>[A-J])(?:[).:]|\s?\))\s?(?=\S)")
-
 
 FEWEST_OPTIONS = 2
 
 
 @dataclass(frozen=True)
 class ReadGold:
-    """A problem as it was read: its shape, and where it stands in its file."""
+    """A problem as it was read: its shape, and its place (file and line)."""
 
     problem: Problem
     shape: str
@@ -99,23 +92,25 @@ class ReadGold:
 
     @cached_property
     def grader(self) -> str:
-        """The spec it names or calls for."""
+        """The spec of the grader that the problem names or that is chosen for it."""
         return choose_grader(self.problem)
 
     def named(self) -> str:
-        """Its id, with its place where the id is made from the content and so in no file."""
+        """The problem's id, with its place where the id was made from its content."""
         problem_id = self.problem.problem_id
         is_made = problem_id == f"p-{self.problem.content_digest[:12]}"
         return f"{problem_id} in {self.place}" if is_made else problem_id
 
     def with_gold(self) -> str:
-        """`named`, and the beginning of the gold answer."""
+        """The text of `named`, and the beginning of the gold answer."""
         gold = self.problem.gold
-        return self.named() if gold is None else f"{self.named()}: {excerpt(gold, GOLD_CHARACTERS)}"
+        return (
+            self.named() if gold is None else f"{self.named()}: {excerpt(gold, _GOLD_CHARACTERS)}"
+        )
 
 
 def marked_gold(text: str) -> str | None:
-    """What follows the last ``####`` to the end of a text, in one line, as GSM8K has it; else None."""
+    """The text after the last ``####`` if it is one line at the end, as in GSM8K; else None."""
     before, mark, gold = text.rstrip().rpartition(GOLD_MARK)
     before, gold = before.rstrip("#"), gold.strip()
     is_apart = not before or before[-1].isspace()
@@ -123,9 +118,9 @@ def marked_gold(text: str) -> str | None:
 
 
 def is_empty_mark(gold: str) -> bool:
-    r"""Whether a gold answer only marks where one goes: ``####``, ``\boxed{}``, ``The answer is``.
+    r"""Whether a gold answer is only a mark for one: ``####``, ``\boxed{}``, ``The answer is``.
 
-    ``Answer`` alone might be one; set apart (``**Answer**``) or followed by a colon it is none.
+    ``Answer`` alone may be an answer; with markup (``**Answer**``) or followed by a colon it is not.
     """
     if len(gold) > LONGEST_MARK:
         return False
@@ -139,15 +134,15 @@ def is_empty_mark(gold: str) -> bool:
 
 
 def gold_cautions(rows: Sequence[ReadGold]) -> Iterator[str]:
-    """What of the gold answers a person should look at before anything is spent, a line a kind."""
+    """Warnings about gold answers that the user should check before a run, one line for each kind."""
     stated = [row for row in rows if row.problem.gold is not None]
     short = [row for row in stated if _is_short_kind(row.grader)]
     doubtful = {row.problem.problem_id for row in short if _is_placeholder(row)}
-    # Answers of punctuation are what some sets are about, such as brackets to be closed.
+    # In some sets, such as of brackets to be closed, most answers are punctuation.
     if 2 * len(doubtful) > len(short):
         doubtful = set()
     yield from _unlike_most(
-        [row for row in stated if row.problem.problem_id not in doubtful and not _is_told(row)]
+        [row for row in stated if row.problem.problem_id not in doubtful and not _has_grader(row)]
     )
     for what, found in (
         (
@@ -174,49 +169,53 @@ def _line(what: str, found: Iterable[ReadGold]) -> Iterator[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """How many, and the first of them."""
-    more = ", …" if len(names) > LISTED else ""
-    return f"{len(names):,} ({', '.join(names[:LISTED])}{more})"
+    """The number of names, and the first `_MOST_LISTED` of them."""
+    more = ", …" if len(names) > _MOST_LISTED else ""
+    return f"{len(names):,} ({', '.join(names[:_MOST_LISTED])}{more})"
 
 
-_ALIKE = {"MATH": "plain", "NeMo-Skills": "plain", "contest": "plain", "titled columns": "plain"}
-"""Shapes whose gold answers are read as those of plain rows are."""
-
+_SAME_GOLD = {
+    "MATH": "plain",
+    "NeMo-Skills": "plain",
+    "contest": "plain",
+    "titled columns": "plain",
+}
+"""Shapes whose gold answers are read like those of plain rows."""
 
 _OF_ONE_GRADER = frozenset(
     ("multiple choice", "GPQA", "HumanEval", "MBPP", "LiveCodeBench", "MultiChallenge")
 )
 
 
-def _is_told(row: ReadGold) -> bool:
-    """Whether the row itself says how it is graded, so that it may differ from its neighbours."""
+def _has_grader(row: ReadGold) -> bool:
+    """Whether the row itself names its grader, which may then differ from that of other rows."""
     return row.problem.grader is not None and row.shape not in _OF_ONE_GRADER
 
 
 class _Kind(NamedTuple):
-    """How a row is known and where its gold answer comes from, and how answers are graded."""
+    """How a row is read, with its shape and its kind of gold answer, and by which grader graded."""
 
-    known: str
-    graded: str
+    shape: str
+    grader: str
 
-    def beside(self, most: _Kind) -> tuple[str, str]:
-        """What is said of this kind and of the one of most rows: no more than differs."""
-        if self.known == most.known:
-            return f"graded by {self.graded}", f"graded by {most.graded}"
-        if self.graded == most.graded:
-            return f"read as {self.known}", f"read as {most.known}"
-        mine, other = (f"read as {one.known} and graded by {one.graded}" for one in (self, most))
+    def differences(self, most: _Kind) -> tuple[str, str]:
+        """Descriptions of this kind and of that of most rows, without what they have in common."""
+        if self.shape == most.shape:
+            return f"graded by {self.grader}", f"graded by {most.grader}"
+        if self.grader == most.grader:
+            return f"read as {self.shape}", f"read as {most.shape}"
+        mine, other = (f"read as {one.shape} and graded by {one.grader}" for one in (self, most))
         return mine, other
 
 
 WORDS_A_SENTENCE = 3
-"""As many words in an answer that is graded as mathematics make a sentence of it."""
+"""An answer graded as mathematics with at least this many words counts as a sentence."""
 
 _GOLD_WORD = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
 
 
 def _unlike_most(rows: Sequence[ReadGold]) -> Iterator[str]:
-    """Rows of another kind than most: known by other fields, without a box, or graded otherwise."""
+    """Warnings about rows of another kind than most: with another shape, gold answer or grader."""
     by_kind: defaultdict[_Kind, list[ReadGold]] = defaultdict(list)
     for row in rows:
         by_kind[_kind(row)].append(row)
@@ -228,12 +227,12 @@ def _unlike_most(rows: Sequence[ReadGold]) -> Iterator[str]:
         return
     for kind, found in by_kind.items():
         if kind != most and 2 * len(found) <= number:
-            mine, other = kind.beside(most)
+            mine, other = kind.differences(most)
             yield from _line(f"{mine}, where {number:,} of {len(rows):,} are {other}", found)
 
 
 def _kind(row: ReadGold) -> _Kind:
-    shape = _ALIKE.get(row.shape, row.shape)
+    shape = _SAME_GOLD.get(row.shape, row.shape)
     graded = parse_spec(row.grader).name
     gold = row.problem.gold or ""
     if shape == "plain" and find_boxes(gold).last is not None:
@@ -246,18 +245,18 @@ def _kind(row: ReadGold) -> _Kind:
 
 
 def _is_placeholder(row: ReadGold) -> bool:
-    """Whether a gold answer is what people write for none, or announces one that does not come."""
+    """Whether a gold answer is a placeholder, layout only, or ends with a colon or equals sign."""
     gold = gold_answer(row.problem) or ""
-    said = plain_key(_TEXT, gold).text
-    return said in _PLACEHOLDERS or said.endswith(_ANNOUNCING) or _says_nothing(gold)
+    key = plain_key(_TEXT, gold).text
+    return key in _PLACEHOLDERS or key.endswith(_ANNOUNCING) or _is_layout(gold)
 
 
-def _says_nothing(gold: str) -> bool:
+def _is_layout(gold: str) -> bool:
     return len(gold) <= LONGEST_MARK and _NOTHING.fullmatch(gold) is not None
 
 
 def _is_outside(row: ReadGold) -> bool:
-    """Whether the statement lists options by letters from A on, and the gold letter is none of them."""
+    """Whether the statement lists options with letters from A on, without the gold letter."""
     if parse_spec(row.grader).name != "choice":
         return False
     letter = choice_letter(gold_answer(row.problem) or "")
@@ -273,7 +272,7 @@ def _is_outside(row: ReadGold) -> bool:
 def _far_longer(rows: Sequence[ReadGold]) -> tuple[str, list[ReadGold]]:
     lengths = [len(row.problem.gold or "") for row in rows]
     middle = int(median(lengths)) if lengths else 0
-    bound = max(LONG_CHARACTERS, FAR_LONGER * middle)
+    bound = max(_LONG_CHARACTERS, FAR_LONGER * middle)
     found = [row for row, length in zip(rows, lengths, strict=True) if length > bound]
     what = f"gold answer far longer than the others (median {middle:,} characters)"
     if any(_is_solution(row) for row in found):
@@ -295,14 +294,16 @@ def _gold_key(row: ReadGold) -> str:
 
 
 def _conflicts(rows: Sequence[ReadGold]) -> Iterator[str]:
-    """Questions that stand there more than once, but for case and spaces, with gold answers that differ."""
+    """A warning about questions that occur more than once, up to case and spaces, with different
+    gold answers.
+    """
     by_question: defaultdict[tuple[tuple[str, str], ...], list[ReadGold]] = defaultdict(list)
     for row in rows:
         if row.problem.gold is not None:
-            said = (
+            question = (
                 (turn.role, " ".join(turn.content.casefold().split())) for turn in row.problem.turns
             )
-            by_question[tuple(said)].append(row)
+            by_question[tuple(question)].append(row)
     groups = []
     for group in by_question.values():
         if len(group) > 1 and len(set(map(_gold_key, group))) > 1:

@@ -1,4 +1,4 @@
-"""What is wrong with rows of a problem set, and how that is said."""
+"""Issues of the rows of a problem set, and their messages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pacore.core.problem import (
 from pacore.errors import BadInput
 
 _VARIES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[0-9][0-9,.]*")
-"""What differs between issues of one kind: values and numbers."""
+"""Parts of messages that differ between issues of one kind: quoted values and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowIssue:
-    """One thing wrong with one row of a problem set: where, which field, and what.
+    """One issue of one row of a problem set.
 
     ``line`` is 1-based: a physical line, or the number of the row where a format has no lines;
-    0 where the fault has no place.
+    0 where the issue belongs to no row.
     """
 
     file: str
@@ -39,16 +39,16 @@ class RowIssue:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """Equal for issues that differ in places and values alone."""
+        """Equal for issues that differ in file, line and values only."""
         return _VARIES.sub("…", self.field), _VARIES.sub("…", self.what)
 
     def place_beside(self, other: RowIssue) -> str:
-        """Where it is, in a line that names the other's file."""
+        """The line, with the file where it is not that of the other issue."""
         return str(self.line) if self.file == other.file else f"{self.file}:{self.line}"
 
 
 class Issues:
-    """What is wrong with one row, noted field by field."""
+    """Collects the issues of one row."""
 
     def __init__(self, file: str, line: int) -> None:
         self.found: list[RowIssue] = []
@@ -56,16 +56,16 @@ class Issues:
         self._file = file
 
     def note(self, field: str, what: str) -> None:
-        """``field`` is what the file calls it: names of fields may hold anything."""
+        """Add an issue; ``field`` is the name in the file, which may have any characters."""
         place = field if field.isprintable() else ascii(field)
         self.found.append(RowIssue(self._file, self.line, place, what))
 
 
 class BadProblems(BadInput):
-    """A problem set with bad rows: ``issues`` has every one of them.
+    """A problem set with bad rows; ``issues`` has every issue.
 
-    The text is at most a screen: a line for each kind of issue, with the first of the kind, how many
-    there are, and where the next ones are.
+    The message has at most `MAX_PRINTED_KINDS` lines: one for each kind of issue, with the first
+    issue, the number of the others, and the lines of the next ones.
     """
 
     def __init__(self, issues: Sequence[RowIssue]) -> None:
@@ -82,7 +82,7 @@ class BadProblems(BadInput):
 
 
 def _alike(issues: Sequence[RowIssue]) -> str:
-    """The first issue of a kind, and how many more there are and where."""
+    """The first issue of a kind, with the number and lines of the others."""
     first, *others = issues
     if not others:
         return str(first)
@@ -93,10 +93,10 @@ def _alike(issues: Sequence[RowIssue]) -> str:
 
 
 def merge(rows: Sequence[Placed]) -> tuple[list[Problem], list[RowIssue]]:
-    """Sort by id, keep one of identical rows, and report ids that stand for different content.
+    """Sort by id, keep one of identical problems, and report equal ids of different problems.
 
-    Where identical problems carry different metadata, the one kept depends on the metadata alone,
-    not on the order of the rows.
+    Which of identical problems with different metadata is kept depends on the metadata only, not on
+    the order of the rows.
     """
     firsts: dict[str, Placed] = {}
     kept: dict[str, Problem] = {}
@@ -112,17 +112,17 @@ def merge(rows: Sequence[Placed]) -> tuple[list[Problem], list[RowIssue]]:
 
 
 def _clash(first: Placed, problem: Problem) -> str:
-    """That two problems have one id; where their names in the file differ, which these are."""
+    """The message for two problems with one id, with their ids in the file where these differ."""
     names = [original_name(one.problem_id, one.metadata) for one in (first.problem, problem)]
     where = f"{first.file}:{first.line}"
     if names[0] != names[1]:
         return (
-            f"{names[1]!r} and {names[0]!r} ({where}) both become {problem.problem_id!r}; "
-            "--fields id= takes ids from the content"
+            f"{names[1]!r} and {names[0]!r} ({where}) both get the id {problem.problem_id!r}; "
+            "--fields id= makes ids from the content"
         )
     return (
         f"duplicate {problem.problem_id!r}: {where} has the same id with other content; "
-        "--fields id= takes ids from the content"
+        "--fields id= makes ids from the content"
     )
 
 

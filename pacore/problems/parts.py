@@ -1,7 +1,7 @@
-"""Rows of a problem set: each becomes a problem, or everything that is wrong with it.
+"""Converts rows of a problem set: each to a problem, or to all its issues.
 
-A row is first taken apart into `Parts`, by one of the shapes in `pacore.problems.shapes` or by a
-person's own mapping; what the parts come to is checked here, whoever took it apart.
+A row is first converted to `Parts`, by one of the shapes in `pacore.problems.shapes` or by the user's
+mapping; the parts are checked here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pacore.problems.golds import is_empty_mark, marked_gold
 from pacore.problems.images import shown_picture
 from pacore.problems.issues import Issues
 from pacore.problems.program_tests import code_gold
-from pacore.problems.turns import Note, kind_of, read_turns, shown, usable_text
-from pacore.problems.values import is_nan, plain, storable, text_of, unwrapped
+from pacore.problems.turns import NoteIssue, kind_of, read_turns, short_repr, usable_text
+from pacore.problems.values import is_nan, plain, sole_item, storable, text_of
 
 
 class Field(NamedTuple):
-    """What a file calls something, and what it holds there."""
+    """A field of a row: its name in the file, and its value."""
 
     name: str
     value: Any
@@ -32,25 +32,25 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """A row taken apart, nothing of it checked yet.
+    """The parts of a row, unchecked.
 
-    ``statement`` holds text or a list of turns; None where whoever took the row apart has noted
-    why there is none. Any other part that is None was not given.
+    ``statement`` is text or a list of turns; None where a note says why there is none. Any other
+    part is None where the row does not have it.
     """
 
     statement: Field | None
     gold: Field | None = None
     grader: Field | None = None
     problem_id: Field | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
 
 def problem_of_parts(parts: Parts, issues: Issues) -> Problem | None:
-    """The problem a row states; None where something is wrong with it, which is noted.
+    """The problem of a row; None for a row with issues, which are noted.
 
-    A row without an id gets one from its content (``p-`` and 12 hex characters), so that order
-    and file name never matter. Fields that hold null are no metadata; whatever else the others hold
-    is stored as plain JSON and stops nothing, but for an image that the problem shows.
+    A row without an id gets one from its content (``p-`` and 12 hex characters), so that ids do not
+    depend on order and file name. The other fields are metadata, stored as plain JSON of any kind,
+    except those that are null; an image that belongs to the problem is an issue.
     """
     note = issues.note
     name = None if parts.problem_id is None else _name(*parts.problem_id, note)
@@ -72,12 +72,12 @@ def problem_of_parts(parts: Parts, issues: Issues) -> Problem | None:
 
 
 def content_id(digest: str) -> str:
-    """The id of a problem that was given none, from its content's digest."""
+    """The id of a problem without an id of its own, from its content's digest."""
     return f"p-{digest[:12]}"
 
 
-def _name(name: str, value: Any, note: Note) -> str | None:
-    """What the file calls the problem; None where it does not say, as in a data frame's NaN."""
+def _name(name: str, value: Any, note: NoteIssue) -> str | None:
+    """The problem's id in the file; None where it is missing, such as a data frame's NaN."""
     if is_nan(value):
         return None
     text = text_of(value)
@@ -89,7 +89,7 @@ def _name(name: str, value: Any, note: Note) -> str | None:
 
 
 def _metadata(parts: Parts, name: str | None) -> dict[str, JsonValue]:
-    """The row's other fields, and the name of a problem whose id cannot be that name."""
+    """The row's other fields, and the problem's id in the file where it is not valid as an id."""
     metadata = {
         storable(str(field_name)): plain(value)
         for field_name, value in parts.metadata.items()
@@ -100,7 +100,7 @@ def _metadata(parts: Parts, name: str | None) -> dict[str, JsonValue]:
     return metadata
 
 
-def _turns(name: str, value: Any, note: Note) -> tuple[Turn, ...]:
+def _turns(name: str, value: Any, note: NoteIssue) -> tuple[Turn, ...]:
     if isinstance(value, list):
         return read_turns(name, value, note)
     if isinstance(value, str | bytes):
@@ -110,15 +110,15 @@ def _turns(name: str, value: Any, note: Note) -> tuple[Turn, ...]:
     return ()
 
 
-def _gold(name: str, value: Any, note: Note) -> str | None:
-    """The gold answer as text; a mapping's ``answer`` counts, and what follows ``####`` (GSM8K)."""
-    value = unwrapped(value)
+def _gold(name: str, value: Any, note: NoteIssue) -> str | None:
+    """The gold answer as text: of an object its ``answer``, of GSM8K's text the part after ``####``."""
+    value = sole_item(value)
     if isinstance(value, Mapping):
-        name, value = f"{name}.answer", unwrapped(value.get("answer"))
+        name, value = f"{name}.answer", sole_item(value.get("answer"))
     text = text_of(value)
     if text is None:
-        said = shown(value) if isinstance(value, float) else kind_of(value)
-        note(name, f"is {said}; must be text or a number, or an object with 'answer'")
+        what = short_repr(value) if isinstance(value, float) else kind_of(value)
+        note(name, f"is {what}; must be text or a number, or an object with 'answer'")
         return None
     text = usable_text(name, text, note)
     if text is None:
@@ -126,13 +126,13 @@ def _gold(name: str, value: Any, note: Note) -> str | None:
     marked = marked_gold(text)
     gold = text if marked is None else marked
     if is_empty_mark(gold):
-        note(name, f"{shown(text[-40:])} marks where an answer goes and has none")
+        note(name, f"{short_repr(text[-40:])} is a mark for an answer without an answer")
         return None
     return gold
 
 
-def read_grader(value: Any, note: Note) -> str | None:
-    """The grader's spec a row or a person names; None and noted for one that nobody knows."""
+def read_grader(value: Any, note: NoteIssue) -> str | None:
+    """The canonical spec of a grader; None, with a note, for an unknown one."""
     if value is None:
         return None
     if not isinstance(value, str):

@@ -1,8 +1,8 @@
-"""Tests of programs as data sets have them, and the gold answer they become.
+"""Converts the tests of programs in data sets to gold answers.
 
-Read are pacore's own form (`pacore.core.grading.programs.tests`), ``{"inputs": […], "outputs": […],
-"fn_name"?}`` (APPS, TACO, PrimeCode), a list of ``{"input", "output"}`` (LiveCodeBench), and a list
-of ``assert`` statements (MBPP, AceCode).
+The accepted forms are pacore's own (`pacore.core.grading.programs.tests`),
+``{"inputs": […], "outputs": […], "fn_name"?}`` (APPS, TACO, PrimeCode), a list of
+``{"input", "output"}`` (LiveCodeBench), and a list of ``assert`` statements (MBPP, AceCode).
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ from pacore.core.grading.programs.tests import (
 from pacore.core.identity import canonical_json
 from pacore.core.problem import text_fault
 from pacore.errors import BadInput
-from pacore.problems.turns import Note
+from pacore.problems.turns import NoteIssue
 
 KINDS = ("stdin", "function", "assertions")
 
-
 NOT_TESTS = (
-    "is no tests of a program: pacore's own, {inputs, outputs}, a list of {input, output}, or a "
-    "list of asserts"
+    "has no tests of a program, which are pacore's own, {inputs, outputs}, a list of {input, output}, "
+    "or a list of asserts"
 )
 
 
-def code_gold(name: str, value: Any, note: Note) -> str | None:
-    """The gold answer that tests are, whatever published form they have; None and noted without."""
+def code_gold(name: str, value: Any, note: NoteIssue) -> str | None:
+    """The gold answer for tests in any accepted form; None, with a note, for any other value."""
     try:
         if isinstance(value, StdinTests | FunctionTests | AssertionTests):
             gold = as_gold(value)
@@ -85,7 +84,7 @@ def _tests(value: Any) -> CodeTests:
     if isinstance(value, Mapping):
         if "kind" in value:
             return from_gold(_encoded(value))
-        return _paired(value)
+        return _paired(value["inputs"], value["outputs"], value.get("fn_name"))
     if isinstance(value[0], str):
         return assertion_tests(value)
     return stdin_tests((one["input"], one["output"]) for one in value)
@@ -98,19 +97,18 @@ def _encoded(value: Any) -> str:
         raise BadInput(f"tests: are not JSON: {fault}") from fault
 
 
-def _paired(value: Mapping[str, Any]) -> CodeTests:
+def _paired(inputs: list[Any], outputs: list[Any], name: Any) -> CodeTests:
     """Tests from ``inputs`` and ``outputs``: of standard input, or with ``fn_name`` of a function."""
-    inputs, outputs, name = value["inputs"], value["outputs"], value.get("fn_name")
     if len(inputs) != len(outputs):
         raise BadInput(f"inputs: there are {len(inputs)}, and {len(outputs)} outputs")
     if name is None:
         return stdin_tests(zip(map(_lines, inputs), map(_lines, outputs), strict=True))
     if not all(isinstance(one, str) for one in (*inputs, *outputs)):
-        # In these sets a result may or may not stand in a list of its own, and nothing says which.
+        # In these sets a result may or may not be wrapped in a list, and no field tells which.
         raise BadInput(
             "inputs: arguments of a function as lists are ambiguous; write kind: function"
         )
-    return called(name, zip(inputs, outputs, strict=True))
+    return called_tests(name, zip(inputs, outputs, strict=True))
 
 
 def _lines(text: Any) -> Any:
@@ -120,10 +118,10 @@ def _lines(text: Any) -> Any:
     return text
 
 
-def called(entry_point: str, tests: Iterable[tuple[str, str]]) -> FunctionTests:
-    """Tests of a function as LiveCodeBench has them: an argument a line, all of it JSON.
+def called_tests(entry_point: str, tests: Iterable[tuple[str, str]]) -> FunctionTests:
+    """Tests of a function in LiveCodeBench's form: one argument per line, arguments and result as JSON.
 
-    Raises BadInput naming the test that is not.
+    Raises BadInput naming the first test that is not JSON.
     """
     pairs: list[tuple[list[JsonValue], JsonValue]] = []
     for index, (given, expected) in enumerate(tests):

@@ -1,4 +1,4 @@
-"""What pacore makes of a problem set: shapes, graders, gold answers, and what a person should know."""
+"""Surveys a problem set as pacore reads it: shapes, graders, gold answers, warnings and notes."""
 
 from __future__ import annotations
 
@@ -13,35 +13,29 @@ from statistics import median
 from pacore.core.config.fields import FieldMapping
 from pacore.core.problem import Problem, set_digest
 from pacore.core.prompt import prompt_digest
-from pacore.problems.files import Gathered, ReadRow, problem_files, read_rows
+from pacore.problems.files import ProblemSetBuilder, ReadRow, problem_files, read_problem_rows
 from pacore.problems.golds import ReadGold, gold_cautions, listed
 from pacore.problems.images import is_illustrated
 from pacore.problems.parts import content_id
 from pacore.problems.program_tests import decoded_tests
 from pacore.problems.shapes.choices import OPTION_FIELDS
 from pacore.problems.shapes.mapping import listed_paths
-from pacore.problems.shapes.words import GOLD_WORDS, bare
+from pacore.problems.shapes.words import GOLD_WORDS, normalized_name
 
-LONG_CHARACTERS = 100_000
-
+_LONG_CHARACTERS = 100_000
 
 LONG_GOLD_CHARACTERS = 200
-
 
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
 }  # fmt: skip
 
-
 _SHARD = re.compile(r"(?P<name>.*)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ending>\..*)")
-
 
 _OPTION_COLUMN = re.compile(r"(?:op|opt|option|choice|distractor)s?[ _-]?(?:[a-j]|\d{1,2})", re.I)
 
-
 _TURNS_AS_TEXT = re.compile(r"""\s*\[\s*\{\s*['"](?:role|content|from|value)['"]\s*:""")
-
 
 _CONTEXT_WORDS = frozenset(
     (
@@ -63,7 +57,7 @@ _CONTEXT_WORDS = frozenset(
 
 @dataclass
 class ShapeCount:
-    """The rows of one shape: how many, how many with gold, by which graders, and their fields."""
+    """The rows of one shape: their fields, number, number with gold answers, and graders."""
 
     fields: list[str]
     rows: int = 0
@@ -79,10 +73,10 @@ class ShapeCount:
 
 @dataclass(frozen=True)
 class ProblemSurvey:
-    """A problem set, read. What it comes to is only worked out for who asks.
+    """A problem set and its survey, which is computed on access.
 
-    ``read`` has every row with a problem in the order of the files, ``fields`` what the first row of
-    each shape has, ``told`` what is to be known of how files were read, by what with the files.
+    ``read`` has every row with a problem in the order of the files, ``fields`` the fields of the first
+    row of each shape, ``remarks`` the files by each remark on how they were read.
     """
 
     url: str
@@ -91,7 +85,7 @@ class ProblemSurvey:
     files: list[str]
     read: list[ReadGold]
     fields: dict[str, list[str]]
-    told: dict[str, list[str]]
+    remarks: dict[str, list[str]]
 
     @property
     def digest(self) -> str:
@@ -99,7 +93,7 @@ class ProblemSurvey:
 
     @property
     def named(self) -> int:
-        """How many problems have an id of their file."""
+        """The number of problems whose id is in their file."""
         return sum(one.problem_id != content_id(one.content_digest) for one in self.problems)
 
     @property
@@ -113,7 +107,7 @@ class ProblemSurvey:
 
     @property
     def shapes(self) -> dict[str, ShapeCount]:
-        """By name, in the order of the files."""
+        """The rows of each shape by its name, in the order of the files."""
         found = {name: ShapeCount(fields) for name, fields in self.fields.items()}
         for row in self.read:
             found[row.shape].add(row)
@@ -121,22 +115,22 @@ class ProblemSurvey:
 
     @cached_property
     def cautions(self) -> list[str]:
-        """What may make a run worth nothing, a line each."""
+        """Warnings about what may make a run worthless, one line each."""
         return [
-            *(f"{what}: {listed(names)}" for what, names in self.told.items()),
-            *_of_files([name for name in problem_files(self.url) if name != self.url]),
+            *(f"{what}: {listed(names)}" for what, names in self.remarks.items()),
+            *_file_cautions([name for name in problem_files(self.url) if name != self.url]),
             *gold_cautions(self._golds),
-            *_worth_saying(self._golds, _CAUTIONS),
+            *_matching(self._golds, _CAUTIONS),
         ]
 
     @cached_property
     def notes(self) -> list[str]:
-        """What else is worth knowing, a line each."""
+        """Further notes, one line each."""
         return list(_notes(self._golds, self.rows))
 
     @cached_property
     def _golds(self) -> list[ReadGold]:
-        """One row of each problem, by its id."""
+        """The first row of each problem, in the order of the problem set."""
         firsts: dict[str, ReadGold] = {}
         for row in self.read:
             firsts.setdefault(row.problem.problem_id, row)
@@ -146,15 +140,15 @@ class ProblemSurvey:
 def survey_problems(
     url: str, limit: int | None = None, fields: FieldMapping | None = None
 ) -> ProblemSurvey:
-    """Read a problem set and say what it comes to. Raises as `read_problem_set` does."""
-    gathered = Gathered(url, fields or {})
+    """Read a problem set and survey it. Raises as `read_problem_set` does."""
+    builder = ProblemSetBuilder(url, fields or {})
     read: list[ReadGold] = []
     firsts: dict[str, list[str]] = {}
-    told: dict[str, list[str]] = defaultdict(list)
+    remarks: dict[str, list[str]] = defaultdict(list)
     files: dict[str, None] = {}
     rows = 0
-    for row in read_rows(url, limit, fields, lambda file, what: told[what].append(file)):
-        gathered.add(row)
+    for row in read_problem_rows(url, limit, fields, lambda file, what: remarks[what].append(file)):
+        builder.add(row)
         rows += 1
         files[row.file] = None
         shape, problem = row.reading
@@ -162,7 +156,7 @@ def survey_problems(
             if shape not in firsts:
                 firsts[shape] = listed_paths(row.value)
             read.append(ReadGold(problem, shape, _place(row)))
-    return ProblemSurvey(url, gathered.problems(), rows, list(files), read, firsts, told)
+    return ProblemSurvey(url, builder.problems(), rows, list(files), read, firsts, remarks)
 
 
 def _place(row: ReadRow) -> str:
@@ -173,8 +167,8 @@ def _characters(problem: Problem) -> int:
     return sum(len(turn.content) for turn in problem.turns)
 
 
-def _of_files(files: Sequence[str]) -> Iterator[str]:
-    """What several files may hide: splits that do not belong together, and shards that are missing."""
+def _file_cautions(files: Sequence[str]) -> Iterator[str]:
+    """Warnings about several files: files of different splits, and missing files of a series."""
     splits = sorted({split for name in files if (split := _split(name))})
     if len(splits) > 1:
         yield f"files of several splits ({', '.join(splits)}) are one problem set here"
@@ -189,11 +183,11 @@ def _of_files(files: Sequence[str]) -> Iterator[str]:
         if number not in numbers
     ]
     if missing:
-        yield f"files of the same series that are not there: {listed(missing)}"
+        yield f"missing files of a series: {listed(missing)}"
 
 
 def _split(name: str) -> str | None:
-    """The split a file is of, by the words of its name, else by those of the nearest folder."""
+    """The split of a file, by the words of its name, else by those of the nearest folder."""
     for part in reversed(PurePosixPath(name).parts):
         words = {SPLITS[word] for word in re.split(r"[^a-z]+", part.lower()) if word in SPLITS}
         if words:
@@ -203,19 +197,20 @@ def _split(name: str) -> str | None:
 
 def _notes(golds: Sequence[ReadGold], rows: int) -> Iterator[str]:
     if repeated := rows - len(golds):
-        yield f"rows that say what another row says, and so count once: {repeated:,}"
+        yield f"rows identical to another row, which count once: {repeated:,}"
     problems = [row.problem for row in golds]
     yield from _same_questions(problems)
-    yield from _worth_saying(golds, _NOTES)
+    yield from _matching(golds, _NOTES)
     yield from _without_gold(problems)
 
 
-Worth = dict[str, Callable[[ReadGold], bool]]
+Conditions = dict[str, Callable[[ReadGold], bool]]
+"""Conditions on a row, by their description."""
 
 
-def _worth_saying(golds: Sequence[ReadGold], what_of: Worth) -> Iterator[str]:
-    for what, is_so in what_of.items():
-        if found := [row.problem.problem_id for row in golds if is_so(row)]:
+def _matching(golds: Sequence[ReadGold], conditions: Conditions) -> Iterator[str]:
+    for what, holds in conditions.items():
+        if found := [row.problem.problem_id for row in golds if holds(row)]:
             yield f"{what}: {listed(found)}"
 
 
@@ -229,16 +224,21 @@ def _same_questions(problems: Sequence[Problem]) -> Iterator[str]:
         if len(group) > 1 and len({problem.gold for problem in group}) == 1
     ]
     if alike:
-        yield f"asked word for word more than once, with the same gold: {listed(alike)}"
+        yield f"the same prompt more than once, with the same gold answer: {listed(alike)}"
 
 
 def _without_gold(problems: Sequence[Problem]) -> Iterator[str]:
-    """That no problem has a gold answer, and the fields that may hold it."""
+    """A note where no problem has a gold answer, with the fields that may have it."""
     if any(problem.gold is not None for problem in problems):
         return
-    names = {name for problem in problems for name in problem.metadata if bare(name) in GOLD_WORDS}
+    names = {
+        name
+        for problem in problems
+        for name in problem.metadata
+        if normalized_name(name) in GOLD_WORDS
+    }
     fields = ", ".join(name if name.isprintable() else ascii(name) for name in sorted(names))
-    hint = f"; if {fields} holds it, --fields problem=NAME,answer=NAME says so" if names else ""
+    hint = f"; if it is in {fields}, use --fields problem=NAME,answer=NAME" if names else ""
     yield f"no gold answer, and so no score: {len(problems):,}{hint}"
 
 
@@ -258,11 +258,15 @@ def _has_unshown_options(row: ReadGold) -> bool:
 
 
 def _has_unshown_context(row: ReadGold) -> bool:
-    """Whether what the problem may be about stands beside it, and not in it."""
-    said = "\n".join(turn.content for turn in row.problem.turns)
-    beside = (value for name, value in row.problem.metadata.items() if bare(name) in _CONTEXT_WORDS)
+    """Whether another field has a context of the problem that is not in its turns."""
+    text = "\n".join(turn.content for turn in row.problem.turns)
+    beside = (
+        value
+        for name, value in row.problem.metadata.items()
+        if normalized_name(name) in _CONTEXT_WORDS
+    )
     return any(
-        value.strip() not in said
+        value.strip() not in text
         if isinstance(value, str)
         else isinstance(value, dict | list) and value
         for value in beside
@@ -274,22 +278,21 @@ def _is_text_of_turns(row: ReadGold) -> bool:
 
 
 def _is_long(row: ReadGold) -> bool:
-    return _characters(row.problem) > LONG_CHARACTERS
+    return _characters(row.problem) > _LONG_CHARACTERS
 
 
-_CAUTIONS: Worth = {
+_CAUTIONS: Conditions = {
     "seems to have an image, which is not sent": lambda row: is_illustrated(row.problem),
-    "has options that pacore cannot read beside the problem, and does not send": (
+    "has options in other fields that pacore cannot read, and that are not sent": (
         _has_unshown_options
     ),
-    "has a context or system prompt beside the problem, which is not sent": _has_unshown_context,
-    "is the text of a list of turns, and is sent as that text": _is_text_of_turns,
+    "has a context or system prompt in another field, which is not sent": _has_unshown_context,
+    "is a list of turns as text, and is sent as that text": _is_text_of_turns,
     "gold answer looks like the tests of a program, and the grader is not code": _has_unused_tests,
 }
 
-
-_NOTES: Worth = {
-    f"longer than {LONG_CHARACTERS:,} characters": _is_long,
+_NOTES: Conditions = {
+    f"longer than {_LONG_CHARACTERS:,} characters": _is_long,
     f"gold answer longer than {LONG_GOLD_CHARACTERS} characters, which only the same words match": (
         _has_long_text_gold
     ),

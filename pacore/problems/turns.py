@@ -1,4 +1,4 @@
-"""Turns of a conversation as files have them: roles under several names, contents of several parts."""
+"""Reads the turns of a conversation: roles under several names, contents in several parts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from pacore.core.problem import OBSERVATIONS, ROLES, Role, Turn, text_fault
 
-Note = Callable[[str, str], None]
-"""Takes what the file calls a thing, and what is wrong with it."""
+NoteIssue = Callable[[str, str], None]
+"""Notes an issue: called with a field's name in the file, and the issue."""
 
 SPEAKERS: dict[str, Role] = {
     "human": "user",
@@ -28,19 +28,17 @@ SPEAKERS: dict[str, Role] = {
     "ipython": "tool",
     "environment": "tool",
 }
-"""Who spoke, by what files call them, in lower case."""
+"""Roles by their names in files, in lower case."""
 
 CALLS = ("tool_calls", "function_call")
 
-
 TEXT_PARTS = ("text", "input_text", "output_text")
-
 
 MAX_SHOWN = 60
 
 
-def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
-    """The turns of a list of ``{role, content}`` or ``{from, value}``; what is wrong is noted.
+def read_turns(name: str, values: list[Any], note: NoteIssue) -> tuple[Turn, ...]:
+    """The turns of a list of ``{role, content}`` or ``{from, value}``; issues are noted.
 
     A content may be a list of text parts, which are joined by line breaks as vLLM joins them. The
     last turn is from the user or a tool.
@@ -54,8 +52,8 @@ def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
         role_name, role = _role(value)
         if role is None:
             known = ", ".join(ROLES if role_name == "role" else SPEAKERS)
-            said = f"unknown role {shown(value.get(role_name))}; one of {known}"
-            note(f"{place}.{role_name}", said)
+            what = f"unknown role {short_repr(value.get(role_name))}; one of {known}"
+            note(f"{place}.{role_name}", what)
             continue
         is_last = index == len(values) - 1
         if is_last and role not in OBSERVATIONS:
@@ -72,19 +70,19 @@ def read_turns(name: str, values: list[Any], note: Note) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def _role(value: Mapping[str, Any]) -> tuple[str, Role | None]:
-    """What a turn calls its role, and the role; None for one that nobody knows."""
+def _role(value: Mapping[str, object]) -> tuple[str, Role | None]:
+    """The name of a turn's role field, and the role; None for an unknown one."""
     name = "from" if "role" not in value and "from" in value else "role"
-    said = value.get(name)
-    return name, SPEAKERS.get(said.strip().lower()) if isinstance(said, str) else None
+    role = value.get(name)
+    return name, SPEAKERS.get(role.strip().lower()) if isinstance(role, str) else None
 
 
 def is_from_assistant(turn: Any) -> bool:
-    """Whether something is a turn, and the assistant's."""
+    """Whether a value is a turn of the assistant."""
     return isinstance(turn, Mapping) and _role(turn)[1] == "assistant"
 
 
-def _content(place: str, value: Any, note: Note, is_last: bool) -> str | None:
+def _content(place: str, value: Any, note: NoteIssue, is_last: bool) -> str | None:
     if isinstance(value, list):
         value = _joined_parts(place, value, note)
         if value is None:
@@ -92,8 +90,8 @@ def _content(place: str, value: Any, note: Note, is_last: bool) -> str | None:
     return usable_text(place, value, note, empty_allowed=not is_last)
 
 
-def _joined_parts(place: str, parts: list[Any], note: Note) -> str | None:
-    """The text of content parts; None where one is no text, which is noted."""
+def _joined_parts(place: str, parts: list[Any], note: NoteIssue) -> str | None:
+    """The text of content parts; None, with a note, where one is no text."""
     texts = []
     for index, part in enumerate(parts):
         kind = part.get("type") if isinstance(part, Mapping) else None
@@ -103,12 +101,14 @@ def _joined_parts(place: str, parts: list[Any], note: Note) -> str | None:
         elif kind is None or kind in TEXT_PARTS:
             note(f"{place}[{index}]", f"is {kind_of(text)}; a part is text or an object with text")
         else:
-            note(f"{place}[{index}]", f"is of type {shown(kind)}; pacore sends text only")
+            note(f"{place}[{index}]", f"is of type {short_repr(kind)}; pacore sends text only")
     return "\n".join(texts) if len(texts) == len(parts) else None
 
 
-def usable_text(name: str, value: Any, note: Note, *, empty_allowed: bool = False) -> str | None:
-    """``value`` if it is usable text; otherwise None, and what is wrong with it is noted."""
+def usable_text(
+    name: str, value: Any, note: NoteIssue, *, empty_allowed: bool = False
+) -> str | None:
+    """``value`` if it is usable text; otherwise None, with a note."""
     if not isinstance(value, str):
         note(name, f"is {kind_of(value)}; must be text")
     elif fault := text_fault(value):
@@ -121,7 +121,7 @@ def usable_text(name: str, value: Any, note: Note, *, empty_allowed: bool = Fals
 
 
 def kind_of(value: Any) -> str:
-    """What a decoded value is, in the words of a file's author."""
+    """The kind of a decoded value, for messages: ``an object``, ``text``, ``a number``."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list):
@@ -139,7 +139,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-def shown(value: Any) -> str:
-    """A value as it may stand in a one-line message: escaped and short."""
+def short_repr(value: Any) -> str:
+    """A value in one line for messages: escaped, and truncated to `MAX_SHOWN` characters."""
     text = ascii(value) if isinstance(value, str | int | float) else kind_of(value)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

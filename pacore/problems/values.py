@@ -1,8 +1,8 @@
-"""Values of other people's files as text and as plain JSON, whatever type a format gave them. Pure.
+"""Converts values from files to text and to plain JSON, whatever their type. Pure.
 
-Parquet knows decimals, times and bytes, JSON knows NaN, and data frames write whole numbers as
-floats. An id or an answer becomes the text a person would write for it; everything else becomes JSON
-that can be stored, so that a column nobody uses never stops a problem set.
+Parquet has decimals, times and bytes, JSON has NaN, and data frames write integers as floats. An id or
+an answer is converted to the usual text for it; every other value to JSON that can be stored, so that
+the types of unused columns cause no errors.
 """
 
 from __future__ import annotations
@@ -21,23 +21,18 @@ from pacore.core.identity import sha256_hex
 
 EXACT_FLOATS = 2**53
 
-
 MAX_LEVELS = 32
 """Lists and objects nested deeper than this are cut off in metadata."""
 
 CUT = "…"
 
-
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-
 _UNREADABLE_BYTES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
 
 _REPLACEMENT = "\ufffd"
 
 DATA_URL = "data:image/"
-
 
 _IMAGE_BYTES = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp(?:avif|heic)"
@@ -45,27 +40,26 @@ _IMAGE_BYTES = re.compile(
     re.DOTALL,
 )
 
-
 _IMAGE_TEXT = re.compile(
     r"(?:iVBORw0KGgo|/9j/[2-4]|R0lGOD[dl]h|UklGR[0-9A-Za-z+/]{8}V0VCU)[0-9A-Za-z+/]*"
 )
 
 
-def unwrapped(value: Any) -> Any:
-    """What a list of one holds, as deep as that goes; any other value as it is."""
+def sole_item(value: Any) -> Any:
+    """The item of a list of length one, repeatedly; any other value unchanged."""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value
 
 
 def text_of(value: Any) -> str | None:
-    """The text of an id, a statement or an answer; None for what is no single text or number.
+    """The text of an id, a statement or an answer; None for a value that is no single text or number.
 
-    ``12.0`` is ``12`` (data frames write whole numbers so), a decimal keeps its zeros (``0.50``), a
-    truth value is ``True`` or ``False``, bytes count where they are UTF-8, and a list of one is what
-    it holds. NaN and the infinities have no text.
+    ``12.0`` is ``12`` (data frames write integers so), a decimal keeps its zeros (``0.50``), a truth
+    value is ``True`` or ``False``, bytes are decoded as UTF-8, and a list of length one is its item.
+    NaN, the infinities and other bytes have no text.
     """
-    value = unwrapped(value)
+    value = sole_item(value)
     if isinstance(value, bytes):
         value = text_or_bytes(value)
     if isinstance(value, float):
@@ -79,13 +73,13 @@ def text_of(value: Any) -> str | None:
 
 
 def is_nan(value: Any) -> bool:
-    """Whether a value is the "not a number" that data frames put where there is none."""
-    value = unwrapped(value)
+    """Whether a value is NaN, which data frames have for a missing value."""
+    value = sole_item(value)
     return isinstance(value, float | Decimal) and math.isnan(value)
 
 
 def text_or_bytes(value: bytes) -> str | bytes:
-    """Bytes as the text they are in UTF-8, as some writers of Parquet store text; else as they are."""
+    """Bytes decoded as UTF-8, since some Parquet writers store text as bytes; else unchanged."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -96,9 +90,9 @@ def text_or_bytes(value: bytes) -> str | bytes:
 def plain(value: Any, levels: int = MAX_LEVELS) -> JsonValue:
     """A value as JSON that can be stored.
 
-    NaN and the infinities become their names, decimals and times text (ISO 8601), bytes that are not
-    text their number and sha256; NUL and lone surrogates become U+FFFD; what is nested deeper than
-    ``levels`` is cut off.
+    NaN and the infinities become their names, decimals and times text (ISO 8601), bytes that are no
+    text their number and sha256; NUL and lone surrogates become U+FFFD; values nested deeper than
+    ``levels`` are replaced by `CUT`.
     """
     if isinstance(value, bytes):
         value = text_or_bytes(value)
@@ -133,14 +127,14 @@ _NAMES = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def storable(text: str) -> str:
-    """A text without what no table takes: NUL and lone surrogates."""
+    """A text that tables can store: NUL and lone surrogates are replaced by U+FFFD."""
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 def is_picture(value: Any) -> bool:
-    """Whether a value is an image: its bytes, bytes with a path as data sets have it, base64, a data URL.
+    """Whether a value is an image: bytes, an object with ``bytes``, base64 text, or a data URL.
 
-    What counts are the first bytes of the known formats, not that there are bytes.
+    Images are recognised by the first bytes of their formats.
     """
     waiting = [value]
     while waiting:

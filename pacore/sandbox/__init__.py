@@ -1,8 +1,8 @@
-"""Programs of other people's: run in a sandbox against the tests of their problem.
+"""Runs untrusted text: computer algebra on answers, and programs against the tests of their problem.
 
-    testing ── sandbox ── bubblewrap ── inside: host (pid 1) ── one process a test: the program
+    programs ── process ── bubblewrap ── inside: host (pid 1) ── one process per test: the program
 
-A program's sandbox holds the program and what it is given, and nothing that says what is expected
-of it: verdicts are made outside, from what comes out. So there is no exit code, file, frame or
-descriptor that a program could forge or read to pass.
+A program's sandbox contains the program and its input, and no expected output: verdicts are made
+outside, from the program's output. So there is no exit code, file, stack frame or descriptor that a
+program could forge or read in order to pass.
 """

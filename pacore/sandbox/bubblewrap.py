@@ -1,9 +1,9 @@
-"""The command that makes a sandbox, and what it needs of the machine.
+"""The command line of a sandbox, and the programs that it needs on the machine.
 
 bubblewrap puts a process into user, process, network, mount, IPC and host name spaces of its own,
-in which there is a Python and nothing else: no network, no /proc, no file that can be written. It
-is started as an ordinary user with an empty environment: the kernel exempts root from the limit on
-processes, and bubblewrap itself keeps, in sight of what it starts, the environment it was given.
+with a Python and nothing else: no network, no /proc, no writable file. It is started as an ordinary
+user, since the kernel exempts root from the limit on processes, and with an empty environment, since
+the processes inside can read bubblewrap's own environment.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from pacore.errors import PacoreError
 from pacore.sandbox.inside.confinement import ARCHITECTURES
 
 NOBODY = "65534"
-"""User and group that programs run as where pacore runs as root."""
+"""User and group of programs where pacore runs as root."""
 
 INTERPRETERS = ("/usr/bin/python3", "/usr/local/bin/python3")
-"""Where a Python is looked for that every user may read, as one in somebody's home is not."""
-
+"""Paths of a Python that every user may read, unlike one in a home folder."""
 
 OLDEST = (3, 9)
 
@@ -33,29 +32,26 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "PATH": "/usr/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
-    # Sets of texts come in the same order every time a program is graded.
+    # The iteration order of sets of texts is the same each time a program is graded.
     "PYTHONHASHSEED": "0",
     "PYTHONUTF8": "1",
 }
-"""All that a program finds in its environment."""
+"""The whole environment of a program."""
 
 INSIDE = Path(__file__).parent / "inside"
 
-
 MODULES = tuple(sorted(path.name for path in INSIDE.glob("*.py") if path.stem != "__init__"))
 
+MOUNT_POINT = "/pacore"
+"""Folder inside the sandbox with the modules that run there, below their package's name."""
 
-PLACE = "/pacore"
-"""Where the modules that run inside lie inside, below the name of their package."""
+_PRINT_VERSION = "import ctypes, sys; print(*sys.version_info[:3], sep='.')"
 
-_ASKED = "import ctypes, sys; print(*sys.version_info[:3], sep='.')"
-
-
-_HOW = "on Debian or Ubuntu: apt-get install bubblewrap util-linux python3"
+_HOW_TO_INSTALL = "on Debian or Ubuntu: apt-get install bubblewrap util-linux python3"
 
 
 class NoSandbox(PacoreError):
-    """This machine cannot confine programs, so none is run; the text says what to install."""
+    """This machine cannot confine programs, so none is run; the message says what to install."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"programs cannot be graded here: {what}")
@@ -74,56 +70,60 @@ def find_interpreter() -> Interpreter:
     """The system's Python. Raises NoSandbox where there is none."""
     for name in INTERPRETERS:
         path = os.path.realpath(name)
-        # Not a launcher in somebody's home: the sandbox has nothing of it.
+        # A launcher may lead to a Python in a home folder, which the sandbox does not have.
         if not path.startswith("/usr/") or not os.access(path, os.X_OK):
             continue
-        said = subprocess.run(
-            [path, "-S", "-s", "-c", _ASKED],
+        done = subprocess.run(
+            [path, "-S", "-s", "-c", _PRINT_VERSION],
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        version = said.stdout.strip()
-        if said.returncode == 0 and tuple(map(int, version.split("."))) >= OLDEST:
+        version = done.stdout.strip()
+        if done.returncode == 0 and tuple(map(int, version.split("."))) >= OLDEST:
             return Interpreter(path, version)
     wanted = ".".join(map(str, OLDEST))
-    raise NoSandbox(f"there is no Python {wanted} or newer at {' or '.join(INTERPRETERS)}; {_HOW}")
+    paths = " or ".join(INTERPRETERS)
+    raise NoSandbox(f"there is no Python {wanted} or newer at {paths}; {_HOW_TO_INSTALL}")
 
 
 def prefix() -> list[str]:
-    """What a sandbox's command begins with: ``bwrap``, as another user where this one is root.
+    """The beginning of a sandbox's command line: ``bwrap``, as user `NOBODY` where this one is root.
 
-    Both are looked for in ``PATH`` whenever a sandbox is made. Raises NoSandbox where one is
-    missing, and on machines whose system calls are not known here.
+    ``PATH`` is searched whenever a sandbox is started. Raises NoSandbox where a program is missing,
+    and on architectures whose system calls are not in `ARCHITECTURES`.
     """
     if os.uname().machine not in ARCHITECTURES:
         raise NoSandbox(f"only on {' and '.join(ARCHITECTURES)}, and this is {os.uname().machine}")
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        raise NoSandbox(f"bubblewrap (bwrap) is not installed; {_HOW}")
+        raise NoSandbox(f"bubblewrap (bwrap) is not installed; {_HOW_TO_INSTALL}")
     if os.geteuid() != 0:
         return [bwrap]
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise NoSandbox(f"setpriv, which gives up root, is not installed; {_HOW}")
+        raise NoSandbox(
+            f"setpriv, which drops root privileges, is not installed; {_HOW_TO_INSTALL}"
+        )
     return [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", bwrap]
 
 
-def command(interpreter: Interpreter, modules: dict[str, int], control: int) -> list[str]:
+def sandbox_command(interpreter: Interpreter, modules: dict[str, int], control: int) -> list[str]:
     """The command line of a sandbox whose process 1 is `pacore.sandbox.inside.host`.
 
-    ``modules`` are file descriptors that hold the modules of `MODULES`, ``control`` is the host's.
+    ``modules`` are the file descriptors of the modules of `MODULES` by name, ``control`` is the
+    descriptor of the host's socket.
     """
-    folder = f"{PLACE}/{'/'.join(__name__.split('.')[:-1])}/inside"
+    folder = f"{MOUNT_POINT}/{'/'.join(__name__.split('.')[:-1])}/inside"
     files = [
         part
         for name, number in modules.items()
         for part in ("--ro-bind-data", str(number), f"{folder}/{name}")
     ]
-    host = f"import sys; sys.path.insert(0, {PLACE!r}); "
-    host += f"from {__package__}.inside.host import main; main()"
+    host = f"import sys; sys.path.insert(0, {MOUNT_POINT!r}); "
+    host += f"from {__package__}.inside.host import run_host; run_host()"
     return [
         *prefix(),
         *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -138,7 +138,7 @@ def command(interpreter: Interpreter, modules: dict[str, int], control: int) -> 
 
 
 def _files(interpreter: Interpreter) -> list[str]:
-    """All files there are: the interpreter, libraries, and four devices without memory."""
+    """All files of a sandbox: the interpreter, libraries, and four devices that store nothing."""
     parts = ["--ro-bind", interpreter.path, interpreter.path]
     folders = ["/usr/lib", "/usr/lib64"]
     if interpreter.path.startswith("/usr/local/"):

@@ -1,4 +1,4 @@
-"""Answers graded: by rules where they decide, in processes that can be ended where they do not."""
+"""Grades answers: by rules where these decide, else in processes that can be killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pacore.sandbox.programs import code_grader_version, grade_programs
 
 @cache
 def grader_version(spec: str) -> str:
-    """Version of everything that decides a verdict: ``4`` or ``4+mpmath-1.3.0+sympy-1.14.0``."""
+    """Version of all code that can change a verdict: ``4`` or ``4+mpmath-1.3.0+sympy-1.14.0``."""
     name = parse_spec(spec).name
     if name == "code":
         return code_grader_version()
@@ -27,13 +27,12 @@ def grader_version(spec: str) -> str:
 def grade_answers(
     items: Sequence[tuple[str, str, str | None]], timeout_seconds: float
 ) -> list[Verdict]:
-    """Grade (spec, gold, answer) items; verdicts come in the order of the items.
+    """Grade (spec, gold, answer) items; the verdicts are in the order of the items.
 
-    Exact rules decide first; equal items are decided once; what needs computer algebra shares one
-    grader process, whichever thread calls; programs run in sandboxes (`pacore.sandbox`).
-    ``timeout_seconds`` bounds the grading of one answer. Raises PacoreError when the grader process
-    cannot be started, or programs cannot be confined, and BadInput for a judge, who is a model and
-    no part of this.
+    Exact rules are applied first; equal items are graded once; all threads share one process for
+    computer algebra; programs run in sandboxes (`pacore.sandbox`). ``timeout_seconds`` bounds the
+    grading of one answer. Raises PacoreError when the grader process cannot be started or programs
+    cannot be confined, and BadInput for the spec of a judge, which is a model.
     """
     verdicts: dict[tuple[str, str, str | None], Verdict] = {}
     undecided: dict[tuple[str, str, str | None], tuple[str, str]] = {}
@@ -49,23 +48,25 @@ def grade_answers(
             verdicts[item] = verdict
         elif answer is not None:
             undecided[item] = (gold, answer)
-    asked = SHARED_GRADER.grade_many(list(undecided.values()), timeout_seconds)
-    verdicts.update(zip(undecided, asked, strict=True))
+    decided = SHARED_GRADER.grade_many(list(undecided.values()), timeout_seconds)
+    verdicts.update(zip(undecided, decided, strict=True))
     return [verdicts[item] for item in items]
 
 
 def answer_keys(items: Sequence[tuple[str, str]], timeout_seconds: float) -> list[str]:
-    """Keys of (spec, answer) items, in order: answers with equal keys are the same answer.
+    """Keys of (spec, answer) items, in order: equivalent answers have equal keys.
 
-    Where rules see no plain number in an answer to ``math``, computer algebra names its value; where it
-    cannot within ``timeout_seconds``, the key is the answer's text.
+    Where an answer to ``math`` is no plain number, computer algebra computes the key of its value;
+    where it cannot within ``timeout_seconds``, the key is the answer's text.
     """
     keys: dict[tuple[str, str], str] = {}
-    open_: dict[tuple[str, str], str] = {}
+    incomplete: dict[tuple[str, str], str] = {}
     for item in dict.fromkeys(items):
-        keys[item], is_all = plain_key(parse_spec(item[0]), item[1])
-        if not is_all:
-            open_[item] = item[1]
-    named = SHARED_GRADER.name_many(list(open_.values()), timeout_seconds)
-    keys |= {item: short(name) for item, name in zip(open_, named, strict=True) if name is not None}
+        keys[item], is_complete = plain_key(parse_spec(item[0]), item[1])
+        if not is_complete:
+            incomplete[item] = item[1]
+    found = SHARED_GRADER.key_many(list(incomplete.values()), timeout_seconds)
+    keys |= {
+        item: short(key) for item, key in zip(incomplete, found, strict=True) if key is not None
+    }
     return [keys[item] for item in items]

@@ -1,8 +1,8 @@
-"""The grader process: a pool of workers with limits, and the lines it is spoken to in.
+"""The grader process: a pool of workers with limits, and its protocol of JSON lines.
 
-A grading makes a limited number of function calls; a worker that still runs out of time is killed by the
-pool; one that outgrows its memory fails; one that
-outlives everything that could kill it is ended by the kernel when its CPU seconds are used up.
+A grading makes a limited number of function calls. A worker that exceeds its time is killed by the
+pool, one that exceeds its memory raises MemoryError, and one whose pool has died is killed by the
+kernel when it has used its CPU seconds.
 """
 
 from __future__ import annotations
@@ -28,44 +28,38 @@ if TYPE_CHECKING:
 
 WORKER_MEMORY_BYTES = 3 * 2**30
 
-
 TASKS_A_WORKER = 500
 
-START_SECONDS = 120.0
-
+START_TIMEOUT_SECONDS = 120.0
 
 KILL_SECONDS = 5.0
 """Allowance for ending one worker and starting the next, on a busy machine."""
 
-READY = "ready"
-
+WORKERS_READY = "ready"
 
 MOST_CALLS = 1_000_000
-"""Of functions, in one grading: ten times what the most expensive answer in the tests needs."""
-
+"""Function calls in one grading: ten times what the most expensive answer in the tests needs."""
 
 MOST_DETAIL = 200
-"""In characters, so that a reply is one short write."""
-
+"""Characters of a detail, so that a reply is one short write."""
 
 BROKEN = "broken"
 
-
-NAMED = "named"
+KEY_REPLY = "key"
 
 Result = tuple[str, float | str | None, str | None]
-"""A verdict, or `NAMED` and the name."""
+"""A verdict's status, score and detail; or `KEY_REPLY`, the key or None, and None."""
 
 
-def serve(workers: str, most_calls: str) -> None:
-    """Be the grader process: read requests until whoever started it is gone.
+def serve_grading(workers: str, most_calls: str) -> None:
+    """Run the grader process: read requests from standard input until its end.
 
     ``most_calls`` limits the function calls of one grading.
 
-    A request is a line ``[timeout_seconds, [[gold, answer], …]]``, with null for gold where the answer
-    is to be named; a reply, one for each pair and in any order, is a line
-    ``[index, status, score, detail]``, or ``[index, "named", name, null]`` with null for a name where
-    there is none.
+    A request is a line ``[timeout_seconds, [[gold, answer], …]]``, with null for gold where the key of
+    the answer is requested; a reply, one for each pair and in any order, is a line
+    ``[index, status, score, detail]``, or ``[index, "key", key, null]`` with null for a key where
+    none was found.
     """
     # Whoever starts this process imports this module too, and has no use for pebble.
     from pebble import ProcessPool
@@ -75,7 +69,7 @@ def serve(workers: str, most_calls: str) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
-            "pacore.sandbox.algebra.naming",
+            "pacore.sandbox.algebra.value_keys",
             "pacore.sandbox.algebra.calculus",
             "pacore.sandbox.mathematics_worker",
         ]
@@ -83,8 +77,8 @@ def serve(workers: str, most_calls: str) -> None:
     pool = ProcessPool(
         max_workers=int(workers), max_tasks=TASKS_A_WORKER, initializer=_confine, context=context
     )
-    pool.schedule(_work, (r"\frac{1}{2}", "0.5", START_SECONDS, MOST_CALLS)).result()
-    os.write(replies, f"{READY}\n".encode())
+    pool.schedule(_work, (r"\frac{1}{2}", "0.5", START_TIMEOUT_SECONDS, MOST_CALLS)).result()
+    os.write(replies, f"{WORKERS_READY}\n".encode())
     for line in requests:
         timeout_seconds, pairs = json.loads(line)
         for index, (gold, answer) in enumerate(pairs):
@@ -96,7 +90,7 @@ def serve(workers: str, most_calls: str) -> None:
 
 
 def _private_streams() -> tuple[IO[str], int]:
-    """Standard input and output, out of reach of workers and of whatever prints."""
+    """Duplicates of standard input and output, which are replaced so that no worker uses them."""
     requests, replies = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -116,20 +110,20 @@ def _reply(replies: int, index: int, timeout_seconds: float, done: ProcessFuture
         reply = (index, *crash(why[:MOST_DETAIL]))
     else:
         reply = (index, *done.result())
-    # One short write to a pipe is atomic, and two threads of the pool come here.
+    # One short write to a pipe is atomic; two threads of the pool call this.
     os.write(replies, (json.dumps(reply) + "\n").encode())
 
 
 def _confine() -> None:
-    """Set up a worker: limits, the end of its parent, and the slow first use of the library."""
-    # A worker deep in one big-integer operation never gets to a handler written in Python.
+    """Set up a worker: its limits, its end with its parent, and the slow first use of SymPy."""
+    # A handler written in Python does not run during one long big-integer operation.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = WORKER_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, WORKER_MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work(r"\sqrt{12}", r"2\sqrt{3}", START_SECONDS, MOST_CALLS)
+    _work(r"\sqrt{12}", r"2\sqrt{3}", START_TIMEOUT_SECONDS, MOST_CALLS)
 
 
 def _end_with_parent() -> None:
@@ -140,7 +134,7 @@ def _end_with_parent() -> None:
 
 
 def _work(gold: str | None, answer: str, timeout_seconds: float, most_calls: int) -> Result:
-    """Judge one pair, or name the value of an answer, in a worker."""
+    """Grade one pair, or compute the key of an answer, in a worker."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu_seconds = math.ceil(spent.ru_utime + spent.ru_stime + timeout_seconds + KILL_SECONDS)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -148,16 +142,16 @@ def _work(gold: str | None, answer: str, timeout_seconds: float, most_calls: int
 
     # Imported here so that only workers load mpmath and SymPy.
     from pacore.sandbox.algebra.algebra import SymbolicAlgebra
-    from pacore.sandbox.algebra.naming import value_key
+    from pacore.sandbox.algebra.value_keys import value_key
 
     try:
         with limited_calls(most_calls):
             if gold is None:
-                return NAMED, value_key(answer), None
+                return KEY_REPLY, value_key(answer), None
             verdict = grade_math(gold, answer, SymbolicAlgebra())
     except TooManyCalls:
         if gold is None:
-            return NAMED, None, None
+            return KEY_REPLY, None, None
         return TIMEOUT._replace(detail=f"no verdict within {most_calls:,} calls of functions")
     assert verdict is not None
     return verdict

@@ -1,4 +1,4 @@
-"""Bytes out of pipes whose other ends are not to be trusted: never blocking, always counted."""
+"""Reads pipes whose writers are not trusted: without blocking, and with a limit on the bytes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal, Protocol
 
-CHUNK_BYTES = 1 << 16
-
+_READ_BYTES = 1 << 16
 
 TAIL_BYTES = 4096
-"""How much is kept of what is read for its last lines only."""
+"""How much is kept of output that is read for its last lines only."""
 
 
-class Source(Protocol):
-    """What `drive` waits for: a descriptor, and `move`, which takes what has come out of it."""
+class PolledSource(Protocol):
+    """A descriptor that `poll_until` waits for; `read_available` reads all that is available."""
 
     descriptor: int
     is_open: bool
 
     @property
-    def is_overfull(self) -> bool: ...
+    def is_over_limit(self) -> bool: ...
 
-    def move(self) -> None: ...
+    def read_available(self) -> None: ...
 
 
-class Inflow:
-    """Bytes out of a pipe. ``kept`` are those that came since `clear`, or the last of them."""
+class PipeReader:
+    """Reads a pipe. ``kept`` are the bytes read since `clear`; with ``tail``, the last of them.
+
+    No more than ``most_bytes`` are read between two calls of `clear`, but for one last chunk.
+    """
 
     def __init__(self, descriptor: int, most_bytes: int, *, tail: bool = False) -> None:
         os.set_blocking(descriptor, False)
@@ -41,19 +43,19 @@ class Inflow:
         self._tail = tail
 
     @property
-    def is_overfull(self) -> bool:
-        """Whether more came than may; then no more is read."""
+    def is_over_limit(self) -> bool:
+        """Whether more bytes came than allowed; then no more are read."""
         return self._count > self._most_bytes
 
     def clear(self) -> None:
         self._count = 0
         self.kept = bytearray()
 
-    def move(self) -> None:
-        """Take all that there is, unless it is too much."""
-        while self.is_open and not self.is_overfull:
+    def read_available(self) -> None:
+        """Read all available bytes, up to the limit."""
+        while self.is_open and not self.is_over_limit:
             try:
-                piece = os.read(self.descriptor, CHUNK_BYTES)
+                piece = os.read(self.descriptor, _READ_BYTES)
             except BlockingIOError:
                 return
             self.is_open = bool(piece)
@@ -63,50 +65,51 @@ class Inflow:
                 del self.kept[:-TAIL_BYTES]
 
     def take_line(self) -> bytes | None:
-        """Take a whole line out, with its end; None where there is none."""
+        """Remove and return the first complete line, with its newline; None without one."""
         end = self.kept.find(b"\n") + 1
         line = bytes(self.kept[:end])
         del self.kept[:end]
         return line or None
 
-    def last_words(self) -> str:
-        """The last line that is more than blanks; empty without one."""
+    def last_line(self) -> str:
+        """The last line that is not blank; empty without one."""
         lines = self.kept.decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def drive(
-    sources: Sequence[Source], is_done: Callable[[], bool], deadline: Callable[[], float]
+def poll_until(
+    sources: Sequence[PolledSource], is_done: Callable[[], bool], deadline: Callable[[], float]
 ) -> Literal["done", "timeout", "output_limit"]:
-    """Take bytes until ``is_done``, which is called before each wait, and what is there then.
+    """Read the sources until ``is_done``, which is called before each wait, and then once more.
 
-    Stops earlier at the ``deadline`` (of `time.monotonic`), and where more comes in than may.
+    Stops earlier at the ``deadline`` (in seconds of `time.monotonic`) with ``timeout``, and when a
+    source is over its limit with ``output_limit``.
     """
     while not (done := is_done()):
         seconds = deadline() - monotonic()
-        if seconds <= 0 or any(source.is_overfull for source in sources):
+        if seconds <= 0 or any(source.is_over_limit for source in sources):
             break
         _wait(sources, seconds)
     if done:
         for source in sources:
-            source.move()
-    if any(source.is_overfull for source in sources):
+            source.read_available()
+    if any(source.is_over_limit for source in sources):
         return "output_limit"
     return "done" if done else "timeout"
 
 
-def _wait(sources: Sequence[Source], seconds: float) -> None:
-    """Wait until some bytes have come, and take them."""
+def _wait(sources: Sequence[PolledSource], seconds: float) -> None:
+    """Wait until bytes are available, and read them."""
     poller = select.poll()
     by_descriptor = {source.descriptor: source for source in sources if source.is_open}
     for descriptor in by_descriptor:
         poller.register(descriptor, select.POLLIN)
     for descriptor, _ in poller.poll(seconds * 1000):
-        by_descriptor[descriptor].move()
+        by_descriptor[descriptor].read_available()
 
 
 def sealed(name: str, data: bytes) -> int:
-    """The descriptor of a file in memory that holds ``data`` and can no longer be written."""
+    """The descriptor of a read-only file in memory with the content ``data``."""
     file = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         view = memoryview(data)

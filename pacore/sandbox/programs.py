@@ -1,6 +1,6 @@
-"""Runs a program against the tests of its problem, and compares what came out, outside its sandbox.
+"""Runs programs against the tests of their problems, and compares their output outside the sandbox.
 
-Verdicts on programs, several at a time.
+Several programs are graded at a time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from decimal import Decimal
 from functools import lru_cache
 from threading import Event
 
-from pacore.core.grading.checkers import Checked, checker_named, shown
-from pacore.core.grading.programs.results import NOT_RUN, Outcome, ProgramReport, same_result
+from pacore.core.grading.checkers import Checked, checker_named, shown_output
+from pacore.core.grading.programs.results import NOT_RUN, CaseOutcome, ProgramReport, same_result
 from pacore.core.grading.programs.tests import (
     CodeTests,
     CustomChecker,
@@ -26,38 +26,39 @@ from pacore.core.grading.programs.tests import (
 from pacore.core.grading.verdict import CRASH, NO_ANSWER, Verdict
 from pacore.errors import BadInput
 from pacore.sandbox.assertions import AssertionRunner
-from pacore.sandbox.box import Ending, Reply, require_sandbox
 from pacore.sandbox.bubblewrap import find_interpreter
 from pacore.sandbox.inside.calling import NO_RESULT, head
-from pacore.sandbox.inside.script import LEFT
+from pacore.sandbox.inside.script import EXIT_REQUESTED
 from pacore.sandbox.inside.world import UNLOADED
-from pacore.sandbox.keeper import (
+from pacore.sandbox.process import ExitStatus, ProcessResult, require_sandbox
+from pacore.sandbox.runner import (
     SANDBOXES,
     Cancelled,
-    Found,
     GraderFault,
     Limits,
     Runner,
+    TestOutcomes,
     failure,
     one_line,
 )
 
 CHECKER_LIMITS = Limits(time_seconds=10.0, memory_bytes=2**30, output_bytes=2**20)
-"""What a checker of the problem's own may use on one output."""
+"""Limits of a problem's custom checker on one output."""
 
 ACCEPTED, REFUSED = (0,), (1, 2)
 """Exit codes of testlib's checkers."""
 
-QUICK_PART = 0.1
-"""How much of its time each test has at least, once the program has run out of time on others."""
+REDUCED_TIME_FRACTION = 0.1
+"""Least fraction of its time limit that a test has after the program timed out on others."""
 
-QUICK_SECONDS = 0.25
+REDUCED_TIME_SECONDS = 0.25
+"""Least time limit of such a test."""
 
-MOST_DIGITS = 4000
-"""Of a result that is read as an int; reading one takes time with the square of its length."""
+_MOST_DIGITS = 4000
+"""Most digits of a result that is read as an int, which takes time quadratic in its length."""
 
-Run = Callable[[int, float], Found]
-"""Runs tests from a number on, counted from 0, with so many seconds of CPU each; one at least."""
+_RunTests = Callable[[int, float], TestOutcomes]
+"""Runs tests from an index on, with the given CPU seconds each; returns at least one outcome."""
 
 
 def run_tests(
@@ -68,19 +69,20 @@ def run_tests(
 ) -> ProgramReport:
     """Run a program against every test, in order.
 
-    Limits that the tests have stand before ``limits``. Once the program has run out of time on
-    `Limits.timeouts` tests, each other has twice the time of the slowest it passed, and no less
-    than `QUICK_PART` of its limit; where that does not do, it and those after it are not run.
-    ``is_cancelled`` is called before each test; Cancelled is raised once it says so.
+    Limits that the tests have replace ``limits``. After the program has timed out on
+    `Limits.timeouts` tests, the limit of the others is twice the time of the slowest passed test,
+    but at least `REDUCED_TIME_FRACTION` of their own limit; the first test that exceeds it, and all
+    after it, count as not run. ``is_cancelled`` is called before each test.
 
-    Raises NoSandbox where programs cannot be confined, and GraderFault where nothing can be said of
-    this one: its sandbox broke, or its tests or their checker are faulty.
+    Raises Cancelled when ``is_cancelled`` returns True, NoSandbox where programs cannot be confined,
+    and GraderFault where the program cannot be graded: its sandbox failed twice, or its tests or
+    their checker are faulty.
     """
     require_sandbox()
     limits = (limits or Limits()).of(tests)
     source = program.encode("utf-8", "surrogatepass")
     count = len(tests.tests)
-    outcomes: list[Outcome] = []
+    outcomes: list[CaseOutcome] = []
     with SANDBOXES, _runner(source, tests, limits, is_cancelled) as run:
         while len(outcomes) < count:
             if is_cancelled():
@@ -88,26 +90,26 @@ def run_tests(
             seconds = _seconds(outcomes, limits)
             found = run(len(outcomes), seconds)
             outcomes += found.outcomes
-            if found.is_of_all:
+            if found.is_for_all:
                 outcomes += found.outcomes[-1:] * (count - len(outcomes))
             elif outcomes[-1].outcome == "timeout" and seconds < limits.time_seconds:
                 outcomes[-1:] = [NOT_RUN] * (count - len(outcomes) + 1)
     return ProgramReport(tuple(outcomes))
 
 
-def _seconds(outcomes: Sequence[Outcome], limits: Limits) -> float:
-    """Seconds of CPU that the next test has."""
+def _seconds(outcomes: Sequence[CaseOutcome], limits: Limits) -> float:
+    """CPU limit of the next test, in seconds."""
     whole = limits.time_seconds
     if sum(one.outcome == "timeout" for one in outcomes) < limits.timeouts:
         return whole
     slowest = max((one.seconds for one in outcomes if one.outcome == "passed"), default=0.0)
-    return min(whole, max(2 * slowest, QUICK_PART * whole, QUICK_SECONDS))
+    return min(whole, max(2 * slowest, REDUCED_TIME_FRACTION * whole, REDUCED_TIME_SECONDS))
 
 
 @contextmanager
 def _runner(
     source: bytes, tests: CodeTests, limits: Limits, is_cancelled: Callable[[], bool]
-) -> Iterator[Run]:
+) -> Iterator[_RunTests]:
     with ExitStack() as stack:
         if isinstance(tests, StdinTests):
             yield _stdin_runner(stack, source, tests, limits)
@@ -118,126 +120,131 @@ def _runner(
             yield stack.enter_context(runner).run
 
 
-def _stdin_runner(stack: ExitStack, source: bytes, tests: StdinTests, limits: Limits) -> Run:
-    # A program is not stopped for printing as much as it should.
+def _stdin_runner(stack: ExitStack, source: bytes, tests: StdinTests, limits: Limits) -> _RunTests:
+    # The output limit is never below the size of the expected output.
     most = max(2 * len(test.output.encode()) for test in tests.tests)
     runner = stack.enter_context(Runner("script", source, limits, most))
     check = _checker(stack, tests.checker, limits)
 
-    def outcome(number: int, reply: Reply, cpu_seconds: float) -> Outcome:
-        has_left = reply.exit_code == LEFT
-        if not has_left and (failed := failure(reply, cpu_seconds)):
+    def outcome(number: int, result: ProcessResult, cpu_seconds: float) -> CaseOutcome:
+        has_exited = result.exit_code == EXIT_REQUESTED
+        if not has_exited and (failed := failure(result, cpu_seconds)):
             return failed
         test = tests.tests[number]
-        found = reply.output.decode("utf-8", "surrogateescape")
+        found = result.output.decode("utf-8", "surrogateescape")
         points, message = check(test.input, test.output, found)
         if points is None:
             raise GraderFault(CRASH, f"test {number + 1}: {message}")
-        if has_left and points < 1.0:
-            said = reply.last_words or f"exit code {reply.result.decode(errors='replace')}"
-            return Outcome("runtime_error", points, reply.cpu_seconds, one_line(said))
-        return _checked(points, reply, message)
+        if has_exited and points < 1.0:
+            code = result.return_value.decode(errors="replace")
+            reason = result.last_line or f"exit code {code}"
+            return CaseOutcome("runtime_error", points, result.cpu_seconds, one_line(reason))
+        return _checked(points, result, message)
 
-    def run(number: int, cpu_seconds: float) -> Found:
-        reply = runner.run(tests.tests[number].input.encode(), cpu_seconds)
-        return Found([outcome(number, reply, cpu_seconds)], reply.exit_code == UNLOADED)
+    def run(number: int, cpu_seconds: float) -> TestOutcomes:
+        result = runner.run(tests.tests[number].input.encode(), cpu_seconds)
+        return TestOutcomes([outcome(number, result, cpu_seconds)], result.exit_code == UNLOADED)
 
     return run
 
 
-def _function_runner(stack: ExitStack, source: bytes, tests: FunctionTests, limits: Limits) -> Run:
+def _function_runner(
+    stack: ExitStack, source: bytes, tests: FunctionTests, limits: Limits
+) -> _RunTests:
     most = max(2 * len(json.dumps(test.result)) for test in tests.tests)
     given = head(tests.entry_point, tests.prelude) + source
     runner = stack.enter_context(Runner("function", given, limits, most))
 
-    def outcome(number: int, reply: Reply, cpu_seconds: float) -> Outcome:
-        if reply.exit_code == NO_RESULT:
-            return _checked(0.0, reply, reply.last_words)
-        if failed := failure(reply, cpu_seconds):
+    def outcome(number: int, result: ProcessResult, cpu_seconds: float) -> CaseOutcome:
+        if result.exit_code == NO_RESULT:
+            return _checked(0.0, result, result.last_line)
+        if failed := failure(result, cpu_seconds):
             return failed
-        if not reply.result:
-            return Outcome("runtime_error", excerpt="ended without a result")
+        if not result.return_value:
+            return CaseOutcome("runtime_error", excerpt="ended without a result")
         expected = tests.tests[number].result
         try:
-            found = json.loads(reply.result, parse_int=_integer)
+            found = json.loads(result.return_value, parse_int=_integer)
             is_same = same_result(expected, found, tests.tolerance)
         except (ValueError, RecursionError):
-            # The program wrote something of its own where its result belongs.
-            return _checked(0.0, reply, "the result cannot be read")
-        given = reply.result.decode(errors="replace")
-        return _checked(
-            float(is_same), reply, f"expected {shown(json.dumps(expected))}, found {shown(given)}"
-        )
+            # The program itself wrote to the descriptor of its result.
+            return _checked(0.0, result, "the result cannot be read")
+        returned = result.return_value.decode(errors="replace")
+        message = f"expected {shown_output(json.dumps(expected))}, found {shown_output(returned)}"
+        return _checked(float(is_same), result, message)
 
-    def run(number: int, cpu_seconds: float) -> Found:
+    def run(number: int, cpu_seconds: float) -> TestOutcomes:
         arguments = json.dumps(tests.tests[number].arguments).encode()
-        reply = runner.run(arguments, cpu_seconds)
-        return Found([outcome(number, reply, cpu_seconds)], reply.exit_code == UNLOADED)
+        result = runner.run(arguments, cpu_seconds)
+        return TestOutcomes([outcome(number, result, cpu_seconds)], result.exit_code == UNLOADED)
 
     return run
 
 
 def _integer(digits: str) -> int | Decimal:
-    """An integer of any length, in time that is linear in it."""
-    return int(digits) if len(digits) <= MOST_DIGITS else Decimal(digits)
+    """An integer of any length, in time linear in its length."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else Decimal(digits)
 
 
-def _checked(points: float, reply: Reply, said: str) -> Outcome:
+def _checked(points: float, result: ProcessResult, message: str) -> CaseOutcome:
     if points == 1.0:
-        return Outcome("passed", 1.0, reply.cpu_seconds)
-    return Outcome("wrong_output", points, reply.cpu_seconds, one_line(said))
+        return CaseOutcome("passed", 1.0, result.cpu_seconds)
+    return CaseOutcome("wrong_output", points, result.cpu_seconds, one_line(message))
 
 
 def _checker(
     stack: ExitStack, checker: str | CustomChecker, limits: Limits
 ) -> Callable[[str, str, str], Checked]:
-    """What takes the input, the expected output and the program's."""
+    """The checker: a function of the input, the expected output and the program's output."""
     if isinstance(checker, str):
         compare = checker_named(checker)
         assert compare is not None, "tests with an unknown checker cannot be made"
         return lambda _, expected, found: compare(expected, found)
-    given = head("check", "") + checker.source.encode()
-    room = CHECKER_LIMITS._replace(start_seconds=limits.start_seconds)
-    runner = stack.enter_context(Runner("function", given, room))
+    program = head("check", "") + checker.source.encode()
+    own_limits = CHECKER_LIMITS._replace(start_seconds=limits.start_seconds)
+    runner = stack.enter_context(Runner("function", program, own_limits))
 
     def check(read: str, expected: str, found: str) -> Checked:
-        reply = runner.run(json.dumps([read, found, expected]).encode(), room.time_seconds)
-        return _points(reply)
+        arguments = json.dumps([read, found, expected]).encode()
+        return _points(runner.run(arguments, own_limits.time_seconds))
 
     return check
 
 
-def _points(reply: Reply) -> Checked:
-    """What a checker of the problem's own says of an output."""
-    if isinstance(reply.ended, Ending) and reply.ended.signal == 0:
-        if reply.result:
+def _points(result: ProcessResult) -> Checked:
+    """The points and message of a custom checker; no points where the checker fails."""
+    if isinstance(result.ended, ExitStatus) and result.ended.signal == 0:
+        if result.return_value:
             try:
-                said = json.loads(reply.result)
+                points = json.loads(result.return_value)
             except (ValueError, RecursionError):
-                said = None
-            if isinstance(said, bool | int | float) and 0 <= said <= 1:
-                return Checked(float(said), f"the checker gives {said}")
-        elif reply.exit_code in ACCEPTED:
+                points = None
+            if isinstance(points, bool | int | float) and 0 <= points <= 1:
+                return Checked(float(points), f"the checker returned {points}")
+        elif result.exit_code in ACCEPTED:
             return Checked(1.0)
-        elif reply.exit_code in REFUSED:
-            return Checked(0.0, reply.last_words)
-    why = reply.ended if reply.exit_code is None else f"exit code {reply.exit_code}"
-    return Checked(None, f"the checker fails: {reply.last_words or why}")
+        elif result.exit_code in REFUSED:
+            return Checked(0.0, result.last_line)
+    why = result.ended if result.exit_code is None else f"exit code {result.exit_code}"
+    return Checked(None, f"the checker failed: {result.last_line or why}")
 
 
 CODE_VERSION = "2"
-"""Counts on when a change in how programs are found, run or compared can change a verdict."""
+"""Incremented with every change in how programs are extracted, run or compared that can change a
+verdict."""
 
-WORKERS = 2 * len(os.sched_getaffinity(0))
-"""Programs that run at once: twice as many as processors, since some wait, for tests or for nothing."""
+PROGRAM_WORKERS = 2 * len(os.sched_getaffinity(0))
+"""Programs that run at once: two per processor, since some of them wait without using CPU."""
 
-
-_THREADS = ThreadPoolExecutor(WORKERS, "program")
-"""Shared, so that no more programs run at once however many threads ask for verdicts."""
+_THREADS = ThreadPoolExecutor(PROGRAM_WORKERS, "program")
+"""Shared, so that this limit holds for all threads that grade programs."""
 
 
 def code_grader_version() -> str:
-    """Version of all that decides: ``1+python-3.11.2``. Raises NoSandbox without a Python."""
+    """Version of all code that can change a verdict, such as ``1+python-3.11.2``.
+
+    Raises NoSandbox where no Python is installed.
+    """
     return f"{CODE_VERSION}+python-{find_interpreter().version}"
 
 
@@ -246,9 +253,9 @@ def grade_programs(
 ) -> list[Verdict]:
     """Verdicts on (gold, program) pairs, in order; equal pairs are graded once.
 
-    ``timeout_seconds`` is how long the grader may take over a program besides what its tests are
-    allowed: for starting a sandbox, and never less than `Limits.start_seconds`. Raises NoSandbox
-    where programs cannot be confined: then none was run.
+    ``timeout_seconds`` bounds the time for a program besides that of its tests, which is the start
+    of a sandbox; at least `Limits.start_seconds`. Raises NoSandbox where programs cannot be confined,
+    before any of them runs.
     """
     limits = Limits()
     limits = limits._replace(start_seconds=max(timeout_seconds, limits.start_seconds))
@@ -263,7 +270,7 @@ def grade_programs(
         try:
             return [grading[item].result() for item in items]
         finally:
-            # Where this ends early, programs may go on for minutes, and so would this process.
+            # After an exception, programs would otherwise run on, for minutes.
             cancelled.set()
             for future in grading.values():
                 future.cancel()
@@ -284,7 +291,7 @@ def _grade(
         return fault.verdict
 
 
-@lru_cache(maxsize=WORKERS)
+@lru_cache(maxsize=PROGRAM_WORKERS)
 def _from_gold(gold: str) -> CodeTests:
-    """The tests, which may be megabytes, of a problem that many programs are for."""
+    """The tests in a gold answer; cached, since they may be megabytes and many programs share them."""
     return from_gold(gold)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.engine.chat.finish import MISSING, Finish, finish_reason, meaning, read_finish
+from pacore.engine.chat.finish import NO_FINISH, Finish, finish_reason, meaning, read_finish
 from pacore.report.rendering.terminal import to_text
 from pacore.report.run import result_sheet, run_results
 from pacore.store.backends.opening import open_store
@@ -37,7 +37,7 @@ WORDS = {
     "withheld": """content_filter content_filtered CONTENT_FILTERED safety SAFETY sensitive RECITATION
         BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE IMAGE_SAFETY guardrail_intervened ERROR_TOXIC
         content-filter copyright_violation""",
-    "given_up": """abort aborted error ERROR network_error insufficient_system_resource USER_CANCEL
+    "aborted": """abort aborted error ERROR network_error insufficient_system_resource USER_CANCEL
         cancelled canceled failed internal_error load unload modelUnloaded finished_aborted
         server_shutdown preemption oom_error worker_killed""",
     "unknown": """fertig OTHER FINISH_REASON_UNSPECIFIED NOT_FINISHED not_finished unknown null None
@@ -59,7 +59,7 @@ def test_a_word_says_what_its_parts_say(word: str, end: str) -> None:
 )
 def test_what_is_no_word_is_kept_as_json(value: Any, said: str) -> None:
     finish = read_finish(value)
-    assert (finish.end, finish.said) == ("unknown", said)
+    assert (finish.end, finish.reason) == ("unknown", said)
 
 
 @pytest.mark.parametrize("value", [{"type": "stop"}, {"reason": "eos"}, {"name": "end_turn"}])
@@ -69,9 +69,9 @@ def test_an_object_is_read_by_the_text_that_names_it(value: Any) -> None:
 
 @pytest.mark.parametrize("finish", [None, "", "null", {}])
 def test_nothing_in_any_form_is_no_word(finish: Any) -> None:
-    assert not read_finish(finish).is_word
-    assert not MISSING.is_word
-    assert read_finish("fertig").is_word
+    assert not read_finish(finish).is_present
+    assert not NO_FINISH.is_present
+    assert read_finish("fertig").is_present
 
 
 def test_what_no_word_decides_is_decided_by_the_text() -> None:
@@ -89,7 +89,7 @@ def test_any_value_has_a_meaning_and_a_text(value: Any) -> None:
     for flag in (True, False):
         reason = finish_reason(finish, is_at_limit=flag, is_open=flag)
         assert reason in ("stop", "length", "engine_error")
-    assert isinstance(finish.said, str)
+    assert isinstance(finish.reason, str)
 
 
 # In a run.

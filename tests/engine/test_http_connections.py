@@ -92,7 +92,7 @@ def test_whatever_comes_back_it_is_a_generation_or_a_fault(raw: bytes, status: b
 def test_a_server_that_never_answers_is_a_timeout_and_is_tried_again() -> None:
     fault = fault_of(never_answers(), timeout_seconds=0.2)
     assert (fault.finish_reason, fault.transient) == ("timeout", True)
-    assert "no answer within 0.2 s" in fault.detail
+    assert "no response within 0.2 s" in fault.detail
 
 
 def unreachable(endpoint: str) -> EngineFault:

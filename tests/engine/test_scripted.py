@@ -15,8 +15,7 @@ from pacore.core.engine import EngineFault
 from pacore.core.prompt import SYNTHESIS
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request, normalise
-from pacore.engine.script import arithmetic, thinking
-from pacore.engine.scripted import ScriptedEngine
+from pacore.engine.scripted import ScriptedEngine, arithmetic, random_words
 from pacore.errors import BadInput
 from tests.fixtures.engine_contract import request_for
 
@@ -90,7 +89,7 @@ def test_a_reply_has_the_words_asked_for_and_a_boxed_conclusion() -> None:
 
 @given(words=st.integers(0, 40_000), draw=st.integers(0, 2**64 - 1))
 def test_thinking_has_exactly_as_many_words_as_asked_for(words: int, draw: int) -> None:
-    text = thinking(words, draw)
+    text = random_words(words, draw)
     assert len(text.split()) == words
     assert text == " ".join(text.split())
 

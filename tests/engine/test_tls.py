@@ -145,7 +145,7 @@ def test_a_trusted_certificate_that_has_expired_is_refused(tmp_path: Path) -> No
 
 def test_who_opts_out_is_served_and_warned(tmp_path: Path) -> None:
     (warning,) = with_engine(https(certificate(tmp_path)), samples, tmp_path, tls_verify=False)
-    assert warning.startswith("warning: the certificates of endpoints are not checked")
+    assert warning.startswith("warning: the certificates of endpoints are not verified")
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
@@ -183,4 +183,4 @@ def test_the_command_line_refuses_and_opts_out_with_a_warning(
         assert not server.requests
         opted_out = pacore(*line, "--tls-verify", "false")
     assert opted_out.returncode == 0, opted_out.stderr
-    assert "warning: the certificates of endpoints are not checked" in opted_out.stderr
+    assert "warning: the certificates of endpoints are not verified" in opted_out.stderr

@@ -204,7 +204,7 @@ def test_what_cannot_be_judged_is_refused_in_a_line(place: str, pacore: Pacore) 
         (("--opinion",), "pacore: --opinion: is for a judge, and --grader is auto\n"),
         (
             ("--grader", "judge:k=9"),
-            "pacore: --grader: 'judge:k=9': k is more than the 4 votes there are",
+            "pacore: --grader: 'judge:k=9': k is greater than the number of votes, 4",
         ),
     ):
         done = pacore("grade", "mine", "--store", place, *flags)

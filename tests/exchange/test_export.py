@@ -297,7 +297,7 @@ def test_a_journal_entry_that_is_there_already_stays_and_it_is_said(
     before = files_of(other / "journal")
     bring(export, other)
     # Entries differ in when they were made, and in who asked for them first.
-    assert "trajectories stand in this store's journal with other" in capsys.readouterr().err
+    assert "trajectories are in this store's journal with other" in capsys.readouterr().err
     assert before.items() <= files_of(other / "journal").items()
     assert tables(str(other), "wide") == tables(str(made / "store"), "wide")
 
@@ -319,9 +319,9 @@ def test_an_import_that_was_stopped_goes_on_and_shows_no_run_before_it_is_whole(
 
 def test_places_that_cannot_hold_or_are_no_export_are_refused(made: Path, tmp_path: Path) -> None:
     store = open_store(str(made / "store"))
-    with pytest.raises(Refused, match="is a store, or holds another run"):
+    with pytest.raises(Refused, match="is a store, or contains another run"):
         export_run(store, "wide", store)
-    with pytest.raises(Refused, match="is a store, or holds another run"):
+    with pytest.raises(Refused, match="is a store, or contains another run"):
         export_run(store, "base", open_store(str(made / "wide")))
     with pytest.raises(Refused, match="no run 'none'"):
         export_run(store, "none", open_store(str(tmp_path / "none")))

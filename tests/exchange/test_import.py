@@ -389,7 +389,7 @@ BAD: dict[str, tuple[list[Any], list[str]]] = {
             {"response": {}},
         ],
         [
-            ":2: custom_id: 'sum-1' stands in line 1 too",
+            ":2: custom_id: 'sum-1' is in line 1 too",
             ":3: response: missing, and there is no error instead",
             ":4: response: must have status_code and body",
             ":5: custom_id: missing",
@@ -444,7 +444,7 @@ def test_problems_that_ask_the_same_word_for_word_are_refused_as_their_responses
     write_lines(place / "problems.jsonl", same)
     rows = [{"request_id": n, "round_responses": [[response("x")]]} for n in ("a", "b")]
     file = write_lines(place / "results.jsonl", rows)
-    with pytest.raises(BadInput, match="problems 'a' and 'b' ask the same, word for word"):
+    with pytest.raises(BadInput, match="problems 'a' and 'b' have the same turns"):
         import_from(str(file), options(place))
 
 
@@ -463,8 +463,8 @@ def test_requests_that_ask_no_problem_or_share_an_id_or_differ_in_their_system_a
     with pytest.raises(BadInput) as wrong:
         import_from(str(output), options(place, prompts=str(prompts)))
     for line in (
-        ":2: custom_id: 'r1' stands in line 1 too",
-        ":3: body.messages: asks none of the problems, word for word",
+        ":2: custom_id: 'r1' is in line 1 too",
+        ":3: body.messages: equals the turns of none of the problems",
         ": body.messages: lines 1 and 4 have different system prompts",
         ":5: body.messages: must be a list of turns with role and text",
     ):
@@ -495,7 +495,7 @@ def test_flags_that_cannot_be_used_are_named(
 
 
 def test_a_file_of_no_known_format_is_said_to_be_none(place: Path) -> None:
-    with pytest.raises(BadInput, match="nothing tells which format this is; name it with --format"):
+    with pytest.raises(BadInput, match="unknown format; name it with --format"):
         import_from(str(place / "problems.jsonl"), options(place))
 
 

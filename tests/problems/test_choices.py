@@ -196,7 +196,7 @@ def test_white_space_around_what_gpqa_says_is_not_part_of_it() -> None:
 
 def test_a_wrong_answer_that_is_the_right_one_or_is_missing_is_refused() -> None:
     assert issues(gpqa("x?", "one", ["one ", "two", "three"])) == [
-        "Incorrect Answer 1: says the same as the correct answer"
+        "Incorrect Answer 1: is the same as the correct answer"
     ]
     assert issues({**gpqa("x?", "one", ["two", "three"]), "Incorrect Answer 3": " "}) == [
         "Incorrect Answer 3: is text; must be text"

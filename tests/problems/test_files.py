@@ -180,7 +180,7 @@ def test_every_bad_line_is_reported_in_order_with_its_number(tmp_path: Path) -> 
         "3: is a list, not an object with fields",
         "4: is not UTF-8 at byte 28; save it as UTF-8",
         f"5: id: duplicate 'a': {tmp_path}/set.jsonl:1 has the same id with other content; --fields "
-        "id= takes ids from the content",
+        "id= makes ids from the content",
     ]
     assert found[4:6] == [
         "6: problem: has a lone surrogate, which is not text",
@@ -236,7 +236,7 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, data: bytes) 
     [
         ("set.txt", b"x", "unknown kind of file; supported are .jsonl, .ndjson, .json, .csv, "),
         ("set.parquet.gz", b"x", "is not a Parquet file: "),
-        ("set.json", b"7", "is not a JSON array of objects; "),
+        ("set.json", b"7", "is neither a JSON array of objects "),
         ("set.parquet", b"PAR1 not really", "is a Parquet file that is cut short: "),
         ("set.jsonl.gz", gzip.compress(jsonl(ROWS), mtime=0)[:-12], "cannot be read: "),
     ],

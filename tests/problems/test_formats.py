@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set
 from pacore.problems.formats.csv import csv_rows
-from pacore.problems.formats.rows import MAX_LINE_BYTES, Row, RowFault, Rows, json_rows, jsonl_rows
+from pacore.problems.formats.rows import (
+    MAX_LINE_BYTES,
+    DecodedRow,
+    RowFault,
+    Rows,
+    json_rows,
+    jsonl_rows,
+)
 from pacore.problems.issues import BadProblems
 from tests.fixtures.nested_values import nested
 
@@ -53,7 +60,7 @@ def test_bad_items_of_an_array_are_reported_by_their_number(tmp_path: Path) -> N
         (b'[{"problem": "x"} {"problem": "y"}]', "1: invalid JSON: ',' or ']' must follow an item"),
         (b'[{"problem": "x"}', "1: invalid JSON: ',' or ']' must follow an item"),
         (b'[{"problem": "x"},]', "2: invalid JSON: Expecting value at character 1"),
-        (b'[{"problem": "x"}] 5', "2: invalid JSON: something follows the array"),
+        (b'[{"problem": "x"}] 5', "2: invalid JSON: text after the array"),
         (b"[", "1: invalid JSON: Expecting value at character 1"),
         (b"[" * 100_000, "1: invalid JSON: nested too deeply"),
     ],
@@ -101,9 +108,9 @@ def test_csv_cells_keep_their_text_and_empty_ones_are_absent(tmp_path: Path) -> 
         (
             b"a,b",
             "no row has a field that pacore knows for a problem; the first row has the fields a, b; "
-            "say which is which with --fields problem=NAME,answer=NAME",
+            "map them with --fields problem=NAME,answer=NAME",
         ),
-        (b"problem,answer,answer", "column 'answer' stands twice in the header"),
+        (b"problem,answer,answer", "column 'answer' occurs twice in the header"),
         (
             b"problem,caf\x81",
             "the header is not UTF-8; save it as UTF-8 (iconv -f ENCODING -t UTF-8)",
@@ -140,23 +147,30 @@ class LargeRowsOf(Protocol):
             jsonl_rows,
             b'{"id": "a"}\n{"id": "b", "problem": "',
             b'"}\n{"id": "c"}\n',
-            [Row(1, {"id": "a"}), RowFault(2, "line is longer than 16 MiB"), Row(3, {"id": "c"})],
+            [
+                DecodedRow(1, {"id": "a"}),
+                RowFault(2, "line is longer than 16 MiB"),
+                DecodedRow(3, {"id": "c"}),
+            ],
         ),
         (
             csv_rows,
             b"id,problem\na,x\nb,",
             b"\nc,\n",
             [
-                Row(2, {"id": "a", "problem": "x"}),
+                DecodedRow(2, {"id": "a", "problem": "x"}),
                 RowFault(3, "line is longer than 16 MiB"),
-                Row(4, {"id": "c"}),
+                DecodedRow(4, {"id": "c"}),
             ],
         ),
         (
             json_rows,
             b'[{"id": "a"}, {"id": "b", "problem": "',
             b'"}, {"id": "c"}]',
-            [Row(1, {"id": "a"}), RowFault(2, "item is longer than 16 MiB, or invalid JSON")],
+            [
+                DecodedRow(1, {"id": "a"}),
+                RowFault(2, "item is longer than 16 MiB, or invalid JSON"),
+            ],
         ),
     ],
     ids=["jsonl", "csv", "json"],
@@ -166,7 +180,7 @@ def test_a_row_beyond_the_limit_is_reported_without_being_held(
     rows_of: LargeRowsOf,
     before: bytes,
     after: bytes,
-    expected: list[Row | RowFault],
+    expected: list[DecodedRow | RowFault],
 ) -> None:
     path = write_long(tmp_path / "set", before, after)
     tracemalloc.start()
@@ -189,7 +203,7 @@ def test_a_line_just_short_of_the_limit_is_read() -> None:
     row = f'{{"problem": "{"x" * (MEBIBYTE - frame)}"}}'.encode()
     for rows_of, data in ((jsonl_rows, row + b"\n"), (json_rows, b"[" + row + b"]")):
         (found,) = rows_of(io.BytesIO(data), max_bytes=MEBIBYTE)
-        assert isinstance(found, Row) and len(found.value["problem"]) == MEBIBYTE - frame
+        assert isinstance(found, DecodedRow) and len(found.value["problem"]) == MEBIBYTE - frame
     (fault,) = jsonl_rows(io.BytesIO(row + b" "), max_bytes=MEBIBYTE)
     assert fault == RowFault(1, "line is longer than 1 MiB")
 
@@ -221,7 +235,7 @@ def test_a_long_file_of_short_rows_is_streamed(
     file = io.BytesIO(data.encode())
     tracemalloc.start()
     try:
-        count = sum(isinstance(row, Row) for row in rows_of(file))
+        count = sum(isinstance(row, DecodedRow) for row in rows_of(file))
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -255,7 +269,7 @@ def test_an_array_and_lines_decode_to_the_same_values_however_they_arrive(
     texts = [json.dumps(value) for value in values]
     array = f"{space}[{space}{f'{space},{space}'.join(texts)}{space}]{space}".encode()
     lines = "\n".join(texts).encode()
-    expected = [Row(number, value) for number, value in enumerate(values, 1)]
+    expected = [DecodedRow(number, value) for number, value in enumerate(values, 1)]
     for file_of in (io.BytesIO, Trickle):
         assert list(json_rows(file_of(array))) == expected
         assert list(jsonl_rows(file_of(lines))) == expected
@@ -264,11 +278,13 @@ def test_an_array_and_lines_decode_to_the_same_values_however_they_arrive(
 @pytest.mark.parametrize("number", ["0.0", "-1", "1e+5", "1.5E-07", "12", "null", "-0.25"])
 def test_a_number_cut_on_the_way_is_still_one_number(number: str) -> None:
     rows = list(json_rows(Trickle(f"[{number},{number}]".encode())))
-    assert rows == [Row(1, json.loads(number)), Row(2, json.loads(number))]
+    assert rows == [DecodedRow(1, json.loads(number)), DecodedRow(2, json.loads(number))]
 
 
 def test_characters_and_records_may_be_cut_anywhere_on_the_way() -> None:
     array = '[{"problem": "六 · 七 = 四十二"}]'.encode()
     table = 'problem,answer\r\n"六\r\n· 七",42\r\n'.encode()
-    assert list(json_rows(Trickle(array))) == [Row(1, {"problem": "六 · 七 = 四十二"})]
-    assert list(csv_rows(Trickle(table))) == [Row(2, {"problem": "六\r\n· 七", "answer": "42"})]
+    assert list(json_rows(Trickle(array))) == [DecodedRow(1, {"problem": "六 · 七 = 四十二"})]
+    assert list(csv_rows(Trickle(table))) == [
+        DecodedRow(2, {"problem": "六\r\n· 七", "answer": "42"})
+    ]

@@ -86,7 +86,7 @@ def test_a_gold_answer_that_only_marks_its_place_is_refused_with_its_line(
         read_problem_set(url)
     (issue,) = caught.value.issues
     assert (issue.line, issue.field) == (4, "answer")
-    assert issue.what.endswith("marks where an answer goes and has none")
+    assert issue.what.endswith("is a mark for an answer without an answer")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_rows_of_gsm8k_without_its_mark_are_named_with_place_and_gold(tmp_path: 
     assert caution.endswith(" in set.jsonl:9: The sum is 2)")
     rows = [*GSM8K, {"question": "What is 1 + 1?", "answer": "#### "}]
     with pytest.raises(
-        BadInput, match=r":9: answer: '#### ' marks where an answer goes and has none$"
+        BadInput, match=r":9: answer: '#### ' is a mark for an answer without an answer$"
     ):
         read_problem_set(write(tmp_path, rows))
 
@@ -288,15 +288,15 @@ def test_one_question_with_two_gold_answers_is_named(
         ({"problem": "Is it?", "system": "Be brief.", "answer": "yes"}, "has a context or"),
         (
             {"prompt": '[{"role": "user", "content": "x"}]', "answer": "1"},
-            "is the text of a list of turns",
+            "is a list of turns as text",
         ),
         (
             {"question": "Which?", "opa": "x", "opb": "y", "cop": 1, "answer": "x"},
-            "has options that pacore",
+            "has options in other fields",
         ),
         (
             {"question": "Which?", "option1": "x", "option2": "y", "answer": "1"},
-            "has options that pacore",
+            "has options in other fields",
         ),
         (
             {"problem": "x", "image": "x.png", "answer": "1"},
@@ -316,8 +316,7 @@ def test_a_set_without_gold_answers_names_the_fields_that_may_hold_them(tmp_path
     rows = [{"problem": "x", "Target": "1"}, {"problem": "y", "Target": "2"}]
     (note,) = survey_problems(write(tmp_path, rows)).notes
     assert note == (
-        "no gold answer, and so no score: 2; if Target holds it, --fields problem=NAME,answer=NAME "
-        "says so"
+        "no gold answer, and so no score: 2; if it is in Target, use --fields problem=NAME,answer=NAME"
     )
 
 
@@ -331,7 +330,7 @@ def test_plan_says_the_cautions_and_a_bad_set_leaves_nothing_behind(
     assert "pacore: caution: graded by text, where 12 of 13 are graded by math: 1 (r3: " in said
     assert "\x1b" not in said
     assert main(["run", "--problems", among(tmp_path, "#### "), *given_]) == 2
-    assert ":4: answer: '#### ' marks where an answer goes" in capsys.readouterr().err
+    assert ":4: answer: '#### ' is a mark for an answer" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
 
 

@@ -111,7 +111,7 @@ PAGE = "is a web page (HTML) saved in place of the file; "
 POINTER = "is a Git LFS pointer, not the file of 12,345 bytes itself; `git lfs pull`"
 
 
-SPREAD = "is JSON spread over several lines, not one object a line; `jq -c .`"
+SPREAD = "is JSON spread over several lines, not one object per line; `jq -c .`"
 
 
 OTHERS = {"cp1251": "Сколько будет", "shift-jis": "いくつ", "gbk": "多少", "euc-kr": "얼마입니까"}
@@ -287,10 +287,10 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     (
         "yaml.json",
         "- problem: x\n",
-        "is not a JSON array of objects; neither is it one object a line",
+        "is neither a JSON array of objects nor one object per line",
     ),
-    ("comment.json", "// rows\n" + ARRAY, "is not a JSON array of objects; neither"),
-    ("null.json", "null", "is not a JSON array of objects; neither"),
+    ("comment.json", "// rows\n" + ARRAY, "is neither a JSON array of objects"),
+    ("null.json", "null", "is neither a JSON array of objects"),
     ("cut.json", ARRAY[:-20], ":3: invalid JSON: Unterminated string"),
     ("cut pretty.json", PRETTY[:-20], ":3: invalid JSON: Unterminated string"),
     ("cut data.json", json.dumps({"data": ROWS})[:-9], ":1: invalid JSON: "),
@@ -303,7 +303,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     (
         "cut off.json",
         json.dumps({"rows": [{**SERVED[0], "truncated_cells": ["problem"]}]}),
-        ":1: the server that sent it has cut off 'problem'",
+        ":1: the server that sent it has truncated 'problem'",
     ),
     ("error.json", '{"error": "gated"}', "no row has a field that pacore knows for a problem; "),
     ("languages.json", '{"problem": {"en": "What?", "de": "Was?"}}', ":1: problem: is an object; "),
@@ -343,7 +343,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
         '{"problem": "café"}\n'.encode("cp1252") + '{"problem": "naïve"}\n'.encode(),
         ":1: is not UTF-8, and line 2 is",
     ),
-    ("utf-16.jsonl", b"\xff\xfe{\x00\x00\xd8", "is not UTF-16, which its first bytes say it is"),
+    ("utf-16.jsonl", b"\xff\xfe{\x00\x00\xd8", "is not UTF-16, although its first bytes are"),
     # Tables that could be several.
     (
         "no header.csv",
@@ -361,7 +361,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
         'messages,answer\n"[{}]",2\n',
         "column 'messages': CSV cannot hold turns; use JSONL or Parquet",
     ),
-    ("twice.csv", "problem,answer,answer\nx,1,2\n", "column 'answer' stands twice in the header"),
+    ("twice.csv", "problem,answer,answer\nx,1,2\n", "column 'answer' occurs twice in the header"),
     ("unclosed.csv", 'problem,answer\n"never,2\n', ":2: invalid CSV: unexpected end of data"),
     # What is no file of rows.
     *((name, LFS, POINTER) for name in each("lfs.jsonl lfs.json lfs.csv lfs.parquet lfs")),
@@ -440,7 +440,7 @@ def test_a_compressed_file_that_is_cut_anywhere_never_passes_for_a_shorter_one(
 def test_a_file_read_as_windows_1252_is_named(tmp_path: Path) -> None:
     url = write(tmp_path, "set.csv", table(";").encode("cp1252"))
     assert survey_problems(url).cautions == [
-        f"is not UTF-8 and is read as Windows-1252 (cp1252): 1 ({url})"
+        f"is not UTF-8, and is read as Windows-1252 (cp1252): 1 ({url})"
     ]
     assert survey_problems(write(tmp_path, "utf.csv", table(";"))).cautions == []
 

@@ -90,7 +90,7 @@ def test_a_path_leads_into_objects_and_lists_and_names_may_have_dots_and_commas(
 @pytest.mark.parametrize("path", ["a.2.b", "a.-3.b", "a.b", "a.x.b", "b", "a.1.b.c", "a.1.", "."])
 def test_a_path_that_leads_nowhere_is_missing(path: str) -> None:
     row = {"a": [{"b": "y"}, {"b": "x"}]}
-    assert issues(row, f"problem={path}") == [f"{path}: missing; it is to be the problem"]
+    assert issues(row, f"problem={path}") == [f"{path}: missing; it is mapped to the problem"]
 
 
 def test_a_mapped_problem_may_be_turns() -> None:
@@ -294,7 +294,7 @@ def test_a_path_that_some_rows_have_is_wanted_for_the_problem_and_optional_other
     assert [(one.problem_id, one.gold) for one in found[:2]] == [("7", "2"), ("8", "4")]
     assert found[2].gold is None
     path.write_text(path.read_text() + '{"uid": 9}\n')
-    with pytest.raises(BadProblems, match=":4: Prompt: missing; it is to be the problem"):
+    with pytest.raises(BadProblems, match=":4: Prompt: missing; it is mapped to the problem"):
         read_problem_set(str(path), None, parse_mapping(FIELDS))
 
 
@@ -306,7 +306,7 @@ def test_a_file_in_which_nothing_is_known_is_refused_in_one_line_that_lists_its_
         read_problem_set(url)
     assert str(caught.value) == (
         f"{url}: no row has a field that pacore knows for a problem; the first row has the fields "
-        "uid, Prompt, Final.value, Final.unit, source; say which is which with --fields "
+        "uid, Prompt, Final.value, Final.unit, source; map them with --fields "
         "problem=NAME,answer=NAME"
     )
     (place / "mixed.jsonl").write_text(f"{json.dumps(MAPPED)}\n" + '{"problem": "x"}\n')

@@ -91,7 +91,7 @@ def test_names_that_become_the_same_id_are_told_apart_by_what_the_file_calls_the
     with pytest.raises(BadProblems) as caught:
         read_problem_set(str(path))
     assert str(caught.value) == (
-        f"{path}:2: id: 'a-b' and 'a/b' ({path}:1) both become 'a-b'; --fields id= takes ids from the "
+        f"{path}:2: id: 'a-b' and 'a/b' ({path}:1) both get the id 'a-b'; --fields id= makes ids from the "
         "content"
     )
     path.write_text('{"id": "a/b", "problem": "x"}\n{"id": "a-b", "problem": "x"}\n')

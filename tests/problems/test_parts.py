@@ -125,11 +125,11 @@ def test_an_id_is_taken_as_it_is_or_made_from_the_content() -> None:
         ({}, "problem|question|prompt|messages|conversation: missing; one of these is needed"),
         (
             {"problem": "x", "prompt": "y"},
-            "problem and prompt: give one of them, not several; --fields without=NAME leaves one out",
+            "problem and prompt: only one of them is allowed; --fields without=NAME leaves one out",
         ),
         (
             {"problem": 5, "messages": "y"},
-            "problem and messages: none of them is a text or a list of turns",
+            "problem and messages: none of them is text or a list of turns",
         ),
         ({"problem": ""}, "problem: is empty"),
         ({"problem": " \n"}, "problem: is empty"),
@@ -169,7 +169,7 @@ def test_an_id_is_taken_as_it_is_or_made_from_the_content() -> None:
         ),
         (
             {"problem": "x", "answer": "#### "},
-            "answer: '#### ' marks where an answer goes and has none",
+            "answer: '#### ' is a mark for an answer without an answer",
         ),
         (
             {"problem": "x", "ground_truth": {"value": 1}},
@@ -263,9 +263,9 @@ def test_one_id_with_two_contents_is_reported_with_both_places() -> None:
     ]
     _, faults = merge(rows)
     assert [str(fault) for fault in faults] == [
-        "f:4: id: duplicate 'a': f:1 has the same id with other content; --fields id= takes ids from "
+        "f:4: id: duplicate 'a': f:1 has the same id with other content; --fields id= makes ids from "
         "the content",
-        "f:6: id: 'b-c' and 'b/c' (f:5) both become 'b-c'; --fields id= takes ids from the content",
+        "f:6: id: 'b-c' and 'b/c' (f:5) both get the id 'b-c'; --fields id= makes ids from the content",
     ]
 
 

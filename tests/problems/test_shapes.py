@@ -244,7 +244,7 @@ def test_a_ground_truth_that_holds_tests_is_graded_by_running_them(
     ("row", "expected"),
     [
         (changed("HumanEval", test="def check(candidate:"), "test: check: is not Python: "),
-        (changed("HumanEval", test="assert True"), "test: check: no function check(candidate)"),
+        (changed("HumanEval", test="assert True"), "test: check: has no function check(candidate)"),
         (changed("HumanEval", entry_point="no name"), "test: entry_point: "),
         (changed("MBPP", test_list=["assert f()", 1]), "test_list: tests.1: "),
         (changed("MBPP", test_setup_code=7), "test_list: test_setup_code: is a number; must be"),
@@ -282,7 +282,7 @@ def test_a_ground_truth_that_holds_tests_is_graded_by_running_them(
         ),
         (
             {"problem": "x", "answer": "12", "grader": "code"},
-            "answer: is no tests of a program: pacore's own, {inputs, outputs}, a list of",
+            "answer: has no tests of a program, which are pacore's own, {inputs, outputs}, a list of",
         ),
         (
             {"problem": "x", "answer": {"inputs": ["1"], "outputs": []}, "grader": "code"},

@@ -20,7 +20,7 @@ import pytest
 
 from pacore.cli.main import main
 from pacore.errors import BadInput
-from pacore.problems.files import read_problem_set, unnamed_by_row
+from pacore.problems.files import generated_ids, read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.problems.survey import survey_problems
 from tests.fixtures.s3_server import BUCKET, S3Server
@@ -90,7 +90,7 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     ]
     rows = [{"problem": "x"}, {"id": "named", "problem": "y"}, {"problem": "z"}]
     url = tree(tmp_path / "own", {f"{n}.jsonl": lines(row) for n, row in enumerate(rows)})
-    assert [bool(name) for name in unnamed_by_row(url)] == [True, False, True]
+    assert [bool(name) for name in generated_ids(url)] == [True, False, True]
 
 
 def test_files_of_every_format_are_one_set_and_mixed_kinds_are_named(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_files_of_every_format_are_one_set_and_mixed_kinds_are_named(tmp_path: P
     (caution,) = survey.cautions
     assert caution.startswith("read as GSM8K, where 3 of 4 are read as plain: 1 (p-")
     assert caution.endswith(" in d.parquet:1: 5)")
-    assert survey.notes == ["rows that say what another row says, and so count once: 1"]
+    assert survey.notes == ["rows identical to another row, which count once: 1"]
 
 
 def test_bad_rows_of_several_files_are_named_with_their_files(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_bad_rows_of_several_files_are_named_with_their_files(tmp_path: Path) ->
     assert str(caught.value).splitlines() == [
         f"{url}/a.jsonl:2: problem: is empty (and 2 more: {url}/b.jsonl:1, {url}/c.jsonl:1)",
         f"{url}/b.jsonl:2: id: duplicate 'a': {url}/a.jsonl:1 has the same id with other content; "
-        "--fields id= takes ids from the content",
+        "--fields id= makes ids from the content",
     ]
 
 
@@ -143,11 +143,11 @@ def test_bad_rows_of_several_files_are_named_with_their_files(tmp_path: Path) ->
         ),
         (
             ["a-00000-of-00002.jsonl"],
-            "files of the same series that are not there: 1 (a-00001-of-00002.",
+            "missing files of a series: 1 (a-00001-of-00002.",
         ),
         (
             ["a-00001-of-00003.jsonl"],
-            "files of the same series that are not there: 2 (a-00000-of-00003.",
+            "missing files of a series: 2 (a-00000-of-00003.",
         ),
     ],
 )

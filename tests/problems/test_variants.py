@@ -213,7 +213,7 @@ def test_one_statement_in_several_fields_is_one_and_two_statements_are_refused()
     assert problem(same).turns == (Turn("user", "Q?"),)
     for other in ([{"role": "user", "content": "R?"}], [{"role": "system", "content": "S"}, USER]):
         assert issues({"problem": "Q?", "prompt": other}) == [
-            "problem and prompt: give one of them, not several; --fields without=NAME leaves one out"
+            "problem and prompt: only one of them is allowed; --fields without=NAME leaves one out"
         ]
 
 

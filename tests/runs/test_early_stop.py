@@ -217,7 +217,7 @@ def test_an_endpoint_without_its_v1_is_told_from_one_without_a_list(
 ) -> None:
     with served(FaultyServer()) as server:
         line = stopped(tmp_path, f"{server.root}{path}")
-        assert line.endswith(f"say --endpoint {server.endpoint}")
+        assert line.endswith(f"use --endpoint {server.endpoint}")
         assert not server.received(CHAT)
 
 
@@ -231,14 +231,14 @@ def test_an_endpoint_with_a_route_at_its_end_is_the_endpoint(tmp_path: Path, suf
 def test_a_page_for_people_is_no_interface(tmp_path: Path) -> None:
     page = answers(b"<!doctype html><title>Chat</title>", headers={"Content-Type": "text/html"})
     with served(FaultyServer({"/models": page})) as server:
-        assert stopped(tmp_path, server.root).endswith(f"say --endpoint {server.endpoint}")
+        assert stopped(tmp_path, server.root).endswith(f"use --endpoint {server.endpoint}")
 
 
 def test_an_interface_below_another_path_is_found(tmp_path: Path) -> None:
     routes = {"/api/v1/models": answers(models(MODEL)), "/v1/models": answers(NOT_FOUND, 404)}
     with served(FaultyServer(routes)) as server:
         line = stopped(tmp_path, server.root)
-        assert line.endswith(f"say --endpoint {server.root}/api/v1")
+        assert line.endswith(f"use --endpoint {server.root}/api/v1")
 
 
 def test_a_server_that_is_none_of_these_is_named_with_what_it_lacks(tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_a_redirect_says_where_to(tmp_path: Path) -> None:
     with served(FaultyServer({CHAT: away})) as server:
         line = stopped(tmp_path, server.endpoint)
         assert "redirects to https://llm.example/v1/chat/completions" in line
-        assert line.endswith("say --endpoint https://llm.example/v1")
+        assert line.endswith("use --endpoint https://llm.example/v1")
         assert "abc" not in line
 
 
@@ -325,7 +325,7 @@ def test_a_redirect_of_the_list_says_where_to(tmp_path: Path) -> None:
     away = answers({}, 301, {"Location": "/openai/v1/models"})
     with served(FaultyServer({"/v1/models": away})) as server:
         line = stopped(tmp_path, server.endpoint)
-        assert line.endswith(f"say --endpoint {server.root}/openai/v1")
+        assert line.endswith(f"use --endpoint {server.root}/openai/v1")
 
 
 def takes_no(field: str, message: str, status: int = 400, **error: Any) -> Behaviour:
@@ -377,12 +377,12 @@ def test_a_value_of_ones_own_that_is_refused_is_named_with_its_flag(tmp_path: Pa
                    param="max_tokens")  # fmt: skip
     listed = answers(models(MODEL, window_tokens=None))
     with served(FaultyServer({CHAT: said, "/v1/models": listed})) as server:
-        assert "say --max-tokens with another value" in stopped(
+        assert "use --max-tokens with another value" in stopped(
             tmp_path, server.endpoint, max_tokens=99_999
         )
     said = refuses("unknown field: top_k")
     with served(FaultyServer({CHAT: said})) as server:
-        assert "say --top-k with another value, or leave it out" in stopped(
+        assert "use --top-k with another value, or leave it out" in stopped(
             tmp_path, server.endpoint, top_k=5, run_id="other"
         )
 
@@ -469,7 +469,7 @@ def test_the_command_line_stops_with_one_line_and_without_an_accuracy(
         line = ["run", "--problems", str(problems), "--model", MODEL, "--widths", "3"]
         line += ["--store", str(tmp_path / "store"), "--run-id", "mine"]
         for endpoint, named in (
-            (server.root, f"say --endpoint {server.endpoint}"),
+            (server.root, f"use --endpoint {server.endpoint}"),
             (server.endpoint, "--omit seed"),
         ):
             done = pacore(*line, "--endpoint", endpoint)

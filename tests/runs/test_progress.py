@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pacore.engine.chat.responses import read_generated_tokens
 from pacore.engine.http import HttpEngine
-from pacore.engine.meter import generated_tokens
 from pacore.runs.dispatch.progress import GrowingCount, Pace, Progress, TokenRate
 from tests.fixtures.faulty_server import MODEL, FaultyServer, answers
 
@@ -170,7 +170,7 @@ def test_lines_come_less_often_the_longer_a_run_takes_and_while_nothing_changes(
     ],
 )  # fmt: skip
 def test_counters_of_the_usual_servers_are_read(metrics: str, tokens: int | None) -> None:
-    assert generated_tokens(metrics) == tokens
+    assert read_generated_tokens(metrics) == tokens
 
 
 def counted(*texts: str) -> int | None:

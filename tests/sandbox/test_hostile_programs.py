@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pacore.core.grading.programs.results import Outcome
+from pacore.core.grading.programs.results import CaseOutcome
 from pacore.core.grading.programs.tests import (
     CodeTests,
     StatedLimits,
@@ -24,8 +24,8 @@ from pacore.core.grading.programs.tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.sandbox.keeper import Limits
 from pacore.sandbox.programs import run_tests
+from pacore.sandbox.runner import Limits
 from pacore.text import visible
 from tests.fixtures.hostile_programs import FUNCTIONS, HARMLESS, OUTCOMES, SCRIPTS, SECRET
 from tests.fixtures.processes import descendants, left_after
@@ -120,7 +120,7 @@ def listeners() -> Iterator[Listeners]:
             found.datagrams.recv(1, socket.MSG_DONTWAIT)
 
 
-def outcome_of(program: str, tests: CodeTests) -> Outcome:
+def outcome_of(program: str, tests: CodeTests) -> CaseOutcome:
     (outcome,) = run_tests(program, tests).outcomes
     return outcome
 

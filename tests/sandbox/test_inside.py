@@ -19,12 +19,12 @@ from pacore.sandbox.bubblewrap import INSIDE, MODULES, OLDEST
 from pacore.sandbox.inside.confinement import (
     ARCHITECTURES,
     CLONE,
-    DENIED,
+    DENIED_CALLS,
     NEW_CALLS,
     PRLIMIT,
     call_filter,
 )
-from pacore.sandbox.inside.values import decode, encode
+from pacore.sandbox.inside.values import decode_value, encode_value
 from tests.fixtures.nested_values import nested
 
 ALLOW, KILL, DENY, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
@@ -52,7 +52,7 @@ def run_filter(machine: str, architecture: int, number: int, argument: int = 0) 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 def test_exactly_the_calls_of_the_table_are_denied(machine: str) -> None:
     column, architecture = ARCHITECTURES[machine]
-    denied = {numbers[column] for numbers in DENIED.values()} - {None}
+    denied = {numbers[column] for numbers in DENIED_CALLS.values()} - {None}
     for number in range(NEW_CALLS):
         expected = DENY if number in denied or number == CLONE[column] else ALLOW
         assert run_filter(machine, architecture, number) == expected, number
@@ -100,7 +100,7 @@ def test_the_numbers_are_the_kernels(machine: str) -> None:
     found = re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text(), re.MULTILINE)
     numbers = {name: int(number) for name, number in found}
     column = ARCHITECTURES[machine][0]
-    tabled = DENIED | {"clone": CLONE, "prlimit64": PRLIMIT}
+    tabled = DENIED_CALLS | {"clone": CLONE, "prlimit64": PRLIMIT}
     assert {name: pair[column] for name, pair in tabled.items()} == {
         name: numbers.get(name) for name in tabled
     }
@@ -129,9 +129,9 @@ def types(value: Any) -> Iterator[type]:
 
 @given(PLAIN)
 def test_plain_values_arrive_as_they_left(value: Any) -> None:
-    line = json.dumps(encode(value, nothing_lent))
+    line = json.dumps(encode_value(value, nothing_lent))
     assert "\n" not in line
-    found = decode(json.loads(line), nothing_lent)
+    found = decode_value(json.loads(line), nothing_lent)
     assert found == value and list(types(found)) == list(types(value))
 
 
@@ -144,8 +144,8 @@ def test_what_is_not_plain_is_lent_wherever_it_stands(value: Any, numbers: list[
         return len(lent) - 1
 
     own = object()
-    encoded = json.loads(json.dumps(encode([value, own, {"k": (own, numbers)}], lend)))
-    assert decode(encoded, lent.__getitem__) == [value, own, {"k": (own, numbers)}]
+    encoded = json.loads(json.dumps(encode_value([value, own, {"k": (own, numbers)}], lend)))
+    assert decode_value(encoded, lent.__getitem__) == [value, own, {"k": (own, numbers)}]
     assert lent == [own, own]
 
 
@@ -163,7 +163,7 @@ def test_what_is_not_plain_is_lent_wherever_it_stands(value: Any, numbers: list[
 )
 def test_what_no_value_is_encoded_as_is_refused(encoded: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - which one says nothing
-        decode(encoded, nothing_lent)
+        decode_value(encoded, nothing_lent)
 
 
 def test_what_runs_inside_needs_an_old_python_and_nothing_else() -> None:

@@ -241,7 +241,7 @@ def test_equal_answers_are_graded_once() -> None:
 def test_a_calculation_of_too_many_steps_is_a_timeout_that_says_so(grader: MathGrader) -> None:
     (verdict,) = grader.grade_many([("7", HARD)], 120.0)
     assert verdict == Verdict("timeout", None, "no verdict within 1,000,000 calls of functions")
-    assert grader.name_many([HARD], 120.0) == [None]
+    assert grader.key_many([HARD], 120.0) == [None]
 
 
 def test_threads_share_one_grader_process() -> None:

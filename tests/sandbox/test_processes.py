@@ -18,7 +18,7 @@ import pytest
 from pacore.core.grading.verdict import CORRECT, WRONG, Verdict
 from pacore.errors import PacoreError
 from pacore.processes import Child
-from pacore.sandbox.mathematics import DIED, WORKERS, MathGrader
+from pacore.sandbox.mathematics import DIED_TWICE, MATH_WORKERS, MathGrader
 from pacore.sandbox.mathematics_worker import WORKER_MEMORY_BYTES
 
 HARD = r"\int_0^\infty e^{-x^2}\sin(x^3)\ln(x)\,dx"
@@ -92,7 +92,7 @@ def test_only_the_workers_are_limited_and_only_the_grader_has_pure_numbers() -> 
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
         process_id = grader.process_id
         assert process_id is not None
-        assert eventually(lambda: len(workers(process_id)) == WORKERS, 10.0)
+        assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, 10.0)
         environment = Path(f"/proc/{process_id}/environ").read_bytes().split(b"\0")
         assert b"SYMPY_GROUND_TYPES=python" in environment
         family = {process_id} | descendants(process_id)
@@ -108,7 +108,7 @@ def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
         process_id = grader.process_id
         assert process_id is not None
         grading = thread.submit(grader.grade_many, [("7", HARD), ("x+1", "1+x")], 60.0)
-        assert eventually(lambda: len(workers(process_id)) == WORKERS, 20.0)
+        assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, 20.0)
         assert eventually(lambda: len(busy(process_id)) == 1, 60.0)
         for worker in busy(process_id):
             os.kill(worker, signal.SIGKILL)
@@ -147,11 +147,11 @@ def test_a_pair_on_which_the_grader_process_dies_twice_is_a_crash() -> None:
             assert eventually(lambda: grader.process_id not in seen | {None}, 60.0)
             process_id = grader.process_id
             assert process_id is not None
-            assert eventually(lambda: len(workers(process_id)) == WORKERS, 60.0)  # noqa: B023
+            assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, 60.0)  # noqa: B023
             assert eventually(lambda: len(busy(process_id)) == 1, 60.0)  # noqa: B023
             seen.add(process_id)
             os.kill(process_id, signal.SIGKILL)
-        assert grading.result() == [DIED]
+        assert grading.result() == [DIED_TWICE]
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
 
 
@@ -219,7 +219,7 @@ def busy_family(process: subprocess.Popen[str]) -> tuple[int, set[int]]:
     """The grader process of a `BUSY` script and all its family, once both workers are computing."""
     assert process.stdout is not None
     grader_process = int(process.stdout.readline())
-    assert eventually(lambda: len(busy(grader_process)) == WORKERS, 60.0)
+    assert eventually(lambda: len(busy(grader_process)) == MATH_WORKERS, 60.0)
     return grader_process, {grader_process} | descendants(grader_process)
 
 
@@ -228,7 +228,7 @@ def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
     with run_script(BUSY.replace("SECONDS", "600"), tmp_path) as process:
         _, family = busy_family(process)
         process.kill()
-    assert len(family) >= 2 + WORKERS
+    assert len(family) >= 2 + MATH_WORKERS
     assert eventually(lambda: not family & parents().keys(), 10.0)
 
 

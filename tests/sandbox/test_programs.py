@@ -23,8 +23,8 @@ from pacore.core.grading.programs.tests import (
     stdin_tests,
 )
 from pacore.core.grading.verdict import CORRECT, NO_ANSWER, Verdict
-from pacore.sandbox.keeper import GraderFault, Limits
 from pacore.sandbox.programs import code_grader_version, grade_programs, run_tests
+from pacore.sandbox.runner import GraderFault, Limits
 from tests.conftest import ROOT
 
 ADD = "print(sum(map(int, input().split())))"
@@ -193,7 +193,7 @@ def test_a_checker_of_the_problem_decides(source: str, points: float, outcome: s
 )
 def test_a_checker_that_fails_says_nothing_of_the_program(source: str, why: str) -> None:
     tests = stdin_tests([("1", "1"), ("2", "2")], CustomChecker(source=source))
-    with pytest.raises(GraderFault, match=f"^test 1: the checker fails: {re.escape(why)}$"):
+    with pytest.raises(GraderFault, match=f"^test 1: the checker failed: {re.escape(why)}$"):
         run_tests("print(input())", tests)
 
 
@@ -416,7 +416,7 @@ def f(x):
     )
     assert [(one.outcome, one.excerpt) for one in run_tests(program, tests).outcomes] == [
         ("passed", ""),
-        ("runtime_error", "the program ended while it was asked"),
+        ("runtime_error", "the program ended during a call"),
         ("runtime_error", "KeyError: '2'"),
         ("timeout", ""),
         ("memory", ""),
@@ -435,7 +435,7 @@ def f(x):
             assertion_tests(["assert f(1)"], setup="import nothing_such"),
             "ModuleNotFoundError: No module",
         ),
-        (assertion_tests(["assert f(lambda: 1)"]), "a function cannot be handed to a program"),
+        (assertion_tests(["assert f(lambda: 1)"]), "a function cannot be passed to a program"),
         (assertion_tests(["x = 1 / 0\nassert f(x)"]), "ZeroDivisionError: division by zero"),
     ],
 )
@@ -493,7 +493,7 @@ def test_the_version_names_the_rules_and_the_interpreter() -> None:
 
 def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
     with pytest.raises(
-        GraderFault, match="the sandbox broke twice: it was not ready after 0 s"
+        GraderFault, match="the sandbox failed twice: it was not ready after 0 s"
     ) as found:
         run_tests(ADD, ADDITIONS, Limits(start_seconds=0.0))
     assert found.value.verdict[:2] == ("timeout", None)
@@ -584,7 +584,7 @@ def test_where_user_name_spaces_are_refused_nothing_runs(tmp_path: Path) -> None
         part.chmod(part.stat().st_mode | 0o055)
     assert refusal_with(folder, tmp_path / "marker") == (
         "NoSandbox: programs cannot be graded here: bubblewrap does not start: "
-        "bwrap: No permissions to create a new namespace; users need to be allowed user namespaces\n"
+        "bwrap: No permissions to create a new namespace; allow users to create user namespaces\n"
     )
 
 
@@ -592,6 +592,6 @@ def test_where_root_cannot_be_given_up_nothing_runs(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root has root to give up")
     (tmp_path / "bwrap").symlink_to(str(shutil.which("bwrap")))
-    assert "setpriv, which gives up root, is not installed" in refusal_with(
+    assert "setpriv, which drops root privileges, is not installed" in refusal_with(
         tmp_path, tmp_path / "x"
     )

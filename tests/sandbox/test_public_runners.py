@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
-from pacore.problems.program_tests import called
-from pacore.sandbox.keeper import SANDBOXES
+from pacore.problems.program_tests import called_tests
 from pacore.sandbox.programs import run_tests
+from pacore.sandbox.runner import SANDBOXES
 from tests.conftest import ROOT
 from tests.fixtures.public_runners import (
     humaneval,
@@ -88,7 +88,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "halves": Problem(stdin_tests(HALVES), lambda one: livecodebench_stdin(one, HALVES)),
     "words": Problem(stdin_tests(WORDS), lambda one: livecodebench_stdin(one, WORDS)),
     "pairs": Problem(
-        called("twoSum", PAIRS).model_copy(update={"time_limit_seconds": SECONDS}),
+        called_tests("twoSum", PAIRS).model_copy(update={"time_limit_seconds": SECONDS}),
         lambda one: livecodebench_function(one, "twoSum", PAIRS),
     ),
     "span": Problem(

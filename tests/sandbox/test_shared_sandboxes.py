@@ -18,8 +18,8 @@ from pacore.core.grading.programs.tests import (
     function_tests,
     stdin_tests,
 )
-from pacore.sandbox.keeper import SANDBOXES
-from pacore.sandbox.programs import WORKERS, grade_programs, run_tests
+from pacore.sandbox.programs import PROGRAM_WORKERS, grade_programs, run_tests
+from pacore.sandbox.runner import SANDBOXES
 from tests.fixtures.hostile_neighbours import LEAVINGS, MARK, SPY
 from tests.fixtures.processes import descendants, left_after, living
 from tests.sandbox.test_hostile_programs import INNOCENT, INNOCENT_TESTS, hosts
@@ -117,8 +117,8 @@ while True:
 def test_programs_beside_each_other_do_not_reach_each_other() -> None:
     victims = as_gold(stdin_tests([("", "499999500000\n")] * 3))
     attackers = as_gold(stdin_tests([("", "ESCAPED")], **LIMITED))
-    items = [(attackers, SIBLINGS + f"# {number}") for number in range(WORKERS // 2)]
-    items += [(victims, WAITING + f"  # {number}") for number in range(WORKERS)]
+    items = [(attackers, SIBLINGS + f"# {number}") for number in range(PROGRAM_WORKERS // 2)]
+    items += [(victims, WAITING + f"  # {number}") for number in range(PROGRAM_WORKERS)]
     verdicts = grade_programs([*items, *items[::-1]])
     for (gold, _), verdict in zip([*items, *items[::-1]], verdicts, strict=True):
         assert verdict.verdict == ("correct" if gold == victims else "wrong"), verdict
@@ -128,7 +128,9 @@ def test_programs_beside_each_other_do_not_reach_each_other() -> None:
 def test_a_hanging_program_does_not_hold_up_others() -> None:
     """As many as wait in vain leave room for the rest, whose work takes no more than its time."""
     gold = as_gold(stdin_tests([("1 2\n", "3\n")], time_limit_seconds=20.0))
-    hanging = [(gold, f"import time\ntime.sleep(1000)  # {one}") for one in range(WORKERS - 1)]
+    hanging = [
+        (gold, f"import time\ntime.sleep(1000)  # {one}") for one in range(PROGRAM_WORKERS - 1)
+    ]
     quick = [(gold, f"{INNOCENT}\n# {one}") for one in range(20)]
     ended: list[str] = []
 
@@ -167,7 +169,7 @@ FROM_A_THREAD_THAT_ENDS = """
 import threading
 from pacore.core.grading.programs.tests import stdin_tests
 from pacore.sandbox.programs import run_tests
-from pacore.sandbox.keeper import SANDBOXES
+from pacore.sandbox.runner import SANDBOXES
 passed = []
 def grade():
     passed.append(run_tests("print(1)", stdin_tests([("", "1")])).passed)

@@ -229,7 +229,7 @@ def _a_grading(store: Backend) -> str:
 
 
 def _an_engine(store: Backend) -> str:
-    FirstFacts(store, "night").keep({"version": "1"})
+    FirstFacts(store, "night").record({"version": "1"})
     return engine_key("night")
 
 

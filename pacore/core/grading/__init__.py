@@ -1,5 +1,5 @@
-"""Grading: what an answer is worth beside the gold answer.
+"""Grading: compares an answer with the gold answer.
 
-`grade_fast` decides by exact rules; `pacore.sandbox.mathematics` asks computer algebra about the rest, in
+`grade_fast` decides by exact rules; `pacore.sandbox.mathematics` decides the rest by computer algebra, in
 processes that can be killed.
 """

@@ -1,9 +1,9 @@
 """Checkers: whether a program's output is the expected one, as testlib or a public runner defines it.
 
-testlib (Mike Mirzayanov) is what contests are judged with; the name of its checker is beside
-ours. White space between tokens is space, tab, carriage return and line feed and nothing else,
-numbers are written the one way testlib reads, and integers may have any length, where testlib's end
-at 64 bits. ``decimals`` is LiveCodeBench's own rule.
+testlib (Mike Mirzayanov) is the library of contest judges; the name of its checker is in parentheses.
+White space between tokens is space, tab, carriage return and line feed only, numbers have the format
+that testlib reads, and integers may have any length, where testlib's have 64 bits. ``decimals`` is
+LiveCodeBench's own rule.
 """
 
 from __future__ import annotations
@@ -16,32 +16,28 @@ from decimal import Decimal, InvalidOperation
 from itertools import zip_longest
 from typing import NamedTuple
 
-SHOWN_CHARACTERS = 40
+_SHOWN_CHARACTERS = 40
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
 
-
 _LINE_BLANKS = re.compile(r"[ \t\r\v\f]+")
 
-
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-
 
 _REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 LARGEST_REAL = 1e300
-"""Beyond this testlib takes a number for infinite."""
-
+"""Larger numbers count as infinite in testlib."""
 
 ROUNDING = 1e-15
-"""What testlib adds to every tolerance."""
+"""Added to every tolerance, as in testlib."""
 
 
 class Checked(NamedTuple):
-    """``points`` in [0, 1], 1.0 for an accepted output; ``message`` says where it first differs.
+    """The result of a checker: ``points`` in [0, 1], 1.0 for an accepted output, and a message.
 
-    ``points`` is None where the expected output itself is nothing the checker reads: then nothing
-    is known of the output.
+    ``message`` says where the output first differs. ``points`` is None where the checker cannot read
+    the expected output.
     """
 
     points: float | None
@@ -49,35 +45,35 @@ class Checked(NamedTuple):
 
 
 Checker = Callable[[str, str], Checked]
-"""Takes the expected output and the program's, in this order."""
+"""A function of the expected output and the program's output, in this order."""
 
 ACCEPTED = Checked(1.0)
 
 
-def tokens(text: str) -> list[str]:
-    """The words of a text, as testlib's ``readToken`` gives them."""
+def split_tokens(text: str) -> list[str]:
+    """The tokens of a text, as read by testlib's ``readToken``."""
     return [token for token in _BLANKS.split(text) if token]
 
 
-def shown(text: str | None) -> str:
-    """A piece of output for a message, cut and quoted; "nothing" where there is none."""
+def shown_output(text: str | None) -> str:
+    """Output for a message, quoted and truncated; "nothing" for None."""
     if text is None:
         return "nothing"
-    return repr(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…")
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")
 
 
 def _differ(place: str, expected: str | None, found: str | None) -> Checked:
-    return Checked(0.0, f"{place}: expected {shown(expected)}, found {shown(found)}")
+    return Checked(0.0, f"{place}: expected {shown_output(expected)}, found {shown_output(found)}")
 
 
 def _unreadable(place: str, expected: str, what: str) -> Checked:
-    return Checked(None, f"expected output, {place}: {shown(expected)} is no {what}")
+    return Checked(None, f"expected output, {place}: {shown_output(expected)} is no {what}")
 
 
 def same_decimals(expected: str, found: str) -> Checked:
-    """The same lines, each as a text or as a row of decimal numbers, which are exact: 2.5 is 2.50.
+    """The same lines, each as a text or as a row of exact decimal numbers: 2.5 is 2.50.
 
-    White space counts neither around the output nor around a line. LiveCodeBench compares so.
+    White space around the output and around lines is ignored, as in LiveCodeBench.
     """
     pairs = zip_longest(_stripped(expected), _stripped(found))
     for number, (one, other) in enumerate(pairs, start=1):
@@ -99,7 +95,7 @@ def _same_row(one: str, other: str) -> bool:
 
 def same_tokens(expected: str, found: str) -> Checked:
     """The same tokens in the same order (wcmp)."""
-    pairs = zip_longest(tokens(expected), tokens(found))
+    pairs = zip_longest(split_tokens(expected), split_tokens(found))
     for number, (one, other) in enumerate(pairs, start=1):
         if one != other:
             return _differ(f"token {number}", one, other)
@@ -112,13 +108,13 @@ def same_lines(expected: str, found: str) -> Checked:
 
 
 def exact_lines(expected: str, found: str) -> Checked:
-    """The same lines, character for character; blanks may follow the last one (fcmp)."""
+    """The same lines, character for character; blank lines may follow the last one (fcmp)."""
     return _compare_lines(expected, found, lambda line: line)
 
 
 def _compare_lines(expected: str, found: str, read: Callable[[str], str]) -> Checked:
     one, other = _lines(expected), _lines(found)
-    # testlib notices the end of the expected output only after an empty line.
+    # testlib detects the end of the expected output only after an empty line.
     if one and not one[-1]:
         one.pop()
     for number, line in enumerate(one, start=1):
@@ -127,7 +123,7 @@ def _compare_lines(expected: str, found: str, read: Callable[[str], str]) -> Che
         if read(line) != read(other[number - 1]):
             return _differ(f"line {number}", line, other[number - 1])
     for number, line in enumerate(other[len(one) :], start=len(one) + 1):
-        if tokens(line):
+        if split_tokens(line):
             return _differ(f"line {number}", None, line)
     return ACCEPTED
 
@@ -139,33 +135,33 @@ def _lines(text: str) -> list[str]:
 
 def same_integers(expected: str, found: str) -> Checked:
     """The same integers in the same order (ncmp), of any length."""
-    for number, one in enumerate(tokens(expected), start=1):
+    for number, one in enumerate(split_tokens(expected), start=1):
         if not _INTEGER.fullmatch(one):
             return _unreadable(f"token {number}", one, "integer")
-    # Every integer has one spelling, so equal numbers are equal tokens.
+    # Every integer has one notation, so equal numbers are equal tokens.
     return same_tokens(expected, found)
 
 
 def unordered_integers(expected: str, found: str) -> Checked:
-    """The same integers, each as often, in any order (uncmp)."""
-    for number, one in enumerate(tokens(expected), start=1):
+    """The same integers, equally often, in any order (uncmp)."""
+    for number, one in enumerate(split_tokens(expected), start=1):
         if not _INTEGER.fullmatch(one):
             return _unreadable(f"token {number}", one, "integer")
     return unordered_tokens(expected, found)
 
 
 def unordered_tokens(expected: str, found: str) -> Checked:
-    """The same tokens, each as often, in any order."""
-    return _same_bags("tokens", tokens(expected), tokens(found))
+    """The same tokens, equally often, in any order."""
+    return _same_bags("tokens", split_tokens(expected), split_tokens(found))
 
 
 def unordered_lines(expected: str, found: str) -> Checked:
-    """The same lines, each as often and as a sequence of tokens, in any order; blank ones aside."""
+    """The same lines, equally often, each as a sequence of tokens, in any order; blank ones ignored."""
     return _same_bags("lines", _token_lines(expected), _token_lines(found))
 
 
 def _token_lines(text: str) -> list[str]:
-    return [" ".join(words) for line in text.split("\n") if (words := tokens(line))]
+    return [" ".join(words) for line in text.split("\n") if (words := split_tokens(line))]
 
 
 def _same_bags(what: str, expected: Sequence[str], found: Sequence[str]) -> Checked:
@@ -179,25 +175,25 @@ def _same_bags(what: str, expected: Sequence[str], found: Sequence[str]) -> Chec
 
 def yes_or_no(expected: str, found: str) -> Checked:
     """One YES or NO in any case (yesno)."""
-    if len(tokens(expected)) != 1:
+    if len(split_tokens(expected)) != 1:
         return Checked(None, "expected output: has not exactly one YES or NO")
     return yes_or_nos(expected, found)
 
 
 def yes_or_nos(expected: str, found: str) -> Checked:
     """The same sequence of YES and NO, in any case (nyesno)."""
-    words = [_upper(token) for token in tokens(expected)]
+    words = [_upper(token) for token in split_tokens(expected)]
     for number, one in enumerate(words, start=1):
         if one not in ("YES", "NO"):
             return _unreadable(f"token {number}", one, "YES or NO")
-    for number, (one, other) in enumerate(zip_longest(words, tokens(found)), start=1):
+    for number, (one, other) in enumerate(zip_longest(words, split_tokens(found)), start=1):
         if other is None or one != _upper(other):
             return _differ(f"token {number}", one, other)
     return ACCEPTED
 
 
 def _upper(token: str) -> str:
-    # Other scripts have letters whose upper case is ASCII; to testlib they are other letters.
+    # Some letters of other scripts have ASCII upper case; testlib does not convert them.
     return token.upper() if token.isascii() else token
 
 
@@ -205,21 +201,21 @@ def same_reals(tolerance: float) -> Checker:
     """Numbers in order, each within an absolute or relative ``tolerance`` (rcmp4, rcmp6, rcmp9)."""
 
     def compare(expected: str, found: str) -> Checked:
-        wanted, given = tokens(expected), tokens(found)
+        wanted, given = split_tokens(expected), split_tokens(found)
         for number, one in enumerate(wanted, start=1):
             if not _REAL.fullmatch(one):
                 return _unreadable(f"token {number}", one, "number")
         for number, (one, other) in enumerate(zip_longest(wanted, given), start=1):
             if one is None or other is None or not _REAL.fullmatch(other):
                 return _differ(f"token {number}", one, other)
-            if not close(float(one), float(other), tolerance):
+            if not is_close(float(one), float(other), tolerance):
                 return _differ(f"token {number}", one, other)
         return ACCEPTED
 
     return compare
 
 
-def close(expected: float, found: float, tolerance: float) -> bool:
+def is_close(expected: float, found: float, tolerance: float) -> bool:
     """testlib's ``doubleCompare``: within ``tolerance`` of the expected number, or of its part."""
     tolerance += ROUNDING
     if math.isnan(expected) or math.isnan(found):
@@ -268,7 +264,7 @@ _REALS = re.compile(r"reals:(?P<tolerance>[0-9]+(?:\.[0-9]+)?(?:e-[0-9]{1,3})?)"
 
 
 def checker_named(name: str) -> Checker | None:
-    """The checker of a name, our own or testlib's, or None where there is none."""
+    """The checker with a name, pacore's own or testlib's; None for an unknown one."""
     name = TESTLIB.get(name, name)
     if found := _REALS.fullmatch(name):
         return same_reals(float(found["tolerance"]))

@@ -1,4 +1,4 @@
-"""Who grades: one grader for all problems, or for each the one it calls for."""
+"""Chooses the grader: one for all problems, or for each problem by its gold answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from pacore.core.grading.extraction.boxes import find_boxes
-from pacore.core.grading.mathematics.forms import Form, read_form
+from pacore.core.grading.mathematics.form import Form
+from pacore.core.grading.mathematics.forms import read_form
 from pacore.core.grading.mathematics.grader import MAX_CHARACTERS
 from pacore.core.grading.mathematics.nodes import free_symbols
 from pacore.core.grading.notation.tokens import FUNCTIONS
@@ -15,24 +16,24 @@ from pacore.core.grading.spec import canonical_spec, parse_spec
 from pacore.core.problem import Problem
 
 AUTO = "auto"
-"""Takes for each problem the grader it calls for, but never a judge, which is chosen by name only."""
+"""For each problem the grader of `choose_grader`, but never a judge, which has to be named."""
 
 
 def canonical_grader(grader: str) -> str:
-    """``auto``, or the canonical spec. Raises BadInput for what is neither."""
+    """``auto``, or the canonical spec. Raises BadInput for any other text."""
     return AUTO if grader == AUTO else canonical_spec(grader)
 
 
 def is_by_rules(grader: str) -> bool:
-    """Whether verdicts follow from answer and gold answer alone: any grader but a judge."""
+    """Whether verdicts are functions of answer and gold answer: for any grader but a judge."""
     return grader == AUTO or parse_spec(grader).name != "judge"
 
 
 def judged_by(grader: str, against: str, problem: Problem) -> tuple[str, str | None] | None:
-    """The spec and the gold answer by which a problem's answers are judged; None where they are not.
+    """The spec and the gold answer by which a problem's answers are graded; None where they are not.
 
-    Against the gold a problem needs a gold answer, and under ``auto`` one that rules can decide by.
-    Against an ``opinion`` it needs none.
+    Against ``gold`` a problem needs a gold answer, and under ``auto`` a grader other than a judge.
+    Against an ``opinion`` it needs no gold answer.
     """
     if grader == AUTO:
         return run_grading(problem)
@@ -41,9 +42,9 @@ def judged_by(grader: str, against: str, problem: Problem) -> tuple[str, str | N
 
 
 def stated_version(grader: str, versions: Mapping[str, str]) -> str:
-    """How a grading states the versions of the graders that decide in it.
+    """The text in which a grading records the versions of its graders.
 
-    ``4+mpmath-1.3.0`` of one for all; ``choice 4, math 4+mpmath-1.3.0`` of ``auto``.
+    ``4+mpmath-1.3.0`` for one grader; ``choice 4, math 4+mpmath-1.3.0`` for ``auto``.
     """
     if grader == AUTO:
         return ", ".join(f"{spec} {version}" for spec, version in sorted(versions.items()))
@@ -52,7 +53,7 @@ def stated_version(grader: str, versions: Mapping[str, str]) -> str:
 
 
 def states_version(stated: str, grader: str, decided: tuple[str, str]) -> bool:
-    """Whether a grading by ``grader`` that `stated_version` is of may decide by spec and version."""
+    """Whether ``stated``, a text of `stated_version` for ``grader``, has this spec and version."""
     spec, version = decided
     return f"{spec} {version}" in stated.split(", ") if grader == AUTO else version == stated
 
@@ -61,33 +62,31 @@ _LONGEST_ABBREVIATION = 2
 
 _CHOICE_GOLD = re.compile(r"\(?[A-J]\)?")
 
-
 _MATH_MARK = re.compile(r"[\\^=_+*<>√π∞≤≥±∪∩×÷°²³½¼¾]")  # noqa: RUF001
-
 
 _WORD = re.compile(r"(?<![A-Za-z\d])[A-Za-z]{2,}")
 
 
 def gold_answer(problem: Problem) -> str | None:
-    r"""The gold answer itself: the last box of a worked solution with one, else the whole text."""
+    r"""The gold answer: the last box of a solution with a box, else the whole text."""
     if problem.gold is None or problem.grader == "code":
         return problem.gold
     return find_boxes(problem.gold).last or problem.gold.strip()
 
 
 def run_grading(problem: Problem) -> tuple[str, str] | None:
-    """The spec and the gold answer by which a run grades a problem's answers while it is made.
+    """The spec and the gold answer by which a run's last stage grades a problem's answers.
 
-    None without a gold answer, and where a judge is called for: a judge is a model, and grades later.
+    None without a gold answer, and where the grader is a judge: a judge is a model, and grades later.
     """
     gold, spec = gold_answer(problem), choose_grader(problem)
     return None if gold is None or parse_spec(spec).name == "judge" else (spec, gold)
 
 
 def choose_grader(problem: Problem) -> str:
-    """The spec a problem names, or the one its gold answer calls for; ``text`` without either.
+    """The spec that a problem names, or the one for its gold answer; ``text`` without either.
 
-    One letter A to J calls for ``choice``; numbers, LaTeX and formulas for ``math``; words for
+    For one letter A to J that is ``choice``; for numbers, LaTeX and formulas ``math``; for words
     ``text``.
     """
     if problem.grader is not None:

@@ -1,7 +1,7 @@
-"""Graders: which there are, and the specs that name one with its options.
+"""The graders, and specs that name a grader with its options.
 
-A *spec* is text, ``math`` or ``numeric:rel=0.0001,abs=2``. Its canonical form is what problems, scores
-and gradings hold: one spelling of each grader, so that equal graders are equal text.
+A *spec* is a text such as ``math`` or ``numeric:rel=0.0001,abs=2``. Problems, scores and gradings store
+its canonical form, which is equal for equal graders.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ from pacore.errors import BadInput
 
 GraderName = Literal["math", "choice", "text", "numeric", "code", "judge"]
 
-
 GRADERS: tuple[GraderName, ...] = get_args(GraderName)
 
 Against = Literal["gold", "opinion"]
-"""What an answer is graded by: the gold answer, or a judge's opinion alone."""
+"""What an answer is compared with: the gold answer, or nothing but a judge's opinion."""
 
 MAX_SPEC_CHARACTERS = 200
-
 
 MAX_DECIMALS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class GraderSpec:
-    """A grader with the options that were given; ``str()`` is the canonical spec.
+    """A grader with its stated options; ``str()`` is the canonical spec.
 
-    An option that was not given is absent, even where giving its default would grade the same.
+    A default option is absent, unless it was stated.
     """
 
     name: GraderName
@@ -44,14 +42,14 @@ class GraderSpec:
         return f"{self.name}:{given}" if given else self.name
 
     def fraction(self, option: str) -> Fraction | None:
-        """The value of an option that is a number, exactly; None where it was not given."""
+        """The exact value of a numeric option; None where it was not stated."""
         value = self.options.get(option)
         return None if value is None else Fraction(value)
 
 
 @lru_cache(maxsize=256)
 def parse_spec(text: str) -> GraderSpec:
-    """Read a spec. Raises BadInput, in one line, for anything that is none."""
+    """Read a spec. Raises BadInput with a one-line message for an invalid one."""
     name, colon, rest = text.partition(":")
     known = next((grader for grader in GRADERS if grader == name.strip()), None)
     if len(text) > MAX_SPEC_CHARACTERS or known is None:
@@ -70,12 +68,14 @@ def parse_spec(text: str) -> GraderSpec:
             raise BadInput(f"{_shown(text)}: {option} {_EXPECTED[option]}")
         options[option] = canonical
     if int(options.get("k", 1)) > int(options.get("n", 4)):
-        raise BadInput(f"{_shown(text)}: k is more than the {options.get('n', 4)} votes there are")
+        raise BadInput(
+            f"{_shown(text)}: k is greater than the number of votes, {options.get('n', 4)}"
+        )
     return GraderSpec(known, options)
 
 
 def canonical_spec(text: str) -> str:
-    """The one spelling of the grader a spec names. Raises BadInput as `parse_spec` does."""
+    """The canonical form of a spec. Raises BadInput as `parse_spec` does."""
     return str(parse_spec(text))
 
 
@@ -85,7 +85,7 @@ _DECIMAL = re.compile(
 
 
 def _tolerance(value: str) -> str | None:
-    """A number of 0 or more as a plain decimal without needless zeros; None for anything else."""
+    """A number of 0 or more as a plain decimal without trailing zeros; None for any other text."""
     found = _DECIMAL.fullmatch(value)
     if found is None or not (found["whole"] or found["part"]):
         return None
@@ -120,7 +120,6 @@ _OPTIONS: Mapping[GraderName, Mapping[str, Callable[[str], str | None]]] = {
     "text": {"case": _keep},
     "judge": {"k": _count, "n": _count},
 }
-
 
 _EXPECTED = {
     "rel": "must be a number from 0 to below 1, such as 1e-4",

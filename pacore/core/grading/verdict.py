@@ -1,4 +1,4 @@
-"""Verdicts on answers, and the row a verdict becomes."""
+"""Verdicts on answers, and the rows of the tables ``scores`` and ``verdicts``."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from pacore.core.identity import sha256_hex
 
 VerdictName = Literal["correct", "wrong", "no_answer", "timeout", "crash"]
 
-
-VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
-
+VERDICT_NAMES: tuple[VerdictName, ...] = get_args(VerdictName)
 
 DECIDED: tuple[VerdictName, ...] = ("correct", "wrong")
-"""The verdicts on an answer; rates of the others are reported beside every score."""
+"""The verdicts that decide on an answer; rates of the others are reported beside every score."""
 
 
 class Verdict(NamedTuple):
-    """What grading one answer came to.
+    """The result of grading one answer.
 
-    ``correct`` and ``wrong`` are verdicts on an answer; ``score`` is in [0, 1], 1.0 exactly where
-    it is ``correct``, and a wrong program may have passed some of its tests. A missing answer
-    scores 0.0. ``timeout`` and ``crash`` have none: they are due to the grader or the gold
-    answer and not to the answer. ``detail`` is a line for a person.
+    ``score`` is in [0, 1]: 1.0 exactly for ``correct``, below that for ``wrong`` (the pass rate of a
+    program), 0.0 for ``no_answer``, and None for ``timeout`` and ``crash``, which are due to the grader
+    or the gold answer and not to the answer. ``detail`` is one line for the user.
     """
 
     verdict: VerdictName
@@ -33,40 +30,36 @@ class Verdict(NamedTuple):
 
 CORRECT = Verdict("correct", 1.0)
 
-
 WRONG = Verdict("wrong", 0.0)
-
 
 NO_ANSWER = Verdict("no_answer", 0.0)
 
-
 TIMEOUT = Verdict("timeout", None)
 
-
 CRASH = Verdict("crash", None)
-"""Has no cause, so it is never returned as it is (`crash`)."""
+"""Has no detail; use `crash`."""
 
 
 def crash(why: str) -> Verdict:
-    """The verdict where the grader or the gold answer failed, with the reason in one line."""
+    """The verdict for a failure of the grader or the gold answer, with the reason in one line."""
     return CRASH._replace(detail=why)
 
 
-def shown(text: str) -> str:
-    """A text for a line of a verdict: quoted, in ASCII, cut."""
+def quoted(text: str) -> str:
+    """A text for the detail of a verdict: quoted, in ASCII, truncated."""
     quoted = ascii(text)
-    return quoted if len(quoted) <= SHOWN_CHARACTERS else f"{quoted[: SHOWN_CHARACTERS - 1]}…"
+    return quoted if len(quoted) <= _SHOWN_CHARACTERS else f"{quoted[: _SHOWN_CHARACTERS - 1]}…"
 
 
-SHOWN_CHARACTERS = 60
+_SHOWN_CHARACTERS = 60
 
 RECORDED_GOLD_CHARACTERS = 4_096
 
 
 def recorded_gold(gold: str) -> str:
-    """A gold answer as the table ``scores`` has it: itself, or the digest of a long one.
+    """A gold answer as stored in the table ``scores``: itself, or the digest of a long one.
 
-    The tests of a program may be megabytes, and the table ``problems`` has them once.
+    The tests of a program may be megabytes, and are stored once, in the table ``problems``.
     """
     if len(gold) <= RECORDED_GOLD_CHARACTERS:
         return gold

@@ -1,1 +1,1 @@
-"""The chat completions interface: requests as servers want them, responses as servers give them."""
+"""The chat completions interface: the wire formats of requests and the layouts of responses."""

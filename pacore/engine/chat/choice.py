@@ -1,8 +1,8 @@
-"""What one choice of a response says: text, reasoning, and what is neither. Pure.
+"""Reads one choice of a response: content, reasoning, and the rest. Pure.
 
-Servers send text as text, as a list of parts, or as objects within objects, under a dozen names. So
-a choice is searched for text: what a name or a part's type calls thinking is reasoning, other text is
-content, and what holds no text is kept as JSON.
+Servers send text as text, as a list of parts, or as nested objects, under a dozen names. So a choice
+is searched for text: text whose name or type contains ``think``, ``thought`` or ``reason`` is
+reasoning, other text is content, and parts without text are kept as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from pacore.core.trajectory import CLOSE, OPEN
 
 UNREAD_CHARACTERS = 16 * 1024
-"""Most characters that are kept of JSON from which no text could be read."""
+"""Most characters that are stored of JSON from which no text could be read."""
 
 MAX_DEPTH = 16
 
@@ -25,49 +25,40 @@ CONTENT_FIELDS = (
     "completion", "parts", "messages", "data", "reply",
 )  # fmt: skip
 
-
 REASONING_FIELDS = (
     "reasoning", "reasoning_content", "reasoning_text", "thinking", "thinking_content", "thought",
     "thoughts", "reasoning_details",
 )  # fmt: skip
 
-
 TOOL_FIELDS = ("tool_calls", "function_call")
-
 
 PART_FIELDS = (
     "text", "content", "parts", "thinking", "reasoning", "reasoning_text", "reasoning_content",
     "summary", "output_text", "refusal", "transcript", "value",
 )  # fmt: skip
-"""Where a part keeps its text: the first that holds any, since others repeat it."""
+"""The fields of a part that may have its text; the first with text is used, since others repeat it."""
 
 _FIELDS = frozenset((*CONTENT_FIELDS, *REASONING_FIELDS, *TOOL_FIELDS, "refusal", "audio"))
 
-
 _LABELS = frozenset(("role", "name", "id", "index", "type", "object", "annotations", "signature"))
 
+_REASONING_WORDS = ("think", "thought", "reason")
 
-_THINKS = ("think", "thought", "reason")
+_TEXTLESS_KINDS = ("tool", "function", "image", "encrypted", "redacted")
 
+_MESSAGE_FIELDS = ("message", "delta")
 
-_HAS_NO_TEXT = ("tool", "function", "image", "encrypted", "redacted")
+_METADATA = frozenset(("logprobs", "object", "type", "id"))
 
-
-_TRIES = ("message", "delta")
-
-
-_ASIDE = frozenset(("logprobs", "object", "type", "id"))
-
-
-_HUMP = re.compile(r"(?<=[a-z])([A-Z])")
+_INNER_CAPITAL = re.compile(r"(?<=[a-z])([A-Z])")
 
 
 @dataclass(slots=True)
-class Said:
-    """What a choice says. ``content`` and ``reasoning`` are None where the server sent none.
+class ChoiceText:
+    """The text of a choice. ``content`` and ``reasoning`` are None where the server sent none.
 
-    ``other`` are parts of a known kind that hold no text (tool calls, images), ``unknown`` those in
-    which nobody knows what is what.
+    ``other`` are parts of a known kind without text (tool calls, images), ``unknown`` those of an
+    unknown layout.
     """
 
     content: str | None = None
@@ -81,7 +72,7 @@ class Said:
 
     @property
     def is_open(self) -> bool:
-        """Whether it ends inside of its thinking, as far as that shows."""
+        """Whether the text ends within its reasoning, as far as its tags and fields show."""
         content = (self.content or "").strip()
         if CLOSE in content:
             return False
@@ -90,7 +81,7 @@ class Said:
 
 @dataclass(slots=True)
 class _Texts:
-    """What a search finds, in order; ``is_text`` tells an empty text from none."""
+    """The texts found by a search, in order; ``is_text`` distinguishes an empty text from none."""
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
@@ -99,7 +90,7 @@ class _Texts:
     is_text: bool = False
 
     def search(self, value: Any, thinks: bool = False, depth: int = 0) -> _Texts:
-        """Find all text in ``value``; ``thinks`` says that it is reasoning."""
+        """Collect all text in ``value``, as reasoning if ``thinks``, else as content."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             text = value if isinstance(value, str) else json.dumps(value)
             (self.reasoning if thinks else self.content).append(text)
@@ -114,17 +105,17 @@ class _Texts:
             self.unknown.append(value)
         return self
 
-    def _search_part(self, part: Mapping[str, Any], thinks: bool, depth: int) -> None:
+    def _search_part(self, part: Mapping[str, object], thinks: bool, depth: int) -> None:
         kind = str(part.get("type") or "").casefold()
-        if any(word in kind for word in _HAS_NO_TEXT):
+        if any(word in kind for word in _TEXTLESS_KINDS):
             self.other.append(part)
             return
-        thinks = thinks or _names_thinking(kind) or part.get("thought") is True
+        thinks = thinks or _names_reasoning(kind) or part.get("thought") is True
         fields = in_snake_case(part)
         for name in PART_FIELDS:
             if fields.get(name) is None:
                 continue
-            found = _Texts().search(fields[name], thinks or _names_thinking(name), depth + 1)
+            found = _Texts().search(fields[name], thinks or _names_reasoning(name), depth + 1)
             if found.is_text:
                 self.content += found.content
                 self.reasoning += found.reasoning
@@ -135,48 +126,48 @@ class _Texts:
         self.unknown.append(part)
 
 
-def in_snake_case(fields: Mapping[str, Any]) -> dict[str, Any]:
+def in_snake_case(fields: Mapping[str, object]) -> dict[str, object]:
     """Fields by their names in snake case: ``stopReason`` is ``stop_reason``."""
     return {
-        name if name.islower() else _HUMP.sub(r"_\1", name).lower(): value
+        name if name.islower() else _INNER_CAPITAL.sub(r"_\1", name).lower(): value
         for name, value in fields.items()
     }
 
 
-def _names_thinking(name: str) -> bool:
-    return any(word in name for word in _THINKS)
+def _names_reasoning(name: str) -> bool:
+    return any(word in name for word in _REASONING_WORDS)
 
 
-def read_choice(choice: Any) -> Said:
-    """What a choice says: in its message, or where that says nothing in itself.
+def read_choice(choice: Any) -> ChoiceText:
+    """The text of a choice: of its message, or where that has none, of the choice itself.
 
-    Where neither holds any text, the tokens that its log probabilities name are the text.
+    Where neither has text, the tokens in its log probabilities are the text.
     """
     if not isinstance(choice, dict):
         return _read_fields({"content": choice})
-    named = [choice[name] for name in _TRIES if choice.get(name) is not None]
+    named = [choice[name] for name in _MESSAGE_FIELDS if choice.get(name) is not None]
     message = named[0] if named else choice
-    said = _read_fields(message if isinstance(message, dict) else {"content": message})
-    if named and not said.has_text and (own := _read_fields(choice)).has_text:
-        said = own
-    if not said.has_text and (tokens := _tokens(choice.get("logprobs"))):
-        return Said(tokens, None, said.other, said.unknown)
-    return said
+    found = _read_fields(message if isinstance(message, dict) else {"content": message})
+    if named and not found.has_text and (own := _read_fields(choice)).has_text:
+        found = own
+    if not found.has_text and (tokens := _tokens(choice.get("logprobs"))):
+        return ChoiceText(tokens, None, found.other, found.unknown)
+    return found
 
 
 def is_nothing(choice: Any) -> bool:
-    """Whether a choice is a place without a message, which says nothing in any shape."""
+    """Whether a choice has neither a message nor any other text, list or object."""
     if not isinstance(choice, dict):
         return choice is None
-    named = {name for name in choice if not name.lower().endswith("reason") and name not in _ASIDE}
+    named = {n for n in choice if not n.lower().endswith("reason") and n not in _METADATA}
     return not any(
-        choice[name] or name in _TRIES
+        choice[name] or name in _MESSAGE_FIELDS
         for name in named
         if isinstance(choice[name], str | list | dict)
     )
 
 
-def _read_fields(fields: Mapping[str, Any]) -> Said:
+def _read_fields(fields: Mapping[str, object]) -> ChoiceText:
     message = in_snake_case(fields)
     found = _Texts()
     content = _content(message, found)
@@ -190,13 +181,13 @@ def _read_fields(fields: Mapping[str, Any]) -> Said:
     if not _FIELDS & message.keys():
         found.unknown += [message] if any(message[key] for key in message.keys() - _LABELS) else []
     reasoning = _union(reasonings)
-    if reasoning and content and _holds_thought(content, reasoning):
+    if reasoning and content and _repeats(content, reasoning):
         reasoning = None
-    return Said(content, reasoning, found.other, found.unknown)
+    return ChoiceText(content, reasoning, found.other, found.unknown)
 
 
-def _content(message: Mapping[str, Any], found: _Texts) -> str | None:
-    """The content of a message, refusals and spoken words among it; what else it holds is ``found``."""
+def _content(message: Mapping[str, object], found: _Texts) -> str | None:
+    """The content of a message, with its refusal and audio transcript; adds the rest to ``found``."""
     for name in CONTENT_FIELDS:
         if any(found.search(message.get(name)).content):
             break
@@ -212,7 +203,7 @@ def _content(message: Mapping[str, Any], found: _Texts) -> str | None:
 
 
 def _union(texts: Sequence[str]) -> str | None:
-    """Several accounts of the same thinking as one: what another one holds is left out."""
+    """Several texts as one, without those contained in another; None without any."""
     kept: list[str] = []
     for text in texts:
         if any(text.strip() in other for other in kept):
@@ -221,8 +212,8 @@ def _union(texts: Sequence[str]) -> str | None:
     return "\n\n".join(kept) if kept else None
 
 
-def _holds_thought(content: str, reasoning: str) -> bool:
-    """Whether the content has this very reasoning inside its own tags."""
+def _repeats(content: str, reasoning: str) -> bool:
+    """Whether the content has the same reasoning within its own tags."""
     inside, close, _ = content.strip().rpartition(CLOSE)
     if not close:
         inside = content.strip()
@@ -241,7 +232,7 @@ def _tokens(logprobs: Any) -> str:
 
 
 def unread_json(values: Sequence[Any]) -> str | None:
-    """What no text was read from, as JSON of bounded length; None where there is nothing."""
+    """Values from which no text was read, as JSON of bounded length; None without values."""
     if not values:
         return None
     try:
@@ -252,7 +243,7 @@ def unread_json(values: Sequence[Any]) -> str | None:
 
 
 def shape_of(value: Any) -> str:
-    """A value's shape in a few words, for the line that says why it could not be read."""
+    """A short description of a value, for the message that it could not be read."""
     if isinstance(value, dict):
         names = ", ".join(sorted(value)[:8])
         return f"an object with {names}" if names else "an empty object"

@@ -1,8 +1,8 @@
-"""What the answer to a request for a chat completion is worth: a generation, or a fault. Pure.
+"""Reads the response to a chat completion request as a generation, or raises its fault. Pure.
 
-Text that came is kept, whatever its server says of its end: it was paid for. An answer without text
-is an empty generation where the server says that the model ended it, is tried again where it says
-nothing, and is a lasting fault with its JSON where it says something that nobody can read.
+Text is kept whatever the finish reason is: it was paid for. A response without text is an empty
+generation where its finish reason is that the model ended, a transient fault where it has no finish
+reason, and a permanent fault, recorded with its JSON, where its layout is unknown.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from pacore.core.engine import EngineFault, Refusal
 from pacore.core.trajectory import FinishReason, Generation
 from pacore.engine.chat.choice import (
     CONTENT_FIELDS,
-    Said,
+    ChoiceText,
     in_snake_case,
     is_nothing,
     read_choice,
     shape_of,
     unread_json,
 )
-from pacore.engine.chat.finish import MISSING, Finish, finish_reason, read_finish
+from pacore.engine.chat.finish import NO_FINISH, Finish, finish_reason, read_finish
 from pacore.engine.chat.responses import Response, label, positive, redirected
-from pacore.engine.chat.stream import FINISH_FIELDS, fold, is_stream
+from pacore.engine.chat.stream import FINISH_FIELDS, assemble, is_stream
 from pacore.engine.faults import (
     Origin,
     ServerError,
@@ -47,12 +47,11 @@ _LISTS = (
     "predictions",
 )
 
-
 _WRAPS = ("output", "result", "data", "response")
 
-
 _BARE = frozenset(CONTENT_FIELDS)
-"""Where other interfaces than OpenAI's keep what a choice holds: in lists, in objects, at the top."""
+"""Fields of a choice in interfaces other than OpenAI's: `_LISTS` have lists of choices, `_WRAPS` an
+object around them, and `_BARE` are a choice's own fields at the top level."""
 
 MAX_WRAPS = 3
 
@@ -62,7 +61,10 @@ _CUT = ServerError("the stream was cut")
 def read_generation(
     origin: Origin, response: Response, now: datetime, max_tokens: int | None = None
 ) -> Generation:
-    """Classify the answer to a request that asked for at most ``max_tokens``. Raises EngineFault."""
+    """Read the response to a request for at most ``max_tokens``.
+
+    Raises EngineFault for a redirect, an error, and whatever `read_completion` raises it for.
+    """
     if response.status == 200:
         return read_completion(origin, response, max_tokens)
     if response.location is not None:
@@ -77,33 +79,33 @@ def read_generation(
 def read_completion(
     origin: Origin, response: Response, max_tokens: int | None = None
 ) -> Generation:
-    """Read the body of a 200 as a generation: its first choice, as the server said it.
+    """Read the first choice in the body of a 200 as a generation.
 
-    Raises EngineFault where there is none, where the server gave it up or withheld it whole, and
-    where it cannot be read.
+    Raises EngineFault where there is no choice, where the server aborted it or withheld all of it,
+    and where its layout is unknown.
     """
     found, error = _decoded(origin, response)
     choice = _choice(found)
-    said = read_choice(choice)
+    text = read_choice(choice)
     finish = _finish(choice, found)
     error = error or error_in(found) or error_in(choice)
-    if said.has_text and finish.is_plain:
-        # What some gateways call an error beside it says that there is none.
+    if text.has_text and finish.is_plain:
+        # Some gateways send an error object that states success beside a complete response.
         error = None
-    if error is not None and not said.has_text:
+    if error is not None and not text.has_text:
         if error.status is not None:
             return _of_error(origin, error.status, error)
         raise _cut(origin, "200 without choices", error.message)
     if is_nothing(choice):
         raise _without_choice(origin, found, choice)
     if error is not None:
-        finish = Finish("given_up", error.message)
-    made = _generation(origin, found, said, finish)
+        finish = Finish("aborted", error.message)
+    made = _generation(origin, found, text, finish)
     if error is not None:
-        raise _given_up(origin, made, finish, error)
-    if said.has_text:
-        return _with_text(origin, made, said, finish, max_tokens)
-    return _without_text(origin, made, choice, said, finish)
+        raise _aborted(origin, made, finish, error)
+    if text.has_text:
+        return _with_text(origin, made, text, finish, max_tokens)
+    return _without_text(origin, made, choice, text, finish)
 
 
 def _of_error(
@@ -115,10 +117,13 @@ def _of_error(
 
 
 def _decoded(origin: Origin, response: Response) -> tuple[Any, ServerError | None]:
-    """A body, and what is wrong with it as a whole. Raises EngineFault for what is no JSON."""
+    """The decoded body, and an error where its stream broke off.
+
+    Raises EngineFault for a body that is not JSON.
+    """
     if is_stream(response.content_type, response.body):
-        folded = fold(response.body)
-        return folded.body, None if folded.is_whole else _CUT
+        assembled = assemble(response.body)
+        return assembled.body, None if assembled.is_complete else _CUT
     try:
         found = read_json(response.body)
     except ValueError as wrong:
@@ -127,7 +132,7 @@ def _decoded(origin: Origin, response: Response) -> tuple[Any, ServerError | Non
 
 
 def _choice(found: Any, wraps: int = 0) -> Any:
-    """The first choice of a body, or the body where it holds what a choice does; None without."""
+    """The first choice of a body, or the body where it has a choice's fields; else None."""
     if not isinstance(found, dict):
         return None
     for name in _LISTS:
@@ -142,16 +147,16 @@ def _choice(found: Any, wraps: int = 0) -> Any:
     return None
 
 
-def _ends(found: Mapping[str, Any]) -> dict[str, Any]:
+def _ends(found: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in in_snake_case(found).items() if name in FINISH_FIELDS}
 
 
 def _without_choice(origin: Origin, found: Any, choice: Any) -> EngineFault:
-    """Nothing to read: tried again, unless the body has no place for choices and counts tokens.
-
-    Such a body may say all there is in a way that nobody knows, and would be paid for again.
+    """The fault of a body without a choice: transient, unless the body has no field for choices and
+    counts tokens. Such a body may have the text in an unknown layout, and a retry would cost the
+    same tokens again.
     """
-    tokens = _counts(found).get("completion_tokens") or 0
+    tokens = _counts(found)["completion_tokens"] or 0
     what = "200 without choices" if choice is None else "200 with a choice that has no message"
     is_unknown = isinstance(found, dict) and "choices" not in found and bool(found)
     shape = shape_of(found) if is_unknown else ""
@@ -163,15 +168,23 @@ def _without_choice(origin: Origin, found: Any, choice: Any) -> EngineFault:
 
 
 def _finish(choice: Any, found: Any) -> Finish:
-    """The first word about the end that says something; else what stands in its place."""
-    places = [in_snake_case(place) for place in (choice, found) if isinstance(place, dict)]
-    values = [place[name] for place in places for name in FINISH_FIELDS if name in place]
-    said = [finish for value in values if (finish := read_finish(value)).is_told]
-    return next(iter(said), read_finish(values[0]) if values else MISSING)
+    """The first finish reason with a known meaning; else the first one; else none."""
+    objects = [in_snake_case(part) for part in (choice, found) if isinstance(part, dict)]
+    values = [part[name] for part in objects for name in FINISH_FIELDS if name in part]
+    known = [finish for value in values if (finish := read_finish(value)).is_known]
+    return next(iter(known), read_finish(values[0]) if values else NO_FINISH)
 
 
-def _counts(found: Any) -> Mapping[str, Any]:
-    """Token counts of a body, whichever of two ways it names them."""
+class _Counts(TypedDict):
+    """The token counts of a `Generation`."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_prompt_tokens: int | None
+
+
+def _counts(found: Any) -> _Counts:
+    """The token counts of a body, under the field names of either of OpenAI's interfaces."""
     usage = found.get("usage") if isinstance(found, dict) else None
     usage = in_snake_case(usage) if isinstance(usage, dict) else {}
     details = usage.get("prompt_tokens_details")
@@ -183,48 +196,49 @@ def _counts(found: Any) -> Mapping[str, Any]:
     }
 
 
-def _generation(origin: Origin, found: Any, said: Said, finish: Finish) -> Generation:
-    """What a body says, its end still open."""
+def _generation(origin: Origin, found: Any, text: ChoiceText, finish: Finish) -> Generation:
+    """The generation in a body; the caller replaces its finish reason."""
     counts = _counts(found)
-    unread = unread_json([*said.other, *said.unknown])
+    unread = unread_json([*text.other, *text.unknown])
     return Generation(
         "stop",
-        content=None if said.content is None else origin.redacted(said.content),
-        reasoning=None if said.reasoning is None else origin.redacted(said.reasoning),
+        content=None if text.content is None else origin.redacted(text.content),
+        reasoning=None if text.reasoning is None else origin.redacted(text.reasoning),
         usage_source="unknown" if counts["completion_tokens"] is None else "server",
         served_model=label(origin, found.get("model")),
         fingerprint=label(origin, found.get("system_fingerprint")),
-        finish_said=None if finish.is_plain else origin.label(finish.said),
+        finish_said=None if finish.is_plain else origin.label(finish.reason),
         unread=None if unread is None else origin.redacted(unread),
         **counts,
     )
 
 
 def _with_text(
-    origin: Origin, made: Generation, said: Said, finish: Finish, max_tokens: int | None
+    origin: Origin, made: Generation, text: ChoiceText, finish: Finish, max_tokens: int | None
 ) -> Generation:
     tokens = made.completion_tokens
     is_at_limit = tokens is not None and max_tokens is not None and tokens >= max_tokens
-    reason = finish_reason(finish, is_at_limit=is_at_limit, is_open=said.is_open)
+    reason = finish_reason(finish, is_at_limit=is_at_limit, is_open=text.is_open)
     if reason == "engine_error":
-        raise _given_up(origin, made, finish)
+        raise _aborted(origin, made, finish)
     return replace(made, finish_reason=reason)
 
 
 def _without_text(
-    origin: Origin, made: Generation, choice: Any, said: Said, finish: Finish
+    origin: Origin, made: Generation, choice: Any, text: ChoiceText, finish: Finish
 ) -> Generation:
-    if said.unknown:
+    if text.unknown:
         detail = origin.detail("200 with a choice that cannot be read", shape_of(choice))
-        raise _lasting("engine_error", detail, replace(made, unread=_raw(origin, choice)))
-    if finish.end == "given_up":
-        raise _given_up(origin, made, finish)
-    is_untold = finish.end == "unknown" and not said.other
-    if finish.end == "withheld" or (is_untold and finish.is_word):
-        detail = origin.detail("200 and the response was withheld", f"finish_reason {finish.said}")
-        raise _lasting("rejected", detail, made)
-    if is_untold:
-        raise _given_up(origin, made, finish)
+        raise _permanent("engine_error", detail, replace(made, unread=_raw(origin, choice)))
+    if finish.end == "aborted":
+        raise _aborted(origin, made, finish)
+    is_unexplained = finish.end == "unknown" and not text.other
+    if finish.end == "withheld" or (is_unexplained and finish.is_present):
+        what = "200 and the response was withheld"
+        detail = origin.detail(what, f"finish_reason {finish.reason}")
+        raise _permanent("rejected", detail, made)
+    if is_unexplained:
+        raise _aborted(origin, made, finish)
     return replace(made, finish_reason="length" if finish.end in ("limit", "stopped") else "stop")
 
 
@@ -233,17 +247,17 @@ def _raw(origin: Origin, choice: Any) -> str | None:
     return None if raw is None else origin.redacted(raw)
 
 
-def _lasting(reason: FinishReason, detail: str, made: Generation) -> EngineFault:
+def _permanent(reason: FinishReason, detail: str, made: Generation) -> EngineFault:
     wasted_tokens = made.completion_tokens or 0
     return EngineFault(reason, detail, transient=False, wasted_tokens=wasted_tokens, partial=made)
 
 
-def _given_up(
+def _aborted(
     origin: Origin, made: Generation, finish: Finish, error: ServerError | None = None
 ) -> EngineFault:
-    """The fault of a response that broke off; the status that its error names says if it passes."""
-    said = f"finish_reason {finish.said}" if error is None else error.message
-    fault = _cut(origin, "200 and the response was cut", said, made.completion_tokens or 0)
+    """The fault of a response that broke off: transient, unless its error's status is permanent."""
+    message = f"finish_reason {finish.reason}" if error is None else error.message
+    fault = _cut(origin, "200 and the response was cut", message, made.completion_tokens or 0)
     fault.partial = made
     if error is not None and error.status is not None:
         fault.transient = fault_of_status(origin, error.status, error).transient

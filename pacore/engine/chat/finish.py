@@ -1,8 +1,8 @@
-"""How a response ended, read from the word a server uses for it. Pure.
+"""Reads why a response ended from the finish reason of its server. Pure.
 
-Servers have dozens of words, made of few parts: ``MAX_TOKENS``, ``model_length`` and
-``max_output_tokens`` all name a limit. So a word is taken apart and its parts decide; what no part
-decides is decided by the response itself, and the word is kept.
+Servers use dozens of reasons, made of few parts: ``MAX_TOKENS``, ``model_length`` and
+``max_output_tokens`` all name a limit. So a reason is split into parts, which decide its meaning.
+Where no part does, the response itself decides, and the reason is recorded.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from pacore.core.trajectory import FinishReason
 
-End = Literal["ended", "limit", "stopped", "withheld", "given_up", "unknown"]
-"""What a word says: the model ended; a limit cut it; the server stopped it for what it was writing,
-or withheld the rest; the server gave the request up; or nothing that is known."""
+End = Literal["ended", "limit", "stopped", "withheld", "aborted", "unknown"]
+"""The meaning of a finish reason: the model ended; a limit cut the response; the server stopped it
+because of its text, or withheld the rest; the server aborted the request; or an unknown reason."""
 
 
 def _parts(text: str) -> frozenset[str]:
@@ -32,9 +32,7 @@ WITHHELD = _parts(
     """
 )
 
-
 STOPPED = _parts("repetition repetitive repeat repeated repeating loop looping degenerate")
-
 
 LIMIT = _parts(
     """
@@ -44,8 +42,7 @@ LIMIT = _parts(
     """
 )
 
-
-GIVEN_UP = _parts(
+ABORTED = _parts(
     """
     abort aborted busy cancel canceled cancelled cancellation crash disconnect disconnected error
     errors evicted exception fail failed failure insufficient internal interrupt interrupted killed
@@ -53,7 +50,6 @@ GIVEN_UP = _parts(
     shutdown terminated unavailable unload unloaded
     """
 )
-
 
 ENDED = _parts(
     """
@@ -66,61 +62,57 @@ _IN_ORDER: tuple[tuple[End, frozenset[str]], ...] = (
     ("withheld", WITHHELD),
     ("stopped", STOPPED),
     ("limit", LIMIT),
-    ("given_up", GIVEN_UP),
+    ("aborted", ABORTED),
     ("ended", ENDED),
 )
-"""``ERROR_LIMIT`` is a limit and ``ERROR_TOXIC`` a filter; ``stop_limit`` did not end by itself."""
+"""In order of precedence: ``ERROR_LIMIT`` and ``stop_limit`` name a limit, ``ERROR_TOXIC`` a filter."""
 
-_SAYS_NOTHING = _parts("not no none null nil unspecified unknown other undefined")
+_MEANINGLESS = _parts("not no none null nil unspecified unknown other undefined")
 
-
-_NO_WORDS = _parts("missing null none nil undefined {} []") | {'""', ""}
-
+_ABSENT = _parts("missing null none nil undefined {} []") | {'""', ""}
 
 _PREFIXES = re.compile(r"^(?:(?:finish|stop|done|end)_?reason_?|reason_)(?=.)")
 
-
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
 
 _RUN_TOGETHER = {
     "endturn": "end", "eostoken": "eos", "maxtokens": "max", "maxlength": "max",
     "stopsequence": "stop", "stoptoken": "stop", "toolcalls": "tool", "tooluse": "tool",
     "contentfilter": "filter", "eof": "end",
 }  # fmt: skip
-"""Words without a mark between their parts."""
+"""Reasons without a separator between their parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What a server says of how a response ended: the meaning, and its word for it.
+    """A server's finish reason: its meaning, and the reason as the server sent it.
 
-    ``said`` is JSON where the server sent no text, and ``missing`` where it sent no such field.
+    ``reason`` is JSON where the server sent no text, and ``missing`` where it sent no such field.
     """
 
     end: End
-    said: str
+    reason: str
 
     @property
-    def is_told(self) -> bool:
+    def is_known(self) -> bool:
         return self.end != "unknown"
 
     @property
     def is_plain(self) -> bool:
-        """Whether the model ended it, or a limit cut it, as the server says."""
+        """Whether the reason is that the model ended the response, or a limit cut it."""
         return self.end in ("ended", "limit")
 
     @property
-    def is_word(self) -> bool:
-        """Whether the server said something, known or not, and not just nothing in some form."""
-        return self.is_told or self.said.casefold() not in _NO_WORDS
+    def is_present(self) -> bool:
+        """Whether the server sent a reason, known or unknown, and no null or empty value."""
+        return self.is_known or self.reason.casefold() not in _ABSENT
 
 
-MISSING = Finish("unknown", "missing")
+NO_FINISH = Finish("unknown", "missing")
 
 
 def read_finish(value: Any) -> Finish:
-    """The meaning of a finish reason as it came; an object is read by the text that names it."""
+    """Read a finish reason: a text, or an object with a text under ``type``, ``reason`` or ``name``."""
     if isinstance(value, dict):
         inner = next((value[name] for name in ("type", "reason", "name") if value.get(name)), None)
         return Finish(meaning(inner) if isinstance(inner, str) else "unknown", _as_json(value))
@@ -130,24 +122,24 @@ def read_finish(value: Any) -> Finish:
 
 
 @lru_cache(maxsize=1024)
-def meaning(word: str) -> End:
-    """What a server's word says, whatever its case and whatever stands between its parts."""
-    snake = re.sub(r"[^0-9a-z]+", "_", _CAMEL.sub("_", word).casefold()).strip("_")
+def meaning(reason: str) -> End:
+    """The meaning of a finish reason, regardless of case and of the separator of its parts."""
+    snake = re.sub(r"[^0-9a-z]+", "_", _CAMEL.sub("_", reason).casefold()).strip("_")
     parts = {_RUN_TOGETHER.get(part, part) for part in _PREFIXES.sub("", snake).split("_")}
-    if parts & _SAYS_NOTHING:
+    if parts & _MEANINGLESS:
         return "unknown"
     return next((end for end, known in _IN_ORDER if parts & known), "unknown")
 
 
 def finish_reason(finish: Finish, *, is_at_limit: bool, is_open: bool) -> FinishReason:
-    """The finish reason of a response that holds text.
+    """pacore's finish reason of a response that has text.
 
-    Text stands whatever its server says of its end: it was paid for. ``length`` is text that was
-    cut, by a limit or by the server. Where the server says nothing that is known, it was cut if it
-    is as long as it was allowed to be (``is_at_limit``) or ends inside of its thinking
-    (``is_open``), and else the model ended it.
+    The text is kept whatever the server's reason is: it was paid for. ``length`` is text that was
+    cut, by a limit or by the server. Where the reason is unknown, the text was cut if it has the
+    maximum length (``is_at_limit``) or ends within its reasoning (``is_open``), and otherwise the
+    model ended it.
     """
-    if finish.end == "given_up":
+    if finish.end == "aborted":
         return "engine_error"
     if finish.end == "ended":
         return "stop"

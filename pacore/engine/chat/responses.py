@@ -1,8 +1,12 @@
-"""What OpenAI-compatible servers say of themselves: models, versions, token counts. Pure."""
+"""Builds requests to OpenAI-compatible servers, and reads their models, versions and token counts.
+
+Pure.
+"""
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,13 +20,19 @@ from pacore.errors import EngineUnavailable
 NO_SUCH_ROUTE = frozenset({404, 405, 501})
 
 MOST_TOKENS = 2**31 - 1
-"""A count beyond this is no count, and no column of a table could hold it."""
+"""Largest token count that is accepted: the largest value of the tables' columns."""
+
+_GENERATED = re.compile(
+    r"^(?:vllm:generation_tokens_total|sglang:generation_tokens_total|llamacpp:tokens_predicted_total)"
+    r"(?:\{[^\n]*\})? +(\S+)",
+    re.MULTILINE,
+)
 
 
 class Response(NamedTuple):
-    """One response as it came: ``retry_after`` and ``content_type`` are headers, unread.
+    """One response: ``retry_after`` and ``content_type`` are the values of these headers.
 
-    ``location`` is where a redirect leads, as a whole URL without parameters.
+    ``location`` is the target of a redirect, an absolute URL without parameters.
     """
 
     status: int
@@ -32,8 +42,8 @@ class Response(NamedTuple):
     location: str | None = None
 
     @property
-    def json_object(self) -> dict[str, Any]:
-        """The body of a 200 that should be a JSON object; empty if it is not."""
+    def json_object(self) -> dict[str, object]:
+        """The body of a 200 that should be a JSON object; empty for any other."""
         try:
             found = read_json(self.body) if self.status == 200 else None
         except ValueError:
@@ -42,24 +52,24 @@ class Response(NamedTuple):
 
 
 def positive(value: Any) -> int | None:
-    """``value`` if it is a count of tokens; a server that counted nothing says 0 or -1."""
+    """``value`` if it is a valid token count, else None; servers that do not count send 0 or -1."""
     return value if type(value) is int and 0 < value <= MOST_TOKENS else None
 
 
 def label(origin: Origin, value: Any) -> str | None:
-    """A server's name for something: a short line, None where it gives none."""
+    """A name from a server, as one short line; None for a value that is no text."""
     return origin.label(value) if isinstance(value, str) else None
 
 
 class ModelCard(NamedTuple):
-    """What a list of models says of one: its context window, and what its name stands for."""
+    """One entry of a list of models: its context window in tokens, and the model behind its name."""
 
     window_tokens: int | None
     root: str | None
 
 
 class Models(NamedTuple):
-    """A server's list of models by name, and the card of the one that was looked for.
+    """A server's models by name, and the card of the requested one.
 
     ``card`` is None where the server has no list, or lists it by a pattern such as ``openai/*``.
     """
@@ -69,9 +79,10 @@ class Models(NamedTuple):
 
 
 def read_models(origin: Origin, response: Response, model: str) -> Models:
-    """Read a list of models that has ``model``, by its name or a pattern; empty without a list.
+    """Read the list of models, which has to have ``model``; empty where the route does not exist.
 
-    Raises `pacore.errors.EngineUnavailable`.
+    Raises `pacore.errors.EngineUnavailable` for a refused key, a redirect, a body that is no list
+    of models, and a list without ``model``.
     """
     if response.status in NO_SUCH_ROUTE:
         return Models({})
@@ -90,7 +101,7 @@ def read_models(origin: Origin, response: Response, model: str) -> Models:
 
 
 def read_cards(origin: Origin, response: Response) -> dict[str, ModelCard] | None:
-    """Every model of a list, in its order; None for what is no list of models.
+    """The models of a list by name, in its order; None for a body that is no list of models.
 
     The list is the body, or its ``data`` or ``models``; an entry is a name or an object with one.
     """
@@ -115,8 +126,8 @@ def read_cards(origin: Origin, response: Response) -> dict[str, ModelCard] | Non
 
 
 def _names(name: str, model: str) -> bool:
-    """Whether an entry of a list means a model: by its name, with a prefix or tag that servers take
-    for granted, or by a pattern, as LiteLLM lists the models of a provider.
+    """Whether an entry of a list matches a model: equals it, equals it with the prefix or tag that
+    some servers add, or is a pattern that matches it, as LiteLLM lists a provider's models.
     """
     if "*" in name:
         return re.fullmatch(".*".join(map(re.escape, name.split("*"))), model) is not None
@@ -124,7 +135,7 @@ def _names(name: str, model: str) -> bool:
 
 
 def not_served(origin: Origin, model: str, names: Iterable[str]) -> str:
-    """That a model is not served, which are, and those whose names are like it."""
+    """The error message for a model that is not served, with the served and the similar names."""
     served = sorted(names)
     near = difflib.get_close_matches(model, served, n=3, cutoff=0.6)
     near += [name for name in served if model in name.split("/") and name not in near][:3]
@@ -135,7 +146,7 @@ def not_served(origin: Origin, model: str, names: Iterable[str]) -> str:
 
 
 def refused_key(origin: Origin, status: int) -> str:
-    """That a key is wanted or wrong, and where it is taken from."""
+    """The error message for a missing or wrong key, with the variable that it is read from."""
     which = "; none was sent" if origin.secret is None else ""
     return (
         f"{origin.endpoint}: the endpoint refuses the key ({status}){which}; the key is read from "
@@ -144,32 +155,44 @@ def refused_key(origin: Origin, status: int) -> str:
 
 
 def redirected(origin: Origin, response: Response) -> str:
-    """Where a redirect leads, and that pacore does not go there with a key in hand."""
-    place = origin.cleaned(response.location or "")
-    base = re.sub(r"/(models|chat/completions)/*$", "", place)
+    """The error message for a redirect, which is not followed so that no other host gets the key."""
+    target = origin.cleaned(response.location or "")
+    base = re.sub(r"/(models|chat/completions)/*$", "", target)
     return (
-        f"{origin.endpoint}: {response.status}: redirects to {place}, which is not followed, since the "
-        f"key is for {origin.endpoint} alone; if it is the right place, say --endpoint {base}"
+        f"{origin.endpoint}: {response.status}: redirects to {target}, which is not followed, since the "
+        f"key is sent to {origin.endpoint} only; if that URL is correct, use --endpoint {base}"
     )
 
 
 def read_version(origin: Origin, response: Response) -> str | None:
-    """The server's own word for its version, as vLLM gives it."""
+    """The server's version in the response of vLLM's route ``/version``; None without one."""
     return label(origin, response.json_object.get("version")) or None
 
 
 def read_count(response: Response) -> int | None:
-    """The tokens a tokenizer route counted."""
+    """The token count in the response of a tokenizer route; None without one."""
     return positive(response.json_object.get("count"))
 
 
-def tokenize_text(recipe: Recipe, text: str) -> dict[str, Any]:
-    """vLLM's tokenize request for a text that a model wrote: no tokens of a template around it."""
+def read_generated_tokens(metrics: str) -> int | None:
+    """Tokens generated since the server started, the sum over all engines and models, read from its
+    metrics in the Prometheus format; None where it has no such counter.
+    """
+    try:
+        counts = [float(found) for found in _GENERATED.findall(metrics)]
+    except ValueError:
+        return None
+    total = sum(counts)
+    return int(total) if counts and math.isfinite(total) else None
+
+
+def tokenize_text(recipe: Recipe, text: str) -> dict[str, object]:
+    """The body of vLLM's tokenize request for generated text, without special tokens."""
     return {"model": recipe.model, "prompt": text, "add_special_tokens": False}
 
 
-def tokenize_turns(recipe: Recipe, turns: Sequence[Turn]) -> dict[str, Any]:
-    """vLLM's tokenize request for a prompt, with all that the chat template makes of it."""
+def tokenize_turns(recipe: Recipe, turns: Sequence[Turn]) -> dict[str, object]:
+    """The body of vLLM's tokenize request for a prompt, including the chat template's tokens."""
     options = dict(recipe.chat_template_options)
     return {
         "model": recipe.model,
@@ -178,10 +201,10 @@ def tokenize_turns(recipe: Recipe, turns: Sequence[Turn]) -> dict[str, Any]:
     }
 
 
-def sampling_payload(request: Request) -> Mapping[str, Any]:
-    """The request as an OpenAI-compatible chat completion body: one builder for all rounds.
+def sampling_payload(request: Request) -> Mapping[str, object]:
+    """The body of an OpenAI-compatible chat completion request, in every round.
 
-    Fields that the recipe leaves to the server are not in it.
+    It has no field that the recipe omits or leaves to the server's default.
     """
     recipe = request.recipe
     sampled = {"temperature": recipe.temperature, "top_p": recipe.top_p, "seed": request.seed}

@@ -1,4 +1,4 @@
-"""A streamed response, put together again to the body it would have been unstreamed. Pure."""
+"""Assembles the events of a streamed response into the body of the unstreamed one. Pure."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ FINISH_FIELDS = (
     "completion_reason",
     "native_finish_reason",
 )
-"""Where servers say how a response ended; the first that says something counts."""
+"""Fields with the reason why a response ended; the first one with a value is used."""
 
 _STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
-
 _LINES = re.compile(r"\r\n|\n|\r")
-
 
 _DONE = "[DONE]"
 
 
 def is_stream(content_type: str | None, body: bytes) -> bool:
-    """Whether a body is a stream of events, asked for or not."""
+    """Whether a body is a stream of events, requested or not."""
     kind = (content_type or "").partition(";")[0].strip().casefold()
     return kind == "text/event-stream" or (
         kind != "application/json" and body[:64].lstrip().startswith(_STARTS)
@@ -38,16 +36,16 @@ def is_stream(content_type: str | None, body: bytes) -> bool:
 
 
 @dataclass(slots=True)
-class Folded:
-    """What the events of a stream come to.
+class AssembledStream:
+    """The body assembled from the events of a stream.
 
-    ``is_whole`` says that the stream came to its end: by the mark that ends one, or by saying how
-    the response ended. One that breaks off before is cut, however much text it brought.
+    ``is_complete``: the stream had its end mark, or a reason why the response ended. Without
+    either it broke off, however much text it had.
     """
 
-    is_whole: bool = False
-    body: dict[str, Any] = field(default_factory=dict)
-    _choice: dict[str, Any] = field(default_factory=dict)
+    is_complete: bool = False
+    body: dict[str, object] = field(default_factory=dict)
+    _choice: dict[str, object] = field(default_factory=dict)
     _pieces: dict[str, list[Any]] = field(default_factory=dict)
 
     def add(self, event: Any) -> None:
@@ -64,31 +62,31 @@ class Folded:
             self._add_bare(event["delta"], str(event.get("type") or ""))
 
     def _add_bare(self, delta: Any, kind: str) -> None:
-        """A delta without a choice around it, as Anthropic's and OpenAI's newer interface send it."""
+        """Add a delta outside of a choice, as in Anthropic's and OpenAI's newer interface."""
         if isinstance(delta, str):
             self._pieces.setdefault("content", []).append({"type": kind, "text": delta})
         elif isinstance(delta, dict):
-            self._note_end(delta)
+            self._record_end(delta)
             if "type" in delta:
                 self._pieces.setdefault("content", []).append(delta)
 
-    def _note_end(self, choice: Mapping[str, Any]) -> None:
+    def _record_end(self, choice: Mapping[str, object]) -> None:
         for name, value in in_snake_case(choice).items():
             if name in FINISH_FIELDS and value not in (None, "", "null"):
                 self._choice[name] = value
-                self.is_whole = True
+                self.is_complete = True
 
-    def _add_choice(self, choice: Mapping[str, Any]) -> None:
-        said = next((choice[name] for name in ("delta", "message") if choice.get(name)), None)
-        bare = said or choice.get("text") or choice.get("content")
-        pieces = said if isinstance(said, dict) else {"content": bare}
+    def _add_choice(self, choice: Mapping[str, object]) -> None:
+        delta = next((choice[name] for name in ("delta", "message") if choice.get(name)), None)
+        bare = delta or choice.get("text") or choice.get("content")
+        pieces = delta if isinstance(delta, dict) else {"content": bare}
         for name, value in pieces.items():
             if value is not None:
                 self._pieces.setdefault(name, []).append(value)
-        self._note_end(choice)
+        self._record_end(choice)
 
-    def end(self) -> Folded:
-        """The same, its pieces joined: text to text, lists to one list."""
+    def end(self) -> AssembledStream:
+        """Join the pieces of each field, texts to one text, lists to one list; returns itself."""
         if self._pieces or self._choice:
             message = {name: _joined(pieces) for name, pieces in self._pieces.items()}
             self.body["choices"] = [{**self._choice, "message": message}]
@@ -104,36 +102,38 @@ def _joined(pieces: list[Any]) -> Any:
     return flat
 
 
-def fold(body: bytes) -> Folded:
-    """Put the events of a body together, as far as they are JSON."""
-    folded = Folded()
+def assemble(body: bytes) -> AssembledStream:
+    """Assemble the events of a body, up to the first one that is not JSON."""
+    assembled = AssembledStream()
     for data in _events(body.decode("utf-8", "replace")):
         if data.strip() == _DONE:
-            folded.is_whole = True
+            assembled.is_complete = True
             break
         try:
-            folded.add(read_json(data.encode()))
+            assembled.add(read_json(data.encode()))
         except ValueError:
             break
-    return folded.end()
+    return assembled.end()
 
 
 def _events(text: str) -> Iterator[str]:
-    """The data of each event. A line that is JSON by itself is one, blank line after it or not."""
-    waiting: list[str] = []
+    """The data of each event. A line that is JSON by itself is an event even where no blank line
+    follows it.
+    """
+    pending: list[str] = []
     for line in _LINES.split(text):
         if line.startswith("data:"):
-            waiting.append(line.removeprefix("data:").removeprefix(" "))
-            if len(waiting) == 1 and _is_whole(waiting[0]):
-                yield waiting.pop()
-        elif not line and waiting:
-            yield "\n".join(waiting)
-            waiting = []
-    if waiting:
-        yield "\n".join(waiting)
+            pending.append(line.removeprefix("data:").removeprefix(" "))
+            if len(pending) == 1 and _is_complete(pending[0]):
+                yield pending.pop()
+        elif not line and pending:
+            yield "\n".join(pending)
+            pending = []
+    if pending:
+        yield "\n".join(pending)
 
 
-def _is_whole(data: str) -> bool:
+def _is_complete(data: str) -> bool:
     if data.strip() == _DONE:
         return True
     if not data.rstrip().endswith("}"):

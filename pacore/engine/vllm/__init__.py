@@ -1,1 +1,1 @@
-"""vLLM servers that pacore starts, watches and ends."""
+"""vLLM servers that pacore starts, monitors and ends."""

@@ -1,4 +1,4 @@
-"""Engine ``vllm``: a local vLLM server that pacore starts, keeps warm, and takes down again."""
+"""Engine ``vllm``: a local vLLM server that pacore starts, reuses, and ends."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.checkpoint import served_name
 from pacore.engine.http import HttpEngine
+from pacore.engine.vllm.reuse import SERVERS
 from pacore.engine.vllm.server import Launch, ServerProcess, reason, slow_dtype
-from pacore.engine.vllm.warm import SERVERS
 from pacore.errors import EngineUnavailable
 
-START_SECONDS = 3600.0
-"""Longest start; a large checkpoint on a network disk takes tens of minutes."""
+_START_SECONDS = 3600.0
+"""Longest time to wait for a start; a large checkpoint on a network disk takes tens of minutes."""
 
-LOOK_SECONDS = 0.5
-
+_POLL_SECONDS = 0.5
 
 MAX_STARTS = 4
-"""Starts in an engine's life: a server that crashed comes back, unless it keeps crashing."""
+"""Starts per engine: a server that crashes is started again up to this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A server that answers, and the way to talk to it."""
+    """A server that is up, and the engine that sends requests to it."""
 
     process: ServerProcess
     http: HttpEngine
@@ -39,9 +38,9 @@ class _Server:
 class VllmEngine:
     """Samples trajectories from one vLLM server of its own.
 
-    Nothing is started before the first call; a server that ends is started again, a few times at
-    most. ``say`` hears when one is started and when it is up, which takes a minute or more; meanwhile
-    ``wait_for`` has heard what is waited for, and hears None when it has come.
+    The server is started by the first call; one that ends is started again, up to `MAX_STARTS`.
+    ``say`` is called with a line when one is started and when it is up, which takes a minute or more.
+    ``wait_for`` is called with what the engine waits for, and with None when the wait is over.
     """
 
     def __init__(
@@ -72,10 +71,10 @@ class VllmEngine:
         """Start the server unless it runs, which takes a minute or more.
 
         Raises `pacore.errors.EngineUnavailable` with the reason that the server logged if it ends
-        before it answers.
+        before it is up.
         """
         server = await self._server()
-        # Its own checkpoint's place is no fact about a model: what is in it has a digest.
+        # No model root: it is a local path, and the checkpoint's content is in the recipe's digest.
         return replace(await server.http.describe(), name="vllm", model_root=None, is_owned=True)
 
     async def generate(self, request: Request) -> Generation:
@@ -102,9 +101,10 @@ class VllmEngine:
         return None if server is None else await server.http.generated_tokens()
 
     async def close(self) -> None:
-        """End the server and every process that it started; returns when they are gone.
+        """End the server and every process that it started; returns when they have ended.
 
-        Within `pacore.engine.vllm.warm.keeping_warm` the server stays for the next engine of its like.
+        Within `pacore.engine.vllm.reuse.reusing_servers` the server stays up for the next engine with
+        an equal `Launch`.
         """
         self._is_closed = True
         starting, self._starting = self._starting, None
@@ -118,7 +118,7 @@ class VllmEngine:
                 await server.process.end()
 
     async def _server(self) -> _Server:
-        """The running server. One start serves all callers, and outlives a caller that gives up."""
+        """The running server. All callers wait for one start, which no caller's cancellation ends."""
         if self._is_closed:
             raise EngineUnavailable("this vLLM engine was closed")
         starting = self._starting
@@ -144,7 +144,7 @@ class VllmEngine:
             started = time.monotonic()
             model = served_name(self._launch.model)
             process = SERVERS.take(self._launch)
-            is_warm = process is not None
+            is_reused = process is not None
             if process is None:
                 process = ServerProcess.start(self._launch)
                 self._say(
@@ -164,8 +164,8 @@ class VllmEngine:
                 connect_timeout_seconds=self._connect_timeout_seconds,
             )
             undo.push_async_callback(http.close)
-            info = await _answer(process, http)
-            if not is_warm:
+            info = await _wait_until_up(process, http)
+            if not is_reused:
                 seconds = time.monotonic() - started
                 self._say(f"vLLM {info.version or ''} is up after {seconds:.0f} s")
             self._wait_for(None)
@@ -174,20 +174,20 @@ class VllmEngine:
 
 
 def _started(starting: asyncio.Task[_Server]) -> _Server | None:
-    """The server that a start came to, if it has come to one."""
+    """The server of a start that has succeeded; else None."""
     if not starting.done() or starting.cancelled() or starting.exception() is not None:
         return None
     return starting.result()
 
 
-async def _answer(process: ServerProcess, http: HttpEngine) -> EngineInfo:
-    """Wait until the server answers. Raises EngineUnavailable if it ends first, or never does."""
-    deadline = time.monotonic() + START_SECONDS
+async def _wait_until_up(process: ServerProcess, http: HttpEngine) -> EngineInfo:
+    """Wait until the server is up. Raises EngineUnavailable if it ends, or after `_START_SECONDS`."""
+    deadline = time.monotonic() + _START_SECONDS
     while not process.has_ended:
         try:
             return await http.describe()
         except EngineUnavailable:
             if time.monotonic() > deadline:
                 break
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
     raise EngineUnavailable(f"vLLM did not start: {reason(process.log)} (its log: {process.log})")

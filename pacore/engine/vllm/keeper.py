@@ -1,10 +1,11 @@
-"""Runs a command for as long as its owner lives: ``python -m pacore.engine.vllm.keeper -- COMMAND…``.
+"""Runs a command until its owner ends: ``python -m pacore.engine.vllm.keeper -- COMMAND…``.
 
-A server has a life of its own, so an owner that is killed leaves it behind, with the memory that it
-holds. The keeper stands between the two, in a session of its own, and holds nothing worth losing:
-it starts the command in a process group, and ends the whole group once its standard input ends, for
-that pipe closes with the owner however the owner goes. It ends with the command's exit code when the
-command ends by itself. It imports the standard library only, and so starts at once.
+A server does not end with the process that started it, so an owner that is killed would leave it
+running, with its memory. The keeper is a process between the two, in a session of its own, without
+state: it starts the command in a process group, and ends the whole group when its standard input
+ends, which is a pipe that the kernel closes with the owner, also when the owner is killed. Its exit
+code is the command's when the command ends by itself. It imports the standard library only, which
+makes its start fast.
 """
 
 from __future__ import annotations
@@ -19,21 +20,20 @@ from contextlib import suppress
 from types import FrameType
 from typing import Never
 
-GRACE_SECONDS = 5.0
-"""From the polite signal to the one that cannot be ignored; vLLM ignores the first as it starts."""
+TERMINATION_GRACE_SECONDS = 5.0
+"""Time from SIGTERM to SIGKILL; vLLM ignores SIGTERM while it starts."""
 
-LOOK_SECONDS = 0.25
-
+_POLL_SECONDS = 0.25
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def _owner_is_gone(owner: int) -> bool:
-    """Wait a moment for the owner to close the pipe or to die.
+    """Wait up to `_POLL_SECONDS` for the owner to close the pipe or to end.
 
-    Both are looked at: a process that the owner forked may still hold the pipe open.
+    Both are checked, since a process forked by the owner may hold the pipe open.
     """
-    ready, _, _ = select.select([sys.stdin], [], [], LOOK_SECONDS)
+    ready, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
     return (bool(ready) and not os.read(sys.stdin.fileno(), 4096)) or os.getppid() != owner
 
 
@@ -45,15 +45,14 @@ def _group_is_alive(group: int) -> bool:
     return True
 
 
-def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End the child and every process of its group: ask, wait `GRACE_SECONDS`, then kill.
-
-    What a child that ended by itself left behind is killed unasked: nobody is there to be told.
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End the child and every process of its group: SIGTERM, then SIGKILL after
+    `TERMINATION_GRACE_SECONDS`. Where the child has ended by itself, its group gets SIGKILL at once.
     """
     with suppress(ProcessLookupError):
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGTERM)
-            deadline = time.monotonic() + GRACE_SECONDS
+            deadline = time.monotonic() + TERMINATION_GRACE_SECONDS
             while time.monotonic() < deadline:
                 child.poll()
                 if not _group_is_alive(child.pid):
@@ -64,7 +63,7 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def keep(command: list[str]) -> int:
-    """Run ``command`` until it or the owner ends; its exit code, 0 where the owner ended first."""
+    """Run ``command`` until it or the owner ends; returns its exit code, or 0 if the owner ended."""
     owner = os.getppid()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0) as child:
         try:
@@ -76,14 +75,14 @@ def keep(command: list[str]) -> int:
         finally:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
-            end_group(child)
+            _end_group(child)
 
 
-def _leave(number: int, _frame: FrameType | None) -> Never:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> Never:
     sys.exit(128 + number)
 
 
-def main() -> int:
+def _main() -> int:
     command = sys.argv[1:]
     if command[:1] == ["--"]:
         command = command[1:]
@@ -91,9 +90,9 @@ def main() -> int:
         sys.stderr.write("keeper: no command\n")
         return 2
     for number in SIGNALS:
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_on_signal)
     return keep(command)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main())

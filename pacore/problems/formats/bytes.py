@@ -1,8 +1,7 @@
-"""What the bytes of a file are: compressed or not, in which encoding, or no file of rows at all.
+"""Decompresses and decodes a file, or refuses one that has no rows.
 
-The first bytes decide, not the name: a `.json` may hold lines, a `.csv` may come out of Excel in
-UTF-16, and a download may be a web page. What comes out is UTF-8, or a `BadInput` that says what the
-file is and what to do about it.
+The first bytes decide, not the name: a `.json` may have lines, a `.csv` may be Excel's UTF-16, and a
+download may be a web page. The result is UTF-8, or a `BadInput` with the file's kind and what to do.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ from pacore.errors import BadInput
 
 HEAD_BYTES = 64 * 1024
 
-
-COPY_BYTES = 1024 * 1024
+_COPY_BYTES = 1024 * 1024
 
 READ_FAULTS: tuple[type[Exception], ...] = (
     OSError,
@@ -38,18 +36,18 @@ READ_FAULTS: tuple[type[Exception], ...] = (
     zstandard.ZstdError,
     zipfile.BadZipFile,
 )
-"""What reading a file that is damaged, cut short or out of reach raises."""
+"""Exceptions raised while reading a file that is damaged, truncated or unreachable."""
 
 
-class Opened(NamedTuple):
-    """A file of rows, decompressed and in UTF-8, from its first byte, and its first bytes."""
+class OpenedFile(NamedTuple):
+    """A file, positioned at its first byte, and its first `HEAD_BYTES` bytes."""
 
     file: BinaryIO
     head: bytes
 
 
-class Pushback(io.RawIOBase):
-    """A file that cannot go back, with the bytes that were read of it put before it again."""
+class PrefixedFile(io.RawIOBase):
+    """A file that cannot seek, preceded by the bytes that were already read from it."""
 
     def __init__(self, head: bytes, file: Any) -> None:
         super().__init__()
@@ -74,18 +72,12 @@ class Pushback(io.RawIOBase):
         return len(found)
 
 
-class Recoded(io.RawIOBase):
-    """A file as UTF-8 with lines that end in a line feed, a bounded piece at a time.
+class _ConvertedFile(io.RawIOBase):
+    """A file whose bytes are converted while they are read, a bounded piece at a time."""
 
-    ``encoding`` is what its text is in; None leaves that alone, and makes line feeds of lone
-    carriage returns. Raises BadInput for bytes that are not of the encoding.
-    """
-
-    def __init__(self, file: BinaryIO, encoding: str | None) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._file = file
-        self._encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding or "latin-1")("strict")
         self._waiting = b""
 
     def readable(self) -> bool:
@@ -97,8 +89,9 @@ class Recoded(io.RawIOBase):
         length = len(self._waiting)
         while is_all or length < cast(int, size):
             chunk = self._file.read(HEAD_BYTES)
-            pieces.append(self._recoded(chunk))
-            length += len(pieces[-1])
+            converted = b"".join(self._converted(chunk))
+            pieces.append(converted)
+            length += len(converted)
             if not chunk:
                 break
         whole = b"".join(pieces)
@@ -106,34 +99,52 @@ class Recoded(io.RawIOBase):
         self._waiting = whole[cut:]
         return whole[:cut]
 
-    def _recoded(self, chunk: bytes) -> bytes:
+    def _converted(self, chunk: bytes) -> Iterator[bytes]:
+        """The converted bytes of a chunk; of an empty one at the end of the file."""
+        raise NotImplementedError
+
+
+class Utf8File(_ConvertedFile):
+    """A file converted to UTF-8.
+
+    ``encoding`` is that of the file; with None it is left unchanged, and carriage returns are replaced
+    by line feeds. Raises BadInput for bytes that are invalid in the encoding.
+    """
+
+    def __init__(self, file: BinaryIO, encoding: str | None) -> None:
+        super().__init__(file)
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding or "latin-1")("strict")
+
+    def _converted(self, chunk: bytes) -> Iterator[bytes]:
         if self._encoding is None:
-            return chunk.replace(b"\r", b"\n")
+            yield chunk.replace(b"\r", b"\n")
+            return
         try:
-            return self._decoder.decode(chunk, final=not chunk).encode()
+            yield self._decoder.decode(chunk, final=not chunk).encode()
         except UnicodeError as fault:
             named = self._encoding.upper()
-            raise BadInput(f"is not {named}, which its first bytes say it is") from fault
+            raise BadInput(f"is not {named}, although its first bytes are") from fault
 
 
-def opened(file: BinaryIO) -> Opened:
-    """A file as its rows are read: decompressed, in UTF-8. Raises BadInput for what has no rows."""
-    found = peeked(file, is_source=True)
+def open_as_utf8(file: BinaryIO) -> OpenedFile:
+    """A file decompressed and in UTF-8. Raises BadInput for one that has no rows."""
+    found = with_head(file, is_source=True)
     for _ in range(2):
         unpack = next((open_ for magic, open_ in _PACKED if found.head.startswith(magic)), None)
         if unpack is None:
             break
-        found = peeked(unpack(found.file))
+        found = with_head(unpack(found.file))
     if what := _no_rows(found):
         raise BadInput(what)
     return _in_utf8(found)
 
 
-def peeked(file: BinaryIO, *, is_source: bool = False) -> Opened:
-    """A file and its first bytes, which are read again; a source that can seek still can.
+def with_head(file: BinaryIO, *, is_source: bool = False) -> OpenedFile:
+    """A file and its first bytes, which are read again from it; a source that can seek still can.
 
-    What is unpacked or recoded is not sought in: a decompressor that fails to go back has lost what
-    it had read.
+    Decompressed and recoded files are not seeked in: a decompressor whose seek fails loses the data
+    that it has read.
     """
     head = b""
     while len(head) < HEAD_BYTES and (chunk := file.read(HEAD_BYTES - len(head))):
@@ -144,18 +155,18 @@ def peeked(file: BinaryIO, *, is_source: bool = False) -> Opened:
         except (OSError, ValueError):
             pass
         else:
-            return Opened(file, head)
-    return Opened(cast(BinaryIO, Pushback(head, file)), head)
+            return OpenedFile(file, head)
+    return OpenedFile(cast(BinaryIO, PrefixedFile(head, file)), head)
 
 
 @contextmanager
 def seekable(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file itself where it can seek, else a temporary copy that can, for as long as it lasts."""
+    """The file itself where it can seek, else a temporary copy for the duration of the context."""
     try:
         file.seek(0)
     except (OSError, ValueError):
         with tempfile.TemporaryFile() as copy:
-            shutil.copyfileobj(file, copy, COPY_BYTES)
+            shutil.copyfileobj(file, copy, _COPY_BYTES)
             copy.seek(0)
             yield cast(BinaryIO, copy)
     else:
@@ -166,38 +177,18 @@ def _gunzip(file: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
 
 
-class _Unzstd(io.RawIOBase):
-    """The text of zstd frames; the library's own reader takes a cut file for a whole one."""
+class _Unzstd(_ConvertedFile):
+    """Decompressed zstd frames; the library's own reader does not detect a truncated file."""
 
     def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
+        super().__init__(file)
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._is_begun = False
-        self._waiting = b""
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        is_all = size is None or size < 0
-        pieces = [self._waiting]
-        length = len(self._waiting)
-        while is_all or length < cast(int, size):
-            chunk = self._file.read(HEAD_BYTES)
-            if not chunk:
-                if self._is_begun:
-                    raise EOFError("the compressed file is cut short")
-                break
-            pieces += self._unpacked(chunk)
-            length = sum(map(len, pieces))
-        whole = b"".join(pieces)
-        cut = len(whole) if is_all else cast(int, size)
-        self._waiting = whole[cut:]
-        return whole[:cut]
-
-    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """The text of a chunk, which may end one frame and begin the next."""
+    def _converted(self, chunk: bytes) -> Iterator[bytes]:
+        """The decompressed bytes of a chunk, which may end one frame and begin the next."""
+        if not chunk and self._is_begun:
+            raise EOFError("the compressed file is cut short")
         while chunk:
             yield self._frame.decompress(chunk)
             self._is_begun = not self._frame.eof
@@ -221,28 +212,22 @@ _PACKED: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
     (b"\xfd7zXZ\0", _unxz),
 )
 
-
 PACKED_ENDINGS = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 
 
-# What a file is instead of rows.
+# Files without rows.
 
 _LFS = re.compile(rb"version https://git-lfs\.github\.com/spec/.*?\nsize (?P<size>\d+)", re.DOTALL)
 
-
 _ANNEX = re.compile(rb"[./]*(?:\.git)?/annex/objects/")
-
 
 _MARKUP = re.compile(
     rb"\s*(?:<!--.*?-->\s*)*<(?P<tag>!doctype html|html|head|body|\?xml|error)\b", re.I | re.DOTALL
 )
 
-
 _AS_CSV = "export the sheet as CSV (UTF-8)"
 
-
 _AS_PARQUET = "write it as Parquet"
-
 
 _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(start, re.DOTALL), what)
@@ -263,8 +248,8 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
 )
 
 
-def _no_rows(found: Opened) -> str | None:
-    """What a file is that certainly has no rows to read; None for one that may."""
+def _no_rows(found: OpenedFile) -> str | None:
+    """The message for a file that has no rows; None for one that may have some."""
     head = found.head
     if pointer := _LFS.match(head):
         size = int(pointer["size"])
@@ -284,8 +269,8 @@ def _no_rows(found: Opened) -> str | None:
     return None if what is None else f"is {what}"
 
 
-def _archive(found: Opened) -> str:
-    """What a zip file is; read whole only as far as its list of names."""
+def _archive(found: OpenedFile) -> str:
+    """The message for a zip file, by the names in it."""
     try:
         with seekable(found.file) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
@@ -310,7 +295,6 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-
 _UNMARKED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     # Text that begins with two ASCII characters, as JSON and headers do.
     (re.compile(rb"[\t-\x7e]\0\0\0[\t-\x7e]\0\0\0"), "utf-32-le"),
@@ -320,33 +304,31 @@ _UNMARKED: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 
-def _in_utf8(found: Opened) -> Opened:
+def _in_utf8(found: OpenedFile) -> OpenedFile:
     head = found.head
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if encoding is None:
         encoding = next((name for start, name in _UNMARKED if start.match(head)), None)
     if encoding is not None:
-        found = peeked(cast(BinaryIO, Recoded(found.file, encoding)))
+        found = with_head(cast(BinaryIO, Utf8File(found.file, encoding)))
     text = found.head
     if b"\r" in text and b"\n" not in text and not text.startswith(b"PAR1"):
-        return peeked(cast(BinaryIO, Recoded(found.file, None)))
+        return with_head(cast(BinaryIO, Utf8File(found.file, None)))
     return found
 
 
 _WESTERN = re.compile("[\u20ac‚„…‘’“”•–—™œŒ\u00a0-ÿ]")  # noqa: RUF001
 
-
 _RUN = re.compile(r"[^\x00-\x7f]{3}")
-
 
 _ODD_CASE = re.compile(r"[a-zß-öø-ÿ][À-ÖØ-Þ]")
 
 
 def western(data: bytes) -> str | None:
-    """Text of a single-byte Western encoding (Windows-1252), where bytes are certainly that; else None.
+    """The text of bytes that are unambiguously Windows-1252, a Western single-byte encoding; else None.
 
-    Accented letters and typographic marks stand alone or in pairs among ASCII, as they do in Western
-    languages; in other encodings read so they come in runs, in odd places, or are no characters.
+    In Western languages accented letters and typographic marks occur alone or in pairs among ASCII;
+    other encodings decoded as Windows-1252 have runs of them, unusual cases, or invalid characters.
     """
     try:
         text = data.decode("cp1252")

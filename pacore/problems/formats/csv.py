@@ -1,7 +1,7 @@
-"""Rows out of a CSV file, one record held at a time.
+"""Reads rows from a CSV file, with one record in memory at a time.
 
-Spreadsheets and data frames write CSV in many ways. Which character separates cells is told by the
-header, or said by a ``sep=`` line; rows and columns that are empty are no rows and no columns.
+Spreadsheets and data frames write CSV in several dialects. The separator of cells is detected in the
+header, or read from a ``sep=`` line; empty rows and columns are skipped.
 """
 
 from __future__ import annotations
@@ -18,43 +18,38 @@ from pacore.problems.formats.rows import (
     MAX_LINE_BYTES,
     NOT_UTF8,
     UNDECODED,
-    Row,
+    DecodedRow,
     RowFault,
     Rows,
     Say,
     TextDecoder,
+    ignore_message,
     lines,
     too_long,
-    unsaid,
 )
 from pacore.problems.shapes.plain import GOLD_FIELDS, TEXT_FIELDS, TURNS_FIELDS
-from pacore.problems.shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, bare
+from pacore.problems.shapes.words import GOLD_WORDS, ID_WORDS, STATEMENT_WORDS, normalized_name
 
 COMMA, TAB = ",", "\t"
 
-
 SEPARATORS = (COMMA, ";", TAB, "|")
-
 
 SAMPLE_LINES = 100
 
-
 SAMPLE_BYTES = 64 * 1024
-
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^"\n])"?\s*', re.IGNORECASE)
 
-
 _KNOWN_WORDS = frozenset(
-    map(bare, (*TEXT_FIELDS, *GOLD_FIELDS, *STATEMENT_WORDS, *GOLD_WORDS, *ID_WORDS))
+    map(normalized_name, (*TEXT_FIELDS, *GOLD_FIELDS, *STATEMENT_WORDS, *GOLD_WORDS, *ID_WORDS))
 )
 
 
 class _CsvText:
     """Decoded lines for the csv module.
 
-    ``begin`` is the line at which the record at hand begins, 0 before one is begun; ``too_long``
-    are the lines left out.
+    ``begin`` is the first line of the current record, 0 before a record; ``too_long`` are the numbers
+    of skipped lines.
     """
 
     def __init__(self, file: BinaryIO, max_bytes: int, decoder: TextDecoder) -> None:
@@ -75,7 +70,7 @@ class _CsvText:
         return [line.decode("utf-8", "replace") + "\n" for _, line in held if line is not None]
 
     def skip(self) -> None:
-        """Leave out the next line."""
+        """Skip the next line."""
         next(self._lines)
 
     def __iter__(self) -> _CsvText:
@@ -97,23 +92,23 @@ class _CsvText:
 def csv_rows(
     file: BinaryIO,
     max_bytes: int = MAX_LINE_BYTES,
-    say: Say = unsaid,
+    say: Say = ignore_message,
     likely: str = COMMA,
 ) -> Rows:
-    """Records below a header, each with the line it begins at; an empty cell is an absent field.
+    """Records below a header, each with its first line; an empty cell is an absent field.
 
-    Cells are separated by what the header says, and by what is ``likely`` where it says nothing.
-    Raises BadInput for a header that cannot be used.
+    The separator is detected in the header; ``likely`` is used where that is ambiguous. Raises BadInput
+    for an unusable header.
     """
     csv.field_size_limit(max(csv.field_size_limit(), max_bytes))
     decoder = TextDecoder(say)
     text = _CsvText(file, max_bytes, decoder)
     sample = text.sample()
-    said = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
-    if said is not None:
+    stated = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
+    if stated is not None:
         text.skip()
         del sample[0]
-    separator = said["separator"] if said is not None else _separator(sample, likely)
+    separator = stated["separator"] if stated is not None else _separator(sample, likely)
     header: list[str] = []
     is_spaced = _is_spaced(sample, separator)
     for begin, cells in _csv_records(text, max_bytes, separator, is_spaced):
@@ -131,7 +126,7 @@ def csv_rows(
 
 
 def is_table(head: bytes) -> bool:
-    """Whether text certainly is a table: its header has columns, and one that pacore knows."""
+    """Whether a text is a table: its header has several columns, one of which pacore knows."""
     sample = [line + "\n" for line in head.decode("utf-8", "replace").split("\n")[:SAMPLE_LINES]]
     if _SEPARATOR_LINE.fullmatch(sample[0]):
         return True
@@ -139,21 +134,23 @@ def is_table(head: bytes) -> bool:
     return len(header) > 1 and any(_is_known(name) for name in header)
 
 
-def _row(begin: int, header: list[str], cells: list[str]) -> Row | RowFault:
-    """A record as a row; cells beyond the header are none where they are empty."""
+def _row(begin: int, header: list[str], cells: list[str]) -> DecodedRow | RowFault:
+    """A record as a row; empty cells beyond the header are ignored."""
     while len(cells) > len(header) and not cells[-1].strip():
         cells = cells[:-1]
     if len(cells) != len(header):
         return RowFault(begin, f"has {len(cells)} cells where the header has {len(header)}")
     values = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
     bad = next((name for name in values if UNDECODED.search(values[name])), None)
-    return Row(begin, values) if bad is None else RowFault(begin, f"{NOT_UTF8}; {CONVERT}", bad)
+    return (
+        DecodedRow(begin, values) if bad is None else RowFault(begin, f"{NOT_UTF8}; {CONVERT}", bad)
+    )
 
 
 def _csv_records(
     text: _CsvText, max_bytes: int, separator: str, is_spaced: bool
 ) -> Iterator[tuple[int, list[str] | str]]:
-    """Records that are not empty with the line each begins at; text instead says what is wrong."""
+    """Nonempty records with the first line of each; a text in place of cells is an error message."""
     records = csv.reader(text, strict=True, delimiter=separator, skipinitialspace=is_spaced)
     while True:
         text.begin = 0
@@ -170,9 +167,9 @@ def _csv_records(
 
 
 def _separator(sample: list[str], likely: str = COMMA) -> str:
-    """The character that makes the most of the header: known columns, then records of one length.
+    """The separator with the most known columns in the header, then with records of equal length.
 
-    The ``likely`` one where nothing speaks for another.
+    ``likely`` where no other is better.
     """
     found = {separator: list(_sampled(sample, separator)) for separator in (likely, *SEPARATORS)}
     return max(found, key=lambda separator: _fitness(found[separator]))
@@ -186,11 +183,11 @@ def _fitness(records: list[list[str]]) -> tuple[bool, int, bool]:
 
 
 def _is_known(name: str) -> bool:
-    return bare(name.strip()) in _KNOWN_WORDS
+    return normalized_name(name.strip()) in _KNOWN_WORDS
 
 
 def _sampled(sample: Iterable[str], separator: str) -> Iterator[list[str]]:
-    """The records of a sample that are whole and not empty."""
+    """The nonempty records of a sample, up to the first invalid one."""
     try:
         for cells in csv.reader(sample, strict=True, delimiter=separator):
             if any(map(str.strip, cells)):
@@ -200,13 +197,13 @@ def _sampled(sample: Iterable[str], separator: str) -> Iterator[list[str]]:
 
 
 def _is_spaced(sample: list[str], separator: str) -> bool:
-    """Whether a space follows every separator of the header, as people write it, and is no text."""
+    """Whether a space follows every separator of the header; it is then not part of the cells."""
     header = next(iter(_sampled(sample, separator)), [])
     return len(header) > 1 and all(name.startswith(" ") for name in header[1:])
 
 
 def _checked_header(names: list[str]) -> list[str]:
-    """The header as the columns' names. Raises BadInput for one that cannot be used."""
+    """The names of the columns. Raises BadInput for an unusable header."""
     if UNDECODED.search("".join(names)):
         raise BadInput(f"the header {NOT_UTF8}; {CONVERT}")
     names = [name.strip() for name in names]
@@ -220,10 +217,10 @@ def _checked_header(names: list[str]) -> list[str]:
     ]
     turns_only = [name for name in names if name in TURNS_FIELDS and name not in TEXT_FIELDS]
     if turns_only and not any(
-        bare(name) in STATEMENT_WORDS or name in TEXT_FIELDS for name in names
+        normalized_name(name) in STATEMENT_WORDS or name in TEXT_FIELDS for name in names
     ):
         raise BadInput(f"column {turns_only[0]!r}: CSV cannot hold turns; use JSONL or Parquet")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise BadInput(f"column {twice[0]!r} stands twice in the header")
+        raise BadInput(f"column {twice[0]!r} occurs twice in the header")
     return names

@@ -1,8 +1,8 @@
-"""Rows out of somebody's Parquet file, a small batch in memory at a time, whatever types it has.
+"""Reads rows from a Parquet file with any column types, with a small batch in memory at a time.
 
-A column is converted by its type, so that one of nanoseconds, durations or bytes that nobody uses
-never stops the others: times become text (ISO 8601), floats of fewer bits the shortest number they
-stand for, extension types what they store.
+Every type is converted, so that an unused column of nanoseconds, durations or bytes causes no error:
+times become text (ISO 8601), floats of fewer than 64 bits the shortest decimal that rounds to them,
+extension types their storage values.
 """
 
 from __future__ import annotations
@@ -19,35 +19,33 @@ import pyarrow.parquet as pq
 
 from pacore.errors import BadInput
 from pacore.problems.formats.bytes import seekable
-from pacore.problems.formats.rows import Row, Rows
+from pacore.problems.formats.rows import DecodedRow, Rows
 from pacore.problems.values import plain, text_or_bytes
 
 MAGIC = b"PAR1"
 
-
 SHORT_FLOATS = {16: "e", 32: "f"}
 
-
-MOST_DIGITS = 9
+_MOST_DIGITS = 9
 
 
 def parquet_rows(file: BinaryIO, batch_rows: int = 256) -> Rows:
     """The rows of a Parquet file, ``batch_rows`` of them in memory at a time.
 
-    A file that cannot seek is copied to disk first. Raises BadInput when the bytes are no whole
-    Parquet file, or of one that cannot be read.
+    A file that cannot seek is copied to disk first. Raises BadInput for a file that is no complete
+    Parquet file, or that cannot be read.
     """
     with seekable(file) as whole:
         for number, row in enumerate(_dicts(whole, batch_rows), 1):
-            yield Row(number, row)
+            yield DecodedRow(number, row)
 
 
-def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, Any]]:
+def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, object]]:
     try:
         with pq.ParquetFile(file) as parquet:
             names = parquet.schema_arrow.names
             if twice := [name for name in names if names.count(name) > 1]:
-                raise BadInput(f"column {twice[0]!r} stands twice in the file")
+                raise BadInput(f"column {twice[0]!r} occurs twice in the file")
             for batch in parquet.iter_batches(batch_size=batch_rows):
                 columns = [values_of(column) for column in batch.columns]
                 for cells in zip(*columns, strict=True):
@@ -57,7 +55,7 @@ def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, Any]]:
 
 
 def _fault(file: BinaryIO, what: str) -> str:
-    """What is wrong with a file that Arrow does not read: Parquet has its mark at both ends."""
+    """The message for a file that Arrow cannot read; a Parquet file has a mark at both ends."""
     if file.seek(0, SEEK_END) == 0:
         return "is empty"
     file.seek(0)
@@ -73,7 +71,7 @@ def _fault(file: BinaryIO, what: str) -> str:
 
 
 def values_of(array: pa.Array) -> list[Any]:
-    """A column as a list of Python values: of JSON's types, and decimals and bytes."""
+    """A column as a list of Python values of JSON's types, decimals and bytes."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         if kind.extension_name == "arrow.uuid":
@@ -86,7 +84,7 @@ def values_of(array: pa.Array) -> list[Any]:
         return [None if not one.is_valid else _map(values_of(one.values)) for one in array]
     if pa.types.is_struct(kind):
         return _structs(array)
-    if pa.types.is_nested(kind) and _needs_care(kind.value_type):
+    if pa.types.is_nested(kind) and _needs_conversion(kind.value_type):
         return [values_of(one.values) if one.is_valid else None for one in array]
     if convert := _converter(kind):
         return convert(array)
@@ -94,14 +92,14 @@ def values_of(array: pa.Array) -> list[Any]:
     return values
 
 
-def _needs_care(kind: pa.DataType) -> bool:
-    """Whether values of a type are not what Arrow makes of them by itself."""
+def _needs_conversion(kind: pa.DataType) -> bool:
+    """Whether Arrow's own conversion of a type is not used."""
     if isinstance(kind, pa.BaseExtensionType) or pa.types.is_dictionary(kind):
         return True
     if pa.types.is_struct(kind) or pa.types.is_map(kind):
         return True
     if pa.types.is_nested(kind):
-        return _needs_care(kind.value_type)
+        return _needs_conversion(kind.value_type)
     return _converter(kind) is not None
 
 
@@ -116,7 +114,7 @@ def _structs(array: pa.Array) -> list[Any]:
     ]
 
 
-def _map(entries: list[dict[str, Any]]) -> Any:
+def _map(entries: list[dict[str, object]]) -> Any:
     """A map as an object; as a list of pairs where two of its keys are the same text."""
     pairs = [tuple(entry.values()) for entry in entries]
     found = {str(key): value for key, value in pairs}
@@ -124,7 +122,7 @@ def _map(entries: list[dict[str, Any]]) -> Any:
 
 
 def _converter(kind: pa.DataType) -> Callable[[pa.Array], list[Any]] | None:
-    """How values of a flat type are read, where not as Arrow does it by itself."""
+    """The conversion of a flat type; None where Arrow's own is used."""
     types = pa.types
     if types.is_floating(kind) and kind.bit_width in SHORT_FLOATS:
         return _short_floats
@@ -142,7 +140,7 @@ def _converter(kind: pa.DataType) -> Callable[[pa.Array], list[Any]] | None:
 
 
 def _texts(array: pa.Array) -> list[Any]:
-    """Texts; bytes instead for each that is not UTF-8."""
+    """Texts; bytes for each that is not UTF-8."""
     try:
         values: list[Any] = array.to_pylist()
     except UnicodeDecodeError:
@@ -158,10 +156,10 @@ def _short_floats(array: pa.Array) -> list[float | None]:
 
 
 def _shortest(value: float, code: str) -> float:
-    """The number with the fewest digits that a float of fewer bits stands for: 0.1, not 0.10000000149."""
+    """The decimal with the fewest digits that rounds to a short float: 0.1, not 0.10000000149."""
     if not math.isfinite(value) or value.is_integer():
         return value
-    for digits in range(1, MOST_DIGITS):
+    for digits in range(1, _MOST_DIGITS):
         rounded = float(f"{value:.{digits}g}")
         if struct.unpack(code, struct.pack(code, rounded))[0] == value:
             return rounded
@@ -169,20 +167,20 @@ def _shortest(value: float, code: str) -> float:
 
 
 def _times(array: pa.Array) -> list[str | None]:
-    """Times and dates as ISO 8601; where Python has no such time, as Arrow writes it."""
+    """Times and dates as ISO 8601; those that Python cannot represent in Arrow's format."""
     try:
         found = array.to_pylist()
     except (ValueError, OverflowError, LookupError):
-        return _foreign_times(array)
+        return _arrow_times(array)
     if not all(one is None or isinstance(one, date | time | timedelta) for one in found):
-        return _foreign_times(array)
+        return _arrow_times(array)
     return [None if one is None else str(plain(one)) for one in found]
 
 
-def _foreign_times(array: pa.Array) -> list[str | None]:
+def _arrow_times(array: pa.Array) -> list[str | None]:
     kind = array.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        # A time zone that is not known here; the instant is.
+        # The time zone is unknown to Python: the time is converted to UTC.
         array = array.cast(pa.timestamp(kind.unit))
     texts = array.cast(pa.string()).to_pylist()
     if pa.types.is_duration(kind):

@@ -1,8 +1,8 @@
-"""Rows out of the bytes of a file, one row held at a time: JSON lines and JSON arrays.
+"""Reads rows from JSON lines and JSON arrays, with one row in memory at a time.
 
-JSON arrays are cut into items here, with the standard library's decoder, because a row's faults
-must come out of a ``.json`` file just as they do out of a ``.jsonl`` file: of the streaming parsers
-at hand one replaces lone surrogates without a word and the other keeps whatever it has read.
+JSON arrays are split into items here, with the standard library's decoder, so that faults of a row are
+the same in ``.json`` and ``.jsonl`` files: of the available streaming parsers one replaces lone
+surrogates silently, and the other keeps everything it has read in memory.
 """
 
 from __future__ import annotations
@@ -19,73 +19,65 @@ from pacore.errors import BadInput
 from pacore.problems.formats.bytes import western
 from pacore.problems.formats.documents import document_rows, unwrapped_row
 
-CHUNK_BYTES = 64 * 1024
-
+_CHUNK_BYTES = 64 * 1024
 
 MAX_LINE_BYTES = 128 * 1024 * 1024
-"""Longest row of a problem set: LiveCodeBench has the tests of a program in one."""
+"""Longest row of a problem set: LiveCodeBench has all tests of a program in one row."""
 
 MAX_DOCUMENT_BYTES = 512 * 1024 * 1024
-"""Longest JSON value that is read whole: an object that holds all rows."""
+"""Longest JSON value that is read as a whole: an object that contains all rows."""
 
 CUT_NUMBER_CHARACTERS = 3
-"""So much must follow a value: of ``1e+5`` cut before its last digit, ``1`` alone is a number."""
+"""Characters that must follow a value: of ``1e+5`` cut before its last digit, ``1`` is a number."""
 
 NOT_UTF8 = "is not UTF-8"
 
-
 CONVERT = "save it as UTF-8 (iconv -f ENCODING -t UTF-8)"
 
-
 SEVERAL_LINES = (
-    "is JSON spread over several lines, not one object a line; `jq -c .` writes one a line, and an "
+    "is JSON spread over several lines, not one object per line; `jq -c .` writes one per line, and an "
     "array of objects may have any layout"
 )
-
 
 COMMAS = (
     "has commas between its objects and no brackets around them; put [ and ] around all of them"
 )
 
-
-NOT_ROWS = "is not a JSON array of objects; neither is it one object a line"
-
+NOT_ROWS = "is neither a JSON array of objects nor one object per line"
 
 LINES_TRIED = 20
-"""So many lines are looked at to tell lines of JSON from one value spread over lines."""
+"""Lines that are read to distinguish JSON lines from one value spread over lines."""
 
 Say = Callable[[str], None]
-"""Hears what a person should know of how a file was read."""
+"""Called with a remark for the user on how a file was read."""
 
 
 def too_long(max_bytes: int) -> str:
-    """What is wrong with a row of more than ``max_bytes``."""
+    """The message for a row of more than ``max_bytes``."""
     return f"is longer than {max_bytes // 1024**2} MiB"
 
 
-def unsaid(text: str) -> None:
-    """Say nothing."""
+def ignore_message(text: str) -> None:
+    """Discard a remark."""
     del text
 
 
 UNDECODED = re.compile("[\udc80-\udcff]")
 
-
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
-
 
 _DECODER = json.JSONDecoder()
 
 
 def _long_integer(digits: str) -> int | str:
-    """A whole number; one that Python does not convert stays the text it is."""
+    """An integer; one with too many digits for Python's conversion stays a text."""
     return int(digits) if len(digits) <= sys.get_int_max_str_digits() else digits
 
 
 _LONG_DECODER = json.JSONDecoder(parse_int=_long_integer)
 
 
-class Row(NamedTuple):
+class DecodedRow(NamedTuple):
     """One decoded row and its 1-based line, or row number where the format has no lines."""
 
     line: int
@@ -100,17 +92,16 @@ class RowFault(NamedTuple):
     field: str = ""
 
 
-Rows = Iterator[Row | RowFault]
-
+Rows = Iterator[DecodedRow | RowFault]
 
 NumberedLines = Iterator[tuple[int, bytes | None]]
 
 
 class TextDecoder:
-    """The text of a file's rows: UTF-8, or Windows-1252 where that is certain.
+    """Decodes the rows of a file: as UTF-8, or as Windows-1252 where that is unambiguous.
 
-    A file is one or the other. ``contradicted`` gives the lines that were taken for Windows-1252
-    once another line turns out to be UTF-8.
+    A whole file has one of the two encodings. ``contradicted`` yields a fault for each line that was
+    decoded as Windows-1252 if another line turns out to be UTF-8.
     """
 
     def __init__(self, say: Say) -> None:
@@ -119,7 +110,7 @@ class TextDecoder:
         self._western_lines: list[int] = []
 
     def text(self, data: bytes, line: int) -> str:
-        """Raises UnicodeDecodeError for bytes that are neither."""
+        """The text of a line. Raises UnicodeDecodeError for bytes in neither encoding."""
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
@@ -127,7 +118,7 @@ class TextDecoder:
             if found is None:
                 raise
             if not self._western_lines:
-                self._say("is not UTF-8 and is read as Windows-1252 (cp1252)")
+                self._say("is not UTF-8, and is read as Windows-1252 (cp1252)")
             self._western_lines.append(line)
             return found
         if not self._utf8_line and not data.isascii():
@@ -141,9 +132,9 @@ class TextDecoder:
 
 
 def lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> NumberedLines:
-    """Physical lines with their 1-based numbers; None stands for one too long to hold."""
+    """Physical lines with their 1-based numbers; None for one of more than ``max_bytes``."""
     number, line, is_long = 1, bytearray(), False
-    while chunk := file.read(CHUNK_BYTES):
+    while chunk := file.read(_CHUNK_BYTES):
         for index, piece in enumerate(chunk.split(b"\n")):
             if index > 0:
                 yield number, None if is_long else _without_mark(line)
@@ -158,15 +149,15 @@ def lines(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES) -> NumberedLines:
 
 
 def _without_mark(line: bytearray) -> bytes:
-    """A line without the byte order mark that begins a file, and in the middle of joined ones a line."""
+    """A line without the byte order mark at the beginning of a file, or of one of several joined files."""
     return bytes(line.removeprefix(codecs.BOM_UTF8))
 
 
-def jsonl_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid) -> Rows:
-    """One JSON value a line; blank lines are no rows.
+def jsonl_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = ignore_message) -> Rows:
+    """One JSON value per line; blank lines are skipped.
 
-    A file of a single value may be an object that holds all rows (`pacore.problems.formats.documents`).
-    Raises BadInput for objects spread over several lines each.
+    The only value of a file may contain all rows (`pacore.problems.formats.documents`). Raises BadInput
+    for objects spread over several lines each.
     """
     decoder = TextDecoder(say)
     given = _not_blank(lines(file, max_bytes))
@@ -175,14 +166,14 @@ def jsonl_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsai
         return
     row = _decoded(*first, decoder, max_bytes)
     if isinstance(row, RowFault) and first[1] is not None:
-        # Broken lines of a file of lines are reported one by one, anything else as one thing.
+        # Invalid lines are reported one by one only if some line is an object.
         tried = [first, *islice(given, LINES_TRIED - 1)]
         if not any(_is_object(line) for _, line in tried):
             yield from _spread_rows(chain(tried, given), decoder)
             return
         given = chain(tried[1:], given)
     second = next(given, None)
-    if second is None and isinstance(row, Row):
+    if second is None and isinstance(row, DecodedRow):
         yield from _document_rows(row)
         return
     yield row
@@ -203,10 +194,10 @@ def _is_object(line: bytes | None) -> bool:
 
 
 def _spread_rows(given: NumberedLines, decoder: TextDecoder) -> Rows:
-    """The rows of one JSON value that is spread over lines, or one fault where it is none."""
+    """The rows of one JSON value that is spread over lines, or one fault for invalid JSON."""
     held, last = bytearray(), 1
     for number, line in given:
-        # Blank lines were left out, and places in the text are told by line.
+        # Blank lines were skipped, but line numbers in messages count them.
         held += b"\n" * (number - last) + (line or b"")
         last = number
         if line is None or len(held) > MAX_DOCUMENT_BYTES:
@@ -227,11 +218,11 @@ def _spread_rows(given: NumberedLines, decoder: TextDecoder) -> Rows:
             raise BadInput(COMMAS)
         if text[end:].strip() or document_rows(value) is None:
             raise BadInput(SEVERAL_LINES)
-        yield from _document_rows(Row(1, value))
+        yield from _document_rows(DecodedRow(1, value))
 
 
-def _document_rows(row: Row) -> Rows:
-    """The rows that a file's only value holds, by their number; the value itself where it is a row."""
+def _document_rows(row: DecodedRow) -> Rows:
+    """The rows in a file's only value, numbered from 1; the value itself where it is a row."""
     held = document_rows(row.value)
     if held is None:
         yield row
@@ -240,19 +231,19 @@ def _document_rows(row: Row) -> Rows:
         yield _unwrapped(number, value)
 
 
-def _unwrapped(line: int, value: Any) -> Row | RowFault:
-    """A row out of what the hub's server puts around it."""
+def _unwrapped(line: int, value: Any) -> DecodedRow | RowFault:
+    """A row without the object that the Hugging Face hub's server puts around it."""
     value, cut_off = unwrapped_row(value)
     if cut_off:
         return RowFault(
-            line, f"the server that sent it has cut off {', '.join(map(ascii, cut_off))}"
+            line, f"the server that sent it has truncated {', '.join(map(ascii, cut_off))}"
         )
-    return Row(line, value)
+    return DecodedRow(line, value)
 
 
 def _decoded(
     number: int, line: bytes | None, decoder: TextDecoder, max_bytes: int
-) -> Row | RowFault:
+) -> DecodedRow | RowFault:
     if line is None:
         return RowFault(number, f"line {too_long(max_bytes)}")
     try:
@@ -264,7 +255,7 @@ def _decoded(
 
 
 def decode_json(text: str) -> Any:
-    """The one JSON value that a text is. Raises ValueError and RecursionError."""
+    """The JSON value of a text. Raises ValueError and RecursionError."""
     value, end = decoded_value(text, 0)
     if end != len(text) and (more := _end_of_space(text, end)) != len(text):
         raise json.JSONDecodeError("Extra data", text, more)
@@ -272,9 +263,9 @@ def decode_json(text: str) -> Any:
 
 
 def decoded_value(text: str, start: int) -> tuple[Any, int]:
-    """The JSON value that begins at ``start``, and where it ends. Raises as `decode_json` does.
+    """The JSON value that begins at ``start``, and its end. Raises as `decode_json` does.
 
-    A whole number longer than Python converts stays text.
+    An integer with too many digits for Python's conversion stays text.
     """
     start = _end_of_space(text, start)
     try:
@@ -291,7 +282,7 @@ def _end_of_space(text: str, start: int) -> int:
 
 
 def json_fault(fault: ValueError | RecursionError, start: int) -> str:
-    """Why text is not JSON, in one line; places count from ``start``."""
+    """The reason why a text is not JSON, in one line; positions count from ``start``."""
     if isinstance(fault, json.JSONDecodeError):
         return f"invalid JSON: {fault.msg} at character {fault.pos - start + 1}"
     if isinstance(fault, RecursionError):
@@ -299,10 +290,10 @@ def json_fault(fault: ValueError | RecursionError, start: int) -> str:
     return f"invalid JSON: {str(fault).partition(';')[0]}"
 
 
-def json_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid) -> Rows:
-    """The items of one JSON array; after invalid JSON nobody knows where the next one begins.
+def json_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = ignore_message) -> Rows:
+    """The items of one JSON array, up to the first invalid one, after which the next is not found.
 
-    Raises BadInput when the file holds something else.
+    Raises BadInput for a file that is no JSON array.
     """
     text = _Text(file, max_bytes, TextDecoder(say))
     if not (opening := text.next_character()):
@@ -329,12 +320,12 @@ def json_rows(file: BinaryIO, max_bytes: int = MAX_LINE_BYTES, say: Say = unsaid
             return
         number += 1
     if text.next_character():
-        yield RowFault(number, "invalid JSON: something follows the array")
+        yield RowFault(number, "invalid JSON: text after the array")
     yield from text.decoder.contradicted()
 
 
 class _Text:
-    """The text of a JSON file, read as far as the item at hand needs."""
+    """The text of a JSON file, read as far as the current item needs."""
 
     def __init__(self, file: BinaryIO, max_bytes: int, decoder: TextDecoder) -> None:
         self.decoder = decoder
@@ -346,9 +337,9 @@ class _Text:
         self._is_whole = False
 
     def _grow(self) -> None:
-        """Read on by as much as is held, so that all tries at an item cost no more than two."""
+        """Read as much again as is in memory, so that all attempts at an item cost at most twice one."""
         room = max(0, self._max_bytes - self._waiting)
-        chunk = self._file.read(CHUNK_BYTES + min(self._waiting, room))
+        chunk = self._file.read(_CHUNK_BYTES + min(self._waiting, room))
         self._is_whole = not chunk
         self._held = self._held[self._start :] + self._decode(chunk, final=not chunk)
         self._start = 0
@@ -369,10 +360,10 @@ class _Text:
         return found
 
     def item(self, number: int) -> Any:
-        """Decode the value that comes next, the ``number``-th.
+        """Decode the next value, item ``number``.
 
-        Raises ValueError, saying in one line why there is no such value; UnicodeDecodeError for one
-        that is there and is no text.
+        Raises ValueError with a one-line reason for invalid JSON, and UnicodeDecodeError for a value in
+        an unknown encoding.
         """
         self.next_character(is_peek=True)
         while True:
@@ -391,9 +382,9 @@ class _Text:
                     break
             self._grow()
         start, self._start = self._start, end
-        said = self._held[start:end]
-        if said.isascii():
+        source = self._held[start:end]
+        if source.isascii():
             return value
-        # Only the bytes tell a file of another encoding, and whether this one has been UTF-8 so far.
-        text = self.decoder.text(said.encode("utf-8", "surrogateescape"), number)
-        return decode_json(text) if UNDECODED.search(said) else value
+        # The decoder needs the bytes to detect the file's encoding.
+        text = self.decoder.text(source.encode("utf-8", "surrogateescape"), number)
+        return decode_json(text) if UNDECODED.search(source) else value

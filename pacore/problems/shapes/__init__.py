@@ -1,5 +1,5 @@
-"""Shapes of published data sets: which row is of which, and what problem it states.
+"""Shapes: the row layouts of published data sets, and how a row of each is converted to a problem.
 
-A row is of the first shape in `SHAPES` that knows it by its fields and values; the name of its file
-never counts. What no other shape knows is plain. A person's mapping wins over all of them.
+A row has the first shape in `SHAPES` that recognises its fields and values, regardless of the name of
+its file; a row that no other shape recognises is plain. The user's mapping takes precedence.
 """

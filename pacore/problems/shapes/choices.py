@@ -1,4 +1,4 @@
-"""Multiple choice: ARC, MMLU, MMLU-Pro, MedQA, GPQA and the like, as one statement with letters.
+"""Multiple choice (ARC, MMLU, MMLU-Pro, MedQA, GPQA): converted to one statement with letters.
 
 The statement is the question, the options with the letters A to J, and an instruction; the gold
 answer is the letter of the right option.
@@ -18,69 +18,58 @@ from typing import Any, NamedTuple
 from pacore.core.identity import digest
 from pacore.core.problem import text_fault
 from pacore.problems.parts import Field, Parts
-from pacore.problems.shapes.shape import Row, Shape, first_given, named, texts
-from pacore.problems.turns import Note, kind_of, shown
-from pacore.problems.values import is_nan, text_of, unwrapped
+from pacore.problems.shapes.shape import RowFields, Shape, first_given, named, text_at, texts
+from pacore.problems.turns import NoteIssue, kind_of, short_repr
+from pacore.problems.values import is_nan, sole_item, text_of
 
 LETTERS = ascii_uppercase[:10]
 
-
 FEWEST = 2
-
 
 INSTRUCTION = "Give the letter of the right option in \\boxed{}."
 
 QUESTION_FIELDS = ("question", "problem", "prompt", "Question", "question_stem", "input", "query")
 
-
 OPTION_FIELDS = ("options", "choices")
-
 
 ANSWER_FIELDS = (
     "answer_index", "answer_idx", "answer_letter", "answerKey", "answer", "correct_answer",
     "correct_option",
 )  # fmt: skip
 
-
 PLACE_NAMES = ("index", "idx")
-"""What the name of a field that holds a place ends with."""
+"""Endings of the names of fields with an option's index."""
 
 LESS_CERTAIN_ANSWER_FIELDS = ("correct", "label", "Answer", "target")
 
-
 ID_FIELDS = ("id", "question_id", "Record ID", "uuid")
-
 
 LABEL_KEYS, TEXT_KEYS = ("label", "key"), ("text", "value", "content")
 
 RIGHT = "Correct Answer"
 
-
 _WRONG = re.compile(r"Incorrect Answer \d{1,2}")
-
 
 _PLACE = re.compile(r"[0-9]{1,2}")
 
-
 _OWN_LABEL = re.compile(r"\(?(?P<letter>[A-J])[).:]\s*(?=\S)")
-
 
 _LABEL = re.compile(r"\(?(?P<label>\w{1,2})[).:]*")
 
 
 class Option(NamedTuple):
-    """An option's text, what the file calls it (a letter, mostly), and whether it is a number there."""
+    """An option: its label in the file (mostly a letter), its text, and whether the file has a number."""
 
     label: str
     text: str
     is_number: bool
 
 
-def _is_choice(row: Row) -> bool:
+def _is_choice(row: RowFields) -> bool:
     return _listed(row) is not None and _question(row) is not None
 
 
-def _choice_parts(row: Row, note: Note) -> Parts:
+def _choice_parts(row: RowFields, note: NoteIssue) -> Parts:
     question, listed = _question(row), _listed(row)
     assert question is not None and listed is not None
     answers = [Field(name, row[name]) for name in ANSWER_FIELDS if row.get(name) not in (None, "")]
@@ -94,12 +83,12 @@ def _choice_parts(row: Row, note: Note) -> Parts:
     return replace(parts, problem_id=problem_id, metadata=metadata)
 
 
-def _question(row: Row) -> Field | None:
+def _question(row: RowFields) -> Field | None:
     return next((Field(name, row[name]) for name in QUESTION_FIELDS if texts(row, name)), None)
 
 
-def _listed(row: Row) -> Field | None:
-    """The field that lists options; columns A, B, … count as one of that name."""
+def _listed(row: RowFields) -> Field | None:
+    """The field with the options; columns A, B, … count as one field ``A``."""
     found = first_given(row, OPTION_FIELDS)
     if found is not None:
         listed = decoded_options(found.value)
@@ -113,12 +102,12 @@ def _listed(row: Row) -> Field | None:
 
 
 def _is_given(value: Any) -> bool:
-    """Whether a column has an option: a data frame has NaN where there is none."""
+    """Whether a column has an option; data frames have NaN for a missing one."""
     return value not in (None, "") and not is_nan(value)
 
 
-def decoded_options(value: Any) -> list[Any] | Mapping[str, Any] | None:
-    """Options as data, decoded where a CSV file has them as JSON text; None for anything else."""
+def decoded_options(value: Any) -> list[Any] | Mapping[str, object] | None:
+    """Options as a list or an object, decoded where they are JSON text; None for any other value."""
     if isinstance(value, str) and value.startswith(("[", "{")):
         try:
             value = json.loads(value)
@@ -127,8 +116,10 @@ def decoded_options(value: Any) -> list[Any] | Mapping[str, Any] | None:
     return value if isinstance(value, list | Mapping) else None
 
 
-def choice_parts(question: Field, listed: Field, answers: Sequence[Field], note: Note) -> Parts:
-    """A question with options, and all that is said of the right one, which must agree."""
+def choice_parts(
+    question: Field, listed: Field, answers: Sequence[Field], note: NoteIssue
+) -> Parts:
+    """The parts of a question with options; all ``answers`` must name the same option."""
     options = _options(listed, note)
     right = _right_option(options, answers, note) if options else None
     statement = statement_of(question.value, [option.text for option in options])
@@ -140,13 +131,13 @@ def choice_parts(question: Field, listed: Field, answers: Sequence[Field], note:
 
 
 def statement_of(question: str, options: Sequence[str]) -> str:
-    """The question, the options in order with their letters, and what to answer with."""
+    """The question, the options in order with their letters, and the instruction."""
     lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
     return "\n".join([question.strip(), "", *lines, "", INSTRUCTION])
 
 
-def _options(listed: Field, note: Note) -> list[Option]:
-    """The options in the file's order, by label where it is an object; none and noted if unusable."""
+def _options(listed: Field, note: NoteIssue) -> list[Option]:
+    """The options in the file's order, sorted by label for an object; none, with a note, if unusable."""
     found = _labelled(listed.value)
     if not FEWEST <= len(found) <= len(LETTERS):
         note(listed.name, f"has {len(found)} options; from {FEWEST} to {len(LETTERS)}, A to J")
@@ -158,7 +149,7 @@ def _options(listed: Field, note: Note) -> list[Option]:
         fault = text_fault(text)
         if is_nan(value) or not text or fault:
             what = fault or ("is empty" if value == "" else f"is {kind_of(value)}; must be text")
-            note(f"{listed.name}.{shown(label)}", what)
+            note(f"{listed.name}.{short_repr(label)}", what)
             return []
         is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         options.append(Option(label, text, is_number))
@@ -166,7 +157,7 @@ def _options(listed: Field, note: Note) -> list[Option]:
 
 
 def _labelled(value: Any) -> list[tuple[str, Any]]:
-    """Labels and options of any published form: a list, label and text lists, objects, letters."""
+    """Labels and values of options: of a list, of lists of labels and texts, of objects, of letters."""
     if isinstance(value, Mapping):
         labels, listed = (value.get(name) for name in ("label", "text"))
         if isinstance(labels, list) and isinstance(listed, list):
@@ -185,7 +176,7 @@ def _labelled(value: Any) -> list[tuple[str, Any]]:
 
 
 def _without_own_labels(options: list[Option]) -> list[Option]:
-    """Options as texts without "A) " before them, where every one of them has its letter there."""
+    """Options without a leading "A) ", where all of them have their letter there."""
     cut = []
     for letter, option in zip(LETTERS, options, strict=False):
         own = _OWN_LABEL.match(option.text)
@@ -195,15 +186,15 @@ def _without_own_labels(options: list[Option]) -> list[Option]:
     return cut
 
 
-def _right_option(options: list[Option], answers: Sequence[Field], note: Note) -> int | None:
-    """The 0-based place of the right option; None where nobody says, or noted that it is unclear."""
+def _right_option(options: list[Option], answers: Sequence[Field], note: NoteIssue) -> int | None:
+    """The index of the right option; None where it is not given, or, with a note, ambiguous."""
     found: dict[int, str] = {}
     for answer in answers:
         places = _places(options, answer)
         if len(places) != 1:
             named_ones = " and ".join(LETTERS[place] for place in sorted(places))
             which = f"may mean options {named_ones}" if places else "names none of the options"
-            note(answer.name, f"{shown(answer.value)} {which}")
+            note(answer.name, f"{short_repr(answer.value)} {which}")
             return None
         found.setdefault(places.pop(), answer.name)
     if len(found) > 1:
@@ -213,52 +204,52 @@ def _right_option(options: list[Option], answers: Sequence[Field], note: Note) -
 
 
 def _places(options: list[Option], answer: Field) -> set[int]:
-    """The 0-based places of the options that an answer may mean.
+    """The indices of the options that an answer may mean.
 
-    A text is a label, or else an option's text or a place. A number is a place, as in MMLU; among
-    options that are numbers themselves it may be one of them, unless its field says that it is not.
+    A text is a label, or else an option's text or an index. A number is an index, as in MMLU; where
+    options are numbers it may also be one of them, unless its field is named as an index.
     """
-    value = unwrapped(answer.value)
+    value = sole_item(answer.value)
     if isinstance(value, float | Decimal) and text_of(value) is not None and value == int(value):
         value = int(value)
     if not isinstance(value, str | int):
         return set()
     if isinstance(value, bool):
         value = str(value)
-    said = str(value).strip()
-    place = {int(said)} if _PLACE.fullmatch(said) and int(said) < len(options) else set()
-    bare = _OWN_LABEL.sub("", said)
+    text = str(value).strip()
+    place = {int(text)} if _PLACE.fullmatch(text) and int(text) < len(options) else set()
+    bare = _OWN_LABEL.sub("", text)
     same = {
         index
         for index, option in enumerate(options)
-        if option.text == said or (option.text == bare and said.lstrip("(")[0] == LETTERS[index])
+        if option.text == text or (option.text == bare and text.lstrip("(")[0] == LETTERS[index])
     }
     if isinstance(value, int):
         is_place = place and (
             answer.name.endswith(PLACE_NAMES) or not any(option.is_number for option in options)
         )
         return place if is_place else place | same
-    label = _LABEL.fullmatch(said)
+    label = _LABEL.fullmatch(text)
     labels = [option.label.casefold() for option in options]
     if label and labels.count(label["label"].casefold()) == 1:
         return {labels.index(label["label"].casefold())}
     return place | same
 
 
-def _is_gpqa(row: Row) -> bool:
+def _is_gpqa(row: RowFields) -> bool:
     return texts(row, "Question", RIGHT) and any(_WRONG.fullmatch(str(name)) for name in row)
 
 
-def _gpqa_parts(row: Row, note: Note) -> Parts:
-    """The file has the right answer first, so the order is drawn from what the options say."""
-    question = row["Question"].strip()
+def _gpqa_parts(row: RowFields, note: NoteIssue) -> Parts:
+    """The file has the right answer first, so the options are sorted by a digest of their texts."""
+    question = text_at(row, "Question").strip()
     wrong = [str(name) for name in row if _WRONG.fullmatch(str(name)) and row[name] is not None]
-    given = {name: row[name].strip() for name in (RIGHT, *wrong) if texts(row, name)}
+    given = {name: text_at(row, name).strip() for name in (RIGHT, *wrong) if texts(row, name)}
     for name in wrong:
         if name not in given:
             note(name, f"is {kind_of(row[name])}; must be text")
         elif given[name] == given[RIGHT]:
-            note(name, "says the same as the correct answer")
+            note(name, "is the same as the correct answer")
     options = sorted(given.values(), key=lambda option: digest([question, option]))
     if not FEWEST <= len(options) <= len(LETTERS):
         note(RIGHT, f"is one of {len(options)} options; from {FEWEST} to {len(LETTERS)}, A to J")
@@ -275,6 +266,5 @@ def _gpqa_parts(row: Row, note: Note) -> Parts:
 
 
 CHOICE = Shape("multiple choice", _is_choice, _choice_parts)
-
 
 GPQA = Shape("GPQA", _is_gpqa, _gpqa_parts)

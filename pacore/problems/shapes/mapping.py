@@ -1,4 +1,4 @@
-"""A person's own mapping of a file's fields to the parts of a problem, for files of no known shape.
+"""The user's mapping of a file's fields to the parts of a problem, for files of no known shape.
 
     problem=Prompt,answer=Final.value,id=uid,grader=numeric,without=image
 
@@ -19,14 +19,14 @@ from pacore.problems.parts import Field as FoundField
 from pacore.problems.parts import Parts
 from pacore.problems.shapes.choices import choice_parts, decoded_options
 from pacore.problems.shapes.plain import other_parts, single
-from pacore.problems.shapes.shape import Row, Shape, without
-from pacore.problems.turns import Note, kind_of
+from pacore.problems.shapes.shape import RowFields, Shape, without
+from pacore.problems.turns import NoteIssue, kind_of
 
 _PLACE = re.compile(r"-?[0-9]{1,9}")
 
 
 def paths_in(mapping: FieldMapping, row: Any) -> set[tuple[str, str]]:
-    """The parts with their paths, of `paths_wanted`, that lead somewhere in a row."""
+    """The pairs of `paths_wanted` whose path exists in a row."""
     is_one = mapping.get("without") in row
     return {
         (name, path)
@@ -36,18 +36,18 @@ def paths_in(mapping: FieldMapping, row: Any) -> set[tuple[str, str]]:
 
 
 def paths_wanted(mapping: FieldMapping) -> list[tuple[str, str]]:
-    """The parts with their paths that some row must have, a pair for each column to leave out."""
+    """Pairs of part and path that some row must have; one for each column to leave out."""
     wanted = [
         (name, path) for name, path in mapping.items() if path and name not in ("grader", "without")
     ]
     return [*wanted, *(("without", name) for name in _columns(mapping.get("without", "")))]
 
 
-def without_columns(mapping: FieldMapping, row: Row) -> Row:
-    """A row as if it had none of the columns that a mapping leaves out."""
+def without_columns(mapping: FieldMapping, row: RowFields) -> RowFields:
+    """A row without the columns that a mapping leaves out."""
     if not (named := mapping.get("without")):
         return row
-    # A name with commas of its own is one column.
+    # The whole text may also be the name of one column with commas.
     return without(row, (named, *_columns(named)))
 
 
@@ -55,13 +55,13 @@ def _columns(named: str) -> list[str]:
     return [name.strip() for name in named.split(",") if name.strip()]
 
 
-def mapped_parts(mapping: FieldMapping, shape: Shape, row: Row, note: Note) -> Parts:
+def mapped_parts(mapping: FieldMapping, shape: Shape, row: RowFields, note: NoteIssue) -> Parts:
     """The parts of a row under a mapping.
 
-    One that names the problem takes the place of the shape: other parts it does not name are found
-    by the names of plain rows. Another one replaces only id and grader of what the shape finds.
+    A mapping with ``problem`` replaces the shape: the parts that it does not have are found by the
+    names of plain rows. Any other mapping replaces only the id and the grader of the shape's parts.
     """
-    parts = _stated(mapping, row, note) if "problem" in mapping else shape.parts(row, note)
+    parts = _mapped_problem(mapping, row, note) if "problem" in mapping else shape.parts(row, note)
     if "id" in mapping:
         parts = replace(parts, problem_id=_field(mapping["id"], row))
     if "grader" in mapping:
@@ -70,13 +70,13 @@ def mapped_parts(mapping: FieldMapping, shape: Shape, row: Row, note: Note) -> P
     return parts
 
 
-def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
+def _mapped_problem(mapping: FieldMapping, row: RowFields, note: NoteIssue) -> Parts:
     others = other_parts(row)
     statement = _field(mapping["problem"], row)
     if statement is not None:
         statement = FoundField(statement.name, single(statement.value))
     else:
-        note(mapping["problem"], "missing; it is to be the problem")
+        note(mapping["problem"], "missing; it is mapped to the problem")
     gold = _field(mapping["answer"], row) if "answer" in mapping else others.gold
     parts = replace(
         others,
@@ -100,14 +100,14 @@ def _stated(mapping: FieldMapping, row: Row, note: Note) -> Parts:
     return replace(parts, statement=chosen.statement, gold=chosen.gold, grader=chosen.grader)
 
 
-def _field(path: str, row: Row) -> FoundField | None:
-    """What a path leads to; None where it leads nowhere, or to null."""
+def _field(path: str, row: RowFields) -> FoundField | None:
+    """The field at a path; None where it does not exist or is null."""
     found = found_at(row, path) if path else None
     return None if found is None or found[0] is None else FoundField(path, found[0])
 
 
 def found_at(value: Any, path: str) -> tuple[Any] | None:
-    """The value at a path, in a tuple; None where it leads nowhere. Longer names win over paths."""
+    """The value at a path, in a tuple; None where it does not exist. Longer names take precedence."""
     if isinstance(value, Mapping):
         if path in value:
             return (value[path],)
@@ -125,18 +125,17 @@ def found_at(value: Any, path: str) -> tuple[Any] | None:
 
 MOST_LISTED = 30
 
+_PATH_CHARACTERS = 60
 
-MOST_CHARACTERS = 60
 
-
-def listed_paths(row: Row) -> list[str]:
-    """The paths a person may choose from: a row's fields, objects one level deep, as one-line text."""
+def listed_paths(row: RowFields) -> list[str]:
+    """The paths in a row for messages: its fields, and those of objects one level deep."""
     found = []
     for name, value in row.items():
         inner = [f"{name}.{key}" for key in value] if isinstance(value, Mapping) else []
         found += inner or [str(name)]
     listed = [path if path.isprintable() else ascii(path) for path in found[:MOST_LISTED]]
     listed = [
-        path if len(path) <= MOST_CHARACTERS else f"{path[:MOST_CHARACTERS]}…" for path in listed
+        path if len(path) <= _PATH_CHARACTERS else f"{path[:_PATH_CHARACTERS]}…" for path in listed
     ]
     return [*listed, "…"] if len(found) > MOST_LISTED else listed

@@ -1,12 +1,10 @@
 """Programs graded by tests: HumanEval, MBPP, LiveCodeBench.
 
-Their published prompts are made for models that continue a text; ours asks for one block of Python,
-which is what the grader ``code`` runs.
+Their published prompts are for models that continue a text; the statements made here request one block
+of Python, which the grader ``code`` runs.
 
-The one text in a pickle, read without running what is in it.
-
-LiveCodeBench publishes its private tests as base64 of zlib of a pickle of JSON text. A pickle is a
-program; this one is walked opcode by opcode, and anything but the few that make one text is refused.
+LiveCodeBench publishes its private tests as base64 of zlib of a pickle of JSON text. Loading a pickle
+can execute any code, so its opcodes are read instead, and any opcode beyond those of one text is refused.
 """
 
 from __future__ import annotations
@@ -21,62 +19,66 @@ from typing import Any
 from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
 from pacore.errors import BadInput
 from pacore.problems.parts import Field, Parts
-from pacore.problems.program_tests import called
-from pacore.problems.shapes.shape import Row, Shape, first_given, named, texts
-from pacore.problems.turns import Note, kind_of
+from pacore.problems.program_tests import called_tests
+from pacore.problems.shapes.shape import (
+    RowFields,
+    Shape,
+    first_given,
+    list_at,
+    named,
+    text_at,
+    texts,
+)
+from pacore.problems.turns import NoteIssue, kind_of
 
-BLOCK = "Put the whole program into one ```python block."
-
+_BLOCK = "Put the whole program into one ```python block."
 
 COMPLETE = (
     "Complete this Python function. Put all of it, with the imports and helpers it needs, into one "
     "```python block.\n\n```python\n{prompt}\n```"
 )
 
-
-FUNCTION = "{text}\n\nThe program must pass these tests:\n\n```python\n{tests}\n```\n\n" + BLOCK
-
+FUNCTION = "{text}\n\nThe program must pass these tests:\n\n```python\n{tests}\n```\n\n" + _BLOCK
 
 STDIN = "{text}\n\nWrite a Python program that reads standard input and prints to standard output. {block}"
 
-
 STARTER = (
     "{text}\n\nWrite it in Python and begin with this code:\n\n```python\n{starter}\n```\n\n"
-    + BLOCK
+    + _BLOCK
 )
 
 LCB_TESTS = ("public_test_cases", "private_test_cases")
 
-
 CASE_FIELDS = ("input", "output")
 
 
-def _is_humaneval(row: Row) -> bool:
+def _is_humaneval(row: RowFields) -> bool:
     return texts(row, "prompt", "test", "entry_point")
 
 
-def _humaneval_parts(row: Row, note: Note) -> Parts:
-    """The prompt stands before the program as well: tests use helpers and imports of it."""
+def _humaneval_parts(row: RowFields, note: NoteIssue) -> Parts:
+    """The prompt also precedes the program: tests use its helpers and imports."""
+    prompt = text_at(row, "prompt")
     tests = None
     try:
-        tests = check_tests(row["entry_point"], row["test"], prelude=row["prompt"])
+        tests = check_tests(text_at(row, "entry_point"), text_at(row, "test"), prelude=prompt)
     except BadInput as fault:
         note("test", str(fault))
     used = ("prompt", "test", "entry_point")
-    statement = COMPLETE.format(prompt=row["prompt"].strip("\n"))
+    statement = COMPLETE.format(prompt=prompt.strip("\n"))
     return _code_parts(row, Field("prompt", statement), ("test", tests), used)
 
 
-def _is_mbpp(row: Row) -> bool:
+def _is_mbpp(row: RowFields) -> bool:
     tests = row.get("test_list")
     is_list = isinstance(tests, list) and bool(tests)
     return is_list and (texts(row, "text") or texts(row, "prompt"))
 
 
-def _mbpp_parts(row: Row, note: Note) -> Parts:
-    """``test_list`` is shown, as its authors do, and is what counts; ``challenge_test_list`` is not."""
+def _mbpp_parts(row: RowFields, note: NoteIssue) -> Parts:
+    """``test_list`` is in the statement and graded, as by its authors; ``challenge_test_list`` is not."""
     name = "text" if texts(row, "text") else "prompt"
-    shown = row["test_list"]
+    shown = list_at(row, "test_list")
     tests = None
     try:
         setup = _lines("test_imports", row.get("test_imports"))
@@ -85,7 +87,7 @@ def _mbpp_parts(row: Row, note: Note) -> Parts:
     except BadInput as fault:
         note("test_list", str(fault))
     listed = "\n".join(one for one in shown if isinstance(one, str))
-    statement = FUNCTION.format(text=row[name].strip(), tests=listed)
+    statement = FUNCTION.format(text=text_at(row, name).strip(), tests=listed)
     used = (name, "test_list", "test_imports", "test_setup_code")
     return _code_parts(row, Field(name, statement), ("test_list", tests), used)
 
@@ -99,12 +101,12 @@ def _lines(name: str, value: Any) -> list[str]:
     return [line for line in found if line.strip()]
 
 
-def _is_livecodebench(row: Row) -> bool:
+def _is_livecodebench(row: RowFields) -> bool:
     return texts(row, "question_content") and first_given(row, LCB_TESTS) is not None
 
 
-def _livecodebench_parts(row: Row, note: Note) -> Parts:
-    """Public and private tests are one; those of a function name it in ``metadata``."""
+def _livecodebench_parts(row: RowFields, note: NoteIssue) -> Parts:
+    """Public and private tests are joined; ``metadata`` has the name of a tested function."""
     tests = None
     cases = [_cases(name, row.get(name), note) for name in LCB_TESTS]
     if None not in cases:
@@ -113,17 +115,17 @@ def _livecodebench_parts(row: Row, note: Note) -> Parts:
             tests = _livecodebench_tests(given, _decoded(row.get("metadata")))
         except BadInput as fault:
             note("|".join(LCB_TESTS), str(fault))
-    text, starter = row["question_content"].strip(), row.get("starter_code")
+    text, starter = text_at(row, "question_content").strip(), row.get("starter_code")
     if isinstance(starter, str) and starter.strip():
         statement = STARTER.format(text=text, starter=starter.rstrip())
     else:
-        statement = STDIN.format(text=text, block=BLOCK)
+        statement = STDIN.format(text=text, block=_BLOCK)
     used = ("question_content", "starter_code", "metadata", *LCB_TESTS)
     return _code_parts(row, Field("question_content", statement), (LCB_TESTS[0], tests), used)
 
 
-def _cases(name: str, value: Any, note: Note) -> list[Any] | None:
-    """Test cases as a list, as JSON text of one, or as that packed; None and noted for others."""
+def _cases(name: str, value: Any, note: NoteIssue) -> list[Any] | None:
+    """Test cases of a list, of its JSON text, or of that text packed; None, with a note, for others."""
     if value is None or value == "":
         return []
     try:
@@ -138,17 +140,17 @@ def _cases(name: str, value: Any, note: Note) -> list[Any] | None:
 
 
 def _unpacked(text: str) -> Any:
-    """Raises ValueError in a line."""
+    """The JSON value of a text, plain or packed. Raises ValueError with a one-line message."""
     if not text.lstrip().startswith("["):
         text = packed_text(text)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
-        raise ValueError("holds a text that is not JSON") from fault
+        raise ValueError("is a packed text that is not JSON") from fault
 
 
 def _livecodebench_tests(cases: list[Any], metadata: Any) -> CodeTests:
-    """Raises BadInput naming the first test case that is wrong."""
+    """The tests of all cases. Raises BadInput naming the first invalid one."""
     for index, case in enumerate(cases, 1):
         texts_of = [case.get(name) for name in CASE_FIELDS] if isinstance(case, Mapping) else [None]
         if not all(isinstance(text, str) for text in texts_of):
@@ -162,11 +164,11 @@ def _livecodebench_tests(cases: list[Any], metadata: Any) -> CodeTests:
     name = metadata.get("func_name") if isinstance(metadata, Mapping) else None
     if not isinstance(name, str):
         raise BadInput("the tests are of a function, and metadata has no func_name")
-    return called(name, pairs)
+    return called_tests(name, pairs)
 
 
 def _decoded(value: Any) -> Any:
-    """Metadata that is JSON text, as most of these files have it; else as it is."""
+    """Metadata, decoded where it is JSON text, as in most of these files; None for invalid JSON."""
     if not isinstance(value, str):
         return value
     try:
@@ -176,9 +178,9 @@ def _decoded(value: Any) -> Any:
 
 
 def _code_parts(
-    row: Row, statement: Field, tests: tuple[str, CodeTests | None], used: tuple[str, ...]
+    row: RowFields, statement: Field, tests: tuple[str, CodeTests | None], used: tuple[str, ...]
 ) -> Parts:
-    """``tests`` come with their field's name; None where it was noted what is wrong with them."""
+    """Parts graded by ``code``. ``tests`` are their field's name and value, None for invalid ones."""
     problem_id, metadata = named(row, ("id", "task_id", "question_id"), used)
     return Parts(
         statement,
@@ -191,9 +193,7 @@ def _code_parts(
 
 HUMANEVAL = Shape("HumanEval", _is_humaneval, _humaneval_parts)
 
-
 MBPP = Shape("MBPP", _is_mbpp, _mbpp_parts)
-
 
 LIVECODEBENCH = Shape("LiveCodeBench", _is_livecodebench, _livecodebench_parts)
 
@@ -202,12 +202,11 @@ MAX_TEXT_BYTES = 256 * 1024 * 1024
 
 _TEXT = frozenset(("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"))
 
-
 _FRAME = frozenset(("PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "STOP"))
 
 
 def packed_text(packed: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """The text of base64(zlib(pickle(text))). Raises ValueError, saying in a line why there is none."""
+    """The text of base64(zlib(pickle(text))). Raises ValueError with a one-line reason."""
     try:
         data = base64.b64decode(packed, validate=True)
     except ValueError as fault:
@@ -225,7 +224,10 @@ def packed_text(packed: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
 
 def pickled_text(pickled: bytes) -> str:
-    """The text a pickle is of, any protocol; it is never run. Raises ValueError in one line."""
+    """The text of a pickle of one text, in any protocol; the pickle is not executed.
+
+    Raises ValueError with a one-line reason.
+    """
     found: list[str] = []
     end = 0
     try:

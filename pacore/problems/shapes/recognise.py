@@ -1,7 +1,4 @@
-"""Every shape, in the order in which they are tried.
-
-A decoded row's problem, or everything that is wrong with it.
-"""
+"""All shapes in order of precedence, and the conversion of a decoded row to a problem or issues."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ from pacore.problems.shapes.shape import Shape
 from pacore.problems.turns import kind_of
 
 SHAPES: tuple[Shape, ...] = (
-    # Those with fields that nobody else has.
+    # Shapes with fields that no other shape has.
     HUMANEVAL,
     MBPP,
     LIVECODEBENCH,
@@ -43,7 +40,7 @@ SHAPES: tuple[Shape, ...] = (
     NEMO_SKILLS,
     CONTEST,
     LABELLED,
-    # Those for rows without a statement in the words of plain rows.
+    # Shapes of rows without a statement under the names of plain rows.
     TITLED,
     SHAREGPT,
     CONVERSATION,
@@ -51,8 +48,8 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 
-def recognised(row: Mapping[str, Any]) -> Shape:
-    """The shape of a row: the first that knows it."""
+def recognised(row: Mapping[str, object]) -> Shape:
+    """The first shape that recognises a row."""
     return next((shape for shape in SHAPES if shape.recognises(row)), PLAIN)
 
 
@@ -60,14 +57,14 @@ MAPPED, NO_ROW = "fields", "no row"
 
 
 class Reading(NamedTuple):
-    """The name of a row's shape, and its problem or everything that is wrong with it."""
+    """The name of a row's shape, and its problem or its issues."""
 
     shape: str
     result: Problem | list[RowIssue]
 
 
 def recognise(row: Any, file: str, line: int, mapping: FieldMapping | None = None) -> Reading:
-    """Turn one decoded row into a problem, or say everything that is wrong with it."""
+    """Convert one decoded row to a problem, or to all its issues."""
     issues = Issues(file, line)
     if not isinstance(row, Mapping):
         issues.note("", f"is {kind_of(row)}, not an object with fields")
@@ -81,11 +78,11 @@ def recognise(row: Any, file: str, line: int, mapping: FieldMapping | None = Non
 
 
 def read_row(row: Any, file: str, line: int) -> Problem | list[RowIssue]:
-    """`recognise` without a mapping, and only what became of the row."""
+    """The result of `recognise` without a mapping."""
     return recognise(row, file, line).result
 
 
-def states_problem(row: Mapping[str, Any]) -> bool:
-    """Whether a row has what pacore knows for a problem, however wrong it may be."""
+def states_problem(row: Mapping[str, object]) -> bool:
+    """Whether a row has a field that may state a problem, valid or not."""
     result = read_row(row, "", 0)
     return isinstance(result, Problem) or all(issue.what != MISSING for issue in result)

@@ -1,4 +1,4 @@
-"""What a shape is: how the rows of a published data set are known, and how they are taken apart."""
+"""A shape: recognises the rows of a published data set, and converts them to parts."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any, NamedTuple
 
 from pacore.core.problem import readable_id
 from pacore.problems.parts import Field, Parts
-from pacore.problems.turns import Note
+from pacore.problems.turns import NoteIssue
 
-Row = Mapping[str, Any]
+RowFields = Mapping[str, object]
+"""The decoded values of a row by field name."""
 
 
 class Shape(NamedTuple):
-    """Rows of one form: known by their fields and values, never by the name of their file.
+    """Rows of one layout, recognised by their fields and values, never by the name of their file.
 
-    ``parts`` takes a row apart that ``recognises`` knows, and notes what stands in the way.
+    ``parts`` converts a row for which ``recognises`` is true to its parts, and notes issues.
     """
 
     name: str
-    recognises: Callable[[Row], bool]
-    parts: Callable[[Row, Note], Parts]
+    recognises: Callable[[RowFields], bool]
+    parts: Callable[[RowFields, NoteIssue], Parts]
 
 
-def texts(row: Row, *names: str) -> bool:
-    """Whether a row has text, more than white space, under every one of these names."""
+def texts(row: RowFields, *names: str) -> bool:
+    """Whether each of these fields of a row is a text that is not blank."""
     for name in names:
         value = row.get(name)
         if not isinstance(value, str) or not value.strip():
@@ -32,26 +33,40 @@ def texts(row: Row, *names: str) -> bool:
     return True
 
 
-def first_given(row: Row, names: Iterable[str]) -> Field | None:
-    """The first of several fields that a row has, and that is not null."""
+def text_at(row: RowFields, name: str) -> str:
+    """The text of a field that `texts` has found."""
+    value = row[name]
+    assert isinstance(value, str)
+    return value
+
+
+def list_at(row: RowFields, name: str) -> list[Any]:
+    """The list of a field that a shape's ``recognises`` has found."""
+    value = row[name]
+    assert isinstance(value, list)
+    return value
+
+
+def first_given(row: RowFields, names: Iterable[str]) -> Field | None:
+    """The first of several fields that a row has and that is not null; None without one."""
     for name in names:
         if (value := row.get(name)) is not None:
             return Field(name, value)
     return None
 
 
-def without(row: Row, used: Collection[str]) -> dict[str, Any]:
+def without(row: RowFields, used: Collection[str]) -> dict[str, object]:
     """A row's other fields: its metadata."""
     return {name: value for name, value in row.items() if name not in used}
 
 
 def named(
-    row: Row, names: Iterable[str], used: Collection[str]
-) -> tuple[Field | None, dict[str, Any]]:
-    """The id a row has under the first of several names, and the row's metadata.
+    row: RowFields, names: Iterable[str], used: Collection[str]
+) -> tuple[Field | None, dict[str, object]]:
+    """The id of a row, from the first of several fields, and the row's metadata.
 
-    Ids may not have everything that names of data sets do (`pacore.core.problem`): the id of
-    ``test/algebra/7.json`` is ``test-algebra-7``, and what it was stays metadata.
+    Ids allow fewer characters than the names in data sets (`pacore.core.problem`): the id of
+    ``test/algebra/7.json`` is ``test-algebra-7``, and the original name is kept as metadata.
     """
     found = first_given(row, names)
     if found is None:

@@ -1,8 +1,8 @@
 r"""Computer algebra: whether two expressions are proven to have the same value.
 
-What enclosures (`pacore.sandbox.algebra.enclosure`) show to be different is different; what is proven to be
-equal (`pacore.sandbox.algebra.proof`) is equal, and so are fractions of up to `EXACT_BITS` bits; nothing
-else is. Runs only where it can be killed.
+Expressions with disjoint enclosures (`pacore.sandbox.algebra.enclosure`) are different; expressions with
+a proof (`pacore.sandbox.algebra.proof`) and equal fractions of up to `EXACT_BITS` bits are equal; all
+others count as different. Runs only in a process that can be killed.
 """
 
 from __future__ import annotations
@@ -17,30 +17,26 @@ from pacore.core.grading.mathematics.exact import Undefined, exact_value
 from pacore.core.grading.mathematics.grader import EXACT, roundable
 from pacore.core.grading.mathematics.nodes import Node, add, constants, free_symbols, negate
 from pacore.core.grading.mathematics.number import Rational
-from pacore.core.grading.mathematics.residues import Draws, Field, NoResidue, residue
+from pacore.core.grading.mathematics.residues import Draws, NoResidue, PrimeField, residue
 from pacore.sandbox.algebra import enclosure, separation
-from pacore.sandbox.algebra.enclosure import Indeterminate
+from pacore.sandbox.algebra.enclosure import Assignment, Indeterminate
 from pacore.sandbox.algebra.polynomials import Unproven
-from pacore.sandbox.algebra.proof import FIELDS, LEAST_POINTS, Point, Proof
+from pacore.sandbox.algebra.proof import FIELDS, LEAST_POINTS, Proof
 from pacore.sandbox.algebra.reduction import Reduction
 
 EXACT_BITS = 1_500_000
 
-
 EXACT_TERMS = 10_000
-
 
 ENCLOSING_BITS = (120, 480, 2_400)
 
-
-POINTS = 12
-
+SAMPLE_POINTS = 12
 
 MOST_BREAKS = 8
 
 
 class SymbolicAlgebra:
-    """Decides everything: what `EXACT` leaves open, by proof."""
+    """Decides every comparison: by `EXACT` where it can, else by proof."""
 
     def same_expression(self, gold: Node, answer: Node) -> Same:
         same = EXACT.same_expression(gold, answer)
@@ -52,7 +48,7 @@ class SymbolicAlgebra:
             return False
 
     def same_equation(self, gold: Sides, answer: Sides) -> Same:
-        """Whether the differences of their sides are the same up to a factor that is no variable."""
+        """Whether the differences of their sides are equal up to a constant factor."""
         if EXACT.same_equation(gold, answer):
             return True
         try:
@@ -61,14 +57,14 @@ class SymbolicAlgebra:
             return False
 
     def same_inequality(self, gold: Sides, answer: Sides) -> Same:
-        """Whether the differences of their sides are the same up to a positive factor."""
+        """Whether the differences of their sides are equal up to a positive factor."""
         return self.same_equation(gold, answer) and _have_one_sign(
             *(add(left, negate(right)) for left, right in (gold, answer))
         )
 
 
 def _have_one_sign(one: Node, other: Node) -> bool:
-    """Whether enclosures show two expressions of one sign at the first point that tells."""
+    """Whether two expressions have the same sign at the first point where enclosures decide it."""
     for point in sample(one, other, Draws("sign")):
         with enclosure.precision(ENCLOSING_BITS[0]):
             try:
@@ -86,20 +82,20 @@ def _same(one: Node, other: Node) -> bool:
         return values[0] == values[1]
     draws = Draws(f"{one} {other}")
     compared = [(_compare(one, other, point), point) for point in sample(one, other, draws)]
-    if any(seen == "apart" for seen, _ in compared):
+    if any(result == "different" for result, _ in compared):
         return False
-    usable = [point for seen, point in compared if seen == "open"]
+    usable = [point for result, point in compared if result == "undecided"]
     return bool(usable) and Proof(draws, usable).is_zero(add(one, negate(other)))
 
 
-def sample(one: Node, other: Node, draws: Draws) -> list[Point]:
-    """Where two expressions are compared: the one point of constants, or points of their symbols."""
+def sample(one: Node, other: Node, draws: Draws) -> list[Assignment]:
+    """The points at which two expressions are compared: the empty one for constants."""
     names = free_symbols(one) | free_symbols(other)
-    return list(points(names, draws, _breaks(one, other))) if names else [{}]
+    return list(sample_points(names, draws, _breaks(one, other))) if names else [{}]
 
 
 def _breaks(*nodes: Node) -> list[Fraction]:
-    """Numbers in expressions with roots or bars, near which these may change their branch."""
+    """Numbers in expressions with roots or absolute values, near which these may change branch."""
     found: set[Fraction] = set()
 
     def gather(node: Node) -> bool:
@@ -115,9 +111,9 @@ def _breaks(*nodes: Node) -> list[Fraction]:
 _SCALES = (1, 3, 40, 1_000_000)
 
 
-def points(names: set[str], draws: Draws, breaks: list[Fraction]) -> Iterator[Point]:
-    """Points with small and great, positive and negative coordinates, and some near breaks."""
-    near: list[Fraction | None] = [None] * POINTS
+def sample_points(names: set[str], draws: Draws, breaks: list[Fraction]) -> Iterator[Assignment]:
+    """Points with small and large, positive and negative coordinates, and some near ``breaks``."""
+    near: list[Fraction | None] = [None] * SAMPLE_POINTS
     near += [value * sign for value, sign in product(breaks, (1, -1))]
     for which, centre in enumerate(near):
         yield {
@@ -127,18 +123,20 @@ def points(names: set[str], draws: Draws, breaks: list[Fraction]) -> Iterator[Po
 
 
 def _coordinate(drawn: int, order: int, which: int, centre: Fraction | None) -> Fraction:
-    """Of the first symbol the scales and signs in turn, of others as they are drawn."""
-    share = Fraction(drawn % 2**24 + 1, 2**24 + 2)
+    """One coordinate: of the first symbol with scales and signs in turn, of others with random ones."""
+    part = Fraction(drawn % 2**24 + 1, 2**24 + 2)
     if centre is not None:
-        return centre + (share if which % 2 else -share) / 8
+        return centre + (part if which % 2 else -part) / 8
     scale, sign = (which % 4, which // 4 % 2) if order == 0 else (drawn >> 24 & 3, drawn >> 26 & 1)
-    return share * _SCALES[scale] * (-1 if sign else 1)
+    return part * _SCALES[scale] * (-1 if sign else 1)
 
 
-def _compare(one: Node, other: Node, point: Point) -> Literal["apart", "unreal", "open"]:
-    """What enclosures show of two expressions at a point: that they differ, or that neither is real there.
+def _compare(
+    one: Node, other: Node, point: Assignment
+) -> Literal["different", "unreal", "undecided"]:
+    """Compare two expressions at a point by enclosures; ``unreal`` where neither has a real value.
 
-    Of expressions with symbols and without an imaginary unit only real values count.
+    Expressions with symbols and without an imaginary unit are compared at real values only.
     """
     is_complex = not point or "i" in constants(one) | constants(other)
     for bits in ENCLOSING_BITS[: 1 if point else None]:
@@ -148,21 +146,21 @@ def _compare(one: Node, other: Node, point: Point) -> Literal["apart", "unreal",
             except Indeterminate:
                 continue
             except ArithmeticError:
-                return "open"
+                return "undecided"
             if not is_complex and not (first.is_real and second.is_real):
-                return "apart" if first.is_real or second.is_real else "unreal"
-            if first.is_apart_from(second):
-                return "apart"
-    return "open"
+                return "different" if first.is_real or second.is_real else "unreal"
+            if first.is_disjoint_from(second):
+                return "different"
+    return "undecided"
 
 
 def _is_rounding(gold: Node, answer: Node) -> bool:
-    """Whether one is a decimal with digits enough that the other is proven to round to."""
-    written = ((roundable(gold, answer, True), answer), (roundable(answer, gold, False), gold))
-    return any(decimal is not None and _rounds(exact, decimal) for decimal, exact in written)
+    """Whether one is a decimal with enough digits, and the other is proven to round to it."""
+    pairs = ((roundable(gold, answer, True), answer), (roundable(answer, gold, False), gold))
+    return any(decimal is not None and _rounds_to(exact, decimal) for decimal, exact in pairs)
 
 
-def _rounds(constant: Node, decimal: Rational) -> bool:
+def _rounds_to(constant: Node, decimal: Rational) -> bool:
     if free_symbols(constant):
         return False
     low, high = (decimal.value + sign * Fraction(1, 2 * 10**decimal.places) for sign in (-1, 1))
@@ -190,14 +188,14 @@ def _proportional(one: Node, other: Node) -> bool:
     proof = Proof(draws, sample(one, other, draws))
     first, second = proof.reduction.reduce(one), proof.reduction.reduce(other)
     try:
-        fields = [Field(draws, which) for which in range(FIELDS)]
+        fields = [PrimeField(draws, which) for which in range(FIELDS)]
         return all(_cross_vanishes(first, second, field, proof.reduction) for field in fields)
     except NoResidue:
         return _cross_vanishes_at_points(first, second, proof)
 
 
-def _cross_vanishes(first: Node, second: Node, field: Field, reduction: Reduction) -> bool:
-    """Whether f(p) g(q) = f(q) g(p) in a field for drawn p and q, and nothing in it is zero."""
+def _cross_vanishes(first: Node, second: Node, field: PrimeField, reduction: Reduction) -> bool:
+    """Whether f(p) g(q) = f(q) g(p) in a field for random p and q, with all four values nonzero."""
     a, b, c, d = (
         residue(node, field, at, reduction.meanings) for node in (first, second) for at in "pq"
     )
@@ -211,10 +209,10 @@ def _cross_vanishes_at_points(first: Node, second: Node, proof: Proof) -> bool:
     start, *others = known
     meanings = proof.reduction.meanings
 
-    def crossed(values: separation.Values) -> separation.Build:
-        def build(algebra: separation.Algebra) -> separation.Algebraic:
-            def at(node: Node, where: separation.Values) -> separation.Algebraic:
-                return separation.evaluate(node, algebra, where, meanings)
+    def crossed(values: separation.SymbolValues) -> separation.Build:
+        def build(algebra: separation.FieldArithmetic) -> separation.Algebraic:
+            def at(node: Node, where: separation.SymbolValues) -> separation.Algebraic:
+                return separation.evaluate_reduced(node, algebra, where, meanings)
 
             one = algebra.product(at(first, start), at(second, values))
             other = algebra.product(at(first, values), at(second, start))

@@ -17,16 +17,16 @@ from pacore.core.grading.notation.vocabulary import names
 def calculate(node: Node) -> Node | None:
     """The value of a sum, product, integral, limit or derivative as an expression without these.
 
-    None where SymPy finds none. May take any time and memory: callers limit both.
+    None where SymPy finds none. Time and memory are unbounded: callers limit both.
     """
-    # Whether a limit of calls is reached must not depend on what SymPy evaluated before.
+    # The number of calls must not depend on what SymPy has in its cache.
     clear_cache()
     read = _to_sympy(node)
     return None if read is None else _from_sympy(sympy.simplify(read.doit()))
 
 
 def _to_sympy(node: Node) -> Any:
-    """The expression for SymPy; None where a part of it has none."""
+    """The expression in SymPy's form; None where a part of it has none."""
     if isinstance(node.value, Rational):
         return sympy.Rational(node.value.value.numerator, node.value.value.denominator)
     if node.kind == "symbol":
@@ -47,19 +47,18 @@ def _symbol(name: str) -> Any:
 
 
 def _integral(variable: Any, body: Any, *bounds: Any) -> Any:
-    # Without bounds it is known up to a constant, which nobody wrote.
+    # An indefinite integral is known up to a constant only.
     return sympy.Integral(body, (variable, *bounds)) if bounds else None
 
 
 def _repeated(kind: Any, index: Any, body: Any, first: Any, last: Any) -> Any:
-    # Where there is no formula SymPy goes from the first number to the last.
+    # Without a formula SymPy computes every term.
     is_long = first.is_number and last.is_number and last.is_finite
     has_formula = not is_long or (kind is sympy.Sum and body.is_polynomial(index))
     return kind(body, (index, first, last)) if has_formula else None
 
 
 _WITH_VARIABLE = frozenset(("sum", "product", "integral", "limit", "derivative"))
-
 
 _BUILT: dict[str, Callable[..., Any]] = {
     "add": sympy.Add,
@@ -83,18 +82,14 @@ _BUILT: dict[str, Callable[..., Any]] = {
     "derivative": lambda variable, body: sympy.Derivative(body, variable),
 }
 
-
 _NAMES = names("sin cos tan cot sec csc sinh cosh tanh coth exp log")
 
-
 _INVERSES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot"}
-
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(sympy, name) for name in _NAMES},
     **{name: getattr(sympy, short) for name, short in _INVERSES.items()},
 }
-
 
 _READ_BACK = {getattr(sympy, name): name for name in _NAMES} | {
     getattr(sympy, short): name for name, short in _INVERSES.items()
@@ -102,7 +97,7 @@ _READ_BACK = {getattr(sympy, name): name for name in _NAMES} | {
 
 
 def _from_sympy(found: Any) -> Node | None:
-    """An expression of SymPy's as ours; None where a part of it has no form here."""
+    """A SymPy expression as a `Node`; None where a part of it has no such form."""
     if isinstance(found, sympy.Rational):
         return whole(Fraction(int(found.p), int(found.q)))
     if isinstance(found, sympy.Symbol):

@@ -1,4 +1,4 @@
-"""A bound on computation that is the same on every machine: the number of functions it may call."""
+"""A limit on computation that does not depend on the machine: the number of function calls."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from types import FrameType
 
 
 class TooManyCalls(BaseException):
-    """Derived from BaseException, since SymPy catches every Exception in places."""
+    """The limit of calls is exceeded. A BaseException, since SymPy catches Exception in places."""
 
 
 @contextmanager
 def limited_calls(most: int) -> Iterator[None]:
-    """Raises TooManyCalls within, once this thread has called ``most`` functions of Python or C.
+    """Raise TooManyCalls in the context after ``most`` calls of Python or C functions in this thread.
 
-    Takes the thread's profiler, which makes what runs within up to three times as slow. Python ignores
-    what is raised while it disposes of a generator, and a call of a C function is not interrupted, so a
-    caller still needs a limit of time.
+    It uses the thread's profiler, which makes the context up to three times as slow. Python ignores
+    exceptions raised while it closes a generator, and a call of a C function is not interrupted, so a
+    caller needs a time limit as well.
     """
     left = most
 

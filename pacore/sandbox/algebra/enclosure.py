@@ -1,7 +1,7 @@
-"""Enclosures: boxes in the complex plane that are proven to hold the value of an expression.
+"""Enclosures: boxes in the complex plane that are proven to contain the value of an expression.
 
-Interval arithmetic of mpmath, rounded outwards, at whatever precision is asked for. Two values whose boxes
-are disjoint are different; nothing here ever shows that two are equal.
+Interval arithmetic of mpmath, rounded outwards, at any precision. Two values with disjoint boxes are
+different; enclosures never prove that two values are equal.
 """
 
 from __future__ import annotations
@@ -18,28 +18,26 @@ from pacore.core.grading.mathematics.exact import Undefined, exact_value
 from pacore.core.grading.mathematics.nodes import Node
 
 GREATEST_EXPONENT_BITS = 64
-"""A power beyond 2 to the 2 to the 64 has no box."""
-
+"""Larger numbers than 2 to the power of 2 to the power of this have no box."""
 
 GREATEST_ANGLE_BITS = 2_400
 
+MOST_SUMMANDS = 1_000
 
-MOST_TERMS = 1_000
-
-Point = Mapping[str, Fraction]
+Assignment = Mapping[str, Fraction]
 
 
 class Indeterminate(ArithmeticError):
-    """No box at this precision: a division by what may be zero, a branch that is not certain."""
+    """No box at this precision: the divisor may be zero, or the branch is undecided."""
 
 
-class Unknown(ArithmeticError):
-    """No box at any precision: an operation that has none here, or a value beyond all bounds."""
+class Unenclosable(ArithmeticError):
+    """No box at any precision: the operation is not implemented, or the value is too large."""
 
 
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
-    """Intervals within are rounded to so many bits."""
+    """Round intervals in this context to ``bits`` bits."""
     before, iv.prec = iv.prec, bits
     try:
         yield
@@ -48,7 +46,7 @@ def precision(bits: int) -> Iterator[None]:
 
 
 class Box(NamedTuple):
-    """Intervals of the real and the imaginary part; ``im`` is exactly zero only for what is real."""
+    """Intervals of the real and the imaginary part; ``im`` is exactly zero only for real values."""
 
     re: Any
     im: Any
@@ -76,22 +74,22 @@ class Box(NamedTuple):
 
     def inverse(self) -> Box:
         if self.is_real:
-            _refuse_zero(self.re)
+            _require_nonzero(self.re)
             return Box(1 / self.re, _ZERO)
         size = self.re**2 + self.im**2
-        _refuse_zero(size)
+        _require_nonzero(size)
         return Box(self.re / size, -self.im / size)
 
     def power(self, exponent: int) -> Box:
         if exponent.bit_length() > GREATEST_EXPONENT_BITS:
-            raise Unknown
+            raise Unenclosable
         if exponent < 0:
             return self.inverse().power(-exponent)
         if self.is_real:
             return Box(self.re**exponent, _ZERO)
         if exponent.bit_length() > 10:
-            raise Unknown
-        result, square = ONE, self
+            raise Unenclosable
+        result, square = _ONE, self
         while exponent:
             if exponent & 1:
                 result = result * square
@@ -106,23 +104,23 @@ class Box(NamedTuple):
 
     def exp(self) -> Box:
         if max(abs(self.re.a), abs(self.re.b)) > 2**GREATEST_EXPONENT_BITS:
-            raise Unknown
+            raise Unenclosable
         size = iv.exp(self.re)
         if self.is_real:
             return Box(size, _ZERO)
         if max(abs(self.im.a), abs(self.im.b)) > 2**GREATEST_EXPONENT_BITS:
-            raise Unknown
+            raise Unenclosable
         return Box(size * iv.cos(self.im), size * iv.sin(self.im))
 
     def log(self) -> Box:
         """The principal value; Indeterminate around zero and across the negative axis."""
         if self.is_real:
-            _refuse_zero(self.re)
+            _require_nonzero(self.re)
             if self.re.a > 0:
                 return Box(iv.log(self.re), _ZERO)
             return Box(iv.log(-self.re), iv.pi)
         size = self.re**2 + self.im**2
-        _refuse_zero(size)
+        _require_nonzero(size)
         if self.re.a <= 0 and self.im.a <= 0 <= self.im.b:
             raise Indeterminate
         return Box(iv.log(size) / 2, iv.atan2(self.im, self.re))
@@ -134,7 +132,7 @@ class Box(NamedTuple):
         if self.is_real and self.re.b < 0 and degree % 2:
             return -(-self).root(degree)
         if degree == 2 and self.is_real:
-            _refuse_zero(self.re)
+            _require_nonzero(self.re)
             if self.re.a > 0:
                 return Box(iv.sqrt(self.re), _ZERO)
             return Box(_ZERO, iv.sqrt(-self.re))
@@ -145,21 +143,17 @@ class Box(NamedTuple):
     def may_be_zero(self) -> bool:
         return all(bool(part.a <= 0 <= part.b) for part in self)
 
-    def is_apart_from(self, other: Box) -> bool:
+    def is_disjoint_from(self, other: Box) -> bool:
         return not (self - other).may_be_zero
 
 
-def _refuse_zero(interval: Any) -> None:
+def _require_nonzero(interval: Any) -> None:
     if interval.a <= 0 <= interval.b:
         raise Indeterminate
 
 
 _ZERO = iv.mpf(0)
-
-
-ONE = Box(iv.mpf(1), _ZERO)
-
-
+_ONE = Box(iv.mpf(1), _ZERO)
 IMAGINARY = Box(_ZERO, iv.mpf(1))
 
 
@@ -169,27 +163,28 @@ def of_fraction(value: Fraction) -> Box:
     return Box(iv.mpf(value.numerator) / iv.mpf(value.denominator), _ZERO)
 
 
-def unity(turn: Fraction) -> Box:
-    """The root of unity at so much of a whole turn."""
+def enclose_unity(turn: Fraction) -> Box:
+    """The box of the root of unity exp(2 pi i ``turn``)."""
     angle = 2 * iv.pi * of_fraction(turn).re
     return Box(iv.cos(angle), iv.sin(angle))
 
 
-def enclose(node: Node, point: Point, meanings: Mapping[str, Node]) -> Box:
-    """A box around the value of an expression where symbols have the values of a point, or a meaning.
+def enclose(node: Node, point: Assignment, meanings: Mapping[str, Node]) -> Box:
+    """A box that contains the value of an expression at ``point``; other symbols have the values of
+    their ``meanings``.
 
-    Raises Indeterminate where a higher precision may help, Unknown where none does, and Undefined for an
-    expression without a value.
+    Raises Indeterminate where a higher precision may help, Unenclosable where none does, and
+    Undefined for an expression without a value.
     """
     return _Enclosing(point, meanings).box(node)
 
 
 class _Enclosing:
-    def __init__(self, point: Point, meanings: Mapping[str, Node]) -> None:
+    def __init__(self, point: Assignment, meanings: Mapping[str, Node]) -> None:
         self.point = point
         self.meanings = meanings
         self.known: dict[Node, Box] = {}
-        self.terms_left = MOST_TERMS
+        self.terms_left = MOST_SUMMANDS
 
     def box(self, node: Node) -> Box:
         if node not in self.known:
@@ -203,7 +198,7 @@ class _Enclosing:
             return self._constant(str(node.value))
         if node.kind == "unity":
             assert isinstance(node.value, Fraction)
-            return unity(node.value)
+            return enclose_unity(node.value)
         if (value := exact_value(node)) is not None:
             return of_fraction(value)
         if node.kind == "power":
@@ -218,7 +213,7 @@ class _Enclosing:
             else _OPERATIONS.get(node.kind)
         )
         if operation is None:
-            raise Unknown(node.kind)
+            raise Unenclosable(node.kind)
         return operation(*map(self.box, node.args))
 
     def _symbol(self, name: str) -> Box:
@@ -226,11 +221,11 @@ class _Enclosing:
             return of_fraction(self.point[name])
         if name in self.meanings:
             return self.box(self.meanings[name])
-        raise Unknown(name)
+        raise Unenclosable(name)
 
     def _constant(self, name: str) -> Box:
         if name == "infinity":
-            raise Unknown(name)
+            raise Unenclosable(name)
         return IMAGINARY if name == "i" else Box({"pi": iv.pi, "e": iv.e}[name] + _ZERO, _ZERO)
 
     def _power(self, base: Node, exponent: Node) -> Box:
@@ -241,18 +236,18 @@ class _Enclosing:
         if below.is_real and below.re.a == 0 == below.re.b:
             raise Undefined
         if exact is not None and below.is_real and below.re.b < 0:
-            raise Unknown("a root of a negative number written as a power")
+            raise Unenclosable("a root of a negative number written as a power")
         return (below.log() * self.box(exponent)).exp()
 
     def _repeated(self, node: Node) -> Box:
         body, *bounds = node.args
         first, last = (exact_value(bound) for bound in bounds)
         if first is None or last is None or first.denominator != 1 or last.denominator != 1:
-            raise Unknown(node.kind)
+            raise Unenclosable(node.kind)
         self.terms_left -= min(max(0, last.numerator - first.numerator + 1), self.terms_left + 1)
         if self.terms_left < 0:
-            raise Unknown(node.kind)
-        total = ONE if node.kind == "product" else Box(_ZERO, _ZERO)
+            raise Unenclosable(node.kind)
+        total = _ONE if node.kind == "product" else Box(_ZERO, _ZERO)
         for index in range(first.numerator, last.numerator + 1):
             term = enclose(body, {**self.point, str(node.value): Fraction(index)}, self.meanings)
             total = total * term if node.kind == "product" else total + term
@@ -262,7 +257,7 @@ class _Enclosing:
 def _degree(node: Node) -> int:
     degree = exact_value(node.args[1])
     if degree is None or degree.denominator != 1 or not 1 <= degree <= 1_000:
-        raise Unknown("a root of such a degree")
+        raise Unenclosable("a root of such a degree")
     return degree.numerator
 
 
@@ -274,38 +269,32 @@ def _sum(*boxes: Box) -> Box:
 
 
 def _product(*boxes: Box) -> Box:
-    return math.prod(boxes, start=ONE)
+    return math.prod(boxes, start=_ONE)
 
 
-def _turned(box: Box) -> Box:
-    return box * IMAGINARY
-
-
-def _refuse_great(angle: Any) -> None:
-    """Reducing an angle by turns takes pi to as many digits as the angle has."""
+def _require_small(angle: Any) -> None:
+    """Raise Unenclosable for a large angle: its reduction needs as many digits of pi as it has."""
     if max(abs(angle.a), abs(angle.b)) > 2**GREATEST_ANGLE_BITS:
-        raise Unknown("a great angle")
+        raise Unenclosable("a large angle")
 
 
 def _sine(box: Box) -> Box:
     if box.is_real:
-        _refuse_great(box.re)
+        _require_small(box.re)
         return Box(iv.sin(box.re), _ZERO)
-    turned = _turned(box)
-    return (turned.exp() - (-turned).exp()) * Box(_ZERO, iv.mpf(-1) / 2)
+    return _sinh(box * IMAGINARY) * -IMAGINARY
 
 
 def _cosine(box: Box) -> Box:
     if box.is_real:
-        _refuse_great(box.re)
+        _require_small(box.re)
         return Box(iv.cos(box.re), _ZERO)
-    turned = _turned(box)
-    return (turned.exp() + (-turned).exp()) * Box(iv.mpf(1) / 2, _ZERO)
+    return _cosh(box * IMAGINARY)
 
 
 def _arctangent(box: Box) -> Box:
     if not box.is_real:
-        raise Unknown("an inverse function of what is not real")
+        raise Unenclosable("an inverse function of a complex value")
     return Box(iv.atan2(box.re, iv.mpf(1)), _ZERO)
 
 
@@ -316,14 +305,14 @@ def _arcsine(box: Box) -> Box:
     return Box(iv.atan2(box.re, iv.sqrt(iv.mpf([max(rest.a, 0), rest.b]))), _ZERO)
 
 
-def _quarter_less(box: Box) -> Box:
+def _complement(box: Box) -> Box:
     return Box(iv.pi / 2 - box.re, -box.im)
 
 
 def rounded(kind: str, box: Box) -> Fraction:
-    """The floor or ceiling of a real value. Raises Indeterminate where a box leaves it open."""
+    """The floor or ceiling of a real value. Raises Indeterminate where the box does not decide it."""
     if not box.is_real:
-        raise Unknown("a rounded value of what is not real")
+        raise Unenclosable("a rounded complex value")
     rounding = {"floor": math.floor, "ceiling": math.ceil}[kind]
     low, high = map(rounding, ends(box.re))
     if low != high:
@@ -336,12 +325,12 @@ def _ratio(end: Any) -> tuple[int, int]:
     sign, digits, power, _ = end._mpi_[0]
     digits = -digits if sign else digits
     if power > 10**6:
-        raise Unknown("a value beyond all bounds")
+        raise Unenclosable("too large a value")
     return (digits << power, 1) if power >= 0 else (digits, 1 << -power)
 
 
 def middle(box: Box, bits: int) -> tuple[Fraction, Fraction]:
-    """Fractions near the parts of a box, to about so many bits."""
+    """Fractions near the centre of a box, with denominators of at most ``bits`` bits."""
     parts = []
     for interval in box:
         over, under = _ratio(interval.mid)
@@ -386,7 +375,6 @@ _OPERATIONS: dict[str, Callable[..., Box]] = {
     "ceiling": lambda box: of_fraction(rounded("ceiling", box)),
 }
 
-
 _FUNCTIONS: dict[str, Callable[..., Box]] = {
     "exp": Box.exp,
     "log": _log,
@@ -396,13 +384,13 @@ _FUNCTIONS: dict[str, Callable[..., Box]] = {
     "cot": _quotient(_cosine, _sine),
     "sec": lambda box: _cosine(box).inverse(),
     "csc": lambda box: _sine(box).inverse(),
-    "cis": lambda box: _turned(box).exp(),
+    "cis": lambda box: (box * IMAGINARY).exp(),
     "sinh": _sinh,
     "cosh": _cosh,
     "tanh": _quotient(_sinh, _cosh),
     "coth": _quotient(_cosh, _sinh),
     "arctan": _arctangent,
     "arcsin": _arcsine,
-    "arccos": lambda box: _quarter_less(_arcsine(box)),
-    "arccot": lambda box: _quarter_less(_arctangent(box)),
+    "arccos": lambda box: _complement(_arcsine(box)),
+    "arccot": lambda box: _complement(_arctangent(box)),
 }

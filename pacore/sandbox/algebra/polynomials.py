@@ -1,8 +1,8 @@
 """Polynomials in generators, with fractions as exponents: the normal form of sums and products.
 
-A *generator* is a symbol, ``pi``, ``#p`` for a prime number p, ``~`` for the roots of unity, or what
-`pacore.sandbox.algebra.reduction` names. Whole powers of primes and half turns are multiplied out, so that
-equal products of generators have equal monomials.
+A *generator* is a symbol, ``pi``, ``#p`` for a prime number p, ``~`` for the roots of unity, or one
+defined by `pacore.sandbox.algebra.reduction`. Integer powers of primes and factors of -1 are part of a
+monomial's coefficient, so that equal products of generators have equal monomials.
 """
 
 from __future__ import annotations
@@ -22,25 +22,22 @@ from pacore.core.grading.mathematics.nodes import (
 
 MOST_TERMS = 400
 
-
 LARGEST_PRIME = 10_000
 
-
 UNITY = "~"
-"""The generator of roots of unity; its exponent is the share of a turn."""
+"""The generator of roots of unity; its exponent t, in [0, 1), means exp(2 pi i t)."""
 
 Monomial = tuple[tuple[str, Fraction], ...]
-
 
 Polynomial = dict[Monomial, Fraction]
 
 
 class Unproven(ArithmeticError):
-    """Nothing can be shown of an expression."""
+    """Nothing can be proven of an expression."""
 
 
 def unity(turn: Fraction) -> Node:
-    """The root of unity at so much of a whole turn."""
+    """The root of unity exp(2 pi i ``turn``)."""
     turn %= 1
     plain = {Fraction(0): ONE, Fraction(1, 2): whole(-1), Fraction(1, 4): IMAGINARY}
     return plain.get(turn) or Node("unity", (), turn)
@@ -52,7 +49,7 @@ def is_real_positive(name: str) -> bool:
 
 
 def split_unity(monomial: Monomial) -> tuple[Fraction, Monomial]:
-    """The share of a turn in a monomial, and the rest of it."""
+    """The exponent of the root of unity in a monomial, and the rest of the monomial."""
     turn = next((exponent for name, exponent in monomial if name == UNITY), Fraction(0))
     return turn, tuple(pair for pair in monomial if pair[0] != UNITY)
 
@@ -85,7 +82,7 @@ def product(*polynomials: Polynomial) -> Polynomial:
 
 
 def _joined(one: Monomial, other: Monomial) -> tuple[Monomial, Fraction]:
-    """The product of two monomials: whole powers of primes and half turns go into its factor."""
+    """The product of two monomials, and its coefficient of integer powers of primes and -1."""
     exponents = dict(one)
     for name, exponent in other:
         exponents[name] = exponents.get(name, Fraction(0)) + exponent
@@ -111,7 +108,7 @@ def rational_power(value: Fraction, exponent: Fraction) -> Polynomial:
 
 
 def factors(value: int) -> dict[int, int]:
-    """Prime factors up to `LARGEST_PRIME`, and what is left as if it were one."""
+    """Prime factors up to `LARGEST_PRIME` with their exponents; the rest counts as one prime."""
     found: dict[int, int] = {}
     divisor = 2
     while divisor * divisor <= value and divisor <= LARGEST_PRIME:

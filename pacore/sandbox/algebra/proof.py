@@ -1,9 +1,9 @@
-"""Proof: whether an expression is zero wherever it has a real value, shown in one of three ways.
+"""Proofs that an expression is zero wherever it has a real value, by one of three methods.
 
-By arithmetic with generators (`pacore.sandbox.algebra.reduction`); modulo drawn primes
-(`pacore.core.grading.mathematics.residues`), where it has no roots or bars; else at points, where a bound
-separates it from zero (`pacore.sandbox.algebra.separation`), with drawn fractions for what is
-transcendental. What is not shown is not zero.
+By arithmetic with generators (`pacore.sandbox.algebra.reduction`); modulo random primes
+(`pacore.core.grading.mathematics.residues`), for expressions without roots and absolute values; else at
+sample points, by a separation bound (`pacore.sandbox.algebra.separation`), where random fractions
+replace transcendental generators. Without a proof, an expression counts as not zero.
 """
 
 from __future__ import annotations
@@ -22,82 +22,78 @@ from pacore.core.grading.mathematics.nodes import (
     multiply,
     whole,
 )
-from pacore.core.grading.mathematics.residues import Draws, Field, NoResidue, residue
+from pacore.core.grading.mathematics.residues import Draws, NoResidue, PrimeField, residue
 from pacore.sandbox.algebra import enclosure, separation
+from pacore.sandbox.algebra.enclosure import Assignment
 from pacore.sandbox.algebra.reduction import Reduction, symbols
 
 FIELDS = 2
 
-
 LEAST_POINTS = 3
 
-
 NEAR_BITS = 40
-"""Generators are given values that differ from their own by less than 2 to minus this."""
-
+"""Generators get values that differ from their own by less than 2 to minus this."""
 
 FORM_BITS = 120
 
-
-BELOW_A_TURN = 6
-
-Point = Mapping[str, Fraction]
+MOST_ABSOLUTE = 6
+"""Bound on a form whose exponential is tested to be one: below 2 pi."""
 
 
 def reduction() -> Reduction:
-    """A new one, for expressions that are to be compared with each other."""
-    made = Reduction(lambda node: is_zero_at(node, {}, made.meanings), _calculate)
-    return made
+    """A new reduction, for expressions that are compared with each other."""
+    new = Reduction(lambda node: is_zero_at(node, {}, new.meanings), _calculate)
+    return new
 
 
 def _calculate(node: Node) -> Node | None:
-    # SymPy takes a second to load, and hardly an answer needs it.
+    # Imported here: SymPy takes a second to load, and few answers need it.
     from pacore.sandbox.algebra import calculus
 
     return calculus.calculate(node)
 
 
-def is_zero_at(node: Node, values: separation.Values, meanings: Mapping[str, Node]) -> bool:
-    """Whether a reduced expression is shown to be zero where generators have these values."""
+def is_zero_at(node: Node, values: separation.SymbolValues, meanings: Mapping[str, Node]) -> bool:
+    """Whether a reduced expression is proven to be zero where generators have these values."""
 
-    def build(algebra: separation.Algebra) -> separation.Algebraic:
-        return separation.evaluate(node, algebra, values, meanings)
+    def build(algebra: separation.FieldArithmetic) -> separation.Algebraic:
+        return separation.evaluate_reduced(node, algebra, values, meanings)
 
     return separation.is_zero(build) is True
 
 
 class Proof:
-    """Shows that expressions vanish: everywhere or, where they have roots or bars, at given points."""
+    """Proves that expressions vanish: everywhere or, with roots or absolute values, at given points."""
 
-    def __init__(self, draws: Draws, points: Sequence[Point]) -> None:
+    def __init__(self, draws: Draws, points: Sequence[Assignment]) -> None:
         self.draws = draws
         self.points = points
         self.reduction = reduction()
 
     def is_zero(self, node: Node) -> bool:
-        """Raises Unproven for what has no reduced form."""
+        """Whether ``node`` is proven to be zero. Raises Unproven where it has no reduced form."""
         reduced = self.reduction.reduce(node)
-        if self.reduction.expand(reduced) == {} or self._vanishes(reduced):
+        if self.reduction.expansion.of(reduced) == {} or self._vanishes(reduced):
             return True
         return not free_symbols(node) and self._is_zero_form(reduced)
 
     def _vanishes(self, reduced: Node) -> bool:
         try:
             return all(
-                residue(reduced, Field(self.draws, which), "", self.reduction.meanings) == 0
+                residue(reduced, PrimeField(self.draws, which), "", self.reduction.meanings) == 0
                 for which in range(FIELDS)
             )
         except NoResidue:
             return self._vanishes_at_points(reduced)
 
     def _vanishes_at_points(self, reduced: Node) -> bool:
-        drawn = self.values_at_points(reduced)
-        return bool(drawn) and all(
-            is_zero_at(reduced, values, self.reduction.meanings) for values in drawn
+        samples = self.values_at_points(reduced)
+        return bool(samples) and all(
+            is_zero_at(reduced, values, self.reduction.meanings) for values in samples
         )
 
-    def values_at_points(self, reduced: Node) -> list[separation.Values]:
-        """Values of all generators at each point; none where they are too few to show anything."""
+    def values_at_points(self, reduced: Node) -> list[separation.SymbolValues]:
+        """Values of all generators at each point; none where they are fewer than `LEAST_POINTS`."""
         times = 1 if not self._generators(reduced) else -(-LEAST_POINTS // max(1, len(self.points)))
         found = [
             values
@@ -106,9 +102,9 @@ class Proof:
         ]
         return found if len(found) >= min(LEAST_POINTS, len(self.points) * times) else []
 
-    def _values(self, node: Node, point: Point, name: str) -> separation.Values | None:
-        """Fractions for all generators, near their values at a point; None where one has none."""
-        found: dict[str, separation.Value] = dict(point)
+    def _values(self, node: Node, point: Assignment, name: str) -> separation.SymbolValues | None:
+        """Fractions for all generators, near their values at a point; None where one has no value."""
+        found: dict[str, separation.SymbolValue] = dict(point)
         with enclosure.precision(4 * NEAR_BITS):
             try:
                 for generator in sorted(self._generators(node) - found.keys()):
@@ -124,7 +120,7 @@ class Proof:
             found |= self._generators(self.reduction.meanings[name]) if is_named else {name}
         return found
 
-    def _near(self, name: str, point: Point, draw: str) -> separation.Value:
+    def _near(self, name: str, point: Assignment, draw: str) -> separation.SymbolValue:
         drawn = self.draws.number(f"{draw} {name}", NEAR_BITS)
         meaning = PI if name == "pi" else self.reduction.meanings.get(name)
         if meaning is None:
@@ -134,17 +130,17 @@ class Proof:
         real, imaginary = enclosure.middle(box, NEAR_BITS)
         if box.is_real:
             return real + shift
-        # A number of size one, and again one of size one: half its angle has a rational tangent.
+        # The generator has absolute value one; with a rational tangent of half its angle so has this.
         tangent = imaginary / (1 + real) + shift
         size = 1 + tangent**2
         return (1 - tangent**2) / size, 2 * tangent / size
 
     def _is_zero_form(self, reduced: Node) -> bool:
-        """Whether a sum of logarithms and angles vanishes: where what they are of multiplies to one.
+        """Whether a sum of logarithms and angles vanishes, as the product of their arguments is one.
 
-        Sums of logarithms and sums of angles vanish each by itself, or not at all (Baker 1966).
+        Such a sum vanishes only if its logarithms and its angles vanish separately (Baker 1966).
         """
-        terms = self.reduction.expand(reduced)
+        terms = self.reduction.expansion.of(reduced)
         if not terms or not all(len(monomial) == 1 and monomial[0][1] == 1 for monomial in terms):
             return False
         names = {monomial[0][0]: factor for monomial, factor in terms.items()}
@@ -158,15 +154,15 @@ class Proof:
                 for name, factor in names.items()
                 if name.startswith("log:") == is_log
             ]
-            if part and not self._is_one_raised(add(*part), is_log):
+            if part and not self._has_exponential_one(add(*part), is_log):
                 return False
         return True
 
-    def _is_one_raised(self, form: Node, is_log: bool) -> bool:
-        """Whether the exponential of a form is one, and the form less than a whole turn."""
+    def _has_exponential_one(self, form: Node, is_log: bool) -> bool:
+        """Whether the exponential of a form is one, and the form below `MOST_ABSOLUTE`."""
         with enclosure.precision(FORM_BITS):
             box = enclosure.enclose(form, {}, self.reduction.meanings)
-            if not box.is_real or max(map(abs, enclosure.ends(box.re))) > BELOW_A_TURN:
+            if not box.is_real or max(map(abs, enclosure.ends(box.re))) > MOST_ABSOLUTE:
                 return False
         raised = self.reduction.exp(form if is_log else multiply(IMAGINARY, form))
         return self._vanishes(add(raised, whole(-1)))

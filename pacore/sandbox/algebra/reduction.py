@@ -1,11 +1,11 @@
-r"""Reduction: expressions as sums of products of *generators*, in which equal ones are equal by arithmetic.
+r"""Reduction: rewrites expressions to sums of products of *generators*.
 
 Functions are rewritten to exponentials and logarithms, and these to powers of generators: symbols,
-pi, logarithms of primes, ``exp(m)`` for each product m of generators that stands in an exponent,
-roots of unity. What is known of generators (``exp(a+b) = exp(a) exp(b)``) is in the rewriting;
-beyond it they are free. So what vanishes for all values of the generators vanishes for theirs:
-sound, and not complete. Symbols stand for real numbers, and equal means equal wherever both
-expressions have real values.
+pi, logarithms of primes, ``exp(m)`` for each product m of generators in an exponent, roots of unity.
+The rewriting uses the known identities of generators (``exp(a+b) = exp(a) exp(b)``); apart from these
+they count as independent. An expression that vanishes for all values of the generators vanishes for
+their own: the method is sound, and not complete. Symbols are real, and two expressions are equal if
+they are equal wherever both have real values.
 """
 
 from __future__ import annotations
@@ -29,78 +29,58 @@ from pacore.core.grading.mathematics.nodes import (
     root,
     whole,
 )
-from pacore.core.identity import sha256_hex
 from pacore.sandbox.algebra import enclosure
+from pacore.sandbox.algebra.expansion import QUARTER_TURN, Expansion
 from pacore.sandbox.algebra.polynomials import (
-    UNITY,
     Monomial,
-    Polynomial,
     Unproven,
     factors,
     from_monomial,
     from_polynomial,
     is_real_positive,
-    polynomial_text,
-    product,
-    rational_power,
-    scaled,
     split_unity,
     total,
     unity,
 )
 
-GREATEST_POWER = 40
-"""Of a sum that is multiplied out."""
-
-
 GREATEST_SHIFT = 60
-"""Of one factorial from another."""
-
+"""Greatest difference of the arguments of two factorials of which one is rewritten to the other."""
 
 SIGN_BITS = 120
 
-
 SPLIT = 12
-"""The generator of an exponential is its so-manieth root: halves and thirds in exponents are its powers."""
-
-
-LONGEST_KEY = 200
-
+"""The generator of exp(m) is exp(m/12), so that powers with halves, thirds and quarters are its powers."""
 
 MOST_NODES = 2_000
-"""Of a reduced expression. Rewriting may double it at each level of nested functions."""
-
+"""Most nodes of a reduced expression: rewriting may double it at each level of nested functions."""
 
 LARGEST_TURN = 60
-"""Greatest denominator of a share of pi that an angle is tried as."""
-
+"""Greatest denominator of the multiples of pi that are tried as the value of an angle."""
 
 BASE = Node("symbol", (), "1/log of the base")
-"""What turns a natural logarithm into one whose base nobody wrote."""
+"""The factor from a natural logarithm to one with an unspecified base."""
 
 _HALF = whole(Fraction(1, 2))
 
 
-_QUARTER_TURN = Fraction(1, 4)
-
-
 class Reduction:
-    """Rewrites expressions that are to be compared with each other, with the same generators for all.
+    """Reduces expressions that are compared with each other, with common generators.
 
-    ``meanings`` has what the generators stand for beside symbols. ``is_zero`` decides on constants, and
-    ``calculate`` takes sums, integrals, limits and derivatives away.
+    ``meanings`` has the definition of each generator that is no symbol. ``is_zero`` decides whether a
+    constant is zero, and ``calculate`` evaluates sums, integrals, limits and derivatives.
     """
 
     def __init__(
         self, is_zero: Callable[[Node], bool], calculate: Callable[[Node], Node | None]
     ) -> None:
         self.meanings: dict[str, Node] = {}
+        self.expansion = Expansion(self.meanings)
         self._is_zero = is_zero
         self._calculate = calculate
         self._known: dict[Node, Node] = {}
 
     def reduce(self, node: Node) -> Node:
-        """An equal expression of generators, sums, products, whole powers, roots and bars.
+        """An equal expression of generators, sums, products, integer powers, roots and absolute values.
 
         Raises Unproven where there is none.
         """
@@ -137,32 +117,32 @@ class Reduction:
         return raised(base, exact)
 
     def exp(self, node: Node) -> Node:
-        """The exponential of a reduced expression as a product of powers, one of each of its terms."""
-        terms = self.expand(node)
+        """The exponential of a reduced expression: a product of powers, one for each of its terms."""
+        terms = self.expansion.of(node)
         if terms is None:
             return self._generator("exp", node, node)
         return multiply(*(self._exp_term(monomial, factor) for monomial, factor in terms.items()))
 
     def _exp_term(self, monomial: Monomial, factor: Fraction) -> Node:
         turn, rest = split_unity(monomial)
-        if rest == (("pi", Fraction(1)),) and turn == _QUARTER_TURN:
+        if rest == (("pi", Fraction(1)),) and turn == QUARTER_TURN:
             return unity(factor / 2)
         if len(rest) == 1 and rest[0][1] == 1:
             found = self._exp_of(rest[0][0], turn, factor)
             if found is not None:
                 return found
-        if turn not in (0, _QUARTER_TURN) or (factor * SPLIT).denominator != 1:
-            raise Unproven("an exponential of no real or imaginary number")
+        if turn not in (0, QUARTER_TURN) or (factor * SPLIT).denominator != 1:
+            raise Unproven("an exponential of a number that is neither real nor imaginary")
         inner = from_monomial(monomial)
         generator = self._generator("exp", multiply(inner, whole(Fraction(1, SPLIT))), inner)
         return power(generator, (factor * SPLIT).numerator)
 
     def _exp_of(self, name: str, turn: Fraction, factor: Fraction) -> Node | None:
-        """What undoes a logarithm or an inverse function in an exponent."""
+        """The exponential of a generator that is a logarithm or an inverse function; else None."""
         kind, _, _ = name.partition(":")
         if kind == "log" and turn == 0:
             return raised(self.meanings[name].args[0], factor)
-        if turn != _QUARTER_TURN or factor.denominator != 1 or kind not in ("arctan", "arcsin"):
+        if turn != QUARTER_TURN or factor.denominator != 1 or kind not in ("arctan", "arcsin"):
             return None
         of = self.meanings[name].args[0]
         square = power(of, 2)
@@ -174,12 +154,12 @@ class Reduction:
         return power(point, factor.numerator)
 
     def _generator(self, kind: str, inner: Node, named: Node) -> Node:
-        name = f"{kind}:{self.key(named)}"
+        name = f"{kind}:{self.expansion.key(named)}"
         self.meanings.setdefault(name, Node("function", (inner,), kind))
         return Node("symbol", (), name)
 
     def log(self, node: Node) -> Node:
-        """The principal logarithm of a reduced expression; of products of positive factors a sum."""
+        """The principal logarithm of a reduced expression; a sum for a product of positive factors."""
         value = exact_value(node)
         if value is not None:
             return self._log_of_fraction(value)
@@ -228,7 +208,7 @@ class Reduction:
         return is_known or self._sign(node) > 0
 
     def _sign(self, node: Node) -> int:
-        """1 or -1 for a constant that is proven to have that sign, else 0."""
+        """1 or -1 for a constant with that proven sign, else 0."""
         if not self._is_constant(node):
             return 0
         with enclosure.precision(SIGN_BITS):
@@ -239,7 +219,7 @@ class Reduction:
             return 0 if not box.is_real or box.may_be_zero else 1 if box.re.a > 0 else -1
 
     def _is_constant(self, node: Node) -> bool:
-        """Whether an expression has no symbols but generators."""
+        """Whether all symbols of an expression are generators."""
         return symbols(node) <= self.meanings.keys()
 
     def turned(self, node: Node, sign: int = 1) -> Node:
@@ -265,7 +245,7 @@ class Reduction:
         return self.arctangent(divide(node, root(add(ONE, negate(power(node, 2))), 2)))
 
     def _angle(self, inverse: str, node: Node) -> Node | None:
-        """The share of pi that an inverse function gives of a constant, where it is a proven one."""
+        """The value of an inverse function at a constant as a proven multiple of pi; else None."""
         if not self._is_constant(node):
             return None
         turn = divide(Node("function", (node,), inverse), PI)
@@ -273,7 +253,7 @@ class Reduction:
             try:
                 box = enclosure.enclose(turn, {}, self.meanings)
                 guess = enclosure.middle(box, SIGN_BITS)[0].limit_denominator(LARGEST_TURN)
-                if box.is_apart_from(enclosure.of_fraction(guess)):
+                if box.is_disjoint_from(enclosure.of_fraction(guess)):
                     return None
             except ArithmeticError:
                 return None
@@ -284,21 +264,21 @@ class Reduction:
         return angle if self._is_zero(add(value, negate(node))) else None
 
     def factorial(self, node: Node) -> Node:
-        """``(n+2)!`` as ``n! (n+1) (n+2)``."""
+        """The factorial of a reduced expression; ``(n+2)!`` is ``n! (n+1) (n+2)``."""
         if exact_value(node) is not None:
             return Node("factorial", (node,))
-        terms = self.expand(node)
+        terms = self.expansion.of(node)
         if terms is None:
             return self._generator("factorial", node, node)
         constant = terms.get((), Fraction(0))
         shift = constant.numerator // constant.denominator
         if abs(shift) > GREATEST_SHIFT:
-            raise Unproven("a factorial far from another")
+            raise Unproven("a factorial with a large shift")
         base = from_polynomial(total(terms, {(): Fraction(-shift)}))
-        up = [add(base, whole(k)) for k in range(1, shift + 1)]
-        down = [add(base, whole(-k)) for k in range(-shift)]
-        found = multiply(self._generator("factorial", base, base), *up)
-        return divide(found, multiply(*down)) if down else found
+        factors_over = [add(base, whole(k)) for k in range(1, shift + 1)]
+        factors_under = [add(base, whole(-k)) for k in range(-shift)]
+        found = multiply(self._generator("factorial", base, base), *factors_over)
+        return divide(found, multiply(*factors_under)) if factors_under else found
 
     def binomial(self, of: Node, choose: Node) -> Node:
         exact = exact_value(choose)
@@ -308,89 +288,15 @@ class Reduction:
         under = multiply(self.factorial(choose), self.factorial(add(of, negate(choose))))
         return divide(self.factorial(of), under)
 
-    def key(self, node: Node) -> str:
-        """A text that is equal for expressions whose expansions are."""
-        terms = self.expand(node)
-        return _short(repr(node) if terms is None else polynomial_text(terms))
-
-    def expand(self, node: Node) -> Polynomial | None:
-        """A reduced expression multiplied out; None where it has too many terms."""
-        try:
-            return self._expand(node)
-        except Unproven:
-            return None
-
-    def _expand(self, node: Node) -> Polynomial:
-        if (value := exact_value(node)) is not None:
-            return total({(): value})
-        if node.kind == "symbol" or node == PI:
-            return {((str(node.value), Fraction(1)),): Fraction(1)}
-        if node == IMAGINARY or isinstance(node.value, Fraction):
-            turn = node.value if isinstance(node.value, Fraction) else _QUARTER_TURN
-            return scaled(((UNITY, turn),), Fraction(1))
-        if node.kind == "add":
-            return total(*map(self._expand, node.args))
-        if node.kind == "negate":
-            return product({(): Fraction(-1)}, self._expand(node.args[0]))
-        if node.kind == "multiply":
-            return product(*map(self._expand, node.args))
-        if node.kind == "divide":
-            over, under = node.args
-            return product(self._expand(over), self._raised(under, Fraction(-1)))
-        return self._expand_power(node)
-
-    def _expand_power(self, node: Node) -> Polynomial:
-        """A power or a root, or what is no sum or product: a generator, equal for equal arguments."""
-        if node.kind in ("power", "root"):
-            exponent = exact_value(node.args[1])
-            if not exponent:
-                return _unproven(node)
-            return self._raised(node.args[0], exponent if node.kind == "power" else 1 / exponent)
-        name = f"[{node.kind} {' , '.join(map(self.key, node.args))}]"
-        self.meanings.setdefault(name, node)
-        return {((name, Fraction(1)),): Fraction(1)}
-
-    def _raised(self, base: Node, exponent: Fraction) -> Polynomial:
-        terms = self._expand(base)
-        if not terms:
-            return {} if exponent > 0 else _unproven(base)
-        if len(terms) == 1:
-            ((monomial, factor),) = terms.items()
-            if exponent.denominator == 1:
-                return _whole_power(monomial, factor, exponent.numerator)
-            if factor > 0 and all(e == 1 or is_real_positive(name) for name, e in monomial):
-                return product(rational_power(factor, exponent), scaled(monomial, exponent))
-        if exponent.denominator == 1 and 0 < exponent <= GREATEST_POWER:
-            return product(*[terms] * exponent.numerator)
-        name = f"[{_short(polynomial_text(terms))}]"
-        self.meanings.setdefault(name, base)
-        return {((name, exponent),): Fraction(1)}
-
-
-def _short(key: str) -> str:
-    """A key, or the digest of a long one: keys are parts of names, which are parts of keys again.
-
-    The sign of roots of unity is kept, for it says that a value may not be real.
-    """
-    if len(key) <= LONGEST_KEY:
-        return key
-    return f"{UNITY if UNITY in key else ''}{sha256_hex(key.encode('utf-8', 'surrogatepass'))}"
-
 
 def _of_bounded_size(node: Node) -> Node:
-    """The node itself. Raises Unproven where it has more than `MOST_NODES`."""
+    """The given expression. Raises Unproven where it has more than `MOST_NODES` nodes."""
     left = [node]
     for _ in range(MOST_NODES):
         left += left.pop().args
         if not left:
             return node
-    raise Unproven("an expression of too many parts")
-
-
-def _whole_power(monomial: Monomial, factor: Fraction, exponent: int) -> Polynomial:
-    if abs(factor) != 1 and abs(exponent) > GREATEST_POWER**2:
-        raise Unproven("a large power")
-    return product({(): factor**exponent}, scaled(monomial, Fraction(exponent)))
+    raise Unproven("an expression of too many nodes")
 
 
 def symbols(node: Node) -> set[str]:
@@ -432,12 +338,9 @@ def _one(*_: object) -> Node:
 
 _HALF_TURN = multiply(_HALF, PI)
 
-
 _CALCULATED = frozenset(("sum", "product", "integral", "limit", "derivative"))
 
-
 _KEPT = frozenset(("add", "multiply", "divide", "negate", "root", "floor", "ceiling"))
-
 
 _REWRITTEN: dict[str, Rewrite] = {
     "power": Reduction.power,
@@ -446,7 +349,6 @@ _REWRITTEN: dict[str, Rewrite] = {
     "absolute": _absolute,
     "degrees": lambda _, node: multiply(node, whole(Fraction(1, 180)), PI),
 }
-
 
 _FUNCTIONS: dict[str, Rewrite] = {
     "exp": Reduction.exp,

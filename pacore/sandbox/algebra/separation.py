@@ -1,8 +1,8 @@
-"""Separation: whether a number made of fractions by sums, products and roots is zero, with proof.
+"""Separation bounds: prove whether a number made of fractions by sums, products and roots is zero.
 
-Such a number is U/L for algebraic integers U and L of a field of some degree D. From bounds u and l of all
-conjugates of U and L follows that it is zero or at least 1 / (u^(D-1) l) (Burnikel, Fleischer, Mehlhorn,
-Schirra 2000). So a box that is smaller than that, around zero, holds no other such number.
+Such a number is U/L for algebraic integers U and L of a field of degree D. If u and l bound all
+conjugates of U and L, the number is zero or its absolute value at least 1 / (u^(D-1) l) (Burnikel,
+Fleischer, Mehlhorn, Schirra 2000). So it is zero if a smaller box around zero contains it.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ from pacore.core.grading.mathematics.exact import exact_value
 from pacore.core.grading.mathematics.nodes import Node
 from pacore.core.grading.mathematics.number import Rational
 from pacore.sandbox.algebra import enclosure
-from pacore.sandbox.algebra.enclosure import Box, Indeterminate, Unknown
+from pacore.sandbox.algebra.enclosure import Box, Indeterminate, Unenclosable
 
 FIRST_BITS = 96
 
-
 MOST_BITS = 60_000
-
 
 MOST_DEGREE = 4_096
 
-Value = Fraction | tuple[Fraction, Fraction]
-"""What is put in for a symbol: a fraction, or the parts of a complex number."""
+SymbolValue = Fraction | tuple[Fraction, Fraction]
+"""The value of a symbol: a fraction, or the real and imaginary part of a complex number."""
 
-
-Values = Mapping[str, Value]
+SymbolValues = Mapping[str, SymbolValue]
 
 
 class Algebraic(NamedTuple):
-    """A number as U/L: a box around it, and the binary logarithms of bounds of U's and L's conjugates."""
+    """A number U/L: a box that contains it, and binary logarithms of bounds of the conjugates of U
+    and of L.
+    """
 
     box: Box
     upper: int
     lower: int
 
 
-class Algebra:
-    """Evaluates at one precision, and counts the degree of the field by the roots it meets."""
+class FieldArithmetic:
+    """Arithmetic at one precision; bounds the degree of the field by the roots that occur."""
 
     def __init__(self) -> None:
         self.degrees: dict[object, int] = {}
@@ -56,13 +55,13 @@ class Algebra:
         return found
 
     def bits_to_zero(self, number: Algebraic) -> int:
-        """A box around zero within 2 to minus so many bits holds nothing but zero."""
+        """The number is zero if its absolute value is below 2 to minus this."""
         if self.degree > MOST_DEGREE:
-            raise Unknown("a field of too high a degree")
+            raise Unenclosable("a field of too high a degree")
         return number.upper * (self.degree - 1) + number.lower + 1
 
     def is_zero(self, number: Algebraic) -> bool:
-        """Raises Indeterminate where this precision does not decide."""
+        """Whether the number is zero. Raises Indeterminate where this precision does not decide."""
         if not number.box.may_be_zero:
             return False
         needed = self.bits_to_zero(number)
@@ -76,7 +75,7 @@ class Algebra:
         over, under = abs(value.numerator).bit_length(), (value.denominator - 1).bit_length()
         return Algebraic(enclosure.of_fraction(value), over, under)
 
-    def of_value(self, value: Value) -> Algebraic:
+    def of_value(self, value: SymbolValue) -> Algebraic:
         if isinstance(value, Fraction):
             return self.of_fraction(value)
         real, imaginary = map(self.of_fraction, value)
@@ -85,7 +84,7 @@ class Algebra:
     def unity(self, turn: Fraction) -> Algebraic:
         order = turn.denominator
         self.degrees[("unity", order)] = sum(gcd(k, order) == 1 for k in range(1, order + 1))
-        box = enclosure.IMAGINARY if turn == Fraction(1, 4) else enclosure.unity(turn)
+        box = enclosure.IMAGINARY if turn == Fraction(1, 4) else enclosure.enclose_unity(turn)
         return Algebraic(box, 0, 0)
 
     def sum(self, one: Algebraic, other: Algebraic) -> Algebraic:
@@ -97,13 +96,13 @@ class Algebra:
 
     def quotient(self, one: Algebraic, other: Algebraic) -> Algebraic:
         if self.is_zero(other):
-            raise Unknown("a division by zero")
+            raise Unenclosable("a division by zero")
         box = one.box * other.box.inverse()
         return Algebraic(box, one.upper + other.lower, one.lower + other.upper)
 
     def power(self, base: Algebraic, exponent: int) -> Algebraic:
         if abs(exponent) > MOST_BITS:
-            raise Unknown("a large power")
+            raise Unenclosable("a large power")
         if exponent < 0:
             one = self.of_fraction(Fraction(1))
             return self.power(self.quotient(one, base), -exponent)
@@ -134,14 +133,14 @@ class Algebra:
         return self.root(real, 2, ("absolute", name))
 
 
-Build = Callable[[Algebra], Algebraic]
+Build = Callable[[FieldArithmetic], Algebraic]
 
 
 def is_zero(build: Build) -> bool | None:
-    """Whether the number that ``build`` makes at any precision is zero; None where that is not shown."""
+    """Whether the number that ``build`` evaluates at a precision is zero; None without a proof."""
     bits = FIRST_BITS
     while bits <= MOST_BITS:
-        algebra = Algebra()
+        algebra = FieldArithmetic()
         with enclosure.precision(bits):
             try:
                 return algebra.is_zero(build(algebra))
@@ -153,15 +152,20 @@ def is_zero(build: Build) -> bool | None:
     return None
 
 
-def evaluate(
-    node: Node, algebra: Algebra, values: Values, meanings: Mapping[str, Node]
+def evaluate_reduced(
+    node: Node, algebra: FieldArithmetic, values: SymbolValues, meanings: Mapping[str, Node]
 ) -> Algebraic:
-    """A reduced expression where generators have these values; each set of values has roots of its own."""
+    """The value of a reduced expression where generators have ``values``.
+
+    Roots in evaluations with different ``values`` count as different ones in the field's degree.
+    """
     return _Evaluation(algebra, values, meanings).number(node)
 
 
 class _Evaluation:
-    def __init__(self, algebra: Algebra, values: Values, meanings: Mapping[str, Node]) -> None:
+    def __init__(
+        self, algebra: FieldArithmetic, values: SymbolValues, meanings: Mapping[str, Node]
+    ) -> None:
         self.algebra = algebra
         self.values = values
         self.meanings = meanings
@@ -181,7 +185,7 @@ class _Evaluation:
             return self._named(str(node.value))
         operation = _OPERATIONS.get(node.kind)
         if operation is None:
-            raise Unknown(node.kind)
+            raise Unenclosable(node.kind)
         return operation(self, node)
 
     def _named(self, name: str) -> Algebraic:
@@ -190,7 +194,7 @@ class _Evaluation:
         if name in self.values:
             return self.algebra.of_value(self.values[name])
         if name not in self.meanings:
-            raise Unknown(name)
+            raise Unenclosable(name)
         return self.number(self.meanings[name])
 
     def add(self, node: Node) -> Algebraic:
@@ -215,13 +219,13 @@ class _Evaluation:
     def power(self, node: Node) -> Algebraic:
         exponent = exact_value(node.args[1])
         if exponent is None or exponent.denominator != 1:
-            raise Unknown("a power with no whole exponent")
+            raise Unenclosable("a power with no whole exponent")
         return self.algebra.power(self.number(node.args[0]), exponent.numerator)
 
     def root(self, node: Node) -> Algebraic:
         degree = exact_value(node.args[1])
         if degree is None or degree.denominator != 1 or not 1 <= degree <= MOST_DEGREE:
-            raise Unknown("a root of such a degree")
+            raise Unenclosable("a root of such a degree")
         name = (id(self.values), node)
         return self.algebra.root(self.number(node.args[0]), degree.numerator, name)
 

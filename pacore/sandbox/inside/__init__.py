@@ -1,1 +1,1 @@
-"""What runs inside the sandbox, on whatever Python the machine has: the standard library only."""
+"""Modules that run inside the sandbox, on the system's Python; they import the standard library only."""

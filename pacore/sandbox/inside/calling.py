@@ -1,4 +1,4 @@
-"""A program as functions: called once with JSON, or served to tests that run in another sandbox."""
+"""Calls the functions of a program: once with JSON, or for tests that run in another sandbox."""
 
 from __future__ import annotations
 
@@ -8,51 +8,50 @@ import operator
 import os
 import sys
 
-from pacore.sandbox.inside.values import decode, encode
+from pacore.sandbox.inside.values import decode_value, encode_value
 from pacore.sandbox.inside.world import (
     OUT_OF_MEMORY,
+    TYPE_CHECKING,
     UNLOADED,
-    all_of,
-    code_of,
     compiled,
+    exit_code_of,
     main_module,
-    stand_before,
+    predefine_names,
+    read_all,
     write_all,
 )
 
-TYPE_CHECKING = False
-
-
-if TYPE_CHECKING:  # typing itself is slow to import
+if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
     from typing import Any, NoReturn
 
-NAME = "program"
-"""The module a program is: no main program, whose demonstration would run."""
+    from pacore.sandbox.inside.world import Namespace
+
+MODULE_NAME = "program"
+"""Name of a program's module: not ``__main__``, whose code under that condition would run."""
 
 RESULT = 3
-"""Descriptor that takes the result of a function, as JSON."""
-
+"""Descriptor to which the return value of a function is written, as JSON."""
 
 ANSWERS, CALLS = 3, 4
-"""Descriptors of a program that is called: what it answers, and what it is called with."""
+"""Descriptors of a called program: for its answers and for the calls."""
 
 NO_RESULT = 87
-"""Exit code of a process whose function returned what JSON cannot say."""
-
+"""Exit code of a process whose function returned a value that JSON cannot represent."""
 
 RAISED = 88
-"""Exit code of a process whose function raised; 1 may be what the function itself exits with."""
+"""Exit code of a process whose function raised; the function itself may exit with 1."""
 
 
 def run_function(given: bytes) -> NoReturn:
-    """Call a function once; ``given`` is its `head` and the program, standard input the arguments."""
+    """Call a function once; ``given`` is its `head` and the program, standard input its arguments."""
     (entry_point, prelude), program = _parts(given)
-    arguments = json.loads(all_of(0))
-    say, write, leave = json.dumps, os.write, os._exit
-    namespace = main_module(NAME)
-    stand_before(namespace)
+    arguments = json.loads(read_all(0))
+    # Bound now: a program may replace the attributes of these modules.
+    dumps, write, leave = json.dumps, os.write, os._exit
+    namespace = main_module(MODULE_NAME)
+    predefine_names(namespace)
     raised = UNLOADED
     try:
         load(namespace, prelude, program)
@@ -60,7 +59,7 @@ def run_function(given: bytes) -> NoReturn:
         raised = RAISED
         result = function(*arguments)
     except SystemExit as ending:
-        leave(code_of(ending))
+        leave(exit_code_of(ending))
     except MemoryError:
         leave(OUT_OF_MEMORY)
     except BaseException:
@@ -68,16 +67,16 @@ def run_function(given: bytes) -> NoReturn:
         sys.stderr.flush()
         leave(raised)
     try:
-        said = say(result).encode("ascii")
+        encoded = dumps(result).encode("ascii")
     except (TypeError, ValueError, RecursionError) as fault:
         print(f"the result is not JSON: {fault}", file=sys.stderr, flush=True)
         leave(NO_RESULT)
-    write_all(RESULT, said, write)
+    write_all(RESULT, encoded, write)
     leave(0)
 
 
 def head(entry_point: str, prelude: str) -> bytes:
-    """What stands before a program that is given to `run_function` or `serve_calls`."""
+    """The line that precedes a program passed to `run_function` or `serve_calls`."""
     return json.dumps([entry_point, prelude]).encode("ascii") + b"\n"
 
 
@@ -86,20 +85,20 @@ def _parts(given: bytes) -> tuple[list[str], bytes]:
     return json.loads(head), program
 
 
-def load(namespace: dict[str, Any], prelude: str, program: bytes) -> None:
-    """Execute a program after its prelude. Raises what it raises."""
+def load(namespace: Namespace, prelude: str, program: bytes) -> None:
+    """Execute a program after its prelude. Raises whatever the program raises."""
     for code in _pieces(prelude.encode("utf-8", "surrogatepass"), program):
         exec(code, namespace)
 
 
 def _pieces(prelude: bytes, program: bytes) -> list[CodeType]:
-    """Code of prelude and program; a program that is no module by itself continues the prelude.
+    """Code of prelude and program; a program that is no module by itself is appended to the prelude.
 
-    So a prompt that ends with a signature may be answered with the function or with its body, of
-    which the first line, or every line, may have lost its indentation.
+    So the answer to a prompt that ends with a signature may be the function or its body, where the
+    indentation of the first line, or of all lines, may be missing.
     """
     try:
-        # Apart, since a program may begin with an import from __future__.
+        # Compiled separately, since a program may begin with an import from __future__.
         code = compiled(program)
     except SyntaxError:
         indented = b"\n    ".join(program.split(b"\n"))
@@ -112,15 +111,15 @@ def _pieces(prelude: bytes, program: bytes) -> list[CodeType]:
 
 
 def or_none(source: bytes) -> CodeType | None:
-    """The code of a source, None where it is no module."""
+    """The code of a source; None where it is no module."""
     try:
         return compiled(source)
     except SyntaxError:
         return None
 
 
-def entry(namespace: dict[str, Any], name: str) -> Callable[..., Any]:
-    """A function by name: a method of a class ``Solution`` that has it, else the module's own.
+def entry(namespace: Namespace, name: str) -> Callable[..., Any]:
+    """A function by name: a method of a class ``Solution``, else a name of the module.
 
     Raises NameError where the program defines neither.
     """
@@ -134,7 +133,7 @@ def entry(namespace: dict[str, Any], name: str) -> Callable[..., Any]:
     return function
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
+_OPERATIONS: dict[str, Callable[..., Any]] = {
     "bool": bool,
     "contains": operator.contains,
     "eq": operator.eq,
@@ -149,28 +148,29 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "setitem": operator.setitem,
     "str": str,
 }
-"""What tests may ask of a value that stays here, besides calling it."""
+"""Operations of tests on a referenced value, besides calling it."""
 
 
 def serve_calls(given: bytes) -> NoReturn:
-    """Answer calls, one JSON line each, until there are none; ``given`` is as for `run_function`.
+    """Answer calls, one JSON line each, until their end; ``given`` is as for `run_function`.
 
     A call is ``[operation, arguments, keywords]``, its answer ``{"value": …}`` or
     ``{"error": [name of a built-in exception, text]}``.
     """
     (_, prelude), program = _parts(given)
-    ours: list[Any] = []
+    referenced: list[Any] = []
 
-    def lend(value: Any) -> int:
-        ours.append(value)
-        return len(ours) - 1
+    def refer(value: Any) -> int:
+        referenced.append(value)
+        return len(referenced) - 1
 
-    say, write, understand, leave = json.dumps, os.write, json.loads, os._exit
-    namespace = main_module(NAME)
+    # Bound now: a program may replace the attributes of these modules.
+    dumps, write, loads, leave = json.dumps, os.write, json.loads, os._exit
+    namespace = main_module(MODULE_NAME)
     try:
         load(namespace, prelude, program)
     except SystemExit as ending:
-        leave(code_of(ending))
+        leave(exit_code_of(ending))
     except MemoryError:
         leave(OUT_OF_MEMORY)
     except BaseException:
@@ -179,31 +179,31 @@ def serve_calls(given: bytes) -> NoReturn:
         leave(UNLOADED)
     with os.fdopen(CALLS, "rb") as calls:
         for line in calls:
-            operation, arguments, keywords = decode(understand(line), ours.__getitem__)
+            operation, arguments, keywords = decode_value(loads(line), referenced.__getitem__)
             try:
                 value = _perform(namespace, operation, arguments, keywords)
-                answer = {"value": encode(value, lend)}
+                answer = {"value": encode_value(value, refer)}
             except BaseException as fault:  # whatever a program raises is its answer
                 answer = {"error": _error(fault)}
-            write_all(ANSWERS, say(answer).encode("ascii") + b"\n", write)
+            write_all(ANSWERS, dumps(answer).encode("ascii") + b"\n", write)
     leave(0)
 
 
-def _perform(namespace: dict[str, Any], operation: str, arguments: Any, keywords: Any) -> Any:
+def _perform(namespace: Namespace, operation: str, arguments: Any, keywords: Any) -> Any:
     if operation == "name":
         return entry(namespace, *arguments)
     if operation == "call":
         return arguments[0](*arguments[1:], **keywords)
-    return OPERATIONS[operation](*arguments)
+    return _OPERATIONS[operation](*arguments)
 
 
 def _error(fault: BaseException) -> list[str]:
-    """The nearest built-in class of an exception, and what it says, if it can say it."""
+    """The nearest built-in class of an exception, and its text; empty where that raises."""
     for kind in type(fault).__mro__:
         if getattr(builtins, kind.__name__, None) is kind:
             break
     try:
-        said = str.__str__(str(fault))[:1000]
-    except BaseException:  # a program's exception may raise while it is read
-        said = ""
-    return [kind.__name__, said]
+        text = str.__str__(str(fault))[:1000]
+    except BaseException:  # __str__ of a program's exception may raise
+        text = ""
+    return [kind.__name__, text]

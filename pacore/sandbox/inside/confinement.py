@@ -1,9 +1,8 @@
-"""What a process gives up before it runs a program: resources, and system calls it has no use for.
+"""Restricts a process before it runs a program: resource limits, and a filter of system calls.
 
 The sandbox around it has no network, no files but a read-only Python, and no other process than its
-host. This takes away what is left: a program cannot start a process, become another one, open a
-socket, keep memory outside its own address space, watch what others do with files, or reach into
-the host.
+host. In addition, a program cannot start a process, execute another file, open a socket, allocate
+memory outside its address space, monitor file accesses, or access the host.
 """
 
 from __future__ import annotations
@@ -14,24 +13,21 @@ import resource
 import struct
 from functools import lru_cache
 
-OPEN_FILES = 64
+_MOST_OPEN_FILES = 64
 
-
-THREADS = 64
-
+_MOST_THREADS = 64
 
 STACK_BYTES = 64 * 2**20
-"""Of the main thread, for recursion; less would end correct programs, as judges know."""
-
+"""Stack of the main thread; deep recursion of correct programs needs it."""
 
 INTERPRETER_BYTES = 64 * 2**20
-"""Address space of Python itself, which a program's limit does not count."""
+"""Address space of Python itself, added to a program's memory limit."""
 
 NEW_CALLS = 425
-"""System calls from this number on are unknown here: the C library does without all of them."""
+"""System calls from this number on do not exist for a program; the C library needs none of them."""
 
-# number on x86-64, number on ARM64 (None: has no such call)
-DENIED = {
+# number on x86-64, number on ARM64 (None: no such call)
+DENIED_CALLS = {
     "acct": (163, 89),
     "add_key": (248, 217),
     "bpf": (321, 280),
@@ -92,41 +88,35 @@ DENIED = {
     "vfork": (58, None),
 }
 
-
 CLONE = (56, 220)
-
 
 PRLIMIT = (302, 261)
 
-
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""Column of the tables above, and the kernel's name of the architecture."""
+"""Column of the tables above, and the kernel's audit number of the architecture."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 
-
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
-
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
-
 _EPERM, _ENOSYS = 1, 38
 
-
 _CLONE_THREAD = 0x00010000
-
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 
 def call_filter(machine: str) -> bytes:
-    """The seccomp filter (classic BPF) for a machine as `os.uname` names it.
+    """The seccomp filter (classic BPF) for a machine as named by `os.uname`.
 
-    Raises KeyError for an architecture whose calls are not known here.
+    Raises KeyError for a machine that is not in `ARCHITECTURES`.
     """
     column, architecture = ARCHITECTURES[machine]
-    denied = [number for numbers in DENIED.values() if (number := numbers[column]) is not None]
+    denied = [
+        number for numbers in DENIED_CALLS.values() if (number := numbers[column]) is not None
+    ]
     steps = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
@@ -138,13 +128,13 @@ def call_filter(machine: str) -> bytes:
     for number in denied:
         steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     steps += [
-        # A clone is a thread of this process or is not.
+        # A clone is allowed only as a thread of this process.
         (_EQUAL, 0, 4, CLONE[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_ANY_BIT, 0, 1, _CLONE_THREAD),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
-        # Limits are this process's own (0), never the host's.
+        # prlimit is allowed only for this process (0), not for the host.
         (_EQUAL, 0, 3, PRLIMIT[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_EQUAL, 1, 0, 0),
@@ -155,7 +145,7 @@ def call_filter(machine: str) -> bytes:
 
 
 class Confinement:
-    """What one process is to be confined to: bytes of memory, and seconds of CPU."""
+    """The limits and the system call filter of one process: bytes of memory, and CPU seconds."""
 
     def __init__(self, memory_bytes: int, cpu_seconds: int) -> None:
         most_bytes = memory_bytes + INTERPRETER_BYTES
@@ -167,8 +157,8 @@ class Confinement:
             (resource.RLIMIT_FSIZE, 0, 0),
             (resource.RLIMIT_MEMLOCK, 0, 0),
             (resource.RLIMIT_MSGQUEUE, 0, 0),
-            (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
-            (resource.RLIMIT_NPROC, THREADS, THREADS),
+            (resource.RLIMIT_NOFILE, _MOST_OPEN_FILES, _MOST_OPEN_FILES),
+            (resource.RLIMIT_NPROC, _MOST_THREADS, _MOST_THREADS),
             (resource.RLIMIT_STACK, stack_bytes, most_stack),
             (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
             (resource.RLIMIT_AS, most_bytes, most_bytes),
@@ -176,10 +166,10 @@ class Confinement:
         self._filter = _prepared_filter()
 
     def take_effect(self) -> None:
-        """Confine this process, for good.
+        """Confine this process irrevocably.
 
-        Raises OSError where the kernel does not take the filter, and ValueError where this process
-        may not have as much as it is to be limited to.
+        Raises OSError where the kernel does not accept the filter, and ValueError where a hard limit
+        of this process is below the limit to set.
         """
         for name, soft, hard in self._limits:
             resource.setrlimit(name, (soft, hard))
@@ -187,7 +177,7 @@ class Confinement:
 
 
 class _Filter:
-    """The filter of this machine, in memory as the kernel reads it."""
+    """The filter of this machine, in memory in the kernel's format."""
 
     def __init__(self) -> None:
         code = call_filter(os.uname().machine)
@@ -198,7 +188,7 @@ class _Filter:
 
     def take_effect(self) -> None:
         if self._libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._packed, 0, 0):
-            raise OSError(ctypes.get_errno(), "the kernel takes no system call filter")
+            raise OSError(ctypes.get_errno(), "the kernel does not accept a system call filter")
 
 
 _prepared_filter = lru_cache(maxsize=None)(_Filter)

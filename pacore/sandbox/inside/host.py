@@ -1,19 +1,19 @@
-"""Process 1 of a sandbox: starts one process after another, and says how each ended.
+"""Process 1 of a sandbox: starts one process after another, and replies with the exit status of each.
 
     outside ── messages ──> host ── fork ──> one process: the program
-    outside <── replies ─── host             (what it is given and puts out goes past the host)
+    outside <── replies ─── host             (its input and output do not pass through the host)
 
-The host is kept for many programs, so that none waits for a sandbox or an interpreter to start. It
-has one process at a time, and nothing of it stays: a program cannot start a process, make a file or
-write into one, its descriptors were made for it alone, and the host never reads what a program is
-given, so that its memory, which the next process inherits, holds nothing of any program. A program
-cannot stop, end or look into its host: process 1 takes signals from inside only where it has a
-handler, and has none, and the calls that would are denied.
+The host runs many programs, so that none waits for the start of a sandbox or an interpreter. It has
+one process at a time, and no process leaves a trace for the next: a program cannot start a process,
+or create or write a file, its descriptors are its own, and the host never reads a program's input, so
+that its memory, which the next process inherits, contains nothing of any program. A program cannot
+stop, kill or inspect its host: the kernel delivers signals from inside to process 1 only where it has
+a handler, which it has not, and the system calls for it are denied.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the part of signal written in C
+import _signal  # type: ignore[import-not-found]  # the C part of signal, which imports faster
 import _socket
 import fcntl
 import gc
@@ -29,32 +29,25 @@ from pacore.sandbox.inside.asserting import run_assertions
 from pacore.sandbox.inside.calling import run_function, serve_calls
 from pacore.sandbox.inside.confinement import Confinement
 from pacore.sandbox.inside.script import run_script
-from pacore.sandbox.inside.world import all_of, prepare
+from pacore.sandbox.inside.world import TYPE_CHECKING, prepare_interpreter, read_all
 
-TYPE_CHECKING = False
-
-
-if TYPE_CHECKING:  # slow to import, and every sandbox would wait for it
+if TYPE_CHECKING:
     from typing import Any
 
-READY = "ready"
-
+HOST_READY = "ready"
 
 UNCONFINED = "unconfined"
-
 
 KILL, LAP = "kill", "lap"
 
 TICK_SECONDS = 0.25
 
-
 SHORTEST_TICK_SECONDS = 0.002
 
-
 IDLE_TICKS = {"script": 8, "function": 8, "calls": 40}
-"""After how many ticks without any CPU a process is idle; tests may keep a called one waiting."""
+"""Ticks without CPU time after which a process is idle; a called process may wait for its tests."""
 
-RUNS = {
+_RUNNERS = {
     "assertions": run_assertions,
     "calls": serve_calls,
     "function": run_function,
@@ -63,53 +56,50 @@ RUNS = {
 
 _HIGH = 100  # above any descriptor that a program may open
 
-
 _MESSAGE_BYTES = 4096
 
-
 _MOST_DESCRIPTORS = 8
-
 
 _PROCESSORS = os.cpu_count() or 1
 
 
-def main() -> None:
-    """Be the host; the only argument is the descriptor of a socket of whole messages, all JSON.
+def run_host() -> None:
+    """Run the host. The only argument is the descriptor of a sequenced-packet socket for JSON messages.
 
-    A message with descriptors has the arguments of `start`. `LAP` gives the running process its
-    time anew, and `KILL` ends it. Replies are `READY`, and for each process how it ended, or
-    `UNCONFINED`. The end of messages is the end.
+    A message with descriptors has the arguments of `start_process`. `LAP` begins the next lap of the
+    running process, with its full CPU time, and `KILL` kills it. Replies are `HOST_READY`, and for
+    each process its exit status, or `UNCONFINED`. The host ends when the socket is closed.
     """
     given = int(sys.argv[1])
     control = _socket.socket(fileno=fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, _HIGH))
     os.close(given)
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-    os.close(os.pidfd_open(os.getpid()))  # where the kernel cannot, no sandbox gets ready
-    prepare()
+    os.close(os.pidfd_open(os.getpid()))  # fails here on kernels without pidfd_open
+    prepare_interpreter()
     gc.collect()
-    # A collection in a process would write to all it shares with the host, and so copy it.
+    # A garbage collection in a process would write to, and so copy, all memory shared with the host.
     gc.freeze()
-    reply(control, READY)
+    send_reply(control, HOST_READY)
     while message := receive(control):
-        said, descriptors = message
-        # Without descriptors it was for a process that has ended meanwhile.
+        arguments, descriptors = message
+        # A message without descriptors is for a process that has ended meanwhile.
         if descriptors:
-            start(control, descriptors, *said)
+            start_process(control, descriptors, *arguments)
 
 
 def receive(control: _socket.socket) -> tuple[Any, list[int]] | None:
     """The next message and its descriptors; None at the end."""
     room = _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
-    said, sent, *_ = control.recvmsg(_MESSAGE_BYTES, room)
+    message, sent, *_ = control.recvmsg(_MESSAGE_BYTES, room)
     descriptors = [number for _, _, packed in sent for (number,) in struct.iter_unpack("i", packed)]
-    return (json.loads(said), descriptors) if said else None
+    return (json.loads(message), descriptors) if message else None
 
 
-def reply(control: _socket.socket, said: Any) -> None:
-    control.send(json.dumps(said).encode())
+def send_reply(control: _socket.socket, message: Any) -> None:
+    control.send(json.dumps(message).encode())
 
 
-def start(
+def start_process(
     control: _socket.socket,
     descriptors: list[int],
     mode: str,
@@ -117,10 +107,10 @@ def start(
     cpu_seconds: float,
     laps: int,
 ) -> None:
-    """Run a process and reply how it ended.
+    """Run a process and reply with its exit status.
 
-    The first of ``descriptors`` holds its program, the others become its 0, 1, 2 and so on. It has
-    ``cpu_seconds`` for each of at most ``laps`` laps.
+    The first of ``descriptors`` is the file of its program, the others become its 0, 1, 2 and so on.
+    It has ``cpu_seconds`` for each of at most ``laps`` laps.
     """
     confinement = Confinement(memory_bytes, math.ceil(cpu_seconds * laps) + 1)
     process = os.fork()
@@ -129,34 +119,35 @@ def start(
         try:
             _run(mode, _separate(descriptors, control.fileno()), confinement, control)
         finally:
-            # Whatever a program did to what runs it, this process is never a second host.
+            # Even if a program modified os, this process must not continue as a second host.
             leave(1)
     for descriptor in descriptors:
         os.close(descriptor)
-    reply(control, Waiting(control, process, cpu_seconds, IDLE_TICKS.get(mode)).ending())
+    watcher = Watcher(control, process, cpu_seconds, IDLE_TICKS.get(mode))
+    send_reply(control, watcher.exit_status())
 
 
 def _run(mode: str, program: bytes, confinement: Confinement, control: _socket.socket) -> None:
     try:
         confinement.take_effect()
     except (OSError, ValueError):
-        reply(control, UNCONFINED)
+        send_reply(control, UNCONFINED)
         return
     control.close()
     try:
-        RUNS[mode](program)
-    except BaseException:  # of a program that does not even begin, or is at its end
+        _RUNNERS[mode](program)
+    except BaseException:  # of a program that cannot be loaded, or while it ends
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
 
 
 def _separate(descriptors: list[int], kept: int) -> bytes:
-    """Give a new process its own descriptors, and none but these and ``kept``; its program."""
-    # Out of the way first: each may be where another has to go.
+    """Give a new process its own descriptors and close all others but ``kept``; return its program."""
+    # First moved to high numbers: each may have the number that another needs.
     source, *others = (fcntl.fcntl(one, fcntl.F_DUPFD, 2 * _HIGH) for one in descriptors)
     for number, descriptor in enumerate(others):
         os.dup2(descriptor, number)
-    program = all_of(source)
+    program = read_all(source)
     os.closerange(len(others), kept)
     os.closerange(kept + 1, 65536)
     sys.stdin = sys.__stdin__ = os.fdopen(  # type: ignore[misc]  # a new process's own
@@ -165,11 +156,11 @@ def _separate(descriptors: list[int], kept: int) -> bytes:
     return program
 
 
-class Waiting:
-    """Waits for a process, and ends one that has had its time.
+class Watcher:
+    """Waits for a process, and kills it when it exceeds its time.
 
-    That is time of CPU, since on a busy machine a process waits for its turn; and one that has had
-    its time by the clock, and now does nothing, is ended as well.
+    The time is CPU time, which does not depend on the load of the machine. A process that uses no
+    CPU is killed when the same wall-clock time has passed.
     """
 
     def __init__(
@@ -177,7 +168,7 @@ class Waiting:
     ) -> None:
         self._control = control
         self._process = process
-        # Of all its threads, as the kernel numbers the clocks of processes.
+        # The kernel's id of the CPU clock of a process with all its threads.
         self._clock = ~process << 3 | 2
         self._seconds = seconds
         self._most_ticks = idle_ticks
@@ -191,8 +182,8 @@ class Waiting:
         self._next_tick = time.monotonic() + TICK_SECONDS
         self._ticks = 0
 
-    def ending(self) -> list[Any]:
-        """Exit code, signal (`SIGXCPU` if it was out of time), and seconds of CPU of every lap."""
+    def exit_status(self) -> list[Any]:
+        """Exit code, signal (`SIGXCPU` after a timeout), and CPU seconds of every lap."""
         handle = os.pidfd_open(self._process)
         poller = select.poll()
         poller.register(handle, select.POLLIN)
@@ -202,8 +193,8 @@ class Waiting:
             if handle in ready:
                 break
             if ready:
-                self._obey()
-            self._look()
+                self._read_command()
+            self._check_time()
         os.close(handle)
         _, status, used = os.wait4(self._process, 0)
         self._laps.append(used.ru_utime + used.ru_stime - self._lap_began)
@@ -213,11 +204,11 @@ class Waiting:
         return [0, int(number), self._laps]
 
     def _wait_seconds(self) -> float:
-        """Until the next tick, or until it may have used up its time on all processors."""
+        """Seconds to the next tick, or to the earliest time at which the CPU limit can be reached."""
         left = (self._lap_began + self._seconds - self._used) / _PROCESSORS
         return min(max(left, SHORTEST_TICK_SECONDS), max(self._next_tick - time.monotonic(), 0.0))
 
-    def _obey(self) -> None:
+    def _read_command(self) -> None:
         message = receive(self._control)
         if message is None:
             os._exit(0)
@@ -229,10 +220,10 @@ class Waiting:
             self._lap_began = self._used
             self._begin_lap()
 
-    def _look(self) -> None:
+    def _check_time(self) -> None:
         self._used = self._read_clock()
         if time.monotonic() >= self._next_tick:
-            # Ticks, since a machine that stood still for a while has missed all of them but one.
+            # Counted ticks, not elapsed time: a suspended machine counts one tick for the suspension.
             self._ticks = 0 if self._used > self._used_at_tick else self._ticks + 1
             self._next_tick = time.monotonic() + TICK_SECONDS
             self._used_at_tick = self._used

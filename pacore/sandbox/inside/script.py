@@ -1,4 +1,4 @@
-"""A program as a whole: it reads standard input, prints, and ends as Python does."""
+"""Runs a program as the main module: it reads standard input and prints to standard output."""
 
 from __future__ import annotations
 
@@ -9,51 +9,48 @@ from contextlib import suppress
 
 from pacore.sandbox.inside.world import (
     OUT_OF_MEMORY,
+    TYPE_CHECKING,
     UNLOADED,
-    code_of,
     compiled,
+    exit_code_of,
     main_module,
-    stand_before,
+    predefine_names,
 )
 
-TYPE_CHECKING = False
-
-
-if TYPE_CHECKING:  # typing itself is slow to import
+if TYPE_CHECKING:
     from types import CodeType
     from typing import NoReturn
 
-SAID = 3
-"""Descriptor that takes the exit code of a process that ends with `LEFT`."""
+EXIT_CODE = 3
+"""Descriptor to which a process that ends with `EXIT_REQUESTED` writes the program's exit code."""
 
-LEFT = 89
-"""Exit code of a program that raised SystemExit with another code than 0: what it printed counts."""
+EXIT_REQUESTED = 89
+"""Exit code of a program that raised SystemExit with a code other than 0; its output is compared."""
 
 
 def run_script(program: bytes) -> NoReturn:
-    """Be the main program."""
+    """Run ``program`` as the main module, and end the process."""
     sys.argv[:] = ["program.py"]
     namespace = main_module("__main__")
-    stand_before(namespace)
+    predefine_names(namespace)
     code, raised = 0, UNLOADED
     try:
         loaded = _code(program)
         raised = 1
         exec(loaded, namespace)
     except SystemExit as ending:
-        code = _left(ending)
+        code = _requested(ending)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
-    except BaseException:  # whatever a program raises is its end
+    except BaseException:  # whatever a program raises ends it
         sys.excepthook(*sys.exc_info())
         code = raised
     _end(code)
 
 
 def _code(program: bytes) -> CodeType:
-    """The code of a program, in which ``return`` outside of functions ends it.
-
-    Public runners put a program into a function, where it may stand.
+    """The code of a program, in which ``return`` outside of a function ends it, as in public runners,
+    which put a program into a function.
     """
     try:
         return compiled(program)
@@ -74,22 +71,22 @@ def _code(program: bytes) -> CodeType:
     return compile(ast.fix_missing_locations(tree), "program.py", "exec", dont_inherit=True)
 
 
-def _left(ending: SystemExit) -> int:
-    code = code_of(ending)
+def _requested(ending: SystemExit) -> int:
+    code = exit_code_of(ending)
     if not code:
         return 0
     with suppress(OSError):  # a program may close any descriptor
-        os.write(SAID, str(code).encode())
-    return LEFT
+        os.write(EXIT_CODE, str(code).encode())
+    return EXIT_REQUESTED
 
 
 def _end(code: int) -> NoReturn:
-    """End as Python does, but for taking its memory apart, which takes longer than most programs."""
+    """End as Python does, but without freeing memory, which takes longer than most programs."""
     sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.__stdout__, sys.stderr):
         try:
-            stream.flush()  # type: ignore[union-attr]  # None counts as anything, too
-        except BaseException:  # a program may have closed it, or put anything in its place
+            stream.flush()  # type: ignore[union-attr]  # None raises an exception, which is caught
+        except BaseException:  # a program may have closed or replaced it
             continue
     os._exit(code)

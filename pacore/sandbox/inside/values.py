@@ -1,25 +1,24 @@
-"""Values that cross between two processes as JSON: plain data whole, everything else by reference.
+"""Encodes values for another process as JSON: plain data by value, everything else by reference.
 
-Plain data is what has no behaviour of its own on the other side. An instance of a class derived
-from a plain one crosses as the plain one, so that no method a program wrote comes along: what says
-it is equal to everything arrives as the data it is, or as a reference that equals nothing.
+Plain data are the built-in types and some of the standard library. An instance of a class derived
+from one of them is encoded as that type, so that no method of a program is transferred: a value that
+claims to equal everything arrives as plain data, or as a reference that equals no plain data.
 """
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False
+from pacore.sandbox.inside.world import TYPE_CHECKING
 
-
-if TYPE_CHECKING:  # typing itself is slow to import
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     Encoded = Any
 
 LARGEST_PLAIN_INTEGER = 2**63
-"""Larger ones cross in hexadecimal, which Python reads and writes at any length."""
+"""Larger integers are encoded in hexadecimal, which Python reads and writes at any length."""
 
 
 def _parts_of_date(value: Any) -> list[Any]:
@@ -39,26 +38,26 @@ LIBRARY: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
     ("decimal", "Decimal"): lambda value: [str(value)],
     ("fractions", "Fraction"): lambda value: [value.numerator, value.denominator],
 }
-"""Immutable or plain types of the standard library, and what makes an equal one."""
+"""Plain types of the standard library, with the arguments that construct an equal value."""
 
 
-def encode(value: Any, lend: Callable[[Any], int]) -> Encoded:
-    """JSON for a value; ``lend`` gives the number that stands for one that is not plain.
+def encode_value(value: Any, refer: Callable[[Any], int]) -> Encoded:
+    """JSON for a value; ``refer`` returns the number of the reference to one that is not plain.
 
-    Raises RecursionError for data without end.
+    Raises RecursionError for data that contain themselves.
     """
     if value is None or value is True or value is False:
         return value
-    for plain, way in _PLAIN:
+    for plain, encoder in _PLAIN:
         if isinstance(value, plain):
-            return way(value, lend)
+            return encoder(value, refer)
     kind = type(value)
     if parts := LIBRARY.get((kind.__module__, kind.__qualname__)):
         known = getattr(sys.modules.get(kind.__module__), kind.__qualname__, None)
         if kind is known:
-            made_of = [encode(part, lend) for part in parts(value)]
-            return {"library": [kind.__module__, kind.__qualname__, made_of]}
-    return {"lent": lend(value)}
+            arguments = [encode_value(part, refer) for part in parts(value)]
+            return {"library": [kind.__module__, kind.__qualname__, arguments]}
+    return {"reference": refer(value)}
 
 
 def _encode_integer(value: int, _: Callable[[Any], int]) -> Encoded:
@@ -69,18 +68,22 @@ def _encode_integer(value: int, _: Callable[[Any], int]) -> Encoded:
 
 
 def _encode_items(name: str, base: type) -> Callable[[Any, Callable[[Any], int]], Encoded]:
-    def way(value: Any, lend: Callable[[Any], int]) -> Encoded:
-        return {name: [encode(item, lend) for item in base.__iter__(value)]}  # type: ignore[attr-defined]
+    def encoder(value: Any, refer: Callable[[Any], int]) -> Encoded:
+        return {name: [encode_value(item, refer) for item in base.__iter__(value)]}  # type: ignore[attr-defined]
 
-    return way
-
-
-def _encode_list(value: list[Any], lend: Callable[[Any], int]) -> Encoded:
-    return [encode(item, lend) for item in list.__iter__(value)]
+    return encoder
 
 
-def _encode_dict(value: dict[Any, Any], lend: Callable[[Any], int]) -> Encoded:
-    return {"dict": [[encode(key, lend), encode(item, lend)] for key, item in dict.items(value)]}
+def _encode_list(value: list[Any], refer: Callable[[Any], int]) -> Encoded:
+    return [encode_value(item, refer) for item in list.__iter__(value)]
+
+
+def _encode_dict(value: dict[Any, Any], refer: Callable[[Any], int]) -> Encoded:
+    return {
+        "dict": [
+            [encode_value(key, refer), encode_value(item, refer)] for key, item in dict.items(value)
+        ]
+    }
 
 
 _PLAIN: list[tuple[type, Callable[[Any, Callable[[Any], int]], Encoded]]] = [
@@ -99,20 +102,21 @@ _PLAIN: list[tuple[type, Callable[[Any, Callable[[Any], int]], Encoded]]] = [
 ]
 
 
-def decode(encoded: Encoded, borrow: Callable[[int], Any]) -> Any:
-    """The value that `encode` made JSON of; ``borrow`` gives what stands for a lent one here.
+def decode_value(encoded: Encoded, resolve: Callable[[int], Any]) -> Any:
+    """The value of an encoding by `encode_value`; ``resolve`` returns the value of a reference.
 
-    Raises ValueError for anything that `encode` does not make, or what its parts raise.
+    Raises ValueError for an encoding that `encode_value` does not make, and whatever the
+    constructors of its parts raise.
     """
     if isinstance(encoded, list):
-        return [decode(item, borrow) for item in encoded]
+        return [decode_value(item, resolve) for item in encoded]
     if not isinstance(encoded, dict):
         return encoded
     ((name, body),) = encoded.items()
     if name in _MADE:
-        return _MADE[name]([decode(item, borrow) for item in body])
+        return _MADE[name]([decode_value(item, resolve) for item in body])
     if name == "dict":
-        return {decode(key, borrow): decode(item, borrow) for key, item in body}
+        return {decode_value(key, resolve): decode_value(item, resolve) for key, item in body}
     if name == "int":
         return int(body, 16)
     if name in ("bytes", "bytearray"):
@@ -120,11 +124,11 @@ def decode(encoded: Encoded, borrow: Callable[[int], Any]) -> Any:
     if name == "library":
         module, kind, parts = body
         if (module, kind) in LIBRARY:
-            made_by = getattr(__import__(module), kind)
-            return made_by(*(decode(part, borrow) for part in parts))
-    if name == "lent":
-        return borrow(body)
-    raise ValueError(f"no value is encoded as {name!r}")
+            constructor = getattr(__import__(module), kind)
+            return constructor(*(decode_value(part, resolve) for part in parts))
+    if name == "reference":
+        return resolve(body)
+    raise ValueError(f"unknown encoding {name!r}")
 
 
 _MADE: dict[str, Callable[[list[Any]], Any]] = {

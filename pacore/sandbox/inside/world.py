@@ -1,8 +1,8 @@
-"""What a program finds when it starts: names, streams, and limits of the interpreter.
+"""The environment of a program: predefined names, streams, and limits of the interpreter.
 
-As far as a program can tell it runs as the public runners run it: LiveCodeBench's lets the names of
-18 modules stand before every program, and every Python has ``exit``, ``quit`` and ``/dev/stdin``,
-which a sandbox without ``site`` and without /proc lacks.
+It is that of the public runners: LiveCodeBench's predefines the names of 18 modules for every
+program, and every Python has ``exit``, ``quit`` and ``/dev/stdin``, which are missing in a sandbox
+without ``site`` and without /proc.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ import sys
 from types import CodeType, ModuleType
 
 TYPE_CHECKING = False
+"""As `typing.TYPE_CHECKING`, for all modules inside: typing itself is slow to import."""
 
-
-if TYPE_CHECKING:  # typing itself is slow to import
+if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    Namespace = dict[str, Any]  # the names of a module
+
 OUT_OF_MEMORY = 86
-"""Exit code of a process whose program ran out of memory. Claiming it falsely gains nothing."""
+"""Exit code of a process whose program ran out of memory. A program gains nothing by exiting with it."""
 
 UNLOADED = 90
-"""Exit code of a process whose program is not Python, or ends before anything is asked of it."""
+"""Exit code of a process whose program is not Python, or ends while it is loaded."""
 
-STANDING = (
+PREDEFINED = (
     "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random",
     "statistics", "itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing",
 )  # fmt: skip
-"""Modules whose public names stand before a program, later ones first where two have the same."""
-
+"""Modules whose public names are predefined; of equal names that of the later module."""
 
 RECURSION_LIMIT = 50_000
-"""How deep such a program may call, unless it says otherwise."""
+"""The recursion limit of such a program, unless it sets another."""
 
-USUAL = (
+PRELOADED = (
     "abc", "array", "cmath", "contextlib", "dataclasses", "decimal", "enum", "fractions", "queue",
     "threading", "time", "types",
 )  # fmt: skip
@@ -44,33 +45,33 @@ USUAL = (
 
 STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/stderr")
 
-_NAMES: dict[str, Any] = {}
+_NAMES: Namespace = {}
 
 
-def prepare() -> None:
-    """Make this process one that programs can be started from. Done once, in the host."""
-    for name in USUAL:
+def prepare_interpreter() -> None:
+    """Prepare this process to fork processes of programs. Called once, in the host."""
+    for name in PRELOADED:
         __import__(name)
     if hasattr(sys, "set_int_max_str_digits"):
-        # What a conversion takes is bounded by the program's time.
+        # The program's CPU limit bounds the time of a conversion.
         sys.set_int_max_str_digits(0)
     _add_quitters()
     builtins.open = io.open = _opening(io.open)
     os.open = _opening(os.open)
-    lines = [f"from {name} import *" for name in STANDING] + [f"import {', '.join(STANDING)}"]
+    lines = [f"from {name} import *" for name in PREDEFINED] + [f"import {', '.join(PREDEFINED)}"]
     exec("\n".join(lines), _NAMES)
     del _NAMES["__builtins__"]
 
 
 def _add_quitters() -> None:
-    """``exit`` and ``quit`` as `site` makes them."""
+    """Define ``exit`` and ``quit`` as `site` does."""
     quitter = __import__("_sitebuiltins").Quitter
     for name in ("exit", "quit"):
         setattr(builtins, name, quitter(name, "Ctrl-D (i.e. EOF)"))
 
 
 def _opening(opened: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that opens files, and the standard streams by the names they have elsewhere."""
+    """A replacement of ``opened`` that also opens the standard streams by their names in `STREAMS`."""
 
     def open(file: Any, *arguments: Any, **keywords: Any) -> Any:
         number = _stream(file)
@@ -86,7 +87,7 @@ _OS_OPEN = os.open
 
 
 def _stream(file: Any) -> int | None:
-    """The descriptor of the standard stream that ``file`` is a name of, None for any other file."""
+    """The descriptor of the standard stream that ``file`` names; None for any other file."""
     if isinstance(file, int) or not isinstance(file, (str, bytes, os.PathLike)):
         return None
     path = os.fsdecode(file)
@@ -98,15 +99,15 @@ def _stream(file: Any) -> int | None:
     return None
 
 
-def stand_before(namespace: dict[str, Any]) -> None:
-    """Let the names of `STANDING` stand in a program's namespace, and let it call deep."""
+def predefine_names(namespace: Namespace) -> None:
+    """Add the names of `PREDEFINED` to a program's namespace, and set the recursion limit."""
     namespace.update(_NAMES)
     namespace.update(stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
     sys.setrecursionlimit(RECURSION_LIMIT)
 
 
-def main_module(name: str) -> dict[str, Any]:
-    """The namespace of a new module of that name; classes find themselves in it."""
+def main_module(name: str) -> Namespace:
+    """The namespace of a new module of that name, registered in ``sys.modules``."""
     module = sys.modules[name] = ModuleType(name)
     return module.__dict__
 
@@ -116,21 +117,21 @@ def compiled(program: bytes, file: str = "program.py") -> CodeType:
     return compile(program, file, "exec", dont_inherit=True)
 
 
-def code_of(ending: SystemExit) -> int:
-    """The exit code that SystemExit means; what it was given besides is said as Python says it."""
+def exit_code_of(ending: SystemExit) -> int:
+    """The exit code of a SystemExit; an argument that is no number is printed to stderr."""
     if ending.code is None or isinstance(ending.code, int):
         return (ending.code or 0) & 0xFF
     print(ending.code, file=sys.stderr, flush=True)
     return 1
 
 
-def all_of(descriptor: int) -> bytes:
-    """All that a file holds, wherever its reader is in it."""
+def read_all(descriptor: int) -> bytes:
+    """The whole content of a file, whatever its file offset."""
     pieces: list[bytes] = []
-    place = 0
-    while piece := os.pread(descriptor, 1 << 20, place):
+    offset = 0
+    while piece := os.pread(descriptor, 1 << 20, offset):
         pieces.append(piece)
-        place += len(piece)
+        offset += len(piece)
     return b"".join(pieces)
 
 

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.core.grading.checkers import CHECKERS, TESTLIB, Checked, checker_named, close, tokens
+from pacore.core.grading.checkers import (
+    CHECKERS,
+    TESTLIB,
+    Checked,
+    checker_named,
+    is_close,
+    split_tokens,
+)
 from pacore.core.grading.programs.results import same_result
 from tests.fixtures.nested_values import nested
 
@@ -187,8 +194,8 @@ FINITE = st.floats(-1e12, 1e12, allow_subnormal=False)
 def test_a_real_within_its_tolerance_is_close(
     expected: float, part: float, tolerance: float
 ) -> None:
-    assert close(expected, expected + part * tolerance, tolerance)
-    assert close(expected, expected * (1 + part * tolerance), tolerance)
+    assert is_close(expected, expected + part * tolerance, tolerance)
+    assert is_close(expected, expected * (1 + part * tolerance), tolerance)
 
 
 @given(FINITE, st.floats(1.1, 100.0), st.sampled_from([1e-4, 1e-6]))
@@ -196,21 +203,21 @@ def test_a_real_beyond_both_tolerances_is_not_close(
     expected: float, times: float, tolerance: float
 ) -> None:
     off = times * tolerance * max(1.0, abs(expected))
-    assert not close(expected, expected + off, tolerance)
-    assert not close(expected, expected - off, tolerance)
+    assert not is_close(expected, expected + off, tolerance)
+    assert not is_close(expected, expected - off, tolerance)
 
 
 def test_what_is_no_number_is_close_to_itself_only() -> None:
-    assert close(math.nan, math.nan, 1e-6)
-    assert not close(1.0, math.nan, 1e-6)
-    assert not close(math.nan, 1.0, 1e-6)
-    assert close(-math.inf, -math.inf, 1e-6)
-    assert not close(math.inf, -math.inf, 1e-6)
+    assert is_close(math.nan, math.nan, 1e-6)
+    assert not is_close(1.0, math.nan, 1e-6)
+    assert not is_close(math.nan, 1.0, 1e-6)
+    assert is_close(-math.inf, -math.inf, 1e-6)
+    assert not is_close(math.inf, -math.inf, 1e-6)
 
 
 @given(st.text())
 def test_tokens_are_what_is_between_the_four_blanks(text: str) -> None:
-    found = tokens(text)
+    found = split_tokens(text)
     assert "".join(found) == re.sub("[ \t\r\n]", "", text)
     assert not any(re.search("[ \t\r\n]", token) for token in found) and "" not in found
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from pacore.core.answer import answer_of
 from pacore.core.grading.extraction.boxes import choice_letter, find_boxes
-from pacore.core.grading.extraction.clauses import DENIED, NO_STATEMENT, SEVERAL, UNSURE, WITHDRAWN
+from pacore.core.grading.extraction.clauses import (
+    DENIED,
+    NO_STATEMENT,
+    SEVERAL_ANSWERS,
+    UNSURE,
+    WITHDRAWN,
+)
 from pacore.core.grading.extraction.extract import (
     EMPTY_BOX,
     NO_PROGRAM,
@@ -73,15 +79,15 @@ NO_ANSWERS = {
     "nothing": ("", NO_STATEMENT),
     "a refusal": ("I'm sorry, I can't solve this.", NO_STATEMENT),
     "only work": ("We need to multiply 3 by 4.", NO_STATEMENT),
-    "several": ("Either 3 or 4.", SEVERAL),
-    "alternatives": ("The answer is 3 or 4.", SEVERAL),
+    "several": ("Either 3 or 4.", SEVERAL_ANSWERS),
+    "alternatives": ("The answer is 3 or 4.", SEVERAL_ANSWERS),
     "denied": ("The answer is not 3.", DENIED),
     "hedged": ("The answer might be 3.", UNSURE),
     "withdrawn": ("The answer is 3. Wait, that's wrong.", WITHDRAWN),
     "an open box": (r"The answer is 3: \boxed{\frac{1}{2}", OPEN_BOX),
     "an empty box": (r"Here: \boxed{}", EMPTY_BOX),
     "a box for the answer": (r"Put it into \boxed{\text{answer}}", EMPTY_BOX),
-    "boxes to choose from": (r"\boxed{3} or \boxed{4}", SEVERAL),
+    "boxes to choose from": (r"\boxed{3} or \boxed{4}", SEVERAL_ANSWERS),
 }
 
 LATER = {
@@ -111,8 +117,8 @@ LATER = {
         "4",
         "stated",
     ),
-    "hashes that count on": ("#### 100\n#### 101", None, SEVERAL),
-    "a list of answers": ("1. The answer is 3.\n2. The answer is 4.", None, SEVERAL),
+    "hashes that count on": ("#### 100\n#### 101", None, SEVERAL_ANSWERS),
+    "a list of answers": ("1. The answer is 3.\n2. The answer is 4.", None, SEVERAL_ANSWERS),
     "hashes that repeat": ("#### 100\n#### 100", "100", "tagged"),
 }
 
@@ -329,7 +335,7 @@ def test_fifty_megabytes_cost_no_more_than_the_tail_that_is_read(unit: str) -> N
     ("text", "answer", "method", "reason"),
     [
         ("So 6 * 7 = 42.", "42", "final_line", None),
-        ("The answer is 41 or 42.", None, None, SEVERAL),
+        ("The answer is 41 or 42.", None, None, SEVERAL_ANSWERS),
         (r"The answer is \boxed{4", None, None, OPEN_BOX),
     ],
 )

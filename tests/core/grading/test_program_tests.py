@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.core.grading.choose import choose_grader, gold_answer
-from pacore.core.grading.programs.results import NOT_RUN, Outcome, ProgramReport
+from pacore.core.grading.programs.results import NOT_RUN, CaseOutcome, ProgramReport
 from pacore.core.grading.programs.tests import (
     AssertionTests,
     CodeTests,
@@ -149,8 +149,8 @@ def test_a_check_that_asserts_only_within_a_function_of_its_own_is_one_test() ->
     ("check", "message"),
     [
         ("def check(f", "check: is not Python: '(' was never closed"),
-        ("def test(f): assert f(1)", "check: no function check(candidate) in it asserts anything"),
-        ("def check(f): f(1)", "check: no function check(candidate) in it asserts anything"),
+        ("def test(f): assert f(1)", "check: has no function check(candidate) with an assertion"),
+        ("def check(f): f(1)", "check: has no function check(candidate) with an assertion"),
         ("-" * 100_000 + "1", "check: is not Python: "),
     ],
 )
@@ -197,19 +197,19 @@ def test_a_gold_answer_of_a_code_problem_is_taken_whole() -> None:
 
 
 def test_a_report_becomes_a_verdict_with_the_pass_rate() -> None:
-    passed, failed = Outcome("passed", 1.0), Outcome("timeout")
+    passed, failed = CaseOutcome("passed", 1.0), CaseOutcome("timeout")
     assert ProgramReport((passed, passed)).verdict() == CORRECT
     assert ProgramReport((passed, failed, NOT_RUN)).verdict() == Verdict(
         "wrong", 1 / 3, "1 of 3 tests; test 2: timeout"
     )
-    partly = Outcome("wrong_output", 0.5, excerpt="the checker gives 0.5")
+    partly = CaseOutcome("wrong_output", 0.5, excerpt="the checker returned 0.5")
     assert ProgramReport((partly, passed)).verdict() == Verdict(
-        "wrong", 0.75, "1 of 2 tests; test 1: wrong output: the checker gives 0.5"
+        "wrong", 0.75, "1 of 2 tests; test 1: wrong output: the checker returned 0.5"
     )
 
 
 def test_a_wrong_program_never_scores_one() -> None:
-    almost = Outcome("wrong_output", 1.0 - 1e-16)
+    almost = CaseOutcome("wrong_output", 1.0 - 1e-16)
     assert ProgramReport((almost,) * 3).score < 1.0
     assert ProgramReport((almost._replace(points=1.0),)).score < 1.0
 

@@ -23,8 +23,8 @@ from pacore.core.grading.programs.tests import (
     stdin_tests,
     wanted_of,
 )
-from pacore.sandbox.keeper import SANDBOXES
 from pacore.sandbox.programs import run_tests
+from pacore.sandbox.runner import SANDBOXES
 from tests.conftest import ROOT
 
 CODE = "n = int(input())\nif n:\n    print(n)"

@@ -19,7 +19,7 @@ from pacore.core.engine import EngineFault
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.vllm.engine import VllmEngine
-from pacore.engine.vllm.keeper import GRACE_SECONDS
+from pacore.engine.vllm.keeper import TERMINATION_GRACE_SECONDS
 from pacore.engine.vllm.server import Launch, reason
 from pacore.errors import BadInput, EngineUnavailable
 from tests.conftest import ROOT
@@ -251,7 +251,7 @@ def test_the_server_dies_with_an_owner_that_is_killed(checkpoint: Path, tmp_path
         below = descendants(owner.pid)
         assert len(living(below)) >= 4
         owner.kill()
-    assert not left_after(below, GRACE_SECONDS + 5)
+    assert not left_after(below, TERMINATION_GRACE_SECONDS + 5)
 
 
 def _servers() -> set[int]:

@@ -94,7 +94,7 @@ def test_a_server_deaf_to_the_polite_signal_is_killed() -> None:
         assert kept.stdin is not None
         kept.stdin.close()
         assert left_after(below, 1) == below
-        assert not left_after(below, keeper.GRACE_SECONDS + 3)
+        assert not left_after(below, keeper.TERMINATION_GRACE_SECONDS + 3)
 
 
 def test_they_end_when_the_keeper_is_told_to_end() -> None:

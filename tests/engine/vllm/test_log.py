@@ -38,7 +38,7 @@ def test_the_oldest_logs_of_owners_that_are_gone_make_room(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("log", "said"),
     [
-        ("", "it said nothing"),
+        ("", "its log is empty"),
         ("starting\n\nKilled\n", "Killed"),
         (
             "ValueError: max_model_len is greater\nINFO: bye\n",

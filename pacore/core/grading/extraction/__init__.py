@@ -1,1 +1,1 @@
-"""The answer that a conclusion states, and how it states it."""
+"""Extracts the answer that a conclusion states, and how it states it."""

@@ -1,24 +1,26 @@
-r"""Boxes: ``\boxed{…}`` and its like, and the letter that a box of a multiple choice names."""
+r"""Finds boxes (``\boxed{…}``, ``\fbox{…}``), and the letters of options in boxes and in prose."""
 
 from __future__ import annotations
 
+# ruff: noqa: RUF001 - characters that look like others are what this file is about
 import re
 import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pacore.core.grading.extraction.values import rational
+from pacore.core.grading.extraction.numerals import rational
+from pacore.core.grading.extraction.patterns import Words
+from pacore.core.grading.extraction.values import OPENING, VALUES_A_SENTENCE, FoundValue
 
 CHOICE_CHARACTERS = 1_000
-"""A box longer than this names no choice."""
+"""Longest box that can name an option."""
 
 
 class Boxes(NamedTuple):
-    """The boxes of a text: what the last that holds an answer holds, and its place.
+    """The last box of a text with an answer: its content and offsets.
 
-    ``last`` is None without such a box, ``start`` and ``end`` then 0. ``open_at`` is where the last box
-    begins that was never closed, None without one; ``is_empty`` whether a box holds nothing, or speaks of
-    itself.
+    Without such a box ``last`` is None, ``start`` and ``end`` are 0. ``open_at`` is the offset of the last
+    unclosed box, None without one; ``is_empty``: a box is empty, or has only a placeholder.
     """
 
     last: str | None
@@ -35,30 +37,25 @@ class _Box(NamedTuple):
     end: int
 
 
-# An escaped brace groups nothing, so a backslash takes the next character with it. Two backslashes
+# An escaped brace is no group, so a backslash is matched with the next character. Two backslashes
 # before the name are a common slip of models that escape for JSON, a backspace of those that do not.
 _NAME = r"(?:boxed|fbox|framebox)"
-
 
 _BOX_TOKEN = re.compile(
     rf"(?:\\\\?{_NAME}|\x08oxed|(?<![A-Za-z\\])boxed)\s*+\{{|\\.|[{{}}]", re.DOTALL
 )
 
-
 _ANY_BOX = re.compile(r"[\\\x08]{0,2}(?:boxed|oxed|fbox|framebox)")
-
 
 _BARE_BOX = re.compile(
     rf"\\{_NAME}\s*+(?P<token>-?\d+(?:[.,]\d+)*|\([^(){{}}\n]{{1,60}}\)|(?P<command>\\[A-Za-z]+)"
     rf"|[A-Za-z](?![A-Za-z]|\s[a-z]))"
 )
 
-
 _BETWEEN = re.compile(
     r"[\s$,;:.()\[\]\\]*(?P<word>and|or|und|oder|et|ou|y|o|e|и|или|和|或|或者|と"
     r"|または)?[\s$,;:.()\[\]\\]*(?:[A-Za-z]\w?(?:_\w)?\s*=\s*)?[\s$(\[\\]*"
 )
-
 
 _SPOKEN_OF = re.compile(
     r"(?:in the (?:form|format)(?: of)?|format|e\.g\.?|for example|for instance|such as|like|instead of"
@@ -66,7 +63,6 @@ _SPOKEN_OF = re.compile(
     r"[\s,:]*[$\\(\[`'\"]*$",
     re.IGNORECASE,
 )
-
 
 _CALLED_WRONG = re.compile(
     r"[\s$)\]\\`'\".]*(?:is|was)\s+(?:not\b|wrong|incorrect|false)"
@@ -77,13 +73,11 @@ _CALLED_WRONG = re.compile(
     re.IGNORECASE,
 )
 
-
 _BLANK = re.compile(
     r"\\(?:text\w{0,6}|mathrm|mathbf|mbox|underline|phantom|hspace\*?|quad|qquad|[lc]?dots|cdot|ldots|,"
     r"|;|!| |_)(?![A-Za-z])"
     r"|[\s{}$_.…·\-?<>\[\]()'\"`~]|\\"
 )
-
 
 _PLACEHOLDER = re.compile(
     r"(?:your|final|the|answer|answers|result|value|number|letter|solution|here|insert|option|choice"
@@ -95,13 +89,12 @@ _PLACEHOLDER = re.compile(
 
 
 def find_boxes(text: str) -> Boxes:
-    r"""Find the last balanced ``\boxed{…}`` or ``\fbox{…}`` that holds an answer: the one that starts last.
+    r"""Find the last balanced ``\boxed{…}`` or ``\fbox{…}`` with an answer: the one that starts last.
 
-    Of nested boxes that is the inner one. A box that is never closed does not count, and neither
-    hides nor replaces a balanced one before it; nor does one that is empty or speaks of the box
-    (``\boxed{answer}``), is an example (``such as \boxed{7}``) or is denied. Without braces a box holds
+    Of nested boxes that is the inner one. Boxes that are unclosed, empty, placeholders
+    (``\boxed{answer}``), examples (``such as \boxed{7}``) or denied are skipped. Without braces a box has
     one number, letter or command, as in TeX: ``\boxed 4``. Boxes joined by *and* or commas are one list;
-    joined by *or* they are alternatives, unless they are the same number.
+    joined by *or* they are alternatives, unless they are equal numbers.
     """
     found, open_at = _all_boxes(text)
     last = len(found) - 1
@@ -126,7 +119,7 @@ _ORS = frozenset(("or", "oder", "ou", "o", "или", "或", "或者", "または
 
 
 def _joint(text: str, one: _Box, two: _Box) -> str | None:
-    """The word or comma by which two boxes are one list; None where they are not."""
+    """The word or comma that joins two boxes to a list; None where they are not joined."""
     between = text[one.end : two.start]
     if one.end > two.start or len(between) > 100 or is_blank(one.text):
         return None
@@ -137,7 +130,7 @@ def _joint(text: str, one: _Box, two: _Box) -> str | None:
 
 
 def _all_boxes(text: str) -> tuple[list[_Box], int | None]:
-    """Every balanced box by where it starts, and where the last starts that is never closed."""
+    """All balanced boxes in the order of their starts, and the offset of the last unclosed one."""
     opened: list[tuple[int, int, int]] = []
     found: list[_Box] = []
     depth = 0
@@ -169,7 +162,7 @@ def _bare_boxes(text: str) -> Iterator[_Box]:
 
 
 def is_blank(held: str) -> bool:
-    """Whether a box holds nothing but dots, blanks and words for an answer."""
+    """Whether a box has nothing but dots, blanks and placeholder words."""
     return len(held) < 100 and _PLACEHOLDER.fullmatch(_BLANK.sub("", held)) is not None
 
 
@@ -187,15 +180,12 @@ _CHOICE_MARKUP = re.compile(
     r"|q?quad|enspace|hspace\{[^{}]*\})(?![A-Za-z])|\\[^A-Za-z]|[{}$*~`\s])+"
 )
 
-
 _STRUCK = re.compile(r"~~[^~]+~~")
-
 
 _CHOICE = re.compile(
     r"(?i:(?:option|choice|answer)\b[ :]*)?"
     r"(?:[(\[] ?(?P<parenthesised>[A-Ja-j]) ?[)\]]|(?P<bare>[A-J])(?= ?[.):]|$)|(?P<small>[a-j])[.)]?$)"
 )
-
 
 _SECOND_CHOICE = re.compile(r" ?(?:,|;|&|/|and\b|or\b) ?\(?[A-Ja-j](?![A-Za-z0-9])")
 
@@ -203,8 +193,8 @@ _SECOND_CHOICE = re.compile(r" ?(?:,|;|&|/|and\b|or\b) ?\(?[A-Ja-j](?![A-Za-z0-9
 def choice_letter(text: str) -> str | None:
     r"""The upper-case letter A to J that ``text`` names: ``C``, ``(c)``, ``\textbf{(C)}\ 12``.
 
-    None where there is no letter, more than one ("A and C"), or one that a command changes or denies
-    (``\neg B``, ``\cancel{B}``).
+    None for no letter, several ("A and C"), or one that a command changes or negates (``\neg B``,
+    ``\cancel{B}``).
     """
     if len(text) > CHOICE_CHARACTERS or _STRUCK.search(text):
         return None
@@ -214,3 +204,48 @@ def choice_letter(text: str) -> str | None:
         return None
     letter: str = found["parenthesised"] or found["bare"] or found["small"]
     return letter.upper()
+
+
+_LETTER = re.compile(
+    r"(?P<around>[(\[（【《<]{1,2}\s?(?P<inner>[A-Ja-j])\s?[)\]）】》>]{1,2})"
+    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<bare>[A-J])(?=\s?[).:,;!?。，、：）】\]\"'”’»」』]|\s*$|\s|[/|&+]\s?\(?[A-J]\b|[^\x00-\u02ff])(?:\s?\)(?!\s?[A-J]\b))?"
+    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<small>[a-j])(?=\)|\s?[.]?\s*$|(?<=^.)\.\s)\)?"
+)
+
+
+_AFTER_ARTICLE = Words(
+    r"\s*$|\s?[/|&+]\s?\(?[A-J]\b|\s?[.,;:!?)\]。，、：»」”\"'*–—-]|\s\(|\s(?:because|since|as|for|due|given|and|or|nor|which|is"
+    r"|isn|was|are|weil|da|denn"
+    r"|porque|pois|já|car|parce|puisque|perché|poiché|ya|pues|est|es|é|è|ist|omdat|want|ponieważ|bo|так"
+    r"|потому"
+    r"|оскільки|vì|çünkü|karena|eftersom|fordi|protože|deoarece)\b|\s?[^\x00-\u02ff]"
+)
+
+
+class ChoiceReader:
+    """Reads an option's letter, A to J: in brackets in either case, bare in capitals.
+
+    Bare ``A`` and ``I``, which are words in many languages, need the end of a phrase after them.
+    """
+
+    def at(self, sentence: str, start: int) -> FoundValue | None:
+        opening = OPENING.match(sentence, start)
+        found = _LETTER.match(sentence, opening.end() if opening else start)
+        return None if found is None else self._value(sentence, found)
+
+    def values(self, sentence: str, start: int = 0) -> Iterator[FoundValue]:
+        count = 0
+        for found in _LETTER.finditer(sentence, start):
+            if (value := self._value(sentence, found)) is not None:
+                yield value
+                count += 1
+                if count == VALUES_A_SENTENCE:
+                    return
+
+    def _value(self, sentence: str, found: re.Match[str]) -> FoundValue | None:
+        if found["bare"] in ("A", "I", "E") and not _AFTER_ARTICLE.match(
+            sentence, found.end("bare")
+        ):
+            return None
+        letter = found["inner"] or found["bare"] or found["small"]
+        return FoundValue(letter.upper(), found.start(), found.end())

@@ -1,7 +1,7 @@
-"""Answers: what a conclusion finally states, cut out of the text around it.
+"""Extracts the answer that a conclusion finally states.
 
-Model text is hostile until shown otherwise: every scan here takes time linear in what it reads, and
-reads no more than the last `TAIL_CHARACTERS` of a conclusion.
+The text is untrusted: every scan takes linear time, and reads no more than the last `TAIL_CHARACTERS` of
+a conclusion.
 """
 
 from __future__ import annotations
@@ -13,28 +13,32 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from pacore.core.grading.extraction.beside import is_heading, marked_outcomes
-from pacore.core.grading.extraction.boxes import Boxes, choice_letter, find_boxes, is_blank
+from pacore.core.grading.extraction.boxes import (
+    Boxes,
+    ChoiceReader,
+    choice_letter,
+    find_boxes,
+    is_blank,
+)
 from pacore.core.grading.extraction.clauses import (
     DENIED,
-    NO_STATEMENT,
-    SEVERAL,
-    UNSURE,
-    WITHDRAWN,
-    Doubt,
-    single_value,
-)
-from pacore.core.grading.extraction.closings import closing
-from pacore.core.grading.extraction.marks import (
     HEDGED_NEXT,
     LIMITED_NEXT,
     NEGATORS,
+    NO_STATEMENT,
     NOUNS,
     QUESTION,
-    Outcome,
+    SEVERAL_ANSWERS,
+    UNSURE,
+    WITHDRAWN,
+    Doubt,
     Stated,
+    StatementOutcome,
     Unstated,
-    marked,
+    single_value,
 )
+from pacore.core.grading.extraction.closings import closing
+from pacore.core.grading.extraction.marks import marked
 from pacore.core.grading.extraction.patterns import Words, any_of, words_of
 from pacore.core.grading.extraction.phrases import closing_phrase, last_phrase, phrase_of
 from pacore.core.grading.extraction.quotations import is_example
@@ -45,19 +49,9 @@ from pacore.core.grading.extraction.sentences import (
     sentences,
 )
 from pacore.core.grading.extraction.tags import Tagged, tagged
-from pacore.core.grading.extraction.values import ChoiceReader, MathReader, Reader, Value
+from pacore.core.grading.extraction.values import FoundValue, MathReader, ValueReader
 from pacore.core.grading.programs.program import Wanted, extract_program
 from pacore.core.grading.spec import parse_spec
-
-__all__ = [
-    "Extracted",
-    "ExtractionMethod",
-    "NoAnswer",
-    "choice_letter",
-    "extract",
-    "find_answer",
-    "find_boxes",
-]
 
 ExtractionMethod = Literal[
     "boxed",
@@ -70,7 +64,7 @@ ExtractionMethod = Literal[
     "conclusion",
     "choice",
 ]
-"""How an answer was found. ``choice`` is in tables written before; now a letter has the others' names.
+"""How an answer was found. ``choice`` occurs in earlier tables only.
 
 - ``boxed``: in the last box, `find_boxes`; ``tagged``: between tags, after ``####`` or in JSON
 - ``stated``: in a sentence that names the answer; ``concluded``: in the closing sentence
@@ -79,41 +73,39 @@ ExtractionMethod = Literal[
 """
 
 EXTRACTION_VERSION = "2"
-"""Counts on when a conclusion may give another answer."""
+"""Incremented with every change that may extract another answer."""
 
 TAIL_CHARACTERS = 1_000_000
-"""How much of a conclusion's end is read for boxes, in characters."""
+"""Characters of a conclusion's end that are searched for boxes."""
 
 WORDS_A_TAG = 3
-"""As many words between tags are an answer, whether or not they hold a value."""
+"""Most words between tags that count as an answer without a value."""
 
 NEXT_PROBLEMS = 8
-"""How many headings of another problem are looked at."""
+"""Number of headings of another problem that are checked."""
 
 END_CHARACTERS = 2_000
-"""How much of a conclusion's end is read first."""
+"""Characters of a conclusion's end that are read first."""
 
 STATEMENT_CHARACTERS = 50_000
-"""How much of a conclusion's end is read for statements outside of boxes, in characters."""
+"""Characters of a conclusion's end that are searched for statements outside of boxes."""
 
 OPEN_BOX = "box left open"
 
-
 EMPTY_BOX = "box is empty"
-
 
 NO_PROGRAM = "no program"
 
 
 class Extracted(NamedTuple):
-    """An answer as the model wrote it (of a choice the upper-case letter), and how it was found."""
+    """An answer as the model wrote it (for a choice the upper-case letter), and how it was found."""
 
     text: str
     method: ExtractionMethod
 
 
 class NoAnswer(NamedTuple):
-    """Why a conclusion states no answer, in a few words for a person."""
+    """The reason why no answer was extracted, in a few words for the user."""
 
     reason: str
 
@@ -121,9 +113,9 @@ class NoAnswer(NamedTuple):
 def extract(
     conclusion: str, spec: str, wanted: Wanted | None = None, *, is_cut: bool = False
 ) -> Extracted | None:
-    """Find the answer a conclusion states to the grader of ``spec``, None where it states none.
+    """Find the answer in a conclusion for the grader of ``spec``; None where there is none.
 
-    `find_answer` says why it states none.
+    `find_answer` gives the reason.
     """
     found = find_answer(conclusion, spec, wanted, is_cut=is_cut)
     return found if isinstance(found, Extracted) else None
@@ -132,18 +124,18 @@ def extract(
 def find_answer(
     conclusion: str, spec: str, wanted: Wanted | None = None, *, is_cut: bool = False
 ) -> Extracted | NoAnswer:
-    r"""Find the answer a conclusion states to the grader of ``spec``, or why it states none.
+    r"""Find the answer in a conclusion for the grader of ``spec``, or the reason why there is none.
 
-    Never raises but for a text that is no spec. ``wanted`` says of a program what its tests run, and
-    ``is_cut`` that the conclusion was cut at its limit.
+    Raises BadInput for an invalid spec only. ``wanted`` is what the tests of a program run; ``is_cut``:
+    the conclusion was truncated at its token limit.
 
-    - A box (`find_boxes`), a tag (``<answer>``, ``####``, JSON) and a sentence that names the answer state
-      it; the last of them decides, and a sentence does not overrule the box it holds.
-    - Without any of them the closing sentence does, where it concludes with one value.
-    - Where a box was left open after all of these, the text was cut inside its answer: none.
-    - ``choice``: the same of an option's letter. A box without a letter is the answer only if no
+    - A box (`find_boxes`), a tag (``<answer>``, ``####``, JSON) and a sentence that names the answer
+      state it; the last of them decides, and a sentence does not overrule a box in it.
+    - Without any of them the closing sentence decides, where it concludes with one value.
+    - Where a box after all of these is unclosed, the text was truncated within its answer: no answer.
+    - ``choice``: the same for an option's letter. A box without a letter is the answer only if no
       letter is stated elsewhere.
-    - ``code``: the program that `extract_program` finds, whatever boxes there are.
+    - ``code``: the program that `extract_program` finds, regardless of boxes.
     """
     grader = parse_spec(spec).name
     if grader == "code":
@@ -162,17 +154,17 @@ _WRAPPED = re.compile(
 
 
 class _Read(NamedTuple):
-    """What of a text is read for statements, from which offset on, and its boxes."""
+    """The part of a text that is searched for statements, its offset, and the boxes."""
 
     window: str
     offset: int
     boxes: Boxes
 
 
-def _read(tail: str, reader: Reader | None, reads_before_box: bool = False) -> _Read:
-    """A text from its last box on, without other problems that follow once it has stated an answer.
+def _read(tail: str, reader: ValueReader | None, reads_before_box: bool = False) -> _Read:
+    """A text from the line of its last box on, without other problems after its answer.
 
-    What comes before the last box is read where there is none, or where the caller wants it.
+    The text before the last box is included where there is no box, or with ``reads_before_box``.
     """
     is_choice = isinstance(reader, ChoiceReader)
     plain = _WRAPPED.sub(lambda found: " " * len(found[0]), tail) if is_choice else tail
@@ -184,8 +176,8 @@ def _read(tail: str, reader: Reader | None, reads_before_box: bool = False) -> _
     return _Read(plain[begin:end], begin, boxes)
 
 
-def _own_end(tail: str, plain: str, begin: int, reader: Reader | None) -> int:
-    """Where another problem begins after a text has stated its answer: its end, if nowhere."""
+def _own_end(tail: str, plain: str, begin: int, reader: ValueReader | None) -> int:
+    """The offset at which another problem begins after the answer; the text's end if none does."""
     for heading in islice(_NEXT_PROBLEM.finditer(plain, begin), NEXT_PROBLEMS):
         before = plain[begin : heading.start()]
         if find_boxes(tail[: heading.start()]).last is not None or _last_tagged(before, reader):
@@ -208,7 +200,7 @@ def _choice_of(tail: str) -> Extracted | NoAnswer:
     return found
 
 
-def _sentence_in(held: str, reader: Reader | None) -> str | None:
+def _sentence_in(held: str, reader: ValueReader | None) -> str | None:
     r"""The value that a box states in a sentence: ``\boxed{\text{The answer is 7}}``."""
     if reader is None or len(held) > SENTENCE_CHARACTERS or not NOUNS.search(held):
         return None
@@ -216,7 +208,7 @@ def _sentence_in(held: str, reader: Reader | None) -> str | None:
     return found.text if isinstance(found, Stated) else None
 
 
-def _answer_of(read: _Read, reader: Reader | None) -> Extracted | NoAnswer:
+def _answer_of(read: _Read, reader: ValueReader | None) -> Extracted | NoAnswer:
     boxes = read.boxes
     found, marked_last = _marked_in(read, reader)
     candidates = list(_candidates(read, marked_last, reader))
@@ -235,10 +227,12 @@ def _answer_of(read: _Read, reader: Reader | None) -> Extracted | NoAnswer:
     return NoAnswer(EMPTY_BOX if boxes.is_empty and last.reason == NO_STATEMENT else last.reason)
 
 
-def _marked_in(read: _Read, reader: Reader | None) -> tuple[list[Sentence], Outcome | None]:
-    """The sentences of a text, and what the last of them that is marked says.
+def _marked_in(
+    read: _Read, reader: ValueReader | None
+) -> tuple[list[Sentence], StatementOutcome | None]:
+    """The sentences of a text, and the outcome of the last one that names the answer.
 
-    Most texts state their answer at their end, so that is read first.
+    The end is read first, since most texts state their answer there.
     """
     begin = read.window.rfind("\n", 0, max(0, len(read.window) - END_CHARACTERS)) + 1
     if begin and not _REFERENCE.search(read.window):
@@ -255,24 +249,24 @@ def _sentences_from(window: str, begin: int) -> list[Sentence]:
 
 
 def _candidates(
-    read: _Read, marked_last: Outcome | None, reader: Reader | None
+    read: _Read, marked_last: StatementOutcome | None, reader: ValueReader | None
 ) -> Iterator[tuple[int, Extracted | NoAnswer]]:
-    """What the text states, with where it does."""
+    """The statements of an answer, with their offsets."""
     boxes = read.boxes
     if boxes.last is not None:
         held = _sentence_in(boxes.last, reader) or boxes.last
         relabelled = _relabelled(read, reader)
         boxed = Extracted(held, "boxed") if relabelled is None else relabelled
-        yield boxes.start, NoAnswer(SEVERAL) if boxes.offers_several else boxed
+        yield boxes.start, NoAnswer(SEVERAL_ANSWERS) if boxes.offers_several else boxed
     for outcome in (marked_last, _last_tagged(read.window, reader)):
         if isinstance(outcome, Stated):
             yield read.offset + outcome.start, Extracted(outcome.text, outcome.method)
-        elif isinstance(outcome, Unstated) and outcome.reason in (SEVERAL, WITHDRAWN):
+        elif isinstance(outcome, Unstated) and outcome.reason in (SEVERAL_ANSWERS, WITHDRAWN):
             yield read.offset + outcome.start, NoAnswer(outcome.reason)
 
 
-def _relabelled(read: _Read, reader: Reader | None) -> Extracted | None:
-    r"""What the rest of the last box's sentence calls the final answer: ``\boxed{2}, final answer: 3``."""
+def _relabelled(read: _Read, reader: ValueReader | None) -> Extracted | None:
+    r"""The final answer in the line after the last box: ``\boxed{2}, final answer: 3``; else None."""
     if reader is None or read.boxes.end <= read.offset:
         return None
     start = read.boxes.end - read.offset
@@ -287,8 +281,8 @@ def _relabelled(read: _Read, reader: Reader | None) -> Extracted | None:
 _LABEL = re.compile(r"[^.!?]{0,80}?(?P<label>\bfinal answer\s*(?:is\b|:))", re.IGNORECASE)
 
 
-def _last_marked(found: Sequence[Sentence], reader: Reader | None) -> Outcome | None:
-    """What the last sentence says that commits to an answer, or why the last that speaks of it does not."""
+def _last_marked(found: Sequence[Sentence], reader: ValueReader | None) -> StatementOutcome | None:
+    """The answer of the last sentence that states one, or the reason why the last one about it does not."""
     if reader is None:
         return last_phrase(found)
     failed: Unstated | None = None
@@ -297,15 +291,15 @@ def _last_marked(found: Sequence[Sentence], reader: Reader | None) -> Outcome | 
         if isinstance(outcome, Stated):
             withdrawn = outcome.text in denied
             return Unstated(WITHDRAWN, outcome.start) if withdrawn else outcome
-        if outcome.reason in (SEVERAL, WITHDRAWN):
+        if outcome.reason in (SEVERAL_ANSWERS, WITHDRAWN):
             return outcome
         denied.add(outcome.value)
         failed = failed or outcome
     return failed
 
 
-def _last_tagged(window: str, reader: Reader | None) -> Outcome | None:
-    """What the last tag holds; tags that follow one another with different answers offer several."""
+def _last_tagged(window: str, reader: ValueReader | None) -> StatementOutcome | None:
+    """The answer in the last tag; consecutive tags with different answers offer several."""
     last: Stated | None = None
     end = 0
     for tag in reversed(tagged(window)):
@@ -320,12 +314,12 @@ def _last_tagged(window: str, reader: Reader | None) -> Outcome | None:
         elif window[tag.end : end].strip(_SEPARATORS) or held == last.text:
             return last
         else:
-            return Unstated(SEVERAL, last.start)
+            return Unstated(SEVERAL_ANSWERS, last.start)
     return last
 
 
-def _held(tag: Tagged, reader: Reader | None) -> str | Doubt | None:
-    """The answer that a tag holds: a box in it, a sentence, a value, or its text."""
+def _held(tag: Tagged, reader: ValueReader | None) -> str | Doubt | None:
+    """The answer in a tag: a box, a sentence, a value, or its text."""
     if is_blank(tag.text):
         return None
     is_choice = isinstance(reader, ChoiceReader)
@@ -342,7 +336,7 @@ def _held(tag: Tagged, reader: Reader | None) -> str | Doubt | None:
     if stated is not None:
         return None
     value = single_value(found[-1].text, reader, found[-1].bold)
-    if isinstance(value, Value):
+    if isinstance(value, FoundValue):
         return _qualified(found[-1].text, value) or value.text
     is_short = not is_choice and len(tag.text.split()) <= WORDS_A_TAG
     return tag.text if value is None and is_short else value
@@ -350,12 +344,11 @@ def _held(tag: Tagged, reader: Reader | None) -> str | Doubt | None:
 
 _DENYING_SIGN = re.compile(r"[¬≠!]\s*$")
 
-
 _DENIED_AFTER = Words(rf"\s*(?:{any_of(words_of('links'))}\s*)?{any_of(words_of('negators'))}")
 
 
-def _qualified(text: str, value: Value) -> Doubt | None:
-    """Why a tag that holds a value states none: words beside it deny it, doubt it, or make it a bound."""
+def _qualified(text: str, value: FoundValue) -> Doubt | None:
+    """Why a tag with a value states no answer: words beside it deny it, doubt it, or make it a bound."""
     before, after = text[: value.start], text[value.end :]
     if NEGATORS.search(before) or _DENYING_SIGN.search(before) or _DENIED_AFTER.match(after):
         return Doubt(DENIED, value.text)
@@ -369,12 +362,9 @@ _NEXT_PROBLEM = re.compile(
     re.IGNORECASE,
 )
 
-
 _SEPARATORS = " \t\n{}[],;"
 
-
 _REFERENCE = re.compile(r"^[ \t#*_]{0,8}(?:Reference|Response|参考)\s*\d+\W*$", re.I | re.M)
-
 
 _OWN_VOICE = re.compile(
     r"\W*(?:in conclusion|based on|after (?:analy|review|compar|consider|check|examin)|overall|considering"
@@ -384,9 +374,9 @@ _OWN_VOICE = re.compile(
 
 
 def own_sentences(found: list[Sentence]) -> list[Sentence]:
-    """The sentences of a text without references that it copies below headings of theirs.
+    """The sentences of a text without copied references below headings such as ``Reference 1``.
 
-    A copy ends at a heading of another kind, or where the text speaks of the references again.
+    A copy ends at another kind of heading, or at a sentence that evaluates the references.
     """
     own: list[Sentence] = []
     is_copied = False

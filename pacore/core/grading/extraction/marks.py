@@ -1,8 +1,8 @@
-"""Marked sentences: what a sentence that names the answer commits to.
+"""Reads sentences that name the answer.
 
-It names it before the value (``the answer is 7``) or after it (``7 is the correct answer``), calls a value
-right (``B is correct``), or corrects what was said. What is denied, hedged, somebody else's, an example of
-a format, or offered as one of several is no statement.
+The noun is before the value (``the answer is 7``) or after it (``7 is the correct answer``), or the
+sentence calls a value right (``B is correct``), or corrects a value. A value that is denied, hedged,
+attributed to somebody else, an example of a format, or one of several alternatives is not stated.
 """
 
 from __future__ import annotations
@@ -11,21 +11,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal, NamedTuple
 
+from pacore.core.grading.extraction.boxes import ChoiceReader
 from pacore.core.grading.extraction.clauses import (
     DENIED,
-    SEVERAL,
+    DERIVED,
+    LIMITED_NEXT,
+    NEGATORS,
+    NOT_BEFORE,
+    NOUNS,
+    QUESTION,
+    SEVERAL_ANSWERS,
     UNSURE,
     Doubt,
+    Stated,
+    StatementOutcome,
+    Unstated,
     single_value,
     unlisted,
     with_list,
 )
+from pacore.core.grading.extraction.numerals import in_words
 from pacore.core.grading.extraction.patterns import (
     CLOSE,
     MARK,
-    Grammar,
+    LanguagePatterns,
     WordList,
     Words,
     any_of,
@@ -51,94 +61,21 @@ from pacore.core.grading.extraction.quotations import (
     is_supposed,
 )
 from pacore.core.grading.extraction.sentences import Sentence
-from pacore.core.grading.extraction.values import ChoiceReader, MathReader, Reader, Value, in_words
-
-Method = Literal["tagged", "stated", "concluded", "final_line", "first_line"]
+from pacore.core.grading.extraction.values import FoundValue, MathReader, ValueReader
 
 ZONE_CHARACTERS = 200
-"""How far from its noun a value may be."""
+"""Most characters between a noun and its value."""
 
 PLACES_A_SENTENCE = 24
-"""How many places of a sentence that name an answer are read."""
+"""Number of nouns of a sentence that are read."""
 
 VALUES_AFTER_A_NOUN = 8
 
-
 _HEDGE_CHARACTERS = 30
-
-
-class Stated(NamedTuple):
-    """A value that is stated, how, and where its sentence begins in the text."""
-
-    text: str
-    method: Method
-    start: int
-
-
-class Unstated(NamedTuple):
-    """Why a sentence states no answer, and where it begins; ``value`` is what it denies."""
-
-    reason: str
-    start: int
-    value: str | None = None
-
-
-Outcome = Stated | Unstated
-
 
 Span = tuple[int, int]
 
-NOUNS = WordList(words_of("answers"))
-
-
-NEGATORS = Words(any_of(words_of("negators")))
-
-
-QUESTION = re.compile(r"[?？؟]\W*$")
-
-
-NOT_BEFORE = Words(
-    r"(?:\bnot|n't|n’t|\bnever|\bcannot|\bnobody|\bno one)(?:\s+[\w']+){0,4}\s*$"
-    r"|\b(?:except|(?:all|any\w*|every\w*|none) but)(?:\s+[\w']+){0,2}\W*$"
-)
-
-
-DENIED_NEXT = Words(
-    rf"{any_of(words_of('negators'))}(?:{MARK}|{any_of(words_of('links') + words_of('fillers'))})*$"
-)
-"""Ends before a value that is denied, in any language."""
-
-HEDGED_NEXT = Words(
-    rf"{any_of(words_of('hedges'))}(?:{MARK}|{any_of(words_of('links') + words_of('fillers'))})*$"
-)
-"""Ends before a value that is only offered as possible."""
-
-DERIVED = Words(
-    r"\b(?:which (?:is|equals|gives us|gives|leaves|means)|equals|equal to|to get|gives us|resulting in"
-    r"|results in|for a total of|comes to|simplified to|simplifies to|reduces to|leaving|ce qui donne"
-    r"|was ergibt|lo que da|i (?:get|got|find|found|obtain|obtained))"
-    r"(?:\W+(?:a total of|in|about|approximately|only|exactly|just|the|a))*\W*$"
-)
-"""Ends before a value that a sentence has worked out."""
-
-WORK_AHEAD = Words(
-    r"\b(?:to|must|should|can|let's|let us|will)\s(?:\w+\s)?(?:find|calculate|determine|multiply|divide"
-    r"|add|subtract"
-    r"|compute|figure|solve|convert|check|consider|know|break|start|use)\b"
-    r"|\b(?:by|of|and|to|the|is|from|with|for)\W*$"
-    r"|(?:需要|要|来|可以)先?(?:计算|求|找|确定|考虑)|先计算|接下来|まず|계산|먼저"
-)
-"""A sentence about work that is still to be done, or that breaks off."""
-
-LIMITED_NEXT = Words(
-    r"\b(?:(?:more|less|fewer|[a-z]{3,}er) than|at (?:most|least)|up to|almost|nearly|hardly|barely"
-    r"|close to|short of|unlikely)"
-    r"(?:\s+(?:or equal to|to be|a|an|the|exactly|about|equal to))*\W*$"
-)
-"""Ends before a value that is a bound of the answer, or near it, and not the answer."""
-
 _NOT_STATING = HYPOTHETICAL, SUPERSEDED, CHECKING
-
 
 _CHAIN = Words(
     r"[^;]{0,80}?(?:\bwhich (?:equals|is equal to|is|gives|rounds(?: up| down)? to|simplifies to"
@@ -146,107 +83,89 @@ _CHAIN = Words(
     r" (?:simplified|written|rounded|reduced) (?:to|as))|=)\s*"
 )
 
-
 _CONTRAST = Words(
     r"[\s,;.–—]*(?:(?:but|rather|instead|sondern|sino|mais|mas|bensì|ma|а|але|而是|lecz|utan|maar)\b[\s,]*"
     r"(?:(?:rather|instead|sim|it is|it['’]s|es|esto|c'est)\s+)?|it is\s+|it['’]s\s+)"
 )
-
 
 _GIVING = Words(
     r"\b(?:get|gets|got|obtain\w*|giv(?:e|es|ing)|gave|yield\w*|find|found|arriv(?:e|es|ed) at"
     r"|leav(?:es|ing)|have|with)(?: us)?\W*$"
 )
 
-
 _FOUND = Words(
     r"\b(?:i|we)(?:['’]ve)?\s(?:(?:then|finally|thus|therefore)\s)?"
     r"(?:get|got|obtain(?:ed)?|find|found|reach(?:ed)?|arrived? at|have)\s(?:\w+\s){0,2}$"
 )
 
-
 _OF = Words(rf"\s+of{MARK}*")
 
-
 _AS = Words(r"(?:\s*[^\W\d_]{1,20}){0,3}?\W*\bas\W+")
-
 
 _UNDECIDED = Words(
     r"(?:\b(?:cannot|not|unable to)|n['’]t) (?:tell|decide|say|know)\b[^.]{0,40}\b(?:which|whether)\b"
 )
 
-
 _PART = Words(r"\b(?:part|subpart|question|item)\s?\(?(?P<name>[a-z]|\d{1,2}|[ivx]{1,4})\b")
-
 
 _DASH = re.compile(r"\s[-–—−]\s(?=[\d$])")
 
-
 _CLAUSE = re.compile(r"\W*that\b|\s*[\"“«]")
-
 
 _OPTIONS = WordList(words_of("options"))
 
-
 _OWN = Words(r"\b(?:my|our|final|selected|chosen)\s(?:final\s)?$")
 
-
 _RIGHTS = WordList(words_of("right"))
-
 
 _IS_RIGHT = Words(
     rf"(?:\s*[^\W\d_]{{1,20}}){{0,2}}?[\s,)\]\"'”’{CLOSE}]*(?:{any_of(words_of('links'))})?"
     rf"(?:{MARK}|{any_of(words_of('fillers'))})*"
 )
 
-
 _CHOOSING = Words(
     any_of(words_of("choices"))
     + rf"(?:{MARK}|{any_of(words_of('options') + words_of('fillers') + words_of('answers'))})*$"
 )
 
-
 _NOT_CHOOSING = Words(
     rf"{any_of(words_of('negators'))}\s*(?:[^\W\d_]{{1,12}}\s+|[\u3040-\u9fff]{{1,4}}?)?"
     + _CHOOSING.expression
 )
-"""Ends before an option that is not taken: ``no elijo``, ``不能选``."""
-
+"""Ends before an option that is not chosen: ``no elijo``, ``不能选``."""
 
 _SO = Words(rf"(?:{MARK}|{any_of(words_of('conclusions', 'en'))})*")
 
-
 _IT_IS = Words(r"\W*\bit is\W*")
-
 
 _CORRECTED_HERE = Words(rf"[\s,;.!–—…-]+{any_of(words_of('corrections'))}[\s,:;–—-]+")
 
 
-def marked(sentence: Sentence, reader: Reader) -> Outcome | None:
-    """What a sentence that names the answer commits to; None where it names none."""
+def marked(sentence: Sentence, reader: ValueReader) -> StatementOutcome | None:
+    """The outcome of a sentence that names the answer; None for one that names none."""
     text = sentence.text
     if QUESTION.search(text) or any(one.search(text) for one in _NOT_STATING):
         return None
     if _UNDECIDED.search(text):
         return Unstated(UNSURE, sentence.start)
     if len({part["name"].lower() for part in _PART.finditer(text)}) > 1:
-        return Unstated(SEVERAL, sentence.start)
+        return Unstated(SEVERAL_ANSWERS, sentence.start)
     doubt: Doubt | None = None
     for name, noun in _named(text, reader):
         for read in (_after, _before):
             found = read(text, noun, grammar(name), reader)
-            if isinstance(found, Value):
+            if isinstance(found, FoundValue):
                 return Stated(found.text, "stated", sentence.start)
             doubt = doubt or found
     found = _called_right(text, reader)
-    if isinstance(found, Value):
+    if isinstance(found, FoundValue):
         return Stated(found.text, "stated", sentence.start)
     doubt = doubt or found
     return None if doubt is None else Unstated(doubt.reason, sentence.start, doubt.value)
 
 
-def _named(text: str, reader: Reader) -> Iterator[tuple[str, Span]]:
-    """Where a sentence names the answer, and in which language; the last place first."""
+def _named(text: str, reader: ValueReader) -> Iterator[tuple[str, Span]]:
+    """The languages and positions of nouns for the answer; the last position first."""
     found = [("answers", noun) for noun in NOUNS.finditer(text)]
     if isinstance(reader, ChoiceReader):
         for noun in _OPTIONS.finditer(text):
@@ -259,24 +178,28 @@ def _named(text: str, reader: Reader) -> Iterator[tuple[str, Span]]:
             yield name, noun.span()
 
 
-def _after(text: str, noun: Span, language: Grammar, reader: Reader) -> Value | Doubt | None:
-    """NOUN LINK VALUE, with anything between noun and link that is not a value of its own."""
+def _after(
+    text: str, noun: Span, language: LanguagePatterns, reader: ValueReader
+) -> FoundValue | Doubt | None:
+    """The value in NOUN LINK VALUE, with any words without a value between noun and link."""
     if is_spoken_of(text, noun):
         return None
     before = text[: noun[0]]
     found = _doubted(before, language) or _linked(text, noun, language, reader)
-    is_doubted = isinstance(found, Value) and not is_committed(before, language)
+    is_doubted = isinstance(found, FoundValue) and not is_committed(before, language)
     return Doubt(UNSURE) if is_doubted else found
 
 
-def _doubted(before: str, language: Grammar) -> Doubt | None:
-    """Whether the words before a noun deny or suppose what it is said to be."""
+def _doubted(before: str, language: LanguagePatterns) -> Doubt | None:
+    """Whether the words before a noun deny or suppose the statement about it."""
     if NOT_BEFORE.search(before):
         return Doubt(DENIED)
     return Doubt(UNSURE) if is_supposed(before, language) else None
 
 
-def _linked(text: str, noun: Span, language: Grammar, reader: Reader) -> Value | Doubt | None:
+def _linked(
+    text: str, noun: Span, language: LanguagePatterns, reader: ValueReader
+) -> FoundValue | Doubt | None:
     dash = _DASH.match(text, noun[1])
     if dash and (after_dash := reader.at(text, dash.end())):
         return _undenied(text, after_dash, language, reader)
@@ -303,29 +226,33 @@ def _linked(text: str, noun: Span, language: Grammar, reader: Reader) -> Value |
     return _in_clause(text, noun, language, reader)
 
 
-def _instead(text: str, denied: Value, language: Grammar, reader: Reader) -> Value | Doubt:
-    """What a sentence puts in the place of a value that it denies: ``is not 7 but 8``."""
+def _instead(
+    text: str, denied: FoundValue, language: LanguagePatterns, reader: ValueReader
+) -> FoundValue | Doubt:
+    """The value that a sentence states in place of a denied one: ``is not 7 but 8``."""
     contrast = _CONTRAST.match(text, denied.end)
     other = None if contrast is None else reader.at(text, contrast.end())
     return Doubt(DENIED, denied.text) if other is None else _undenied(text, other, language, reader)
 
 
-def _is_next(before: str, zone: str, language: Grammar) -> bool:
-    """Whether a value with only ``zone`` between is right after a noun: ``I got the answer 54``."""
+def _is_next(before: str, zone: str, language: LanguagePatterns) -> bool:
+    """Whether a value follows a noun directly, with only ``zone`` between: ``I got the answer 54``."""
     is_found = _FOUND.search(before) is not None
     if is_found and _OF.fullmatch(zone):
         return True
     return language.gap.fullmatch(zone) is not None and (is_found or _opens(before, language))
 
 
-def _opens(before: str, language: Grammar) -> bool:
-    """Whether the noun begins its clause, or its language puts no copula before the value."""
+def _opens(before: str, language: LanguagePatterns) -> bool:
+    """Whether the noun begins its clause, or its language has no copula before the value."""
     clause = re.split(r"[,:;，、]", before)[-1]
     return language.has_final_verb or language.gap.fullmatch(clause) is not None
 
 
-def _undenied(text: str, value: Value, language: Grammar, reader: Reader) -> Value | Doubt:
-    """A value with the list it begins, unless what follows denies it or offers another."""
+def _undenied(
+    text: str, value: FoundValue, language: LanguagePatterns, reader: ValueReader
+) -> FoundValue | Doubt:
+    """A value with the list it begins; a Doubt where the following words deny it or offer another."""
     while (chain := _CHAIN.match(text[value.end :])) and not language.alternative.match(
         text, value.end
     ):
@@ -343,17 +270,19 @@ def _undenied(text: str, value: Value, language: Grammar, reader: Reader) -> Val
     if isinstance(reader, MathReader) and language.bounded.match(rest):
         return Doubt(UNSURE)
     if _is_hedged_by_another(text, value, language, reader):
-        return Doubt(SEVERAL)
+        return Doubt(SEVERAL_ANSWERS)
     return with_list(text, value, reader, language.alternative)
 
 
-def _corrected_here(text: str, value: Value, reader: Reader) -> Value | None:
-    """The value that corrects another in its sentence: ``is 7, no, 8``."""
+def _corrected_here(text: str, value: FoundValue, reader: ValueReader) -> FoundValue | None:
+    """The value that corrects another in the same sentence: ``is 7, no, 8``."""
     cue = _CORRECTED_HERE.match(text, value.end)
     return None if cue is None else reader.at(text, cue.end())
 
 
-def _is_hedged_by_another(text: str, value: Value, language: Grammar, reader: Reader) -> bool:
+def _is_hedged_by_another(
+    text: str, value: FoundValue, language: LanguagePatterns, reader: ValueReader
+) -> bool:
     """Whether another value is offered as possible right after a value: ``7, maybe 8``."""
     hedge = language.hedge.search(text[value.end : value.end + _HEDGE_CHARACTERS])
     if hedge is None:
@@ -362,8 +291,10 @@ def _is_hedged_by_another(text: str, value: Value, language: Grammar, reader: Re
     return other is not None and other.text != value.text
 
 
-def _in_clause(text: str, noun: Span, language: Grammar, reader: Reader) -> Value | Doubt | None:
-    """NOUN LINK CLAUSE: ``Answer: she has 3 + 4 = 7 apples``; and a value in words."""
+def _in_clause(
+    text: str, noun: Span, language: LanguagePatterns, reader: ValueReader
+) -> FoundValue | Doubt | None:
+    """The value in NOUN LINK CLAUSE: ``Answer: she has 3 + 4 = 7 apples``; also one in words."""
     lead = language.lead.match(text, noun[1])
     if lead is None:
         return None
@@ -371,9 +302,9 @@ def _in_clause(text: str, noun: Span, language: Grammar, reader: Reader) -> Valu
     if language.negator.match(clause.lstrip()):
         return None
     if isinstance(reader, MathReader) and (worded := in_words(clause)) is not None:
-        return Value(worded, lead.end(), len(text))
+        return FoundValue(worded, lead.end(), len(text))
     found = single_value(clause, reader)
-    if not isinstance(found, Value):
+    if not isinstance(found, FoundValue):
         return found
     is_sentence = lead[0].rstrip().endswith((":", "=")) or _CLAUSE.match(clause)
     is_result = found.is_computed or DERIVED.search(text[: lead.end() + found.start])
@@ -382,8 +313,10 @@ def _in_clause(text: str, noun: Span, language: Grammar, reader: Reader) -> Valu
     return found._replace(start=lead.end() + found.start, end=lead.end() + found.end)
 
 
-def _before(text: str, noun: Span, language: Grammar, reader: Reader) -> Value | Doubt | None:
-    """VALUE LINK NOUN: ``7 + 5 = 12 is the correct answer``, ``…, which is the answer``."""
+def _before(
+    text: str, noun: Span, language: LanguagePatterns, reader: ValueReader
+) -> FoundValue | Doubt | None:
+    """The value in VALUE LINK NOUN: ``7 + 5 = 12 is the correct answer``."""
     value = _last_before(text, noun[0], reader)
     if value is None or QUOTING.search(text[: value.start]):
         return None
@@ -403,7 +336,7 @@ def _before(text: str, noun: Span, language: Grammar, reader: Reader) -> Value |
     return None
 
 
-def _last_before(text: str, end: int, reader: Reader) -> Value | None:
+def _last_before(text: str, end: int, reader: ValueReader) -> FoundValue | None:
     last = None
     for value in reader.values(text):
         if value.end > end:
@@ -412,8 +345,8 @@ def _last_before(text: str, end: int, reader: Reader) -> Value | None:
     return last
 
 
-def _called_right(text: str, reader: Reader) -> Value | Doubt | None:
-    """VALUE LINK RIGHT: ``(C) is right``; and VERB VALUE of choices: ``we choose (C)``."""
+def _called_right(text: str, reader: ValueReader) -> FoundValue | Doubt | None:
+    """The value in VALUE LINK RIGHT: ``(C) is right``; for letters also VERB VALUE: ``we choose (C)``."""
     doubt: Doubt | None = None
     for right in _RIGHTS.finditer(text):
         value = _last_before(text, right.start(), reader)
@@ -431,12 +364,12 @@ def _called_right(text: str, reader: Reader) -> Value | Doubt | None:
                 return unlisted(text, value, reader)
             doubt = doubt or Doubt(DENIED, value.text)
     chosen = _chosen(text, reader) if isinstance(reader, ChoiceReader) else None
-    is_denied = doubt is not None and isinstance(chosen, Value) and chosen.text == doubt.value
+    is_denied = doubt is not None and isinstance(chosen, FoundValue) and chosen.text == doubt.value
     return doubt if is_denied else chosen or doubt
 
 
 def _is_denied_after(text: str, right: re.Match[str]) -> bool:
-    """Whether the words after "right" deny it; where the verb is last they do so anywhere in the clause."""
+    """Whether the words after "right" deny it; in languages with a final verb anywhere in the clause."""
     rest, clause = text[right.end() :], clause_after(text, right.end())
     return any(
         language.denial.match(rest) or (language.has_final_verb and language.negator.search(clause))
@@ -445,14 +378,14 @@ def _is_denied_after(text: str, right: re.Match[str]) -> bool:
 
 
 def _is_predicate(right: str, zone: str) -> bool:
-    """Whether "right" is said of the value before it: by a copula, where its language has one there."""
+    """Whether "right" is a predicate of the value before it, with a copula where its language has one."""
     return not has_letter_spaces(right) or any(
         grammar(name).has_final_verb or grammar(name).copula.search(zone)
         for name in languages_of("right", right.lower())
     )
 
 
-def _chosen(text: str, reader: Reader) -> Value | Doubt | None:
+def _chosen(text: str, reader: ValueReader) -> FoundValue | Doubt | None:
     for value in reader.values(text):
         before = text[: value.start]
         if _SO.fullmatch(before) and _IT_IS.fullmatch(text, value.end):

@@ -1,5 +1,4 @@
-"""Regular expressions over the words of `pacore.core.grading.extraction.words`, compiled when a text first
-needs them.
+"""Regular expressions made of the words of `pacore.core.grading.extraction.words`, compiled on first use.
 
 All tables and expressions here are about single sentences of bounded length
 (`pacore.core.grading.extraction.sentences`).
@@ -18,11 +17,11 @@ from typing import NamedTuple
 from pacore.core.grading.extraction.words import LANGUAGES
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Stand around mathematics in a prepared sentence, in place of dollars and LaTeX delimiters."""
+"""Enclose mathematics in a prepared sentence, in place of dollars and LaTeX delimiters."""
 
 
 def has_letter_spaces(text: str) -> bool:
-    """Whether words of this text's script are written apart: not so in Chinese, Japanese, Thai."""
+    """Whether words in this script are separated by spaces, unlike in Chinese, Japanese and Thai."""
     name = unicodedata.name(text[0], "")
     return not name.startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "HANGUL"))
 
@@ -30,7 +29,7 @@ def has_letter_spaces(text: str) -> bool:
 def any_of(words: Iterable[str]) -> str:
     """A regular expression for any of these entries, the longest first.
 
-    Entries of scripts that write words apart are bounded by what is no letter.
+    Entries in scripts with spaces match whole words only.
     """
     bounded: list[str] = []
     inside: list[str] = []
@@ -55,9 +54,9 @@ def words_of(field: str, *names: str) -> list[str]:
 
 
 class Words:
-    """A regular expression, without regard to case, that is compiled when it is first used.
+    """A case-insensitive regular expression that is compiled on first use.
 
-    Hundreds of words take long to compile, and most texts speak one language.
+    Hundreds of words take long to compile, and most texts are in one language.
     """
 
     def __init__(self, expression: str) -> None:
@@ -81,7 +80,7 @@ class Words:
 
 
 class WordList:
-    """Any of some entries; in texts of ASCII alone, which most are, the others are not looked for."""
+    """Matches any of some entries; in ASCII texts, which most are, only the ASCII ones."""
 
     def __init__(self, entries: Iterable[str]) -> None:
         listed = list(entries)
@@ -100,12 +99,11 @@ class WordList:
 
 MARK = r"[\s:=\-–—−→⇒>*_\"'“”‘’«»「」『』.,…~{}|()\[\]\\!" + OPEN + "]"
 
-
 COLON = r"(?:[:=→⇒]|[–—-]\s|\s->)"
 
 
-class Grammar(NamedTuple):
-    """The patterns of one language: what may be between its nouns and a value, on either side."""
+class LanguagePatterns(NamedTuple):
+    """The patterns of one language, for the words between a noun for *answer* and a value."""
 
     gap: Words
     copula: Words
@@ -125,7 +123,7 @@ class Grammar(NamedTuple):
 
 
 @cache
-def grammar(name: str) -> Grammar:
+def grammar(name: str) -> LanguagePatterns:
     """The patterns of the language ``name`` of `LANGUAGES`."""
 
     def words(*names: str) -> str:
@@ -141,7 +139,7 @@ def grammar(name: str) -> Grammar:
     )
     if is_final:
         denial += rf"|\W*[^\W\d_]{{0,4}}\s*['’]?\s*{words('negators')}"
-    return Grammar(
+    return LanguagePatterns(
         gap=Words(gap),
         copula=Words(links),
         link=Words(rf"(?:{links}|{COLON}){gap}$"),
@@ -164,7 +162,7 @@ def grammar(name: str) -> Grammar:
 
 @cache
 def languages_of(field: str, word: str) -> tuple[str, ...]:
-    """The languages that have a word in a field of theirs."""
+    """The languages with a word in a field."""
     return tuple(name for name in LANGUAGES if _field(field, name).fullmatch(word))
 
 

@@ -1,4 +1,4 @@
-"""Answers that are words, for the graders that compare texts: no number marks where they begin and end."""
+"""Extracts answers that are phrases, for the graders that compare texts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import re
 from collections.abc import Sequence
 
 from pacore.core.grading.extraction.beside import is_heading
-from pacore.core.grading.extraction.clauses import DENIED, NO_STATEMENT, UNSURE
+from pacore.core.grading.extraction.clauses import (
+    DENIED,
+    NO_STATEMENT,
+    NOUNS,
+    QUESTION,
+    UNSURE,
+    Stated,
+    StatementOutcome,
+    Unstated,
+)
 from pacore.core.grading.extraction.closings import COURTESY, REMARKS, has_line
-from pacore.core.grading.extraction.marks import NOUNS, QUESTION, Outcome, Stated, Unstated
 from pacore.core.grading.extraction.patterns import (
     CLOSE,
     MARK,
     OPEN,
-    Grammar,
+    LanguagePatterns,
     Words,
     any_of,
     grammar,
@@ -25,15 +33,14 @@ from pacore.core.grading.extraction.quotations import HYPOTHETICAL, is_spoken_of
 from pacore.core.grading.extraction.sentences import Sentence
 
 PHRASE_CHARACTERS = 300
-"""A longer phrase is no answer."""
+"""Longest phrase that counts as an answer."""
 
 WORDS_A_LINE = 12
-"""A final line with more words is a sentence about something."""
+"""Most words of a final line that counts as an answer."""
 
 _EXPLAINED = Words(
     r",?\s+(?:because|since|as it|which|weil|denn|porque|parce que|perché)\b|\s[–—(]|;\s|,\s(?:not|as)\b"
 )
-
 
 _CONCLUSIVELY = Words(
     rf".*{any_of(words_of('links'))}\s+(?:therefore|thus|hence|then|so|consequently|donc|also|daher"
@@ -41,18 +48,15 @@ _CONCLUSIVELY = Words(
     r"|portanto|logo)\s+"
 )
 
-
 _POLITE_END = re.compile(r"(?:です|である|だ|입니다|이다|है|হয়|است)\W*$")
 
-
 _ADVERBS = Words(rf"(?:{MARK}|{any_of(words_of('conclusions'))}|clearly|simply|now|just|also)*")
-
 
 _QUOTES = "\"“”'‘’«»「」`* "
 
 
-def last_phrase(found: Sequence[Sentence]) -> Outcome | None:
-    """What the last sentence that names the answer gives for it, in words."""
+def last_phrase(found: Sequence[Sentence]) -> StatementOutcome | None:
+    """The phrase in the last sentence that names the answer."""
     for index in range(len(found) - 1, -1, -1):
         if (outcome := _marked(found[index])) is not None:
             return outcome
@@ -62,8 +66,8 @@ def last_phrase(found: Sequence[Sentence]) -> Outcome | None:
     return None
 
 
-def closing_phrase(found: Sequence[Sentence]) -> Outcome:
-    """The last line, where it is short and no sentence about anything else."""
+def closing_phrase(found: Sequence[Sentence]) -> StatementOutcome:
+    """The last line, where it is short and names, asks and offers nothing."""
     for index in range(len(found) - 1, max(-1, len(found) - 2 - REMARKS), -1):
         text = found[index].text
         if COURTESY.search(text) and (len(found) > 1 or QUESTION.search(text)):
@@ -80,7 +84,7 @@ def closing_phrase(found: Sequence[Sentence]) -> Outcome:
 def phrase_of(text: str) -> str:
     """A phrase without its explanation, markup, quotation marks and final period.
 
-    Empty if it is too long, or an empty box is all there is of it.
+    Empty if it is too long, or an empty box.
     """
     explained = _EXPLAINED.search(text)
     text = text[: explained.start()] if explained else text
@@ -89,7 +93,7 @@ def phrase_of(text: str) -> str:
     return text if text.strip("{} ") and len(text) <= PHRASE_CHARACTERS else ""
 
 
-def _marked(sentence: Sentence) -> Outcome | None:
+def _marked(sentence: Sentence) -> StatementOutcome | None:
     text = sentence.text
     if QUESTION.search(text) or HYPOTHETICAL.search(text):
         return None
@@ -112,8 +116,8 @@ def _marked(sentence: Sentence) -> Outcome | None:
     return None
 
 
-def _link_end(text: str, start: int, language: Grammar) -> int | None:
-    """Where the link right after a noun ends, its adverbs with it; an article belongs to the phrase."""
+def _link_end(text: str, start: int, language: LanguagePatterns) -> int | None:
+    """The end of the link after a noun, with its adverbs; an article belongs to the phrase."""
     lead = language.lead.match(text, start)
     if lead is None:
         return None

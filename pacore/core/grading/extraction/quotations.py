@@ -1,11 +1,11 @@
-"""What a text says that is not its own statement: quotations, examples, and suppositions."""
+"""Recognises what is not a text's own statement: quotations, examples, and suppositions."""
 
 from __future__ import annotations
 
 # ruff: noqa: RUF001 - characters of other scripts are what this file is about
 import re
 
-from pacore.core.grading.extraction.patterns import Grammar, Words, grammar
+from pacore.core.grading.extraction.patterns import LanguagePatterns, Words, grammar
 
 HYPOTHETICAL = Words(
     r"(?:^|[:;,(–—])\W*(?:if|suppose|assuming|unless|even if|falls|wenn|si|se|если|如果|假如|もし)\b"
@@ -17,7 +17,7 @@ SUPERSEDED = Words(
     r"\b(?:previously|originally|initially|earlier|at first)\b.*\bwas\b"
     r"|\bwas\b.*\b(?:before|until|at first|originally|initially|previously)\b"
 )
-"""A sentence about what was so for a time, and is no longer."""
+"""A sentence about an earlier state."""
 
 _SOMEBODY = (
     r"(?:references?|refs?\.?|responses?|trajector(?:y|ies)|students?|candidates?|authors?|users?"
@@ -25,7 +25,6 @@ _SOMEBODY = (
     r"|problem|question|text|références?|referenz(?:en)?|referencias?|referências?|riferiment[oi]"
     r"|ссылк\w+|источник\w*|referensi)"
 )
-
 
 _SAYS = (
     r"(?:say|claim|state|give|suggest|conclude|report|get|obtain|find|arrive at|think|believe|assert"
@@ -35,13 +34,12 @@ _SAYS = (
     r"|утверждает"
 )
 
-
 ATTRIBUTED = Words(
     r"^\W*(?:the |in |as )?(?:(?:original|given|other|first|second|third) )?"
     rf"{_SOMEBODY}\b[^.;:]{{0,60}}?\b(?:{_SAYS})\b"
     rf"|^\W*according to (?:\w+ ){{0,2}}{_SOMEBODY}\b"
 )
-"""Somebody's words, from the beginning of a sentence on."""
+"""A sentence that begins with a statement of somebody else."""
 
 CITED = Words(rf"\W*{_SOMEBODY}\s?#?(?:\d+|\b[A-J])\s*:")
 """``Reference 3: …``"""
@@ -60,22 +58,17 @@ QUOTING = Words(
     r"|\b(?:options|candidates|possibilities|choices|guesses|suggestions|proposals) for (?:\w+\s){0,3}$"
     r"|参考$|(?:参考(?:答案)?|文献|参照|참조)\s?\d*\s?(?:说|認為|认为|給出|给出|的|によると|は)[^。]{0,20}$"
 )
-"""Ends before an answer that is not the text's own: "Reference 2 says that the", "the previous"."""
-
+"""Ends before a noun for an answer of somebody else: "Reference 2 says that the", "the previous"."""
 
 OTHERS = Words(rf"\b(?:{_SOMEBODY}|people|many|most|some|you|they|he|she)\b")
 
-
 NUMBERED = Words(rf"\b{_SOMEBODY}\s?#?\d")
 
-
 QUOTED = Words(rf"(?:\b(?:in|of|from|by|for|given|to) (?:the )?|\(){_SOMEBODY}\s?#?\d")
-
 
 ADOPTED = Words(
     r"\b(?:agree|agrees|correct|correctly|right|rightly|consistent|confirm|confirms|confirmed|consensus)\b"
 )
-
 
 _EXAMPLE = Words(
     r"^\W*examples?\b[^:]{0,20}:|\b(?:for example|e\.g\.?|for instance|such as|like this"
@@ -85,13 +78,11 @@ _EXAMPLE = Words(
     r"|例如|比如|たとえば|例えば|예를 들어|格式"
 )
 
-
 CHECKING = Words(r"\b(?:check|verify|test)\s(?:our|the|my|this|your)\s(?:\w+\s)?answer\b")
 """A sentence that checks the answer stated before it."""
 
-# An apostrophe after a letter opens no quotation: "Here's the".
+# An apostrophe after a letter begins no quotation: "Here's the".
 _IN_QUOTATION = re.compile(r"(?:[\"“‘`「]|(?<!\w)')\s*(?:\w+\s){0,2}$")
-
 
 _OTHER_NOUN = Words(
     r"\s(?:to|for|of|in|from)\s(?:the\s)?(?:(?:first|second|previous|last)\s)?(?:step|part)\b|\s?(?:choices?|options?|key|sheet|box|format|section|below|above)\b"
@@ -103,23 +94,20 @@ _SPEECH = Words(
     r"(?:\s+that)?(?:\s+(?:the|its|my|our|an?|final|correct|right))*\s*$"
 )
 
-
 _OWN_SPEECH = Words(r"\b(?:i|i['’](?:d|ll)|we|let me|safe to|fair to|can be)\b")
 
-
 _CLAUSE_CHARACTERS = 80
-
 
 _BOUNDARY = re.compile(r"[,:;.，、；。](?!\d)")
 
 
 def clause_before(text: str) -> str:
-    """The end of a text that belongs to the clause after it."""
+    """The beginning, in a text that precedes it, of the current clause."""
     return _BOUNDARY.split(text[-_CLAUSE_CHARACTERS:])[-1]
 
 
 def clause_after(text: str, start: int) -> str:
-    """The rest of the clause that goes on at ``start``."""
+    """The rest of the clause from ``start`` on."""
     return _BOUNDARY.split(text[start : start + _CLAUSE_CHARACTERS])[0]
 
 
@@ -130,15 +118,14 @@ _COMMITTING = Words(
     r"|obvious|evident|certain|sure|confident|convinced|note)\b\W*(?:\w+\W+)?$"
 )
 
-
 _THAT = Words(r"(?P<governor>.*)\bthat\s+(?P<phrase>.*)$")
 
 
-def is_committed(before: str, language: Grammar) -> bool:
-    """Whether a text commits to an answer that an English sentence names after ``before``.
+def is_committed(before: str, language: LanguagePatterns) -> bool:
+    """Whether a sentence with the words ``before`` an answer states it, and does not only report it.
 
-    After "that" it does only where somebody finds or knows: after any other verb ("deny that", "pretend
-    that") it may be the opposite.
+    After "that" in English it does only with a verb of finding or knowing; after any other verb ("deny
+    that", "pretend that") it may mean the opposite.
     """
     clause = _THAT.match(clause_before(before)) if language is grammar("en") else None
     if clause is None or not language.gap.fullmatch(clause["phrase"]):
@@ -148,12 +135,12 @@ def is_committed(before: str, language: Grammar) -> bool:
 
 
 def is_example(before: str) -> bool:
-    """Whether what follows ``before`` is an example or a format."""
+    """Whether the words ``before`` introduce an example or a format."""
     return _EXAMPLE.search(before) is not None
 
 
-def is_supposed(before: str, language: Grammar) -> bool:
-    """Whether an answer named after ``before`` is in a condition, a question or a doubt."""
+def is_supposed(before: str, language: LanguagePatterns) -> bool:
+    """Whether an answer after the words ``before`` is part of a condition, a question or a doubt."""
     clauses = _BOUNDARY.split(before[-_CLAUSE_CHARACTERS:])
     is_hedged = len(clauses) > 1 and language.hedge.fullmatch(clauses[-2].strip())
     return bool(is_hedged or language.supposed.search(clauses[-1]))
@@ -163,20 +150,19 @@ _CONDITION = Words(
     r"^\W*(?:if|suppose|assuming|unless|wenn|falls|si|se|если|如果|假如|もし)(?:\b|(?=[\u3040-\u9fff]))[^,，]*$"
 )
 
-
 _LIMITED = Words(
     r"\b(?:partially|partly|almost|nearly|not quite|would be|might be|could be|may be)\W*$"
 )
 
 
 def is_limited(text: str, right: re.Match[str]) -> bool:
-    """Whether the word "right" is said in a condition, or with a reserve."""
+    """Whether the word "right" is part of a condition, or qualified."""
     before = text[: right.start()]
     return bool(_CONDITION.match(before) or _LIMITED.search(before))
 
 
 def is_spoken_of(text: str, noun: tuple[int, int]) -> bool:
-    """Whether an answer is named to speak of it: as an example, somebody's, or in quotation marks."""
+    """Whether a noun for the answer is only mentioned: in an example, as somebody's, or in quotes."""
     before = text[: noun[0]]
     if _OTHER_NOUN.match(text[noun[1] :]) or is_example(before):
         return True

@@ -1,6 +1,6 @@
-"""Sentences of a text, prepared to be read for what they state: markup gone, mathematics marked.
+"""Splits a text into sentences, without markup, and with marked mathematics.
 
-Preparing keeps every character's place, so that what a sentence states has an offset in the text.
+Preparing a text keeps the position of every character, so that statements have offsets in the text.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from functools import cache
 from pacore.core.grading.extraction.patterns import CLOSE, OPEN
 
 SENTENCE_CHARACTERS = 1_000
-"""How much of a sentence's end is read; nothing that states an answer is longer."""
+"""Characters of a sentence's end that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence, prepared: without markup, ``OPEN`` and ``CLOSE`` around mathematics.
+    """One prepared sentence: without markup, with ``OPEN`` and ``CLOSE`` around mathematics.
 
-    ``start`` is its offset in the text, ``line`` the number of its line; ``bold`` are its parts that
-    were set in bold.
+    ``start`` is its offset in the text, ``line`` the number of its line, ``bold`` its parts in bold.
     """
 
     text: str
@@ -34,7 +33,7 @@ class Sentence:
 
 @cache
 def _shadow() -> dict[int, str]:
-    """Full-width characters, digits of every script, emoji and odd spaces, one for one in ASCII."""
+    """A translation of full-width characters, digits of every script, emoji and spaces to ASCII."""
     table = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
     for kept in "！？":
         del table[ord(kept)]
@@ -53,31 +52,23 @@ _ZEROS = (
     0x1040, 0x17E0, 0x1810,
 )  # fmt: skip
 
-
 _TOKENS = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|~~[^~\n]{1,200}~~|</?[A-Za-z][\w-]{0,30}(?:\s[^<>\n]{0,80})?/?>|\[/?INST\]|`+|\x00|\\(?:begin|end)\{(?:align"
     r"|aligned|equation|gather|gathered|split|eqnarray|multline)\*?\}"
     r"|&(?=\s*[=\\])|\\{1,2}(?:boxed|fbox|framebox|underline)(?![A-Za-z])"
 )
 
-
 _MATH = re.compile(r"\\[()\[\]]|\$\$|\\\$|\$|\n\s*\n")
-
 
 _BOLD = re.compile(r"(?<![*\w])\*\*(?=[^\s*])|(?<=[^\s*])\*\*|__(?=\S)|(?<=\S)__(?!\w)")
 
-
 _POWER = re.compile(r"(?<=[0-9a-z)])\*\*(?:(?P<exponent>\d+)|(?=[a-z(]))")
-
 
 _EMPHASIS = re.compile(r"(?<![\w*\\])[*_](?=[^\s*_])|(?<=[^\s*_\\])[*_](?![\w*{])")
 
-
 _LEADING = re.compile(r"(?:\s|[-•–—+]\s|>\s(?!\s*[-\d$\\])|\*\s|#{1,3}\s|#{4,6}\s|\|)*")
 
-
 _ENDS = re.compile(r"(?<=[.!?])[\"'”’»)\]]*(?:\s+|$)|(?<=[。！？।॥؟])[\"'”’»」』)\]]*\s*")
-
 
 _ABBREVIATED = re.compile(
     r"(?:^|[\s(\"'*])(?:e\.g|i\.e|vs|approx|ca|resp|No|Nr|St|Mr|Mrs|Ms|Dr|Rs|cf|eq|Fig|z\.B|d\.h|bzw"
@@ -89,7 +80,7 @@ _ABBREVIATED = re.compile(
 def prepared(text: str) -> str:
     """The text, character for character, with mathematics between ``OPEN`` and ``CLOSE``.
 
-    Dollars before a number that pair with nothing are currency, and stay.
+    Unpaired dollars before a number are currency, and are kept.
     """
     text = text.translate(_shadow())
     text = _TOKENS.sub(lambda found: " " * len(found[0]), text)
@@ -122,13 +113,13 @@ _CLOSER = {"\\(": "\\)", "\\[": "\\]", "$$": "$$", "$": "$"}
 
 
 def _is_currency(text: str, mark: re.Match[str]) -> bool:
-    """A dollar that cannot close: a space before it, or a digit after it."""
+    """Whether a dollar cannot close mathematics: there is a space before it, or a digit after it."""
     before, after = text[mark.start() - 1 : mark.start()], text[mark.end() : mark.end() + 1]
     return before.isspace() or after.isdigit()
 
 
 def _opens(text: str, marks: Sequence[re.Match[str]], number: int) -> bool:
-    """Whether a delimiter has a partner; dollars have theirs in the same paragraph."""
+    """Whether a delimiter opens mathematics: its partner follows, for dollars in the same paragraph."""
     found = marks[number][0]
     if found not in _CLOSER:
         return False
@@ -149,7 +140,7 @@ _PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
 
 
 def sentences(text: str) -> list[Sentence]:
-    """The sentences of a prepared text, in order; blank ones are left out."""
+    """The sentences of a prepared text, in order, without blank ones."""
     found: list[Sentence] = []
     start = 0
     for number, line in enumerate(text.split("\n")):
@@ -187,7 +178,7 @@ def _pieces(line: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_short(line: str, begin: int, end: int) -> bool:
-    """An abbreviation ends no sentence; a number or a letter does, unless it is all there is."""
+    """Whether a period ends an abbreviation, or a number or letter that is the whole sentence."""
     last = line[max(begin, end - 3) : end - 1]
     if last[-1:].isdigit() or (last[-1:].isalpha() and not last[-2:-1].isalpha()):
         return end - begin <= 4
@@ -200,7 +191,7 @@ def _power(found: re.Match[str]) -> str:
 
 
 def _without_markup(piece: str) -> tuple[str, tuple[str, ...]]:
-    """A sentence without its stars, and what stood in bold."""
+    """A sentence without markup for emphasis, and its parts in bold."""
     piece = piece[-SENTENCE_CHARACTERS:]
     marked = _POWER.sub(_power, piece)
     parts = _BOLD.split(marked)

@@ -1,4 +1,4 @@
-"""Answers between tags: ``<answer>``, ``####``, JSON, and what models put around answers of their own."""
+"""Finds answers in tags: ``<answer>``, ``####``, JSON, and models' own marks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Tagged(NamedTuple):
-    """What a tag holds, and where the tag begins and ends in the text."""
+    """The content of a tag, and the offsets of the tag in the text."""
 
     text: str
     start: int
@@ -18,15 +18,11 @@ class Tagged(NamedTuple):
 
 _NAMES = r"final[_ -]?answer|finalanswer|answer|ans|final|solution|result"
 
-
 _TAG = re.compile(rf"<(?P<close>/?)\s*(?P<name>{_NAMES})(?:\s[^<>\n]{{0,80}})?/?>", re.IGNORECASE)
-
 
 _BOX = re.compile(r"<\|(?P<side>begin|end)_of_box\|>")
 
-
 _HASHES = re.compile(r"####[ \t]*(?P<text>[^\n#]{1,400})")
-
 
 _KEY = re.compile(
     r"[\"'](?:final[_ ]?answer|answer|correct[_ ]?answer|choice|answer[_ ]?(?:choice|letter)|result|答案"
@@ -38,13 +34,13 @@ _KEY = re.compile(
 
 
 def tagged(text: str) -> list[Tagged]:
-    """Everything between tags for answers, in the order of the text."""
+    """The contents of all tags for answers, in the order of the text."""
     found = [*_between(text), *_hashes(text), *_keys(text)]
     return sorted(found, key=lambda one: one.start)
 
 
 def _between(text: str) -> Iterator[Tagged]:
-    """A tag that is never closed holds the text's end: servers cut at stop strings."""
+    """Tags in angle brackets; an unclosed one contains the text's end, since stop strings cut there."""
     opened: dict[str, re.Match[str]] = {}
     for tag in _TAG.finditer(text):
         name = tag["name"].lower()
@@ -65,7 +61,7 @@ def _between(text: str) -> Iterator[Tagged]:
 
 
 def _hashes(text: str) -> Iterator[Tagged]:
-    """GSM8K's own mark; with words after it, it is a heading."""
+    """GSM8K's mark ``####`` with the text after it."""
     for found in _HASHES.finditer(text):
         if found.start() and not text[found.start() - 1].isspace():
             continue

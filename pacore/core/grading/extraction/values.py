@@ -1,7 +1,7 @@
-"""Values inside of prose: where a number, a formula or an option's letter begins, and where it ends.
+"""Finds values in prose: numbers, formulas, and lists of them.
 
-Everything here reads one prepared sentence of bounded length (`pacore.core.grading.extraction.sentences`),
-in which ``OPEN`` and ``CLOSE`` are around mathematics in place of dollars and LaTeX delimiters.
+All functions read one prepared sentence of bounded length (`pacore.core.grading.extraction.sentences`), in
+which ``OPEN`` and ``CLOSE`` enclose mathematics in place of dollars and LaTeX delimiters.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ from __future__ import annotations
 # ruff: noqa: RUF001 - characters that look like others are what this file is about
 import re
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from pacore.core.grading.extraction.patterns import CLOSE, OPEN, Words, any_of, words_of
+from pacore.core.grading.extraction.patterns import CLOSE, OPEN, Words, any_of
 
 VALUES_A_SENTENCE = 40
-"""A sentence with more values than this states no answer of one value."""
+"""Most values that are read in a sentence."""
 
 TRIES_A_SENTENCE = 400
-"""How many places of a sentence are tried for a value."""
+"""Most positions of a sentence at which a value is tried."""
 
 RUN_CHARACTERS = 400
-"""No value in prose is longer."""
+"""Longest value in prose."""
 
 
-class Value(NamedTuple):
-    """A value and its place in its sentence; ``is_computed``: the last side of an equation."""
+class FoundValue(NamedTuple):
+    """A value and its offsets in its sentence; ``is_computed``: it is the last side of an equation."""
 
     text: str
     start: int
@@ -34,17 +33,17 @@ class Value(NamedTuple):
     is_computed: bool = False
 
 
-class Reader(Protocol):
+class ValueReader(Protocol):
     """Reads the values of one kind of answer."""
 
-    def at(self, sentence: str, start: int) -> Value | None:
-        """The value that begins at ``start``, spaces and quotes before it aside."""
+    def at(self, sentence: str, start: int) -> FoundValue | None:
+        """The value that begins at ``start``, after spaces and quotes; else None."""
 
-    def values(self, sentence: str, start: int = 0) -> Iterator[Value]:
-        """The values from ``start`` on, at most `VALUES_A_SENTENCE`, none inside another."""
+    def values(self, sentence: str, start: int = 0) -> Iterator[FoundValue]:
+        """The values from ``start`` on, at most `VALUES_A_SENTENCE`, without overlaps."""
 
 
-_OPENING = re.compile(r"[\s\"'“”‘’«»„「『]*")
+OPENING = re.compile(r"[\s\"'“”‘’«»„「『]*")
 
 # --- Mathematics ---------------------------------------------------------------------------------
 
@@ -52,20 +51,16 @@ _CURRENCY = (
     r"(?:US|CA|AU|HK|NT|R)?\\?[$£€¥₹₩₽₺฿₫₪￥]|Rs\.?(?=\s?\d)|(?:USD|EUR|GBP|INR|RMB)(?=\s?\d)"
 )
 
-
 _NUMBER = (
     r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])(?:[.,]\d+)?"
     r"|\d+(?:[.,'’٫٬]\d+|\{,\}\d{3})*|(?<![\w.])\.\d+"
 )
 
-
 _TIME = r"\d{1,2}(?::\d{2}){1,2}\s?[ap]\.?m\b\.?|\d{1,2}\s?[ap]\.?m\b\.?"
-
 
 _NAMES = (
     r"(?:sqrt|sin|cos|tan|cot|log|ln|exp|pi|gcd|lcm|mod|max|min|arcsin|arccos|arctan)(?![A-Za-z])"
 )
-
 
 _ATOM = re.compile(
     rf"(?P<span>{OPEN}[^{OPEN}{CLOSE}]*{CLOSE})"
@@ -83,42 +78,29 @@ _ATOM = re.compile(
     r"|(?P<space>[ \t\u00a0\u202f]+)"
 )
 
-
 _NUMBER_NEXT = re.compile(rf"\s+[-−\d$£€{OPEN}\\]")
-
 
 _EMPTY_GROUP = re.compile(r"(?<![\w}])\{\s*\}|/\s*\{\s*\}")
 
-
 _MIXED = re.compile(r"\d+\s?/\s?\d+")
-
 
 _HOLDS_VALUE = re.compile(rf"\d|{OPEN}|=|[π∞∅½⅓⅔¼¾]|\\(?:pi|infty|emptyset|varnothing|sqrt|frac)")
 
-
 _EXPONENT = re.compile(rf"{OPEN}\s*[\^_]")
-
 
 _BEGINS = re.compile(rf"[{{{OPEN}\\\d($£€¥₹₩₽₺฿₫₪￥\[\-−–+.√π∞∅<>≤≥≠±½⅓⅔¼¾=≈|A-Za-zα-ωΑ-Ω]")
 
-
 _LOOSE_END = " \t\u00a0,:;+-−–*/=^_<>|×·÷≈([{，、"
-
 
 _LOOSE_START = re.compile(r"(?:\s*-+>)+\s*|[\s,:;=≈)\]}*/|!^_%，、]+")
 
-
 _PRESENT = re.compile(r"\d|[π∞∅½⅓⅔¼¾]|\\(?:pi|infty|emptyset|varnothing|sqrt|frac)(?![A-Za-z])")
-
 
 _INEQUALITY = re.compile(r"[<>≤≥≠]|\\(?:le|ge|leq|geq|ne|neq|lt|gt)(?![A-Za-z])")
 
-
 _EQUALS = re.compile(r"(?<![<>=≠])(?<!\s!)(?<!^!)=+(?!>)")
 
-
 _ABOUT = re.compile(r"≈|\\approx(?![A-Za-z])")
-
 
 _SPACING = re.compile(r"^(?:\\[,;:!> ]|~|\s)+|(?:\\[,;:!> ]|~|\s|\\\\)+$")
 
@@ -136,7 +118,6 @@ _MEASURES = (
     "|watts?|joules?|newtons?|hertz|moles?"
 )
 
-
 _MAGNITUDES = (
     "hundreds?|thousands?|millions?|billions?|trillions?|dozens?|million|millionen|tausend|milliarden?"
     "|mille"
@@ -149,7 +130,6 @@ _MAGNITUDES = (
     "|tusen|miljoner|millioner|tisíc|milionů|mii|milioane|elfu|laki|moja"
 )
 
-
 _UNIT = Words(
     rf"\s?%|\s?°\s?[CFK]?(?![A-Za-z])"
     rf"|(?:[\s-]?{any_of(_MAGNITUDES.split('|'))}){{0,2}}"
@@ -157,9 +137,7 @@ _UNIT = Words(
     rf"|hour|minute|min|second|sec|day|week|month|year)(?![A-Za-z]))?(?:\^?[23²³])?)?"
 )
 
-
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|ère|ème|º|ª)(?![A-Za-z])")
-
 
 _NOT_UNIT = re.compile(r"[\s-]?(?:a|an|per|in|m|s|l)?(?![\w])", re.IGNORECASE)
 
@@ -173,33 +151,31 @@ _LABELS = Words(
     r"|bước|steg|stap|الخطوة|चरण)s?\.?\s?\(?#?|第|步骤|步驟|参考|參考|方法|ステップ|手順|단계\s?|참조\s?)$"
 )
 
-
 _ENUMERATOR = re.compile(r"^\s*\(?\d{1,2}[.)]\s")
-
 
 _IN_TEMPLATE = re.compile(
     r"(?:\[\[?|<)\s?(-?\d+(?:,\d{3})*(?:\.\d+)?)\s?(?:\]\]?|>)(?![\w^_+*/=<>\[(-]|\s?[-+*/=<>∪])"
 )
-"""A number in the brackets of the template that was to be filled in: ``[12]``, ``[[12]]``, ``<12>``."""
+"""A number in the brackets of a template: ``[12]``, ``[[12]]``, ``<12>``."""
 
 
 class MathReader:
-    """Numbers, formulas, and lists of them; of an equation the last side, unless it is `whole`."""
+    """Reads numbers and formulas; of an equation the last side (`last_side`)."""
 
-    def at(self, sentence: str, start: int) -> Value | None:
-        opening = _OPENING.match(sentence, start)
+    def at(self, sentence: str, start: int) -> FoundValue | None:
+        opening = OPENING.match(sentence, start)
         value = self._read(sentence, opening.end() if opening else start)
         return value if value and value.text else None
 
-    def values(self, sentence: str, start: int = 0) -> Iterator[Value]:
+    def values(self, sentence: str, start: int = 0) -> Iterator[FoundValue]:
         return (value for value in self._all(sentence) if value.start >= start)
 
     @staticmethod
     @lru_cache(maxsize=512)
-    def _all(sentence: str) -> tuple[Value, ...]:
+    def _all(sentence: str) -> tuple[FoundValue, ...]:
         enumerator = _ENUMERATOR.match(sentence)
         at, tries = enumerator.end() if enumerator else 0, 0
-        found: list[Value] = []
+        found: list[FoundValue] = []
         while at < len(sentence) and len(found) < VALUES_A_SENTENCE and tries < TRIES_A_SENTENCE:
             begins = _BEGINS.search(sentence, at)
             if begins is None:
@@ -218,18 +194,18 @@ class MathReader:
         return tuple(found)
 
     @staticmethod
-    def _read(sentence: str, start: int) -> Value | None:
-        """The run that begins here; its text is empty where it comes to no value."""
+    def _read(sentence: str, start: int) -> FoundValue | None:
+        """The run of mathematics that begins here; its text is empty where it has no value."""
         if (held := _IN_TEMPLATE.match(sentence, start)) is not None:
-            return Value(held[1], start, held.end())
+            return FoundValue(held[1], start, held.end())
         end = _run_end(sentence, start)
         raw = sentence[start:end]
         if _EXPONENT.match(raw) or not _HOLDS_VALUE.search(raw):
-            return Value("", start, max(end, start + 1))
+            return FoundValue("", start, max(end, start + 1))
         skipped = _LOOSE_START.match(raw)
         offset = skipped.end() if skipped else 0
         body = _balanced(raw[offset:])
-        # Outside of a formula "36!" at the end is a cheerful 36.
+        # At the end of a sentence outside of a formula, the mark of "36!" is punctuation.
         if not sentence[start + offset + len(body) :].strip() and body.endswith("!"):
             body = body.rstrip("!")
         body = body.rstrip(_LOOSE_END)
@@ -246,16 +222,16 @@ class MathReader:
             return None
         stop = begin + len(body)
         if _ORDINAL.match(sentence, stop):
-            return Value("", begin, stop)
+            return FoundValue("", begin, stop)
         unit = _UNIT.match(sentence, stop)
         stop = unit.end() if unit and not _NOT_UNIT.fullmatch(unit[0]) else stop
         side, is_computed = last_side(body)
         if _is_circular(body) or "?" in body or _EMPTY_GROUP.search(body):
-            return Value("", begin, begin + len(body))
+            return FoundValue("", begin, begin + len(body))
         is_computed = is_computed or (is_right_side and "=" not in body)
         tail = sentence[begin + len(body) : stop]
         text = tidy(side + tail)
-        return Value(text, begin, stop, is_computed)
+        return FoundValue(text, begin, stop, is_computed)
 
 
 def _is_latin(character: str) -> bool:
@@ -267,7 +243,7 @@ def _is_latin(character: str) -> bool:
 
 
 def _run_end(sentence: str, start: int) -> int:
-    """Where the run of mathematics that begins at ``start`` ends."""
+    """The end of the run of mathematics that begins at ``start``."""
     at, kinds, ends = start, [""], [start]
     limit = start + RUN_CHARACTERS
     while at < limit and (atom := _ATOM.match(sentence, at)) is not None:
@@ -290,13 +266,13 @@ def _run_end(sentence: str, start: int) -> int:
 
 
 def _ends_before(sentence: str, atom: re.Match[str], kinds: list[str]) -> bool:
-    """Whether a run ends before an atom, though a formula might go on with it; ``kinds`` are before it."""
+    """Whether a run of atoms of these ``kinds`` ends before an atom that could continue a formula."""
     kind, is_spaced = atom.lastgroup or "", kinds[-1] == "space"
-    # "A: 70" is an answer to a question, no ratio.
+    # "A: 70" is the answer to a question, not a ratio.
     if kind == "comma" and kinds[1:] == ["letter"]:
         return True
     follows_value = (kinds[-2] if is_spaced and len(kinds) > 1 else kinds[-1]) in _COMPLETE
-    # "12 (3 each)": what is in brackets after a value explains it.
+    # "12 (3 each)": brackets after a value have an explanation.
     if is_spaced and follows_value and atom[0] in "([":
         return True
     if kind == "span" and (kinds[-1] == "comma" or follows_value):
@@ -322,9 +298,9 @@ def _is_stray(sentence: str, ends: list[int]) -> bool:
 
 
 def _balanced(text: str) -> str:
-    """Cut at the first bracket that closes nothing, else before the last that is never closed.
+    """The text before the first unmatched closing bracket, else before the first unclosed one.
 
-    ``[2,5)`` closes: half-open intervals mix the two kinds.
+    ``[2,5)`` is matched: half-open intervals mix the two kinds.
     """
     opened: list[int] = []
     braces: list[int] = []
@@ -346,9 +322,9 @@ def _balanced(text: str) -> str:
 
 
 def last_side(text: str) -> tuple[str, bool]:
-    """What an equation comes to, and whether it is one: its last side, an exact one before a rounded.
+    """The last side of an equation, exact rather than rounded, and whether the text is an equation.
 
-    Inequalities and several equations in one list stay whole.
+    Inequalities and lists of equations are returned unchanged.
     """
     bare = text.replace(OPEN, "").replace(CLOSE, "")
     parts = _EQUALS.split(bare)
@@ -377,7 +353,7 @@ def last_side(text: str) -> tuple[str, bool]:
 
 
 def _is_circular(text: str) -> bool:
-    """Whether an equation gives an unknown by itself: ``y = 7 - 2y`` has not been solved."""
+    """Whether an unknown occurs on both sides of its equation: ``y = 7 - 2y`` is not solved."""
     found = re.match(rf"[\s{OPEN}]*([A-Za-z])\s*=(.*)", text)
     return (
         found is not None
@@ -389,7 +365,7 @@ _UNKNOWN = re.compile(r"\s*\\?[A-Za-zα-ω](?:_\w|_\{\w+\}|\(\w\))?\s*$")
 
 
 def _last_comma(text: str) -> int | None:
-    """The place of the last comma outside of brackets and numbers; None without one."""
+    """The offset of the last comma outside of brackets and numbers; None without one."""
     depth, last = 0, None
     for at, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -414,125 +390,4 @@ def tidy(text: str) -> str:
     return text.strip()
 
 
-def rational(text: str) -> Fraction | None:
-    """A plain number as a fraction, where it is written as one."""
-    mixed = re.fullmatch(r"(\d+)\s?(\\[dt]?frac\{\d+\}\{\d+\})", text.strip())
-    if mixed is not None and (part := rational(mixed[2])) is not None and len(text) <= 60:
-        return int(mixed[1]) + part
-    found = re.fullmatch(
-        r"([-−]?)(?:(\d+)/(\d+)|\\[dt]?frac\{(\d+)\}\{(\d+)\}|([\d,]+(?:\.\d+)?|\.\d+)(\s?\\?%)?)",
-        text.strip(),
-    )
-    if found is None or len(text) > 60:
-        return None
-    over, under = found[2] or found[4], found[3] or found[5]
-    if over:
-        number = Fraction(int(over), int(under)) if int(under) else None
-    else:
-        digits = found[6].replace(",", "")
-        number = Fraction(digits) / (100 if found[7] else 1) if digits else None
-    return None if number is None else -number if found[1] else number
-
-
-_NUMBER_WORDS = (
-    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
-    "|sixteen|seventeen"
-    "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"
-    "|half|third"
-    "|thirds|quarter|quarters|fifths?|negative|minus|and|a|point"
-)
-
-
-_WORDED = Words(
-    rf"\W*(?P<words>(?:{_NUMBER_WORDS})(?:[\s-]+(?:{_NUMBER_WORDS}))*(?![-\w])|no (?:real "
-    rf"|integer )?solutions?|infinitely many(?: solutions)?"
-    r"|infinity|infinite|undefined|does not exist|DNE|true|false|yes|no|even|odd|divergent|convergent"
-    r"|[A-Za-z](?![A-Za-z/]))(?P<rest>\W*(?:[^\W\d_]+\W*){0,3})"
-)
-
-
-_NUMBER_IN_WORDS = Words(
-    rf"\W*(?:{_NUMBER_WORDS})(?:[\s-]+(?:{_NUMBER_WORDS}))*\W*"
-    r"|\W*(?:no (?:real |integer )?solutions?|infinitely many(?: solutions)?|infinity|undefined)\W*"
-    r"|\W*(?:does not exist|DNE)\W*"
-)
-
-
-def is_number_in_words(text: str) -> bool:
-    """Whether a line is nothing but a number in English words, or says that there is none."""
-    return _NUMBER_IN_WORDS.fullmatch(text) is not None and text.strip().lower() not in ("a", "and")
-
-
-def in_words(text: str) -> str | None:
-    """A number or another mathematical answer in English words that a text consists of, a unit aside."""
-    found = _WORDED.fullmatch(text.replace(OPEN, " ").replace(CLOSE, " "))
-    return (
-        None
-        if found is None
-        or found["words"].strip() in ("a", "and", "A", "I")
-        or (found["words"].strip().lower() == "no" and re.match(r"\s+\w", found["rest"]))
-        else found["words"].strip()
-    )
-
-
 # --- Choices -------------------------------------------------------------------------------------
-
-_LETTER = re.compile(
-    r"(?P<around>[(\[（【《<]{1,2}\s?(?P<inner>[A-Ja-j])\s?[)\]）】》>]{1,2})"
-    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<bare>[A-J])(?=\s?[).:,;!?。，、：）】\]\"'”’»」』]|\s*$|\s|[/|&+]\s?\(?[A-J]\b|[^\x00-\u02ff])(?:\s?\)(?!\s?[A-J]\b))?"
-    r"|(?<![A-Za-z0-9\u00c0-\u024f\u0370-\u04ff])(?<![A-Za-z]['’])(?P<small>[a-j])(?=\)|\s?[.]?\s*$|(?<=^.)\.\s)\)?"
-)
-
-
-_AFTER_ARTICLE = Words(
-    r"\s*$|\s?[/|&+]\s?\(?[A-J]\b|\s?[.,;:!?)\]。，、：»」”\"'*–—-]|\s\(|\s(?:because|since|as|for|due|given|and|or|nor|which|is"
-    r"|isn|was|are|weil|da|denn"
-    r"|porque|pois|já|car|parce|puisque|perché|poiché|ya|pues|est|es|é|è|ist|omdat|want|ponieważ|bo|так"
-    r"|потому"
-    r"|оскільки|vì|çünkü|karena|eftersom|fordi|protože|deoarece)\b|\s?[^\x00-\u02ff]"
-)
-
-
-class ChoiceReader:
-    """An option's letter, A to J: in brackets in either case, bare in capitals.
-
-    ``A`` and ``I`` are words in many languages: bare, they need an end of phrase after them.
-    """
-
-    def at(self, sentence: str, start: int) -> Value | None:
-        opening = _OPENING.match(sentence, start)
-        found = _LETTER.match(sentence, opening.end() if opening else start)
-        return None if found is None else self._value(sentence, found)
-
-    def values(self, sentence: str, start: int = 0) -> Iterator[Value]:
-        count = 0
-        for found in _LETTER.finditer(sentence, start):
-            if (value := self._value(sentence, found)) is not None:
-                yield value
-                count += 1
-                if count == VALUES_A_SENTENCE:
-                    return
-
-    def _value(self, sentence: str, found: re.Match[str]) -> Value | None:
-        if found["bare"] in ("A", "I", "E") and not _AFTER_ARTICLE.match(
-            sentence, found.end("bare")
-        ):
-            return None
-        letter = found["inner"] or found["bare"] or found["small"]
-        return Value(letter.upper(), found.start(), found.end())
-
-
-# Dutch "of" is English between two numbers, unless the sentence is Dutch.
-ORS = Words(
-    rf"[\s,;，、（(]*{any_of(word for word in words_of('alternatives') if word != 'of')}(?!\s*=)\s*"
-)
-
-
-OPERATIONS = Words(
-    r"\s*(?:of|times|plus|minus|over|to|modulo|divided by|multiplied by|to the power of|(?:more|less"
-    r"|fewer) than)\b\s*"
-    r"|\s*[-+*/×÷]\s*"
-)
-
-
-ANDS = Words(rf"\s*[,，、]?\s*(?:{any_of(words_of('lists'))}|&)(?!\s*=)\s*|\s*[,，、&]\s*")

@@ -1,7 +1,7 @@
-"""Words that state an answer, in 29 languages: one row of `Language` each.
+"""Words of statements of an answer, in 29 languages: a table with one `Language` each.
 
-A row names the words for *answer*, what may be between such a word and its value, and what denies,
-hedges or corrects a statement. `pacore.core.grading.extraction.patterns` makes expressions of the rows.
+A row has the words for *answer*, the words between such a word and its value, and the words that deny,
+hedge or correct a statement. `pacore.core.grading.extraction.patterns` makes regular expressions of them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ class Language:
 
     Attributes:
         answers: nouns for *answer* itself.
-        links: what joins such a noun to its value: copulas, and verbs such as *equals*.
+        links: words that join such a noun to its value: copulas, and verbs such as *equals*.
         fillers: articles, adjectives and adverbs that may be next to a link or before the noun.
         right: adjectives that call a value right.
-        negators: what denies.
-        hedges: what offers a value without committing to it.
-        suppositions: before the noun, what makes its clause a condition, a question or a doubt.
+        negators: words that deny a statement.
+        hedges: words that make a value only possible.
+        suppositions: words before the noun that make its clause a condition, a question or a doubt.
         alternatives: *or*, between two values.
         lists: *and*, between two values.
-        conclusions: what opens a concluding sentence, totals included.
+        conclusions: words that begin a concluding sentence, totals included.
         options: nouns for an option of a multiple choice.
-        choices: verbs that take an option.
-        corrections: what withdraws the statement before it.
-        bounds: beside a value, what makes it a bound of the answer, or an end of a range.
-        has_final_verb: a copula follows the value, so that a value may follow the noun at once.
+        choices: verbs for choosing an option.
+        corrections: words that withdraw the statement before them.
+        bounds: words beside a value that make it a bound of the answer, or an end of a range.
+        has_final_verb: the copula follows the value, so that the value may follow the noun directly.
     """
 
     answers: str

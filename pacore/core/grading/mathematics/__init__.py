@@ -1,1 +1,1 @@
-"""The grader ``math``: forms of answers, exact values, and how two answers compare."""
+"""The grader ``math``: forms of answers, exact values, and their comparison."""

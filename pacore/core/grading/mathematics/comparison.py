@@ -1,4 +1,4 @@
-"""Two answers compared by their forms; expressions as a given function decides."""
+"""Compares two answers by their forms, and the expressions in them by a given algebra."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
 
-from pacore.core.grading.mathematics.forms import MAX_PARTS, Form, clock_minutes
+from pacore.core.grading.mathematics.form import MAX_PARTS, Form, clock_minutes
 from pacore.core.grading.mathematics.nodes import (
     Node,
     add,
@@ -23,17 +23,17 @@ from pacore.core.grading.mathematics.units import (
     PERCENT,
     POUNDS,
     RADIAN,
-    Unit,
+    MeasurementUnit,
 )
 
 Same = bool | None
-"""Whether two are the same; None where that is not decided yet."""
+"""Whether two answers are equal; None where it is undecided."""
 
 Sides = tuple[Node, Node]
 
 
 class Algebra(Protocol):
-    """What decides on expressions and equations; both may leave it open."""
+    """Compares expressions, equations and inequalities; may leave a comparison undecided."""
 
     def same_expression(self, gold: Node, answer: Node) -> Same: ...
 
@@ -43,7 +43,7 @@ class Algebra(Protocol):
 
 
 def same_form(gold: Form, answer: Form, algebra: Algebra) -> Same:
-    """Whether an answer is the gold answer. A bare list may be a point where the gold is one."""
+    """Whether an answer equals the gold answer. A list may be a point where the gold answer is one."""
     if gold.text == answer.text:
         return True
     gold, answer = _alone(gold), _alone(answer)
@@ -67,7 +67,7 @@ def _alone(form: Form) -> Form:
 
 
 def _approximated(gold: Form, answer: Form, algebra: Algebra) -> Same:
-    """A value with its decimal gives either of them where the decimal is its rounding."""
+    """Compare ``value ≈ decimal``: either may equal the gold answer if the decimal is the rounding."""
     exact, near = answer.parts
     decimal = None if near.node is None else written_decimal(near.node)
     if exact.node is None or decimal is None:
@@ -81,7 +81,7 @@ def _approximated(gold: Form, answer: Form, algebra: Algebra) -> Same:
 
 
 def _across(gold: Form, answer: Form, algebra: Algebra) -> Same:
-    """Forms of different kinds that may still say the same."""
+    """Compare forms of different kinds that may be equal."""
     kinds = {gold.kind, answer.kind}
     if kinds == {"value", "equation"}:
         return _value_and_equation(gold, answer, algebra)
@@ -112,7 +112,7 @@ def _across(gold: Form, answer: Form, algebra: Algebra) -> Same:
 
 
 def _value_and_equation(gold: Form, answer: Form, algebra: Algebra) -> Same:
-    """An equation gives a value where all its sides have it, but for a name on the left."""
+    """Whether all sides of an equation, without a name on the left, equal a value."""
     value, equation = (gold, answer) if gold.kind == "value" else (answer, gold)
     sides = equation.parts[bool(equation.symbol) :]
     pairs = ((value, side) if value is gold else (side, value) for side in sides)
@@ -120,7 +120,7 @@ def _value_and_equation(gold: Form, answer: Form, algebra: Algebra) -> Same:
 
 
 def _named(form: Form) -> Sequence[Form] | None:
-    """The values of ``x = 1, y = 2`` in the order of their names; None where not all have one."""
+    """The values of ``x = 1, y = 2`` in the order of their names; None where one has no name."""
     names = [part.symbol for part in form.parts if part.kind == "equation" and len(part.parts) == 2]
     if len(names) < len(form.parts) or not all(names) or len(set(names)) < len(names):
         return None
@@ -141,7 +141,7 @@ def _values(gold: Form, answer: Form, algebra: Algebra) -> Same:
 
 
 def _readings(gold: Form, answer: Form) -> Iterator[tuple[Node, Node]]:
-    """What is to be the same of two values for them to be: more than one where a unit may be left out."""
+    """The pairs of expressions of which one has to be equal; several where a unit may be missing."""
     one, other = gold.node, answer.node
     assert one is not None and other is not None
     unit, other_unit = gold.unit, answer.unit
@@ -161,8 +161,10 @@ def _readings(gold: Form, answer: Form) -> Iterator[tuple[Node, Node]]:
         yield from ((one, b) for b in _without(other, other_unit, one))
 
 
-def _both(one: Node, unit: Unit, other: Node, other_unit: Unit) -> Iterator[tuple[Node, Node]]:
-    """Two units of one kind, converted where they are not the same."""
+def _both(
+    one: Node, unit: MeasurementUnit, other: Node, other_unit: MeasurementUnit
+) -> Iterator[tuple[Node, Node]]:
+    """The pair of expressions for two units of the same dimensions, converted where they differ."""
     if unit == other_unit or _is_plain(unit, other_unit) or {unit, other_unit} in POUNDS:
         yield one, other
     elif unit.dimensions == other_unit.dimensions:
@@ -175,20 +177,20 @@ def _both(one: Node, unit: Unit, other: Node, other_unit: Unit) -> Iterator[tupl
         yield turned[0], turned[1]
 
 
-def _is_plain(unit: Unit, other: Unit) -> bool:
-    """Whether one says only "units" of the power that the other has."""
+def _is_plain(unit: MeasurementUnit, other: MeasurementUnit) -> bool:
+    """Whether one unit is plain "units" with the power of the other."""
     for one, two in ((unit, other), (other, unit)):
         if [base for base, _ in one.dimensions] == [ANY.name] and len(two.dimensions) == 1:
             return one.dimensions[0][1] == two.dimensions[0][1]
     return False
 
 
-def _times(node: Node, unit: Unit) -> Node:
+def _times(node: Node, unit: MeasurementUnit) -> Node:
     return node if unit.scale == 1 else Node("multiply", (node, whole(unit.scale)))
 
 
-def _without(node: Node, unit: Unit, other: Node) -> Iterator[Node]:
-    """What a value with a unit may be beside one without: itself, unless its unit is of the number."""
+def _without(node: Node, unit: MeasurementUnit, other: Node) -> Iterator[Node]:
+    """The values that a quantity may have in comparison with one without a unit."""
     if unit != PER_MILLE:
         yield node
     if unit in (PERCENT, PER_MILLE):
@@ -262,7 +264,7 @@ def _any(found: Iterable[Same]) -> Same:
 
 
 def _list(gold: Form, answer: Form, algebra: Algebra) -> Same:
-    """Each of one for each of the other, whatever their order."""
+    """Whether the parts are equal in some order."""
     if len(gold.parts) != len(answer.parts):
         return False
     left = list(answer.parts)
@@ -286,7 +288,7 @@ def _matrices(gold: Form, answer: Form, algebra: Algebra) -> Same:
 
 
 def _ratios(gold: Form, answer: Form, algebra: Algebra) -> Same:
-    """Proportional, part by part: times of day never are."""
+    """Whether two ratios are proportional; times of day are not compared as ratios."""
     if len(gold.parts) != len(answer.parts) or None not in map(clock_minutes, (gold, answer)):
         return False
     nodes = [[part.node for part in form.parts] for form in (gold, answer)]

@@ -1,4 +1,4 @@
-"""Exact values: what an expression is as a fraction, where it is one and small enough to be written out."""
+"""Exact values of expressions that are fractions of limited size."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pacore.core.grading.mathematics.nodes import Node
 from pacore.core.grading.mathematics.number import Rational
 
 QUICK_BITS = 10_000
-"""Largest numerator or denominator that is computed where nothing can be killed."""
-
+"""Most bits of a numerator or denominator that is computed outside of killable processes."""
 
 QUICK_TERMS = 1_000
 
@@ -19,7 +18,7 @@ Symbols = Mapping[str, Fraction]
 
 
 class Undefined(ArithmeticError):
-    """A division by zero, or another expression without a value."""
+    """An expression without a value, such as a division by zero."""
 
 
 def exact_value(
@@ -28,9 +27,10 @@ def exact_value(
     most_terms: int = QUICK_TERMS,
     point: Symbols | None = None,
 ) -> Fraction | None:
-    """The value of an expression where symbols have the values of a point.
+    """The value of an expression whose symbols have the values in ``point``.
 
-    None where it is no fraction, has other symbols, or is too large. Raises Undefined.
+    None where it is no fraction, has other symbols, or has more than ``most_bits`` bits or ``most_terms``
+    terms. Raises Undefined.
     """
     return _Evaluation(most_bits, most_terms).value(node, point or {})
 
@@ -142,7 +142,7 @@ class _Evaluation:
 
 
 def integer_root(value: int, degree: int) -> int | None:
-    """The root of a natural number where it is one."""
+    """The root of a natural number where it is an integer; else None."""
     if value < 2:
         return value
     if degree >= value.bit_length():
@@ -187,7 +187,6 @@ _OPERATIONS: dict[str, Operation] = {
     "floor": lambda _, value: Fraction(math.floor(value)),
     "ceiling": lambda _, value: Fraction(math.ceil(value)),
 }
-
 
 _FUNCTIONS: dict[str, Operation] = {
     "max": lambda _, *values: max(values),

@@ -1,23 +1,30 @@
-r"""The form of an answer: points, sets, intervals, equations, ratios, and the values in them.
+r"""Parses answers to forms: points, sets, intervals, equations, ratios, and the values in them.
 
-A text is taken apart at its top until its parts are values, each an expression with its unit; a
-part that is not understood whole is of form ``text`` and equal to nothing but the same text.
+A text is split recursively until its parts are values, each an expression with its unit; a part that
+cannot be parsed completely has the form ``text``, and equals only the same text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
 
 from pacore.core.grading.mathematics import number
 from pacore.core.grading.mathematics.exact import Undefined, exact_value
+from pacore.core.grading.mathematics.form import Form
 from pacore.core.grading.mathematics.inequalities import Range, ordered_terms, ranges
-from pacore.core.grading.mathematics.nodes import IMAGINARY, E, Node, whole
-from pacore.core.grading.mathematics.units import Unit
+from pacore.core.grading.mathematics.nodes import IMAGINARY, E, Node, has_sign, whole, with_sign
 from pacore.core.grading.mathematics.values import read_compound, read_value, read_with_letter
 from pacore.core.grading.notation.expression import read_expression
 from pacore.core.grading.notation.grammar import Unread
-from pacore.core.grading.notation.splitting import Tokens, closes_last, depths, split_top, trimmed
+from pacore.core.grading.notation.splitting import (
+    Tokens,
+    closes_last,
+    depths,
+    split_top,
+    trimmed,
+    with_round_brackets,
+    without_double_brackets,
+)
 from pacore.core.grading.notation.tokens import Token, is_word, plain_text, tokens
 from pacore.core.grading.notation.vocabulary import (
     ANNOUNCING,
@@ -30,51 +37,16 @@ from pacore.core.grading.notation.vocabulary import (
     noun,
 )
 
-Kind = Literal[
-    "value", "list", "ordered", "matrix", "ratio", "time", "equation", "relation", "based",
-    "approximation", "text",
-]  # fmt: skip
-
-MAX_PARTS = 64
-"""Longer lists are compared as text alone."""
-
-
 MAX_NESTING = 40
 
-
-class Form(NamedTuple):
-    """One answer taken apart. ``text`` is all of it as tokens say it, and is equal for equal texts.
-
-    A ``value`` has a ``node`` and a ``unit``, and ``letter`` where its last symbol could be a unit.
-    A list or an ordered one has ``parts``, and ``ends``, its brackets, or ``{}`` of a set;
-    ``symbol`` is what an inequality was about. Of an ``equation`` the parts are its sides and
-    ``symbol`` names the left one where that is a name; of a ``relation`` they go from the least on,
-    and ``ends`` are its signs. The parts of a ``matrix`` are its rows. A ``time``
-    counts minutes in its ``node``; a ``based`` number has its base as ``symbol``; of an
-    ``approximation`` the parts are a value and a decimal for it. ``why`` says what
-    was not understood of a ``text``, and of a value that its letters may be a word.
-    """
-
-    kind: Kind
-    text: str
-    node: Node | None = None
-    unit: Unit | None = None
-    letter: Form | None = None
-    parts: tuple[Form, ...] = ()
-    ends: str = ""
-    symbol: str = ""
-    why: str = ""
-
-
 _MATRICES = names("pmatrix bmatrix Bmatrix matrix array smallmatrix")
-
 
 _OPENING, _CLOSING = ("(", "[", "\\{"), (")", "]", "\\}")
 
 
 def read_form(text: str) -> Form:
-    """Take a text apart. Never fails: what is not understood is a form of its own."""
-    found = _without_double_brackets(tokens(text))
+    """Parse a text. Never fails: a text that cannot be parsed has the form ``text``."""
+    found = without_double_brackets(tokens(text))
     if max(depths(found), default=0) > MAX_NESTING:
         return _text(found, f"more than {MAX_NESTING} brackets within each other")
     try:
@@ -83,20 +55,12 @@ def read_form(text: str) -> Form:
         return _text(found, "too many parts within each other")
 
 
-def _without_double_brackets(found: Tokens) -> Tokens:
-    while len(found) > 4 and found[0].text == found[1].text == "(":
-        if not (closes_last(found) and closes_last(found[1:-1])):
-            break
-        found = found[1:-1]
-    return found
-
-
 def _text(found: Tokens, why: object) -> Form:
     return Form("text", plain_text(found), why=str(why))
 
 
 def _read(found: Tokens) -> Form:
-    found = _with_round_brackets(trimmed(found))
+    found = with_round_brackets(trimmed(found))
     if not found:
         return Form("text", "", why="nothing")
     readers = (
@@ -107,33 +71,21 @@ def _read(found: Tokens) -> Form:
     return form or _value(found)
 
 
-def _with_round_brackets(found: Tokens) -> Tokens:
-    r"""``]0, 1[`` as ``(0, 1)``."""
-    ends = (found[0].text, found[-1].text) if len(found) > 3 else ("", "")
-    if ends not in (("]", "["), ("]", "]"), ("[", "[")):
-        return found
-    opening = Token("open", "(") if ends[0] == "]" else found[0]
-    closing = Token("close", ")") if ends[1] == "[" else found[-1]
-    turned = [opening, *found[1:-1], closing]
-    return turned if closes_last(turned) else found
-
-
 def _nothing(found: Tokens) -> Form | None:
-    said = plain_text(found)
-    if said in NOTHING:
-        return Form("list", said, ends="{}")
-    if said in REALS:
-        return _interval(said, Range(""))
+    text = plain_text(found)
+    if text in NOTHING:
+        return Form("list", text, ends="{}")
+    if text in REALS:
+        return _interval(text, Range(""))
     return None
 
 
 def _member(found: Tokens) -> Form | None:
-    r"""``x \in A``, and ``\{x : …\}``, as what is said of the symbol."""
+    r"""The set of ``x \in A``, or the solutions of ``\{x : …\}``."""
     if len(found) > 2 and found[0].kind == "sym" and found[1].text == "\\in":
         form = _read(found[2:])
-        is_set = form.kind == "ordered" or (
-            form.kind == "list" and (form.ends or len(form.parts) > 1)
-        )
+        is_list = form.kind == "list" and (form.ends or len(form.parts) > 1)
+        is_set = form.kind == "ordered" or is_list
         return form._replace(text=plain_text(found)) if is_set else None
     if found[0].text != "\\{" or not closes_last(found):
         return None
@@ -145,14 +97,13 @@ def _member(found: Tokens) -> Form | None:
     if len(name) > 1 and plain_text(name[1:]) != "\\in \\mathbb R":
         return None
     form = _read(parts[1])
-    is_of_it = form.kind in ("list", "ordered") and all(
-        part.symbol == name[0].text for part in (form.parts if form.kind == "list" else [form])
-    )
-    return form if is_of_it else None
+    intervals = form.parts if form.kind == "list" else (form,)
+    is_about_it = all(part.symbol == name[0].text for part in intervals)
+    return form if is_about_it and form.kind in ("list", "ordered") else None
 
 
 def _matrix(found: Tokens) -> Form | None:
-    """A matrix, in brackets of its own or not, or a number times one."""
+    """A matrix, with or without brackets around it, or a number times a matrix."""
     if found[0].text in ("(", "[") and closes_last(found):
         return _matrix(found[1:-1]) if found[1].text == "\\begin" else None
     start = next((p for p, token in enumerate(found) if token.text == "\\begin"), None)
@@ -179,15 +130,13 @@ def _row(line: Tokens) -> Form:
 
 
 def _times(row: Form, factor: Node) -> Form:
-    """A row of a matrix times a number; its texts are no other row's."""
-    cells = (
+    """A row of a matrix times a number, with texts of its own."""
+    cells = [cell._replace(text=f"{factor} {cell.text}") for cell in row.parts]
+    parts = tuple(
         cell if cell.node is None else cell._replace(node=Node("multiply", (factor, cell.node)))
-        for cell in row.parts
+        for cell in cells
     )
-    return row._replace(
-        text=f"{factor} {row.text}",
-        parts=tuple(cell._replace(text=f"{factor} {cell.text}") for cell in cells),
-    )
+    return row._replace(text=f"{factor} {row.text}", parts=parts)
 
 
 def _compound(found: Tokens) -> Form | None:
@@ -206,13 +155,13 @@ def _several(found: Tokens) -> Form | None:
     if len(parts) == 1:
         return None
     if not all(parts):
-        return _text(found, "a list with nothing in one of its places")
+        return _text(found, "a list with an empty item")
     forms: list[Form] = []
     for part in parts:
         form = _read(part)
         forms += form.parts if form.kind == "list" and not form.ends else [form]
     if is_union and not all(form.kind == "ordered" or form.ends for form in forms):
-        return _text(found, "a union of what is no set")
+        return _text(found, "a union with a part that is no set")
     if any(token.text == "and" for token in found) and any(
         form.symbol and form.ends for form in forms
     ):
@@ -221,7 +170,7 @@ def _several(found: Tokens) -> Form | None:
 
 
 def _both(found: Tokens, forms: Sequence[Form]) -> Form:
-    """``x > 1 and x < 5`` as the interval between."""
+    """``x > 1 and x < 5`` as an interval."""
     halves = {(form.symbol, plain_text([*_INFINITY]) == form.parts[1].text): form
               for form in forms if form.kind == "ordered"}  # fmt: skip
     symbol = forms[0].symbol
@@ -234,7 +183,7 @@ def _both(found: Tokens, forms: Sequence[Form]) -> Form:
 
 
 def _is_half(above: Form, below: Form) -> bool:
-    """Whether one is of all numbers above a bound, the other of all below a greater one."""
+    """Whether one has a lower bound, and the other a greater upper bound."""
     low, high = above.parts[0].node, below.parts[1].node
     if below.parts[0].text != plain_text(_MINUS_INFINITY) or low is None or high is None:
         return False
@@ -246,7 +195,7 @@ def _is_half(above: Form, below: Form) -> bool:
 
 
 def _relation(found: Tokens) -> Form | None:
-    """An inequality as the intervals it leaves."""
+    """An inequality as its intervals."""
     try:
         left = ranges(found)
     except Unread as unread:
@@ -258,7 +207,7 @@ def _relation(found: Tokens) -> Form | None:
 
 
 def _inequality(found: Tokens) -> Form | None:
-    """Values of which each is less than the next, or two that differ; None of anything else."""
+    """A chain of values in ascending order, or two different values; else None."""
     ordered = ordered_terms(found)
     if ordered is None:
         return None
@@ -271,14 +220,13 @@ def _inequality(found: Tokens) -> Form | None:
 
 _MINUS_INFINITY = (Token("op", "-"), Token("sym", "\\infty"))
 
-
 _INFINITY = (Token("sym", "\\infty"),)
 
 
-def _interval(said: str, of: Range) -> Form:
+def _interval(text: str, of: Range) -> Form:
     ends = "(["[of.has_low] + ")]"[of.has_high]
     parts = (_read(of.low or _MINUS_INFINITY), _read(of.high or _INFINITY))
-    return Form("ordered", said, parts=parts, ends=ends, symbol=of.symbol)
+    return Form("ordered", text, parts=parts, ends=ends, symbol=of.symbol)
 
 
 def _bracketed(found: Tokens) -> Form | None:
@@ -314,12 +262,10 @@ def _time(found: Tokens) -> Form | None:
     if half not in ("am", "pm") or found[-1].kind != "word":
         return None
     clock = [token.text for token in found[:-1]]
-    is_clock = (
-        all(t.isdigit() for t in clock[::2]) and set(clock[1::2]) <= {":"} and len(clock) in (1, 3)
-    )
-    hours, minutes = (
-        (int(clock[0]), int(clock[2]) if len(clock) == 3 else 0) if is_clock else (0, 0)
-    )
+    is_clock = all(t.isdigit() for t in clock[::2]) and set(clock[1::2]) <= {":"}
+    if not is_clock or len(clock) not in (1, 3):
+        return None
+    hours, minutes = int(clock[0]), int(clock[2]) if len(clock) == 3 else 0
     if not (1 <= hours <= 12 and minutes < 60):
         return None
     return Form("time", plain_text(found), whole((hours % 12 + 12 * (half == "pm")) * 60 + minutes))
@@ -330,26 +276,17 @@ def _ratio(found: Tokens) -> Form | None:
     if len(parts) == 1:
         return None
     if not all(parts):
-        return _text(found, "a colon with nothing on one of its sides")
+        return _text(found, "a colon with an empty side")
     return Form("ratio", plain_text(found), parts=tuple(_read(part) for part in parts))
 
 
-def clock_minutes(form: Form) -> int | None:
-    """The minutes of the day that ``16:30`` could mean; None of what could be none."""
-    texts = form.text.split(" ")
-    if form.kind != "ratio" or len(texts) != 3 or not (texts[0].isdigit() and texts[2].isdigit()):
-        return None
-    hours, minutes = int(texts[0]), int(texts[2])
-    return hours * 60 + minutes if len(texts[2]) == 2 and minutes < 60 and hours < 24 else None
-
-
 def _equation(found: Tokens) -> Form | None:
-    """Sides that are said to be equal; a name before an interval, a set or a point names it."""
+    """The sides of an equation; an interval, set or point without the name before it."""
     sides = [trimmed(side) for side in split_top(found, _equates)]
     if len(sides) == 1:
         return None
     if not all(sides):
-        return _text(found, "an equals sign with nothing on one of its sides")
+        return _text(found, "an equals sign with an empty side")
     if len(sides) == 2 and _only_announces(sides[1]):
         return _read(sides[0])
     if lone_name(sides[-1]) and not lone_name(sides[0]):
@@ -374,34 +311,33 @@ def _equates(token: Token) -> bool:
 
 
 def _only_announces(found: Tokens) -> bool:
-    """Whether words are those before an answer, as in "70 is the answer"."""
+    """Whether all words announce an answer, as in "70 is the answer"."""
     return all(token.kind == "word" and token.text.lower() in ANNOUNCING for token in found)
 
 
 def _names_coordinates(form: Form) -> bool:
-    """Whether a form is a point of symbols in the order of their names, as ``(x, y)``."""
+    """Whether a form is a point of symbols in alphabetical order, such as ``(x, y)``."""
     nodes = [part.node for part in form.parts]
     names = [str(node.value) for node in nodes if node is not None and node.kind == "symbol"]
     return form.ends == "()" and len(names) == len(nodes) and names == sorted(names)
 
 
+_GEOMETRY = ("\\angle", "\\triangle", "\\overline", "{", "}")
+
+
 def lone_name(found: Tokens) -> str | None:
-    r"""The name that tokens are, as of an unknown: ``x``, ``f(2)``, ``\angle ABC``, ``AB``, ``Area``."""
-    said = plain_text(found)
+    r"""The name that all tokens form, as of an unknown: ``x``, ``f(2)``, ``\angle ABC``; else None."""
+    text = plain_text(found)
     if all(token.kind == "word" for token in found) and not found[0].text.isupper():
         is_name = all(t.text.lower() in QUANTITIES or noun(t.text.lower()) for t in found)
-        return said if is_name else None
+        return text if is_name else None
     if (found[0].text, found[-1].text) in (("[", "]"), ("|", "|")) and len(found) == 3:
-        return said if found[1].kind == "word" and found[1].text.isupper() else None
-    core = [
-        token
-        for token in found
-        if token.text not in ("\\angle", "\\triangle", "{", "}", "\\overline")
-    ]
+        return text if found[1].kind == "word" and found[1].text.isupper() else None
+    core = [token for token in found if token.text not in _GEOMETRY]
     if core and core[0].text == "m" and len(core) == 2 and len(found) == 3:
         core = core[1:]
     if len(core) == 1 and core[0].kind == "word":
-        return said if core[0].text.isupper() and len(core[0].text) <= 4 else None
+        return text if core[0].text.isupper() and len(core[0].text) <= 4 else None
     if core and core[-1].text == ")":
         start = next((place for place, token in enumerate(core) if token.text == "("), 0)
         is_function = core[0].text in FUNCTIONS_BY_NAME or len(core) - start == 3
@@ -411,36 +347,29 @@ def lone_name(found: Tokens) -> str | None:
         node = read_expression(core)
     except Unread:
         return None
-    return said if node.kind == "symbol" or node in (E, IMAGINARY) else None
+    return text if node.kind == "symbol" or node in (E, IMAGINARY) else None
 
 
 def _based(found: Tokens) -> Form | None:
-    """``1203_4``, ``(1203)_{4}`` and ``2F_{16}``: a number that says its base."""
+    """A number with its base: ``1203_4``, ``(1203)_{4}``, ``2F_{16}``."""
     is_mark = [(t.text == "_" and t.kind == "op") or t.text == "base" for t in found]
     place = is_mark.index(True) if True in is_mark else None
     if place is None:
         return None
     digits = "".join(t.text for t in found[:place] if t.text not in ("(", ")", "{", "}", "\\text"))
     base = [t for t in found[place + 1 :] if t.text not in ("{", "}", "(", ")", "base")]
-    if (
-        len(base) != 1
-        or base[0].kind != "num"
-        or not base[0].text.isdigit()
-        or not digits[:1].isalnum()
-    ):
+    is_base = len(base) == 1 and base[0].kind == "num" and base[0].text.isdigit()
+    if not is_base or not digits[:1].isalnum():
         return None
     if not any(character.isdigit() for character in digits) and int(base[0].text) <= 10:
         return None
     value = number.in_base(digits, int(base[0].text))
-    return (
-        None
-        if value is None
-        else Form("based", plain_text(found), whole(value), symbol=base[0].text)
-    )
+    text = plain_text(found)
+    return None if value is None else Form("based", text, whole(value), symbol=base[0].text)
 
 
 def _approximation(found: Tokens) -> Form | None:
-    r"""``\frac{1}{3} \approx 0.333``: a value, and a decimal of a few digits for it."""
+    r"""A value with a decimal approximation: ``\frac{1}{3} \approx 0.333``."""
     sides = split_top(found, lambda token: token.text == "\\approx")
     if len(sides) != 2 or not all(sides):
         return None
@@ -453,31 +382,18 @@ def _approximation(found: Tokens) -> Form | None:
 
 
 def _value(found: Tokens) -> Form:
-    """An expression with its unit; with a plus or minus in it two, and where it is not read a text."""
-    said = plain_text(found)
+    """An expression with its unit; two for a plus-minus sign; a text where it cannot be parsed."""
+    text = plain_text(found)
     if len(found) == 1 and found[0].kind == "word" and not is_word(found[0]):
-        return Form("value", said, read_expression(found), why="letters in a row")
+        return Form("value", text, read_expression(found), why="letters in a row")
     try:
         node, unit = read_value(found)
     except Unread as unread:
-        return Form("text", said, why=str(unread))
-    if _has_sign(node):
-        both = tuple(
-            Form("value", f"{said} {sign}", _with_sign(node, sign), unit) for sign in (1, -1)
-        )
-        return Form("list", said, parts=both)
+        return Form("text", text, why=str(unread))
+    if has_sign(node):
+        signs = ((1, f"{text} 1"), (-1, f"{text} -1"))
+        both = tuple(Form("value", one, with_sign(node, sign), unit) for sign, one in signs)
+        return Form("list", text, parts=both)
     other = read_with_letter(found) if unit is None else None
-    letter = None if other is None else Form("value", said, other.node, other.unit)
-    return Form("value", said, node, unit, letter)
-
-
-def _has_sign(node: Node) -> bool:
-    return node.kind == "sign" or any(map(_has_sign, node.args))
-
-
-def _with_sign(node: Node, sign: int) -> Node:
-    """An expression with plus, or minus, for each plus or minus in it."""
-    if node.kind == "sign":
-        inner = _with_sign(node.args[0], sign)
-        return inner if node.value == sign else Node("negate", (inner,))
-    return node._replace(args=tuple(_with_sign(part, sign) for part in node.args))
+    letter = None if other is None else Form("value", text, other.node, other.unit)
+    return Form("value", text, node, unit, letter)

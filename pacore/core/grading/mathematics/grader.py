@@ -1,7 +1,7 @@
-"""The grader ``math``: exact rules where they decide, and algebra for the expressions they leave open.
+"""The grader ``math``: exact rules where they decide, else computer algebra.
 
-`EXACT` is algebra without any: it takes microseconds, and leaves open what is no fraction.
-`pacore.sandbox.algebra.algebra` has the other, which runs where it can be killed.
+`EXACT` decides by exact rules in microseconds, and leaves values that are no fractions undecided.
+`pacore.sandbox.algebra.algebra` decides those, in processes that can be killed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MAX_CHARACTERS = 1_000
 
 
 def grade_math(gold: str, answer: str, algebra: Algebra) -> Verdict | None:
-    """Whether an answer is the gold answer as mathematics; None where ``algebra`` leaves it open.
+    """Whether an answer equals the gold answer mathematically; None where ``algebra`` is undecided.
 
-    An answer is right only where all of it is understood; what is not is compared as text, and so is an
-    answer to a gold answer that is not. Integers compare as integers of any length, fractions exactly,
-    other values as ``algebra`` proves them equal, texts by their form
+    An answer is right only where all of it is parsed; an answer or gold answer that is not is compared as
+    text. Integers of any length and fractions are compared exactly, other values are equal where
+    ``algebra`` proves it, and other answers are compared by their form
     (`pacore.core.grading.mathematics.forms`): points and intervals in order, sets and lists of solutions in
-    any, equations up to a factor. Units, percent signs and "x =" may be on one side only. A decimal is
-    no other number than the one it writes, unless it is the rounding of the other to six digits or more.
-    Beyond `MAX_CHARACTERS` integers alone are read, and a gold answer that is none is a ``crash``.
+    any order, equations up to a factor. Units, percent signs and "x =" may be on one side only. A decimal
+    equals only its own value, or a value that rounds to it with six digits or more. Above `MAX_CHARACTERS`
+    only integers are read, and any other gold answer is a ``crash``.
     """
     if gold.strip() == answer.strip():
         return CORRECT
@@ -52,7 +52,7 @@ def _grade_long(gold: str, answer: str) -> Verdict:
 
 
 class Exact:
-    """Decides on expressions by exact rules alone."""
+    """Compares expressions by exact rules only."""
 
     def same_expression(self, gold: Node, answer: Node) -> Same:
         """True, False, or None for what needs algebra."""
@@ -75,16 +75,16 @@ class Exact:
         )
 
     def same_equation(self, gold: Sides, answer: Sides) -> Same:
-        """True where sides are the same, in one order or the other."""
+        """True where the sides are equal, in either order."""
         return True if set(gold) == set(answer) else None
 
     def same_inequality(self, gold: Sides, answer: Sides) -> Same:
-        """True where sides are the same."""
+        """True where the sides are equal."""
         return True if gold == answer else None
 
 
 def _at_a_point(one: Node, other: Node) -> Same:
-    """False where two fractions of symbols differ at a point; None where that is not seen."""
+    """False where two rational functions differ at a point; else None."""
     names = free_symbols(one) | free_symbols(other)
     if not names:
         return None
@@ -100,17 +100,17 @@ _DRAWS = Draws("point")
 
 
 def infinity_sign(node: Node) -> int:
-    """1 or -1 for infinity with its sign, 0 for anything else."""
+    """1 or -1 for infinity with its sign, 0 for any other expression."""
     if node.kind == "negate":
         return -infinity_sign(node.args[0])
     return int(node.value == "infinity")
 
 
 def roundable(written: Node, other: Node, is_gold: bool) -> Rational | None:
-    """A decimal that the other may be rounded to: of digits enough, and the only decimal of the two.
+    """A decimal that may be a rounding of ``other``: with enough digits, where ``other`` is no decimal.
 
-    Of a gold answer it must have more digits than the answer is written with: what takes as many to write
-    is no value that anybody rounded (``12345.67 + 10^{-40}``).
+    A gold answer must have more digits than the numbers in the answer, which otherwise may be constructed
+    to round to it (``12345.67 + 10^{-40}``).
     """
     decimal = written_decimal(written)
     if decimal is None or not number.is_precise(decimal) or written_decimal(other) is not None:
@@ -119,7 +119,7 @@ def roundable(written: Node, other: Node, is_gold: bool) -> Rational | None:
 
 
 def written_digits(node: Node) -> int:
-    """How many digits the numbers of an expression have."""
+    """The number of digits of all numbers in an expression."""
     inner = sum(map(written_digits, node.args))
     if not isinstance(node.value, Rational):
         return inner

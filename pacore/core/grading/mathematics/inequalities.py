@@ -1,4 +1,4 @@
-r"""Inequalities: ``a < x \le b``, ``|x| > a`` and ``x \ne a`` as the ranges of numbers they leave."""
+r"""Converts inequalities (``a < x \le b``, ``|x| > a``, ``x \ne a``) to ranges of numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pacore.core.grading.notation.tokens import Token
 
 
 class Range(NamedTuple):
-    """All values of a symbol between two bounds; a bound that is None is infinite."""
+    """The values of a symbol between two bounds; None is an infinite bound."""
 
     symbol: str
     low: Tokens | None = None
@@ -21,9 +21,9 @@ class Range(NamedTuple):
 
 
 def ordered_terms(found: Tokens) -> tuple[list[Tokens], list[str]] | None:
-    """The terms of a chain from the least on, and its signs; two that are not equal in any order.
+    """The terms of a chain in ascending order, and its signs; for ``!=`` in their own order.
 
-    None where the signs are not of one direction.
+    None where the signs have different directions.
     """
     signs = [token.text for token in _signs(found)]
     terms = split_top(found, lambda token: token.kind == "rel")
@@ -42,13 +42,13 @@ def _signs(found: Tokens) -> list[Token]:
 
 
 def ranges(found: Tokens) -> tuple[Range, ...] | None:
-    """What a relation leaves of its symbol; None where there is none but equality. Raises Unread."""
+    """The ranges of a relation's symbol; None for an equation. Raises Unread."""
     signs = [token.text for token in _signs(found)]
     if not signs or set(signs) == {"="}:
         return None
     terms = split_top(found, lambda token: token.kind == "rel")
     if not all(terms):
-        raise Unread("a relation with nothing on one of its sides")
+        raise Unread("a relation with an empty side")
     if signs == ["!="]:
         return _all_but(terms[0], terms[1])
     are_alike = set(signs) <= {"<", "<="} or set(signs) <= {">", ">="}
@@ -75,7 +75,7 @@ def _all_but(about: Tokens, value: Tokens) -> tuple[Range, ...]:
 def _about(about: Tokens, of: Range) -> tuple[Range, ...]:
     symbol = _variable(about)
     if symbol is None or (_is_bars(about) and of.low is not None and of.high is not None):
-        raise Unread("an inequality that is about no single symbol")
+        raise Unread("an inequality without a single symbol")
     if not _is_bars(about):
         return (of._replace(symbol=symbol),)
     if of.high is not None:
@@ -90,7 +90,7 @@ def _is_bars(term: Tokens) -> bool:
 
 
 def _variable(term: Tokens) -> str | None:
-    """The symbol a term is, by itself or between bars."""
+    """The symbol of a term that is a symbol or its absolute value; else None."""
     try:
         node = read_expression(trimmed(term[1:-1] if _is_bars(term) else term))
     except Unread:

@@ -1,4 +1,4 @@
-"""Nodes: the tree of an expression, and what can be found out about it without evaluating it."""
+"""Nodes: expression trees, and functions on them that evaluate nothing."""
 
 from __future__ import annotations
 
@@ -43,14 +43,13 @@ def whole(value: int | Fraction) -> Node:
 
 ONE = whole(1)
 
-
 IMAGINARY, PI, E, INFINITY = (Node("constant", (), name) for name in ("i", "pi", "e", "infinity"))
 
 _BINDING = frozenset(("sum", "product", "integral", "limit"))
 
 
 def free_symbols(node: Node) -> set[str]:
-    """The symbols of an expression but for the indices of sums and variables of integrals."""
+    """The symbols of an expression without indices of sums and variables of integrals."""
     if node.kind == "symbol":
         return {str(node.value)}
     found: set[str] = set()
@@ -95,13 +94,25 @@ def root(node: Node, degree: int) -> Node:
 
 
 def raised(base: Node, exponent: Fraction) -> Node:
-    """A power with an exponent that is a fraction: the root, raised."""
+    """A power with a fraction as exponent: an integer power of a root."""
     return power(root(base, exponent.denominator), exponent.numerator)
 
 
 def written_decimal(node: Node) -> Rational | None:
-    """A decimal as it was written, with its sign; None where an expression is more than one."""
+    """The decimal with its sign that an expression is; None for any other expression."""
     if node.kind == "negate":
         inner = written_decimal(node.args[0])
         return None if inner is None else inner._replace(value=-inner.value)
     return node.value if isinstance(node.value, Rational) and node.value.places else None
+
+
+def has_sign(node: Node) -> bool:
+    return node.kind == "sign" or any(map(has_sign, node.args))
+
+
+def with_sign(node: Node, sign: int) -> Node:
+    """An expression in which each plus-minus sign is replaced by ``sign``."""
+    if node.kind == "sign":
+        inner = with_sign(node.args[0], sign)
+        return inner if node.value == sign else Node("negate", (inner,))
+    return node._replace(args=tuple(with_sign(part, sign) for part in node.args))

@@ -1,4 +1,4 @@
-"""Numbers: numerals as they are written, read exactly, and compared unrounded."""
+"""Reads numerals exactly, and compares numbers without rounding."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 ROUNDING_DIGITS = 6
-"""A decimal of fewer significant digits is no rounding of anything but itself."""
+"""Fewest significant digits of a decimal that counts as a rounding of another value."""
 
 _INTEGER = re.compile(r"([+-]?)\s?(\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)")
 
 
 class Rational(NamedTuple):
-    """An exact value as it was written; ``percent`` where a percent sign followed it.
+    """An exact value with its notation; ``percent``: a percent sign followed it.
 
     Of a decimal ``places`` are its digits after the point, ``digits`` its significant ones.
     """
@@ -34,7 +34,7 @@ def integer_digits(text: str) -> str | None:
     if found is None:
         return None
     digits = re.sub("[, ]", "", found[2])
-    # Other scripts' digits are digits to the pattern; only ASCII has one spelling per number.
+    # The pattern matches digits of other scripts; only ASCII has one notation per number.
     if not digits.isascii():
         return None
     digits = digits.lstrip("0") or "0"
@@ -42,7 +42,7 @@ def integer_digits(text: str) -> str | None:
 
 
 def decimal(text: str) -> Rational:
-    """The value of digits with at most one point among them."""
+    """The value of digits with at most one decimal point."""
     whole, _, part = text.partition(".")
     return Rational(
         Fraction(int((whole + part) or "0"), 10 ** len(part)),
@@ -56,14 +56,14 @@ def scientific(factor: str, power: int) -> Rational:
 
 
 def repeating(once: str, again: str) -> Rational:
-    """The value of a decimal whose last digits go on for ever."""
+    """The value of a repeating decimal: ``once`` followed by ``again`` without end."""
     whole, _, part = once.partition(".")
     tail = Fraction(int(again), 10 ** len(again) - 1)
     return Rational(int(whole or 0) + (int(part or 0) + tail) / 10 ** len(part))
 
 
 def in_base(digits: str, base: int) -> int | None:
-    """The value of digits (letters count on from ten) in a base; None where one is no digit of it."""
+    """The value of digits (letters from ten on) in a base; None where one is no digit of the base."""
     try:
         return int(digits, base) if 2 <= base <= 36 and "_" not in digits else None
     except ValueError:
@@ -81,17 +81,15 @@ _CERTAIN_GROUPS = tuple(
     )
 )
 
-
 _POINT = re.compile(
     r"(?<![\d.,])([1-9]\d{0,2}(?:( )\d{3}(?: \d{3})*|\.\d{3}(?:\.\d{3})+)),(?!\d{3}(?!\d))(\d+)(?![\d,])"
 )
-
 
 _COMMAS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!,?\d)")
 
 
 def join_thousands(text: str) -> str:
-    """A text with its numerals in one piece: ``1{,}234`` and ``12 345,67`` as ``1234`` and ``12345.67``.
+    """A text without thousands separators: ``1{,}234`` and ``12 345,67`` as ``1234`` and ``12345.67``.
 
     A comma alone may separate a list. It groups digits outside of brackets; within them only beside
     others that have a space after them, as in ``(1,234, 5,678)``.
@@ -106,7 +104,7 @@ def join_thousands(text: str) -> str:
 
 
 def _in_narrow_lists(text: str) -> list[bool]:
-    """Of each place, whether it is within brackets that have no comma with a space after it."""
+    """For each position, whether it is within brackets without a comma followed by a space."""
     open_at: list[int] = []
     wide: set[int] = set()
     inside: list[int] = []
@@ -140,19 +138,16 @@ _SMALL = {
     for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), 2)
 }  # fmt: skip
 
-
 _GREAT = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
-
 NUMBER_WORDS = _SMALL.keys() | _GREAT.keys()
-
 
 MAGNITUDES = _GREAT | {"dozen": 12}
 """Words that multiply the number before them."""
 
 
 def from_words(words: Sequence[str]) -> int | None:
-    """The number that words name, as ``one hundred and eight``; None where they name none."""
+    """The number in words such as ``one hundred and eight``; None for other words."""
     total = group = 0
     last = 0
     for word in words:
@@ -180,7 +175,7 @@ def from_words(words: Sequence[str]) -> int | None:
 
 
 def equal(one: Rational, other: Rational) -> bool:
-    """Whether two numbers are the same; a lone percent sign may mean a hundredth or nothing."""
+    """Whether two numbers are equal; a percent sign on one side only may be ignored."""
     return any(a == b for a, b in readings(one, other))
 
 
@@ -190,17 +185,17 @@ def is_rounding(written: Rational, exact: Rational) -> bool:
 
 
 def is_precise(written: Rational) -> bool:
-    """Whether a decimal has digits enough to stand for a value that rounds to it."""
+    """Whether a decimal has enough digits to count as the rounding of another value."""
     return written.places > 0 and written.digits >= ROUNDING_DIGITS
 
 
 def rounds_to(value: Fraction, written: Rational) -> bool:
-    """Whether a value rounds to a decimal as it was written, which has digits enough to say so."""
+    """Whether a value rounds to a decimal with enough digits."""
     return is_precise(written) and abs(value - written.value) <= Fraction(1, 2 * 10**written.places)
 
 
 def readings(one: Rational, other: Rational) -> list[tuple[Fraction, Fraction]]:
-    """The pairs of values two numbers may stand for: a lone percent sign may mean nothing."""
+    """The pairs of values to compare: a percent sign on one side only may be ignored."""
     pairs = [(one.value, other.value)]
     if one.percent and not other.percent:
         pairs.append((one.value / 100, other.value))

@@ -1,10 +1,10 @@
-"""Residues: the value of an expression modulo a prime, however large it is.
+"""Residues: the values of expressions modulo primes, for expressions of any size.
 
-What is equal is equal modulo every prime, for every value of its symbols. What is not seldom is: a
-drawn prime of more than `PRIME_BITS` bits divides a number of 2^N bits with a chance below
-2^(N - `PRIME_BITS`), and drawn values of symbols are zeros of a polynomial of degree 2^N with about
-the same (Schwartz 1980, Zippel 1979). N is at most `SIZE_BITS`. Primes and values follow from a
-digest of what is compared, so that nobody can choose an expression for them.
+Equal expressions are equal modulo every prime, for all values of their symbols. Different ones rarely
+are: a random prime of more than `PRIME_BITS` bits divides a number of 2^N bits with probability below
+2^(N - `PRIME_BITS`), and random values of symbols are zeros of a polynomial of degree 2^N with about the
+same probability (Schwartz 1980, Zippel 1979). N is at most `SIZE_BITS`. Primes and values are computed
+from a digest of the compared expressions, so that no expression can be constructed for them.
 """
 
 from __future__ import annotations
@@ -20,32 +20,29 @@ from pacore.core.grading.mathematics.number import Rational
 
 PRIME_BITS = 128
 
-
 SIZE_BITS = 64
 
-
 MOST_FACTORS = 2_000_000
-"""Of a factorial or binomial that is multiplied out."""
-
+"""Most factors of a factorial or binomial that is computed."""
 
 ORDER = math.lcm(*range(1, 25))
 """Roots of unity of these orders have residues."""
-
 
 WITNESSES = 12
 
 
 class NoResidue(ArithmeticError):
-    """An expression with a part that has no residue: a root, bars, a function."""
+    """An expression with a part that has no residue: a root, an absolute value, a function."""
 
 
 class Draws:
-    """Numbers that follow from a seed and a name alone."""
+    """Pseudo-random numbers: functions of a seed and a name."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
 
     def number(self, name: str, bits: int) -> int:
+        """A number in [0, 2^``bits``)."""
         pieces = b"".join(
             sha256(f"{place} {name} {self._seed}".encode("utf-8", "surrogatepass")).digest()
             for place in range(-(-bits // 256))
@@ -53,8 +50,8 @@ class Draws:
         return int.from_bytes(pieces, "big") >> (len(pieces) * 8 - bits)
 
 
-class Field:
-    """The integers modulo a drawn prime, with roots of unity of each order that divides `ORDER`."""
+class PrimeField:
+    """The integers modulo a random prime, with roots of unity of each order that divides `ORDER`."""
 
     def __init__(self, draws: Draws, which: int) -> None:
         self.draws = draws
@@ -67,7 +64,7 @@ class Field:
             yield self.draws.number(f"{self.name} {place}", PRIME_BITS) * ORDER + 1
 
     def _root_of_unity(self) -> int:
-        """An element of the order `ORDER`."""
+        """An element of order `ORDER`."""
         divisors = [p for p in range(2, 25) if is_prime(p)]
         for place in range(1_000_000):
             drawn = self.draws.number(f"{self.name} root {place}", PRIME_BITS)
@@ -81,7 +78,7 @@ class Field:
 
 
 def is_prime(value: int) -> bool:
-    """Whether a number is a prime; wrong for a composite one with a chance of 1 in 4 to the `WITNESSES`."""
+    """Whether a number is prime (Miller-Rabin); wrong with probability below 4^-`WITNESSES`."""
     if value < 2 or any(value % p == 0 and value != p for p in (2, 3, 5, 7, 11, 13, 17, 19, 23)):
         return False
     odd, twos = value - 1, 0
@@ -103,13 +100,13 @@ def _is_witness(value: int, base: int, odd: int, twos: int) -> bool:
     return False
 
 
-def residue(node: Node, field: Field, at: str, meanings: Mapping[str, Node]) -> int:
-    """The value of a reduced expression in a field, at values of its symbols that ``at`` names.
+def residue(node: Node, field: PrimeField, at: str, meanings: Mapping[str, Node]) -> int:
+    """The value of a reduced expression in a field, at the point named ``at``.
 
-    Raises NoResidue, also where it would divide by zero, or is too large for a residue to say much.
+    Raises NoResidue, also for a division by zero, and where the size or degree exceeds `SIZE_BITS`.
     """
     if _size(node, meanings) > SIZE_BITS:
-        raise NoResidue("a number or degree beyond all bounds")
+        raise NoResidue("too large a number or degree")
     return _Evaluation(field, at, meanings).value(node)
 
 
@@ -133,7 +130,7 @@ def _size(node: Node, meanings: Mapping[str, Node]) -> float:
 
 
 class _Evaluation:
-    def __init__(self, field: Field, at: str, meanings: Mapping[str, Node]) -> None:
+    def __init__(self, field: PrimeField, at: str, meanings: Mapping[str, Node]) -> None:
         self.field = field
         self.prime = field.prime
         self.at = at

@@ -1,7 +1,7 @@
-r"""Units: what comes after a number, or before it, and says what it is a number of.
+r"""Reads units of measurement, currencies, and counted things before or after a number.
 
-A unit is understood whole or not at all. What is no unit, no currency, and nothing that is counted
-(`pacore.core.grading.notation.vocabulary`) may change the number ("70 not", "5 million"), and is none.
+All tokens have to be part of the unit. Any other words (see `pacore.core.grading.notation.vocabulary` for
+counted things) may change the number ("70 not", "5 million"), and are no unit.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from pacore.core.grading.notation.vocabulary import counted, names
 Dimensions = tuple[tuple[str, int], ...]
 
 
-class Unit(NamedTuple):
-    """``dimensions`` are powers of base units and things, sorted; ``scale`` is how many of these it is.
-
-    Plain "units" have the dimension ``unit``.
+class MeasurementUnit(NamedTuple):
+    """A unit: ``dimensions`` are the sorted powers of base units and counted things, ``scale`` is the
+    factor to these. Plain "units" have the dimension ``unit``.
     """
 
     dimensions: Dimensions
@@ -28,7 +27,7 @@ class Unit(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Equal for units that are converted into each other."""
+        """A text that is equal for units that can be converted into each other."""
         return " ".join(
             f"{base}^{power}" if power != 1 else base for base, power in self.dimensions
         )
@@ -79,19 +78,18 @@ byte: 1 byte; 1000 KB kB; 1000000 MB; 1000000000 GB
 ordinal: 1 th st nd rd
 """
 
-
 _ONLY_IN_TEXT = names("m g s h L l N J W V")
-"""One letter by itself is a unit only in ``\\text{…}``: in "5 m" it may be an unknown, or a million."""
+"""Units of one letter, read as such only in ``\\text{…}``: in "5 m" the letter may be an unknown."""
 
 
-def _units() -> dict[str, Unit]:
+def _units() -> dict[str, MeasurementUnit]:
     found = {}
     for line in _TABLE.strip().splitlines():
         base, _, rows = line.partition(":")
         for row in rows.split(";"):
             scale, *names = row.split()
             for name in names:
-                unit = Unit(((base, 1),), Fraction(scale))
+                unit = MeasurementUnit(((base, 1),), Fraction(scale))
                 found[name] = unit
                 if len(name) > 1:
                     found.setdefault(f"{name}s", unit)
@@ -100,12 +98,9 @@ def _units() -> dict[str, Unit]:
 
 _UNITS = _units()
 
-
 _RATES = {"mph": ("mi", "h"), "kph": ("km", "h"), "kmh": ("km", "h")}
 
-
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-
 
 _SIGNS = {
     "$": "dollar",
@@ -117,7 +112,6 @@ _SIGNS = {
     "₽": "ruble",
 }
 
-
 _CODES = {
     "USD": "dollar",
     "US": "dollar",
@@ -127,51 +121,47 @@ _CODES = {
     "INR": "rupee",
 }
 
-
-PERCENT, PER_MILLE = Unit((("percent", 1),)), Unit((("per mille", 1),))
-
+PERCENT, PER_MILLE = MeasurementUnit((("percent", 1),)), MeasurementUnit((("per mille", 1),))
 
 DEGREE, RADIAN = _UNITS["degree"], _UNITS["radian"]
 
-
 ANY = _UNITS["unit"]
-
 
 POUNDS = (
     frozenset((_UNITS["pound"], _UNITS["lb"])),
     frozenset((_UNITS["pound"], _UNITS["GBP"])),
 )
-"""A pound is a weight or money; which of them is not known."""
+"""A pound may be a weight or a currency."""
 
 
-def currency(tokens: Sequence[Token]) -> tuple[Unit, int] | None:
-    """The currency a text begins with, and in how many tokens: ``$``, ``US$``, ``EUR``, ``Rs.``."""
+def currency(tokens: Sequence[Token]) -> tuple[MeasurementUnit, int] | None:
+    """The currency at the beginning, and its number of tokens: ``$``, ``US$``, ``EUR``, ``Rs.``."""
     texts = [token.text for token in tokens[:2]]
     if texts[:1] == ["US"] and texts[1:] == ["$"]:
-        return Unit((("dollar", 1),)), 2
+        return MeasurementUnit((("dollar", 1),)), 2
     if texts and tokens[0].kind == "sign" and texts[0] in _SIGNS:
-        return Unit(((_SIGNS[texts[0]], 1),)), 1
+        return MeasurementUnit(((_SIGNS[texts[0]], 1),)), 1
     if texts and texts[0] in _CODES and texts[0] != "US":
-        return Unit(((_CODES[texts[0]], 1),)), 1 + (texts[1:] == ["."])
+        return MeasurementUnit(((_CODES[texts[0]], 1),)), 1 + (texts[1:] == ["."])
     return None
 
 
-def unit_of(tokens: Sequence[Token], is_one: bool = False) -> Unit | None:
-    """The unit that all these tokens are; None where they are none, or say more.
+def unit_of(tokens: Sequence[Token], is_one: bool = False) -> MeasurementUnit | None:
+    """The unit that all tokens form; None where they form none.
 
-    ``is_one`` says that it is a unit of one, so that what is counted may be a singular.
+    ``is_one``: the number is one, so that counted things may be in the singular.
     """
     texts = [token.text for token in tokens]
     if texts in (["%"], ["‰"]):
         return PERCENT if texts == ["%"] else PER_MILLE
     if len(texts) == 1 and tokens[0].kind == "sign":
-        return Unit(((_SIGNS[texts[0]], 1),)) if texts[0] in _SIGNS else None
+        return MeasurementUnit(((_SIGNS[texts[0]], 1),)) if texts[0] in _SIGNS else None
     if (found := _temperature(texts) or _in_fraction(tokens)) is not None:
         return found
     return _quotient(tokens, is_one) or _in_brackets(tokens, is_one)
 
 
-def _temperature(texts: Sequence[str]) -> Unit | None:
+def _temperature(texts: Sequence[str]) -> MeasurementUnit | None:
     bare = [text.lower() for text in texts if text not in ("{", "}", "^")]
     if bare[:1] == ["\\circ"] or bare[:1] in (["degrees"], ["degree"]):
         scale = {
@@ -181,12 +171,12 @@ def _temperature(texts: Sequence[str]) -> Unit | None:
             "fahrenheit": "Fahrenheit",
         }
         if len(bare) == 2 and bare[1] in scale:
-            return Unit(((scale[bare[1]], 1),))
+            return MeasurementUnit(((scale[bare[1]], 1),))
     return None
 
 
-def divided(unit: Unit, tokens: Sequence[Token]) -> Unit | None:
-    """A unit and what it is divided by: of "$5 per hour" the dollar, and "per hour"."""
+def divided(unit: MeasurementUnit, tokens: Sequence[Token]) -> MeasurementUnit | None:
+    """A unit divided by that of tokens such as "per hour"; None where these are no such unit."""
     if (
         len(tokens) < 2
         or tokens[0].text not in _PER
@@ -196,17 +186,19 @@ def divided(unit: Unit, tokens: Sequence[Token]) -> Unit | None:
     return _product(((unit, 1), (under, -1)))
 
 
-def _product(parts: Sequence[tuple[Unit, int]]) -> Unit:
+def _product(parts: Sequence[tuple[MeasurementUnit, int]]) -> MeasurementUnit:
     powers: dict[str, int] = {}
     scale = Fraction(1)
     for unit, sign in parts:
         scale *= unit.scale**sign
         for base, power in unit.dimensions:
             powers[base] = powers.get(base, 0) + sign * power
-    return Unit(tuple(sorted((base, power) for base, power in powers.items() if power)), scale)
+    return MeasurementUnit(
+        tuple(sorted((base, power) for base, power in powers.items() if power)), scale
+    )
 
 
-def _in_fraction(tokens: Sequence[Token]) -> Unit | None:
+def _in_fraction(tokens: Sequence[Token]) -> MeasurementUnit | None:
     r"""``\frac{\text{m}}{\text{s}}``."""
     texts = [token.text for token in tokens]
     if (
@@ -224,8 +216,8 @@ def _in_fraction(tokens: Sequence[Token]) -> Unit | None:
 _PER = ("/", "per", "a", "an", "each")
 
 
-def _quotient(tokens: Sequence[Token], is_one: bool) -> Unit | None:
-    """Units with what they are divided by: ``m/s^2``, ``miles per hour``, ``dollars a day``."""
+def _quotient(tokens: Sequence[Token], is_one: bool) -> MeasurementUnit | None:
+    """A unit or a quotient of units: ``m/s^2``, ``miles per hour``, ``dollars a day``."""
     parts: list[list[Token]] = [[]]
     for token in tokens:
         if token.text in _PER[:-1]:
@@ -239,7 +231,7 @@ def _quotient(tokens: Sequence[Token], is_one: bool) -> Unit | None:
     return _product([(unit, -1 if place else 1) for place, unit in enumerate(found)])
 
 
-def _power(tokens: Sequence[Token], is_alone: bool, is_one: bool) -> Unit | None:
+def _power(tokens: Sequence[Token], is_alone: bool, is_one: bool) -> MeasurementUnit | None:
     """One unit with its power: ``cm^2``, ``square feet``, ``meters cubed``."""
     if not tokens:
         return None
@@ -259,19 +251,19 @@ def _power(tokens: Sequence[Token], is_alone: bool, is_one: bool) -> Unit | None
         if power != 1:
             return None
         length, time = (_UNITS[part] for part in _RATES[name])
-        return Unit((("m", 1), ("s", -1)), length.scale / time.scale)
+        return MeasurementUnit((("m", 1), ("s", -1)), length.scale / time.scale)
     unit = _UNITS.get(name) or _UNITS.get(name.lower() if len(name) > 2 else name)
     if unit is None or (name in _ONLY_IN_TEXT and is_alone and not tokens[0].is_text):
         return _thing(texts, is_one) if power == 1 else None
-    return Unit(((unit.dimensions[0][0], power),), unit.scale**power)
+    return MeasurementUnit(((unit.dimensions[0][0], power),), unit.scale**power)
 
 
-def _thing(texts: Sequence[str], is_one: bool) -> Unit | None:
+def _thing(texts: Sequence[str], is_one: bool) -> MeasurementUnit | None:
     found = counted(tuple(text.lower() for text in texts), is_one)
-    return None if found is None else Unit(((found, 1),) if found else ANY.dimensions)
+    return None if found is None else MeasurementUnit(((found, 1),) if found else ANY.dimensions)
 
 
-def _in_brackets(tokens: Sequence[Token], is_one: bool) -> Unit | None:
+def _in_brackets(tokens: Sequence[Token], is_one: bool) -> MeasurementUnit | None:
     texts = [token.text for token in tokens]
     is_enclosed = len(tokens) > 2 and texts[0] == "(" and texts[-1] == ")"
     return unit_of(tokens[1:-1], is_one) if is_enclosed else None

@@ -1,1 +1,1 @@
-"""Mathematics as people and models write it, read into expressions. What is not understood is not read."""
+"""Parses mathematical notation of people and models to expressions, or refuses it."""

@@ -1,8 +1,7 @@
 # ruff: noqa: RUF001 - characters that look like others are what this file is about
-r"""Characters: mathematics as people type it, in every script's digits and signs, as LaTeX in ASCII.
+r"""Converts characters of mathematics, with digits and signs of every script, to LaTeX in ASCII.
 
-Nothing is dropped but characters that are never seen. What has no meaning here stays as it is, so
-that the reader meets it and says so.
+Only invisible characters are dropped. Unknown characters are kept, so that the parser refuses them.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ DASH = "–"
 
 _MINUS = "−﹣－➖"
 
-
 _DASHES = "‐‑‒–—―"
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """From a text of characters and what is written for each; a command has a space behind it."""
+    """Reads a table of characters and their replacements; a space is added after a command."""
     words = text.split()
     written = (f"{word} " if word[-1].isalpha() else word for word in words[1::2])
     return dict(zip(words[::2], written, strict=True))
@@ -40,7 +38,6 @@ _SIGNS = _pairs(
     """
 ) | {"，": ", ", "、": ", ", "。": ". ", "：": ": ", "；": "; "}
 
-
 _LETTERS = _pairs(
     r"""
     α \alpha β \beta γ \gamma δ \delta ε \epsilon ϵ \epsilon ζ \zeta η \eta θ \theta ϑ \theta
@@ -50,15 +47,13 @@ _LETTERS = _pairs(
     """
 )
 
-
 _ROOT = re.compile(r"√\s*(\d+(?:\.\d+)?)")
-
 
 _MAPPED = _LETTERS | _SIGNS | dict.fromkeys(_MINUS, "-") | dict.fromkeys(_DASHES, DASH)
 
 
 def to_latex(text: str) -> str:
-    r"""``２½π⁻¹`` as ``2\frac{1}{2}\pi ^{-1}``: the same in ASCII, as far as there is the same."""
+    r"""A text in ASCII where characters have an equivalent: ``２½π⁻¹`` as ``2\frac{1}{2}\pi ^{-1}``."""
     if text.isascii():
         return text
     spelled = "".join(map(_spell, _ROOT.sub(r"\\sqrt{\1}", text)))
@@ -85,7 +80,7 @@ def _spell(character: str) -> str:
 
 
 def _compatible(character: str) -> str:
-    """What a character is another form of; a raised or lowered one between marks of its own."""
+    """The base form of a character; of a raised or lowered one between marks."""
     form, _, codes = unicodedata.decomposition(character).partition(" ")
     if not form.startswith("<"):
         return character

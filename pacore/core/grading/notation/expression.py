@@ -1,4 +1,4 @@
-r"""Expressions: arithmetic with functions, sums, integrals, limits and derivatives, read as one tree."""
+r"""Parses expressions: arithmetic with functions, sums, integrals, limits and derivatives."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ from pacore.core.grading.notation.grammar import ARITHMETIC, CONSTANTS, Grammar,
 from pacore.core.grading.notation.tokens import Token, plain_text
 
 MOST_LEVELS = 120
-"""Of operations within each other; what evaluates a tree calls itself once or twice for each."""
+"""Most nested operations of an expression, since functions on trees are recursive."""
 
-
-_TOO_DEEP = f"more than {MOST_LEVELS} operations within each other"
-
+_TOO_DEEP = f"more than {MOST_LEVELS} nested operations"
 
 _SEVERAL = frozenset(("max", "min", "gcd", "lcm"))
 
-
 _KINDS = {"abs": "absolute", "floor": "floor", "ceil": "ceiling"}
-
 
 _MINUS_ONE = Node("negate", (Node("number", (), decimal("1")),))
 
 
 def read_expression(tokens: Sequence[Token]) -> Node:
-    """The tree of all tokens, of no more than `MOST_LEVELS`. Raises Unread."""
+    """The expression of all tokens, with at most `MOST_LEVELS` nested operations. Raises Unread."""
     reader = _Expression(tokens)
     try:
         node = reader.whole_group()
@@ -51,7 +47,7 @@ def _has_more_levels(node: Node, most: int) -> bool:
 
 
 class _Expression(Grammar):
-    """Arithmetic with functions and what binds a variable."""
+    """Arithmetic with functions and operations that bind a variable."""
 
     def function(self) -> Node:
         r"""``\sin x``, ``\sin^2 x``, ``\log_2 8``, ``\gcd(a, b)``; ``\sin^{-1}`` is the inverse."""
@@ -167,7 +163,7 @@ class _Expression(Grammar):
         return Node("limit", (self.product(), target), variable.text)
 
     def _derivative(self) -> str | None:
-        """The variable of ``\\frac{d}{dx}``, which is then behind."""
+        """Read ``\\frac{d}{dx}``; returns its variable."""
         texts = [self.peek(place).text for place in range(7)]
         if (
             texts[:4] == ["{", "d", "}", "{"]
@@ -191,7 +187,7 @@ _Expression.commands = {
 
 
 def _bound(body: Node, index: str) -> Node:
-    """The body of a sum, in which the index is a symbol even where its name is a constant's."""
+    """The body of a sum, in which the index is a symbol also where it is named like a constant."""
     if index not in ("i", "e"):
         return body
     if body == CONSTANTS[index]:

@@ -1,7 +1,6 @@
 r"""The grammar of arithmetic: sums, products, powers, brackets, roots and fractions.
 
-What could be read in two ways (``1/2x``, ``3 4``) is not read, and neither is a token without a
-meaning in its place: `Unread` says which.
+Ambiguous text (``1/2x``, ``3 4``) and misplaced tokens are refused: `Unread` says which.
 """
 
 from __future__ import annotations
@@ -16,28 +15,24 @@ from pacore.core.grading.notation.tokens import ACCENTS, Token, is_word, plain_t
 
 
 class Unread(ValueError):
-    """A token that has no meaning in its place, or a text of two meanings."""
+    """A misplaced token, or an ambiguous text."""
 
 
 CONSTANTS = {"\\pi": PI, "e": E, "i": IMAGINARY, "\\infty": INFINITY}
 
-
 _CLOSING = {"(": ")", "[": "]", "{": "}", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil", "|": "|"}
-
 
 SIGNS = f"+-{DASH}"
 
-
 _BOTH_SIGNS = "±∓"
-
 
 _END = Token("other", "the end")
 
 
 class Grammar:
-    """A recursive descent; each method reads one level of precedence and leaves what it does not know.
+    """A recursive-descent parser; each method reads one level of precedence.
 
-    ``commands`` has what each command of TeX reads once it is behind.
+    ``commands`` has the method that reads the arguments of each TeX command.
     """
 
     commands: ClassVar[Mapping[str, Callable[..., Node]]] = {}
@@ -70,7 +65,7 @@ class Grammar:
         return terms[0] if len(terms) == 1 else Node("add", tuple(terms))
 
     def whole_group(self) -> Node:
-        r"""All that braces enclose: ``3 \over 4`` divides all before by all after."""
+        r"""The content of braces, in which ``3 \over 4`` divides all before by all after."""
         node = self.sum()
         kind = {"\\over": "divide", "\\choose": "binomial"}.get(self.peek().text)
         if kind is None:
@@ -83,7 +78,7 @@ class Grammar:
             raise Unread("a dash between two numbers, which may be a range")
 
     def signed(self, read: Callable[[], Node]) -> Node:
-        """What ``read`` reads, after as many signs as there are before it."""
+        """Any number of signs, then what ``read`` reads."""
         token = self.peek()
         if token.kind != "op" or token.text not in SIGNS + _BOTH_SIGNS:
             return read()
@@ -116,7 +111,7 @@ class Grammar:
                 return node
 
     def _explicit(self, left: Node, operator: Token) -> tuple[Node, bool]:
-        """A product or quotient of a sign, and whether what follows could belong to a denominator."""
+        """Read a factor after a sign; with whether the next factor could belong to a denominator."""
         before = self.tokens[self.at - 2]
         right = self.signed(self.power)
         if operator.text != "/":
@@ -141,7 +136,7 @@ class Grammar:
         return token.kind == "cmd" and token.text in self.commands
 
     def juxtaposed(self, left: Node) -> Node:
-        """A product without a sign; a whole number before a proper fraction is a mixed number."""
+        """A product without a sign; an integer before a proper fraction is a mixed number."""
         start, token = self.at, self.peek()
         if token.kind == "num" or (token.text == "{" and self.peek(1).kind == "num"):
             mixed = self._mixed(left)
@@ -162,7 +157,7 @@ class Grammar:
         return Node("multiply", (left, right))
 
     def _mixed(self, left: Node) -> Node | None:
-        """``2 1/2`` in a line."""
+        """The mixed number ``2 1/2`` in one line."""
         if not (
             left.kind == "number" and self.tokens[self.at - 1].kind == "num" and self.peek().spaced
         ):
@@ -186,7 +181,7 @@ class Grammar:
         return node
 
     def _is_degrees(self) -> bool:
-        """Whether a degree sign comes next, which is then behind."""
+        """Whether a degree sign comes next; reads it."""
         ahead = [self.peek(place).text for place in (1, 2, 3)]
         if ahead[0] == "\\circ":
             self.at += 2
@@ -259,7 +254,7 @@ class Grammar:
         return CONSTANTS.get(name) or Node("symbol", (), name)
 
     def _index(self) -> str:
-        """An index as text: it names and has no value."""
+        """An index as text: it is part of a name, and has no value."""
         start = self.at
         if self.peek().text == "{":
             self._skip_group()
@@ -279,7 +274,7 @@ class Grammar:
         raise Unread("a brace that is not closed")
 
     def _set_letters_apart(self) -> None:
-        """Take letters in a row as symbols, where they are too few for a word."""
+        """Split a run of letters into symbols, where it is too short for a word."""
         token = self.peek()
         if is_word(token):
             raise Unread(f"the word {token.text!r}")
@@ -304,7 +299,7 @@ class Grammar:
         return Node("absolute", (node,))
 
     def argument(self) -> Node:
-        """What a command is applied to: a group, or one token; of a number in two digits the first."""
+        """The argument of a command: a group, or one token; of a number with two digits the first."""
         token = self.peek()
         if token.text in ("{", "("):
             return self.group()
@@ -338,7 +333,7 @@ class Grammar:
         return Node("root", (inner, degree))
 
     def marked(self) -> Node:
-        r"""A symbol of all that belongs to it: with an accent, or as ``\angle ABC``."""
+        r"""A symbol of several tokens: with an accent, or as ``\angle ABC``."""
         command = self.tokens[self.at - 1].text
         is_braced = self.peek().text == "{"
         self.at += is_braced

@@ -1,7 +1,7 @@
-r"""Presentation: TeX commands that say how a text looks and nothing of what it means.
+r"""Removes presentation: TeX commands for the appearance of a text that do not change its meaning.
 
-A command is here only if dropping it, with what its row says of its arguments, changes no meaning.
-``\cancel``, ``\overline`` or ``\not`` mean something, and an unknown command may: these stay.
+A command is listed only if removing it, with its arguments as stated, changes no meaning. ``\cancel``,
+``\overline`` and ``\not`` have a meaning, and an unknown command may have one: these are kept.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ SPACES = names(
     """
 ) | {"\\ ", "\\\n", "\\\t"}
 
-
 TIGHT = names(r"\! \negthinspace \negmedspace \negthickspace")
-"""Space taken away: what is on both sides is drawn together."""
-
+"""Negative space, which joins both sides."""
 
 STYLES = names(
     r"""
@@ -32,8 +30,7 @@ STYLES = names(
     \normalfont \centering \raggedright \nonumber \notag \relax \protect \lefteqn \( \) \[ \]
     """
 )
-"""Switches: dropped without what follows."""
-
+"""Switches: removed without an argument."""
 
 SIZES = names(
     r"""
@@ -42,8 +39,7 @@ SIZES = names(
     \mathopen \mathclose \mathpunct \mathinner
     """
 )
-"""Before a bracket or an operator, which stays in its place."""
-
+"""Commands before a bracket or an operator, which is kept."""
 
 WRAPPERS = names(
     r"""
@@ -51,8 +47,7 @@ WRAPPERS = names(
     \framebox \ensuremath \smash \uline \llap \rlap \mathclap \mathllap \mathrlap \clap \Aboxed
     """
 )
-"""Their one argument stays, in its braces."""
-
+"""Commands whose one argument is kept, in its braces."""
 
 TEXTS = names(
     r"""
@@ -61,8 +56,7 @@ TEXTS = names(
     \shortintertext
     """
 )
-"""Their argument is text, and what it says counts."""
-
+"""Commands whose argument is text, which is kept."""
 
 DROPPED = {
     command: int(count)
@@ -74,11 +68,9 @@ DROPPED = {
     )
     for command in commands.split()
 }
-"""So many arguments go with them: names of colours, lengths, what is not seen."""
-
+"""Commands removed with this many arguments: names of colours, lengths, invisible text."""
 
 LENGTHS = names(r"\kern \mkern \hskip \mskip \vskip")
-
 
 LAYOUTS = names(
     """
@@ -86,29 +78,22 @@ LAYOUTS = names(
     multline multline* center flushleft flushright minipage eqnarray eqnarray*
     """
 )
-"""Environments that place lines; one line in them is the line."""
-
+"""Environments that arrange lines; with one line they are removed."""
 
 MOST_LAYOUTS = 8
-"""Around each other."""
+"""Most nested environments."""
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}]|\$\$?|[^\\{}$]+|\\", re.DOTALL)
 
-
 _BRACKETED = re.compile(r"\s*\[[^\[\]]*\]")
-
 
 _LENGTH = re.compile(r"\s*-?\s*[\d.]+\s*(?:pt|em|ex|mu|mm|cm|in|bp|pc|dd|cc|sp)\s?")
 
-
 _ROW_SPACE = re.compile(r"\s*\[" + _LENGTH.pattern + r"\s*\]")
-
 
 _SPACE = re.compile(r"\s*")
 
-
 _MARKDOWN = ("**", "__", "*", "`")
-
 
 _LAYOUT = re.compile(r"\\begin\s*\{([A-Za-z]+\*?)\}(?:\s*\{\d+\})?")
 
@@ -116,8 +101,8 @@ _LAYOUT = re.compile(r"\\begin\s*\{([A-Za-z]+\*?)\}(?:\s*\{\d+\})?")
 def bare(text: str) -> str:
     r"""A text in LaTeX without presentation: ``\color{red}{\mathbf 1}`` as ``{ 1}``.
 
-    Commands of texts stay, so that a reader may tell words from symbols, but for one that holds
-    nothing but a formula in dollars. Takes time linear in the text.
+    Text commands are kept, to distinguish words from symbols, except one whose content is a formula in
+    dollars. Takes linear time.
     """
     text = _without_layout(_without_markdown(text.strip()))
     if "\\" not in text and "$" not in text:
@@ -135,7 +120,7 @@ def _without_markdown(text: str) -> str:
 
 
 def _without_layout(text: str) -> str:
-    r"""Without environments around all of it that place a single line."""
+    r"""The text without environments around all of it that arrange a single line."""
     for _ in range(MOST_LAYOUTS):
         found = _LAYOUT.match(text)
         if found is None or found[1] not in LAYOUTS:
@@ -151,7 +136,7 @@ def _without_layout(text: str) -> str:
 
 
 class _Stripper:
-    """One pass over a text, token by token; arguments are found by the partner of their brace."""
+    """One pass over a text, token by token; arguments end at the matching brace."""
 
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = _TOKEN.findall(text)
@@ -182,7 +167,7 @@ class _Stripper:
         return ""
 
     def size(self, token: str) -> str:
-        r"""Nothing, and of ``\left.`` not even the bracket."""
+        r"""Remove the command, of ``\left.`` with the bracket."""
         if token in ("\\left", "\\right", "\\middle") and self.at < len(self.tokens):
             after = self.tokens[self.at].lstrip()
             if after.startswith("."):
@@ -190,13 +175,13 @@ class _Stripper:
         return ""
 
     def dollar(self, token: str) -> str:
-        """Dollars in pairs enclose mathematics; a lone one before a number is money."""
+        """Paired dollars enclose mathematics; a single one before a number is a currency sign."""
         after = self.tokens[self.at].lstrip() if self.at < len(self.tokens) else ""
         is_money = self.dollars % 2 and token == "$" and after[:1].isdigit()
         return "\\$" if is_money else " "
 
     def backslash(self, token: str) -> str:
-        """At the end it is a control space, whose space somebody stripped."""
+        """A backslash at the end is a control space whose space was stripped."""
         return "" if self.at == len(self.tokens) else token
 
     def dropped(self, token: str) -> str:
@@ -231,7 +216,7 @@ class _Stripper:
         return token
 
     def _cut(self, pattern: re.Pattern[str]) -> None:
-        """Cut what a pattern finds at the start of the plain text that comes next."""
+        """Remove a match of a pattern at the start of the following plain text."""
         if self.at >= len(self.tokens) or self.tokens[self.at][0] in "\\{}$":
             return
         found = pattern.match(self.tokens[self.at])
@@ -259,7 +244,7 @@ _HANDLERS: dict[str, Callable[[_Stripper, str], str]] = {
 
 
 def _partners(tokens: list[str]) -> dict[int, int]:
-    """The place of the closing brace of each opening one that has one."""
+    """The position of the matching closing brace of each opening one that has one."""
     open_at: list[int] = []
     partners = {}
     for place, token in enumerate(tokens):

@@ -1,4 +1,4 @@
-"""Splitting: where brackets open and close among tokens, and what around an answer is not of it."""
+"""Splits tokens at separators outside of brackets, and removes brackets and words around an answer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pacore.core.grading.notation.vocabulary import ANNOUNCING
 
 Tokens = Sequence[Token]
 
-
 _ENDINGS = (".", ",", ";", "\\\\")
 
 
 def depths(found: Tokens) -> list[int]:
-    """How many brackets and braces are open before each token, whether or not they match."""
+    """The number of open brackets and braces before each token, whether or not they match."""
     depth = 0
     counted = []
     for token in found:
@@ -38,13 +37,13 @@ def split_top(found: Tokens, is_separator: Callable[[Token], bool]) -> list[Toke
 
 
 def closes_last(found: Tokens) -> bool:
-    """Whether the bracket that comes first is closed by the last token."""
+    """Whether the first token is a bracket that the last token closes."""
     counted = depths(found)
     return found[-1].kind == "close" and counted[-1] == 0 and 0 not in counted[1:-1]
 
 
 def trimmed(found: Tokens) -> Tokens:
-    """Tokens without braces around all of them, one period at their end, and words that announce."""
+    """Tokens without braces around all of them, a final period, and words that announce an answer."""
     while True:
         before = len(found)
         if found and found[-1].text in _ENDINGS and found[-2:-1] != found[-1:]:
@@ -77,3 +76,23 @@ def _announces(found: Tokens, place: int) -> bool:
 
 
 _EQUAL = [Token("word", "equal")]
+
+
+def without_double_brackets(found: Tokens) -> Tokens:
+    """Tokens without redundant round brackets: ``((1, 2))`` as ``(1, 2)``."""
+    while len(found) > 4 and found[0].text == found[1].text == "(":
+        if not (closes_last(found) and closes_last(found[1:-1])):
+            break
+        found = found[1:-1]
+    return found
+
+
+def with_round_brackets(found: Tokens) -> Tokens:
+    r"""Tokens with ``]0, 1[`` replaced by ``(0, 1)``."""
+    ends = (found[0].text, found[-1].text) if len(found) > 3 else ("", "")
+    if ends not in (("]", "["), ("]", "]"), ("[", "[")):
+        return found
+    opening = Token("open", "(") if ends[0] == "]" else found[0]
+    closing = Token("close", ")") if ends[1] == "[" else found[-1]
+    turned = [opening, *found[1:-1], closing]
+    return turned if closes_last(turned) else found

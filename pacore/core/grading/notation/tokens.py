@@ -1,7 +1,7 @@
-r"""Tokens: a text as the pieces a reader takes in one by one, each of a kind, none left out.
+r"""Splits a text into tokens, each of a kind, without leaving out any part.
 
-A piece without a meaning is a token of kind ``other``: it is there to be met, so that no reader passes over
-it. Commands of texts (``\text{…}``) leave their content with a mark, presentation leaves nothing.
+A part without a meaning is a token of kind ``other``, so that no parser ignores it. The content of text
+commands (``\text{…}``) is marked (``is_text``), presentation is removed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from pacore.core.grading.mathematics import number
 from pacore.core.grading.mathematics.number import Rational
 from pacore.core.grading.notation.characters import DASH, to_latex
 from pacore.core.grading.notation.presentation import TEXTS, bare
-from pacore.core.grading.notation.vocabulary import SHORT, names
+from pacore.core.grading.notation.vocabulary import SHORT_WORDS, names
 
 TokenKind = Literal[
     "num", "sym", "word", "fn", "op", "rel", "open", "close", "bar", "sep", "join", "cmd", "sign", "other"
 ]  # fmt: skip
-
 
 FUNCTIONS = names(
     """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth asin acos atan log ln lg exp
@@ -28,8 +27,8 @@ FUNCTIONS = names(
 
 
 class Token(NamedTuple):
-    """``text`` is its one spelling; ``spaced`` says that white space comes before it, ``is_text`` that
-    it is in a command of texts. Only a number has a ``value``.
+    """A token: ``text`` is its normalised text; ``spaced``: white space precedes it; ``is_text``: it is in
+    a text command. Only a number has a ``value``.
     """
 
     kind: TokenKind
@@ -51,15 +50,14 @@ ACCENTS = (
     "bar",
     "dot",
 )
-"""Over a symbol they make it another one."""
-
+"""Accents, which make another symbol of a symbol."""
 
 LONGEST_PRODUCT = 3
-"""Letters in a row that may be a product of symbols; more are a word."""
+"""Most letters in a run that may be a product of symbols; more are a word."""
 
 
 def _table(rows: str) -> dict[str, tuple[TokenKind, str]]:
-    """From rows of a kind and its tokens: each a spelling, and after tildes what is written for it."""
+    """Reads a table of kinds and tokens: each a normalised text, with other notations after tildes."""
     found: dict[str, tuple[TokenKind, str]] = {}
     for row in rows.strip().splitlines():
         kind, *groups = row.split()
@@ -70,7 +68,6 @@ def _table(rows: str) -> dict[str, tuple[TokenKind, str]]:
 
 
 _KINDS: dict[str, TokenKind] = {kind: kind for kind in get_args(TokenKind)}
-
 
 _MEANINGS = _table(
     r"""
@@ -107,7 +104,6 @@ _MEANINGS |= {f"\\{name}": ("cmd", f"\\{name}") for name in ACCENTS}
 
 _INVERSES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 
-
 _WORDS: dict[str, tuple[TokenKind, str]] = {
     **{name: ("fn", _INVERSES.get(name, name)) for name in FUNCTIONS - {"sqrt", "mod"}},
     "sqrt": ("cmd", "\\sqrt"), "pi": ("sym", "\\pi"), "or": ("join", "or"), "and": ("join", "and"),
@@ -116,7 +112,6 @@ _WORDS: dict[str, tuple[TokenKind, str]] = {
     **dict.fromkeys(names("und et и 和 と 및"), ("join", "and")),
     "percent": ("sign", "%"), "minus": ("op", "-"),
 }  # fmt: skip
-
 
 _LEX = re.compile(
     r"""(?P<space>(?:\s|(?<=[\w)}\].,%!])~(?=[^\s~])|(?<=\{)~(?=[A-Za-z]))+)
@@ -131,16 +126,14 @@ _LEX = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-
 _LONE_SIGN = re.compile(r"(?<![A-Za-z^_}\\])\{\s*([-+=])\s*\}(?!\s*\{)")
-"""In braces for its spacing: ``{-}5``."""
-
+"""An operator in braces for its spacing: ``{-}5``."""
 
 _NOT_EQUAL = re.compile(r"\\not\s*=")
 
 
 def tokens(text: str) -> list[Token]:
-    """All that a text says, in order."""
+    """The tokens of a text, in order."""
     written = _NOT_EQUAL.sub(r"\\ne ", bare(to_latex(text)))
     written = number.join_thousands(_LONE_SIGN.sub(r"\1", written))
     found = list(_lex(written))
@@ -199,7 +192,7 @@ def _letters(piece: str, spaced: bool, is_text: bool) -> Token:
 
 
 def _number(found: re.Match[str], spaced: bool, is_text: bool) -> Token:
-    r"""A numeral; ``2e-3`` within more than itself may be 2e - 3, and is then none."""
+    r"""A numeral; ``2e-3`` within a longer text may be 2e - 3, and is then no numeral."""
     piece, power = found["num"], found["power"]
     if not power:
         return Token("num", piece, spaced, is_text, number.decimal(piece))
@@ -211,7 +204,7 @@ def _number(found: re.Match[str], spaced: bool, is_text: bool) -> Token:
 
 
 def _with_number_words(found: Sequence[Token]) -> list[Token]:
-    """Numbers in words as numbers: the longest run of words that is one, with hyphens and "and" within."""
+    """Replace numbers in words by numbers: the longest runs of words, with hyphens and "and"."""
     merged: list[Token] = []
     at = 0
     while at < len(found):
@@ -242,7 +235,7 @@ def _spelled(found: Sequence[Token], start: int) -> tuple[int, int | None]:
 
 
 def _without_gaps(found: list[Token]) -> list[Token]:
-    r"""Without ``\quad`` but between two things that nothing else separates: there it does."""
+    r"""Remove ``\quad`` except where nothing else separates two items."""
     if not any(token.text == "\\quad" for token in found):
         return found
     kept: list[Token] = []
@@ -265,16 +258,16 @@ def _is_thing(token: Token, bracket: str) -> bool:
 
 
 def is_word(token: Token) -> bool:
-    """Whether letters in a row are a word, and no product of symbols."""
+    """Whether a run of letters is a word, and no product of symbols."""
     is_long = token.is_text or len(token.text) > LONGEST_PRODUCT or not token.text.isascii()
     is_title = len(token.text) > 2 and token.text.istitle()
-    return is_long or is_title or token.text.lower() in SHORT
+    return is_long or is_title or token.text.lower() in SHORT_WORDS
 
 
 def plain_text(found: Sequence[Token]) -> str:
-    """Tokens as one text: equal for texts that say the same in the same signs.
+    """Tokens as one normalised text.
 
-    Words are in one case, but for letters in a row that may be symbols.
+    Words are in lower case, except runs of letters that may be symbols.
     """
     are_words = all(token.kind == "word" for token in found)
     pieces = [

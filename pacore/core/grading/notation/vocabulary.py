@@ -1,6 +1,6 @@
-"""The words that are understood: closed lists, of which each says what its words may mean.
+"""The known words: closed lists, each of words with one function.
 
-A word that is on none of them is not understood, since it might be "not", in any language.
+An unknown word makes a text unreadable, since it might mean "not", in any language.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ ANNOUNCING = names(
     then we get have obtain find that this it is are be equals equal total our required desired
     """
 )
-"""Before an answer: that it is one, and nothing else."""
-
+"""Words before an answer that only announce it."""
 
 COPULAS = names("is are equals")
-"""Between a name and its value."""
-
+"""Words between a name and its value."""
 
 QUANTITIES = names(
     """
@@ -34,21 +32,18 @@ QUANTITIES = names(
     largest smallest greatest least
     """
 )
-"""Before an equals sign: the name of what has the value."""
-
+"""Names of quantities before an equals sign."""
 
 FUNCTIONS_BY_NAME = names(r"f g h F G H P E \phi \psi")
-"""Letters that name a function wherever brackets follow; another only before a single token."""
+"""Letters that name a function before any brackets; other letters only before a single token."""
 
-
-SHORT = names(
+SHORT_WORDS = names(
     """
     not no the if of to by is are as at an be for was has had but nor per via yet any all ca non pas
     nie kein nao que con les des und der das die mas ou ni
     """
 )
-"""Words that are short enough to be taken for products of symbols."""
-
+"""Words that are short enough to be read as products of symbols."""
 
 NOTHING = frozenset(
     (
@@ -66,10 +61,8 @@ NOTHING = frozenset(
 )
 """The empty set."""
 
-
 REALS = frozenset(("\\mathbb R", "all real numbers", "all reals", "all real x", "real numbers"))
 """All real numbers."""
-
 
 _NOUNS = names(
     """
@@ -146,7 +139,6 @@ _NOUNS = names(
     """
 )
 
-
 _QUALITIES = names(
     """
     additional adult available baby big black blank blue bottled brand brown colored complete
@@ -157,8 +149,7 @@ _QUALITIES = names(
     solid special square tall total unique used white whole wild wooden yellow young
     """
 )
-"""Before what is counted: what changes no number."""
-
+"""Adjectives before a counted noun, which do not change the number."""
 
 _ALL_OF_IT = tuple(
     tuple(phrase.split())
@@ -174,8 +165,7 @@ _ALL_OF_IT = tuple(
         "together",
     )
 )
-"""Behind what is counted: that it is all of it."""
-
+"""Words after a counted noun for a total."""
 
 _IRREGULAR = dict(
     pair.split("/")
@@ -189,7 +179,6 @@ _IRREGULAR = dict(
     )
 )
 
-
 _UNCHANGED = names(
     """
     bread candy cheese chocolate deer fish flour food fruit grass gum homework juice land meat milk
@@ -197,12 +186,12 @@ _UNCHANGED = names(
     water wine wood work
     """
 )
-"""Nouns that are the same for one and for many, and those of what is not counted by the piece."""
+"""Nouns with equal singular and plural, and uncountable nouns."""
 
 
 @lru_cache(maxsize=4096)
 def noun(word: str) -> str | None:
-    """The singular of a word that names what may be counted; None of any other word."""
+    """The singular of a countable noun; None for any other word."""
     word = _IRREGULAR.get(word, word)
     for ending, instead in (("", ""), ("s", ""), ("es", ""), ("ies", "y")):
         one = word.removesuffix(ending) + instead
@@ -212,14 +201,14 @@ def noun(word: str) -> str | None:
 
 
 def counted(words: tuple[str, ...], is_one: bool) -> str | None:
-    """What words in lower case say is counted, without its qualities; None where they say more.
+    """The counted noun in words in lower case, without adjectives; None where they say more.
 
-    ``red apples in total`` is ``apple``, ``cups of tea`` is ``cup of tea``, and "" is any thing. Of
-    many the noun is a plural: a singular after a number is seldom what is counted.
+    ``red apples in total`` is ``apple``, ``cups of tea`` is ``cup of tea``, and "" is any thing. Unless
+    ``is_one``, the noun has to be a plural: a singular after a number is rarely what is counted.
     """
-    for said in _ALL_OF_IT:
-        if words[-len(said) :] == said:
-            words = words[: -len(said)]
+    for ending in _ALL_OF_IT:
+        if words[-len(ending) :] == ending:
+            words = words[: -len(ending)]
             break
     if not words:
         return ""

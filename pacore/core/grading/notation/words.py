@@ -1,4 +1,4 @@
-"""Words: texts in one spelling, as the graders that read no mathematics compare them."""
+"""Normalises texts for the graders that do not parse mathematics."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ _TEXT_COMMAND = re.compile(
     "(?:" + "|".join(re.escape(name) for name in sorted(TEXTS, reverse=True)) + r")(?![A-Za-z])\s*"
 )
 
-
 _GROUP = re.compile(r"\{([^{}]*)\}")
 
 
 def words(text: str, is_case_kept: bool = False) -> str:
-    """Text as texts compare: NFKC, one case, single spaces, no markup, no final period."""
+    """A normalised text: NFKC, lower case, single spaces, no markup, no final period."""
     text = unicodedata.normalize("NFKC", text).strip().strip("$*").strip()
     if "\\" in text:
         text = unwrapped(text)
@@ -25,7 +24,7 @@ def words(text: str, is_case_kept: bool = False) -> str:
 
 
 def unwrapped(text: str) -> str:
-    r"""A text in LaTeX without presentation, commands of texts and the braces around words.
+    r"""A LaTeX text without presentation, text commands and the braces around words.
 
     ``\text{December } 7`` is ``December  7``.
     """

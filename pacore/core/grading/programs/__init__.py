@@ -1,1 +1,1 @@
-"""Programs in a text, and the tests that grade them."""
+"""Programs in a text, and the tests by which they are graded."""

@@ -1,7 +1,7 @@
-"""What a block of code is, as Python's parser reads it: what it defines, needs and does.
+"""Analyses blocks of code with Python's parser: which names they define and need, and what they do.
 
-A text that is not Python, or is nested too deep, is no piece. Nothing is run; the parser takes time
-linear in what it reads, and bounds itself how deep that may nest.
+A text that is not Python, or is nested too deeply, is no piece. Nothing is executed; the parser takes
+linear time, and limits the nesting itself.
 """
 
 from __future__ import annotations
@@ -24,44 +24,35 @@ MOST_CHARACTERS = 200_000
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
-
 _CALLS = (ast.Call, ast.Await, ast.Yield, ast.YieldFrom)
 
 _TEST_MODULES = frozenset(("unittest", "pytest", "doctest", "subprocess"))
-
 
 _INPUTS = frozenset(("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
 
 _SHORT = r"Q(?:[^Q\\\n]|\\(?:.|\Z))*+(?:Q|(?=\n)|\Z)"
 
-
 _LONG = r"QQQ(?:[^Q\\]|\\(?:.|\Z)|Q(?!QQ))*+(?:QQQ|\Z)"
-
 
 _STRINGS = [form.replace("Q", quote) for form in (_LONG, _SHORT) for quote in ("'", '"')]
 
-
 _STRING = re.compile("|".join([r"#[^\n]*+", *_STRINGS]), re.DOTALL)
-
 
 _ESCAPE = re.compile(r"\\N\{[^}\n]*\}|\\[^\n{]|\\(?=\{)")
 
-
 _CODE_SIGN = re.compile(r"[=(\"']|:\n|\b(?:import|return|pass|break|continue|raise|del|global)\b")
-"""What every statement has that does anything."""
-
+"""Every statement with an effect matches this."""
 
 _SENTENCE = re.compile(r"[^\W\d_a-z][^=\[\]{}]*[.:!?)\u3002\uff1a\uff01]")
-
 
 _NUMBER = re.compile(r"(?<![\w.])(\d[\w.]*?)(?=(?:and|else|for|if|in|is|not|or)\b)")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A block that is Python. ``order`` is its place among all blocks.
+    """A block that is Python. ``order`` is its index among all blocks.
 
-    ``is_body``: it returns something outside of any function, as the body of one does.
+    ``is_body``: it has ``return`` outside of functions, like the body of a function.
     """
 
     block: Block
@@ -84,7 +75,7 @@ class Piece:
 
     @cached_property
     def functions(self) -> frozenset[str]:
-        """Functions and classes it defines, with the methods of a class ``Solution``; no stubs."""
+        """Functions and classes that it defines, with methods of a class ``Solution``; no stubs."""
         solutions = [
             node
             for node in self._outer
@@ -95,7 +86,7 @@ class Piece:
 
     @cached_property
     def callables(self) -> frozenset[str]:
-        """`functions`, and what is assigned: that may be one as well."""
+        """`functions`, and assigned names, whose values may be functions."""
         assigned = {
             target.id
             for node in self._outer
@@ -107,7 +98,7 @@ class Piece:
 
     @cached_property
     def _symbols(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Names it binds as a module, and names it only needs."""
+        """Names that it binds as a module, and names that it uses and does not bind."""
         source = _quiet(self.text)
         if self.is_body:
             source = _as_function(source)
@@ -131,7 +122,7 @@ class Piece:
 
     @cached_property
     def defines(self) -> frozenset[str]:
-        """Names it binds, but for what it imports from modules that are not Python's own."""
+        """Names that it binds, except those imported from modules outside the standard library."""
         foreign = {
             (alias.asname or alias.name).partition(".")[0]
             for node in self._outer
@@ -143,12 +134,12 @@ class Piece:
 
     @property
     def needs(self) -> frozenset[str]:
-        """Names it uses and does not bind, those of Python itself among them."""
+        """Names that it uses and does not bind, built-in ones included."""
         return self._symbols[1]
 
     @cached_property
     def acts(self) -> bool:
-        """Whether it calls anything for its effect when it is run."""
+        """Whether it has a call as a statement outside of functions and classes."""
         return any(
             isinstance(node, ast.Expr) and isinstance(node.value, _CALLS) for node in self._outer
         )
@@ -176,7 +167,7 @@ class Piece:
 
     @cached_property
     def is_test(self) -> bool:
-        """Whether it tries out a program rather than being one."""
+        """Whether it tests a program, and is not one itself."""
         imported = {
             _module_of(node, alias)
             for node in self._outer
@@ -191,11 +182,11 @@ class Piece:
 
     @property
     def is_main(self) -> bool:
-        """Whether it is a whole program that reads and prints."""
+        """Whether it is a complete program that reads and prints."""
         return self.acts and self.reads and self.prints and not self.is_test
 
     def statements(self, names: Iterable[str]) -> str:
-        """Those of its statements that bind ``names``, and names that these need."""
+        """The statements that bind ``names``, and those that bind names which these use."""
         wanted = set(names)
         kept: set[int] = set()
         is_more = True
@@ -215,7 +206,7 @@ class Piece:
 
 
 def read_block(block: Block, order: int) -> Piece | None:
-    """The piece that a block is, None where it is no Python."""
+    """The piece of a block; None where it is not Python."""
     if len(block.text) > MOST_CHARACTERS:
         return None
     text = _without_label(block.text)
@@ -232,7 +223,7 @@ def read_block(block: Block, order: int) -> Piece | None:
 
 
 def parsed(text: str) -> ast.Module | None:
-    """The syntax tree of a text, None where it is no Python or has no statement."""
+    """The syntax tree of a text; None where it is not Python or has no statement."""
     try:
         tree = ast.parse(_quiet(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -241,7 +232,7 @@ def parsed(text: str) -> ast.Module | None:
 
 
 def is_body(text: str) -> bool:
-    """Whether a text is the body of a function, of which the first line may have no indentation."""
+    """Whether a text is the body of a function, where the first line's indentation may be missing."""
     for source in (f"def _():\n    {text}", f"def _():\n{text}"):
         tree = parsed(source)
         if tree is not None and len(tree.body) >= 1 and isinstance(tree.body[0], ast.FunctionDef):
@@ -251,11 +242,11 @@ def is_body(text: str) -> bool:
     return False
 
 
-Kind = Literal["code", "prose", "either"]
+_PieceKind = Literal["code", "prose", "either"]
 
 
-def kind_of_chunk(text: str) -> Kind:
-    """``code``, ``prose``, or ``either`` for what may be in both: a comment, a blank line."""
+def kind_of_chunk(text: str) -> _PieceKind:
+    """``code``, ``prose``, or ``either`` for comments and blank lines, which may be part of both."""
     if all(not line.strip() or line.lstrip().startswith("#") for line in text.split("\n")):
         return "either"
     tree = parsed(text) if _CODE_SIGN.search(text) else None
@@ -266,12 +257,12 @@ def kind_of_chunk(text: str) -> Kind:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a text that is no Python begins with a line of words, not with a line gone wrong."""
+    """Whether a text that is not Python begins with a sentence, not with invalid code."""
     return bool(_SENTENCE.fullmatch(text.partition("\n")[0].strip()))
 
 
-def _kind_of(node: ast.stmt) -> Kind:
-    """Words that happen to be Python bind nothing and call nothing: ``Done``, ``Answer: 7``."""
+def _kind_of(node: ast.stmt) -> _PieceKind:
+    """The kind of a statement: words that parse as Python (``Done``, ``Answer: 7``) are prose."""
     if isinstance(node, ast.AnnAssign) and node.value is None:
         return "prose"
     if isinstance(node, ast.Expr):
@@ -282,9 +273,9 @@ def _kind_of(node: ast.stmt) -> Kind:
 
 
 def _quiet(text: str) -> str:
-    """The same program, line by line, without what the parser warns of.
+    """A text with the same lines, in which constructs that the parser warns of are replaced.
 
-    Warnings go to whoever runs this, or stop it, and are about a model's text.
+    Warnings about a model's text must not be printed, or raised as errors.
     """
     text = _STRING.sub(lambda found: _ESCAPE.sub("_", found[0]), text)
     return _NUMBER.sub(r"\1 ", text)
@@ -295,7 +286,7 @@ def _as_function(source: str) -> str:
 
 
 def _without_label(text: str) -> str:
-    """A block without a first line that only says what it is in."""
+    """A block without a first line that is only the name of the language."""
     first, _, rest = text.lstrip("\n").partition("\n")
     return rest if first.strip().lower() in ("python", "python3", "py") else text
 
@@ -310,7 +301,7 @@ def _outside_scopes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _written(node: ast.AST) -> str | None:
-    """The name of a function or class that a node defines, and of which there is more than a stub."""
+    """The name of a function or class that a node defines; None for a stub, and for other nodes."""
     if isinstance(node, ast.ClassDef):
         return node.name
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -328,7 +319,7 @@ def _is_stub(node: ast.stmt) -> bool:
 
 
 def _replaces_input(node: ast.AST) -> bool:
-    """``sys.stdin = io.StringIO(…)``: what is read is written here."""
+    """Whether a node replaces standard input: ``sys.stdin = io.StringIO(…)``."""
     return (
         isinstance(node, ast.Assign)
         and any(_name(target) == "stdin" for target in node.targets)
@@ -367,6 +358,6 @@ def _used(node: ast.AST) -> set[str]:
 
 
 def _first_line(node: ast.stmt) -> int:
-    """The line a statement begins in, decorators included."""
+    """The first line of a statement, with its decorators."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(one.lineno for one in decorators)])

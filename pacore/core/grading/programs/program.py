@@ -1,9 +1,8 @@
-"""The program a conclusion gives, found without running anything.
+"""Extracts the program from a conclusion, without executing anything.
 
-A conclusion may have many blocks: a program, its imports or helpers apart, another attempt, a usage
-example, a test, an output, a piece in another language. Each is read by Python's own parser for what
-it defines, needs and does. The last one that is what the tests run is the program, with what it needs
-of the others.
+A conclusion may have many blocks: a program, separate imports or helpers, another attempt, a usage
+example, a test, an output, code in another language. Each is analysed with Python's parser. The last
+block that the tests can run is the program, together with the blocks that define names it needs.
 """
 
 from __future__ import annotations
@@ -22,26 +21,23 @@ from pacore.core.grading.programs.pieces import (
     read_block,
 )
 
-TAIL_CHARACTERS = 1_000_000
-"""How much of a conclusion's end is read for a program, in characters."""
-
+_TAIL_CHARACTERS = 1_000_000
+"""Characters of a conclusion's end that are searched for a program."""
 
 MOST_BLOCKS = 64
-"""How many blocks are looked at: the last ones."""
-
+"""Number of blocks that are analysed: the last ones."""
 
 MOST_PROSE_CHARACTERS = 100_000
-"""How much of a text without a fence is searched for code: its end."""
-
+"""Characters of the end of a text without fences that are searched for code."""
 
 MOST_PARAGRAPHS = 12
-"""How many paragraphs of prose may follow the body of a function outside all blocks."""
+"""Most paragraphs of prose that may follow the body of a function outside of blocks."""
 
 
 class Wanted(NamedTuple):
-    """What the tests of a problem run: a main program, or functions by name.
+    """What the tests of a problem run: functions by name, or without names a main program.
 
-    ``may_continue``: the body of a function is an answer too, since its signature was given.
+    ``may_continue``: the body of a function is accepted too, since the prompt has its signature.
     """
 
     names: frozenset[str] = frozenset()
@@ -51,18 +47,18 @@ class Wanted(NamedTuple):
 def extract_program(
     conclusion: str, wanted: Wanted | None = None, *, is_cut: bool = False
 ) -> str | None:
-    """Find the Python program a conclusion gives, or None where it gives none. Never raises.
+    """Find the Python program in a conclusion; None where it has none. Never raises.
 
-    ``wanted`` is None where it is not known what the tests run. ``is_cut`` says that the model was cut
-    short: then a block that is open at the end, or code in no block that reaches it, is no program.
+    ``wanted`` is None where it is unknown what the tests run. ``is_cut``: the conclusion was truncated;
+    then a block that is open at its end, or bare code that reaches it, is no program.
 
-    - Of the blocks that are what is wanted (`_ranks`) the last one counts. One that is Python by
-      its label, or has none, comes before one with another label, and before code in no block.
-    - What it needs and does not define is taken from the other blocks, the nearest first.
-    - Where no block is anything of that, the last that is called Python counts, or that has no
-      label: running it shows what is wrong with it.
+    - Of the blocks of the most wanted kind (`_ranks`) the last one is used. Blocks labelled as Python,
+      or without a label, precede those with another label, and bare code.
+    - Names that it needs and does not define are taken from other blocks, the nearest first.
+    - Where no block is of any kind, the last block labelled as Python is used, or else without a label:
+      running it shows its error.
     """
-    blocks = _blocks(conclusion[-TAIL_CHARACTERS:], is_cut)
+    blocks = _blocks(conclusion[-_TAIL_CHARACTERS:], is_cut)
     pieces = [piece for order, block in enumerate(blocks) if (piece := read_block(block, order))]
     for rank in _ranks(wanted):
         for labels in (("python", "plain"), ("python", "plain", "other"), None):
@@ -78,7 +74,7 @@ def extract_program(
 
 
 Rank = Callable[[Piece, Sequence[Piece]], bool]
-"""Whether a piece, among all pieces, is a program of some kind."""
+"""Whether a piece, given all pieces, is a program of a certain kind."""
 
 
 def _ranks(wanted: Wanted | None) -> Iterator[Rank]:
@@ -103,7 +99,7 @@ def _ranks(wanted: Wanted | None) -> Iterator[Rank]:
 
 
 def _missing(piece: Piece, pieces: Sequence[Piece]) -> frozenset[str]:
-    """Names that a piece needs and another defines."""
+    """Names that a piece needs and another one defines."""
     others = {name for one in pieces if one is not piece for name in one.defines}
     return (piece.needs & others) - _BUILTIN
 
@@ -116,7 +112,7 @@ def _is_main(pieces: Sequence[Piece]) -> bool:
 
 
 def _with_needed(core: Piece, pieces: Sequence[Piece]) -> list[Piece]:
-    """A piece and the others that define what it needs, in order; the nearest before it first."""
+    """A piece and the others that define names it needs, in order; nearest ones before it first."""
     chosen = [core]
     before = [one for one in reversed(pieces) if one.order < core.order]
     others = [*before, *(one for one in pieces if one.order > core.order)]
@@ -133,9 +129,9 @@ def _with_needed(core: Piece, pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _completed(core: Piece, pieces: Sequence[Piece]) -> str:
-    """The program that a piece is with what it needs of others, which comes before it.
+    """The program of a piece, preceded by the pieces that define names it needs.
 
-    Of a piece that prints or tests only the statements are taken that define what is needed.
+    Of a piece that prints or tests only the statements that define needed names are used.
     """
     chosen = _with_needed(core, pieces)
     if len(chosen) == 1:
@@ -151,7 +147,7 @@ def _completed(core: Piece, pieces: Sequence[Piece]) -> str:
 
 
 def _blocks(text: str, is_cut: bool) -> list[Block]:
-    """Every block that may be code, in order, but for one that was cut."""
+    """All blocks that may be code, in order, without a truncated one."""
     parts = Fenced(text).found
     found: list[Block] = []
     for number, part in enumerate(parts):
@@ -163,7 +159,7 @@ def _blocks(text: str, is_cut: bool) -> list[Block]:
 
 
 def _outside(text: str, is_all: bool) -> Iterator[Block]:
-    """Blocks in a text without fences; ``is_all`` where there are none around it either."""
+    """Blocks in a text between fences; ``is_all``: the whole conclusion has no fence."""
     for block in html_blocks(text):
         is_several = "\n" in block.text.strip()
         yield block if is_several else block._replace(label="bare")
@@ -179,7 +175,7 @@ def _outside(text: str, is_all: bool) -> Iterator[Block]:
 
 
 def _without_prose(block: Block) -> list[Block]:
-    """A block, and the code in it where that is between lines that are surely prose."""
+    """A block, and the pieces of code in it between lines of unambiguous prose."""
     if block.label not in ("python", "plain") or len(block.text) > MOST_PROSE_CHARACTERS:
         return [block]
     if parsed(block.text) is not None:
@@ -191,7 +187,7 @@ def _without_prose(block: Block) -> list[Block]:
 
 
 def _runs(cut: Iterable[str]) -> Iterator[Block]:
-    """Code between chunks of prose. One that reaches the end of the text is open."""
+    """Code between chunks of prose; a run that reaches the end of the text is open."""
     run: list[str] = []
     count = 0
     for chunk in cut:
@@ -210,7 +206,7 @@ def _runs(cut: Iterable[str]) -> Iterator[Block]:
 
 
 def _leading_body(text: str) -> str | None:
-    """The body of a function that a text begins with, which prose may follow after a blank line."""
+    """The body of a function at the beginning of a text, which prose may follow after a blank line."""
     paragraphs = text.split("\n\n")
     for count in range(len(paragraphs), max(len(paragraphs) - MOST_PARAGRAPHS, 0), -1):
         body = "\n\n".join(paragraphs[:count])

@@ -1,4 +1,4 @@
-"""What came of the tests of a program, and the verdict it makes."""
+"""The outcomes of a program's tests, and the verdict on the program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
-from pacore.core.grading.checkers import close
+from pacore.core.grading.checkers import is_close
 from pacore.core.grading.verdict import CORRECT, Verdict
 
 OutcomeName = Literal[
@@ -15,12 +15,12 @@ OutcomeName = Literal[
 ]
 
 
-class Outcome(NamedTuple):
-    """What came of one test.
+class CaseOutcome(NamedTuple):
+    """The outcome of one test.
 
-    ``points`` in [0, 1], 1.0 exactly where it was passed; between the two only where a checker of
-    the problem's own says so. ``seconds`` of CPU that the program took. ``excerpt`` is a line for a
-    person: where the output first differs, or what the program died of.
+    ``points`` are in [0, 1]: 1.0 exactly for a passed test, between 0 and 1 only from a custom checker.
+    ``seconds`` is the program's CPU time. ``excerpt`` is one line for the user: where the output first
+    differs, or the program's error.
     """
 
     outcome: OutcomeName
@@ -29,13 +29,13 @@ class Outcome(NamedTuple):
     excerpt: str = ""
 
 
-NOT_RUN = Outcome("not_run")
+NOT_RUN = CaseOutcome("not_run")
 
 
 class ProgramReport(NamedTuple):
     """One outcome for every test, in the order of the tests."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[CaseOutcome, ...]
 
     @property
     def passed(self) -> int:
@@ -43,14 +43,14 @@ class ProgramReport(NamedTuple):
 
     @property
     def score(self) -> float:
-        """The pass rate; below 1.0 unless every test was passed."""
+        """The mean of the points; below 1.0 unless every test was passed."""
         if self.passed == len(self.outcomes):
             return 1.0
         rate = math.fsum(one.points for one in self.outcomes) / len(self.outcomes)
         return min(rate, math.nextafter(1.0, 0.0))
 
     def verdict(self) -> Verdict:
-        """``correct``, or ``wrong`` with the pass rate and the first test that was not passed."""
+        """``correct``, or ``wrong`` with the score and the first test that was not passed."""
         if self.passed == len(self.outcomes):
             return CORRECT
         number, failed = next(
@@ -58,16 +58,17 @@ class ProgramReport(NamedTuple):
             for number, one in enumerate(self.outcomes, start=1)
             if one.outcome != "passed"
         )
-        said = f"{self.passed} of {len(self.outcomes)} tests; test {number}: "
-        said += failed.outcome.replace("_", " ")
-        return Verdict("wrong", self.score, f"{said}: {failed.excerpt}" if failed.excerpt else said)
+        detail = f"{self.passed} of {len(self.outcomes)} tests; test {number}: "
+        detail += failed.outcome.replace("_", " ")
+        detail += f": {failed.excerpt}" if failed.excerpt else ""
+        return Verdict("wrong", self.score, detail)
 
 
 def same_result(expected: JsonValue, found: JsonValue, tolerance: float | None = None) -> bool:
-    """Whether a function returned what it should: equal as Python has it, so that 1 is 1.0 is True.
+    """Whether a function returned the expected value: by Python's equality, where 1 == 1.0 == True.
 
-    With a ``tolerance`` numbers may be that far apart, as `close` has it. Raises RecursionError for
-    values nested too deep to compare.
+    With a ``tolerance`` numbers may differ as in `is_close`. Raises RecursionError for values nested
+    too deeply.
     """
     if tolerance is None or expected == found:
         return expected == found
@@ -81,7 +82,7 @@ def same_result(expected: JsonValue, found: JsonValue, tolerance: float | None =
         )
     if isinstance(expected, int | float) and isinstance(found, int | float):
         try:
-            return close(float(expected), float(found), tolerance)
+            return is_close(float(expected), float(found), tolerance)
         except OverflowError:
             return False
     return False

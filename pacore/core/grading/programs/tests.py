@@ -1,11 +1,11 @@
-"""The tests of a code problem, and the gold answer they are: one canonical JSON text.
+"""The tests of a code problem; their gold answer is one canonical JSON text.
 
     {"kind": "stdin", "tests": [{"input": "1 2\\n", "output": "3\\n"}], "checker": "decimals"}
     {"kind": "function", "entry_point": "add", "tests": [{"arguments": [1, 2], "result": 3}]}
     {"kind": "assertions", "entry_point": "add", "tests": ["assert add(1, 2) == 3"]}
 
-Every kind may have ``time_limit_seconds`` (of CPU, a test) and ``memory_limit_bytes``; what is left
-out has the value it has by default, so that a field added later changes no gold answer.
+Every kind may have ``time_limit_seconds`` (CPU seconds of a test) and ``memory_limit_bytes``. Fields with
+default values are left out, so that a field added later changes no gold answer.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from pacore.core.validation import first_fault
 from pacore.errors import BadInput
 
 MOST_READ = 16
-"""How many assertions are read for what they call."""
+"""Number of assertions that are searched for the names they call."""
 
-Name = Annotated[str, Field(pattern=r"^[^\W\d]\w*$", max_length=200)]
+Identifier = Annotated[str, Field(pattern=r"^[^\W\d]\w*$", max_length=200)]
 
 
 class CustomChecker(BaseModel):
-    """A checker of the problem's own: Python source that defines ``check(input, output, expected)``.
+    """A problem's custom checker: Python source that defines ``check(input, output, expected)``.
 
-    It returns True or False, or points from 0 to 1; or it exits as testlib's checkers do: 0 for an
-    accepted output, 1 or 2 for a wrong one. Anything else is a fault of the checker.
+    It returns True or False, or points from 0 to 1; or it exits like testlib's checkers, with 0 for an
+    accepted output, 1 or 2 for a wrong one. Anything else is an error of the checker.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -58,7 +58,7 @@ class _Tests(BaseModel):
 
 
 class StdinTest(BaseModel):
-    """What a program reads, and what it has to print."""
+    """The standard input of a program, and the expected output."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -69,8 +69,8 @@ class StdinTest(BaseModel):
 class StdinTests(_Tests):
     """Tests of a program that reads standard input and prints; ``checker`` compares the outputs.
 
-    The program runs as LiveCodeBench's runner has it: the names of 18 modules are defined before it, and
-    what it printed counts however it exits, unless an exception or a signal ends it.
+    The program runs as in LiveCodeBench's runner: the names of 18 modules are predefined, and its output
+    is compared whatever its exit code is, unless an exception or a signal ends it.
     """
 
     kind: Literal["stdin"] = "stdin"
@@ -88,7 +88,7 @@ class StdinTests(_Tests):
 
 
 class FunctionTest(BaseModel):
-    """What a function is called with, by position, and what it has to return."""
+    """The positional arguments of a function, and the expected return value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -97,31 +97,30 @@ class FunctionTest(BaseModel):
 
 
 class FunctionTests(_Tests):
-    """Tests of a function, or of a method of a class ``Solution``; ``prelude`` comes before the program.
+    """Tests of a function, or of a method of a class ``Solution``; ``prelude`` precedes the program.
 
-    Before both the names of 18 modules are defined, as in LiveCodeBench's runner.
-    Results compare as Python compares what JSON can say of them: a tuple is a list, and the keys of
-    a dict are text. With a ``tolerance``, numbers may be off by it, absolutely or relatively.
+    The names of 18 modules are predefined, as in LiveCodeBench's runner. Return values are converted to
+    JSON, where a tuple is a list and the keys of a dict are text, and compared as in Python. With a
+    ``tolerance``, numbers may differ by it, absolutely or relatively.
     """
 
     kind: Literal["function"] = "function"
-    entry_point: Name
+    entry_point: Identifier
     tests: Annotated[tuple[FunctionTest, ...], Field(min_length=1, strict=False)]
     prelude: str = ""
     tolerance: float | None = Field(default=None, gt=0.0, lt=1.0)
 
 
 class AssertionTests(_Tests):
-    """Tests written as Python statements, each of which raises unless it is passed.
+    """Tests written as Python code, each of which raises unless it is passed.
 
-    ``prelude`` comes before the program, and before the tests too; ``setup`` before the tests
-    alone. What the tests name and neither of them defines is looked up in the program, and so is
-    ``entry_point``, whatever defines it.
+    ``prelude`` precedes the program and the tests; ``setup`` precedes the tests only. Names that the
+    tests use and none of these defines are looked up in the program, and ``entry_point`` always is.
     """
 
     kind: Literal["assertions"] = "assertions"
     tests: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    entry_point: Name | None = None
+    entry_point: Identifier | None = None
     prelude: str = ""
     setup: str = ""
 
@@ -130,12 +129,11 @@ CodeTests = StdinTests | FunctionTests | AssertionTests
 
 _ADAPTER: TypeAdapter[CodeTests] = TypeAdapter(Annotated[CodeTests, Field(discriminator="kind")])
 
-
 _SHARED = TypeVar("_SHARED", bound=_Tests)
 
 
 class StatedLimits(TypedDict, total=False):
-    """What every constructor of tests takes besides."""
+    """Further arguments of all functions that construct tests."""
 
     time_limit_seconds: float | None
     memory_limit_bytes: int | None
@@ -146,7 +144,7 @@ def stdin_tests(
     checker: str | CustomChecker = "decimals",
     **limits: Unpack[StatedLimits],
 ) -> StdinTests:
-    """Tests from (input, output) pairs. Raises BadInput, as all that makes tests here does."""
+    """Tests from (input, output) pairs. Raises BadInput for invalid tests, as do the other functions."""
     pairs = [{"input": given, "output": expected} for given, expected in tests]
     return _made(StdinTests, tests=pairs, checker=checker, **limits)
 
@@ -159,7 +157,7 @@ def function_tests(
     tolerance: float | None = None,
     **limits: Unpack[StatedLimits],
 ) -> FunctionTests:
-    """Tests from (arguments, result) pairs, as LiveCodeBench has them."""
+    """Tests from (arguments, result) pairs, as in LiveCodeBench."""
     pairs = [{"arguments": list(given), "result": result} for given, result in tests]
     return _made(
         FunctionTests,
@@ -179,7 +177,7 @@ def assertion_tests(
     setup: str = "",
     **limits: Unpack[StatedLimits],
 ) -> AssertionTests:
-    """Tests from ``assert`` statements, as MBPP has them; ``setup`` holds what they import."""
+    """Tests from ``assert`` statements, as in MBPP; ``setup`` has their imports."""
     return _made(
         AssertionTests,
         tests=list(tests),
@@ -193,26 +191,26 @@ def assertion_tests(
 def check_tests(
     entry_point: str, check: str, *, prelude: str = "", **limits: Unpack[StatedLimits]
 ) -> AssertionTests:
-    """Tests from a function ``check(candidate)``, as HumanEval has them; ``prelude`` is its prompt.
+    """Tests from a function ``check(candidate)``, as in HumanEval; ``prelude`` is its prompt.
 
-    Each statement of the function that asserts something becomes a test of its own, together with
-    all before it that asserts nothing, so that the score can be a pass rate. Assertions of
-    constants, which HumanEval is padded with, are dropped.
+    Each statement of the function with an assertion becomes a separate test, together with all earlier
+    statements without one, so that the score is a pass rate. Assertions of constants, which occur in
+    HumanEval, are left out.
     """
     try:
         tests = _one_assertion_each(check)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         raise BadInput(f"check: is not Python: {fault}") from fault
     if not tests:
-        raise BadInput("check: no function check(candidate) in it asserts anything")
+        raise BadInput("check: has no function check(candidate) with an assertion")
     calls = [f"{test}\n\ncheck({entry_point})" for test in tests]
     return assertion_tests(calls, entry_point=entry_point, prelude=prelude, **limits)
 
 
 def _one_assertion_each(check: str) -> list[str]:
-    """Copies of a module, in each of which its function ``check`` has one asserting statement.
+    """Copies of a module, in each of which its function ``check`` has one statement with assertions.
 
-    The module itself where only a function within that one asserts; none where nothing does.
+    The module itself where only an inner function has assertions; none without any.
     """
     module = ast.parse(check)
     functions = [
@@ -238,7 +236,7 @@ def _asserted(statement: ast.stmt) -> list[ast.Assert]:
 
 
 def as_gold(tests: CodeTests) -> str:
-    """The gold answer that says these tests: canonical JSON, equal for equal tests.
+    """The gold answer of tests: canonical JSON, equal for equal tests.
 
     Raises BadInput for an argument or result that is not JSON, such as NaN.
     """
@@ -250,16 +248,16 @@ def as_gold(tests: CodeTests) -> str:
 
 
 def from_gold(gold: str) -> CodeTests:
-    """The tests that a gold answer says. Raises BadInput with a line that names the field."""
+    """The tests in a gold answer. Raises BadInput with a one-line message that names the field."""
     try:
         return _ADAPTER.validate_json(gold)
     except ValidationError as fault:
-        # The first part of a place is the kind of the tests, which the person knows.
+        # The first part of the location is the kind of the tests, which the user knows.
         raise _bad_field(fault, skipped=1) from fault
 
 
 def wanted_of(spec: str, gold: str | None) -> Wanted | None:
-    """What the tests of a gold answer run; None where there are none, and for other graders."""
+    """What the tests in a gold answer run; None without tests, and for other graders than ``code``."""
     return _wanted(gold) if spec == "code" and gold is not None else None
 
 
@@ -278,7 +276,7 @@ def _wanted(gold: str) -> Wanted | None:
 
 
 def _called(tests: AssertionTests) -> frozenset[str]:
-    """Names that assertions call and do not define: all of them, or those common to all."""
+    """Names that assertions call and do not define: those common to all, or if there are none, all."""
     found: list[set[str]] = []
     for test in tests.tests[:MOST_READ]:
         try:
@@ -312,6 +310,6 @@ def _made(model: type[_SHARED], **fields: object) -> _SHARED:
 
 
 def _bad_field(fault: ValidationError, skipped: int) -> BadInput:
-    """The first thing that is wrong, with its place such as ``tests.3.output``."""
+    """The first error, with its location such as ``tests.3.output``."""
     first = first_fault(fault)
     return BadInput(str(first._replace(place=first.place[skipped:])))

@@ -14,8 +14,8 @@ import pytest
 from pacore.core.recipe import Recipe
 from pacore.engine.vllm import keeper
 from pacore.engine.vllm.engine import VllmEngine
+from pacore.engine.vllm.reuse import IdleServers, reusing_servers
 from pacore.engine.vllm.server import Launch, ServerProcess
-from pacore.engine.vllm.warm import Warmth, keeping_warm
 from tests.conftest import ROOT
 from tests.fixtures.engine_contract import request_for
 from tests.fixtures.processes import descendants, left_after, living
@@ -41,8 +41,8 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 def test_a_server_given_back_is_taken_by_the_next_engine_of_its_like_only(
     tmp_path: Path, server: ServerProcess
 ) -> None:
-    warmth = Warmth()
-    with warmth.kept():
+    warmth = IdleServers()
+    with warmth.reuse():
         assert warmth.take(launch(tmp_path)) is None
         assert warmth.give_back(launch(tmp_path), server)
         assert warmth.take(launch(tmp_path, "--max-model-len=4096")) is None
@@ -53,18 +53,18 @@ def test_a_server_given_back_is_taken_by_the_next_engine_of_its_like_only(
 def test_a_server_is_not_kept_where_nobody_asks_for_it(
     tmp_path: Path, server: ServerProcess
 ) -> None:
-    warmth = Warmth()
+    warmth = IdleServers()
     assert not warmth.give_back(launch(tmp_path), server)
-    with warmth.kept():
+    with warmth.reuse():
         pass
     assert not warmth.give_back(launch(tmp_path), server)
     assert not server.has_ended
 
 
 def test_what_is_left_ends_with_the_last_context(tmp_path: Path, server: ServerProcess) -> None:
-    warmth = Warmth()
-    with warmth.kept():
-        with warmth.kept():
+    warmth = IdleServers()
+    with warmth.reuse():
+        with warmth.reuse():
             assert warmth.give_back(launch(tmp_path), server)
         assert not server.has_ended
     assert server.has_ended
@@ -74,8 +74,8 @@ def test_what_is_left_ends_with_the_last_context(tmp_path: Path, server: ServerP
 def test_a_server_that_died_meanwhile_is_handed_to_nobody(
     tmp_path: Path, server: ServerProcess
 ) -> None:
-    warmth = Warmth()
-    with warmth.kept():
+    warmth = IdleServers()
+    with warmth.reuse():
         assert warmth.give_back(launch(tmp_path), server)
         asyncio.run(server.end())
         assert warmth.take(launch(tmp_path)) is None
@@ -102,7 +102,7 @@ def test_two_engines_one_after_the_other_start_one_vllm(tmp_path: Path) -> None:
         return made.content
 
     before = descendants(os.getpid())
-    with keeping_warm():
+    with reusing_servers():
         assert asyncio.run(answer()) == asyncio.run(answer())
         below = descendants(os.getpid()) - before
         assert len(living(below)) >= 3

@@ -13,7 +13,7 @@ from pacore.core.engine import EngineFault, Refusal
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation
 from pacore.engine.chat.responses import sampling_payload
-from pacore.engine.chat.spelling import USUAL, Wire
+from pacore.engine.chat.wire_format import STANDARD_FORMAT, WireFormat
 from pacore.engine.http import HttpEngine
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.store.backends.opening import open_store
@@ -247,9 +247,9 @@ def test_each_endpoint_is_spoken_to_in_its_own_form() -> None:
 
 
 def test_the_usual_form_has_no_name_and_is_the_payload() -> None:
-    assert USUAL.label is None
-    assert USUAL.body(REQUEST) == sampling_payload(REQUEST)
-    assert Wire(("max_tokens", "seed"), True, False).label == (
+    assert STANDARD_FORMAT.label is None
+    assert STANDARD_FORMAT.body(REQUEST) == sampling_payload(REQUEST)
+    assert WireFormat(("max_tokens", "seed"), True, False).label == (
         "max_completion_tokens, random_seed, stream without usage"
     )
 
@@ -257,7 +257,7 @@ def test_the_usual_form_has_no_name_and_is_the_payload() -> None:
 @pytest.mark.parametrize("status", [401, 403, 413, 429, 503])
 def test_other_refusals_teach_nothing(status: int) -> None:
     refusal = Refusal("http://host/v1", status, MAX_TOKENS["error"]["message"])
-    assert USUAL.after(refusal, USUAL.body(REQUEST)) is None
+    assert STANDARD_FORMAT.after(refusal, STANDARD_FORMAT.body(REQUEST)) is None
 
 
 def test_the_form_stands_in_every_row_and_in_the_runs_record(tmp_path: Path) -> None:
@@ -294,4 +294,4 @@ def test_another_form_is_said_aloud_once(tmp_path: Path) -> None:
 
     against(FaultyServer({CHAT: knows(MAX_TOKENS, refused=("max_tokens",))}), use)
     (said,) = heard
-    assert "takes requests in another form (max_completion_tokens)" in said
+    assert "needs another wire format (max_completion_tokens)" in said
