@@ -33,7 +33,7 @@ PROBE_SECONDS = 15.0
 BUSY = (408, 429, 502, 503)
 
 
-ABSENT = (404, 405)
+_ABSENT = (404, 405)
 
 
 NO_API = "what answers there is no Prefect API"
@@ -150,7 +150,7 @@ def _said(client: SyncPrefectClient, path: str) -> Any:
     try:
         return client.request("GET", path).json()  # type: ignore[arg-type]  # any path will do
     except httpx.HTTPStatusError as refused:
-        if refused.response.status_code in ABSENT:
+        if refused.response.status_code in _ABSENT:
             return None
         raise
     except ValueError:

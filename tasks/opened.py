@@ -14,7 +14,7 @@ from typing import TypeVar
 from pacore.evaluation.batches import Evaluation
 from pacore.runs.work import Work
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 WORK: ContextVar[Work] = ContextVar("WORK")
 
@@ -28,7 +28,7 @@ SHOWING: ContextVar[Showing] = ContextVar("SHOWING", default=nullcontext)
 
 
 @contextmanager
-def given(variable: ContextVar[T], value: T) -> Iterator[T]:
+def given(variable: ContextVar[_T], value: _T) -> Iterator[_T]:
     """Set a variable for as long as the context lasts."""
     token = variable.set(value)
     try:

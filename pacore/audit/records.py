@@ -32,7 +32,7 @@ from pacore.store.schema import problem_of
 
 _OWN_NAME = re.compile(r"r-[0-9]{8}-(?P<digest>[0-9a-f]{8})")
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 DEFECTS = (KeyError, TypeError, ValueError, AttributeError)
 """What the functions of other rooms raise for values that are not what they should be."""
@@ -45,7 +45,7 @@ class OfRun:
     run_id: str | None = None
 
 
-def read_record(store: Backend, key: str, kind: type[R]) -> R | str:
+def read_record(store: Backend, key: str, kind: type[_R]) -> _R | str:
     """The record under a key, or why it cannot be used."""
     try:
         return find(store, key, kind) or "is missing"

@@ -27,7 +27,7 @@ from pacore.text import visible
 )
 @with_format("table", "json")
 @click.argument("run_id", metavar="RUN")
-def audit(store: str, run_id: str, limit: int, form: str) -> int:
+def audit_command(store: str, run_id: str, limit: int, form: str) -> int:
     """Recompute what a run has stored from its sources, and compare.
 
     Every file is hashed and compared with its commit; ids, seeds, prompts, messages, answers, counts
@@ -47,7 +47,7 @@ def audit(store: str, run_id: str, limit: int, form: str) -> int:
 @with_format("text", "json")
 @click.argument("run_id", metavar="RUN")
 @click.argument("problem_id", metavar="PROBLEM")
-def explain(
+def explain_command(
     store: str,
     run_id: str,
     problem_id: str,
@@ -64,7 +64,7 @@ def explain(
 @click.command("repair")
 @with_store
 @click.argument("run_id", metavar="RUN")
-def repair(store: str, run_id: str) -> int:
+def repair_command(store: str, run_id: str) -> int:
     """Derive missing and damaged files of a run from its journal again; generates nothing.
 
     Every file is hashed and compared with its commit. A file that the stages derive again byte for
@@ -101,7 +101,7 @@ def repair(store: str, run_id: str) -> int:
     show_default=True,
     help="Leave alone what was written within so many days; one at least.",
 )
-def gc(store: str, delete: bool, days: float) -> int:
+def gc_command(store: str, delete: bool, days: float) -> int:
     """List files of a store that nothing refers to, and delete them.
 
     They are data files and temporaries of lost races and killed processes, which no commit and no

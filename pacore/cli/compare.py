@@ -66,7 +66,7 @@ from pacore.warehouse.views import Warehouse
 @with_prices
 @click.argument("run_a", metavar="RUN_A")
 @click.argument("run_b", metavar="RUN_B")
-def compare(
+def compare_command(
     store: str,
     run_a: str,
     run_b: str,
@@ -125,7 +125,7 @@ def _criteria(given: dict[str, Any]) -> Criteria:
 @with_format("table", "csv", "spreadsheet", "json")
 @click.argument("run_id", metavar="RUN")
 @click.argument("other", metavar="[RUN]", required=False)
-def flips(
+def flips_command(
     store: str,
     run_id: str,
     other: str | None,
@@ -202,7 +202,7 @@ def _spoken_run(work: Work) -> Iterator[None]:
 )
 @with_prices
 @with_format("table", "csv", "json")
-def sweep(
+def sweep_command(
     config_file: str | None, arms: tuple[str, ...], prices: str | None, form: str, **flags: Any
 ) -> int:
     """Compare strategies on one problem set at their cost, and draw the frontier.

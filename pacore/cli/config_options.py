@@ -63,7 +63,7 @@ def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callab
     )
 
 
-def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+def flags_given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were typed, by field."""
     return {name: value for name, value in flags.items() if value is not None and value != ()}
 
@@ -110,7 +110,7 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
     Raises BadInput with a line for each field that is wrong, naming its flag or the file.
     """
     from_file = read_config_file(config_file) if config_file else {}
-    typed = {name: _parsed(name, value) for name, value in given(flags).items()}
+    typed = {name: _parsed(name, value) for name, value in flags_given(flags).items()}
     replaced = {EXCLUSIVE[name] for name in typed if name in EXCLUSIVE}
     kept = {name: value for name, value in from_file.items() if name not in replaced}
     try:
@@ -122,7 +122,7 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
 
 def checked(model: type[Config], flags: Mapping[str, Any]) -> Config:
     """The configuration that flags give. Raises BadInput with a line for each that is wrong."""
-    typed = given(flags)
+    typed = flags_given(flags)
     try:
         return model.model_validate(typed)
     except ValidationError as invalid:

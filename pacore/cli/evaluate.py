@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from pacore.cli.config_options import ENGINE_FIELDS, checked, flag_of, given, with_engine_of
+from pacore.cli.config_options import ENGINE_FIELDS, checked, flag_of, flags_given, with_engine_of
 from pacore.cli.options import with_prices, with_store
 from pacore.cli.run import make_run
-from pacore.cli.showing import run_flow, shown
+from pacore.cli.showing import progress_shown, run_flow
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
@@ -42,7 +42,7 @@ def grade_to_end(config: EvaluateConfig) -> int:
             if opened.run.run_id not in left:
                 click.echo(f"{_named(opened)}: graded already; nothing to do", err=True)
         if batches:
-            with shown(evaluation.progress):
+            with progress_shown(evaluation.progress):
                 grade_all(evaluation, batches)
         else:
             # It may have been killed between its last verdict and its end.
@@ -146,14 +146,14 @@ with_workers = click.option(
 @with_timeout
 @with_workers
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-def grade(opinion: bool, **flags: Any) -> int:
+def grade_command(opinion: bool, **flags: Any) -> int:
     """Grade every trajectory of finished runs, in all rounds; only a judge generates: its votes.
 
     Verdicts of earlier gradings are kept. The grading requested last is the current one, and flips
     shows what it changed. After an interruption the same command resumes; after a retry it grades what
     was replaced.
     """
-    changes = given({name: flags.pop(name) for name in ENGINE_FIELDS})
+    changes = flags_given({name: flags.pop(name) for name in ENGINE_FIELDS})
     config = checked(EvaluateConfig, flags)
     if not is_by_rules(str(config.grader)):
         return judge_to_end(config, "opinion" if opinion else "gold", changes)
@@ -173,7 +173,7 @@ def grade(opinion: bool, **flags: Any) -> int:
 @with_workers
 @with_prices
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-def evaluate(**flags: Any) -> int:
+def evaluate_command(**flags: Any) -> int:
     """Grade runs, check every invariant over them, and report.
 
     Nothing is reported while a check returns rows: each is named with its first ones, and the exit

@@ -188,7 +188,7 @@ def _say(text: str) -> None:
     help="Replicates of each problem to take; by default as many as every problem has.",
 )
 @click.argument("place", metavar="FILE")
-def import_(place: str, **options: Any) -> int:
+def import_command(place: str, **options: Any) -> int:
     """Import trajectories made elsewhere, or a folder that export wrote."""
     return import_from(place, ImportOptions(**options))
 
@@ -197,6 +197,6 @@ def import_(place: str, **options: Any) -> int:
 @with_store
 @click.argument("run_id", metavar="RUN")
 @click.argument("place", metavar="DEST")
-def export(store: str, run_id: str, place: str) -> int:
+def export_command(store: str, run_id: str, place: str) -> int:
     """Write a run as one folder that another store can import."""
     return export_to(run_id, place, store)

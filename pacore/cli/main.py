@@ -22,39 +22,38 @@ from pacore.proxies import keep_loopback_direct
 from pacore.text import visible_lines
 
 
-class Place(NamedTuple):
-    """Where a command is: its module in `pacore.cli`, its function, and the first line of its help."""
+class Declared(NamedTuple):
+    """Where a command is declared: its module in `pacore.cli`; and the first line of its help."""
 
     module: str
-    function: str
     help: str
 
 
 COMMANDS = {
-    "audit": Place("audit", "audit", "Recompute what a run has stored from its sources, and compare."),
-    "compare": Place("compare", "compare", "Compare run B with run A, problem by problem."),
-    "evaluate": Place("evaluate", "evaluate", "Grade runs, check every invariant over them, and report."),
-    "explain": Place("audit", "explain", "Trace an answer back to its trajectories, messages and prompts."),
-    "export": Place("exchange", "export", "Write a run as one folder that another store can import."),
-    "flips": Place("compare", "flips", "Show which verdicts differ between two gradings of a run."),
-    "gc": Place("audit", "gc", "List files of a store that nothing refers to, and delete them."),
-    "grade": Place("evaluate", "grade", "Grade every trajectory of finished runs, in all rounds."),
-    "import": Place("exchange", "import_", "Import trajectories made elsewhere."),
-    "intervene": Place("mechanism", "intervene", "Sample one round of a graded run again."),
-    "mechanism": Place("mechanism", "mechanism", "Measure what rounds do with the messages they receive."),
-    "plan": Place("plan", "plan", "Say what a run would generate and reuse; generates nothing."),
-    "problems": Place("plan", "problems", "Describe a problem set: shapes, graders, digest."),
-    "query": Place("read", "query", "Query the tables with SQL."),
-    "repair": Place("audit", "repair", "Derive missing and damaged files of a run from its journal again."),
-    "retry": Place("run", "retry", "Sample chosen trajectories of a run again, and what depends on them."),
-    "run": Place("run", "run", "Run PaCoRe on a problem set, or resume a run."),
-    "server": Place("server", "server", "Start, stop and find the local Prefect server."),
-    "show": Place("read", "show", "Show the rounds, messages and answer of one problem."),
-    "status": Place("read", "status", "Show the progress of the runs of a store."),
-    "sweep": Place("compare", "sweep", "Compare strategies on one problem set at their cost."),
+    "audit": Declared("audit", "Recompute what a run has stored from its sources, and compare."),
+    "compare": Declared("compare", "Compare run B with run A, problem by problem."),
+    "evaluate": Declared("evaluate", "Grade runs, check every invariant over them, and report."),
+    "explain": Declared("audit", "Trace an answer back to its trajectories, messages and prompts."),
+    "export": Declared("exchange", "Write a run as one folder that another store can import."),
+    "flips": Declared("compare", "Show which verdicts differ between two gradings of a run."),
+    "gc": Declared("audit", "List files of a store that nothing refers to, and delete them."),
+    "grade": Declared("evaluate", "Grade every trajectory of finished runs, in all rounds."),
+    "import": Declared("exchange", "Import trajectories made elsewhere."),
+    "intervene": Declared("mechanism", "Sample one round of a graded run again."),
+    "mechanism": Declared("mechanism", "Measure what rounds do with the messages they receive."),
+    "plan": Declared("plan", "Say what a run would generate and reuse; generates nothing."),
+    "problems": Declared("plan", "Describe a problem set: shapes, graders, digest."),
+    "query": Declared("read", "Query the tables with SQL."),
+    "repair": Declared("audit", "Derive missing and damaged files of a run from its journal again."),
+    "retry": Declared("run", "Sample chosen trajectories of a run again, and what depends on them."),
+    "run": Declared("run", "Run PaCoRe on a problem set, or resume a run."),
+    "server": Declared("server", "Start, stop and find the local Prefect server."),
+    "show": Declared("read", "Show the rounds, messages and answer of one problem."),
+    "status": Declared("read", "Show the progress of the runs of a store."),
+    "sweep": Declared("compare", "Compare strategies on one problem set at their cost."),
 }  # fmt: skip
-"""Every command. A module is imported when a command of it is called, so that the others start
-without what it needs.
+"""Every command; that of ``audit`` is the function ``audit_command`` of its module. A module is imported
+when a command of it is called, so that the others start without what it needs.
 """
 
 
@@ -74,8 +73,8 @@ EPILOG = "\n".join(
 
 def command_of(name: str) -> click.Command:
     """The command of that name in `COMMANDS`, imported. Raises KeyError where there is none."""
-    place = COMMANDS[name]
-    command = getattr(import_module(f"pacore.cli.{place.module}"), place.function)
+    module = import_module(f"pacore.cli.{COMMANDS[name].module}")
+    command = getattr(module, f"{name}_command")
     assert isinstance(command, click.Command)
     return command
 

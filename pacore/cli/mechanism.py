@@ -17,7 +17,7 @@ from typing import Any
 import click
 from pydantic import JsonValue
 
-from pacore.cli.config_options import given, with_engine_of
+from pacore.cli.config_options import flags_given, with_engine_of
 from pacore.cli.options import with_format, with_store
 from pacore.cli.run import make_run
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by
@@ -160,7 +160,7 @@ def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Edit
 @with_store
 @click.option("--json", "is_json", is_flag=True, help="All figures as JSON.")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
+def mechanism_command(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     """Measure what rounds do with the messages they receive, with intervals over problems.
 
     The quality of the messages; whether a round finds an answer that no message had, follows a right
@@ -203,7 +203,7 @@ def mechanism(store: str, runs: tuple[str, ...], is_json: bool) -> int:
 @with_format("table", "json")
 @with_engine_of("Sampling")
 @click.argument("run_id", metavar="RUN")
-def intervene(
+def intervene_command(
     store: str,
     run_id: str,
     round_: int,
@@ -219,7 +219,7 @@ def intervene(
     """
     if not edits:
         raise BadInput("--edit: say at least one")
-    wanted = Intervention(run_id, round_, edits, samples, given(flags))
+    wanted = Intervention(run_id, round_, edits, samples, flags_given(flags))
     found = intervene_to_end(open_store(store), wanted)
     if found is None:
         return Exit.INTERRUPTED

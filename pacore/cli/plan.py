@@ -17,7 +17,7 @@ from pacore.runs.planning.preview import plan as preview
 
 @click.command()
 @with_run_options
-def plan(config_file: str | None, **flags: Any) -> int:
+def plan_command(config_file: str | None, **flags: Any) -> int:
     """Say what a run would generate and reuse; generates nothing.
 
     Reads the store and, where it answers, the endpoint.
@@ -41,7 +41,7 @@ def plan(config_file: str | None, **flags: Any) -> int:
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N rows.")
 @click.argument("place", metavar="SET")
-def problems(place: str, fields: str | None, limit: int | None) -> int:
+def problems_command(place: str, fields: str | None, limit: int | None) -> int:
     """Describe a problem set: shapes, graders, digest, and the first problem.
 
     SET is a file of JSONL, JSON, CSV or Parquet, compressed or not, a folder of such files, or a

@@ -17,7 +17,7 @@ from pacore.errors import Exit
 @click.command()
 @with_store
 @click.argument("run_ids", metavar="[RUN]…", nargs=-1)
-def status(store: str, run_ids: tuple[str, ...]) -> int:
+def status_command(store: str, run_ids: tuple[str, ...]) -> int:
     """Show the progress of the runs of a store."""
     from pacore.report.rendering.terminal import to_text
     from pacore.report.status import status_sheet
@@ -35,7 +35,7 @@ def status(store: str, run_ids: tuple[str, ...]) -> int:
 @with_store
 @click.argument("run_id", metavar="RUN")
 @click.argument("problem_id", metavar="PROBLEM")
-def show(store: str, run_id: str, problem_id: str) -> int:
+def show_command(store: str, run_id: str, problem_id: str) -> int:
     """Show the rounds, messages and answer of one problem."""
     from pacore.report.problem import problem_sheet
     from pacore.report.rendering.terminal import to_text
@@ -56,7 +56,7 @@ def show(store: str, run_id: str, problem_id: str) -> int:
 @with_prices
 @with_bounds
 @click.argument("sql", metavar="SQL")
-def query(sql: str, store: str, form: str, prices: str | None, **bounds: Any) -> int:
+def query_command(sql: str, store: str, form: str, prices: str | None, **bounds: Any) -> int:
     """Query the tables with SQL: problems, trajectories, messages, answers, scores, runs.
 
     The query runs in a process of its own, which is ended when it takes too long or too much memory.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from pacore.bounded import Bounds
-from pacore.cli.config_options import config_from, given, with_run_options
+from pacore.cli.config_options import config_from, flags_given, with_run_options
 from pacore.cli.options import with_bounds, with_store
 from pacore.cli.showing import (
     WHOLE,
@@ -145,7 +145,7 @@ def _report(config: RunConfig, made: Made) -> int:
 
 @click.command()
 @with_run_options
-def run(config_file: str | None, **flags: Any) -> int:
+def run_command(config_file: str | None, **flags: Any) -> int:
     """Run PaCoRe on a problem set, or resume a run."""
     return run_to_end(config_from(flags, config_file))
 
@@ -162,7 +162,7 @@ def run(config_file: str | None, **flags: Any) -> int:
 @click.option("--concurrency", type=int, help="Requests in flight at each endpoint.")
 @with_bounds
 @click.argument("run_id", metavar="RUN")
-def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: Any) -> int:
+def retry_command(run_id: str, store: str, where: str, max_tokens: int | None, **flags: Any) -> int:
     """Sample chosen trajectories of a run again, and what depends on them.
 
     Chosen are the slots whose current trajectory meets the condition, such as
@@ -171,4 +171,4 @@ def retry(run_id: str, store: str, where: str, max_tokens: int | None, **flags: 
     does run.
     """
     bounds = Bounds.of(flags.pop("timeout"), flags.pop("memory"))
-    return retry_to_end(store, run_id, (where, max_tokens), given(flags), bounds)
+    return retry_to_end(store, run_id, (where, max_tokens), flags_given(flags), bounds)

@@ -8,15 +8,15 @@ from pacore.errors import Exit
 
 
 @click.group()
-def server() -> None:
+def server_command() -> None:
     """Start, stop and find the local Prefect server.
 
     It is used where PREFECT_API_URL is not set, and keeps running between commands.
     """
 
 
-@server.command("start")
-def start() -> int:
+@server_command.command("start")
+def start_command() -> int:
     """Start it, or find it running; print its address."""
     from tasks.server import start as start_server
 
@@ -24,8 +24,8 @@ def start() -> int:
     return Exit.COMPLETE
 
 
-@server.command("stop")
-def stop() -> int:
+@server_command.command("stop")
+def stop_command() -> int:
     """Stop it."""
     from tasks.server import stop as stop_server
 
@@ -34,8 +34,8 @@ def stop() -> int:
     return Exit.COMPLETE
 
 
-@server.command("status")
-def status() -> int:
+@server_command.command("status")
+def status_command() -> int:
     """Print its address; exit code 1 where it is not running."""
     from tasks.server import running
 

@@ -42,7 +42,7 @@ def tell(notice: str) -> None:
 
 
 @contextmanager
-def shown(progress: Progress) -> Iterator[None]:
+def progress_shown(progress: Progress) -> Iterator[None]:
     """Show progress: a live bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         with live_progress(progress):
@@ -98,7 +98,7 @@ def run_flow(
     if progress is not None:
         progress.listener = tell
         progress.wait_for("a Prefect server", "flow")
-    with nullcontext() if progress is None else shown(progress), connected() as api:
+    with nullcontext() if progress is None else progress_shown(progress), connected() as api:
         if progress is not None:
             progress.wait_for(None, "flow")
         address = api.removesuffix("/api")

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from pacore.core.engine import Engine, EngineInfo
 from pacore.core.trajectory import Request
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class WaitedEngine:
@@ -41,7 +41,7 @@ class WaitedEngine:
             self._counts[prompt] = self._wait(counting)
         return self._counts[prompt]
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

@@ -31,7 +31,7 @@ from pacore.exchange.survey import Survey
 from pacore.runs.loop import finish_shard
 from pacore.runs.problems import close, open_shards
 from pacore.runs.start import begin_run
-from pacore.runs.work import Limits, Work
+from pacore.runs.work import Work, WorkLimits
 from pacore.store.backends.protocol import Backend
 from pacore.store.journal import Journal
 from pacore.store.run import Run, is_closed
@@ -107,7 +107,7 @@ def publish_import(
     run = begin_run(store, run_id, found.identity, survey.problems, size, settings)
     if is_closed(store, run_id):
         return run
-    with Work(store, run, Limits(config.attempts, config.grading_timeout_seconds)) as work:
+    with Work(store, run, WorkLimits(config.attempts, config.grading_timeout_seconds)) as work:
         say(f"run {run_id}: writing {run.trajectories:,} trajectories to the journal")
         _journal(store, found, run_id)
         say(f"run {run_id}: messages, answers and scores")

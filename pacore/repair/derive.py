@@ -13,7 +13,7 @@ from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
 from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
-from pacore.runs.work import Limits, OpenShard, Work
+from pacore.runs.work import OpenShard, Work, WorkLimits
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
     Commit,
@@ -93,13 +93,13 @@ class RepairWork(Work):
         return next(shard.number for shard in self.run.shards if shard.name == unit.shard)
 
 
-def _limits(run: Run) -> Limits:
+def _limits(run: Run) -> WorkLimits:
     """As the run was started."""
     given = {
         name: run.config.get(name, RunConfig.model_fields[name].default)
         for name in ("attempts", "grading_timeout_seconds")
     }
-    return Limits(**given)
+    return WorkLimits(**given)
 
 
 def _derive_texts(work: RepairWork, unit: Unit) -> None:

@@ -218,7 +218,7 @@ def gradings_table(gradings: Sequence[GradingAccuracy]) -> Table:
     )
 
 
-SHOWN_ROWS = 3
+_SHOWN_ROWS = 3
 
 
 _SHOWN_CHARACTERS = 60
@@ -236,7 +236,7 @@ def _rows(broken: Mapping[str, Sequence[CheckRow]]) -> Iterator[str]:
     for name, rows in sorted(broken.items()):
         counted = f"{len(rows):,}" if len(rows) < CHECK_ROWS else f"{CHECK_ROWS} or more"
         yield f"  {name}: {counted} row{'' if len(rows) == 1 else 's'}"
-        for row in rows[:SHOWN_ROWS]:
+        for row in rows[:_SHOWN_ROWS]:
             yield "    " + ", ".join(
                 f"{column} {excerpt(str(value), _SHOWN_CHARACTERS)}"
                 for column, value in row.items()

@@ -32,10 +32,10 @@ from pacore.warehouse.views import Warehouse
 RESULT_ROWS = 200
 """Problems in a run's table of results; the terminal shows fewer."""
 
-SHOWN_ROWS = 30
+_SHOWN_ROWS = 30
 
 
-LISTED = 20
+_LISTED = 20
 
 
 FINISH_WORDS = 4
@@ -134,7 +134,7 @@ def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
 
     ``progress`` adds time and speed of the process that made them.
     """
-    rows = found.results[:SHOWN_ROWS]
+    rows = found.results[:_SHOWN_ROWS]
     shown: list[Part] = [
         table(
             rows,
@@ -195,10 +195,10 @@ def failures_sheet(found: RunResults) -> Sheet:
             + (f" (replicate {row.replicate})" if several else "")
             + f": {row.status.replace('_', ' ')}: {excerpt(row.reason or '', 300)}"
         )
-        for row in rows[:LISTED]
+        for row in rows[:_LISTED]
     ]
-    if len(rows) > LISTED:
-        notes.append(Note(f"… and {len(rows) - LISTED:,} more"))
+    if len(rows) > _LISTED:
+        notes.append(Note(f"… and {len(rows) - _LISTED:,} more"))
     return Sheet(None, [notes])
 
 

@@ -41,7 +41,7 @@ from pacore.store.lease import hold_run
 from pacore.store.retries import read_retries
 from pacore.store.run import Run, problems_of
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 TABLE_THREADS = 2
 """Threads that read and write tables. Arrow and DuckDB keep memory for each thread that ever used
@@ -85,7 +85,7 @@ class StageReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WorkLimits:
     """``attempts`` that a run spends on a trajectory, and the longest grading of one answer."""
 
     attempts: int
@@ -132,7 +132,7 @@ class Work:
         self,
         store: Backend,
         run: Run,
-        limits: Limits,
+        limits: WorkLimits,
         engine: EngineSettings | None = None,
         left: Sequence[OpenShard] = (),
     ) -> None:
@@ -167,7 +167,7 @@ class Work:
     @staticmethod
     def of(config: RunConfig, run: Run, left: Sequence[OpenShard]) -> Work:
         """The work that a configuration makes of its run."""
-        limits = Limits(config.attempts, config.grading_timeout_seconds)
+        limits = WorkLimits(config.attempts, config.grading_timeout_seconds)
         return Work(open_store(config.store), run, limits, EngineSettings.of(config), left)
 
     def _watched(self, engine: Engine) -> Engine:
@@ -248,7 +248,7 @@ class Work:
         """Later rounds first, so that problems that began get finished."""
         return -round_, self._order[shard.number]
 
-    def with_tables(self, work: Callable[[], T]) -> T:
+    def with_tables(self, work: Callable[[], _T]) -> _T:
         """Do ``work`` in one of the threads that read and write tables, and wait for it."""
         return self._tables.submit(work).result()
 

@@ -21,7 +21,7 @@ from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import FORMAT_VERSION
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 Time = Annotated[datetime, PlainSerializer(datetime.isoformat)]
 """A time as a record has it: in ISO 8601, with its offset from UTC."""
@@ -66,7 +66,7 @@ def encode(record: object, *, is_versioned: bool = True) -> bytes:
     return canonical_json({"v": FORMAT_VERSION, **stated} if is_versioned else stated)
 
 
-def decode(data: bytes, key: str, kind: type[R], *, is_versioned: bool = True) -> R:
+def decode(data: bytes, key: str, kind: type[_R], *, is_versioned: bool = True) -> _R:
     """The record that ``data``, found under ``key``, is.
 
     Raises BadRecord where it is not JSON, or a field is missing or of another type; LaterRecord for a
@@ -77,13 +77,13 @@ def decode(data: bytes, key: str, kind: type[R], *, is_versioned: bool = True) -
             version = _adapter(_Versioned).validate_json(data, strict=True).v
             if version > FORMAT_VERSION:
                 raise LaterRecord(key, version)
-        record: R = _adapter(kind).validate_json(data, strict=True)
+        record: _R = _adapter(kind).validate_json(data, strict=True)
     except ValidationError as invalid:
         raise BadRecord(key, f"cannot be used: {first_fault(invalid)}") from None
     return record
 
 
-def find(store: Backend, key: str, kind: type[R], *, is_versioned: bool = True) -> R | None:
+def find(store: Backend, key: str, kind: type[_R], *, is_versioned: bool = True) -> _R | None:
     """The record under a key, None where there is none. Raises as `decode`."""
     try:
         data = store.get(key)
@@ -92,7 +92,7 @@ def find(store: Backend, key: str, kind: type[R], *, is_versioned: bool = True) 
     return decode(data, key, kind, is_versioned=is_versioned)
 
 
-def read_many(store: Backend, keys: Sequence[str], kind: type[R]) -> list[R]:
+def read_many(store: Backend, keys: Sequence[str], kind: type[_R]) -> list[_R]:
     """The records under some keys, in their order, requested side by side.
 
     Raises KeyError for a key that is absent, and as `decode`.

@@ -15,7 +15,7 @@ from pacore.core.trajectory import UNFINISHED, FinishReason, Generation, Request
 from pacore.errors import StoreError
 from pacore.store.journal import Journal
 
-THREADS = 8
+_THREADS = 8
 
 
 MOST_TOGETHER = 16
@@ -67,7 +67,7 @@ class Writers:
     def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
         self._journal = journal
         self._loop = loop
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="journal")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="journal")
         self._finished: list[_Entry] = []
 
     async def add(self, request: Request, generation: Generation, run_id: str) -> Filled:

@@ -23,7 +23,7 @@ from pacore.store.commits import current_commits
 from pacore.store.parquet import read_rows
 from pacore.store.run import Run, list_runs, open_runs, problems_of
 
-LISTED = 3
+_LISTED = 3
 
 
 PROMPT_FIELDS = (
@@ -200,8 +200,8 @@ def _problem_changes(earlier: Differing, planned: Planned) -> Iterator[str]:
 
 def _listed(problem_ids: list[str]) -> str:
     count = f"{len(problem_ids):,} problem{'s' if len(problem_ids) > 1 else ''}"
-    shown = ", ".join(problem_ids[:LISTED])
-    return f"{count} ({shown}{', …' if len(problem_ids) > LISTED else ''})"
+    shown = ", ".join(problem_ids[:_LISTED])
+    return f"{count} ({shown}{', …' if len(problem_ids) > _LISTED else ''})"
 
 
 @dataclass(frozen=True)
