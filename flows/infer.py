@@ -1,4 +1,4 @@
-"""The flow `infer`: rounds of trajectories over a problem set, to answers with scores.
+"""The flow `infer`: rounds of trajectories over a problem set, to answers with verdicts.
 
 Rounds are mapped one after the other with the round before as input, so each shard goes on as soon
 as its own messages are there: no barrier between shards. The threads only wait; the engine's slots
@@ -31,10 +31,10 @@ from tasks.answers import answers
 from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.messages import messages
 from tasks.problems import problems
-from tasks.scores import scores
 from tasks.settings import RUN_SETTINGS
 from tasks.takeover import mark, taking_over
 from tasks.trajectories import trajectories
+from tasks.verdicts import own_verdicts
 from tasks.waiting import partial_failure, settle, wait_for_all
 
 RESULT_ROWS = 200
@@ -54,7 +54,7 @@ def _run_name() -> str:
     **RUN_SETTINGS,
 )
 def infer(config: RunConfig) -> State[Any]:
-    """Run PaCoRe on a problem set: every round, the answers and their scores.
+    """Run PaCoRe on a problem set: every round, the answers and the verdicts on them.
 
     Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
     stayed without an answer, naming them; as PartialFailure when tasks failed; or Cancelled.
@@ -103,7 +103,7 @@ def _submit(
         before = messages.map(*shared, unmapped(round_), sampled)
         submitted += [*sampled, *before]
     concluded = answers.map(*shared, before)
-    graded = scores.map(*shared, concluded)
+    graded = own_verdicts.map(*shared, concluded)
     return [*submitted, *concluded, *graded]
 
 

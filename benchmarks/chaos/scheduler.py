@@ -17,8 +17,8 @@ from pacore.runs.answers import conclude
 from pacore.runs.context import Context, OpenShard, StageReport, close_context, context_of
 from pacore.runs.messages import compact
 from pacore.runs.problems import begin, close, open_shards
-from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.verdicts import grade
 
 
 def work_on(config: RunConfig) -> list[StageReport]:

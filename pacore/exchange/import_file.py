@@ -112,7 +112,7 @@ def publish_import(
     try:
         say(f"run {run_id}: {run.trajectories:,} trajectories into the journal")
         _journal(store, found, run_id)
-        say(f"run {run_id}: messages, answers and scores")
+        say(f"run {run_id}: messages, answers and verdicts")
         for work in open_shards(store, run):
             finish_shard(context, work)
         close(store, run)

@@ -11,8 +11,8 @@ from pacore.runs.context import Context, OpenShard, close_context, context_of
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.messages import compact
 from pacore.runs.problems import begin, close, open_shards
-from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.verdicts import grade
 from pacore.store.run import Run
 
 MOST_THREADS = 64
