@@ -27,7 +27,6 @@ from typing import Any
 
 from pacore.core.answer import Answer
 from pacore.core.config.run import RunConfig
-from pacore.core.grading.verdict import Score
 from pacore.core.message import Message
 from pacore.core.plan import Shard
 from pacore.core.trajectory import Generation, Slot, Trajectory, normalise
@@ -36,12 +35,13 @@ from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import publish, write_snapshot
-from pacore.store.layout import Unit
+from pacore.store.layout import OWN, Unit
 from pacore.store.run import Run, close_run
 from pacore.store.schema import TABLES, Row
 from tests.fixtures.forwarder import forwarding
 from tests.fixtures.pipeline import scripted_config, write_problems
 from tests.fixtures.s3_server import environment_of, seaweed
+from tests.fixtures.small_store import own_verdict
 
 WIDTH = 16
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,11 +103,9 @@ def _publish(store: Backend, run: Run, shard: Shard, problem_ids: list[str]) -> 
         Answer(t.place.problem_id, 0, "0", "boxed", t.trajectory_id, "stop", "answered", None, None)
         for t in made[last]
     ]
-    scores = [
-        Score(a.problem_id, 0, a.trajectory_id, "math", "1", "correct", 1.0, "0", "0") for a in ends
-    ]
+    graded = [own_verdict(answer, "correct", 1.0, "0", "math") for answer in ends]
     _put(store, run, ("answers", last, shard), ends, {"answered": len(ends), "retryable": 0})
-    _put(store, run, ("scores", last, shard), scores, {"scored": len(scores)})
+    _put(store, run, ("verdicts", last, shard), graded, {"correct": len(graded)})
 
 
 def _put(
@@ -119,7 +117,9 @@ def _put(
 ) -> None:
     table, round_, shard = place
     rows: Iterator[Row] = map(TABLES[table].row, items)
-    publish(store, Unit(run.run_id, table, round_, shard.name), rows, counts=counts)
+    grading = OWN if table == "verdicts" else ""
+    unit = Unit(run.run_id, table, round_, shard.name, 0, grading)
+    publish(store, unit, rows, counts=counts)
 
 
 def build(config: RunConfig) -> Run:
@@ -132,7 +132,7 @@ def build(config: RunConfig) -> Run:
         _publish(store, run, shard, ids)
     write_snapshot(store, run.run_id)
     counts = {"answered": len(problems), "no_answer": 0, "failed": 0, "retryable": 0}
-    close_run(store, run, {**counts, "scored": len(problems), "ungraded": 0})
+    close_run(store, run, counts)
     return run
 
 

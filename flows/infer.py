@@ -1,4 +1,4 @@
-"""The flow `infer`: rounds of trajectories over a problem set, to answers with scores.
+"""The flow `infer`: rounds of trajectories over a problem set, to answers with verdicts.
 
 Rounds are mapped one after the other with the round before as input, so each shard goes on as soon
 as its own messages are there: no barrier between shards. The threads only wait; the engine's slots
@@ -30,10 +30,10 @@ from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.messages import messages
 from tasks.opened import SHOWING, WORK, given
 from tasks.problems import problems
-from tasks.scores import scores
 from tasks.settings import RUN_SETTINGS
 from tasks.takeover import mark, taking_over
 from tasks.trajectories import trajectories
+from tasks.verdicts import own_verdicts
 from tasks.waiting import partial_failure, settle, wait_for_all
 
 
@@ -51,7 +51,7 @@ def _run_name() -> str:
     **RUN_SETTINGS,
 )
 def infer(config: RunConfig) -> State[Any]:
-    """Run PaCoRe on a problem set: every round, the answers and their scores.
+    """Run PaCoRe on a problem set: every round, the answers and the verdicts on them.
 
     Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
     stayed without an answer, naming them; as PartialFailure when tasks failed; or Cancelled.
@@ -95,7 +95,7 @@ def _submit(work: Work) -> list[PrefectFuture[StageReport]]:
         before = messages.map(work.left, unmapped(round_), sampled)
         submitted += [*sampled, *before]
     concluded = answers.map(work.left, before)
-    graded = scores.map(work.left, concluded)
+    graded = own_verdicts.map(work.left, concluded)
     return [*submitted, *concluded, *graded]
 
 

@@ -16,8 +16,8 @@ from pacore.errors import PacoreError
 from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
 from pacore.runs.problems import close, open_work
-from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.verdicts import grade
 from pacore.runs.work import ShardWork, StageReport
 
 

@@ -102,7 +102,7 @@ def _rows(tables_: Mapping[str, Rows]) -> Counter[str]:
     )
 
 
-_PLACE_COLUMNS = {"trajectories": 6, "messages": 0, "answers": 3, "scores": 4}
+_PLACE_COLUMNS = {"trajectories": 6, "messages": 0, "answers": 3, "verdicts": 6}
 """How many of a table's first columns say which row it is, whatever the model has said. Which
 messages there are depends on that, and the audit derives them again."""
 

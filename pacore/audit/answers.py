@@ -1,16 +1,13 @@
-"""Audit of answers and scores: answers read again from the last message, scores by the same gold."""
+"""Audit of answers: each is read again from the last message."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Where, differing, shown
 from pacore.core.answer import Answer, Ended, final_answer
-from pacore.core.grading.choose import run_grading
-from pacore.core.grading.verdict import recorded_gold
 from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
@@ -27,8 +24,8 @@ UNREAD_COLUMNS = ("trajectory_id", "finish_reason", "failed_round")
 class Concluded:
     """The rows one replicate of a problem ends in, and what they follow from.
 
-    A table that could not be read is None. ``final`` are the messages of the last round. ``is_read_alike``:
-    whether the answers were read by this version of `pacore.core.grading.extraction.extract`.
+    ``final`` are the messages of the last round. ``is_read_alike``: whether the answers were read by
+    this version of `pacore.core.grading.extraction.extract`.
     """
 
     problem: Problem
@@ -37,7 +34,6 @@ class Concluded:
     ended: Ended | None
     final: list[Row]
     answers: list[Row]
-    scores: list[Row] | None
     is_read_alike: bool = True
 
     def where(self, plan: Plan, table: str) -> Where:
@@ -46,7 +42,7 @@ class Concluded:
 
 
 def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
-    """Compare one answer with the message it was read from, and its score with the answer."""
+    """Compare one answer with the message it was read from."""
     if not here.answers:
         yield Finding("answers", here.where(run.plan, "answers"), "is missing")
         return
@@ -65,8 +61,6 @@ def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
     if (row.get("reason") is None) != (row["status"] == "answered"):
         what = f"reason is {shown(row.get('reason'))} where status is {row['status']}"
         yield Finding("answers", where, what)
-    if here.scores is not None:
-        yield from _check_score(run, here, row, here.scores)
 
 
 def _expected(run: Run, here: Concluded) -> Answer | None:
@@ -81,27 +75,3 @@ def _expected(run: Run, here: Concluded) -> Answer | None:
         )
         ended = replace(ended, messages=[message])
     return final_answer(plan, here.problem, here.replicate, ended)
-
-
-def _check_score(
-    run: Run, here: Concluded, answer: Row, scores: Sequence[Row]
-) -> Iterator[Finding]:
-    by = run_grading(here.problem)
-    place = here.where(run.plan, "scores")
-    if by is None or not scores:
-        if scores:
-            yield Finding("scores", place, "is of a problem that a run does not grade")
-        elif by is not None:
-            yield Finding("scores", place, "is missing")
-        return
-    spec, gold = by
-    if len(scores) > 1:
-        yield Finding("duplicates", place, f"is here {len(scores)} times")
-    expected: dict[str, Any] = {
-        "gold": recorded_gold(gold),
-        "answer": answer.get("answer"),
-        "trajectory_id": answer.get("trajectory_id"),
-        "grader": spec,
-    }
-    where = Where.of(scores[0], "scores", run.plan.rounds)
-    yield from differing(scores[0], expected, where, "scores", "answer and problem make it")

@@ -31,7 +31,7 @@ from pacore.errors import PacoreError, Refused, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_among
 from pacore.store.journal import Journal
-from pacore.store.layout import commits_prefix, run_key
+from pacore.store.layout import OWN, commits_prefix, run_key
 from pacore.store.run import Run, is_closed, list_runs, problems_of
 from pacore.warehouse.connection import check_names
 from pacore.warehouse.views import Warehouse
@@ -166,7 +166,7 @@ TABLES_OF = {
     "verdicts_given": "verdicts",
     "verdicts_of_trajectories": "verdicts",
 }
-"""The table whose rows a check names; the others name trajectories."""
+"""The relation whose rows a check names; the others name trajectories."""
 
 PLACED = ("table", "run_id", "round", "problem_id", "replicate", "slot", "attempt", "position")
 
@@ -196,14 +196,15 @@ def _where(
     run = audited.run
     last = table in ("answers", "scores")
     round_, problem_id = row.get("round", run.plan.rounds if last else None), row.get("problem_id")
+    stored = "verdicts" if table == "scores" else table
     file = f"runs/{run.run_id}"
     if round_ is not None and isinstance(problem_id, str):
         number = max(0, bisect_right(first_ids, problem_id) - 1)
         shard = run.shards[min(number, len(run.shards) - 1)].name
-        grading = row.get("grading", "") if table == "verdicts" else ""
+        grading = row.get("grading", OWN) if stored == "verdicts" else ""
         current = [
             commit
-            for commit in audited.ledger.current(table, round_, shard)
+            for commit in audited.ledger.current(stored, round_, shard)
             if commit.grading == grading
         ]
         file = current[-1].path if current else file

@@ -26,15 +26,8 @@ Row = Mapping[str, Any]
 Place = tuple[str, int]
 """Problem id and replicate."""
 
-_READ_AS = {("scores", "status"): "verdict"}
-"""Columns that ``sql/audit`` gives another name, since what they are called differs between versions."""
-
 NEEDED: dict[str, dict[str, type]] = {
-    name: {
-        _READ_AS.get((name, column.name), column.name): column.kind.python
-        for column in table.columns
-        if not column.is_nullable
-    }
+    name: {column.name: column.kind.python for column in table.columns if not column.is_nullable}
     for name, table in TABLES.items()
 }
 """Columns that are never null in a row of a table, and what their values are."""

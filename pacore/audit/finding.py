@@ -125,7 +125,6 @@ class Tally:
     texts: int = 0
     messages: int = 0
     answers: int = 0
-    scores: int = 0
     verdicts: int = 0
     invariants: int = 0
 

@@ -12,7 +12,7 @@ from pacore.core.grading.choose import is_by_rules
 from pacore.errors import BadInput, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import GradingEnd, GradingRecord, read_gradings
-from pacore.store.layout import Unit, commit_key, graded_key, grading_key, gradings_prefix
+from pacore.store.layout import OWN, Unit, commit_key, graded_key, grading_key, gradings_prefix
 from pacore.store.records import BadRecord
 from pacore.store.run import Run
 
@@ -53,11 +53,12 @@ def check_gradings(audited: AuditedRun) -> Iterator[Finding]:
         if (unit.table == "verdicts") != bool(unit.grading):
             what = "is of no grading" if unit.table == "verdicts" else "is of a grading"
             yield Finding("commits", where, what)
-        elif unit.grading and unit.grading not in gradings:
+        elif unit.grading not in ("", OWN, *gradings):
             what = f"is of grading {unit.grading}, which is not in {gradings_prefix(run.run_id)}"
             yield Finding("gradings", where, what)
     for unit, commit in sorted(ledger.commits.items()):
-        judged = commit_key(unit._replace(table="trajectories", grading=""))
+        table = "answers" if unit.grading == OWN else "trajectories"
+        judged = commit_key(unit._replace(table=table, grading=""))
         if unit.table == "verdicts" and judged not in commit.inputs:
             where = Where.of_commit(unit)
             yield Finding("lineage", where, f"was not made from {judged}, which it judges")

@@ -15,16 +15,14 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import APPENDED_TABLES, Commit, read_commits
 from pacore.store.gradings import GradingRecord
 from pacore.store.journal import Journal
-from pacore.store.layout import Unit, commit_key, commits_prefix, data_key, unit_of_commit
+from pacore.store.layout import OWN, Unit, commit_key, commits_prefix, data_key, unit_of_commit
 from pacore.store.records import BadRecord
 from pacore.store.run import Run
-from pacore.store.schema import SCHEMA_VERSION, TABLES
+from pacore.store.schema import FORMER_TABLES, SCHEMA_VERSION, TABLES
 
 COMMITS_AT_ONCE = 256
 
 ROUND_TABLES = ("trajectory_texts", "trajectories", "messages")
-
-LAST_TABLES = ("answers", "scores")
 
 
 @dataclass
@@ -78,8 +76,7 @@ class Ledger:
         return [
             shard
             for shard, revision in last.items()
-            if revision
-            and Unit(run.run_id, "scores", run.plan.rounds, shard, revision) not in self.units
+            if revision and expected_units(run, shard, revision)[-1] not in self.units
         ]
 
     def of_shard(self, shard: str) -> Ledger:
@@ -112,7 +109,7 @@ def read_ledger(store: Backend, run_id: str, tally: Tally) -> Ledger:
     units = []
     for key in store.list(commits_prefix(run_id)):
         unit = unit_of_commit(key)
-        if unit is None or unit.table not in TABLES:
+        if unit is None or unit.table not in (*TABLES, *FORMER_TABLES):
             what = "is among the commits and is none"
             ledger.findings.append(Finding("commits", Where(key), what, "warning"))
         else:
@@ -191,5 +188,6 @@ def expected_units(run: Run, shard: str, revision: int) -> list[Unit]:
     for number in range(revision + 1):
         for round_ in range(1, run.plan.rounds + 1):
             found += [Unit(run.run_id, table, round_, shard, number) for table in ROUND_TABLES]
-        found += [Unit(run.run_id, table, run.plan.rounds, shard, number) for table in LAST_TABLES]
+        last = (run.plan.rounds, shard, number)
+        found += [Unit(run.run_id, "answers", *last), Unit(run.run_id, "verdicts", *last, OWN)]
     return found

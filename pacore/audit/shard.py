@@ -1,4 +1,4 @@
-"""Audit of the rows of one shard: its rounds, their gradings, its answers and scores, place by place.
+"""Audit of the rows of one shard: its rounds, their gradings and its answers, place by place.
 
 A place is a problem and a replicate.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pacore.audit.answers import Concluded, check_answer
 from pacore.audit.derive import Journalled, PlaceRows
@@ -19,15 +20,15 @@ from pacore.audit.records import DEFECTS
 from pacore.audit.trajectories import check_trajectories
 from pacore.audit.verdicts import Judged, check_grades, check_verdicts
 from pacore.core.answer import Ended
-from pacore.core.grading.choose import gold_answer, is_by_rules, run_grading
+from pacore.core.grading.choose import gold_answer, is_by_rules
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.grading.verdict import VERDICT_NAMES
 from pacore.core.problem import Problem
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.store.commits import Commit
-from pacore.store.gradings import Grading
-from pacore.store.layout import journal_key
+from pacore.store.gradings import GradingRecord, own_grading
+from pacore.store.layout import OWN, journal_key
 from pacore.store.run import Run
 
 
@@ -158,7 +159,7 @@ class ShardAudit:
 
     def _unplanned(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
         """Rows of a place that the plan does not have."""
-        for table in ("trajectories", "messages", "answers", "scores", "verdicts"):
+        for table in ("trajectories", "messages", "answers", "verdicts"):
             for row in rows.get(table, []):
                 what = f"the plan has no such problem and replicate in shard {self.shard}"
                 yield Finding("plan", Where.of(row, table, round_), what)
@@ -195,20 +196,19 @@ class ShardAudit:
         yield from miscounted(stated, sums, where, "sums", because)
 
     def _conclusions(self) -> Iterator[Finding]:
-        """Every answer and score of the shard, where all they follow from could be read."""
+        """Every answer of the shard, where all they follow from could be read."""
         last = self.run.plan.rounds
-        answers, scores = (self._stream(name, name, last) for name in ("answers", "scores"))
+        answers = self._stream("answers", "answers", last)
         final = self._stream("final", "messages", last)
         if not answers or not final:
             return
-        files = self._paths(last, ("answers", "scores"))
+        files = self._paths(last, ("answers",))
         is_read_alike = all(
             commit.producer.get("extraction") == EXTRACTION_VERSION
             for commit in self._trusted("answers", last)
         )
         statuses: Counter[str] = Counter()
-        graded: list[tuple[Row, str]] = []
-        streams = [("planned", self._planned()), *answers, *scores, *final]
+        streams = [("planned", self._planned()), *answers, *final]
         for place, rows in aligned(streams):
             if "planned" not in rows:
                 yield from self._unplanned(last, rows)
@@ -220,16 +220,11 @@ class ShardAudit:
                 ended=self.ended.get(place),
                 final=rows.get("final", []),
                 answers=rows.get("answers", []),
-                scores=rows.get("scores", []) if scores else None,
                 is_read_alike=is_read_alike,
             )
             self.tally.answers += len(here.answers)
-            self.tally.scores += len(here.scores or [])
             statuses.update(row["status"] for row in here.answers)
-            if (by := run_grading(here.problem)) is not None:
-                graded += [(row, by[1]) for row in here.scores or []]
             yield from check_answer(self.run, here)
-        yield from check_grades(graded, "scores", last)
         names = ("answered", "no_answer", "failed")
         for commit in self._trusted("answers", last):
             yield from self._sum_of(commit, {name: statuses[name] for name in names})
@@ -238,19 +233,22 @@ class ShardAudit:
         """Every verdict on a round, where it and what it judges could be read."""
         for commit in self._trusted("verdicts", round_):
             record = self.audited.gradings.get(commit.grading)
+            if commit.grading == OWN:
+                record = own_grading(datetime.fromisoformat(self.run.created_at))
             if record is not None:
-                yield from self._verdicts(commit, record.grading)
+                yield from self._verdicts(commit, record)
 
-    def _verdicts(self, commit: Commit, grading: Grading) -> Iterator[Finding]:
+    def _verdicts(self, commit: Commit, record: GradingRecord) -> Iterator[Finding]:
         """One commit of verdicts: its places, its answers graded again, and its counts."""
         round_ = commit.round
         trajectories = self._stream("trajectories", "trajectories", round_)
+        answers = self._stream("answers", "answers", round_) if commit.grading == OWN else []
         verdicts = self.files.rows(commit)
         if not trajectories or verdicts is None:
             return
         counted: Counter[str] = Counter()
         graded: list[tuple[Row, str]] = []
-        streams = [("planned", self._planned()), ("verdicts", verdicts), *trajectories]
+        streams = [("planned", self._planned()), ("verdicts", verdicts), *trajectories, *answers]
         for place, rows in aligned(streams):
             found = rows.get("verdicts", [])
             self.tally.verdicts += len(found)
@@ -263,14 +261,15 @@ class ShardAudit:
                 round=round_,
                 problem=problem,
                 replicate=place[1],
-                grading=grading,
+                record=record,
                 file=commit.path,
                 trajectories=rows.get("trajectories", []),
                 verdicts=found,
+                answers=rows.get("answers", []),
             )
             yield from check_verdicts(here)
             gold = gold_answer(problem)
-            if gold is not None and is_by_rules(grading.grader):
+            if gold is not None and is_by_rules(record.grading.grader):
                 graded += [(row, gold) for row in found]
-        yield from check_grades(graded, "verdicts", round_)
+        yield from check_grades(graded, round_)
         yield from self._sum_of(commit, {name: counted[name] for name in VERDICT_NAMES})

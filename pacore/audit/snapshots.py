@@ -14,8 +14,8 @@ from pacore.audit.records import read_record
 from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import COUNTED, Snapshot, TableFile, current_among
-from pacore.store.layout import snapshot_key, snapshots_prefix, unit_of_data
+from pacore.store.commits import Snapshot, TableFile, current_among
+from pacore.store.layout import OWN, snapshot_key, snapshots_prefix, unit_of_data
 from pacore.store.records import BadRecord, decode
 from pacore.store.retries import end_key
 from pacore.store.run import Run, RunEnd
@@ -112,6 +112,7 @@ def _complete(audited: AuditedRun, last: Link) -> Iterator[Finding]:
     """
     ledger = audited.ledger
     ended = {name for name, record in audited.gradings.items() if record.finished_at is not None}
+    of_run = ("", OWN)
     listed = {file.path for file in last.snapshot.files}
     current = {
         unit: ledger.commits[unit].path
@@ -120,9 +121,9 @@ def _complete(audited: AuditedRun, last: Link) -> Iterator[Finding]:
     }
     committed = {commit.path for commit in ledger.commits.values()}
     for unit, path in sorted(current.items()):
-        if path not in listed and (not unit.grading or unit.grading in ended):
+        if path not in listed and (unit.grading in of_run or unit.grading in ended):
             what = f"does not list {path}, which is part of the tables"
-            may_go_on = unit.grading != "" and is_redone(ledger, unit.grading)
+            may_go_on = unit.grading not in of_run and is_redone(ledger, unit.grading)
             severity: Severity = "warning" if may_go_on else "error"
             yield Finding("snapshots", Where(last.key), what, severity)
     for path in sorted((listed & committed) - set(current.values())):
@@ -143,9 +144,11 @@ def check_final(audited: AuditedRun, keys: Sequence[str]) -> Iterator[Finding]:
     if not _is_last_ungraded(audited.store, run, end.snapshot, keys):
         what = f"snapshot is {end.snapshot}; the last one is {len(keys) - 1}"
         yield Finding("final", where, what)
-    units = [unit for unit in current_among(ledger.units) if unit.table in COUNTED]
+    units = [unit for unit in current_among(ledger.units) if unit.table == "answers"]
     if (summed := ledger.counts(units)) is not None:
-        yield from miscounted(end.counts, summed, where, "final", "the commits add up to")
+        # Runs of earlier versions have counted their scores, too.
+        stated = {name: end.counts.get(name, 0) for name in summed}
+        yield from miscounted(stated, summed, where, "final", "the commits add up to")
 
 
 def _is_last_ungraded(store: Backend, run: Run, sequence: int | None, keys: Sequence[str]) -> bool:

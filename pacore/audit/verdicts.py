@@ -1,6 +1,7 @@
-"""Audit of scores and verdicts: answers are read and graded again, where the grader is the same still.
+"""Audit of verdicts: answers are read and graded again, where the grader is the same still.
 
-A grading has a verdict on the current attempt of every slot that the model finished, and on no other.
+A grading has a verdict on the current attempt of every slot that the model finished, and on no other. That
+of the run itself is on its answers, and so on a replicate that did not reach the last round too.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Severity, Where, differing, shown
 from pacore.core.grading.choose import is_by_rules, judged_by, states_version
 from pacore.core.grading.extraction.extract import extract
+from pacore.core.grading.programs.program import Wanted
 from pacore.core.grading.programs.tests import wanted_of
 from pacore.core.grading.spec import parse_spec
-from pacore.core.grading.verdict import Verdict
+from pacore.core.grading.verdict import Verdict, recorded_gold
 from pacore.core.problem import Problem
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import BadInput, PacoreError
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
-from pacore.store.gradings import Grading
+from pacore.store.gradings import Grading, GradingRecord
+from pacore.store.layout import OWN
 
 GRADING_TIMEOUT_SECONDS = 10.0
 
@@ -29,11 +32,11 @@ PROGRAMS = 8
 """Different programs of a shard and round that are run again: each may take as long as its tests."""
 
 Graded = tuple[Row, str]
-"""A row of scores or verdicts, with its problem's gold answer."""
+"""A row of verdicts, with its problem's gold answer."""
 
 
-def check_grades(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Finding]:
-    """Compare each score or verdict with the verdict on its answer.
+def check_grades(rows: Sequence[Graded], round_: int) -> Iterator[Finding]:
+    """Compare each verdict with the verdict on its answer.
 
     What another version of the grader gave is not compared. Of programs only those of the smallest
     trajectory ids are run. Where one of both ran out of time, a difference is suspicious, not wrong.
@@ -43,9 +46,9 @@ def check_grades(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Fi
         by_kind[_is_program(row)].append((row, gold))
     for some in (by_kind[False], _sampled(by_kind[True])):
         try:
-            yield from _graded_again(some, table, round_)
+            yield from _graded_again(some, round_)
         except PacoreError as fault:
-            where = Where.of(some[0][0], table, round_).at(
+            where = Where.of(some[0][0], "verdicts", round_).at(
                 problem_id=None, replicate=None, slot=None
             )
             what = f"answers could not be graded again: {fault}"
@@ -62,7 +65,7 @@ def _sampled(rows: Sequence[Graded]) -> list[Graded]:
     return [(row, gold) for row, gold in rows if (row.get("answer"), gold) in chosen]
 
 
-def _graded_again(rows: Sequence[Graded], table: str, round_: int) -> Iterator[Finding]:
+def _graded_again(rows: Sequence[Graded], round_: int) -> Iterator[Finding]:
     same = [
         (row, gold) for row, gold in rows if row["grader_version"] == _version_here(row["grader"])
     ]
@@ -74,7 +77,7 @@ def _graded_again(rows: Sequence[Graded], table: str, round_: int) -> Iterator[F
         if (row["verdict"], row.get("score")) != (verdict.verdict, verdict.score):
             said = f"{row['verdict']} {row.get('score')}"
             what = f"is {said}; graded again it is {verdict.verdict} {verdict.score}"
-            where = Where.of(row, table, round_)
+            where = Where.of(row, "verdicts", round_)
             yield Finding("grades", where, what, _severity(row, verdict))
     yield from _keys_again([row for row, _ in same if row.get("answer_key") is not None], round_)
 
@@ -98,8 +101,8 @@ def _version_here(spec: str) -> str | None:
 
 
 def _severity(row: Row, verdict: Verdict) -> Severity:
-    """A busy machine may fail a program that another passes; scores do not say what failed it."""
-    said = (row.get("detail", "timeout"), verdict.detail)
+    """A busy machine may fail a program that another passes."""
+    said = (row.get("detail"), verdict.detail)
     ran_out = any("timeout" in (detail or "") for detail in said)
     return "warning" if _is_program(row) and ran_out else "error"
 
@@ -109,15 +112,26 @@ class Judged:
     """One problem and replicate in one round under one grading.
 
     ``trajectories`` are all rows of the place, attempts in order; ``file`` is the verdicts' own.
+    ``answers`` are the rows that the run's own grading is of, none where they could not be read.
     """
 
     round: int
     problem: Problem
     replicate: int
-    grading: Grading
+    record: GradingRecord
     file: str
     trajectories: Sequence[Row]
     verdicts: Sequence[Row]
+    answers: Sequence[Row] = ()
+
+    @property
+    def grading(self) -> Grading:
+        return self.record.grading
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the grading that the run made itself."""
+        return self.record.grading_id == OWN
 
     @property
     def where(self) -> Where:
@@ -130,7 +144,12 @@ class Judged:
         return judged_by(self.grading.grader, self.grading.against, self.problem)
 
     def finished(self) -> dict[int, Row]:
-        """The current attempt of each slot, where the model finished it."""
+        """The current attempt of each slot, where the model finished it.
+
+        What the run's own grading is of where a replicate did not reach the round has no id.
+        """
+        if self.is_own and not self.trajectories:
+            return {0: {"trajectory_id": None}}
         current = {row["slot"]: row for row in self.trajectories}
         return {
             slot: row for slot, row in current.items() if row["finish_reason"] not in UNFINISHED
@@ -162,20 +181,35 @@ def check_verdicts(here: Judged) -> Iterator[Finding]:
 def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[Finding]:
     """The row says of its answer what conclusion, problem and grading make of it."""
     grading = here.grading
-    expected: dict[str, Any] = {"grading": grading.grading_id}
+    expected: dict[str, Any] = {"grading": here.record.grading_id}
     if is_by_rules(grading.grader) and here.by is not None:
         spec, gold = here.by
         expected["grader"] = spec
+        # Files of earlier versions have no gold answers.
+        if gold is not None and (here.is_own or row.get("gold_answer") is not None):
+            expected["gold_answer"] = recorded_gold(gold)
+        if here.is_own:
+            expected |= _as_answered(here.answers)
         # Another version may have read another answer.
-        if row["grader_version"] == grader_version(spec):
-            read = None
-            if judged["conclusion"] is not None:
-                is_cut = judged["finish_reason"] == "length"
-                read = extract(judged["conclusion"], spec, wanted_of(spec, gold), is_cut=is_cut)
-            answer, method = read if read and read.text.strip() else (None, None)
-            expected |= {"answer": answer, "method": method}
+        elif row["grader_version"] == grader_version(spec):
+            expected |= _as_read(judged, spec, wanted_of(spec, gold))
     yield from differing(row, expected, where, "verdicts", "read again it is")
     decided = (row["grader"], row["grader_version"])
-    if not states_version(grading.grader_version, grading.grader, decided):
+    if not here.is_own and not states_version(grading.grader_version, grading.grader, decided):
         what = f"grader_version is {shown(row['grader_version'])}; its grading is "
         yield Finding("verdicts", where, what + shown(grading.grader_version))
+
+
+def _as_read(judged: Row, spec: str, wanted: Wanted | None) -> dict[str, str | None]:
+    """The answer in a conclusion, read again, and how it is found."""
+    read = None
+    if judged["conclusion"] is not None:
+        is_cut = judged["finish_reason"] == "length"
+        read = extract(judged["conclusion"], spec, wanted, is_cut=is_cut)
+    answer, method = read if read and read.text.strip() else (None, None)
+    return {"answer": answer, "method": method}
+
+
+def _as_answered(answers: Sequence[Row]) -> dict[str, str | None]:
+    """The answer that the stage before has read, and how; nothing where that is not known."""
+    return {name: row.get(name) for row in answers for name in ("answer", "method")}

@@ -21,11 +21,11 @@ from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.batches import Evaluation, grade_all
-from pacore.evaluation.gradings import OpenGrading
 from pacore.evaluation.judging import begin_judging, finish_judging
 from pacore.report.evaluation import JudgeAgreement, grading_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.runs.problems import refuse_unfinished
+from pacore.runs.verdicts import OpenGrading
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.text import visible

@@ -46,7 +46,7 @@ from pacore.report.rendering.terminal import to_text
 from pacore.runs.derived import derived_config, put_problems
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.gradings import OWN
+from pacore.store.layout import OWN
 from pacore.store.run import open_run, problems_of
 from pacore.warehouse.views import Warehouse
 

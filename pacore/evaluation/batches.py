@@ -11,15 +11,13 @@ from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused
 from pacore.evaluation.gradings import (
-    OpenGrading,
-    UngradedShard,
     count_trajectories,
     end,
     ungraded,
     wanted_grading,
 )
-from pacore.evaluation.verdicts import grade_shard
 from pacore.runs.dispatch.progress import GradingProgress
+from pacore.runs.verdicts import OpenGrading, UngradedShard, grade_shard
 from pacore.runs.work import StageReport
 from pacore.store.backends.opening import open_store
 from pacore.store.gradings import Grading, begin_grading

@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
 
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by, stated_version
 from pacore.core.plan import Shard
-from pacore.errors import BadInput, Interrupted, Refused
-from pacore.runs.dispatch.progress import GradingProgress
+from pacore.errors import BadInput, Refused
 from pacore.runs.problems import refuse_unfinished
+from pacore.runs.verdicts import OpenGrading, UngradedShard
 from pacore.sandbox.grade import grader_version
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import (
-    committed_units,
-    current_commits,
-    current_units,
-    write_snapshot,
-)
+from pacore.store.commits import current_commits, current_units, write_snapshot
 from pacore.store.gradings import Grading, GradingRecord, finish_grading, lacking, read_gradings
-from pacore.store.layout import Unit
 from pacore.store.run import Run, problems_of
-
-TIMEOUT_SECONDS = 5.0
-
-
-class UngradedShard(NamedTuple):
-    """The rounds of one shard without verdicts, and the revision their verdicts are published under."""
-
-    number: int
-    revision: int
-    rounds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class OpenGrading:
-    """One grading of one run, open for work in this process.
-
-    ``producer`` is written into every commit. Setting ``stopped`` ends the work before the next
-    answers are graded.
-    """
-
-    store: Backend
-    run: Run
-    record: GradingRecord
-    timeout_seconds: float = TIMEOUT_SECONDS
-    progress: GradingProgress = field(default_factory=GradingProgress)
-    producer: dict[str, Any] = field(default_factory=dict)
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def grading(self) -> Grading:
-        return self.record.grading
-
-    def unit(self, work: UngradedShard, round_: int) -> Unit:
-        shard = self.run.shards[work.number].name
-        grading_id = self.grading.grading_id
-        return Unit(self.run.run_id, "verdicts", round_, shard, work.revision, grading_id)
-
-    @cached_property
-    def decided_before(self) -> dict[str, list[Unit]]:
-        """Units with verdicts on answers of a shard, by its name, as of the first use."""
-        found: dict[str, list[Unit]] = {shard.name: [] for shard in self.run.shards}
-        for unit in sorted(committed_units(self.store, self.run.run_id)):
-            if unit.table in ("scores", "verdicts") and unit.shard in found:
-                found[unit.shard].append(unit)
-        return found
-
-    def raise_if_stopped(self) -> None:
-        """Raise Interrupted once ``stopped`` is set."""
-        if self.stopped.is_set():
-            raise Interrupted("the grading was interrupted")
 
 
 def grading_by(store: Backend, run: Run, grader: str) -> Grading:

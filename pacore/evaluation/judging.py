@@ -9,20 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import JsonValue
 
 from pacore.core.config.run import RunConfig
-from pacore.core.grading.judge import Question, read_vote, template_digest, votes_of
+from pacore.core.grading.judge import (
+    Question,
+    read_vote,
+    template_digest,
+    verdict_of,
+    votes_of,
+)
 from pacore.core.grading.spec import Against, parse_spec
+from pacore.core.grading.verdict import NO_ANSWER, Verdict
 from pacore.core.identity import digest
 from pacore.core.problem import Problem, Turn
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Refused
-from pacore.evaluation.gradings import OpenGrading, end, every_shard, ungraded
-from pacore.evaluation.verdicts import ShardGrading
+from pacore.evaluation.gradings import end, every_shard, ungraded
 from pacore.runs.derived import conclusions_of, derived_config, put_problems
+from pacore.runs.verdicts import Decide, Item, OpenGrading, ShardGrading
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, GradingRecord, begin_grading
 from pacore.store.run import Run, problems_of
@@ -70,7 +78,7 @@ def finish_judging(store: Backend, judging: Judging) -> None:
     works = ungraded(opened)
     votes = votes_in(store, str(judging.config.run_id)) if works else {}
     for work in works:
-        shard = ShardGrading(opened, work)
+        shard = JudgedShard(opened, work)
         for round_ in work.rounds:
             shard.grade(round_, shard.by_judge(votes))
     end(opened)
@@ -102,7 +110,7 @@ def _questions(opened: OpenGrading) -> Iterator[Problem]:
         )
     seen: set[str] = set()
     for work in every_shard(opened):
-        shard = ShardGrading(opened, work)
+        shard = JudgedShard(opened, work)
         for round_ in work.rounds:
             for item, question in shard.questions(round_):
                 if question.question_id not in seen:
@@ -119,6 +127,48 @@ def _problem(question: Question, problem_id: str, run_id: str, grading: Grading)
     }
     turns = (Turn("user", question.prompt),)
     return Problem(question.question_id, turns, None, None, {"judged": judged})
+
+
+class JudgedShard(ShardGrading):
+    """One shard in a grading by a judge, who is asked about the texts of its trajectories."""
+
+    @cached_property
+    def turns(self) -> dict[str, tuple[Turn, ...]]:
+        """The turns of each problem of the shard, by problem id."""
+        shard = self.opened.run.shards[self.work.number]
+        problems = problems_of(self.opened.store, self.opened.run, shard)
+        return {problem.problem_id: problem.turns for problem in problems}
+
+    def by_judge(self, votes: Mapping[str, Sequence[bool | None]]) -> Decide:
+        """Verdicts by the votes on each question, by its id."""
+
+        def decide(items: Sequence[Item]) -> list[Verdict]:
+            return [self._voted(item, votes) for item in items]
+
+        return decide
+
+    def question(self, item: Item) -> Question | None:
+        """The question to a judge about one trajectory; None where it has no answer."""
+        if item.answer is None:
+            return None
+        return Question(self.turns[item.problem_id], self.compared_with(item), item.answer)
+
+    def questions(self, round_: int) -> Iterator[tuple[Item, Question]]:
+        """Every trajectory of a round with an answer, and the question to a judge about it."""
+        unit = self.opened.unit(self.work, round_)
+        for item in self._items(self._judged(unit)):
+            if (question := self.question(item)) is not None:
+                yield item, question
+
+    def _voted(self, item: Item, votes: Mapping[str, Sequence[bool | None]]) -> Verdict:
+        question = self.question(item)
+        if question is None:
+            return NO_ANSWER
+        grading = self.opened.grading
+        needed, count = votes_of(parse_spec(grading.grader))
+        given = list(votes.get(question.question_id, ()))
+        given += [None] * (count - len(given))
+        return verdict_of(given, needed, grading.against)
 
 
 def votes_in(store: Backend, judge_id: str) -> Votes:

@@ -110,7 +110,7 @@ def publish_import(
     with Work(store, run, WorkLimits(config.attempts, config.grading_timeout_seconds)) as work:
         say(f"run {run_id}: writing {run.trajectories:,} trajectories to the journal")
         _journal(store, found, run_id)
-        say(f"run {run_id}: messages, answers and scores")
+        say(f"run {run_id}: messages, answers and verdicts")
         for opened in open_shards(store, run):
             finish_shard(work.shard(opened))
         close(store, run)

@@ -11,7 +11,7 @@ from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import APPENDED_TABLES, Commit, TableFile, current_among, last_snapshot
 from pacore.store.integrity import damage
-from pacore.store.layout import Unit, commit_key, unit_of_data
+from pacore.store.layout import OWN, Unit, commit_key, unit_of_data
 from pacore.store.run import Run, is_closed
 
 
@@ -72,15 +72,19 @@ def _damaged(store: Backend, ledger: Ledger) -> Iterator[Broken]:
 
 
 def _missing(run: Run, ledger: Ledger, closed: bool) -> Iterator[Unit]:
-    """Units that must have been committed: all of a closed run, of others those before the last."""
+    """Units that must have been committed: all of a closed run, of others those before the last.
+
+    Shards of which an earlier version has written scores are at their end.
+    """
     for shard in run.shards:
-        present = {unit for unit in ledger.units if unit.shard == shard.name and not unit.grading}
+        present = {unit for unit in ledger.units if unit.shard == shard.name}
         last = ledger.revision(shard.name)
         expected = expected_units(run, shard.name, last)
         reached = [place for place, unit in enumerate(expected) if unit in present]
-        until = len(expected) if closed else max(reached, default=-1) + 1
+        has_scores = any(unit.table == "scores" and unit.revision == last for unit in present)
+        until = len(expected) if closed or has_scores else max(reached, default=-1) + 1
         for unit in expected[:until]:
-            is_read = unit.revision == last or unit.table in APPENDED_TABLES
+            is_read = unit.revision == last or unit.table in APPENDED_TABLES or unit.grading == OWN
             if unit not in present and is_read:
                 yield unit
 

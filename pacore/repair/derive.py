@@ -6,13 +6,12 @@ from pacore.audit.derive import trajectory_of
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused, StoreError
-from pacore.evaluation.gradings import OpenGrading, UngradedShard, grading_by
-from pacore.evaluation.judging import votes_in
-from pacore.evaluation.verdicts import ShardGrading
+from pacore.evaluation.gradings import grading_by
+from pacore.evaluation.judging import JudgedShard, votes_in
 from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
-from pacore.runs.scores import grade
 from pacore.runs.trajectories import fill
+from pacore.runs.verdicts import OpenGrading, ShardGrading, UngradedShard, grade
 from pacore.runs.work import OpenShard, Work, WorkLimits
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import (
@@ -24,7 +23,7 @@ from pacore.store.commits import (
 )
 from pacore.store.gradings import GradingRecord
 from pacore.store.integrity import damage
-from pacore.store.layout import Unit, commit_key
+from pacore.store.layout import Unit
 from pacore.store.parquet import read_rows
 from pacore.store.run import Run, list_runs, open_run
 from pacore.store.schema import TRAJECTORIES, TRAJECTORY_TEXTS
@@ -70,12 +69,8 @@ class RepairWork(Work):
 
     def derive_verdicts(self, unit: Unit, record: GradingRecord) -> None:
         """Publish one unit of a grading again. Raises as `derive`."""
-        judged = commit_key(unit._replace(table="trajectories", grading=""))
-        if not self.store.exists(judged):
-            raise StoreError(f"{judged}: is not committed")
         opened = OpenGrading(self.store, self.run, record)
         work = UngradedShard(self._number(unit), unit.revision, (unit.round,))
-        shard = ShardGrading(opened, work)
         grading = record.grading
         if is_by_rules(grading.grader):
             known = grading_by(self.store, self.run, grading.grader).grader_version
@@ -84,10 +79,12 @@ class RepairWork(Work):
                     f"it was graded by version {grading.grader_version}, and this is {known}; "
                     f"pacore grade {self.run.run_id} --grader {grading.grader} adds a grading by it"
                 )
+            shard = ShardGrading(opened, work)
             shard.grade(unit.round, shard.by_rules)
         else:
             votes = _votes(self.store, self.run, record)
-            shard.grade(unit.round, shard.by_judge(votes))
+            judged = JudgedShard(opened, work)
+            judged.grade(unit.round, judged.by_judge(votes))
 
     def _number(self, unit: Unit) -> int:
         return next(shard.number for shard in self.run.shards if shard.name == unit.shard)

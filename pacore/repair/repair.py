@@ -18,7 +18,7 @@ from pacore.runs.problems import close, open_shards
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import write_snapshot
 from pacore.store.gradings import read_gradings
-from pacore.store.layout import commits_prefix, run_key
+from pacore.store.layout import OWN, commits_prefix, run_key
 from pacore.store.run import Run, freeze_problems, is_closed, open_run, problems_of
 
 
@@ -90,7 +90,7 @@ def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
         for one in broken:
             try:
                 view.accept(one.unit)
-                if not one.unit.grading:
+                if one.unit.grading in ("", OWN):
                     work.derive(one.unit)
                 elif one.unit.grading in gradings:
                     work.derive_verdicts(one.unit, gradings[one.unit.grading])

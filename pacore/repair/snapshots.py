@@ -21,7 +21,7 @@ from pacore.store.commits import (
     write_snapshot,
 )
 from pacore.store.gradings import read_gradings
-from pacore.store.layout import snapshot_key
+from pacore.store.layout import OWN, snapshot_key
 from pacore.store.records import BadRecord, encode, find, read_many
 from pacore.store.run import Run, is_closed
 
@@ -82,7 +82,7 @@ def _derived(store: Backend, run: Run, ledger: Ledger, number: int) -> bytes | N
 def _likely(store: Backend, run: Run, ledger: Ledger) -> Iterator[list[Commit]]:
     """What a run may have consisted of: before some retries, gradings and repairs of it."""
     revisions = range(max((unit.revision for unit in ledger.commits), default=0) + 1)
-    graded = [record.grading.grading_id for record in read_gradings(store, run.run_id)]
+    graded = [OWN, *(record.grading_id for record in read_gradings(store, run.run_id))]
     replaced = {commit.unit.first: commit for commit in reversed(ledger.replaced)}
     for revision, count, before in product(revisions, range(len(graded) + 1), (False, True)):
         known = {**ledger.commits, **(replaced if before else {})}

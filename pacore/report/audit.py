@@ -198,7 +198,7 @@ class AuditReport:
             f"{tally.commits:,} commits, {tally.trajectories:,} trajectories against "
             f"{tally.journal_entries:,} journal entries, {tally.prompts:,} prompts, "
             f"{tally.texts:,} texts, {tally.messages:,} messages, {tally.answers:,} answers, "
-            f"{tally.scores:,} scores, {tally.verdicts:,} verdicts, {tally.invariants:,} invariants"
+            f"{tally.verdicts:,} verdicts, {tally.invariants:,} invariants"
         )
         errors, warnings = self.counts["error"], self.counts["warning"]
         found = f"{errors:,} error{'' if errors == 1 else 's'}" if errors else "nothing is wrong"

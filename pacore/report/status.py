@@ -18,7 +18,8 @@ from pacore.report.rendering.sheet import (
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, current_units, read_commits
-from pacore.store.gradings import OWN, GradingRecord, as_published, current_grading, read_gradings
+from pacore.store.gradings import GradingRecord, as_published, current_grading, read_gradings
+from pacore.store.layout import OWN
 from pacore.store.run import Run, is_closed, list_runs, open_run
 
 SHOWN_TABLES = ("trajectories", "messages", "answers")

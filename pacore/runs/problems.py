@@ -17,14 +17,8 @@ from pacore.runs.start import start_run
 from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import (
-    COUNTED,
-    committed_units,
-    current_commits,
-    read_commits,
-    write_snapshot,
-)
-from pacore.store.layout import Unit
+from pacore.store.commits import committed_units, current_commits, read_commits, write_snapshot
+from pacore.store.layout import OWN, Unit
 from pacore.store.retries import count_retries, read_retries
 from pacore.store.run import Run, close_run, end_counts, is_closed
 
@@ -51,7 +45,7 @@ def open_work(config: RunConfig) -> Work:
 def open_shards(store: Backend, run: Run) -> list[OpenShard]:
     """The shards with work left, and the revision to publish it under.
 
-    A shard is done when its scores are committed, with every retry of its slots in them, and no
+    A shard is done when its own verdicts are committed, with every retry of its slots in them, and no
     tombstone of it would be tried again; otherwise it goes on where it stopped, or opens under its
     next revision.
     """
@@ -71,6 +65,8 @@ def open_shards(store: Backend, run: Run) -> list[OpenShard]:
 
 def is_at_end(store: Backend, run: Run) -> bool:
     """Whether every shard has come to its end, retries included; tombstones may be left."""
+    if is_closed(store, run.run_id):
+        return True
     _, at_end = _revisions(store, run)
     return len(at_end) == len(run.shards) and not _retried_since(store, run, at_end)
 
@@ -84,12 +80,12 @@ def refuse_unfinished(store: Backend, run: Run) -> None:
 
 
 def _revisions(store: Backend, run: Run) -> tuple[dict[str, int], dict[str, int]]:
-    """The last revision of each shard that has begun, and of those where it has its scores."""
+    """The last revision of each shard that has begun, and of those where it has its own verdicts."""
     revisions: dict[str, int] = {}
     finished: dict[str, int] = {}
     for unit in committed_units(store, run.run_id):
         revisions[unit.shard] = max(unit.revision, revisions.get(unit.shard, 0))
-        if unit.table == "scores":
+        if unit.grading == OWN:
             finished[unit.shard] = max(unit.revision, finished.get(unit.shard, 0))
     at_end = {name: last for name, last in finished.items() if revisions[name] == last}
     return revisions, at_end
@@ -136,12 +132,10 @@ def close(store: Backend, run: Run) -> dict[str, int]:
 
 
 def run_counts(store: Backend, run: Run) -> dict[str, int]:
-    """Answered, no_answer, failed, retryable, scored and ungraded answers committed so far."""
-    counts: Counter[str] = Counter(
-        answered=0, no_answer=0, failed=0, retryable=0, scored=0, ungraded=0
-    )
+    """Answered, no_answer, failed and retryable answers committed so far."""
+    counts: Counter[str] = Counter(answered=0, no_answer=0, failed=0, retryable=0)
     if (ended := end_counts(store, run.run_id)) is not None:
         return {**counts, **ended}
-    for commit in current_commits(store, run.run_id, *COUNTED):
+    for commit in current_commits(store, run.run_id, "answers"):
         counts.update(commit.counts)
     return dict(counts)

@@ -352,7 +352,3 @@ def write_snapshot(store: Backend, run_id: str) -> Snapshot:
                 return last
         if put_new(store, snapshot_key(run_id, sequence), snapshot):
             return snapshot
-
-
-COUNTED = ("answers", "scores")
-"""Tables whose commits have the counts that a run ends with."""

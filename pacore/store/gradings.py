@@ -1,8 +1,8 @@
 """The gradings of a run: who gave verdicts, in which order, and whose verdicts are current.
 
 A grading is the verdicts of one version of a grader on every trajectory of a run. Grading again adds
-a grading and keeps the others; the last one that is finished is current. The scores that a run itself
-gives its answers are its first grading, called ``run``.
+a grading and keeps the others; the last one that is finished is current. The verdicts that a run itself
+gives its answers are its first grading, called ``run``, of which there is no record.
 
 That a grading finished is recorded once; whether it is finished still follows from what is committed.
 A retry replaces trajectories, and until their successors have verdicts too, the grading is unfinished
@@ -21,11 +21,8 @@ from pydantic import JsonValue
 from pacore.core.grading.spec import Against
 from pacore.core.identity import digest
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import Unit, graded_key, grading_key, gradings_prefix
+from pacore.store.layout import OWN, Unit, graded_key, grading_key, gradings_prefix
 from pacore.store.records import Time, put_new, read_many
-
-OWN = "run"
-"""The grading a run makes of its own answers."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,25 @@ class Grading:
 
 @dataclass(frozen=True)
 class GradingRecord:
-    """One grading of one run; ``sequence`` counts from 1, ``finished_at`` is None until it is finished."""
+    """One grading of one run; ``sequence`` counts from 1, ``finished_at`` is None until it is finished.
+
+    The run's own is number 0.
+    """
 
     sequence: int
     grading: Grading
     created_at: datetime
     finished_at: datetime | None = None
+
+    @property
+    def grading_id(self) -> str:
+        """What its verdicts are named by: `Grading.grading_id`, or ``run`` for the run's own."""
+        return self.grading.grading_id if self.sequence else OWN
+
+
+def own_grading(created_at: datetime) -> GradingRecord:
+    """The grading that a run makes of its own answers, as it was begun with the run."""
+    return GradingRecord(0, Grading("auto", ""), created_at, created_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Integrity: whether the files that a run's tables consist of are there, and undamaged.
 
 A run that lacks files is not read at all, since numbers computed from a part of it would be wrong and
-nobody would notice. `pacore.repair` recomputes such files.
+nobody would notice. `pacore.repair` recomputes such files, and grades the answers of a run whose last
+stage was that of an earlier version.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import DataFile, current_tables
-from pacore.store.layout import DATA
+from pacore.store.layout import DATA, OWN, Unit, commit_key, unit_of_data
 from pacore.store.run import Run
 
 LISTED_AT_ONCE = 16
@@ -68,11 +69,33 @@ def find_faults(
     ]
     frozen = {key: store.exists(key) for key in set(sets.values())}
     faults += [
+        Fault(
+            run_id,
+            "verdicts",
+            commit_key(unit),
+            "is missing: an earlier version wrote scores instead",
+        )
+        for run_id, tables in runs.items()
+        for unit in _lacking_verdicts(tables)
+    ]
+    faults += [
         Fault(run_id, "problems", key, "is missing")
         for run_id, key in sets.items()
         if not frozen[key]
     ]
     return sorted(faults, key=lambda fault: (fault.run_id, fault.table, fault.key))
+
+
+def _lacking_verdicts(tables: RunFiles) -> Iterator[Unit]:
+    """The run's own verdicts that are missing where an earlier version graded its current answers."""
+
+    def units(table: str) -> set[Unit]:
+        found = (unit_of_data(file.path) for file in tables.get(table, ()))
+        return {unit.first for unit in found if unit is not None}
+
+    graded = {unit._replace(table="verdicts", grading=OWN) for unit in units("scores")}
+    judged = {unit._replace(table="verdicts", grading=OWN) for unit in units("trajectories")}
+    yield from sorted((graded & judged) - units("verdicts"))
 
 
 def tables_of(store: Backend, run_id: str) -> RunFiles | Fault:

@@ -14,8 +14,11 @@ FORMAT_VERSION = 1
 
 MANIFEST_KEY = "export.json"
 
+OWN = "run"
+"""The id of the grading that a run makes of its own answers."""
+
 _NAME = (
-    r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}))?"
+    r"(?P<shard>s\d+)(?:\.r(?P<revision>\d+))?(?:\.g(?P<grading>[0-9a-f]{8}|run))?"
     r"(?:\.repair(?P<repair>\d+))?"
 )
 
@@ -33,9 +36,9 @@ class Unit(NamedTuple):
     """What one commit publishes: a table's rows of one shard in one round.
 
     ``revision`` counts on when a finished shard is opened again to retry its tombstones; the last
-    revision is the current one. ``grading`` says whose verdicts they are, by the grading's id;
-    empty for everything that a run itself publishes. ``repair`` counts on when the file of a unit was
-    lost and recomputed with other bytes; the last one is the current one.
+    revision is the current one. ``grading`` says whose verdicts they are, by the grading's id
+    (`OWN` for those of the run itself); empty for every other table. ``repair`` counts on when the
+    file of a unit was lost and recomputed with other bytes; the last one is the current one.
     """
 
     run_id: str

@@ -19,7 +19,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import pyarrow as pa
 
 from pacore.core.answer import Answer
-from pacore.core.grading.verdict import GradedTrajectory, Score
+from pacore.core.grading.verdict import GradedTrajectory
 from pacore.core.identity import canonical_json
 from pacore.core.message import Message
 from pacore.core.problem import Problem, Turn
@@ -27,7 +27,7 @@ from pacore.core.trajectory import Trajectory
 
 SCHEMA_VERSION = 1
 
-SCHEMA_REVISION = 4
+SCHEMA_REVISION = 5
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
@@ -243,22 +243,6 @@ ANSWERS = TableSchema(
     ),
 )
 
-SCORES = TableSchema(
-    "scores",
-    Score,
-    (
-        required("problem_id", LABEL),
-        required("replicate", INT32),
-        optional("trajectory_id", STRING),
-        required("grader", LABEL),
-        required("grader_version", LABEL),
-        required("status", LABEL, "verdict"),
-        optional("score", DOUBLE),
-        required("gold", STRING),
-        optional("answer", STRING),
-    ),
-)
-
 VERDICTS = TableSchema(
     "verdicts",
     GradedTrajectory,
@@ -266,7 +250,7 @@ VERDICTS = TableSchema(
         required("problem_id", LABEL),
         required("replicate", INT32),
         required("slot", INT32),
-        required("trajectory_id", STRING),
+        optional("trajectory_id", STRING),
         required("grading", LABEL),
         required("grader", LABEL),
         required("grader_version", LABEL),
@@ -276,11 +260,15 @@ VERDICTS = TableSchema(
         optional("method", LABEL),
         optional("answer_key", LARGE_STRING),
         optional("detail", STRING, "verdict.detail"),
+        optional("gold_answer", STRING),
     ),
     text=("answer", "answer_key"),
 )
 
 TABLES: dict[str, TableSchema[Any]] = {
     table.name: table
-    for table in (PROBLEMS, TRAJECTORIES, TRAJECTORY_TEXTS, MESSAGES, ANSWERS, SCORES, VERDICTS)
+    for table in (PROBLEMS, TRAJECTORIES, TRAJECTORY_TEXTS, MESSAGES, ANSWERS, VERDICTS)
 }
+
+FORMER_TABLES = ("scores",)
+"""Tables that earlier versions wrote. Their files stay where they are, and nothing reads their rows."""

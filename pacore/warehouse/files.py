@@ -71,12 +71,12 @@ def conclusions(path: str) -> Iterator[ConclusionRow]:
     return _records("conclusions", ConclusionRow, path=path)
 
 
-def verdicts_in(table: str, path: str) -> Iterator[VerdictRow]:
-    """Every different verdict on an answer in a file of ``verdicts`` or ``scores``.
+def verdicts_in(path: str) -> Iterator[VerdictRow]:
+    """Every different verdict on an answer in a file of ``verdicts``.
 
     What broke off said nothing of an answer and is not among them.
     """
-    return _records(table, VerdictRow, path=path)
+    return _records("verdicts", VerdictRow, path=path)
 
 
 def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:

@@ -16,11 +16,10 @@ from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend, Reader
 from pacore.store.commits import DataFile, current_tables
 from pacore.store.gradings import (
-    OWN,
-    Grading,
     GradingRecord,
     as_published,
     current_grading,
+    own_grading,
     read_gradings,
 )
 from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
@@ -31,6 +30,7 @@ from pacore.store.run import Run, RunEnd, imported_texts, open_run, open_runs
 from pacore.store.schema import (
     ANSWERS,
     BOOL,
+    FORMER_TABLES,
     INT32,
     INT32_LIST,
     INT64,
@@ -38,7 +38,6 @@ from pacore.store.schema import (
     PROBLEMS,
     SCHEMA_REVISION,
     SCHEMA_VERSION,
-    SCORES,
     STRING,
     STRING_LIST,
     TIME,
@@ -138,7 +137,6 @@ class RunGrading:
     """A grading of a run, and whether its verdicts are current: one row of the table ``gradings``."""
 
     run_id: str
-    grading_id: str
     record: GradingRecord
     is_current: bool
 
@@ -148,7 +146,7 @@ GRADINGS = TableSchema(
     RunGrading,
     (
         required("run_id", STRING),
-        required("grading", STRING, "grading_id"),
+        required("grading", STRING, "record.grading_id"),
         required("sequence", INT32, "record.sequence"),
         required("grader", STRING, "record.grading.grader"),
         required("grader_version", STRING, "record.grading.grader_version"),
@@ -170,11 +168,13 @@ STAGED: dict[str, TableSchema[Any]] = {
         ANSWERS,
         GRADINGS,
         VERDICTS,
-        SCORES,
         PRICES,
     )
 }
 """Tables in the order their views are made: later ones may read earlier ones."""
+
+GROWN = ("trajectories", "verdicts")
+"""Tables that have been given columns within a schema version, which older files lack."""
 
 
 class Staged(NamedTuple):
@@ -205,14 +205,16 @@ def table_files(
     units: dict[str, list[Unit]] = {}
     for run in runs:
         for table, found in tables[run.run_id].items():
-            files[table] += [reader.admit(file.path, file.bytes) for file in found]
+            if table not in FORMER_TABLES:
+                files[table] += [reader.admit(file.path, file.bytes) for file in found]
         named = (unit_of_data(f.path) for found in tables[run.run_id].values() for f in found)
         units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
     files["runs"] = [_written(RUNS, [StartedRun(run, ends[run.run_id]) for run in runs], folder)]
     files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units), folder)]
     if has_older_files(runs):
-        files["trajectories"].append(_empty_file("trajectories", folder))
+        for table in GROWN:
+            files[table].append(_empty_file(table, folder))
     if prices:
         files["prices"] = [_written(PRICES, prices, folder)]
     paths = {name: found or [_empty_file(name, folder)] for name, found in files.items()}
@@ -329,8 +331,6 @@ def run_gradings(
 ) -> Iterator[RunGrading]:
     """The gradings of a run, its own as number 0."""
     current = current_grading(records)
-    own = GradingRecord(0, Grading("auto", ""), created_at, created_at)
-    yield RunGrading(run_id, OWN, own, is_current=current is None)
+    yield RunGrading(run_id, own_grading(created_at), is_current=current is None)
     for record in records:
-        grading_id = record.grading.grading_id
-        yield RunGrading(run_id, grading_id, record, is_current=record is current)
+        yield RunGrading(run_id, record, is_current=record is current)

@@ -1,9 +1,14 @@
 -- A finished grading against the gold has one verdict on every current trajectory that was finished
--- and whose problem has a gold answer, and none on anything else; `auto` needs no judge.
+-- and whose problem has a gold answer, and none on anything else; `auto` needs no judge. That of the run itself
+-- is of the last round, and finished when the run is closed.
 WITH ended AS (
-    SELECT run_id, grading, grader
+    SELECT run_id, grading, grader, if(sequence = 0, runs.rounds, 1) AS first_round
     FROM gradings
-    WHERE sequence > 0 AND against = 'gold' AND finished_at IS NOT NULL
+    JOIN runs USING (run_id)
+    WHERE
+        against = 'gold'
+        AND gradings.finished_at IS NOT NULL
+        AND (sequence > 0 OR runs.status <> 'open')
 ),
 
 expected AS (
@@ -19,7 +24,8 @@ expected AS (
     JOIN trajectories AS standing USING (run_id)
     JOIN problems USING (run_id, problem_id)
     WHERE
-        problems.gold IS NOT NULL
+        standing.round >= ended.first_round
+        AND problems.gold IS NOT NULL
         AND NOT (ended.grader = 'auto' AND coalesce(starts_with(problems.grader, 'judge'), false))
         AND standing.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
 ),

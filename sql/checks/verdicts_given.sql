@@ -12,16 +12,13 @@ SELECT
     score,
     left(answer, 80) AS answer,
     left(answer_key, 80) AS answer_key
-FROM all_verdicts
+FROM (FROM all_verdicts UNION ALL FROM own_verdicts WHERE trajectory_id IS NULL)
 WHERE
-    grading <> 'run'
-    AND (
-        verdict NOT IN ('correct', 'wrong', 'no_answer', 'timeout', 'crash')
-        OR score NOT BETWEEN 0 AND 1
-        OR (score IS NULL) <> (verdict IN ('timeout', 'crash'))
-        OR (score IS NOT DISTINCT FROM 1) <> (verdict = 'correct')
-        OR (verdict = 'no_answer' AND score <> 0)
-        OR (answer IS NULL) <> (verdict = 'no_answer')
-        OR (answer IS NULL) <> (answer_key IS NULL)
-        OR (answer IS NULL) <> (method IS NULL)
-    )
+    verdict NOT IN ('correct', 'wrong', 'no_answer', 'timeout', 'crash')
+    OR score NOT BETWEEN 0 AND 1
+    OR (score IS NULL) <> (verdict IN ('timeout', 'crash'))
+    OR (score IS NOT DISTINCT FROM 1) <> (verdict = 'correct')
+    OR (verdict = 'no_answer' AND score <> 0)
+    OR (answer IS NULL) <> (verdict = 'no_answer')
+    OR (answer IS NULL) <> (answer_key IS NULL)
+    OR (answer IS NULL) <> (method IS NULL)

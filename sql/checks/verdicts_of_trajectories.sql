@@ -15,4 +15,3 @@ ANTI JOIN trajectories AS standing
     AND standing.replicate = given.replicate
     AND standing.slot = given.slot
     AND standing.trajectory_id = given.trajectory_id
-WHERE given.grading <> 'run'

@@ -1,7 +1,9 @@
 -- Grain: one row per run, grading, round, problem, replicate and slot whose trajectory was graded, old
--- verdicts beside new ones. `answer` is what that grader read from it, `answer_key` its equivalence
--- class (null without an answer, and where the run itself graded), `verdict` one of correct, wrong,
--- no_answer, timeout and crash, `score` in [0, 1] and null for the last two.
+-- verdicts beside new ones. Grading `run` is the run's own, of its last round. `answer` is what that grader
+-- read from it, `answer_key` its equivalence class, both null without an answer; `verdict` one of correct,
+-- wrong, no_answer, timeout and crash, `score` in [0, 1] and null for the last two; `gold_answer` is what it
+-- was compared with, or the digest of a long one; null in an opinion.
+-- Files of runs begun before there were gold answers lack them, and only then are the columns of every file read.
 SELECT
     run_of(filename) AS run_id,
     round_of(filename) AS round,
@@ -9,7 +11,7 @@ SELECT
     problem_id,
     replicate,
     slot,
-    trajectory_id,
+    unfiltered(trajectory_id) AS trajectory_id,
     grader,
     grader_version,
     verdict,
@@ -17,24 +19,11 @@ SELECT
     answer,
     unfiltered(method) AS method,
     answer_key,
-    unfiltered(detail) AS detail
-FROM read_parquet(getvariable('verdicts_files'), hive_partitioning = false)
-UNION ALL
-SELECT
-    run_id,
-    round,
-    'run' AS grading,
-    problem_id,
-    replicate,
-    0 AS slot,
-    trajectory_id,
-    grader,
-    grader_version,
-    verdict,
-    score,
-    answer,
-    NULL AS method,
-    NULL AS answer_key,
-    NULL AS detail
-FROM own_scores
-WHERE trajectory_id IS NOT NULL
+    unfiltered(detail) AS detail,
+    unfiltered(gold_answer) AS gold_answer
+FROM read_parquet(
+    getvariable('verdicts_files'),
+    hive_partitioning = false,
+    union_by_name = getvariable('has_older_files')
+)
+WHERE unfiltered(trajectory_id) IS NOT NULL

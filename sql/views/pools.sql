@@ -1,9 +1,8 @@
 -- Grain: one row per run, pool, problem and member: interchangeable samples of one thing, to vote among.
 -- Pool `first_round` has the distinct draws of the bare problem in round 1, over all replicates; pool
--- `answers` has the answer of each replicate. `answer_key` is a member's vote: null where it has no answer,
--- and in `answers` also before the run is graded by `pacore grade` or `pacore evaluate`. `score` is null
--- where grading ended by timeout or crash: such a member is no wrong answer, and counts in no measure that
--- needs a score.
+-- `answers` has the answer of each replicate. `answer_key` is a member's vote: null where it has no answer.
+-- `score` is null where grading ended by timeout or crash: such a member is no wrong answer, and counts in no
+-- measure that needs a score.
 SELECT
     run_id,
     'first_round' AS pool,

@@ -74,7 +74,7 @@ def test_nothing_is_wrong_after_several_starts_and_everything_was_looked_at(stor
     rows = standing_rows(store, RUN)
     assert audit.tally.trajectories == len(rows["trajectories"])
     assert audit.tally.messages == len(rows["messages"])
-    assert audit.tally.answers == audit.tally.scores == 6 * 2
+    assert audit.tally.answers == audit.tally.verdicts == 6 * 2
     assert audit.tally.files == audit.tally.commits
     assert any(row["attempt"] for row in rows["trajectories"]), "some slot had several attempts"
 

@@ -25,7 +25,7 @@ def test_a_sound_run_ends_with_0_and_says_what_was_looked_at(night: Path, pacore
     done = pacore("audit", RUN, "--store", str(night))
     assert done.returncode == 0, done.stdout + done.stderr
     checked, verdict = done.stdout.splitlines()
-    assert "12 answers, 12 scores" in checked
+    assert "12 answers, 12 verdicts" in checked
     assert verdict == f"run {RUN}: nothing is wrong"
 
 

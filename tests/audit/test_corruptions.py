@@ -25,9 +25,11 @@ from tests.fixtures.altered_rows import (
     lose_message,
     lose_row,
     lose_set,
+    lose_verdict,
     place,
     reorder_messages,
     set_column,
+    set_verdict,
     swap_slots,
 )
 from tests.fixtures.audited import RUN, copy_of, errors, finished_night
@@ -94,9 +96,9 @@ def drop_a_commit(store: Backend) -> Seeded:
 
 
 def garble_a_commit(store: Backend) -> Seeded:
-    unit = unit_of(store, RUN, "scores", 3)
+    unit = unit_of(store, RUN, "verdicts", 3)
     store.put(commit_key(unit), store.get(commit_key(unit))[:-20])
-    return commit_key(unit), "scores round 3"
+    return commit_key(unit), "verdicts round 3"
 
 
 def miscount_in_a_commit(store: Backend) -> Seeded:
@@ -213,7 +215,15 @@ CORRUPTIONS: dict[str, Callable[[Backend], Seeded]] = {
     "rows belong to no problem": change("trajectories", 1, another_problem),
     "a message is lost": change("messages", 1, lose_message),
     "a message set is lost": change("messages", 2, lose_set),
-    "a score is changed": change("scores", 3, change_score),
+    "a score is changed": change("verdicts", 3, change_score),
+    "a verdict of the run is lost": change("verdicts", 3, lose_verdict),
+    "a verdict of the run is on another answer": change("verdicts", 3, set_verdict("answer", "-1")),
+    "a verdict of the run names another gold answer": change(
+        "verdicts", 3, set_verdict("gold_answer", "-1")
+    ),
+    "a verdict of the run is on no trajectory": change(
+        "verdicts", 3, set_verdict("trajectory_id", None)
+    ),
     "a stored text is edited": change("trajectory_texts", 1, edit_text),
     "a file is no table at all": bytes_that_are_no_table,
     "a commit is garbled": garble_a_commit,

@@ -15,9 +15,9 @@ from pacore.evaluation.gradings import ungraded
 from pacore.runs.retry import begin_retry
 from pacore.sandbox.grade import answer_keys, grader_version
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import read_commit, write_snapshot
+from pacore.store.commits import current_units, read_commit, write_snapshot
 from pacore.store.gradings import read_gradings
-from pacore.store.layout import Unit, commit_key, graded_key, grading_key, snapshots_prefix
+from pacore.store.layout import OWN, Unit, commit_key, graded_key, grading_key, snapshots_prefix
 from pacore.store.run import is_closed, open_run
 from tests.fixtures.altered_rows import place
 from tests.fixtures.audited import FAULTY, RUN, audited, copy_of, errors, finish, finished_night
@@ -60,6 +60,7 @@ def test_nothing_is_wrong_with_several_gradings_and_every_verdict_was_looked_at(
     assert [str(finding) for finding in audit.findings()] == []
     records = read_gradings(store, RUN)
     units = [unit for r in records for unit in units_of(store, RUN, r.grading.grading_id)]
+    units += [unit for unit in current_units(store, RUN, "verdicts") if unit.grading == OWN]
     assert len(records) == 2
     assert audit.tally.verdicts == sum(len(rows_of(store, unit)) for unit in units)
     assert audit.tally.files == audit.tally.commits
@@ -291,16 +292,16 @@ def test_a_verdict_that_broke_off_or_is_of_another_version_says_nothing_of_this_
         graded_row(2, grader="judge", grader_version="judge 1", verdict="wrong", score=0.0),
         graded_row(3, grader="oracle", verdict="wrong", score=0.0),
     ]
-    assert list(check_grades([(row, ECHO) for row in rows], "verdicts", 1)) == []
+    assert list(check_grades([(row, ECHO) for row in rows], 1)) == []
 
 
 def test_a_few_programs_of_a_shard_are_run_again_and_a_slow_machine_is_no_fault() -> None:
     wrong = {"verdict": "wrong", "score": 0.0}
     rows = [graded_row(number, **wrong) for number in range(PROGRAMS + 3)]
-    found = list(check_grades([(row, ECHO) for row in reversed(rows)], "verdicts", 1))
+    found = list(check_grades([(row, ECHO) for row in reversed(rows)], 1))
     assert {finding.where.slot for finding in found} == set(range(PROGRAMS))
     assert {finding.severity for finding in found} == {"error"}
     slow = graded_row(0, **wrong, detail="0 of 1 tests; test 1: timeout: 2.0 s")
-    (finding,) = check_grades([(slow, ECHO)], "verdicts", 1)
+    (finding,) = check_grades([(slow, ECHO)], 1)
     assert finding.severity == "warning"
-    assert list(check_grades([(graded_row(0), ECHO)], "verdicts", 1)) == []
+    assert list(check_grades([(graded_row(0), ECHO)], 1)) == []

@@ -83,18 +83,18 @@ def other_rows() -> Rows:
     rows = rows_of("other")
     for number, problem_id in enumerate(("sum-1", "sum-2")):
         mine = {"problem_id": problem_id, "trajectory_id": identity(problem_id, 2, 0)[0]}
-        for table in ("trajectories", "trajectory_texts", "messages", "answers", "scores"):
+        for table in ("trajectories", "trajectory_texts", "messages", "answers", "verdicts"):
             for row in select(rows, table, **mine):
                 row["trajectory_id"] = f"{number:032x}"
-    for table in ("answers", "scores"):
+    for table in ("answers", "verdicts"):
         for unit, members in rows.items():
             if unit.table == table:
                 rows[unit] = [row for row in members if row["problem_id"] != "sum-3"]
     for problem_id, answer, verdict in (("sum-1", "3", "wrong"), ("sum-2", "4", "correct")):
         select(rows, "answers", problem_id=problem_id)[0].update(answer=answer)
         score = float(verdict == "correct")
-        select(rows, "scores", problem_id=problem_id)[0].update(
-            answer=answer, status=verdict, score=score
+        select(rows, "verdicts", problem_id=problem_id)[0].update(
+            answer=answer, answer_key=answer, verdict=verdict, score=score
         )
     return rows
 

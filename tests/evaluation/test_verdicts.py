@@ -24,14 +24,14 @@ from pacore.evaluation.batches import (
     Evaluation,
     grade_all,
 )
-from pacore.evaluation.gradings import OpenGrading, UngradedShard, end, grading_by, ungraded
-from pacore.evaluation.verdicts import Item, ShardGrading, grade_shard
+from pacore.evaluation.gradings import end, grading_by, ungraded
+from pacore.runs.verdicts import Item, OpenGrading, ShardGrading, UngradedShard, grade_shard
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import committed_units, current_units, read_commit
 from pacore.store.gradings import Grading, begin_grading, read_gradings
-from pacore.store.layout import Unit
+from pacore.store.layout import OWN, Unit
 from pacore.store.parquet import read_rows
 from pacore.store.run import open_run, problems_of
 from tests.fixtures.graded import grade_rows, verdict_rows
@@ -362,9 +362,9 @@ def test_a_grading_is_done_in_a_few_hundred_parts_at_most(tmp_path: Path) -> Non
     store = open_store(str(tmp_path / "store"))
     run = begin_run(store, [problem(n) for n in range(count)], "wide", widths=(), shard_size=1)
     units = [
-        Unit("wide", name, 1, shard.name)
+        Unit("wide", name, 1, shard.name, 0, grading)
         for shard in run.shards
-        for name in ("trajectories", "scores")
+        for name, grading in (("trajectories", ""), ("verdicts", OWN))
     ]
     publish_rows(store, {unit: [] for unit in units})
     asked = EvaluateConfig(runs=("wide",), store=str(tmp_path / "store"))

@@ -194,7 +194,7 @@ def test_a_run_that_is_still_open_can_move_and_goes_on_over_there(
     stopped = tmp_path / "stopped"
     shutil.copytree(made / "store", stopped)
     (stopped / "runs" / "base" / "final.json").unlink()
-    for table in ("answers", "scores"):
+    for table in ("answers", "verdicts"):
         shutil.rmtree(stopped / "commits" / "run_id=base" / table)
     shutil.rmtree(stopped / "snapshots" / "run_id=base")
     export_run(open_store(str(stopped)), "base", open_store(str(tmp_path / "base")))

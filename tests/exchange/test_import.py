@@ -339,7 +339,7 @@ def test_an_import_that_was_stopped_goes_on_and_ends_the_same(place: Path) -> No
     whole = asked(place, "SELECT * EXCLUDE (run_id) FROM scores ORDER BY ALL")
     store = place / "store"
     (store / "runs" / "whole" / "final.json").unlink()
-    for folder in ("answers", "scores"):
+    for folder in ("answers", "verdicts"):
         for path in (store / "commits" / "run_id=whole" / folder).rglob("*.json"):
             path.unlink()
     for path in list((store / "journal").rglob("*.zst"))[::2]:

@@ -15,6 +15,7 @@ from pacore.runs.problems import begin, run_counts
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import final_key
 from pacore.store.run import is_closed
+from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.fixtures.pipeline import Rows, run_stages, scripted_config, write_problems
 
@@ -106,4 +107,6 @@ def test_a_run_killed_between_its_last_commit_and_its_end_is_closed_by_the_next_
     assert done.returncode == 0, done.stderr
     store = open_store(config.store)
     assert is_closed(store, "last")
-    assert run_counts(store, begin(config))["scored"] == 3
+    assert run_counts(store, begin(config))["answered"] == 3
+    with Warehouse(store) as warehouse:
+        assert list(warehouse.query("SELECT count(*) FROM scores").rows) == [(3,)]

@@ -22,6 +22,7 @@ from pacore.report.evaluation import refusal
 from pacore.store.backends.opening import open_store
 from pacore.store.commits import committed_units, read_commits
 from pacore.store.gradings import read_gradings
+from pacore.store.layout import OWN
 from tasks.server import wait_for_records
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
@@ -92,7 +93,7 @@ def test_runs_are_graded_checked_and_reported_and_the_records_say_so(
     assert "\n### accuracy by grading\n\n| grading | grader | version |" in report
     assert "| auto | math " in report and "```" not in report
     assert len(json.loads(made["results-evaluated"]["data"])) == 4
-    units = [unit for unit in committed_units(store, "evaluated") if unit.table == "verdicts"]
+    units = [unit for unit in committed_units(store, "evaluated") if unit.grading not in ("", OWN)]
     assert len(units) == 2 * 4
 
     again = evaluate(config, return_state=True)
@@ -167,7 +168,8 @@ def test_an_evaluation_that_was_killed_goes_on_and_says_of_it_that_it_crashed(
     store = open_store(config.store)
 
     def verdicts() -> int:
-        return sum(unit.table == "verdicts" for unit in committed_units(store, "murdered"))
+        units = committed_units(store, "murdered")
+        return sum(unit.grading not in ("", OWN) for unit in units)
 
     wait_for(lambda: verdicts() > 0 or process.poll() is not None)
     children = descendants(process.pid)

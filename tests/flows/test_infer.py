@@ -103,7 +103,13 @@ def test_the_records_of_a_run_are_complete_and_named_for_a_person(
     assert len(task_runs) == expected
     assert {run["state_name"] for run in task_runs} == {"Completed"}
     names = {run["name"] for run in task_runs}
-    assert {"problems", "trajectories r1 s0", "messages r3 s2", "answers s1", "scores s0"} <= names
+    assert {
+        "problems",
+        "trajectories r1 s0",
+        "messages r3 s2",
+        "answers s1",
+        "verdicts s0",
+    } <= names
     artifacts = ask(prefect_api, "artifacts/filter", chosen)
     by_key = {artifact["key"]: artifact for artifact in artifacts}
     assert by_key["progress-named-run"]["data"] == 100.0

@@ -78,7 +78,7 @@ def test_a_set_of_every_shape_runs_to_answers_that_an_audit_finds_sound(
     assert [row[1] for row in rows["answers"]] == [one.problem_id for one in problems]
     # A judge is a model, and not asked while the run is made.
     graders = {one.problem_id: choose_grader(one) for one in problems if one.gold is not None}
-    scored = {row[1]: row[3] for row in rows["scores"] if row[3] != "judge"}
+    scored = {row[1]: row[5] for row in rows["verdicts"]}
     assert scored == {key: grader for key, grader in graders.items() if grader != "judge"}
     store = open_store(str(tmp_path / "store"))
     found = AuditReport(Audit(store, run.run_id), run.run_id, 10)

@@ -263,5 +263,5 @@ def test_rates_beside_a_score_are_parts_of_the_answers(tmp_path: Path) -> None:
     truncated, empty, unparsed, no_answer, failed = rates
     assert no_answer == pytest.approx(truncated + empty + unparsed)
     assert truncated + empty > 0 and failed > 0
-    assert current_files(open_store(config.store), "mine")["scores"]
+    assert current_files(open_store(config.store), "mine")["verdicts"]
     assert open_run(open_store(config.store), "mine").plan.min_messages == 2

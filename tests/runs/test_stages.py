@@ -15,8 +15,11 @@ from pacore.store.backends.opening import open_store
 from pacore.store.commits import find_commit
 from pacore.store.layout import Unit
 from pacore.store.run import is_closed
+from pacore.warehouse.views import Warehouse
 from tests.fixtures.pipeline import (
+    Killed,
     journal_size,
+    killed_after,
     oracle_tables,
     run_stages,
     scripted_config,
@@ -213,3 +216,32 @@ def test_without_an_engine_a_stage_takes_what_the_journal_has_and_names_what_it_
         with pytest.raises(StoreError, match="^4 of its trajectories are not in the journal: "):
             fill(shards[1], 1)
     assert journal_size(config.store) == 4
+
+
+def test_a_last_stage_that_was_killed_is_done_again_for_its_shard_alone(tmp_path: Path) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 4)
+    config = scripted_config(
+        tmp_path / "store", problems, widths=(2,), shard_size=2, run_id="mine", model=UNEVEN
+    )
+    with pytest.raises(Killed):
+        run_stages(config, killed_after(2 * STAGES_OF_TWO_ROUNDS))
+    store = open_store(config.store)
+
+    def graded() -> dict[str, bytes]:
+        return {key: store.get(key) for key in store.list("commits/run_id=mine/verdicts")}
+
+    before, paid = graded(), journal_size(config.store)
+    assert list(before) == ["commits/run_id=mine/verdicts/round=2/s00000.grun.json"]
+    run_stages(config)
+    after = graded()
+    assert len(after) == 2 and {key: after[key] for key in before} == before
+    run_stages(config)
+    assert graded() == after
+    assert journal_size(config.store) == paid
+    with Warehouse(store) as warehouse:
+        assert not any(warehouse.run_checks().values())
+        assert len(list(warehouse.query("SELECT * FROM scores").rows)) == 4
+
+
+STAGES_OF_TWO_ROUNDS = 6
+"""Trajectories and messages of each, then answers and verdicts."""

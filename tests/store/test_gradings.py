@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ from pacore.store.layout import (
 )
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.graded import MATH, Judged, grade_rows, verdict_rows
-from tests.fixtures.small_store import Row, publish_rows, rows_of, small_store
+from tests.fixtures.small_store import Row, problem, publish_rows, rows_of, small_store
 
 LENIENT = Grading("auto", "math 2")
 
@@ -152,9 +153,11 @@ def test_an_answer_that_the_run_did_not_grade_has_the_score_a_later_grading_give
     """As one that is for a judge, who is asked when the run is over."""
     rows = rows_of()
     for unit in rows:
-        if unit.table == "scores":
+        if unit.table == "verdicts":
             rows[unit] = [row for row in rows[unit] if row["problem_id"] != "sum-1"]
-    store = small_store(tmp_path / "other", rows)
+    problems = [problem(number) for number in range(1, 5)]
+    problems[0] = replace(problems[0], grader="judge")
+    store = small_store(tmp_path / "other", rows, problems=problems)
     assert [row[0] for row in ask(store, SCORES)] == ["sum-2", "sum-4"]
     grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
     asked = "SELECT grading, score, gold, answer FROM scores WHERE problem_id = 'sum-1'"

@@ -1,11 +1,14 @@
-"""A store written at version 1 of the tables, as it stood before columns were added to them.
+"""A store written at version 1 of the tables, as it stood before columns were added to them, and before
+verdicts took the place of scores.
 
 The files below ``golden/schema1`` were written by the code of that time and are never made anew.
+`pacore repair` is what such a store needs.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +17,24 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
+from pacore.audit.audit import Audit
 from pacore.core.config.run import RunConfig
+from pacore.errors import StoreError
+from pacore.repair.repair import repair
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
 from pacore.store.parquet import read_rows
 from pacore.store.run import is_closed, open_run
-from pacore.store.schema import SCHEMA_VERSION, TABLES, Column, TableSchema
+from pacore.store.schema import FORMER_TABLES, SCHEMA_VERSION, TABLES, Column, TableSchema
 from pacore.warehouse.files import candidates
 from pacore.warehouse.relations import HISTORY
 from pacore.warehouse.tables import STAGED
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
 from tests.fixtures.pipeline import (
-    SCORE_COLUMNS,
+    VERDICT_COLUMNS,
     journal_size,
     oracle_tables,
     run_stages,
@@ -39,7 +45,9 @@ from tests.fixtures.pipeline import (
 GOLDEN = ROOT / "tests" / "golden" / "schema1"
 
 
-ROWS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text())
+WRITTEN: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "rows.json").read_text())
+
+ROWS = {name: rows for name, rows in WRITTEN.items() if name not in FORMER_TABLES}
 
 
 ADDED = {
@@ -106,6 +114,12 @@ def golden(tmp_path: Path) -> Backend:
     return open_store(str(tmp_path / "store"))
 
 
+@pytest.fixture
+def repaired(golden: Backend) -> Backend:
+    assert all(outcome.is_repaired for outcome in repair(golden, "golden"))
+    return golden
+
+
 def golden_config(store: Backend, **fields: Any) -> RunConfig:
     given = {
         "model": "scripted?words=6&truncate=0.25&empty=0.1&fault=0.06",
@@ -135,18 +149,20 @@ def test_the_files_are_of_this_version_and_lack_only_columns_that_may_be_null(
         assert [name for name in rows[0] if name != "round"] == [
             name for name in schema.names if name not in added
         ]
-    assert set(current_files(golden, "golden")) == set(ROWS)
+    assert set(current_files(golden, "golden")) == set(WRITTEN)
 
 
 @pytest.mark.parametrize("table", ROWS)
-def test_every_value_of_a_table_is_read_back_as_it_was_written(golden: Backend, table: str) -> None:
+def test_every_value_of_a_table_is_read_back_as_it_was_written(
+    repaired: Backend, table: str
+) -> None:
     names = [name for name in ROWS[table][0] if name not in ("round", "generated_at")]
-    with Warehouse(golden) as warehouse:
+    with Warehouse(repaired) as warehouse:
         view = warehouse.query(f"FROM {HISTORY.get(table, table)}")
         found = [dict(zip(view.columns, row, strict=True)) for row in view.rows]
     read = []
-    for key in current_files(golden, "golden")[table]:
-        with golden.open(key) as file:
+    for key in current_files(repaired, "golden")[table]:
+        with repaired.open(key) as file:
             read += list(read_rows(file, list(TABLES[table].schema.names)))
     expected = sorted(as_text(row, names) for row in ROWS[table])
     assert sorted(as_text(row, names) for row in read) == expected
@@ -157,8 +173,8 @@ def test_every_value_of_a_table_is_read_back_as_it_was_written(golden: Backend, 
     assert all(row[name] is None for row in found for name in ADDED.get(table, ()))
 
 
-def test_the_invariants_and_marts_hold_over_it(golden: Backend) -> None:
-    with Warehouse(golden) as warehouse:
+def test_the_invariants_and_marts_hold_over_it(repaired: Backend) -> None:
+    with Warehouse(repaired) as warehouse:
         assert not any(warehouse.run_checks().values())
         (accuracy,) = warehouse.query("SELECT answers, scored FROM mart_accuracy").rows
         quorums = list(warehouse.query("SELECT outcome, need FROM mart_quorums").rows)
@@ -197,32 +213,81 @@ def test_a_run_of_that_time_that_stopped_goes_on(golden: Backend, after: str) ->
             shutil.rmtree(round_)
     run_stages(config)
     assert is_closed(golden, "golden")
-    expected["scores"] = [as_named_now(row) for row in expected["scores"]]
-    assert tables(config.store, "golden") == expected
+    found = tables(config.store, "golden")
+    assert [row[1:] for row in found.pop("verdicts")] == [verdict_of(row) for row in SCORES]
+    del expected["verdicts"]
+    assert {name: found[name] for name in expected} == expected
 
 
-def as_named_now(score: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row of scores with the verdict that ``ok`` stood for."""
-    named = dict(zip(("round", *SCORE_COLUMNS), score, strict=True))
-    if named["status"] == "ok":
-        named["status"] = "correct" if named["score"] == 1 else "wrong"
-    return tuple(named.values())
+SCORES = sorted(WRITTEN["scores"], key=lambda row: str(row["problem_id"]))
 
 
-def test_its_scores_are_shown_under_the_verdicts_of_today(golden: Backend) -> None:
-    written = [(row["status"], row["score"]) for row in ROWS["scores"]]
-    assert ("ok", 1.0) in written
-    with Warehouse(golden) as warehouse:
-        shown = list(warehouse.query("SELECT verdict, score FROM scores").rows)
-    assert sorted(shown) == sorted(
-        ("correct" if score == 1 else "wrong" if status == "ok" else status, score)
-        for status, score in written
+def verdict_of(score: dict[str, Any]) -> tuple[Any, ...]:
+    """The verdict that takes the place of a row of scores; ``ok`` stood for two."""
+    verdict = score["status"]
+    if verdict == "ok":
+        verdict = "correct" if score["score"] == 1 else "wrong"
+    named = {**score, "slot": 0, "grading": "run", "verdict": verdict, "gold_answer": score["gold"]}
+    return tuple(named[name] for name in VERDICT_COLUMNS)
+
+
+def test_nobody_sees_it_without_its_scores(golden: Backend) -> None:
+    needed = (
+        "s00000.r1.grun.json: is missing: an earlier version wrote scores instead; "
+        "pacore repair golden"
     )
+    said: list[str] = []
+    with Warehouse(golden, say=said.append) as warehouse:
+        assert list(warehouse.query("SELECT * FROM runs").rows) == []
+    (line,) = said
+    assert needed in line
+    with pytest.raises(StoreError, match=re.escape(needed)), Warehouse(golden, ["golden"]):
+        pass
+
+
+def test_a_run_of_that_time_that_is_open_is_repaired_as_far_as_it_came(golden: Backend) -> None:
+    root = Path(golden.uri("runs")).parent
+    shutil.rmtree(root / "snapshots")
+    (root / "runs/golden/final.json").unlink()
+    outcomes = list(repair(golden, "golden"))
+    assert len(outcomes) == 2 and all(outcome.is_repaired for outcome in outcomes)
+    assert is_closed(golden, "golden")
+    with Warehouse(golden, ["golden"]) as warehouse:
+        assert list(warehouse.query("SELECT count(*) FROM scores").rows) == [(3,)]
+
+
+def contents(store: Backend) -> dict[str, bytes]:
+    """Every object of a run's store, but for its lease and its scratch files."""
+    root = Path(store.uri("runs")).parent
+    kept = (root / name for name in ("commits", "data", "journal", "problems", "runs", "snapshots"))
+    found = (path for folder in kept for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def test_its_repair_grades_its_answers_and_generates_nothing(golden: Backend) -> None:
+    before = contents(golden)
+    outcomes = [outcome.key for outcome in repair(golden, "golden")]
+    graded = "commits/run_id=golden/verdicts/round=2/s00000"
+    assert outcomes == [f"{graded}.grun.json", f"{graded}.r1.grun.json"]
+    after = contents(golden)
+    assert {key: after[key] for key in before} == before
+    added = {key.split("/")[0] for key in after.keys() - before.keys()}
+    assert added == {"commits", "data", "snapshots"}
+    assert list(repair(golden, "golden")) == []
+    assert [str(finding) for finding in Audit(golden, "golden").findings()] == []
+    names = ("problem_id", "replicate", "trajectory_id", "grader", "score", "gold", "answer")
+    asked = f"SELECT {', '.join(names)}, verdict FROM scores ORDER BY problem_id"
+    with Warehouse(golden) as warehouse:
+        shown = list(warehouse.query(asked).rows)
+    verdict = VERDICT_COLUMNS.index("verdict")
+    assert shown == [(*(row[name] for name in names), verdict_of(row)[verdict]) for row in SCORES]
+    assert {row["status"] for row in SCORES} >= {"ok", "no_answer"}
 
 
 def test_a_run_of_that_time_is_retried_and_its_files_stand_beside_newer_ones(
-    golden: Backend,
+    repaired: Backend,
 ) -> None:
+    golden = repaired
     record = begin_retry(golden, open_run(golden, "golden"), "finish_reason = 'length'", 99)
     assert record is not None
     config = golden_config(golden)

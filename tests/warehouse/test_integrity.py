@@ -169,18 +169,18 @@ def test_a_query_that_fails_by_itself_blames_no_file(store: Backend) -> None:
 def test_who_does_not_listen_finds_it_in_the_log(
     store: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.delete(data_of(store, "two", "scores"))
+    store.delete(data_of(store, "two", "verdicts"))
     with Warehouse(store) as warehouse:
         assert len(list(warehouse.query("FROM runs").rows)) == 2
-    assert "left out: run two, table scores" in caplog.text
+    assert "left out: run two, table verdicts" in caplog.text
 
 
 def test_faults_of_a_run_are_those_of_its_own(store: Backend) -> None:
     assert faults_of(store, open_run(store, "one")) == []
-    store.delete(data_of(store, "two", "scores"))
+    store.delete(data_of(store, "two", "verdicts"))
     assert faults_of(store, open_run(store, "one")) == []
     (fault,) = faults_of(store, open_run(store, "two"))
-    assert (fault.run_id, fault.table, fault.what) == ("two", "scores", "is missing")
+    assert (fault.run_id, fault.table, fault.what) == ("two", "verdicts", "is missing")
 
 
 def test_the_runs_own_line_says_what_is_wrong_and_what_mends_it(

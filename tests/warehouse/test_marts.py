@@ -66,7 +66,7 @@ def test_a_real_run_with_faults_breaks_no_invariant(nights: Backend, run_id: str
 def test_accuracy_is_the_mean_over_problems_of_their_replicates(
     nights: Backend, run_id: str
 ) -> None:
-    answers, scores = stored(nights, run_id, "answers"), stored(nights, run_id, "scores")
+    answers, scores = stored(nights, run_id, "answers"), stored(nights, run_id, "verdicts")
     rounds = open_run(nights, run_id).plan.rounds
     last = {
         (row["problem_id"], row["replicate"]): row["conclusion_status"]
@@ -171,8 +171,8 @@ def test_rounds_and_failures_count_the_attempts_that_stand(nights: Backend, run_
 
 def test_without_gold_or_verdict_there_is_no_accuracy_and_it_shows(tmp_path: Path) -> None:
     rows = rows_of()
-    for row in select(rows, "scores"):
-        row.update(score=None, status="timeout")
+    for row in select(rows, "verdicts"):
+        row.update(score=None, verdict="timeout")
     with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
     assert (found.score, found.scored, found.lost) == (None, 0, 1)

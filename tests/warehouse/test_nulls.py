@@ -98,7 +98,7 @@ def test_files_as_they_are_written_now_are_read_rightly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_every_text_that_may_be_null_and_had_statistics_is_read_unfiltered(name: str) -> None:
     table = TABLES[name]
-    view = sql("views/own_scores" if name == "scores" else f"staging/stg_{name}")
+    view = sql(f"staging/stg_{name}")
     text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_dictionary)
     for field in table.schema:
         is_text = any(is_kind(field.type) for is_kind in text)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pacore.store.gradings import begin_grading
-from pacore.store.layout import Unit
+from pacore.store.layout import OWN, Unit
 from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.graded import MATH, graded_rows, graded_store
@@ -159,17 +159,17 @@ BREAKS: dict[str, tuple[str, Break]] = {
         "texts_exist",
         change("trajectories", "text_run_id", "elsewhere", problem_id="sum-1"),
     ),
-    "a score that is missing": ("scores_given", change("scores", "score", None, status="wrong")),
-    "a score above 1": ("scores_given", change("scores", "score", 1.5, status="wrong")),
+    "a score that is missing": ("scores_given", change("verdicts", "score", None, verdict="wrong")),
+    "a score above 1": ("scores_given", change("verdicts", "score", 1.5, verdict="wrong")),
     "a score of another answer": (
         "scores_of_answers",
-        change("scores", "answer", "7", problem_id="sum-2"),
+        change("verdicts", "answer", "7", problem_id="sum-2"),
     ),
     "a round after no messages": (
         "rounds_follow",
         change("messages", "problem_id", "sum-3", problem_id="sum-4", round=1, position=1),
     ),
-    "a score twice": ("duplicate_scores", double("scores", problem_id="sum-1")),
+    "a score twice": ("duplicate_scores", double("verdicts", problem_id="sum-1")),
     "a conclusion that is not there": (
         "conclusions",
         change("trajectories", "conclusion", None, problem_id="sum-1", conclusion_status="present"),
@@ -262,8 +262,8 @@ GRADED_BREAKS: dict[str, tuple[str, Break]] = {
     ),
     "an answer that the run found wrong": (
         "verdicts_agree",
-        lambda rows: select(rows, "scores", problem_id="sum-1")[0].update(
-            grader_version=MATH.grader_version, status="wrong", score=0.0
+        lambda rows: select(rows, "verdicts", grading=OWN, problem_id="sum-1")[0].update(
+            grader_version=MATH.grader_version, verdict="wrong", score=0.0
         ),
     ),
 }
@@ -323,8 +323,8 @@ def test_what_is_still_to_come_breaks_no_invariant(tmp_path: Path) -> None:
 
 def test_a_grading_that_broke_off_may_leave_no_score_and_tombstones_no_text(tmp_path: Path) -> None:
     rows = rows_of()
-    for status, problem_id in (("timeout", "sum-1"), ("crash", "sum-2")):
-        select(rows, "scores", problem_id=problem_id)[0].update(score=None, status=status)
+    for verdict, problem_id in (("timeout", "sum-1"), ("crash", "sum-2")):
+        select(rows, "verdicts", problem_id=problem_id)[0].update(score=None, verdict=verdict)
     assert not [
         row for unit, rows in rows.items() if unit.table == "trajectory_texts"
         for row in rows if row["problem_id"] == "sum-3"

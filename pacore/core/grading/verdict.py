@@ -57,7 +57,7 @@ RECORDED_GOLD_CHARACTERS = 4_096
 
 
 def recorded_gold(gold: str) -> str:
-    """A gold answer as stored in the table ``scores``: itself, or the digest of a long one.
+    """A gold answer as stored in the table ``verdicts``: itself, or the digest of a long one.
 
     The tests of a program may be megabytes, and are stored once, in the table ``problems``.
     """
@@ -67,38 +67,21 @@ def recorded_gold(gold: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """One row of the table ``scores``: what an answer was worth when its run graded it.
-
-    ``gold`` is as `recorded_gold` gives it. ``grader`` is a name (``math``), ``grader_version`` the
-    version of its rules and of what else decides (``4+mpmath-1.3.0``). ``score`` is in [0, 1],
-    None as in `Verdict`.
-    """
-
-    problem_id: str
-    replicate: int
-    trajectory_id: str | None
-    grader: str
-    grader_version: str
-    verdict: VerdictName
-    score: float | None
-    gold: str
-    answer: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class GradedTrajectory:
     """One row of the table ``verdicts``: what one grading says of one trajectory.
 
-    ``grading`` is its id; ``grader`` a spec and ``grader_version`` its version. ``answer`` is what
-    that grader reads in the conclusion and ``method`` how it was found; ``answer_key`` names the
-    answers it takes for the same. All three are None where there is no answer.
+    ``trajectory_id`` is None only in a run's own grading, where a replicate did not reach the last
+    round. ``grading`` is its id; ``grader`` a spec (``math``) and ``grader_version`` the version of its
+    rules and of what else decides (``4+mpmath-1.3.0``). ``answer`` is what that grader reads in the
+    conclusion and ``method`` how it was found; ``answer_key`` names the answers it takes for the same.
+    All three are None where there is no answer. ``gold_answer`` is as `recorded_gold` gives it, None in an
+    opinion.
     """
 
     problem_id: str
     replicate: int
     slot: int
-    trajectory_id: str
+    trajectory_id: str | None
     grading: str
     grader: str
     grader_version: str
@@ -106,3 +89,4 @@ class GradedTrajectory:
     answer: str | None
     method: str | None
     answer_key: str | None
+    gold_answer: str | None

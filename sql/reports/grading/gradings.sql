@@ -10,7 +10,7 @@ WITH given AS (
     FROM outcomes AS had
     JOIN runs USING (run_id)
     JOIN gradings USING (run_id)
-    LEFT JOIN own_scores AS own
+    LEFT JOIN own_verdicts AS own
         ON own.run_id = had.run_id
         AND own.problem_id = had.problem_id
         AND own.replicate = had.replicate

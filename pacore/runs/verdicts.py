@@ -1,47 +1,128 @@
-"""The stage `verdicts`: the verdicts of a grading on every trajectory of one shard, round by round.
+"""The stage `verdicts`: what a grading says of the trajectories of one shard, round by round.
 
-A trajectory that the engine never finished is no answer of the model, and gets no verdict: an outage
-must not count as wrong.
+The last stage of a run is its own grading, of its answers alone; `pacore grade` and `pacore evaluate` add
+gradings of every round. A trajectory that the engine never finished is no answer of the model, and gets
+no verdict: an outage must not count as wrong.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pacore.core.grading.choose import is_by_rules, judged_by
 from pacore.core.grading.extraction.extract import Extracted, NoAnswer, find_answer
-from pacore.core.grading.judge import Question, judged_text, verdict_of, votes_of
+from pacore.core.grading.judge import judged_text
 from pacore.core.grading.programs.tests import wanted_of
-from pacore.core.grading.spec import parse_spec
-from pacore.core.grading.verdict import NO_ANSWER, VERDICT_NAMES, GradedTrajectory, Verdict
-from pacore.core.problem import Turn
-from pacore.evaluation.gradings import OpenGrading, UngradedShard
-from pacore.runs.work import StageReport
+from pacore.core.grading.verdict import (
+    NO_ANSWER,
+    VERDICT_NAMES,
+    GradedTrajectory,
+    Verdict,
+    recorded_gold,
+)
+from pacore.core.trajectory import UNFINISHED
+from pacore.errors import Interrupted, StoreError
+from pacore.runs.dispatch.progress import GradingProgress
+from pacore.runs.work import ShardWork, StageReport
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
-from pacore.store.commits import Commit, find_commit, publish, read_commit, read_commits
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import (
+    Commit,
+    committed_units,
+    find_commit,
+    publish,
+    read_commits,
+)
+from pacore.store.gradings import Grading, GradingRecord, own_grading
 from pacore.store.layout import Unit, commit_key
-from pacore.store.run import problems_of
-from pacore.store.schema import VERDICTS as VERDICTS_TABLE
-from pacore.warehouse.files import ConclusionRow, conclusions, verdicts_in
+from pacore.store.run import Run, problems_of
+from pacore.store.schema import VERDICTS
+from pacore.warehouse.files import ConclusionRow, answers_of, conclusions, verdicts_in
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 5.0
 
 ANSWERS_AT_A_TIME = 16
 """Answers graded between two checks of whether the work was stopped."""
+
+
+class Tables(Protocol):
+    """Does work that reads or writes tables, in whichever thread that is for, and waits for it."""
+
+    def __call__(self, work: Callable[[], T], /) -> T: ...
+
+
+def in_this_thread(work: Callable[[], T], /) -> T:
+    return work()
+
+
+class UngradedShard(NamedTuple):
+    """The rounds of one shard without verdicts, and the revision their verdicts are published under."""
+
+    number: int
+    revision: int
+    rounds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OpenGrading:
+    """One grading of one run, open for work in this process.
+
+    ``producer`` is written into every commit. Setting ``stopped`` ends the work before the next
+    answers are graded.
+    """
+
+    store: Backend
+    run: Run
+    record: GradingRecord
+    timeout_seconds: float = TIMEOUT_SECONDS
+    progress: GradingProgress = field(default_factory=GradingProgress)
+    producer: dict[str, Any] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    with_tables: Tables = in_this_thread
+
+    @property
+    def grading(self) -> Grading:
+        return self.record.grading
+
+    def unit(self, work: UngradedShard, round_: int) -> Unit:
+        shard = self.run.shards[work.number].name
+        grading_id = self.record.grading_id
+        return Unit(self.run.run_id, "verdicts", round_, shard, work.revision, grading_id)
+
+    @cached_property
+    def decided_before(self) -> dict[str, list[Unit]]:
+        """Units with verdicts on answers of a shard, by its name, as of the first use."""
+        found: dict[str, list[Unit]] = {shard.name: [] for shard in self.run.shards}
+        for unit in sorted(committed_units(self.store, self.run.run_id)):
+            if unit.table == "verdicts" and unit.shard in found:
+                found[unit.shard].append(unit)
+        return found
+
+    def raise_if_stopped(self) -> None:
+        """Raise Interrupted once ``stopped`` is set."""
+        if self.stopped.is_set():
+            raise Interrupted("the grading was interrupted")
 
 
 class Item(NamedTuple):
     """One trajectory to be graded: the answer its problem's grader reads in it, and the gold answer.
 
     ``answer`` and ``method`` are None where there is no answer, and ``reason`` is why rules found
-    none; ``gold`` is None only in a grading by opinion.
+    none; ``gold`` is None only in a grading by opinion, ``trajectory_id`` only in a run's own.
     """
 
     problem_id: str
     replicate: int
     slot: int
-    trajectory_id: str
+    trajectory_id: str | None
     spec: str
     gold: str | None
     answer: str | None
@@ -51,6 +132,22 @@ class Item(NamedTuple):
 
 Decide = Callable[[Sequence[Item]], Sequence[Verdict]]
 """Gives every item its verdict, in their order."""
+
+
+def grade(shard: ShardWork) -> StageReport:
+    """Commit the run's own verdicts on a shard's answers: on those that the run itself can grade."""
+    work = shard.work
+    last = work.run.plan.rounds
+    opened = OpenGrading(
+        work.store,
+        work.run,
+        own_grading(datetime.fromisoformat(work.run.created_at)),
+        work.limits.grading_timeout_seconds,
+        producer=work.producer,
+        with_tables=work.with_tables,
+    )
+    answers = AnswerGrading(opened, UngradedShard(shard.shard.number, shard.revision, (last,)))
+    return answers.grade(last, answers.by_rules)
 
 
 def grade_shard(opened: OpenGrading, work: UngradedShard) -> list[StageReport]:
@@ -64,6 +161,9 @@ class ShardGrading:
 
     Memory is bounded by the shard: its gold answers, and the different answers to them.
     """
+
+    reads: str = "trajectories"
+    """The table whose rows are graded."""
 
     def __init__(self, opened: OpenGrading, work: UngradedShard) -> None:
         self.opened = opened
@@ -84,13 +184,6 @@ class ShardGrading:
                 found[problem.problem_id] = by
         return found
 
-    @cached_property
-    def turns(self) -> dict[str, tuple[Turn, ...]]:
-        """The turns of each problem of the shard, by problem id."""
-        shard = self.opened.run.shards[self.work.number]
-        problems = problems_of(self.opened.store, self.opened.run, shard)
-        return {problem.problem_id: problem.turns for problem in problems}
-
     def _version(self, spec: str) -> str:
         """The version of the grader: that of the rules, or the grading's own."""
         grading = self.opened.grading
@@ -106,24 +199,34 @@ class ShardGrading:
         return StageReport.of(commit)
 
     def _publish(self, unit: Unit, decide: Decide) -> Commit:
-        judged = read_commit(self.opened.store, unit._replace(table="trajectories", grading=""))
-        items = list(self._items(judged))
+        opened = self.opened
+        judged = self._judged(unit)
+        items = opened.with_tables(lambda: list(self._items(judged)))
         verdicts = decide(items)
         keys = self._answer_keys(items)
         counted = Counter(verdict.verdict for verdict in verdicts)
         rows = (
-            VERDICTS_TABLE.row(self._graded(item, verdict, keys))
+            VERDICTS.row(self._graded(item, verdict, keys))
             for item, verdict in zip(items, verdicts, strict=True)
         )
-        commit = publish(
-            self.opened.store,
-            unit,
-            rows,
-            inputs=[commit_key(judged.unit.first)],
-            counts={name: counted[name] for name in VERDICT_NAMES},
-            producer=self.opened.producer,
+        commit = opened.with_tables(
+            lambda: publish(
+                opened.store,
+                unit,
+                rows,
+                inputs=[commit_key(judged.unit.first)],
+                counts={name: counted[name] for name in VERDICT_NAMES},
+                producer=opened.producer,
+            )
         )
-        self.opened.progress.add(generated=judged.counts["slots"])
+        opened.progress.add(generated=judged.counts.get("slots", 0))
+        return commit
+
+    def _judged(self, unit: Unit) -> Commit:
+        """The commit of the rows that are graded. Raises StoreError where there is none."""
+        read = unit._replace(table=self.reads, grading="")
+        if (commit := find_commit(self.opened.store, read)) is None:
+            raise StoreError(f"{commit_key(read)}: is not committed")
         return commit
 
     def _items(self, judged: Commit) -> Iterator[Item]:
@@ -149,54 +252,27 @@ class ShardGrading:
             return find_answer(row.conclusion, spec, wanted_of(spec, gold), is_cut=is_cut)
         return judged_text(row.conclusion, self.opened.grading.against)
 
-    def by_judge(self, votes: Mapping[str, Sequence[bool | None]]) -> Decide:
-        """Verdicts by the votes on each question, by its id."""
-
-        def decide(items: Sequence[Item]) -> list[Verdict]:
-            return [self._voted(item, votes) for item in items]
-
-        return decide
-
-    def question(self, item: Item) -> Question | None:
-        """The question to a judge about one trajectory; None where it has no answer."""
-        if item.answer is None:
-            return None
-        gold = item.gold if self.opened.grading.against == "gold" else None
-        return Question(self.turns[item.problem_id], gold, item.answer)
-
-    def questions(self, round_: int) -> Iterator[tuple[Item, Question]]:
-        """Every trajectory of a round with an answer, and the question to a judge about it."""
-        unit = self.opened.unit(self.work, round_)
-        judged = read_commit(self.opened.store, unit._replace(table="trajectories", grading=""))
-        for item in self._items(judged):
-            if (question := self.question(item)) is not None:
-                yield item, question
-
-    def _voted(self, item: Item, votes: Mapping[str, Sequence[bool | None]]) -> Verdict:
-        question = self.question(item)
-        if question is None:
-            return NO_ANSWER
-        grading = self.opened.grading
-        needed, count = votes_of(parse_spec(grading.grader))
-        given = list(votes.get(question.question_id, ()))
-        given += [None] * (count - len(given))
-        return verdict_of(given, needed, grading.against)
+    def compared_with(self, item: Item) -> str | None:
+        """The gold answer, None in an opinion, which is given without one."""
+        return item.gold if self.opened.grading.against == "gold" else None
 
     def _graded(
         self, item: Item, verdict: Verdict, keys: dict[tuple[str, str], str]
     ) -> GradedTrajectory:
+        gold = self.compared_with(item)
         return GradedTrajectory(
             problem_id=item.problem_id,
             replicate=item.replicate,
             slot=item.slot,
             trajectory_id=item.trajectory_id,
-            grading=self.opened.grading.grading_id,
+            grading=self.opened.record.grading_id,
             grader=item.spec,
             grader_version=self._version(item.spec),
             verdict=verdict,
             answer=item.answer,
             method=item.method,
             answer_key=None if item.answer is None else keys[item.spec, item.answer],
+            gold_answer=None if gold is None else recorded_gold(gold),
         )
 
     def by_rules(self, items: Sequence[Item]) -> list[Verdict]:
@@ -242,7 +318,7 @@ class ShardGrading:
         return self._keys
 
     def _recall(self) -> None:
-        """Take over the verdicts of the run's other gradings, and of the run itself, on the shard."""
+        """Take over the verdicts of the run's gradings, its own among them, on the shard."""
         if self._has_recalled:
             return
         self._has_recalled = True
@@ -250,7 +326,7 @@ class ShardGrading:
         units = self.opened.decided_before[self.opened.run.shards[self.work.number].name]
         for commit in read_commits(store, units):
             with store.local_path(commit.path) as path:
-                for row in verdicts_in(commit.unit.table, path):
+                for row in verdicts_in(path):
                     spec, gold = self.golds.get(row.problem_id, ("text", None))
                     if gold is None or (row.grader, row.grader_version) != (
                         spec,
@@ -261,3 +337,28 @@ class ShardGrading:
                     self._verdicts[spec, gold, row.answer] = verdict
                     if row.answer_key is not None:
                         self._keys[spec, row.answer] = row.answer_key
+
+
+class AnswerGrading(ShardGrading):
+    """A shard in the run's own grading: the answers, as the stage before has read them.
+
+    A replicate that did not reach the last round has no trajectory there, and gets the verdict
+    ``no_answer`` all the same, with the reason that its answer has.
+    """
+
+    reads = "answers"
+
+    def _items(self, judged: Commit) -> Iterator[Item]:
+        with self.opened.store.local_path(judged.path) as path:
+            for row in answers_of(path):
+                if row.problem_id not in self.golds or row.finish_reason in UNFINISHED:
+                    continue
+                spec, gold = self.golds[row.problem_id]
+                place = (row.problem_id, row.replicate, 0, row.trajectory_id)
+                if row.answer is not None and row.answer.strip():
+                    yield Item(*place, spec, gold, row.answer, row.method)
+                else:
+                    yield Item(*place, spec, gold, None, None, row.reason)
+
+    def _recall(self) -> None:
+        """Nothing: another grading of a run comes after its own."""
