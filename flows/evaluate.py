@@ -33,11 +33,10 @@ from pacore.report.rendering.sheet import Heading, Part
 from pacore.report.run import RESULT_ROWS, ResultRow
 from pacore.warehouse.views import Warehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
-from tasks.checks import checks
 from tasks.opened import EVALUATION, given
 from tasks.settings import RUN_SETTINGS
+from tasks.stages import checks, verdicts
 from tasks.takeover import mark, taking_over
-from tasks.verdicts import verdicts
 from tasks.waiting import partial_failure, settle, wait_for_all
 
 

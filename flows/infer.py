@@ -25,15 +25,11 @@ from pacore.runs.work import StageReport, Work
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
 from pacore.warehouse.views import Warehouse
-from tasks.answers import answers
 from tasks.artifacts import ProgressArtifact, results_artifact
-from tasks.messages import messages
 from tasks.opened import SHOWING, WORK, given
-from tasks.problems import problems
 from tasks.settings import RUN_SETTINGS
+from tasks.stages import answers, messages, own_verdicts, problems, trajectories
 from tasks.takeover import mark, taking_over
-from tasks.trajectories import trajectories
-from tasks.verdicts import own_verdicts
 from tasks.waiting import partial_failure, settle, wait_for_all
 
 

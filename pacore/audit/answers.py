@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Where, differing, shown
+from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.message import Message
 from pacore.core.plan import Plan
@@ -59,7 +59,7 @@ def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
     values = {column: getattr(expected, column) for column in columns}
     yield from differing(row, values, where, "answers", because)
     if (row.get("reason") is None) != (row["status"] == "answered"):
-        what = f"reason is {shown(row.get('reason'))} where status is {row['status']}"
+        what = f"reason is {quoted(row.get('reason'))} where status is {row['status']}"
         yield Finding("answers", where, what)
 
 

@@ -81,7 +81,7 @@ class Finding:
         return {"severity": self.severity, "check": self.check, **place, "what": self.what}
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A value as a finding quotes it: short, and on one line."""
     text = f"{value!r}" if isinstance(value, str) else str(value)
     return excerpt(text, SHOWN_CHARACTERS)
@@ -97,7 +97,7 @@ def differing(
     """
     for column, value in expected.items():
         if row.get(column) != value:
-            what = f"{column} is {shown(row.get(column))}; {because} {shown(value)}"
+            what = f"{column} is {quoted(row.get(column))}; {because} {quoted(value)}"
             yield Finding(check, where, what)
 
 

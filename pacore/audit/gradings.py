@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from pacore.audit.finding import Finding, Where, miscounted, shown
+from pacore.audit.finding import Finding, Where, miscounted, quoted
 from pacore.audit.ledger import AuditedRun, Gradings, Ledger
 from pacore.audit.records import read_record
 from pacore.core.grading.choose import is_by_rules
@@ -26,7 +26,7 @@ def known_gradings(store: Backend, run_id: str) -> tuple[Gradings, list[Finding]
         return {}, [Finding("gradings", Where(bad.key), bad.why)]
     except (StoreError, KeyError) as fault:
         where = Where(gradings_prefix(run_id))
-        return {}, [Finding("gradings", where, f"cannot be read: {shown(fault)}")]
+        return {}, [Finding("gradings", where, f"cannot be read: {quoted(fault)}")]
     begun = sum(not key.endswith(".done.json") for key in keys)
     ends = {graded_key(run_id, number) for number in range(1, begun + 1)}
     found = [

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from pacore.audit.finding import Finding, Tally, Where, shown
+from pacore.audit.finding import Finding, Tally, Where, quoted
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import APPENDED_TABLES, Commit, read_commits
@@ -149,7 +149,7 @@ def _fault(commit: Commit, unit: Unit) -> str | None:
         return f"is the commit of {'/'.join(map(str, commit.unit))}"
     versions = range(1, SCHEMA_VERSION + 1)
     if commit.path not in [data_key(unit, version, commit.file.sha256) for version in versions]:
-        return f"names the file {shown(commit.path)}, which is not named by its content"
+        return f"names the file {quoted(commit.path)}, which is not named by its content"
     return None
 
 
@@ -179,7 +179,7 @@ def check_order(run: Run, ledger: Ledger, *, is_closed: bool) -> Iterator[Findin
         for key in commit.inputs:
             if key not in keys:
                 where = Where.of_commit(unit)
-                yield Finding("lineage", where, f"was made from {shown(key)}, which is no commit")
+                yield Finding("lineage", where, f"was made from {quoted(key)}, which is no commit")
 
 
 def expected_units(run: Run, shard: str, revision: int) -> list[Unit]:

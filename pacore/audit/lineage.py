@@ -8,13 +8,13 @@ the trajectories have.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from pacore.audit.derive import Prompts, recipe_of_attempt
-from pacore.audit.files import problem_rows, table_rows
+from pacore.audit.files import Row, problem_rows, table_rows
 from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput
@@ -25,8 +25,6 @@ from pacore.store.layout import commit_key, journal_key
 from pacore.store.run import Run, open_run
 from pacore.store.schema import problem_of
 from pacore.text import visible
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pacore.audit.derive import PlaceRows, concluded, needs_journal, slot_outcome
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Where, differing, shown
+from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.core.message import Message
 from pacore.core.quorum import Shortfall, SlotOutcome
 from pacore.store.run import Run
@@ -15,7 +15,7 @@ EARLIER = frozenset(("answer/1",))
 """Compactors that read other answers in conclusions; their messages cannot be recomputed."""
 
 
-def slot_outcomes(run: Run, here: PlaceRows) -> list[SlotOutcome]:
+def expected_outcomes(run: Run, here: PlaceRows) -> list[SlotOutcome]:
     """What the slots of a place came to, with the message compaction makes of each."""
     place = here.round, here.problem
     return [slot_outcome(run, place, row, here.entry(row)) for row in here.current()]
@@ -52,7 +52,7 @@ def _compare(here: PlaceRows, expected: Sequence[Message]) -> Iterator[Finding]:
         where = Where.of(row, "messages", here.round)
         message = by_id.get(row["trajectory_id"])
         if message is None:
-            named = shown(row["trajectory_id"])
+            named = quoted(row["trajectory_id"])
             yield Finding("messages", where, f"trajectory {named} gives this set no message")
         elif row["trajectory_id"] in seen:
             yield Finding("duplicates", where, f"trajectory {message.trajectory_id} is here twice")
@@ -73,7 +73,7 @@ def _same(row: Row, message: Message, where: Where) -> Iterator[Finding]:
         at = _first_difference(row["text"], message.text)
         what = (
             f"text is not the one compacted from trajectory {message.trajectory_id}: from character "
-            f"{at} it is {shown(row['text'][at:])}, and should be {shown(message.text[at:])}"
+            f"{at} it is {quoted(row['text'][at:])}, and should be {quoted(message.text[at:])}"
         )
         yield Finding("messages", where, what)
     for column, value, because in (

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from pacore.audit.files import Row, Unreadable, problem_rows
-from pacore.audit.finding import Finding, Where, differing, shown
+from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.audit.ledger import AuditedRun
 from pacore.core.identity import digest
 from pacore.core.problem import Problem
@@ -67,7 +67,7 @@ def read_run(store: Backend, run_id: str) -> tuple[Run | None, list[Finding]]:
         if not run.shards or len(run.recipe.digest) + run.plan.rounds < 1:
             raise ValueError("it has no shards")
     except DEFECTS as fault:
-        what = f"is not a run record: {type(fault).__name__} {shown(fault)}; rows were not checked"
+        what = f"is not a run record: {type(fault).__name__} {quoted(fault)}; rows were not checked"
         return None, [Finding("run", where, what)]
     return run, found
 
@@ -123,14 +123,14 @@ def check_problem_set(audited: AuditedRun) -> Iterator[Finding]:
     actual = digest(sorted(pairs))
     if actual != run.identity["problem_set"]:
         what = f"its problems have the digest {actual[:12]}; the run's identity has "
-        yield Finding("problems", Where(key), what + shown(run.identity["problem_set"])[1:13])
+        yield Finding("problems", Where(key), what + quoted(run.identity["problem_set"])[1:13])
 
 
 def _problem(row: Row, key: str) -> Problem:
     try:
         return problem_of(row)
     except DEFECTS as fault:
-        raise Unreadable(key, f"row {row.get('number')} is no problem: {shown(fault)}") from fault
+        raise Unreadable(key, f"row {row.get('number')} is no problem: {quoted(fault)}") from fault
 
 
 def _problem_row(row: Row, problem: Problem, key: str) -> Iterator[Finding]:
@@ -151,7 +151,7 @@ def check_records(audited: AuditedRun) -> Iterator[Finding]:
         if isinstance(record, str):
             yield Finding("records", Where(key), record)
         elif record.run_id not in (None, run_id):
-            yield Finding("records", Where(key), f"run_id is {shown(record.run_id)}")
+            yield Finding("records", Where(key), f"run_id is {quoted(record.run_id)}")
     try:
         read_retries(store, run_id)
     except BadRecord as bad:
@@ -166,7 +166,7 @@ def check_imported_texts(audited: AuditedRun) -> Iterator[Finding]:
     try:
         lent = imported_texts(audited.store, audited.run.run_id)
     except StoreError as fault:
-        why = fault.why if isinstance(fault, BadRecord) else f"cannot be read: {shown(fault)}"
+        why = fault.why if isinstance(fault, BadRecord) else f"cannot be read: {quoted(fault)}"
         yield Finding("files", Where(record), why)
         return
     for stated in lent:

@@ -13,9 +13,9 @@ from datetime import datetime
 from pacore.audit.answers import Concluded, check_answer
 from pacore.audit.derive import Journalled, PlaceRows
 from pacore.audit.files import Files, Place, Row, Unreadable, aligned
-from pacore.audit.finding import Finding, Tally, Where, miscounted, shown
+from pacore.audit.finding import Finding, Tally, Where, miscounted, quoted
 from pacore.audit.ledger import AuditedRun, Ledger
-from pacore.audit.messages import check_messages, slot_outcomes
+from pacore.audit.messages import check_messages, expected_outcomes
 from pacore.audit.records import DEFECTS
 from pacore.audit.trajectories import check_trajectories
 from pacore.audit.verdicts import Judged, check_grades, check_verdicts
@@ -135,7 +135,7 @@ class ShardAudit:
     def _place(self, here: PlaceRows) -> Iterator[Finding]:
         self._count(here)
         yield from check_trajectories(self.run, here)
-        found = slot_outcomes(self.run, here)
+        found = expected_outcomes(self.run, here)
         yield from check_messages(self.run, here, found)
         if found:
             self.ended[here.problem.problem_id, here.replicate] = Ended(here.round, found)
@@ -155,7 +155,7 @@ class ShardAudit:
         except StoreError as fault:
             return str(fault)
         except DEFECTS as fault:
-            return f"{journal_key(trajectory_id)}: is not a journal entry: {shown(fault)}"
+            return f"{journal_key(trajectory_id)}: is not a journal entry: {quoted(fault)}"
 
     def _unplanned(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
         """Rows of a place that the plan does not have."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from pacore.audit.finding import Finding, Severity, Where, differing, miscounted, shown
+from pacore.audit.finding import Finding, Severity, Where, differing, miscounted, quoted
 from pacore.audit.gradings import is_redone
 from pacore.audit.ledger import AuditedRun
 from pacore.audit.records import read_record
@@ -73,14 +73,14 @@ def _read(store: Backend, key: str) -> Link | Finding:
     except BadRecord as bad:
         return Finding("snapshots", Where(key), bad.why)
     except (StoreError, KeyError) as fault:
-        return Finding("snapshots", Where(key), f"cannot be read: {shown(fault)}")
+        return Finding("snapshots", Where(key), f"cannot be read: {quoted(fault)}")
 
 
 def _linked(run: Run, number: int, link: Link, before: Link | None) -> Iterator[Finding]:
     """A snapshot names itself and the bytes of the one before it."""
     where, snapshot = Where(link.key), link.snapshot
     if (snapshot.run_id, snapshot.sequence) != (run.run_id, number):
-        what = f"calls itself {snapshot.sequence} of {shown(snapshot.run_id)}"
+        what = f"calls itself {snapshot.sequence} of {quoted(snapshot.run_id)}"
         yield Finding("snapshots", where, what)
     if before is None and number:
         return
@@ -95,7 +95,7 @@ def _listed(link: Link, known: Mapping[str, TableFile]) -> Iterator[Finding]:
     for file in link.snapshot.files:
         committed = known.get(file.path)
         if committed is None:
-            what = f"lists {shown(file.path)}, which no commit names"
+            what = f"lists {quoted(file.path)}, which no commit names"
             yield Finding("snapshots", Where(link.key), what)
         elif committed != file:
             stated, actual = asdict(file), asdict(committed)
@@ -140,7 +140,7 @@ def check_final(audited: AuditedRun, keys: Sequence[str]) -> Iterator[Finding]:
         yield Finding("final", where, end)
         return
     if end.run_id != run.run_id:
-        yield Finding("final", where, f"run_id is {shown(end.run_id)}")
+        yield Finding("final", where, f"run_id is {quoted(end.run_id)}")
     if not _is_last_ungraded(audited.store, run, end.snapshot, keys):
         what = f"snapshot is {end.snapshot}; the last one is {len(keys) - 1}"
         yield Finding("final", where, what)

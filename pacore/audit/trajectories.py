@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from pacore.audit.derive import PlaceRows, Prompts, recipe_of_attempt
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Where, differing, shown
+from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.core.identity import sha256_hex, trajectory_key
 from pacore.core.trajectory import UNFINISHED, normalise
 from pacore.store.layout import journal_key
@@ -99,8 +99,8 @@ def _prompts(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
         where = Where.of(row, "trajectories", here.round)
         seen = prompt.positions
         if row.get("prompt_positions") != (None if seen is None else list(seen)):
-            what = f"prompt_positions is {shown(row.get('prompt_positions'))}; the plan shows it "
-            yield Finding("prompts", where, what + ("all" if seen is None else shown(list(seen))))
+            what = f"prompt_positions is {quoted(row.get('prompt_positions'))}; the plan shows it "
+            yield Finding("prompts", where, what + ("all" if seen is None else quoted(list(seen))))
         if row["prompt_digest"] != prompt.digest:
             count = len(prompt.shown(here.before or []))
             source = f"{count} messages before it" if here.before else "the problem"
@@ -117,7 +117,7 @@ def _identity(run: Run, row: Row, where: Where) -> Iterator[Finding]:
     try:
         key = trajectory_key(recipe.digest, row["prompt_digest"], row["draw"], row["attempt"])
     except UnicodeEncodeError:
-        yield Finding("identity", where, f"prompt_digest is {shown(row['prompt_digest'])}")
+        yield Finding("identity", where, f"prompt_digest is {quoted(row['prompt_digest'])}")
         return
     because = "recipe, prompt, draw and attempt make"
     yield from differing(row, key._asdict(), where, "identity", because)
@@ -136,7 +136,7 @@ def _journalled(run: Run, here: PlaceRows, row: Row, where: Where) -> Iterator[F
         return
     entry = found.entry
     if entry.trajectory_id != row["trajectory_id"]:
-        yield Finding("journal", where, f"{key} is the entry of {shown(entry.trajectory_id)}")
+        yield Finding("journal", where, f"{key} is the entry of {quoted(entry.trajectory_id)}")
         return
     if entry.named is not None:
         named = {
@@ -149,7 +149,7 @@ def _journalled(run: Run, here: PlaceRows, row: Row, where: Where) -> Iterator[F
     if row["reused"] and entry.run_id == run.run_id:
         yield Finding("reuse", where, f"is marked as reused; {key} is this run's own")
     if row["text_run_id"] not in (run.run_id, entry.run_id):
-        what = f"text_run_id is {shown(row['text_run_id'])}; {key} is of {shown(entry.run_id)}"
+        what = f"text_run_id is {quoted(row['text_run_id'])}; {key} is of {quoted(entry.run_id)}"
         yield Finding("reuse", where, what)
 
 

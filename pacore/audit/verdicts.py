@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacore.audit.files import Row
-from pacore.audit.finding import Finding, Severity, Where, differing, shown
+from pacore.audit.finding import Finding, Severity, Where, differing, quoted
 from pacore.core.grading.choose import is_by_rules, judged_by, states_version
 from pacore.core.grading.extraction.extract import extract
 from pacore.core.grading.programs.program import Wanted
@@ -167,7 +167,7 @@ def check_verdicts(here: Judged) -> Iterator[Finding]:
             yield Finding("verdicts", where, "is on a problem that its grading does not judge")
         elif judged is None or judged["trajectory_id"] != row["trajectory_id"]:
             current = judged["trajectory_id"] if judged else "nothing that was finished"
-            what = f"is on trajectory {shown(row['trajectory_id'])}; in its slot is {current}"
+            what = f"is on trajectory {quoted(row['trajectory_id'])}; in its slot is {current}"
             yield Finding("verdicts", where, what)
         elif counted[row["slot"]] > 1:
             yield Finding("duplicates", where, f"is here {counted[row['slot']]} times")
@@ -196,8 +196,8 @@ def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[F
     yield from differing(row, expected, where, "verdicts", "read again it is")
     decided = (row["grader"], row["grader_version"])
     if not here.is_own and not states_version(grading.grader_version, grading.grader, decided):
-        what = f"grader_version is {shown(row['grader_version'])}; its grading is "
-        yield Finding("verdicts", where, what + shown(grading.grader_version))
+        what = f"grader_version is {quoted(row['grader_version'])}; its grading is "
+        yield Finding("verdicts", where, what + quoted(grading.grader_version))
 
 
 def _as_read(judged: Row, spec: str, wanted: Wanted | None) -> dict[str, str | None]:

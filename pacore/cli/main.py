@@ -22,7 +22,7 @@ from pacore.proxies import keep_loopback_direct
 from pacore.text import visible_lines
 
 
-class Declared(NamedTuple):
+class CommandPlace(NamedTuple):
     """Where a command is declared: its module in `pacore.cli`; and the first line of its help."""
 
     module: str
@@ -30,27 +30,27 @@ class Declared(NamedTuple):
 
 
 COMMANDS = {
-    "audit": Declared("audit", "Recompute what a run has stored from its sources, and compare."),
-    "compare": Declared("compare", "Compare run B with run A, problem by problem."),
-    "evaluate": Declared("evaluate", "Grade runs, check every invariant over them, and report."),
-    "explain": Declared("audit", "Trace an answer back to its trajectories, messages and prompts."),
-    "export": Declared("exchange", "Write a run as one folder that another store can import."),
-    "flips": Declared("compare", "Show which verdicts differ between two gradings of a run."),
-    "gc": Declared("audit", "List files of a store that nothing refers to, and delete them."),
-    "grade": Declared("evaluate", "Grade every trajectory of finished runs, in all rounds."),
-    "import": Declared("exchange", "Import trajectories made elsewhere."),
-    "intervene": Declared("mechanism", "Sample one round of a graded run again."),
-    "mechanism": Declared("mechanism", "Measure what rounds do with the messages they receive."),
-    "plan": Declared("plan", "Say what a run would generate and reuse; generates nothing."),
-    "problems": Declared("plan", "Describe a problem set: shapes, graders, digest."),
-    "query": Declared("read", "Query the tables with SQL."),
-    "repair": Declared("audit", "Derive missing and damaged files of a run from its journal again."),
-    "retry": Declared("run", "Sample chosen trajectories of a run again, and what depends on them."),
-    "run": Declared("run", "Run PaCoRe on a problem set, or resume a run."),
-    "server": Declared("server", "Start, stop and find the local Prefect server."),
-    "show": Declared("read", "Show the rounds, messages and answer of one problem."),
-    "status": Declared("read", "Show the progress of the runs of a store."),
-    "sweep": Declared("compare", "Compare strategies on one problem set at their cost."),
+    "audit": CommandPlace("audit", "Recompute what a run has stored from its sources, and compare."),
+    "compare": CommandPlace("compare", "Compare run B with run A, problem by problem."),
+    "evaluate": CommandPlace("evaluate", "Grade runs, check every invariant over them, and report."),
+    "explain": CommandPlace("audit", "Trace an answer back to its trajectories, messages and prompts."),
+    "export": CommandPlace("exchange", "Write a run as one folder that another store can import."),
+    "flips": CommandPlace("compare", "Show which verdicts differ between two gradings of a run."),
+    "gc": CommandPlace("audit", "List files of a store that nothing refers to, and delete them."),
+    "grade": CommandPlace("evaluate", "Grade every trajectory of finished runs, in all rounds."),
+    "import": CommandPlace("exchange", "Import trajectories made elsewhere."),
+    "intervene": CommandPlace("mechanism", "Sample one round of a graded run again."),
+    "mechanism": CommandPlace("mechanism", "Measure what rounds do with the messages they receive."),
+    "plan": CommandPlace("plan", "Say what a run would generate and reuse; generates nothing."),
+    "problems": CommandPlace("plan", "Describe a problem set: shapes, graders, digest."),
+    "query": CommandPlace("read", "Query the tables with SQL."),
+    "repair": CommandPlace("audit", "Derive missing and damaged files of a run from its journal again."),
+    "retry": CommandPlace("run", "Sample chosen trajectories of a run again, and what depends on them."),
+    "run": CommandPlace("run", "Run PaCoRe on a problem set, or resume a run."),
+    "server": CommandPlace("server", "Start, stop and find the local Prefect server."),
+    "show": CommandPlace("read", "Show the rounds, messages and answer of one problem."),
+    "status": CommandPlace("read", "Show the progress of the runs of a store."),
+    "sweep": CommandPlace("compare", "Compare strategies on one problem set at their cost."),
 }  # fmt: skip
 """Every command; that of ``audit`` is the function ``audit_command`` of its module. A module is imported
 when a command of it is called, so that the others start without what it needs.

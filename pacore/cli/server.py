@@ -35,7 +35,7 @@ def stop_command() -> int:
 
 
 @server_command.command("status")
-def status_command() -> int:
+def server_status_command() -> int:
     """Print its address; exit code 1 where it is not running."""
     from tasks.server import running
 

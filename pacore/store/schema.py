@@ -40,43 +40,43 @@ Row = tuple[Any, ...]
 Noun = TypeVar("Noun")
 
 
-class Kind(NamedTuple):
+class _Kind(NamedTuple):
     """What a column's values are, in Arrow and in Python."""
 
     arrow: pa.DataType
     python: type
 
 
-LABEL = Kind(pa.dictionary(pa.int32(), pa.string()), str)
+LABEL = _Kind(pa.dictionary(pa.int32(), pa.string()), str)
 """A text that many rows have in common."""
 
-STRING = Kind(pa.string(), str)
-LARGE_STRING = Kind(pa.large_string(), str)
-INT16 = Kind(pa.int16(), int)
-INT32 = Kind(pa.int32(), int)
-INT64 = Kind(pa.int64(), int)
-DOUBLE = Kind(pa.float64(), float)
-BOOL = Kind(pa.bool_(), bool)
-TIME = Kind(pa.timestamp("us", "UTC"), datetime)
-INT32_LIST = Kind(pa.list_(pa.int32()), tuple)
-STRING_LIST = Kind(pa.list_(pa.string()), tuple)
+STRING = _Kind(pa.string(), str)
+LARGE_STRING = _Kind(pa.large_string(), str)
+INT16 = _Kind(pa.int16(), int)
+INT32 = _Kind(pa.int32(), int)
+INT64 = _Kind(pa.int64(), int)
+DOUBLE = _Kind(pa.float64(), float)
+BOOL = _Kind(pa.bool_(), bool)
+TIME = _Kind(pa.timestamp("us", "UTC"), datetime)
+INT32_LIST = _Kind(pa.list_(pa.int32()), tuple)
+STRING_LIST = _Kind(pa.list_(pa.string()), tuple)
 
 
 class Column(NamedTuple):
     """A column of a table; ``source`` is the path of the attribute it holds, such as ``place.slot``."""
 
     name: str
-    kind: Kind
+    kind: _Kind
     source: str
     is_nullable: bool
 
 
-def required(name: str, kind: Kind, source: str = "") -> Column:
+def required(name: str, kind: _Kind, source: str = "") -> Column:
     """A column without nulls; ``source`` is its name unless it is given."""
     return Column(name, kind, source or name, is_nullable=False)
 
 
-def optional(name: str, kind: Kind, source: str = "") -> Column:
+def optional(name: str, kind: _Kind, source: str = "") -> Column:
     """A column that may be null; ``source`` is its name unless it is given."""
     return Column(name, kind, source or name, is_nullable=True)
 

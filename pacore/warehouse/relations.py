@@ -51,7 +51,8 @@ def needed(text: str) -> list[str]:
 
 def stored(text: str) -> set[str]:
     """The stored tables whose files SQL may read."""
-    return {table for name in needed(text) for table in _FILES.findall(sql(RELATIONS[name]))}
+    texts = [text, *(sql(RELATIONS[name]) for name in needed(text))]
+    return {table for one in texts for table in _FILES.findall(one)}
 
 
 def _files_of(folder: str) -> Iterator[str]:

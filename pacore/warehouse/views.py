@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -185,12 +185,16 @@ class Warehouse:
                     self._made.add(name)
 
     @contextmanager
-    def _cursor(self) -> Iterator[Connection]:
-        """A connection of its own: an open result occupies its connection."""
+    def _cursor(self, read: Container[str] | None = None) -> Iterator[Connection]:
+        """A connection of its own: an open result occupies its connection.
+
+        It knows the files of the tables in ``read`` only; of all where that is None.
+        """
         self._reader.failed = None
         with self._connection.cursor() as cursor:
             for table, paths in self._files.items():
-                cursor.execute(f"SET VARIABLE {table}_files = $paths", {"paths": paths})
+                if read is None or table in read:
+                    cursor.execute(f"SET VARIABLE {table}_files = $paths", {"paths": paths})
             # A table has a file without rows where some of its files may lack columns.
             is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
@@ -211,7 +215,7 @@ class Warehouse:
 
     def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         try:
-            with as_store_error(self._reader), self._cursor() as cursor:
+            with as_store_error(self._reader), self._cursor(stored(sql(name))) as cursor:
                 self._make(cursor, needed(sql(name)))
                 cursor.execute(sql(name), parameters)
                 yield from _fetched(cursor)

@@ -1,0 +1,62 @@
+"""The tasks of the flows: each calls one stage on what its flow has open."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.run import RunConfig
+from pacore.evaluation.batches import GradingBatch
+from pacore.runs.answers import conclude
+from pacore.runs.messages import compact
+from pacore.runs.problems import open_work
+from pacore.runs.trajectories import fill
+from pacore.runs.verdicts import grade
+from pacore.runs.work import OpenShard, StageReport, Work
+from pacore.store.backends.opening import open_store
+from pacore.warehouse.views import CheckRow, Warehouse
+from tasks.opened import EVALUATION, WORK
+from tasks.settings import SETTINGS
+
+
+@task(name="problems", task_run_name="problems", **SETTINGS)
+def problems(config: RunConfig) -> Work:
+    """Open the run, or take it as the command that calls the flow has opened it."""
+    return WORK.get(None) or open_work(config)
+
+
+@task(name="trajectories", task_run_name="trajectories r{round_} s{shard.number}", **SETTINGS)
+def trajectories(shard: OpenShard, round_: int, before: StageReport | None) -> StageReport:
+    """Fill a shard's slots in a round; ``before`` is the round before, whose messages it reads."""
+    return fill(WORK.get().shard(shard), round_)
+
+
+@task(name="messages", task_run_name="messages r{round_} s{shard.number}", **SETTINGS)
+def messages(shard: OpenShard, round_: int, before: StageReport) -> StageReport:
+    """Compact a shard's trajectories of a round to message sets."""
+    return compact(WORK.get().shard(shard), round_)
+
+
+@task(name="answers", task_run_name="answers s{shard.number}", **SETTINGS)
+def answers(shard: OpenShard, before: StageReport) -> StageReport:
+    """Extract a shard's answers from its last messages."""
+    return conclude(WORK.get().shard(shard))
+
+
+@task(name="own-verdicts", task_run_name="verdicts s{shard.number}", **SETTINGS)
+def own_verdicts(shard: OpenShard, before: StageReport) -> StageReport:
+    """Grade a shard's answers, as the last stage of a run."""
+    return grade(WORK.get().shard(shard))
+
+
+@task(name="verdicts", task_run_name="verdicts {batch.name}", **SETTINGS)
+def verdicts(batch: GradingBatch) -> list[StageReport]:
+    """Grade a batch; the task's thread waits for one of the evaluation's."""
+    return EVALUATION.get().submit(batch).result()
+
+
+@task(name="checks", task_run_name="checks", **SETTINGS)
+def checks(config: EvaluateConfig) -> dict[str, list[CheckRow]]:
+    """Rows that break an invariant, by the invariant's name; the others are left out."""
+    with Warehouse(open_store(config.store), config.runs) as warehouse:
+        return {name: rows for name, rows in warehouse.run_checks().items() if rows}
