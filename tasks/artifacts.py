@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -102,7 +102,7 @@ def sweep_artifact(outcome: SweepOutcome) -> None:
     )
 
 
-def _row(record: ResultRow | GradedRound | SweepRow) -> dict[str, Any]:
+def _row(record: ResultRow | GradedRound | SweepRow) -> dict[str, object]:
     """A row of an artifact's table; the UI renders texts as Markdown, and these come from models."""
     return {
         name: as_markdown(value) if isinstance(value, str) else value

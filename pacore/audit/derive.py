@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pacore.audit.files import Row
 from pacore.audit.finding import Where
@@ -114,7 +114,7 @@ class Journalled:
     """An entry of the journal, and what a row of its trajectory has in the columns that follow from it."""
 
     entry: Entry
-    columns: Mapping[str, Any]
+    columns: Mapping[str, object]
 
     @staticmethod
     def of(entry: Entry) -> Journalled:

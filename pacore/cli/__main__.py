@@ -1,5 +1,7 @@
 """Runs the command line as ``python -m pacore.cli``."""
 
+import sys
+
 from pacore.cli.main import main
 
-main()
+sys.exit(main())

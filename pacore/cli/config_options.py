@@ -63,7 +63,7 @@ def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callab
     )
 
 
-def flags_given(flags: Mapping[str, Any]) -> dict[str, Any]:
+def flags_given(flags: Mapping[str, object]) -> dict[str, Any]:
     """The flags that were typed, by field."""
     return {name: value for name, value in flags.items() if value is not None and value != ()}
 
@@ -104,7 +104,7 @@ def with_engine_of(whose: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return decorate
 
 
-def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
+def config_from(flags: Mapping[str, object], config_file: str | None) -> RunConfig:
     """Merge a configuration file and flags, flags winning.
 
     Raises BadInput with a line for each field that is wrong, naming its flag or the file.
@@ -120,7 +120,7 @@ def config_from(flags: Mapping[str, Any], config_file: str | None) -> RunConfig:
         raise BadInput("\n".join(lines)) from None
 
 
-def checked(model: type[Config], flags: Mapping[str, Any]) -> Config:
+def checked(model: type[Config], flags: Mapping[str, object]) -> Config:
     """The configuration that flags give. Raises BadInput with a line for each that is wrong."""
     typed = flags_given(flags)
     try:
@@ -141,7 +141,7 @@ def _parsed(name: str, value: Any) -> Any:
     return value
 
 
-def _line(fault: FieldFault, typed: Mapping[str, Any], config_file: str | None) -> str:
+def _line(fault: FieldFault, typed: Mapping[str, object], config_file: str | None) -> str:
     if not fault.place:
         field, separator, rest = fault.what.partition(": ")
         is_field = separator and field in RunConfig.model_fields

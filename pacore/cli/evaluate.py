@@ -88,7 +88,7 @@ def evaluate_to_end(config: EvaluateConfig) -> int:
     return Exit.COMPLETE
 
 
-def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str, Any]) -> int:
+def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str, object]) -> int:
     """Have every trajectory of some runs judged, and print what came of each.
 
     ``changes`` are fields of the judge's run that differ from those of the run it judges. Raises

@@ -17,7 +17,7 @@ from typing import NamedTuple, Never
 import click
 
 from pacore import __version__
-from pacore.errors import Exit, PacoreError
+from pacore.errors import Exit, Interrupted, PacoreError
 from pacore.proxies import keep_loopback_direct
 from pacore.text import visible_lines
 
@@ -108,20 +108,34 @@ def app() -> None:
 
 
 @contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end a command as Ctrl-C does, so that the processes it owns end with it."""
+def interrupted_by_signals() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does, so that the processes it owns end with it.
+
+    Raises KeyboardInterrupt for whatever is raised after one of both: libraries that are written in C
+    replace it by an error of their own.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    signalled = False
+
+    def interrupt(*_: object) -> Never:
+        nonlocal signalled
+        signalled = True
+        raise KeyboardInterrupt
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+    except BaseException as raised:
+        if not signalled or isinstance(raised, Interrupted):
+            raise
+        raise KeyboardInterrupt from raised
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> Never:
-    raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -130,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     try:
-        with _interrupted_by_sigterm():
+        with interrupted_by_signals():
             code = app.main(arguments, prog_name="pacore", standalone_mode=False)
     except click.ClickException as wrong:
         wrong.show()

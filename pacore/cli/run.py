@@ -109,7 +109,7 @@ def retry_to_end(
     store_url: str,
     run_id: str,
     wanted: tuple[str, int | None],
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     bounds: Bounds,
 ) -> int:
     """Choose what to retry, record it, and run to the end; the same command resumes it.

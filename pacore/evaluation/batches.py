@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
@@ -56,7 +56,7 @@ class Evaluation:
         self.prices: list[Price] = [] if config.prices is None else read_prices(config.prices)
         self.store = open_store(config.store)
         self.progress = GradingProgress()
-        self.producer: dict[str, Any] = {}
+        self.producer: dict[str, object] = {}
         self._stopped = threading.Event()
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="grading")
         self._lock = threading.Lock()

@@ -18,7 +18,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
@@ -232,4 +232,4 @@ class Intervention(NamedTuple):
     round: int
     edits: Sequence[str]
     samples: int
-    changes: Mapping[str, Any]
+    changes: Mapping[str, object]

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -48,7 +47,7 @@ class Judging:
 
 
 def begin_judging(
-    store: Backend, run: Run, grader: str, against: Against, changes: Mapping[str, Any]
+    store: Backend, run: Run, grader: str, against: Against, changes: Mapping[str, object]
 ) -> Judging:
     """Store the questions about a run as the problem set of the judge's run.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -31,7 +30,7 @@ NOT_COPIED = ("problems", "limit", "fields", "shard_size", "run_id", "store")
 
 
 def derived_config(
-    store: Backend, run: Run, run_id: str, replicates: int, changes: Mapping[str, Any]
+    store: Backend, run: Run, run_id: str, replicates: int, changes: Mapping[str, object]
 ) -> RunConfig:
     """A run of single trajectories by the engine and recipe of ``run``, some fields changed.
 
@@ -81,8 +80,8 @@ def put_problems(
         scratch.unlink(missing_ok=True)
 
 
-def _row(problem: Problem) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(problem: Problem) -> dict[str, object]:
+    row: dict[str, object] = {
         "id": problem.problem_id,
         "messages": [turn.as_json() for turn in problem.turns],
         **problem.metadata,

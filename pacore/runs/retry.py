@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -30,7 +29,7 @@ Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
 """Gives the slots that a condition chooses, under a limit of tokens."""
 
 
-def config_of(run: Run, changes: Mapping[str, Any]) -> RunConfig:
+def config_of(run: Run, changes: Mapping[str, object]) -> RunConfig:
     """The configuration a run was started with, some operational fields changed.
 
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.

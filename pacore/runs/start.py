@@ -47,7 +47,7 @@ def _git(*arguments: str) -> str | None:
 
 
 @cache
-def producer() -> dict[str, Any]:
+def producer() -> dict[str, object]:
     """JSON-ready facts about this program; None where something is not known."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {

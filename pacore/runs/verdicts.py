@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pacore.core.grading.choose import is_by_rules, judged_by
 from pacore.core.grading.extraction.extract import Extracted, NoAnswer, find_answer
@@ -84,7 +84,7 @@ class OpenGrading:
     record: GradingRecord
     timeout_seconds: float = TIMEOUT_SECONDS
     progress: GradingProgress = field(default_factory=GradingProgress)
-    producer: dict[str, Any] = field(default_factory=dict)
+    producer: dict[str, object] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
     with_tables: Tables = in_this_thread
 

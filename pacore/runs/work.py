@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine, EngineInfo
@@ -142,7 +142,7 @@ class Work:
         self.left = left
         self.journal = Journal(store)
         self.progress = Progress(planned=run.trajectories)
-        self.producer: dict[str, Any] = {}
+        self.producer: dict[str, object] = {}
         self._tables = ThreadPoolExecutor(TABLE_THREADS, thread_name_prefix="tables")
         slots = 0 if engine is None else engine.slots
         least = run.shard_size * run.plan.replicates

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
@@ -75,7 +75,7 @@ class Commit:
     files: tuple[TableFile]
     inputs: tuple[str, ...]
     counts: dict[str, int]
-    producer: dict[str, Any] = field(default_factory=dict)
+    producer: dict[str, object] = field(default_factory=dict)
     grading: str = ""
     repair: int = 0
 
@@ -167,7 +167,7 @@ class Draft:
         *,
         inputs: Sequence[str] = (),
         counts: dict[str, int] | None = None,
-        producer: dict[str, Any] | None = None,
+        producer: dict[str, object] | None = None,
     ) -> Commit:
         """Put the file under its content's name, then the commit; returns the one that was first."""
         self._writer.finish()
@@ -203,7 +203,7 @@ def publish(
     *,
     inputs: Sequence[str] = (),
     counts: dict[str, int] | None = None,
-    producer: dict[str, Any] | None = None,
+    producer: dict[str, object] | None = None,
 ) -> Commit:
     """Write and commit one unit's rows, all of them or none."""
     with Draft(store, unit) as draft:

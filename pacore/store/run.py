@@ -43,7 +43,7 @@ class Run:
     problem_set: str
     problems: int
     shard_size: int
-    producer: dict[str, Any]
+    producer: dict[str, object]
     schema_revision: int = 0
     config: dict[str, Any] = field(default_factory=dict)
 

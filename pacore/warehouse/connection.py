@@ -64,7 +64,7 @@ class Connection:
     def cursor(self) -> Connection:
         return Connection(self._open.cursor())
 
-    def execute(self, text: str, parameters: Mapping[str, Any] | None = None) -> None:
+    def execute(self, text: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run SQL. Raises KeyboardInterrupt where a signal's handler ended it, as `fetch` does."""
         with _interruptible():
             self._open.execute(text, parameters)

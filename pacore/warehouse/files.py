@@ -30,7 +30,7 @@ def _rounds_connection(process: int) -> Connection:
 atexit.register(_rounds_connection.cache_clear)
 
 
-def _named_rows(name: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _named_rows(name: str, parameters: Mapping[str, object]) -> Iterator[dict[str, Any]]:
     """Rows of ``sql/<name>.sql`` by column, fetched as they are read; safe from any thread."""
     with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
         cursor.execute(sql(name), parameters)

@@ -213,7 +213,7 @@ class Warehouse:
         columns, types = next(rows)
         return QueryResult(columns, rows, types)
 
-    def _stream(self, name: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def _stream(self, name: str, parameters: dict[str, object]) -> Iterator[tuple[Any, ...]]:
         try:
             with as_store_error(self._reader), self._cursor(stored(sql(name))) as cursor:
                 self._make(cursor, needed(sql(name)))

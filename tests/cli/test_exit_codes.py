@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pacore.cli.main import main
+from pacore.cli.main import interrupted_by_signals, main
 from pacore.errors import Exit
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, write_problems
@@ -252,6 +252,24 @@ def test_130_whenever_it_is_interrupted_with_the_line_that_says_how_it_goes_on(
     assert slowly.ended() == Exit.INTERRUPTED, slowly.said
     assert "the same command" in slowly.said
     assert "Traceback" not in slowly.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_a_signal_is_an_interruption_whatever_error_a_library_makes_of_it(
+    number: signal.Signals,
+) -> None:
+    def replaced() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise ValueError("cannot be serialised") from None
+
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interrupted_by_signals():
+        replaced()
+    assert signal.getsignal(number) is before
+    with pytest.raises(ValueError, match="no signal"), interrupted_by_signals():
+        raise ValueError("no signal came")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
 from tenacity.wait import wait_random_exponential
@@ -249,7 +249,7 @@ class ObjectBackend:
             return Path(self._scratch.name)
 
 
-def _modified_at(info: dict[str, Any]) -> datetime:
+def _modified_at(info: dict[str, object]) -> datetime:
     """When a value was last written, however its service says so; now where it does not."""
     for name in _MODIFIED:
         said = info.get(name)

@@ -31,7 +31,7 @@ class Service:
     writing: Any
     reading: Any
     faults: tuple[type[BaseException], ...] = ()
-    put_file_options: Mapping[str, Any] = field(default_factory=dict)
+    put_file_options: Mapping[str, object] = field(default_factory=dict)
     is_shared: bool = True
 
 
