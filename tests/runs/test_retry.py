@@ -264,7 +264,7 @@ def test_the_command_retries_a_run_whose_problem_file_is_gone_and_is_done_after(
 def test_the_command_needs_a_condition_and_a_run_that_is_there(
     tmp_path: Path, pacore: Pacore
 ) -> None:
-    missing = pacore("retry", "mine", "--store", str(tmp_path / "s"))
+    missing = pacore("retry", "mine", "--store", str(tmp_path))
     assert missing.returncode == 2 and "--where" in missing.stderr
-    unknown = pacore("retry", "mine", "--where", CUT, "--store", str(tmp_path / "s"))
+    unknown = pacore("retry", "mine", "--where", CUT, "--store", str(tmp_path))
     assert unknown.returncode == 2 and "no run 'mine'" in unknown.stderr

@@ -35,6 +35,10 @@ from tests.fixtures.small_store import Row, problem, publish_rows, rows_of, smal
 LENIENT = Grading("auto", "math 2")
 
 
+BY_MATH = Grading("math", "math 1")
+"""Grades every problem by this grader, whichever the problem names."""
+
+
 OPINION = Grading("judge", "judge 1", against="opinion", details={"votes": 3})
 
 
@@ -159,9 +163,9 @@ def test_an_answer_that_the_run_did_not_grade_has_the_score_a_later_grading_give
     problems[0] = replace(problems[0], grader="judge")
     store = small_store(tmp_path / "other", rows, problems=problems)
     assert [row[0] for row in ask(store, SCORES)] == ["sum-2", "sum-4"]
-    grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
+    grade_rows(store, "demo", verdict_rows(rows_of(), BY_MATH), BY_MATH)
     asked = "SELECT grading, score, gold, answer FROM scores WHERE problem_id = 'sum-1'"
-    assert ask(store, asked) == [(MATH.grading_id, 1.0, "2", "2")]
+    assert ask(store, asked) == [(BY_MATH.grading_id, 1.0, "2", "2")]
     with Warehouse(store) as warehouse:
         assert not any(warehouse.run_checks().values())
 

@@ -318,7 +318,8 @@ class ConfigFields(Settings):
     timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
     connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
     tls_verify: bool = _operational(
-        True, "Check the certificates of endpoints; false also accepts a server that is not the one named."
+        True,
+        "Check the certificates of endpoints; false also accepts a server that is not the one named.",
     )
     tls_ca_file: str | None = _operational(
         None, "PEM file of the authorities to trust in place of the system's.", min_length=1

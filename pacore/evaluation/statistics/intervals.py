@@ -78,18 +78,21 @@ def _tango(differences: Floats, t: float) -> tuple[float, float]:
         variance = (2 * fallen + true - true * true) / (count - 1)
         return (share - true) ** 2 <= t * t * variance
 
-    low, high = (last_inside(is_inside, share, end) for end in (-1.0, 1.0))
+    low, high = (border(is_inside, share, end)[0] for end in (-1.0, 1.0))
     return size * low, size * high
 
 
-def last_inside(is_inside: Callable[[float], bool], start: float, end: float) -> float:
-    """The value furthest from ``start``, which is inside, up to ``end`` that is; one border is between."""
+def border(is_inside: Callable[[float], bool], start: float, end: float) -> tuple[float, float]:
+    """The last value inside and the first outside on the way from ``start``, which is inside, to ``end``.
+
+    Both are ``end`` where that is inside too. There has to be one border at most.
+    """
     if is_inside(end):
-        return end
+        return end, end
     for _ in range(_HALVINGS):
         middle = (start + end) / 2
         if is_inside(middle):
             start = middle
         else:
             end = middle
-    return start
+    return start, end

@@ -18,8 +18,8 @@ from scipy import stats
 from pacore.evaluation.statistics.intervals import (
     CONFIDENCE,
     Floats,
+    border,
     difference_interval,
-    last_inside,
     student_t,
 )
 
@@ -150,7 +150,8 @@ def _p_above(differences: Floats, independent: int, bound: float) -> float:
     def holds_bound(p: float) -> bool:
         return difference_interval(differences, independent, 1 - 2 * p)[0] <= bound
 
-    return last_inside(holds_bound, 0.0, 0.5)
+    # Of the two ends the greater one: no finite sample makes it 0.
+    return border(holds_bound, 0.0, 0.5)[1]
 
 
 def _columns(
