@@ -12,9 +12,8 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.evaluate import EvaluateConfig
@@ -37,7 +36,7 @@ from tasks.opened import EVALUATION, given
 from tasks.settings import RUN_SETTINGS
 from tasks.stages import checks, verdicts
 from tasks.takeover import mark, taking_over
-from tasks.waiting import partial_failure, settle, wait_for_all
+from tasks.waiting import finish
 
 
 def _run_name() -> str:
@@ -74,20 +73,15 @@ def evaluate(config: EvaluateConfig) -> State[Any]:
 def _grade(evaluation: Evaluation) -> State[Any] | None:
     """Grade what is left; the state to end in where that is the end."""
     batches = evaluation.batches()
-    futures = verdicts.map(batches) if batches else []
-    name = evaluation.config.runs[0]
-    try:
-        wait_for_all(futures, ProgressArtifact(name, evaluation.progress))
-    except (KeyboardInterrupt, TerminationSignal) as signal:
-        evaluation.stop()
-        settle(futures)
-        if isinstance(signal, TerminationSignal):
-            raise
-        return Cancelled(message="the evaluation was interrupted; start it again to go on")
-    if faults := settle(futures):
-        return partial_failure(faults, len(futures))
-    evaluation.finish()
-    return None
+    ended = finish(
+        verdicts.map(batches) if batches else [],
+        ProgressArtifact(evaluation.config.runs[0], evaluation.progress),
+        evaluation.stop,
+        "the evaluation was interrupted; start it again to go on",
+    )
+    if ended is None:
+        evaluation.finish()
+    return ended
 
 
 def _report(evaluation: Evaluation) -> State[Any]:

@@ -11,10 +11,9 @@ from typing import Any
 
 from prefect import flow, unmapped
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.run import RunConfig
@@ -30,7 +29,7 @@ from tasks.opened import SHOWING, WORK, given
 from tasks.settings import RUN_SETTINGS
 from tasks.stages import answers, messages, own_verdicts, problems, trajectories
 from tasks.takeover import mark, taking_over
-from tasks.waiting import partial_failure, settle, wait_for_all
+from tasks.waiting import finish
 
 
 def _run_name() -> str:
@@ -66,18 +65,8 @@ def infer(config: RunConfig) -> State[Any]:
 def _fill(work: Work) -> State[Any] | None:
     """Do what is left of a run; the state to end in where that is the end."""
     run_id = work.run.run_id
-    futures = _submit(work)
-    try:
-        wait_for_all(futures, ProgressArtifact(run_id, work.progress))
-    except (KeyboardInterrupt, TerminationSignal) as signal:
-        work.stop()
-        settle(futures)
-        if isinstance(signal, TerminationSignal):
-            raise
-        return Cancelled(message=f"run {run_id} was interrupted; start it again to go on")
-    if faults := settle(futures):
-        return partial_failure(faults, len(futures))
-    return None
+    interrupted = f"run {run_id} was interrupted; start it again to go on"
+    return finish(_submit(work), ProgressArtifact(run_id, work.progress), work.stop, interrupted)
 
 
 def _submit(work: Work) -> list[PrefectFuture[StageReport]]:

@@ -1,14 +1,15 @@
-"""Waiting for the tasks of a flow: progress meanwhile, and afterwards what went wrong."""
+"""Waiting for the tasks of a flow: progress meanwhile, and afterwards what went wrong or stopped them."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
 from pacore.errors import Interrupted, PacoreError
 from tasks.artifacts import ProgressArtifact
@@ -18,7 +19,27 @@ PROGRESS_SECONDS = 2.0
 Futures = Sequence[PrefectFuture[Any]]
 
 
-def wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
+def finish(
+    futures: Futures, artifact: ProgressArtifact, stop: Callable[[], None], interrupted: str
+) -> State[Any] | None:
+    """Wait for all tasks of a flow, showing progress; the state to end in where not all completed.
+
+    On an interruption ``stop`` ends the work of the tasks, and ``interrupted`` is the message of the
+    state. Raises TerminationSignal, which Prefect has for SIGTERM, once every task has ended.
+    """
+    try:
+        _wait_for_all(futures, artifact)
+    except (KeyboardInterrupt, TerminationSignal) as signal:
+        stop()
+        _settle(futures)
+        if isinstance(signal, TerminationSignal):
+            raise
+        return Cancelled(message=interrupted)
+    faults = _settle(futures)
+    return _partial_failure(faults, len(futures)) if faults else None
+
+
+def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
     """Wait for all, showing progress meanwhile."""
     left = len(futures)
     lock, all_done = threading.Lock(), threading.Event()
@@ -37,7 +58,7 @@ def wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
     artifact.update()
 
 
-def settle(futures: Futures) -> list[BaseException]:
+def _settle(futures: Futures) -> list[BaseException]:
     """Wait for every task to end; returns what went wrong, causes before consequences."""
     faults: list[BaseException] = []
     consequences: list[BaseException] = []
@@ -55,10 +76,10 @@ def settle(futures: Futures) -> list[BaseException]:
     return [*faults, *consequences]
 
 
-def partial_failure(faults: Sequence[BaseException], tasks: int) -> State[Any]:
+def _partial_failure(faults: Sequence[BaseException], tasks: int) -> State[Any]:
     """The state of a flow some of whose tasks did not complete, with the first fault that says why.
 
-    ``faults`` as `settle` returns them: causes before consequences.
+    ``faults`` as `_settle` returns them: causes before consequences.
     """
     first = faults[0]
     said = str(first) if isinstance(first, PacoreError) else f"{type(first).__name__}: {first}"

@@ -13,19 +13,16 @@ from pathlib import Path
 
 from pacore.core.config.run import RunConfig
 from pacore.errors import PacoreError
-from pacore.runs.answers import conclude
-from pacore.runs.messages import compact
+from pacore.runs.loop import finish_shard
 from pacore.runs.problems import close, open_work
-from pacore.runs.trajectories import fill
-from pacore.runs.verdicts import grade
-from pacore.runs.work import ShardWork, StageReport
+from pacore.runs.work import StageReport
 
 
 def work_on(config: RunConfig) -> list[StageReport]:
     """Work on all open shards side by side, close the run, and return what stands of each stage."""
     with open_work(config) as work:
         with ThreadPoolExecutor(max(1, len(work.left))) as threads:
-            finished = [threads.submit(_finish, work.shard(opened)) for opened in work.left]
+            finished = [threads.submit(finish_shard, work.shard(opened)) for opened in work.left]
             try:
                 reports = [report for shard in finished for report in shard.result()]
             except PacoreError:
@@ -33,13 +30,6 @@ def work_on(config: RunConfig) -> list[StageReport]:
                 raise
         close(work.store, work.run)
         return reports
-
-
-def _finish(shard: ShardWork) -> list[StageReport]:
-    reports = []
-    for round_ in range(1, shard.work.run.plan.rounds + 1):
-        reports += [fill(shard, round_), compact(shard, round_)]
-    return [*reports, conclude(shard), grade(shard)]
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from pacore.runs.messages import compact
 from pacore.runs.problems import close, open_work
 from pacore.runs.trajectories import fill
 from pacore.runs.verdicts import grade
-from pacore.runs.work import ShardWork
+from pacore.runs.work import ShardWork, StageReport
 from pacore.store.run import Run
 
 MOST_THREADS = 64
@@ -43,14 +43,19 @@ def run(config: RunConfig, on_progress: Callable[[Progress], None] | None = None
         return work.run
 
 
-def finish_shard(shard: ShardWork, before_stage: Callable[[], None] = lambda: None) -> None:
-    """Take a shard through every stage, round by round; ``before_stage`` is called before each."""
+def finish_shard(
+    shard: ShardWork, before_stage: Callable[[], None] = lambda: None
+) -> list[StageReport]:
+    """Take a shard through every stage, round by round; ``before_stage`` is called before each.
+
+    Returns what each stage has committed, in their order.
+    """
+    reports: list[StageReport] = []
     for round_ in range(1, shard.work.run.plan.rounds + 1):
+        for sampling in (fill, compact):
+            before_stage()
+            reports.append(sampling(shard, round_))
+    for ending in (conclude, grade):
         before_stage()
-        fill(shard, round_)
-        before_stage()
-        compact(shard, round_)
-    before_stage()
-    conclude(shard)
-    before_stage()
-    grade(shard)
+        reports.append(ending(shard))
+    return reports

@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 
 from pacore.warehouse.connection import SQL_FOLDER, sql
 
-HISTORY = {"trajectories": "all_trajectories", "verdicts": "all_verdicts"}
+HISTORY = {"trajectories": "all_trajectories", "verdicts": "given_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
 name has one row for each trajectory's slot, and one verdict on it."""
 

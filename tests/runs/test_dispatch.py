@@ -37,6 +37,7 @@ class CountedEngine:
         self.silent: set[int] = set()
         self.seconds = 0.002
         self.is_certain = False
+        self.is_starting = False
         self._slots = slots
 
     @property
@@ -44,6 +45,7 @@ class CountedEngine:
         return self._slots
 
     async def describe(self) -> EngineInfo:
+        await asyncio.sleep(3600.0 if self.is_starting else 0.0)
         return EngineInfo("counted", "1")
 
     async def generate(self, request: Request) -> Generation:
@@ -209,6 +211,47 @@ def test_stopping_wakes_every_waiting_thread_and_keeps_what_was_journalled(bench
     with pytest.raises(Interrupted):
         bench.fill(9)
     assert bench.journal.find(first.trajectory_id) is not None
+
+
+def test_closing_wakes_every_waiting_thread(bench: Bench) -> None:
+    bench.engine.silent.add(1)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(bench.fill, 1)
+        while not bench.engine.asked:
+            threading.Event().wait(0.001)
+        bench.dispatcher.close()
+        with pytest.raises(Interrupted):
+            waiting.result(timeout=10)
+    with pytest.raises(Interrupted):
+        bench.fill(2)
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["stopped", "closed"])
+def test_an_engine_that_starts_after_the_stop_holds_up_nobody(
+    tmp_path: Path, is_closed: bool
+) -> None:
+    bench = Bench(tmp_path, RetryPolicy())
+    bench.engine.is_starting = True
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def opened() -> CountedEngine:
+        began.set()
+        may_go_on.wait()
+        return bench.engine
+
+    dispatcher = Dispatcher(opened, bench.journal, RetryPolicy())
+    with ThreadPoolExecutor(2) as threads:
+        waiting = threads.submit(dispatcher.fill, requests(0), "run", (0, 0))
+        began.wait()
+        dispatcher.stop()
+        closing = threads.submit(dispatcher.close) if is_closed else None
+        may_go_on.set()
+        with pytest.raises(Interrupted):
+            waiting.result(timeout=10)
+        if closing is not None:
+            closing.result(timeout=10)
+    dispatcher.close()
+    bench.dispatcher.close()
 
 
 def test_a_journal_that_fails_stops_the_shard_with_its_reason(tmp_path: Path) -> None:

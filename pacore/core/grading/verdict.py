@@ -11,9 +11,6 @@ VerdictName = Literal["correct", "wrong", "no_answer", "timeout", "crash"]
 
 VERDICT_NAMES: tuple[VerdictName, ...] = get_args(VerdictName)
 
-DECIDED: tuple[VerdictName, ...] = ("correct", "wrong")
-"""The verdicts that decide on an answer; rates of the others are reported beside every score."""
-
 
 class Verdict(NamedTuple):
     """The result of grading one answer.

@@ -11,10 +11,11 @@ import asyncio
 import heapq
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
 from pacore.core.engine import Engine, EngineInfo
 from pacore.core.trajectory import Request
@@ -85,9 +86,9 @@ class Dispatcher:
         self._retry = retry
         self._on_open = on_open
         self._progress = Progress() if progress is None else progress
-        self._metering: Future[None] | None = None
         self._opening_lock = threading.Lock()
-        self._opening: Future[EngineInfo] | None = None
+        self._calls: set[Future[Any]] = set()
+        self._calls_lock = threading.RLock()
         self._sampler: Sampler | None = None
         self._engine: Engine | None = None
         self._failure: PacoreError | None = None
@@ -127,15 +128,15 @@ class Dispatcher:
         if looked_up is None:
             looked_up = time.monotonic()
         batch = _Batch(requests, run_id, on_filled, Future(), looked_up)
-        self._loop.call_soon_threadsafe(self._begin, batch, priority)
-        try:
-            return batch.done.result()
-        except CancelledError:
-            raise Interrupted("stopped") from None
+        with self._calls_lock:
+            if self._is_stopped.is_set():
+                raise Interrupted("stopped")
+            self._loop.call_soon_threadsafe(self._begin, batch, priority)
+        return _result(batch.done)
 
     def _begin(self, batch: _Batch, priority: Priority) -> None:
         if self._is_stopped.is_set():
-            batch.done.cancel()
+            batch.fail(None)
             return
         if self._failure is not None:
             batch.fail(self._failure)
@@ -206,8 +207,21 @@ class Dispatcher:
 
     def count_prompt_tokens(self, request: Request) -> int | None:
         """Tokens of a request's prompt as the engine counts them; None where it cannot."""
-        counting = self._open().prompt_tokens(request)
-        return asyncio.run_coroutine_threadsafe(counting, self._loop).result()
+        sampler = self._open()
+        return _result(self._call(lambda: sampler.prompt_tokens(request)))
+
+    def _call(self, begin: Callable[[], Coroutine[Any, Any, _Result]]) -> Future[_Result]:
+        """Run a coroutine in the loop until it ends or `stop` cancels it.
+
+        Raises Interrupted after `stop`: nobody would cancel it, and a loop that has ended runs none.
+        """
+        with self._calls_lock:
+            if self._is_stopped.is_set():
+                raise Interrupted("stopped")
+            call = asyncio.run_coroutine_threadsafe(begin(), self._loop)
+            self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
 
     def _open(self) -> Sampler:
         """The engine, opened by the first thread; the others wait, and get the same failure."""
@@ -226,16 +240,12 @@ class Dispatcher:
                     raise
                 if self._on_open is not None:
                     self._on_open(self._sampler.info)
-                self._metering = asyncio.run_coroutine_threadsafe(self._meter(), self._loop)
+                self._call(self._meter)
         return self._sampler
 
     def _opened_engine(self) -> Sampler:
         engine = self._engine = self._open_engine()
-        self._opening = asyncio.run_coroutine_threadsafe(engine.describe(), self._loop)
-        try:
-            info = self._opening.result()
-        except CancelledError:
-            raise Interrupted("stopped") from None
+        info = _result(self._call(engine.describe))
         return Sampler(
             engine, info, self._writers, self._retry, self._pause, lambda: len(self._tasks)
         )
@@ -260,15 +270,17 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Cancel what is in flight; what is journalled stays, and every waiting thread is woken."""
-        self._is_stopped.set()
-        if self._opening is not None:
-            self._opening.cancel()
+        with self._calls_lock:
+            self._is_stopped.set()
+            calls = list(self._calls)
+        for call in calls:
+            call.cancel()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._cancel_all)
 
     def _cancel_all(self) -> None:
         for _, _, batch in self._waiting:
-            batch.done.cancel()
+            batch.fail(None)
         self._waiting.clear()
         for task in list(self._tasks):
             task.cancel()
@@ -278,14 +290,30 @@ class Dispatcher:
         self.stop()
         if not self._thread.is_alive():
             return
-        if self._metering is not None:
-            self._metering.cancel()
-        if self._engine is not None:
-            asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
+        # A thread that is opening the engine ends first: the engine that it makes is closed here.
+        with self._opening_lock:
+            asyncio.run_coroutine_threadsafe(self._ended(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._writers.close()
         self._loop.close()
+
+    async def _ended(self) -> None:
+        """Wait until every request has ended, so that no thread waits for one, and close the engine."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._engine is not None:
+            await self._engine.close()
+
+
+_Result = TypeVar("_Result")
+
+
+def _result(future: Future[_Result]) -> _Result:
+    """The result of what the loop does, once it is there. Raises Interrupted where it was cancelled."""
+    try:
+        return future.result()
+    except CancelledError:
+        raise Interrupted("stopped") from None
 
 
 Priority = tuple[int, int]
