@@ -30,7 +30,7 @@ from pacore.report.evaluation import (
 )
 from pacore.report.rendering.sheet import Heading, Part
 from pacore.report.run import RESULT_ROWS, ResultRow
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
 from tasks.opened import EVALUATION, given
 from tasks.settings import RUN_SETTINGS
@@ -90,7 +90,7 @@ def _report(evaluation: Evaluation) -> State[Any]:
         fault = refusal(broken)
         return Failed(name="ChecksFailed", message=str(fault), data=fault)
     said, reports = [], []
-    with Warehouse(evaluation.store, evaluation.config.runs, evaluation.prices) as warehouse:
+    with ReportWarehouse(evaluation.store, evaluation.config.runs, evaluation.prices) as warehouse:
         for run_id in evaluation.config.runs:
             gradings = warehouse.read(GradingAccuracy, run_id=run_id)
             current = current_accuracy(gradings)

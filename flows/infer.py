@@ -23,7 +23,7 @@ from pacore.runs.problems import close
 from pacore.runs.work import StageReport, Work
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.opened import SHOWING, WORK, given
 from tasks.settings import RUN_SETTINGS
@@ -88,7 +88,7 @@ def _conclude(work: Work) -> State[Any]:
     """Close the run and say what it came to. The state's data, or its error, has the `RunResults`."""
     close(work.store, work.run)
     run = work.run
-    with Warehouse(work.store, [run.run_id]) as warehouse:
+    with ReportWarehouse(work.store, [run.run_id]) as warehouse:
         found = run_results(warehouse, run.run_id)
     summary = f"run {run.run_id}: accuracy {accuracy_of(found.totals)}"
     count = len(found.results)

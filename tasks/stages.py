@@ -14,7 +14,7 @@ from pacore.runs.trajectories import fill
 from pacore.runs.verdicts import grade
 from pacore.runs.work import OpenShard, StageReport, Work
 from pacore.store.backends.opening import open_store
-from pacore.warehouse.views import CheckRow, Warehouse
+from pacore.warehouse.views import CheckRow, ReportWarehouse
 from tasks.opened import EVALUATION, WORK
 from tasks.settings import SETTINGS
 
@@ -58,5 +58,5 @@ def verdicts(batch: GradingBatch) -> list[StageReport]:
 @task(name="checks", task_run_name="checks", **SETTINGS)
 def checks(config: EvaluateConfig) -> dict[str, list[CheckRow]]:
     """Rows that break an invariant, by the invariant's name; the others are left out."""
-    with Warehouse(open_store(config.store), config.runs) as warehouse:
+    with ReportWarehouse(open_store(config.store), config.runs) as warehouse:
         return {name: rows for name, rows in warehouse.run_checks().items() if rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -38,8 +39,13 @@ os.environ.update(
     PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="false",
     DO_NOT_TRACK="1",
     COLUMNS="100",
+    # Two threads of vLLM that wait for each other on cores that are busy are several times as slow as one.
+    VLLM_CPU_NUM_OF_RESERVED_CPU="1",
 )
 os.environ.pop("PREFECT_API_URL", None)
+
+# Modules and tests live until the end: the collector need not go through all of them every 700 objects.
+gc.set_threshold(50_000, 20, 50)
 
 
 class Pacore(Protocol):

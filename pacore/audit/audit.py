@@ -34,7 +34,7 @@ from pacore.store.journal import Journal
 from pacore.store.layout import OWN, commits_prefix, run_key
 from pacore.store.run import Run, is_closed, list_runs, problems_of
 from pacore.warehouse.connection import check_names
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 
 READERS = 8
 """Journal entries that are read side by side."""
@@ -174,7 +174,7 @@ PLACED = ("table", "run_id", "round", "problem_id", "replicate", "slot", "attemp
 def check_invariants(audited: AuditedRun, first_ids: Sequence[str]) -> Iterator[Finding]:
     """Every row that breaks an invariant; ``first_ids`` are the first problem ids of the shards."""
     try:
-        with Warehouse(audited.store, [audited.run.run_id]) as warehouse:
+        with ReportWarehouse(audited.store, [audited.run.run_id]) as warehouse:
             broken = warehouse.run_checks()
     except (PacoreError, *DEFECTS) as fault:
         what = f"could not be run: {type(fault).__name__}: {fault}"

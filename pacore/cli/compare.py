@@ -29,7 +29,7 @@ from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 
 
 @click.command()
@@ -90,7 +90,8 @@ def compare_command(
     opened = open_store(store)
     for run_id in (run_a, run_b):
         open_run(opened, run_id)
-    with Warehouse(opened, (run_a, run_b), read_prices(prices) if prices else ()) as warehouse:
+    rows = read_prices(prices) if prices else ()
+    with ReportWarehouse(opened, (run_a, run_b), rows) as warehouse:
         found = compare_pairs(warehouse, run_a, run_b, margin)
         decision = decide(found, wanted, warehouse.run_checks()) if gate else None
         if form == "json":
@@ -144,7 +145,7 @@ def flips_command(
             "--from and --to name gradings of one run; of two runs the current ones are compared"
         )
     run_ids = [run_id] if other is None else [run_id, other]
-    with Warehouse(open_store(store), run_ids) as warehouse:
+    with ReportWarehouse(open_store(store), run_ids) as warehouse:
         compared = (
             compare_gradings(warehouse, run_id, before, after)
             if other is None

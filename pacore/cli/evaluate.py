@@ -29,7 +29,7 @@ from pacore.runs.verdicts import OpenGrading
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 from pacore.text import visible
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 
 
 def grade_to_end(config: EvaluateConfig) -> int:
@@ -48,8 +48,8 @@ def grade_to_end(config: EvaluateConfig) -> int:
             # It may have been killed between its last verdict and its end.
             evaluation.finish()
     for opened in gradings:
-        with Warehouse(open_store(config.store), [opened.run.run_id]) as warehouse:
-            grading_id = opened.grading.grading_id
+        run_ids, grading_id = [opened.run.run_id], opened.grading.grading_id
+        with ReportWarehouse(open_store(config.store), run_ids) as warehouse:
             click.echo(to_text(grading_sheet(warehouse, opened.run.run_id, grading_id)))
     click.echo(_next(config))
     return Exit.COMPLETE
@@ -105,7 +105,7 @@ def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str,
             return Exit.INTERRUPTED
         finish_judging(store, judging)
         grading_id = judging.grading.grading_id
-        with Warehouse(store, [run.run_id]) as warehouse:
+        with ReportWarehouse(store, [run.run_id]) as warehouse:
             if against == "gold":
                 click.echo(to_text(grading_sheet(warehouse, run.run_id, grading_id)))
             else:

@@ -48,7 +48,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import OWN
 from pacore.store.run import open_run, problems_of
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse, Warehouse
 
 
 def intervene_to_end(store: Backend, wanted: Intervention) -> list[EditResult] | None:
@@ -150,7 +150,7 @@ def _problems(
 
 def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[EditResult]:
     names = {name: edit for edit, (name, _) in made.items()}
-    with Warehouse(store, list(names)) as warehouse:
+    with ReportWarehouse(store, list(names)) as warehouse:
         rows = warehouse.read(IntervenedProblem, run_ids=list(names))
     for name, edit in names.items():
         yield edit_result(edit, made[edit][1], name, [row for row in rows if row.run_id == name])
@@ -171,7 +171,7 @@ def mechanism_command(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     unique = tuple(dict.fromkeys(runs))
     opened = open_store(store)
     run_of = {run_id: open_run(opened, run_id) for run_id in unique}
-    with Warehouse(opened, unique) as warehouse:
+    with ReportWarehouse(opened, unique) as warehouse:
         found = [measured(warehouse, run_id) for run_id in unique]
     if is_json:
         click.echo(to_json(found))

@@ -24,7 +24,7 @@ from pacore.report.run import (
 from pacore.runs.dispatch.progress import Pace, Progress
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 
 WHOLE = ("Completed", "CompletedWithFailures")
 """Names of the states of a flow that came to its end."""
@@ -123,7 +123,7 @@ def say_cautions(cautions: Sequence[str]) -> None:
 
 def results_of(store_url: str, run_id: str) -> RunResults:
     """What a run came to, from its tables."""
-    with Warehouse(open_store(store_url), [run_id]) as warehouse:
+    with ReportWarehouse(open_store(store_url), [run_id]) as warehouse:
         return run_results(warehouse, run_id)
 
 

@@ -24,7 +24,7 @@ from pacore.evaluation.statistics.bootstrap import (
 )
 from pacore.store.run import Run, open_run
 from pacore.warehouse.report_rows import ReportRow
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse, Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Measures]:
     """
     with Evaluation(config) as evaluation:
         grade_all(evaluation, evaluation.batches())
-    with Warehouse(evaluation.store, config.runs) as warehouse:
+    with ReportWarehouse(evaluation.store, config.runs) as warehouse:
         if broken := sorted(name for name, rows in warehouse.run_checks().items() if rows):
             raise ChecksFailed(f"checks fail: {', '.join(broken)}")
         return {run_id: measure(warehouse, run_id) for run_id in config.runs}

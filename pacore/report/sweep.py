@@ -39,7 +39,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.layout import sweep_key
 from pacore.store.run import headline, open_run
 from pacore.warehouse.prices import read_prices
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse
 
 
 def sweep_sheet(title: str, result: SweepResult) -> Sheet:
@@ -129,7 +129,7 @@ def conclude_sweep(
         run_ids.append(str(judge.run_id))
     prices = read_prices(config.prices) if config.prices else ()
     counts = [arm.count for arm in planned.arms]
-    with Warehouse(store, run_ids, prices, counts) as warehouse:
+    with ReportWarehouse(store, run_ids, prices, counts) as warehouse:
         result = sweep_result(warehouse, planned, judge)
     title = headline(open_run(store, str(planned.pool.run_id)))
     written = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
@@ -31,7 +31,7 @@ from pacore.warehouse.connection import (
     sql,
 )
 from pacore.warehouse.prices import Price
-from pacore.warehouse.relations import RELATIONS, needed, stored
+from pacore.warehouse.relations import MATERIALIZED, RELATIONS, needed, stored
 from pacore.warehouse.report_rows import Record, check_columns, records
 from pacore.warehouse.tables import table_files, text_files
 
@@ -62,10 +62,11 @@ class Warehouse:
     that is left out. The views cover what was committed when the warehouse was
     opened, and each is made for the first query that names it. ``prices`` are rows of
     `pacore.warehouse.prices`, which money is counted by; ``numbers`` are further k of votes and of the best
-    of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is not
-    there, StoreError for files that are missing or cannot be read, LimitReached where memory runs
-    out.
+    of k; ``memory_bytes`` is what there is to plan with. Raises Refused for a run that is
+    not there, StoreError for files that are missing or cannot be read, LimitReached where memory runs out.
     """
+
+    MATERIALIZED: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -177,11 +178,12 @@ class Warehouse:
         self._connection.execute("SET lock_configuration = true")
 
     def _make(self, cursor: Connection, names: Sequence[str]) -> None:
-        """Make the views that are not there yet, each after those it reads."""
+        """Make the relations that are not there yet, each after those it reads."""
         with self._making, as_store_error(self._reader):
             for name in names:
                 if name not in self._made:
-                    cursor.execute(f"CREATE VIEW {name} AS {sql(RELATIONS[name])}")
+                    kind = "TABLE" if name in self.MATERIALIZED else "VIEW"
+                    cursor.execute(f"CREATE {kind} {name} AS {sql(RELATIONS[name])}")
                     self._made.add(name)
 
     @contextmanager
@@ -264,6 +266,12 @@ class Warehouse:
             self._make(cursor, needed(statement))
             execute(cursor, statement, lambda: self._make(cursor, list(RELATIONS)))
             yield from _fetched(cursor)
+
+
+class ReportWarehouse(Warehouse):
+    """A warehouse for reports on a few runs: what most of them read is computed once, of all its runs."""
+
+    MATERIALIZED = MATERIALIZED
 
 
 def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:

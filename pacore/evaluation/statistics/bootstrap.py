@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from pacore.evaluation.statistics.intervals import CONFIDENCE, Floats, student_t, wilson
 
@@ -85,7 +85,7 @@ def pass_of(k: int, chance: Callable[[int, int, int], float]) -> Variance:
     def variance(pool: Pool, random: np.random.Generator) -> float:  # noqa: ARG001 - it is known exactly
         members, correct = len(pool.scores), sum(score == 1 for score in pool.scores)
         counts = np.arange(members + 1)
-        weights = stats.binom.pmf(counts, members, correct / members)
+        weights = np.diff(special.bdtr(counts, members, correct / members), prepend=0.0)
         chances = np.array([chance(members, int(count), k) for count in counts])
         mean = weights @ chances
         return float(weights @ np.square(chances - mean)) * members / (members - 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 def student_t(confidence: float, df: int) -> float:
     """The quantile of Student's t that a two-sided interval of this confidence is made with."""
-    return float(stats.t.ppf((1 + confidence) / 2, df))
+    return float(special.stdtrit(df, (1 + confidence) / 2))
 
 
 def wilson(value: float, variance: float, t: float, count: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from pacore.evaluation.statistics.intervals import (
     CONFIDENCE,
@@ -90,7 +90,7 @@ def paired(a: Sequence[float], b: Sequence[float], shared: Sequence[bool] | None
     if independent > 1:
         low, high = difference_interval(differences, independent)
         at_worst = difference_interval(differences, independent, 2 * CONFIDENCE - 1)[0]
-        missed = float(stats.t.ppf(POWER, independent - 1))
+        missed = float(special.stdtrit(independent - 1, POWER))
         reach = 1 + missed / student_t(CONFIDENCE, independent - 1)
         detectable = min(1.0, (high - low) / 2 * reach)
     permutation_p, is_exact = _permutation(differences)
@@ -112,9 +112,14 @@ def paired(a: Sequence[float], b: Sequence[float], shared: Sequence[bool] | None
         equal=int(np.sum(differences == 0)),
         gained=gained,
         lost=lost,
-        mcnemar_p=float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0,
+        mcnemar_p=_mcnemar(gained, lost),
         detectable=detectable,
     )
+
+
+def _mcnemar(gained: int, lost: int) -> float:
+    """McNemar's exact two-sided p value: of a binomial distribution of chance 1/2, which is symmetric."""
+    return min(1.0, 2 * float(special.bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def equivalence(
