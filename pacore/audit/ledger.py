@@ -15,10 +15,18 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import APPENDED_TABLES, Commit, read_commits
 from pacore.store.gradings import GradingRecord
 from pacore.store.journal import Journal
-from pacore.store.layout import OWN, Unit, commit_key, commits_prefix, data_key, unit_of_commit
+from pacore.store.layout import (
+    OWN,
+    SCHEMA_VERSION,
+    Unit,
+    commit_key,
+    commits_prefix,
+    data_key,
+    unit_of_commit,
+)
 from pacore.store.records import BadRecord
 from pacore.store.run import Run
-from pacore.store.schema import FORMER_TABLES, SCHEMA_VERSION, TABLES
+from pacore.store.schema import FORMER_TABLES, TABLES
 
 COMMITS_AT_ONCE = 256
 

@@ -10,9 +10,9 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pacore.cli.config_options import config_from, with_run_options
+from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import with_format, with_prices, with_store
-from pacore.cli.showing import run_flow, say_cautions, spoken, tell
+from pacore.cli.showing import run_flow, spoken, tell
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
 from pacore.core.validation import first_fault

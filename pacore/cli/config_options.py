@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -16,6 +16,7 @@ from pacore.core.config.fields import Settings
 from pacore.core.config.run import RunConfig
 from pacore.core.validation import FieldFault, field_faults
 from pacore.errors import BadInput
+from pacore.text import visible
 
 Config = TypeVar("Config", bound=Settings)
 
@@ -178,3 +179,9 @@ def read_config_file(path: str) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise BadInput(f"{path}: must hold fields with values, such as 'preset: low'")
     return loaded
+
+
+def say_cautions(cautions: Sequence[str]) -> None:
+    """Print what in a problem set may make a run worthless, before anything is spent."""
+    for text in cautions:
+        click.echo(f"pacore: caution: {visible(text)}", err=True)

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from pacore.cli.config_options import config_from, with_run_options
-from pacore.cli.showing import say_cautions
+from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.errors import Exit
 from pacore.report.plan import forecast_sheet
 from pacore.report.problem_set import problem_set_sheet

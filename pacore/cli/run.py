@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from pacore.bounded import Bounds
-from pacore.cli.config_options import config_from, flags_given, with_run_options
+from pacore.cli.config_options import config_from, flags_given, say_cautions, with_run_options
 from pacore.cli.options import with_bounds, with_store
 from pacore.cli.showing import (
     WHOLE,
@@ -17,7 +17,6 @@ from pacore.cli.showing import (
     print_results,
     results_of,
     run_flow,
-    say_cautions,
     tell,
 )
 from pacore.core.config.run import RunConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -23,7 +23,6 @@ from pacore.report.run import (
 )
 from pacore.runs.dispatch.progress import Pace, Progress
 from pacore.store.backends.opening import open_store
-from pacore.text import visible
 from pacore.warehouse.views import ReportWarehouse
 
 WHOLE = ("Completed", "CompletedWithFailures")
@@ -113,12 +112,6 @@ def run_flow(
     if isinstance(fault, PacoreError):
         raise fault
     raise PacoreError(f"{name} stopped: {state.message}; see {address}")
-
-
-def say_cautions(cautions: Sequence[str]) -> None:
-    """Print what in a problem set may make a run worthless, before anything is spent."""
-    for text in cautions:
-        click.echo(f"pacore: caution: {visible(text)}", err=True)
 
 
 def results_of(store_url: str, run_id: str) -> RunResults:

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pacore.core.identity import sha256_hex
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import (
+    SCHEMA_VERSION,
     Unit,
     commit_key,
     commits_prefix,
@@ -30,10 +31,11 @@ from pacore.store.layout import (
     snapshots_prefix,
     unit_of_commit,
 )
-from pacore.store.parquet import TableWriter, read_column
 from pacore.store.records import Time, decode, find, put_new, read_many
 from pacore.store.retries import end_key
-from pacore.store.schema import SCHEMA_VERSION, TABLES, Row
+
+if TYPE_CHECKING:
+    from pacore.store.schema import Row
 
 APPENDED_TABLES = ("trajectory_texts",)
 """Tables whose earlier revisions are current too: a text is stored once and never again."""
@@ -135,6 +137,10 @@ class Draft:
     """
 
     def __init__(self, store: Backend, unit: Unit) -> None:
+        # Arrow is loaded where rows are written or read; a look at records needs none.
+        from pacore.store.parquet import TableWriter
+        from pacore.store.schema import TABLES
+
         self._store = store
         self.unit = unit
         name = f"{unit.table}-{secrets.token_hex(8)}.parquet"
@@ -288,6 +294,8 @@ def current_commits(store: Backend, run_id: str, *tables: str) -> list[Commit]:
 
 def text_ids(store: Backend, keys: Iterable[str]) -> set[str]:
     """Ids of the trajectories whose texts are in the given data files."""
+    from pacore.store.parquet import read_column
+
     found: set[str] = set()
     for key in keys:
         with store.open(key) as file:

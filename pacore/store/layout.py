@@ -12,6 +12,9 @@ from typing import NamedTuple
 FORMAT_VERSION = 1
 """Is in every record and every journal entry as ``v``."""
 
+SCHEMA_VERSION = 1
+"""Of the tables; in the path of every data file. Within a version columns are only added, nullable."""
+
 MANIFEST_KEY = "export.json"
 
 OWN = "run"

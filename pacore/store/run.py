@@ -22,10 +22,8 @@ from pacore.errors import Refused, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import DataFile, last_snapshot
 from pacore.store.layout import final_key, imported_texts_key, problem_set_key, run_key
-from pacore.store.parquet import read_rows, write_rows
 from pacore.store.records import Time, find, put_new, read_many
 from pacore.store.retries import end_key
-from pacore.store.schema import PROBLEMS, StoredProblem, problem_of
 
 
 @dataclass(frozen=True)
@@ -100,6 +98,10 @@ class ImportedTexts:
 
 def freeze_problems(store: Backend, name: str, problems: list[Problem]) -> str:
     """Store a problem set under its content's name; returns its key. A second time changes nothing."""
+    # Arrow is loaded where problems are written or read; a look at records needs none.
+    from pacore.store.parquet import write_rows
+    from pacore.store.schema import PROBLEMS, StoredProblem
+
     key = problem_set_key(name, set_digest(problems))
     if not store.exists(key):
         scratch = store.scratch() / f"problems-{secrets.token_hex(8)}.parquet"
@@ -112,6 +114,9 @@ def freeze_problems(store: Backend, name: str, problems: list[Problem]) -> str:
 
 def problems_of(store: Backend, run: Run, shard: Shard) -> Iterator[Problem]:
     """The problems of one shard, sorted by id."""
+    from pacore.store.parquet import read_rows
+    from pacore.store.schema import problem_of
+
     columns = ["problem_id", "turns", "gold", "grader", "metadata"]
     try:
         frozen = store.open(run.problem_set)

@@ -24,8 +24,7 @@ from pacore.core.identity import canonical_json
 from pacore.core.message import Message
 from pacore.core.problem import Problem, Turn
 from pacore.core.trajectory import Trajectory
-
-SCHEMA_VERSION = 1
+from pacore.store.layout import SCHEMA_VERSION
 
 SCHEMA_REVISION = 5
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""

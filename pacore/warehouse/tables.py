@@ -23,7 +23,7 @@ from pacore.store.gradings import (
     read_gradings,
 )
 from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
-from pacore.store.layout import Unit, final_key, retries_prefix, unit_of_data
+from pacore.store.layout import SCHEMA_VERSION, Unit, final_key, retries_prefix, unit_of_data
 from pacore.store.parquet import write_rows
 from pacore.store.records import BadRecord, decode
 from pacore.store.run import Run, RunEnd, imported_texts, open_run, open_runs
@@ -37,7 +37,6 @@ from pacore.store.schema import (
     MESSAGES,
     PROBLEMS,
     SCHEMA_REVISION,
-    SCHEMA_VERSION,
     STRING,
     STRING_LIST,
     TIME,

@@ -25,9 +25,10 @@ from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
+from pacore.store.layout import SCHEMA_VERSION
 from pacore.store.parquet import read_rows
 from pacore.store.run import is_closed, open_run
-from pacore.store.schema import FORMER_TABLES, SCHEMA_VERSION, TABLES, Column, TableSchema
+from pacore.store.schema import FORMER_TABLES, TABLES, Column, TableSchema
 from pacore.warehouse.files import candidates
 from pacore.warehouse.relations import HISTORY
 from pacore.warehouse.tables import STAGED
