@@ -398,11 +398,11 @@ def height(node):
 
 def test_a_program_that_fails_on_one_assertion_goes_on_with_the_next() -> None:
     program = """
-import os, time
+import os
 def f(x):
     if x == 1: os._exit(0)
     if x == 2: raise KeyError(x)
-    if x == 3: time.sleep(100)
+    while x == 3: pass
     if x == 4: return [0] * 10**9
     if x == 5: os.kill(os.getpid(), 9)
     if x == 6: return 'x' * (5 << 20)
