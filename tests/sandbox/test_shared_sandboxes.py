@@ -21,7 +21,7 @@ from pacore.core.grading.programs.tests import (
 )
 from pacore.core.grading.verdict import CORRECT, Verdict
 from pacore.sandbox.programs import PROGRAM_WORKERS, grade_programs, run_tests
-from pacore.sandbox.runner import SANDBOXES
+from pacore.sandbox.runner import SANDBOXES, GraderFault, Limits
 from tests.fixtures.hostile_neighbours import LEAVINGS, MARK, SPY
 from tests.fixtures.processes import descendants, left_after, living
 from tests.sandbox.test_hostile_programs import INNOCENT, INNOCENT_TESTS, hosts
@@ -167,6 +167,14 @@ def test_a_sandbox_that_is_killed_is_replaced_and_the_program_graded() -> None:
             os.kill(process, signal.SIGKILL)
         assert run_tests(INNOCENT, INNOCENT_TESTS).passed == 2
         assert run_tests(CALLED, CALLED_TESTS).passed == 2
+
+
+def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
+    with pytest.raises(
+        GraderFault, match="the sandbox failed twice: it was not ready after 0 s"
+    ) as found:
+        run_tests(INNOCENT, INNOCENT_TESTS, Limits(start_seconds=0.0))
+    assert found.value.verdict[:2] == ("timeout", None)
 
 
 def test_sandboxes_are_gone_when_nobody_grades() -> None:
