@@ -337,11 +337,18 @@ def recording(behind_port: int) -> Iterator[RecordingProxy]:
         loop.close()
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder whose second server finds the database that the first one made."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["http", "socks5"])
 def test_everything_local_works_at_once_behind_a_proxy_and_without_no_proxy(
     kind: str,
     tmp_path: Path,
+    home: Path,
     pacore: Pacore,
     s3_server: S3Server,
     monkeypatch: pytest.MonkeyPatch,
@@ -350,7 +357,7 @@ def test_everything_local_works_at_once_behind_a_proxy_and_without_no_proxy(
     problems = write_problems(tmp_path / "problems.jsonl", 2)
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PACORE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PACORE_HOME", str(home))
     with served(FaultyServer()) as server, recording(port_of(server)) as proxy:
         for name in ("http_proxy", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.url)

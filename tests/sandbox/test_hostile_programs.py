@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from pacore.core.grading.programs.tests import (
     stdin_tests,
 )
 from pacore.sandbox.programs import run_tests
-from pacore.sandbox.runner import Limits
+from pacore.sandbox.runner import SANDBOXES, Limits
 from pacore.text import visible
 from tests.fixtures.hostile_programs import FUNCTIONS, HARMLESS, OUTCOMES, SCRIPTS, SECRET
 from tests.fixtures.processes import descendants, left_after
@@ -68,16 +69,25 @@ def files() -> list[str]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    """No process, mount, file or open descriptor remains, and an innocent program passes."""
+@contextmanager
+def leaving_nothing_behind() -> Iterator[None]:
+    """No process, mount, file or open descriptor remains, and an innocent program passes: in the
+    sandbox of the hostile one, where that is still usable.
+    """
     before = hosts(), mounts(), len(os.listdir("/proc/self/fd"))
-    yield
-    report = run_tests(INNOCENT, INNOCENT_TESTS)
+    with SANDBOXES:
+        yield
+        report = run_tests(INNOCENT, INNOCENT_TESTS)
     assert [one.outcome for one in report.outcomes] == ["passed", "passed"]
     assert not left_after(hosts() - before[0], 60.0)
     assert (mounts(), len(os.listdir("/proc/self/fd"))) == before[1:]
     assert not files()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    with leaving_nothing_behind():
+        yield
 
 
 class Listeners(NamedTuple):
@@ -125,16 +135,68 @@ def outcome_of(program: str, tests: CodeTests) -> CaseOutcome:
     return outcome
 
 
-@pytest.mark.parametrize("case", SCRIPTS)
-def test_a_hostile_program_gets_nothing_and_does_not_pass(case: str, listeners: Listeners) -> None:
+KINDS: dict[str, CodeTests] = {
+    "by its result": function_tests("solve", [([17], SECRET)], **LIMITED),
+    "by assertions": assertion_tests(
+        [
+            f"assert solve(17) == {SECRET!r}",
+            f"assert solve(17) in [{SECRET!r}]",
+            f"assert not {SECRET!r} != solve(17)",
+        ],
+        **LIMITED,
+    ),
+    "by a check": check_tests(
+        "solve", f"def check(candidate):\n    assert [candidate(17)] == [{SECRET!r}]", **LIMITED
+    ),
+}
+
+IDLE_SCRIPTS = ("sleep", "stopping itself", "an end that does not end")
+
+IDLE_FUNCTION = "no result, ever"
+
+Idle = Mapping[tuple[str, str], Sequence[CaseOutcome]]
+
+
+def outcomes_of_script(program: str) -> Sequence[CaseOutcome]:
     start = time.monotonic()
-    tests = stdin_tests([("", "ESCAPED\n")], **LIMITED)
-    outcome = outcome_of(listeners.place(SCRIPTS[case]), tests)
+    report = run_tests(program, stdin_tests([("", "ESCAPED\n")], **LIMITED))
+    assert time.monotonic() - start < 60.0
+    return report.outcomes
+
+
+def outcomes_of_function(case: str, kind: str) -> Sequence[CaseOutcome]:
+    return run_tests(FUNCTIONS[case], KINDS[kind], Limits(timeouts=1)).outcomes
+
+
+@pytest.fixture(scope="module")
+def of_the_idle() -> Idle:
+    """The outcomes of programs that use no CPU, by case and kind of test.
+
+    Such programs end only after some time without CPU, and so are run side by side.
+    """
+    together = len(IDLE_SCRIPTS) + len(KINDS)
+    with leaving_nothing_behind(), ThreadPoolExecutor(together) as threads:
+        found = {
+            (case, ""): threads.submit(outcomes_of_script, SCRIPTS[case]) for case in IDLE_SCRIPTS
+        }
+        for kind in KINDS:
+            one = threads.submit(outcomes_of_function, IDLE_FUNCTION, kind)
+            found[IDLE_FUNCTION, kind] = one
+        return {named: future.result() for named, future in found.items()}
+
+
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_a_hostile_program_gets_nothing_and_does_not_pass(
+    case: str, listeners: Listeners, of_the_idle: Idle
+) -> None:
+    if case in IDLE_SCRIPTS:
+        (outcome,) = of_the_idle[case, ""]
+    else:
+        (outcome,) = outcomes_of_script(listeners.place(SCRIPTS[case]))
     assert outcome.outcome in OUTCOMES.get(case, {"wrong_output"})
     assert outcome.points == 0.0
     assert "found 'ESCAPED" not in outcome.excerpt
     assert visible(outcome.excerpt) == outcome.excerpt and "\n" not in outcome.excerpt
-    assert time.monotonic() - start < 60.0
 
 
 @pytest.mark.parametrize("case", HARMLESS)
@@ -154,27 +216,13 @@ def test_without_a_sandbox_a_hostile_program_gets_what_it_tries_to(
     assert "ESCAPED" in said.stdout, said
 
 
-KINDS: dict[str, CodeTests] = {
-    "by its result": function_tests("solve", [([17], SECRET)], **LIMITED),
-    "by assertions": assertion_tests(
-        [
-            f"assert solve(17) == {SECRET!r}",
-            f"assert solve(17) in [{SECRET!r}]",
-            f"assert not {SECRET!r} != solve(17)",
-        ],
-        **LIMITED,
-    ),
-    "by a check": check_tests(
-        "solve", f"def check(candidate):\n    assert [candidate(17)] == [{SECRET!r}]", **LIMITED
-    ),
-}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", FUNCTIONS)
-def test_a_hostile_function_does_not_pass(case: str, kind: str) -> None:
-    outcomes = run_tests(FUNCTIONS[case], KINDS[kind], Limits(timeouts=1)).outcomes
+def test_a_hostile_function_does_not_pass(case: str, kind: str, of_the_idle: Idle) -> None:
+    is_idle = case == IDLE_FUNCTION
+    outcomes = of_the_idle[case, kind] if is_idle else outcomes_of_function(case, kind)
     assert outcomes[0].outcome not in ("passed", "not_run")
+    assert not is_idle or outcomes[0].outcome == "timeout"
     for one in outcomes:
         assert one.outcome != "passed" and one.points == 0.0
         assert kind != "by its result" or SECRET not in one.excerpt.rpartition("found")[2]

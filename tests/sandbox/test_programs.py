@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,13 +25,20 @@ from pacore.core.grading.programs.tests import (
 )
 from pacore.core.grading.verdict import CORRECT, NO_ANSWER, Verdict
 from pacore.sandbox.programs import code_grader_version, grade_programs, run_tests
-from pacore.sandbox.runner import GraderFault, Limits
+from pacore.sandbox.runner import SANDBOXES, GraderFault, Limits
 from tests.conftest import ROOT
 
 ADD = "print(sum(map(int, input().split())))"
 
 
 ADDITIONS = stdin_tests([("1 2\n", "3\n"), ("5 6", "11"), ("-1 1", "0")])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandboxes() -> Iterator[None]:
+    """Kept, so that a program costs no sandbox of its own."""
+    with SANDBOXES:
+        yield
 
 
 def outcomes(report: ProgramReport) -> list[str]:
@@ -398,11 +406,11 @@ def height(node):
 
 def test_a_program_that_fails_on_one_assertion_goes_on_with_the_next() -> None:
     program = """
-import os, time
+import os
 def f(x):
     if x == 1: os._exit(0)
     if x == 2: raise KeyError(x)
-    if x == 3: time.sleep(100)
+    while x == 3: pass
     if x == 4: return [0] * 10**9
     if x == 5: os.kill(os.getpid(), 9)
     if x == 6: return 'x' * (5 << 20)
@@ -489,14 +497,6 @@ def test_any_thread_may_grade() -> None:
 
 def test_the_version_names_the_rules_and_the_interpreter() -> None:
     assert re.fullmatch(r"\d+\+python-3\.\d+\.\d+", code_grader_version())
-
-
-def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
-    with pytest.raises(
-        GraderFault, match="the sandbox failed twice: it was not ready after 0 s"
-    ) as found:
-        run_tests(ADD, ADDITIONS, Limits(start_seconds=0.0))
-    assert found.value.verdict[:2] == ("timeout", None)
 
 
 INTERRUPTED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,8 +19,9 @@ from pacore.core.grading.programs.tests import (
     function_tests,
     stdin_tests,
 )
+from pacore.core.grading.verdict import CORRECT, Verdict
 from pacore.sandbox.programs import PROGRAM_WORKERS, grade_programs, run_tests
-from pacore.sandbox.runner import SANDBOXES
+from pacore.sandbox.runner import SANDBOXES, GraderFault, Limits
 from tests.fixtures.hostile_neighbours import LEAVINGS, MARK, SPY
 from tests.fixtures.processes import descendants, left_after, living
 from tests.sandbox.test_hostile_programs import INNOCENT, INNOCENT_TESTS, hosts
@@ -127,21 +129,34 @@ def test_programs_beside_each_other_do_not_reach_each_other() -> None:
 @pytest.mark.slow
 def test_a_hanging_program_does_not_hold_up_others() -> None:
     """As many as wait in vain leave room for the rest, whose work takes no more than its time."""
-    gold = as_gold(stdin_tests([("1 2\n", "3\n")], time_limit_seconds=20.0))
+    gold = as_gold(stdin_tests([("1 2\n", "3\n")], time_limit_seconds=1000.0))
     hanging = [
         (gold, f"import time\ntime.sleep(1000)  # {one}") for one in range(PROGRAM_WORKERS - 1)
     ]
     quick = [(gold, f"{INNOCENT}\n# {one}") for one in range(20)]
     ended: list[str] = []
 
-    def grade(items: list[tuple[str, str]], name: str) -> None:
-        grade_programs(items)
+    def grade(items: list[tuple[str, str]], name: str) -> list[Verdict]:
+        verdicts = grade_programs(items)
         ended.append(name)
+        return verdicts
 
     with ThreadPoolExecutor(2) as threads:
-        threads.submit(grade, hanging, "hanging")
-        time.sleep(0.5)
-        threads.submit(grade, quick, "quick")
+        waiting = threads.submit(grade, hanging, "hanging")
+        try:
+            deadline = time.monotonic() + 60.0
+            while len(own_hosts()) < len(hanging):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            done = threads.submit(grade, quick, "quick").result(timeout=300)
+        finally:
+            # A program whose sandbox is killed is run in a second one, and then given up.
+            while not waiting.done():
+                for process in own_hosts():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                time.sleep(0.05)
+    assert done == [CORRECT] * len(quick)
     assert ended == ["quick", "hanging"]
 
 
@@ -152,6 +167,14 @@ def test_a_sandbox_that_is_killed_is_replaced_and_the_program_graded() -> None:
             os.kill(process, signal.SIGKILL)
         assert run_tests(INNOCENT, INNOCENT_TESTS).passed == 2
         assert run_tests(CALLED, CALLED_TESTS).passed == 2
+
+
+def test_a_sandbox_that_is_slow_to_start_is_a_timeout_of_the_grader() -> None:
+    with pytest.raises(
+        GraderFault, match="the sandbox failed twice: it was not ready after 0 s"
+    ) as found:
+        run_tests(INNOCENT, INNOCENT_TESTS, Limits(start_seconds=0.0))
+    assert found.value.verdict[:2] == ("timeout", None)
 
 
 def test_sandboxes_are_gone_when_nobody_grades() -> None:

@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
+from pacore.store.backends.objects import ObjectBackend
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.capability import prepare, probe
@@ -125,8 +127,9 @@ def race_of_threads(store: Backend, key: str) -> list[int]:
 
 
 def test_of_racing_threads_exactly_one_is_first(store: Backend) -> None:
-    for race in range(RACES):
-        won = race_of_threads(store, f"race/{race}")
+    with ThreadPoolExecutor(RACES) as threads:
+        races = list(threads.map(lambda race: race_of_threads(store, f"race/{race}"), range(RACES)))
+    for race, won in enumerate(races):
         assert [str(number).encode() for number in won] == [store.get(f"race/{race}")]
 
 
@@ -255,6 +258,8 @@ def test_a_store_that_cannot_be_used_is_one_clear_line_without_a_secret(
         else:
             monkeypatch.setenv(name, value)
     store = open_store(url)
+    assert isinstance(store, ObjectBackend)
+    store.patience_seconds = 0.3
     with pytest.raises(kind, match=words) as told:
         list(store.list("a"))
     assert "\n" not in str(told.value) and "canary" not in str(told.value)
