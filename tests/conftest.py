@@ -85,6 +85,22 @@ def pacore() -> Pacore:
     return run
 
 
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Pacore:
+    """Runs the command line in this process: what it prints and ends with, and no start to wait for."""
+
+    def run(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:  # noqa: ARG001 - that of the whole test holds
+        from pacore.cli.main import main
+
+        capfd.readouterr()
+        code = main(list(arguments))
+        # As a pipe in text mode is read.
+        out, err = (said.replace("\r\n", "\n") for said in capfd.readouterr())
+        return subprocess.CompletedProcess(arguments, int(code), out, err)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def prefect_api() -> str:
     """The API address of a real Prefect server, the one ``pacore run`` starts for itself."""

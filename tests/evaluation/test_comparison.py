@@ -281,21 +281,23 @@ def test_runs_without_a_common_problem_are_refused(tmp_path: Path) -> None:
         compare_pairs(warehouse, "one", "two")
 
 
-def test_the_command_ends_with_4_for_no_go_and_0_for_go(store: Backend, pacore: Pacore) -> None:
+def test_the_command_ends_with_4_for_no_go_and_0_for_go(
+    store: Backend, pacore: Pacore, command: Pacore
+) -> None:
     place = ("--store", str(Path(store.uri("runs")).parent))
     no_go = pacore("compare", *place, "before", "after", "--gate")
     assert no_go.returncode == 4, no_go.stderr
     assert "\nNO-GO\n  accuracy fell by 12.5 points" in no_go.stdout
-    go = pacore("compare", *place, "after", "before", "--gate", "--format", "json")
+    go = command("compare", *place, "after", "before", "--gate", "--format", "json")
     assert go.returncode == 0
     assert json.loads(go.stdout)["decision"] == {"word": "GO", "reasons": []}
-    plain = pacore("compare", *place, "before", "after")
+    plain = command("compare", *place, "before", "after")
     assert plain.returncode == 0
     for wrong_line in (
         ("before", "before"), ("before", "nobody"), ("before", "after", "--margin", "2"),
         ("before", "after", "--max-drop", "7"),
     ):  # fmt: skip
-        refused = pacore("compare", *place, *wrong_line)
+        refused = command("compare", *place, *wrong_line)
         assert refused.returncode == 2
         assert refused.stderr.startswith("pacore: ")
         assert refused.stderr.count("\n") == 1

@@ -195,7 +195,7 @@ def test_another_model_is_another_judge(place: str) -> None:
     assert json.dumps(dict(second.grading.details)).count("scripted?words=5") == 1
 
 
-def test_what_cannot_be_judged_is_refused_in_a_line(place: str, pacore: Pacore) -> None:
+def test_what_cannot_be_judged_is_refused_in_a_line(place: str, command: Pacore) -> None:
     store = open_store(place)
     with pytest.raises(BadInput, match="temperature: "):
         begin_judging(store, open_run(store, "mine"), "judge", "gold", {"temperature": "hot"})
@@ -207,7 +207,7 @@ def test_what_cannot_be_judged_is_refused_in_a_line(place: str, pacore: Pacore) 
             "pacore: --grader: 'judge:k=9': k is greater than the number of votes, 4",
         ),
     ):
-        done = pacore("grade", "mine", "--store", place, *flags)
+        done = command("grade", "mine", "--store", place, *flags)
         assert done.returncode == 2
         assert done.stderr.startswith(says) and done.stderr.count("\n") == 1
 
@@ -221,7 +221,7 @@ def _connected(prefect_api: str) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("_connected")
 def test_a_judge_that_is_killed_goes_on_and_pays_once(
-    place: str, pacore: Pacore, prefect_api: str
+    place: str, command: Pacore, prefect_api: str
 ) -> None:
     line = [
         "grade", "mine", "--store", place, "--grader", "judge:n=3,k=2",
@@ -248,13 +248,13 @@ def test_a_judge_that_is_killed_goes_on_and_pays_once(
         place, "SELECT count(*) FROM gradings WHERE starts_with(grader, 'judge')", "mine"
     )
     assert judged == (0,), "a grading is there once its votes are"
-    done = pacore(*line)
+    done = command(*line)
     assert done.returncode == 0, done.stderr
     assert "current" in done.stdout and "agrees with auto on " in done.stdout
     paid = journal_size(place)
     (votes,) = ask(place, "SELECT count(*) FROM trajectories WHERE run_id LIKE 'mine.judge%'")
     assert paid - before == votes[0]
-    again = pacore(*line)
+    again = command(*line)
     assert again.returncode == 0 and again.stdout == done.stdout
     assert journal_size(place) == paid
 
