@@ -126,9 +126,9 @@ def _read_it_all(pacore: Shell, store: str, folder: Path) -> None:
     for problem in ("p0", "absent"):
         pacore("show", *at, "echoed", problem)
     pacore("explain", *at, "echoed", "p0")
+    tables = "trajectories JOIN trajectory_texts USING (trajectory_id) CROSS JOIN runs"
     for form in ("table", "csv", "json"):
-        for table in ("trajectories JOIN trajectory_texts USING (trajectory_id)", "runs"):
-            pacore("query", *at, "--format", form, f"SELECT * FROM {table}")
+        pacore("query", *at, "--format", form, f"SELECT * FROM {tables}")
     pacore("audit", *at, "echoed")
     pacore("export", *at, "echoed", str(folder / "exported"))
 
