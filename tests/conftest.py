@@ -29,8 +29,24 @@ settings.load_profile("untimed")
 # it starts, those it interrupts included.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 4 * 2**30
+
+
+def _temporary_root() -> str | None:
+    """Where the suite writes: memory where there is room for it, else the usual folder (None).
+
+    Stores and databases flush each file to the disk before they go on. No test can see that they do,
+    and on a disk that others write to the suite spends more time on that than on computing.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < NEEDED_BYTES:
+            return None
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+    return os.environ["PYTEST_DEBUG_TEMPROOT"]
+
+
 # Set before anything imports Prefect, which reads its settings once.
-_STATE = Path(tempfile.mkdtemp(prefix="pacore-tests-"))
+_STATE = Path(tempfile.mkdtemp(prefix="pacore-tests-", dir=_temporary_root()))
 os.environ.update(
     PACORE_HOME=str(_STATE),
     PREFECT_HOME=str(_STATE / "prefect-client"),
@@ -71,6 +87,22 @@ def pacore() -> Pacore:
             check=False,
             cwd=ROOT,
         )
+
+    return run
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Pacore:
+    """Runs the command line in this process: what it prints and ends with, and no start to wait for."""
+
+    def run(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:  # noqa: ARG001 - that of the whole test holds
+        from pacore.cli.main import main
+
+        capfd.readouterr()
+        code = main(list(arguments))
+        # As a pipe in text mode is read.
+        out, err = (said.replace("\r\n", "\n") for said in capfd.readouterr())
+        return subprocess.CompletedProcess(arguments, int(code), out, err)
 
     return run
 

@@ -35,12 +35,12 @@ def no_seeds(rows: list[Row]) -> None:
 
 
 def test_findings_end_with_1_a_line_each_and_no_more_than_asked_for(
-    night: Path, tmp_path: Path, pacore: Pacore
+    night: Path, tmp_path: Path, command: Pacore
 ) -> None:
     store = copy_of(night, tmp_path / "store")
     unit = unit_of(store, RUN, "trajectories", 1)
     file = rewrite(store, unit, no_seeds)
-    done = pacore("audit", RUN, "--store", str(tmp_path / "store"), "--limit", "2")
+    done = command("audit", RUN, "--store", str(tmp_path / "store"), "--limit", "2")
     assert done.returncode == 1
     first, second, more, _, verdict = done.stdout.splitlines()
     for line in (first, second):
@@ -48,7 +48,7 @@ def test_findings_end_with_1_a_line_each_and_no_more_than_asked_for(
         assert "seed is 0; " in line
     assert more.startswith("… and ") and more.endswith(" more; --limit shows more")
     assert verdict.startswith(f"run {RUN}: ") and verdict.endswith(" errors")
-    done = pacore("audit", RUN, "--store", str(tmp_path / "store"), "--format", "json")
+    done = command("audit", RUN, "--store", str(tmp_path / "store"), "--format", "json")
     assert done.returncode == 1
     report = json.loads(done.stdout)
     named = [f for f in report["findings"] if f["file"] == file and f["check"] == "identity"]
@@ -57,15 +57,15 @@ def test_findings_end_with_1_a_line_each_and_no_more_than_asked_for(
     assert report["checked"]["answers"] == 12
 
 
-def test_an_unknown_run_ends_with_2(night: Path, pacore: Pacore) -> None:
-    done = pacore("audit", "day", "--store", str(night))
+def test_an_unknown_run_ends_with_2(night: Path, command: Pacore) -> None:
+    done = command("audit", "day", "--store", str(night))
     assert done.returncode == 2
     assert f"no run 'day' in this store; runs: {RUN}" in done.stderr
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_what_stands_in_a_damaged_table_cannot_act_on_the_terminal(
-    tmp_path: Path, pacore: Pacore, form: str
+    tmp_path: Path, command: Pacore, form: str
 ) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 2)
     finish(scripted_config(tmp_path / "store", problems, widths=(2,), run_id=RUN))
@@ -73,7 +73,7 @@ def test_what_stands_in_a_damaged_table_cannot_act_on_the_terminal(
     unit = unit_of(store, RUN, "messages", 1)
     rewrite(store, unit, lambda rows: rows[0].update(text=ESCAPE, trajectory_id=ESCAPE))
     rewrite(store, unit, lambda rows: rows[1].update(compactor=ESCAPE))
-    done = pacore("audit", RUN, "--store", str(tmp_path / "store"), "--format", form)
+    done = command("audit", RUN, "--store", str(tmp_path / "store"), "--format", form)
     assert done.returncode == 1
     assert "owned" in done.stdout
     assert not set(ESCAPE) & set(done.stdout) - set("0;owned]")

@@ -240,12 +240,12 @@ def test_json_has_the_very_bytes_and_no_character_that_could_act(tmp_path: Path)
     assert first["digest"] == first["rendered_digest"]
 
 
-def test_the_command_prints_text_or_json(tmp_path: Path, pacore: Pacore) -> None:
+def test_the_command_prints_text_or_json(tmp_path: Path, pacore: Pacore, command: Pacore) -> None:
     store, found = hostile(tmp_path)
     done = pacore("explain", "r", "bad", "--store", store.url)
     assert (done.returncode, done.stdout) == (0, explanation_text(found) + "\n")
-    done = pacore("explain", "r", "bad", "--store", store.url, "--round", "2", "--format", "json")
+    done = command("explain", "r", "bad", "--store", store.url, "--round", "2", "--format", "json")
     assert [step["round"] for step in json.loads(done.stdout)["lineages"][0]["rounds"]] == [2]
-    done = pacore("explain", "r", "worse", "--store", store.url)
+    done = command("explain", "r", "worse", "--store", store.url)
     assert done.returncode == 2
     assert "run r has no problem 'worse'" in done.stderr

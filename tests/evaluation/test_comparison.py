@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.warehouse.prices import Price
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import CheckRow, Warehouse
 from tests.conftest import Pacore
 from tests.fixtures.ended import ended_run
 from tests.fixtures.golden_files import golden
@@ -55,10 +56,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
     return opened
 
 
+@cache
+def evidence(url: str, a: str, b: str) -> tuple[Comparison, Mapping[str, list[CheckRow]]]:
+    """What a gate decides on, which no criterion changes: the comparison and the broken checks."""
+    with Warehouse(open_store(url), [a, b]) as warehouse:
+        return compare_pairs(warehouse, a, b), warehouse.run_checks()
+
+
 def gate(store: Backend, a: str, b: str, **criteria: Any) -> list[str]:
-    with Warehouse(store, [a, b]) as warehouse:
-        found = compare_pairs(warehouse, a, b)
-        decision = decide(found, Criteria(**criteria), warehouse.run_checks())
+    found, broken = evidence(store.url, a, b)
+    decision = decide(found, Criteria(**criteria), broken)
     assert decision.word == ("NO-GO" if decision.reasons else "GO")
     return list(decision.reasons)
 
@@ -257,20 +264,26 @@ def test_runs_over_one_first_round_say_what_they_share(tmp_path: Path) -> None:
     assert re.search(r"shared in round 1 +18 of 18 +18 of 36\n  of its tokens +100.0 %", shown)
 
 
-@pytest.mark.parametrize("side", ["first", "second"])
-def test_missing_evidence_in_either_run_is_no_go(tmp_path: Path, side: str) -> None:
-    store = open_store(str(tmp_path / "store"))
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Backend:
+    """A whole run, one that lost an answer, and one that has half of its answers."""
+    store = open_store(str(tmp_path_factory.mktemp("unfinished") / "store"))
     names = [f"p{number}" for number in range(4)]
     ended_run(store, "whole", names, {}, widths=())
     lost = {("p1", 1, 0, 0): "timeout"}
     ended_run(store, "lost", names, lost, widths=(), seed_root="other")
     ended_run(store, "begun", names, {}, widths=(), seed_root="third", pending=("p2", "p3"))
+    return store
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+def test_missing_evidence_in_either_run_is_no_go(unfinished: Backend, side: str) -> None:
     for run_id, missing in (("lost", "1 of 4 answers are missing (25.0 %)"), ("begun", "2 of 4")):
         pair = (run_id, "whole") if side == "first" else ("whole", run_id)
-        sets, reason = gate(store, *pair)
+        sets, reason = gate(unfinished, *pair)
         assert sets.startswith("the problem sets differ")
         assert reason.startswith(f"run {run_id}: {missing}")
-        assert len(gate(store, *pair, max_missing=0.5)) == 1
+        assert len(gate(unfinished, *pair, max_missing=0.5)) == 1
 
 
 def test_runs_without_a_common_problem_are_refused(tmp_path: Path) -> None:
@@ -281,21 +294,23 @@ def test_runs_without_a_common_problem_are_refused(tmp_path: Path) -> None:
         compare_pairs(warehouse, "one", "two")
 
 
-def test_the_command_ends_with_4_for_no_go_and_0_for_go(store: Backend, pacore: Pacore) -> None:
+def test_the_command_ends_with_4_for_no_go_and_0_for_go(
+    store: Backend, pacore: Pacore, command: Pacore
+) -> None:
     place = ("--store", str(Path(store.uri("runs")).parent))
     no_go = pacore("compare", *place, "before", "after", "--gate")
     assert no_go.returncode == 4, no_go.stderr
     assert "\nNO-GO\n  accuracy fell by 12.5 points" in no_go.stdout
-    go = pacore("compare", *place, "after", "before", "--gate", "--format", "json")
+    go = command("compare", *place, "after", "before", "--gate", "--format", "json")
     assert go.returncode == 0
     assert json.loads(go.stdout)["decision"] == {"word": "GO", "reasons": []}
-    plain = pacore("compare", *place, "before", "after")
+    plain = command("compare", *place, "before", "after")
     assert plain.returncode == 0
     for wrong_line in (
         ("before", "before"), ("before", "nobody"), ("before", "after", "--margin", "2"),
         ("before", "after", "--max-drop", "7"),
     ):  # fmt: skip
-        refused = pacore("compare", *place, *wrong_line)
+        refused = command("compare", *place, *wrong_line)
         assert refused.returncode == 2
         assert refused.stderr.startswith("pacore: ")
         assert refused.stderr.count("\n") == 1

@@ -63,6 +63,14 @@ def judge(
     return judging
 
 
+@pytest.fixture(scope="module")
+def judged(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Judging]:
+    """A store to be read, in which the run is judged, and the judging."""
+    place = tmp_path_factory.mktemp("judged") / "copy"
+    shutil.copytree(finished, place)
+    return str(place / "store"), judge(str(place / "store"))
+
+
 def ask(place: str, sql: str, *run_ids: str) -> list[tuple[Any, ...]]:
     with Warehouse(open_store(place), run_ids or None) as warehouse:
         return list(warehouse.query(sql).rows)
@@ -72,8 +80,10 @@ def findings(place: str, run_id: str) -> list[str]:
     return [str(found) for found in errors(open_store(place), run_id)]
 
 
-def test_a_judge_gives_every_trajectory_the_verdict_its_votes_come_to(place: str) -> None:
-    judging = judge(place)
+def test_a_judge_gives_every_trajectory_the_verdict_its_votes_come_to(
+    judged: tuple[str, Judging],
+) -> None:
+    place, judging = judged
     votes: dict[str, list[bool | None]] = defaultdict(list)
     for question, said in ask(
         place,
@@ -82,17 +92,17 @@ def test_a_judge_gives_every_trajectory_the_verdict_its_votes_come_to(place: str
     ):
         votes[question].append(read_vote(said))
     assert all(len(given) == 3 for given in votes.values())
-    judged = ask(
+    given_verdicts = ask(
         place,
         "SELECT verdict, score, answer, gold FROM all_verdicts JOIN problems USING (run_id, problem_id) "
         f"WHERE grading = '{judging.grading.grading_id}'",
         "mine",
     )
     finished = ask(place, "SELECT count(*) FROM trajectories", "mine")
-    assert len(judged) == finished[0][0]
-    assert {verdict for verdict, *_ in judged} >= {"correct", "wrong", "no_answer"}
+    assert len(given_verdicts) == finished[0][0]
+    assert {verdict for verdict, *_ in given_verdicts} >= {"correct", "wrong", "no_answer"}
     right = sum(given.count(True) >= 2 for given in votes.values())
-    told = {(answer, gold) for verdict, _, answer, gold in judged if verdict == "correct"}
+    told = {(answer, gold) for verdict, _, answer, gold in given_verdicts if verdict == "correct"}
     assert len(told) == right
     (stands,) = ask(place, "SELECT grader FROM gradings WHERE stands", "mine")
     assert stands == ("judge:k=2,n=3",)
@@ -156,8 +166,8 @@ def mean(values: Any) -> float:
     return float(sum(some) / len(some))
 
 
-def test_how_far_a_judge_agrees_with_rules_is_a_plain_count(place: str) -> None:
-    judging = judge(place)
+def test_how_far_a_judge_agrees_with_rules_is_a_plain_count(judged: tuple[str, Judging]) -> None:
+    place, judging = judged
     (row,) = ask(
         place,
         "SELECT compared, both_correct, only_judge, only_other, both_wrong, agreement, kappa, other_grader "
@@ -180,8 +190,8 @@ def test_how_far_a_judge_agrees_with_rules_is_a_plain_count(place: str) -> None:
     assert kappa == pytest.approx((agreement - chance) / (1 - chance))
 
 
-def test_a_judge_and_its_run_are_sound(place: str) -> None:
-    judging = judge(place)
+def test_a_judge_and_its_run_are_sound(judged: tuple[str, Judging]) -> None:
+    place, judging = judged
     assert not findings(place, "mine")
     assert not findings(place, str(judging.config.run_id))
     with Warehouse(open_store(place)) as warehouse:
@@ -195,7 +205,7 @@ def test_another_model_is_another_judge(place: str) -> None:
     assert json.dumps(dict(second.grading.details)).count("scripted?words=5") == 1
 
 
-def test_what_cannot_be_judged_is_refused_in_a_line(place: str, pacore: Pacore) -> None:
+def test_what_cannot_be_judged_is_refused_in_a_line(place: str, command: Pacore) -> None:
     store = open_store(place)
     with pytest.raises(BadInput, match="temperature: "):
         begin_judging(store, open_run(store, "mine"), "judge", "gold", {"temperature": "hot"})
@@ -207,7 +217,7 @@ def test_what_cannot_be_judged_is_refused_in_a_line(place: str, pacore: Pacore) 
             "pacore: --grader: 'judge:k=9': k is greater than the number of votes, 4",
         ),
     ):
-        done = pacore("grade", "mine", "--store", place, *flags)
+        done = command("grade", "mine", "--store", place, *flags)
         assert done.returncode == 2
         assert done.stderr.startswith(says) and done.stderr.count("\n") == 1
 
@@ -221,7 +231,7 @@ def _connected(prefect_api: str) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("_connected")
 def test_a_judge_that_is_killed_goes_on_and_pays_once(
-    place: str, pacore: Pacore, prefect_api: str
+    place: str, command: Pacore, prefect_api: str
 ) -> None:
     line = [
         "grade", "mine", "--store", place, "--grader", "judge:n=3,k=2",
@@ -248,13 +258,13 @@ def test_a_judge_that_is_killed_goes_on_and_pays_once(
         place, "SELECT count(*) FROM gradings WHERE starts_with(grader, 'judge')", "mine"
     )
     assert judged == (0,), "a grading is there once its votes are"
-    done = pacore(*line)
+    done = command(*line)
     assert done.returncode == 0, done.stderr
     assert "current" in done.stdout and "agrees with auto on " in done.stdout
     paid = journal_size(place)
     (votes,) = ask(place, "SELECT count(*) FROM trajectories WHERE run_id LIKE 'mine.judge%'")
     assert paid - before == votes[0]
-    again = pacore(*line)
+    again = command(*line)
     assert again.returncode == 0 and again.stdout == done.stdout
     assert journal_size(place) == paid
 

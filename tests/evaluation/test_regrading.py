@@ -121,7 +121,7 @@ def started(place: Path, most: int) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_a_killed_grading_goes_on_and_loses_only_what_was_in_flight(
-    place: Path, pacore: Pacore
+    place: Path, command: Pacore
 ) -> None:
     store = open_store(str(place))
     process = started(place, 3)
@@ -143,7 +143,7 @@ def test_a_killed_grading_goes_on_and_loses_only_what_was_in_flight(
     assert len(after) == 2 * SHARDS
     given = table(str(place), "mine", "verdicts", ["grading"])
     assert sum(grading != OWN for _, grading in given) == 4 * SHARDS
-    audit = pacore("audit", "mine", "--store", str(place))
+    audit = command("audit", "mine", "--store", str(place))
     assert audit.returncode == 0, audit.stdout
 
 

@@ -364,7 +364,7 @@ def test_a_run_leaves_to_object_storage_and_enters_a_store_on_it(
 
 @pytest.mark.slow
 def test_the_commands_move_a_run_that_status_show_and_query_then_know(
-    made: Path, tmp_path: Path, pacore: Pacore
+    made: Path, tmp_path: Path, pacore: Pacore, command: Pacore
 ) -> None:
     there = ["--store", str(tmp_path / "other")]
     done = pacore("export", "wide", str(tmp_path / "out"), "--store", str(made / "store"))
@@ -372,17 +372,17 @@ def test_the_commands_move_a_run_that_status_show_and_query_then_know(
     done = pacore("import", str(tmp_path / "out"), *there)
     assert done.returncode == 0, done.stderr
     assert "imported run wide: " in done.stdout
-    assert "complete" in pacore("status", *there).stdout
-    assert "sum-0001" in pacore("show", "wide", "sum-0001", *there).stdout
-    asked = pacore("query", "SELECT count(*) AS n FROM answers", "--format", "json", *there)
+    assert "complete" in command("status", *there).stdout
+    assert "sum-0001" in command("show", "wide", "sum-0001", *there).stdout
+    asked = command("query", "SELECT count(*) AS n FROM answers", "--format", "json", *there)
     assert json.loads(asked.stdout) == [{"n": 4}]
-    again = pacore(
+    again = command(
         "run", "--problems", str(made / "problems.jsonl"), "--engine", "scripted",
         "--widths", "5", "--run-id", "wide", *there,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert "nothing to do" in again.stderr
-    audited = pacore("audit", "wide", *there)
+    audited = command("audit", "wide", *there)
     assert audited.returncode == 0, audited.stdout + audited.stderr
 
 

@@ -413,9 +413,9 @@ def test_every_bad_row_is_named_by_file_line_and_field_and_nothing_is_published(
     assert not (place / "store").exists()
 
 
-def test_the_command_ends_with_2_for_a_file_with_bad_rows(place: Path, pacore: Pacore) -> None:
+def test_the_command_ends_with_2_for_a_file_with_bad_rows(place: Path, command: Pacore) -> None:
     file = write_lines(place / "results.jsonl", BAD["reference"][0])
-    done = pacore(
+    done = command(
         "import", str(file), "--problems", str(place / "problems.jsonl"), "--model", "m",
         "--store", str(place / "store"),
     )  # fmt: skip
@@ -518,21 +518,21 @@ def test_hostile_responses_are_stored_as_they_are_and_do_nothing(
 
 
 @pytest.mark.slow
-def test_the_command_prints_the_result_and_the_tables_answer(place: Path, pacore: Pacore) -> None:
+def test_the_command_prints_the_result_and_the_tables_answer(place: Path, command: Pacore) -> None:
     file = write_lines(place / "results.jsonl", reference_rows()[:4])
     store = ["--store", str(place / "store")]
-    done = pacore(
+    done = command(
         "import", str(file), "--problems", str(place / "problems.jsonl"), "--model", "them",
         "--run-id", "theirs", *store,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "run theirs · them · K = [4, 1]" in done.stdout
     assert "100.0 % (4 of 4 answers scored)" in done.stdout
-    shown = pacore("show", "theirs", "sum-3", *store)
+    shown = command("show", "theirs", "sum-3", *store)
     assert "\\boxed{6}" in shown.stdout
-    audited = pacore("audit", "theirs", *store)
+    audited = command("audit", "theirs", *store)
     assert audited.returncode == 0, audited.stdout + audited.stderr
-    rows = pacore("query", "SELECT count(*) AS n FROM trajectories", "--format", "csv", *store)
+    rows = command("query", "SELECT count(*) AS n FROM trajectories", "--format", "csv", *store)
     assert next(csv.DictReader(io.StringIO(rows.stdout)))["n"] == "20"
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_deployed_run_writes_the_tables_the_command_line_writes(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, command: Pacore
 ) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 4)
     deployed(prefect_api)
@@ -44,7 +44,7 @@ def test_a_deployed_run_writes_the_tables_the_command_line_writes(
         assert "finished successfully" in said or "Completed" in said
     (record,) = read_gradings(open_store(str(tmp_path / "deployed")), "same")
     assert record.finished_at is not None
-    done = pacore(
+    done = command(
         "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?words=20",
         "--store", str(tmp_path / "typed"), "--widths", "3,2", "--run-id", "same",
     )  # fmt: skip

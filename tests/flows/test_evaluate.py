@@ -126,7 +126,7 @@ def test_while_a_check_returns_rows_nothing_is_reported(tmp_path: Path, prefect_
 
 @pytest.mark.slow
 def test_the_command_ends_with_1_and_names_the_checks_or_prints_the_report(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, pacore: Pacore, command: Pacore
 ) -> None:
     assert prefect_api
     config = broken(tmp_path)
@@ -141,16 +141,16 @@ def test_the_command_ends_with_1_and_names_the_checks_or_prints_the_report(
     Path(prices).write_text(
         "model,prompt_per_million,completion_per_million\nscripted?words=12&truncate=0.2,1,2\n"
     )
-    done = pacore(
+    done = command(
         "evaluate", "mine", "--store", sound.store, "--grader", "text", "--prices", prices
     )
     assert done.returncode == 0, done.stderr
     for part in ("· text · ", "mean score", "current", "95 %", "effective TTC", "USD"):
         assert part in done.stdout, done.stdout
-    refused = pacore("evaluate", "nobody", "--store", sound.store)
+    refused = command("evaluate", "nobody", "--store", sound.store)
     assert refused.returncode == 2
     assert refused.stderr == "pacore: no run 'nobody' in this store; runs: mine\n"
-    unpriced = pacore("evaluate", "mine", "--store", sound.store, "--prices", f"{prices}.not")
+    unpriced = command("evaluate", "mine", "--store", sound.store, "--prices", f"{prices}.not")
     assert unpriced.returncode == 2
     assert "prices.csv.not" in unpriced.stderr
 

@@ -257,15 +257,15 @@ def _read(controller: int) -> bytes:
 
 
 @pytest.mark.slow
-def test_an_audit_finds_nothing_wrong_with_hostile_texts(done: Done, pacore: Pacore) -> None:
-    found = pacore("audit", "--store", done.store, "hostile")
+def test_an_audit_finds_nothing_wrong_with_hostile_texts(done: Done, command: Pacore) -> None:
+    found = command("audit", "--store", done.store, "hostile")
     assert found.returncode == 0, found.stdout
     assert STEERING.search(found.stdout + found.stderr) is None
 
 
 @pytest.mark.slow
 def test_hostile_problem_ids_are_data_to_flow_artifacts_and_command_line(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, command: Pacore
 ) -> None:
     (tmp_path / "problems.jsonl").write_text(problem_lines(HOSTILE_IDS))
     answering = {case: f"\\boxed{{{problem_id}}}" for case, problem_id in HOSTILE_IDS.items()}
@@ -283,7 +283,7 @@ def test_hostile_problem_ids_are_data_to_flow_artifacts_and_command_line(
         for cell in (row["problem"], row["answer"]):
             assert TAGS.findall(MARKDOWN.render(cell)) == ["<p>", "</p>"], cell
     for problem_id in HOSTILE_IDS.values():
-        shown = pacore("show", "--store", str(tmp_path / "store"), "hostile", problem_id)
+        shown = command("show", "--store", str(tmp_path / "store"), "hostile", problem_id)
         assert shown.returncode == 0, shown.stderr
         assert STEERING.search(shown.stdout) is None
         assert visible(problem_id) in shown.stdout

@@ -128,10 +128,23 @@ def shown_table(page: Page) -> list[list[str]]:
     return rows
 
 
+@pytest.fixture
+def typed(tmp_path: Path, prefect_api: str, command: Pacore) -> str:
+    """The store of a run that the command line made; a flow cannot run where a browser is driven."""
+    assert prefect_api
+    problems, store = write_problems(tmp_path / "problems.jsonl", 4), str(tmp_path / "typed")
+    done = command(
+        "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?words=20",
+        "--store", store, "--widths", "3,2", "--run-id", "same-in-ui",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return store
+
+
 def test_a_run_started_in_the_ui_writes_the_tables_the_command_line_writes(
-    tmp_path: Path, prefect_api: str, pacore: Pacore, browser: Browser
+    tmp_path: Path, prefect_api: str, typed: str, browser: Browser
 ) -> None:
-    problems = write_problems(tmp_path / "problems.jsonl", 4)
+    problems = tmp_path / "problems.jsonl"
     deployed(prefect_api)
     with worker(prefect_api, tmp_path):
         open_form(browser)
@@ -155,13 +168,8 @@ def test_a_run_started_in_the_ui_writes_the_tables_the_command_line_writes(
     browser.tab("Artifacts")
     page.get_by_text("results-same-in-ui").last.click()
     assert [row[0] for row in shown_table(page)] == [f"sum-{n:04d}" for n in range(4)]
-    done = pacore(
-        "run", "--problems", str(problems), "--engine", "scripted", "--model", "scripted?words=20",
-        "--store", str(tmp_path / "typed"), "--widths", "3,2", "--run-id", "same-in-ui",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
     from_ui = tables(str(tmp_path / "from-ui"), "same-in-ui")
-    assert from_ui == tables(str(tmp_path / "typed"), "same-in-ui")
+    assert from_ui == tables(typed, "same-in-ui")
     assert len(from_ui["answers"]) == 4
 
 

@@ -87,17 +87,17 @@ def test_a_set_of_every_shape_runs_to_answers_that_an_audit_finds_sound(
 
 @pytest.mark.slow
 def test_a_file_with_a_row_of_every_shape_is_listed_run_and_shown(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, pacore: Pacore, command: Pacore
 ) -> None:
     assert prefect_api
     path = write(tmp_path, "all", [row for _, row in ALL_ROWS])
     given = ["--problems", str(path), "--store", str(tmp_path / "s"), "--engine", "scripted"]
     listed = pacore("problems", str(path))
     assert listed.returncode == 0 and f"problems  {len(ALL_ROWS)}\n" in listed.stdout
-    done = pacore("run", *given, "--widths", "2", "--run-id", "all")
+    done = command("run", *given, "--widths", "2", "--run-id", "all")
     assert done.returncode == 0, done.stderr
     with Warehouse(open_store(str(tmp_path / "s"))) as warehouse:
         answers = warehouse.query("SELECT count(*), count(DISTINCT problem_id) FROM answers").rows
         assert list(answers) == [(len(ALL_ROWS), len(ALL_ROWS))]
-    shown = pacore("show", "all", "own1_a", "--store", str(tmp_path / "s"))
+    shown = command("show", "all", "own1_a", "--store", str(tmp_path / "s"))
     assert shown.returncode == 0 and "Read two numbers" in shown.stdout

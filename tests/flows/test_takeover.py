@@ -127,11 +127,11 @@ def run_here(api: str, config: RunConfig) -> None:
 
 @pytest.mark.slow
 def test_whoever_takes_a_killed_run_up_says_of_it_that_it_crashed(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, command: Pacore
 ) -> None:
     config = config_of(tmp_path, "killed")
     zombie = killed(prefect_api, config)
-    done = pacore(*arguments(config))
+    done = command(*arguments(config))
     assert done.returncode == 0, done.stderr
     first, second = flow_runs(prefect_api, "killed")
     assert first["id"] == zombie["id"]

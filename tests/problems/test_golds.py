@@ -336,17 +336,17 @@ def test_plan_says_the_cautions_and_a_bad_set_leaves_nothing_behind(
 
 @pytest.mark.slow
 def test_a_run_says_the_cautions_before_it_starts_and_not_once_it_is_complete(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, command: Pacore
 ) -> None:
     assert prefect_api
     url = among(tmp_path, "N/A", ["1", "2", "3", "4"])
     line = ("run", "--problems", url, "--engine", "scripted", "--store", str(tmp_path / "s"))
-    done = pacore(*line, "--widths", "2", "--run-id", "r")
+    done = command(*line, "--widths", "2", "--run-id", "r")
     assert done.returncode == 0, done.stderr
     caution = "pacore: caution: gold answer that may be a placeholder: 1 (r3: N/A)"
     assert caution in done.stderr
     assert done.stderr.index(caution) < done.stderr.index(
         "finding a Prefect server, or starting one"
     )
-    again = pacore(*line, "--widths", "2", "--run-id", "r")
+    again = command(*line, "--widths", "2", "--run-id", "r")
     assert again.returncode == 0 and "caution" not in again.stderr

@@ -449,20 +449,19 @@ def test_verdicts_of_another_version_are_named_and_not_made_up(store: Backend) -
     assert all("it was graded by version math 0, and this is " in one.what for one in failed)
 
 
-def test_the_command_says_what_it_did(store: Backend, pacore: Pacore) -> None:
+def test_the_command_says_what_it_did(store: Backend, pacore: Pacore, command: Pacore) -> None:
     at = ["--store", store.url]
-    assert pacore("repair", RUN, *at).stdout == f"run {RUN}: nothing is missing or damaged\n"
+    assert command("repair", RUN, *at).stdout == f"run {RUN}: nothing is missing or damaged\n"
     key = files(store, "messages")[0]
     remove(store, key)
     words = f"table messages: {key}: is missing"
-    asked = pacore("query", *at, "--format", "csv", "SELECT count(*) FROM messages")
+    asked = command("query", *at, "--format", "csv", "SELECT count(*) FROM messages")
     assert (asked.returncode, asked.stdout) == (0, "count_star()\n0\n")
     assert (
         asked.stderr
         == f"pacore: left out: run {RUN}, {words}; pacore repair {RUN} makes again what it can\n"
     )
-    for command in (["show", RUN, "sum-0001"], ["flips", RUN]):
-        ended = pacore(*command, *at)
+    for ended in (command("show", RUN, "sum-0001", *at), pacore("flips", RUN, *at)):
         assert ended.returncode == 1 and words in ended.stderr
         assert ended.stderr.endswith(f"; pacore repair {RUN} makes again what it can\n")
     ended = pacore("repair", RUN, *at)
@@ -471,4 +470,4 @@ def test_the_command_says_what_it_did(store: Backend, pacore: Pacore) -> None:
         f"{key}: is missing: made again, byte for byte\n"
         f"run {RUN}: 1 made again; pacore audit {RUN} checks all of it\n"
     )
-    assert pacore("audit", RUN, *at).returncode == 0
+    assert command("audit", RUN, *at).returncode == 0

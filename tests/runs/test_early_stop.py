@@ -461,7 +461,7 @@ def test_thinking_that_was_cut_stops_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_line_stops_with_one_line_and_without_an_accuracy(
-    tmp_path: Path, pacore: Pacore
+    tmp_path: Path, command: Pacore
 ) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 6)
     seedless = takes_no("seed", "property 'seed' is unsupported")
@@ -472,14 +472,14 @@ def test_the_command_line_stops_with_one_line_and_without_an_accuracy(
             (server.root, f"use --endpoint {server.endpoint}"),
             (server.endpoint, "--omit seed"),
         ):
-            done = pacore(*line, "--endpoint", endpoint)
+            done = command(*line, "--endpoint", endpoint)
             assert done.returncode not in (0, 3), done.stderr
             said = [text for text in done.stderr.splitlines() if named in text]
             assert said
             assert "accuracy" not in done.stdout
             assert "Traceback" not in done.stderr
-        done = pacore(*line, "--endpoint", server.endpoint, "--omit", "seed")
+        done = command(*line, "--endpoint", server.endpoint, "--omit", "seed")
         assert done.returncode == 2
         assert "recipe.omit: None -> ['seed']" in done.stderr
-        done = pacore(*line[:-1], "other", "--endpoint", server.endpoint, "--omit", "seed")
+        done = command(*line[:-1], "other", "--endpoint", server.endpoint, "--omit", "seed")
         assert done.returncode == 0, done.stderr

@@ -244,7 +244,7 @@ def test_a_retry_runs_under_the_configuration_the_run_was_started_with(tmp_path:
 
 @pytest.mark.slow
 def test_the_command_retries_a_run_whose_problem_file_is_gone_and_is_done_after(
-    tmp_path: Path, prefect_api: str, pacore: Pacore
+    tmp_path: Path, prefect_api: str, pacore: Pacore, command: Pacore
 ) -> None:
     assert prefect_api
     config, _ = finished(tmp_path, shard_size=6)
@@ -256,15 +256,15 @@ def test_the_command_retries_a_run_whose_problem_file_is_gone_and_is_done_after(
     assert " problems again" in done.stderr
     assert "unparsed" in done.stdout
     paid = journal_size(config.store)
-    again = pacore(*line)
+    again = command(*line)
     assert (again.returncode, journal_size(config.store)) == (0, paid), again.stderr
     assert "nothing to retry" in again.stdout
 
 
 def test_the_command_needs_a_condition_and_a_run_that_is_there(
-    tmp_path: Path, pacore: Pacore
+    tmp_path: Path, command: Pacore
 ) -> None:
-    missing = pacore("retry", "mine", "--store", str(tmp_path))
+    missing = command("retry", "mine", "--store", str(tmp_path))
     assert missing.returncode == 2 and "--where" in missing.stderr
-    unknown = pacore("retry", "mine", "--where", CUT, "--store", str(tmp_path))
+    unknown = command("retry", "mine", "--where", CUT, "--store", str(tmp_path))
     assert unknown.returncode == 2 and "no run 'mine'" in unknown.stderr

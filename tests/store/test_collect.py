@@ -97,14 +97,16 @@ def test_where_a_commit_cannot_be_read_nothing_is_collected(store: Backend) -> N
         uncollected(store)
 
 
-def test_the_command_lists_first_and_deletes_only_when_told(store: Backend, pacore: Pacore) -> None:
+def test_the_command_lists_first_and_deletes_only_when_told(
+    store: Backend, pacore: Pacore, command: Pacore
+) -> None:
     listed = pacore("gc", "--store", store.url)
     assert listed.returncode == 0 and ".tmp/left-by-a-kill" in listed.stdout
     assert "2 files of" in listed.stdout and "that nothing refers to" in listed.stdout
     assert len(uncollected(store)) == 2
-    refused = pacore("gc", "--store", store.url, "--older-than", "0.5", "--delete")
+    refused = command("gc", "--store", store.url, "--older-than", "0.5", "--delete")
     assert refused.returncode == 2 and "younger than a day" in refused.stderr
-    deleted = pacore("gc", "--store", store.url, "--delete")
+    deleted = command("gc", "--store", store.url, "--delete")
     assert "2 files of" in deleted.stdout and "deleted" in deleted.stdout
     assert uncollected(store) == []
 

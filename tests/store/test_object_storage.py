@@ -171,26 +171,30 @@ def test_a_warehouse_sees_what_was_committed_since_the_last_one(store: Backend) 
 
 @pytest.mark.slow
 def test_the_commands_work_on_s3(
-    request: pytest.FixtureRequest, s3_server: S3Server, tmp_path: Path, pacore: Pacore
+    request: pytest.FixtureRequest,
+    s3_server: S3Server,
+    tmp_path: Path,
+    pacore: Pacore,
+    command: Pacore,
 ) -> None:
     url = fresh_url(request, "s3", tmp_path)
     problems = write_problems(tmp_path / "problems.jsonl", 3)
     line = ("--problems", str(problems), "--engine", "scripted", "--widths", "2", "--store", url)
-    planned = pacore("plan", *line)
+    planned = command("plan", *line)
     assert planned.returncode == 0, planned.stderr
-    for _ in range(2):
-        ran = pacore("run", *line, "--run-id", "demo")
+    for start in (pacore, command):
+        ran = start("run", *line, "--run-id", "demo")
         assert ran.returncode == 0 and f"pacore show --store {url} demo sum-0000" in ran.stdout
     assert "nothing to do" in ran.stderr
-    assert "complete" in pacore("status", "--store", url).stdout
-    assert "sum-0001" in pacore("show", "--store", url, "demo", "sum-0001").stdout
-    asked = pacore(
+    assert "complete" in command("status", "--store", url).stdout
+    assert "sum-0001" in command("show", "--store", url, "demo", "sum-0001").stdout
+    asked = command(
         "query", "--store", url, "--format", "csv", "SELECT count(*) AS n FROM trajectories"
     )
     assert asked.stdout == "n\n9\n"
-    assert "0 files of 0 bytes" in pacore("gc", "--store", url).stdout
+    assert "0 files of 0 bytes" in command("gc", "--store", url).stdout
     everything = "".join(
         done.stdout + done.stderr
-        for done in (planned, ran, asked, pacore("status", "--store", url))
+        for done in (planned, ran, asked, command("status", "--store", url))
     )
     assert s3_server.secret not in everything and s3_server.key not in everything

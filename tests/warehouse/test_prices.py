@@ -112,14 +112,14 @@ def test_what_another_run_paid_for_costs_this_one_nothing_new(tmp_path: Path) ->
     assert found["marginal_money"] == 0
 
 
-def test_a_query_takes_the_prices_it_is_given(tmp_path: Path, pacore: Pacore) -> None:
+def test_a_query_takes_the_prices_it_is_given(tmp_path: Path, command: Pacore) -> None:
     small_store(tmp_path / "store")
     prices = written(tmp_path, f"{HEAD}\nscripted,1,10\n")
-    done = pacore(
+    done = command(
         "query", "--store", str(tmp_path / "store"), "--prices", prices, "--format", "csv",
         "SELECT currency, effective_money > 0 AS paid FROM mart_costs",
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "currency,paid\nUSD,true\n"), done.stderr
-    wrong = pacore("query", "--store", str(tmp_path / "store"), "--prices", "no.csv", "SELECT 1")
+    wrong = command("query", "--store", str(tmp_path / "store"), "--prices", "no.csv", "SELECT 1")
     assert wrong.returncode == 2
     assert "no.csv" in wrong.stderr

@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from typing import TYPE_CHECKING
 
 from pacore.evaluation.sweep import Point, frontier
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
 
@@ -24,6 +21,13 @@ NEAR = 0.04
 
 def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:
     """The picture of a frontier as ``svg`` or ``png``: equal points give equal bytes."""
+    # matplotlib takes a second to import, which commands that draw nothing need not wait for.
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
     axes = figure.add_subplot()
     best = frontier(points)

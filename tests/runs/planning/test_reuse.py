@@ -153,9 +153,9 @@ def test_a_run_over_other_problems_is_no_earlier_run(place: Path, tmp_path: Path
     assert found.total("to_generate") == 7
 
 
-def test_the_command_says_the_same_and_writes_nothing(place: Path, pacore: Pacore) -> None:
+def test_the_command_says_the_same_and_writes_nothing(place: Path, command: Pacore) -> None:
     before = sorted((place / "store").rglob("*"))
-    done = pacore(
+    done = command(
         "plan", "--problems", str(place / "problems.jsonl"), "--engine", "scripted",
         "--widths", "4,2", "--max-tokens", "64", "--temperature", "0.7",
         "--store", str(place / "store"),

@@ -32,9 +32,18 @@ class Boxes(NamedTuple):
 
 
 class _Box(NamedTuple):
-    text: str
+    """The offsets of a box in a text, and those of its content.
+
+    Boxes may be nested thousands deep: a copy of the content of each would take quadratic time.
+    """
+
     start: int
     end: int
+    inside_start: int
+    inside_end: int
+
+    def content(self, text: str) -> str:
+        return text[self.inside_start : self.inside_end].strip()
 
 
 # An escaped brace is no group, so a backslash is matched with the next character. Two backslashes
@@ -98,17 +107,17 @@ def find_boxes(text: str) -> Boxes:
     """
     found, open_at = _all_boxes(text)
     last = len(found) - 1
-    while last >= 0 and (is_blank(found[last].text) or _is_spoken_of(text, found[last])):
+    while last >= 0 and (is_blank(found[last].content(text)) or _is_spoken_of(text, found[last])):
         last -= 1
-    is_empty = any(is_blank(box.text) for box in found[last + 1 :])
+    is_empty = any(is_blank(box.content(text)) for box in found[last + 1 :])
     if last < 0:
         return Boxes(None, 0, 0, open_at, is_empty)
     first, offers_several = last, False
     while first and (joint := _joint(text, found[first - 1], found[first])) is not None:
         offers_several |= joint in _ORS
         first -= 1
-    listed = list(dict.fromkeys(box.text for box in found[first : last + 1]))
-    numbers = {rational(text) for text in listed}
+    listed = list(dict.fromkeys(box.content(text) for box in found[first : last + 1]))
+    numbers = {rational(held) for held in listed}
     if offers_several and len(numbers) == 1 and None not in numbers:
         listed, offers_several = listed[-1:], False
     held = ", ".join(listed)
@@ -121,7 +130,7 @@ _ORS = frozenset(("or", "oder", "ou", "o", "или", "或", "或者", "または
 def _joint(text: str, one: _Box, two: _Box) -> str | None:
     """The word or comma that joins two boxes to a list; None where they are not joined."""
     between = text[one.end : two.start]
-    if one.end > two.start or len(between) > 100 or is_blank(one.text):
+    if one.end > two.start or len(between) > 100 or is_blank(one.content(text)):
         return None
     found = _BETWEEN.fullmatch(between)
     if found is None or not re.search(r",|\w", between.replace("\\", "")):
@@ -142,7 +151,7 @@ def _all_boxes(text: str) -> tuple[list[_Box], int | None]:
             depth = max(depth - 1, 0)
             if opened and opened[-1][0] == depth:
                 _, begin, start = opened.pop()
-                found.append(_Box(text[start : token.start()].strip(), begin, token.end()))
+                found.append(_Box(begin, token.end(), start, token.start()))
         elif token[0] == "{":
             depth += 1
         elif token[0].endswith("{") and token[0] != "\\{":
@@ -158,7 +167,7 @@ def _bare_boxes(text: str) -> Iterator[_Box]:
         if bare["command"]:
             arguments = re.compile(r"(?:\{[^{}]{0,200}\})*").match(text, end)
             end = arguments.end() if arguments else end
-        yield _Box(text[bare.start("token") : end].strip(), bare.start(), end)
+        yield _Box(bare.start(), end, bare.start("token"), end)
 
 
 def is_blank(held: str) -> bool:
