@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from typing import Any, Literal, NamedTuple, Self
 
@@ -116,7 +117,9 @@ class Sandbox:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.kill()
+        # Its group, too: a child of bubblewrap that still waits to be set up does not end with it.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         # bubblewrap has ended; once the socket closes, so have process 1 and all processes inside.
         deadline = time.monotonic() + _CLOSE_SECONDS
