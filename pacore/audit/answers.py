@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
+from pacore.store.rows import StoredAnswer, StoredMessage
 from pacore.store.run import Run
 
 ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason", "failed_round")
@@ -32,8 +32,8 @@ class Concluded:
     replicate: int
     files: Mapping[str, str]
     ended: Ended | None
-    final: list[Row]
-    answers: list[Row]
+    final: list[StoredMessage]
+    answers: list[StoredAnswer]
     is_read_alike: bool = True
 
     def where(self, plan: Plan, table: str) -> Where:
@@ -47,7 +47,7 @@ def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
         yield Finding("answers", here.where(run.plan, "answers"), "is missing")
         return
     row = here.answers[0]
-    where = Where.of(row, "answers", run.plan.rounds)
+    where = Where.of(row, run.plan.rounds)
     if len(here.answers) > 1:
         yield Finding("duplicates", where, f"is here {len(here.answers)} times")
     expected = _expected(run, here)
@@ -58,8 +58,8 @@ def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
     because = "read again from the last message it is" if here.final else "from what there is it is"
     values = {column: getattr(expected, column) for column in columns}
     yield from differing(row, values, where, "answers", because)
-    if (row.get("reason") is None) != (row["status"] == "answered"):
-        what = f"reason is {quoted(row.get('reason'))} where status is {row['status']}"
+    if (row.reason is None) != (row.status == "answered"):
+        what = f"reason is {quoted(row.reason)} where status is {row.status}"
         yield Finding("answers", where, what)
 
 
@@ -71,7 +71,7 @@ def _expected(run: Run, here: Concluded) -> Answer | None:
     if here.final:
         row, problem_id = here.final[0], here.problem.problem_id
         message = Message(
-            plan.rounds, problem_id, here.replicate, 1, row["trajectory_id"], row["text"], ""
+            plan.rounds, problem_id, here.replicate, 1, row.trajectory_id, row.text, ""
         )
         ended = replace(ended, messages=[message])
     return final_answer(plan, here.problem, here.replicate, ended)

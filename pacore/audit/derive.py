@@ -14,7 +14,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from pacore.audit.files import Row
 from pacore.audit.finding import Where
 from pacore.core.message import CompactionInput, Message, compaction_of, needs_generation
 from pacore.core.plan import Plan
@@ -24,13 +23,14 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import Round, RoundPrompt, View, by_slot, conclude_round
 from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
 from pacore.store.journal import Entry
+from pacore.store.rows import StoredMessage, StoredText, StoredTrajectory
 from pacore.store.run import Run
 from pacore.store.schema import TRAJECTORIES
 
 
-def recipe_of_attempt(run: Run, row: Row) -> Recipe:
+def recipe_of_attempt(run: Run, row: StoredTrajectory) -> Recipe:
     """The recipe one attempt was sampled by: the run's, or a retry's with another limit."""
-    return attempt_recipe(run.recipe, row.get("max_tokens"))
+    return attempt_recipe(run.recipe, row.max_tokens)
 
 
 class Prompts:
@@ -49,9 +49,9 @@ class Prompts:
         self._cut: dict[tuple[View, int], RoundPrompt] = {}
         self.draws = {place.slot: place.draw for _, place in slots}
 
-    def of(self, row: Row) -> RoundPrompt | None:
+    def of(self, row: StoredTrajectory) -> RoundPrompt | None:
         """P(x, M) as one attempt saw it, None where the plan has no such slot."""
-        whole, kept = self._whole.get(row["slot"]), row.get("prompt_messages")
+        whole, kept = self._whole.get(row.slot), row.prompt_messages
         if whole is None or kept is None:
             return whole
         cut = whole.view, kept
@@ -60,39 +60,39 @@ class Prompts:
         return self._cut[cut]
 
 
-def trajectory_of(round_: int, row: Row, entry: Entry | None) -> Trajectory:
+def trajectory_of(round_: int, row: StoredTrajectory, entry: Entry | None) -> Trajectory:
     """A row as the trajectory it says it is; what rows do not have is taken from the journal."""
-    made = entry.generation if entry else Generation(row["finish_reason"], error=row.get("error"))
-    made = replace(made, finish_reason=row["finish_reason"])
+    made = entry.generation if entry else Generation(row.finish_reason, error=row.error)
+    made = replace(made, finish_reason=row.finish_reason)
     reasoning = normalise(made).reasoning
-    closed, status = row.get("thinking_closed"), row["conclusion_status"]
+    closed, status = row.thinking_closed, row.conclusion_status
     return Trajectory(
-        place=Slot(round_, row["problem_id"], row["replicate"], row["slot"], row["draw"]),
-        trajectory_id=row["trajectory_id"],
-        attempt=row["attempt"],
-        seed=row["seed"],
-        prompt_digest=row["prompt_digest"],
+        place=Slot(round_, row.problem_id, row.replicate, row.slot, row.draw),
+        trajectory_id=row.trajectory_id,
+        attempt=row.attempt,
+        seed=row.seed,
+        prompt_digest=row.prompt_digest,
         generation=made,
-        thought=Thought(reasoning, row["conclusion"], closed, status),
+        thought=Thought(reasoning, row.conclusion, closed, status),
     )
 
 
-def needs_journal(plan: Plan, round_: int, row: Row) -> bool:
+def needs_journal(plan: Plan, round_: int, row: StoredTrajectory) -> bool:
     """Whether a message of a round holds more of a trajectory than its row does."""
     made = CompactionInput(
-        row["trajectory_id"], row["conclusion"], row["conclusion_status"], row["content_characters"]
+        row.trajectory_id, row.conclusion, row.conclusion_status, row.content_characters
     )
     return needs_generation(made, plan.step(round_).compaction)
 
 
 def slot_outcome(
-    run: Run, place: tuple[int, Problem], row: Row, entry: Entry | None
+    run: Run, place: tuple[int, Problem], row: StoredTrajectory, entry: Entry | None
 ) -> SlotOutcome:
     """What a slot of ``place`` = (round, problem) came to, given the row of its current attempt."""
     round_, problem = place
     compaction = compaction_of(run.plan, round_, problem)
     found = SlotOutcome.of(trajectory_of(round_, row, entry), compaction)
-    characters = row["content_characters"]
+    characters = row.content_characters
     return replace(found, candidate=replace(found.candidate, content_characters=characters))
 
 
@@ -156,10 +156,10 @@ class PlaceRows:
     problem: Problem
     replicate: int
     files: Mapping[str, str]
-    trajectories: list[Row] | None
-    texts: list[Row] | None
-    before: list[Row] | None
-    messages: list[Row] | None
+    trajectories: list[StoredTrajectory] | None
+    texts: list[StoredText] | None
+    before: list[StoredMessage] | None
+    messages: list[StoredMessage] | None
     entries: Mapping[str, Journalled | str | None] = field(default_factory=dict)
 
     def where(self, table: str) -> Where:
@@ -167,16 +167,16 @@ class PlaceRows:
         problem_id = self.problem.problem_id
         return Where(self.files[table], table, self.round, problem_id, self.replicate)
 
-    def entry(self, row: Row) -> Entry | None:
+    def entry(self, row: StoredTrajectory | StoredText) -> Entry | None:
         """The journal's entry of a row, where there is one that can be read."""
-        found = self.entries.get(row["trajectory_id"])
+        found = self.entries.get(row.trajectory_id)
         return found.entry if isinstance(found, Journalled) else None
 
-    def slots(self) -> dict[int, list[Row]]:
+    def slots(self) -> dict[int, list[StoredTrajectory]]:
         """The rows of each slot, attempts in order; the last one is current."""
         rows = self.trajectories or []
-        return {slot: list(found) for slot, found in groupby(rows, key=lambda row: row["slot"])}
+        return {slot: list(found) for slot, found in groupby(rows, key=lambda row: row.slot)}
 
-    def current(self) -> list[Row]:
+    def current(self) -> list[StoredTrajectory]:
         """The row of each slot's current attempt, in slot order."""
         return [attempts[-1] for attempts in self.slots().values()]

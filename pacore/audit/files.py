@@ -1,36 +1,30 @@
-"""Audit of committed files: each is there, byte for byte what its commit says, and has rows that can
-be read, sorted by place, one place in memory at a time.
+"""Committed files as an audit reads them: each is there, byte for byte what its commit says, and has
+rows that can be read, sorted by place, one place in memory at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import groupby
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from pacore.audit.finding import Finding, Severity, Tally, Where
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
 from pacore.store.layout import Unit, commit_key
-from pacore.store.schema import TABLES
-from pacore.warehouse.files import file_rows
+from pacore.store.rows import AtPlace, FrozenProblem, Place, Stored
+from pacore.warehouse.files import file_records
 
-Row = Mapping[str, Any]
-
-Place = tuple[str, int]
-"""Problem id and replicate."""
-
-NEEDED: dict[str, dict[str, type]] = {
-    name: {column.name: column.kind.python for column in table.columns if not column.is_nullable}
-    for name, table in TABLES.items()
-}
-"""Columns that are never null in a row of a table, and what their values are."""
+_Record = TypeVar("_Record")
 
 
 class Unreadable(StoreError):
@@ -42,57 +36,91 @@ class Unreadable(StoreError):
         self.why = why
 
 
-def table_rows(table: str, path: str, key: str, problem_id: str | None = None) -> Iterator[Row]:
-    """The rows of one committed file by place, each with the ``file`` it is in.
+def table_rows(
+    kind: type[Stored], path: str, key: str, problem_id: str | None = None
+) -> Iterator[Stored]:
+    """The rows of one committed file of a kind's table, by place.
 
-    ``path`` is a local copy of the file ``key``. Texts come as digests. ``problem_id`` keeps to
-    one problem. Raises Unreadable.
+    ``path`` is a local copy of the file ``key``. ``problem_id`` keeps to one problem. Raises
+    Unreadable.
     """
-    needed = NEEDED[table]
-    for row in _read(table, key, path=path, problem_id=problem_id):
-        for column, kind in needed.items():
-            if not isinstance(row.get(column), kind):
-                raise Unreadable(key, f"a row has {row.get(column)!r} for its {column}")
-        yield {**row, "file": key}
+    names = [column.name for column in fields(kind) if column.name != "file"]
+    needed = {
+        column.name: column.kind.python for column in kind.table.columns if not column.is_nullable
+    }
+    values, kinds = attrgetter(*needed), needed.values()
+    given = {"path": path, "problem_id": problem_id}
+    for row in _read(kind.table.name, partial(kind, file=key), key, names, **given):
+        # One call in C for each row: an audit reads millions of them.
+        if not all(map(isinstance, values(row), kinds)):
+            column = next(
+                name for name in needed if not isinstance(getattr(row, name), needed[name])
+            )
+            raise Unreadable(key, f"a row has {getattr(row, column)!r} for its {column}")
+        yield row
 
 
 def row_count(path: str, key: str) -> int:
     """How many rows a file has. Raises Unreadable."""
-    (counted,) = _read("rows", key, path=path)
-    found: int = counted["rows"]
+    found: int
+    (found,) = _read("rows", lambda rows: rows, key, path=path)
     return found
 
 
-def problem_rows(path: str, key: str) -> Iterator[Row]:
+def problem_rows(path: str, key: str) -> Iterator[FrozenProblem]:
     """The rows of a frozen problem set, in the file's order. Raises Unreadable."""
-    return _read("problems", key, path=path)
+    return _read("problems", FrozenProblem, key, path=path)
 
 
-def _read(name: str, key: str, **parameters: Any) -> Iterator[Row]:
+def _read(
+    name: str,
+    of: Callable[..., _Record],
+    key: str,
+    columns: Sequence[str] | None = None,
+    **parameters: Any,
+) -> Iterator[_Record]:
     try:
-        yield from file_rows(name, **parameters)
+        yield from file_records(f"audit/{name}", of, columns, **parameters)
     except StoreError as fault:
         raise Unreadable(key, f"cannot be read: {fault}") from fault
 
 
-def aligned(
-    streams: Iterable[tuple[str, Iterable[Row]]],
-) -> Iterator[tuple[Place, Mapping[str, list[Row]]]]:
-    """Rows of several sorted streams that belong to one problem and replicate, by stream's name.
+_AtPlace = TypeVar("_AtPlace", bound=AtPlace)
 
-    Streams of one name are put together. One place is in memory at a time.
+
+@dataclass(slots=True)
+class Stream(Generic[_AtPlace]):
+    """The rows of some files by place; ``here`` are those of the place that `aligned` has reached."""
+
+    files: Sequence[Iterator[_AtPlace]]
+    here: list[_AtPlace] = field(default_factory=list)
+
+    @property
+    def found(self) -> list[_AtPlace] | None:
+        """The rows ``here``; None without a file to read them from, which is not the same as no rows."""
+        return self.here if self.files else None
+
+
+def aligned(*streams: Stream[Any]) -> Iterator[Place]:
+    """Every place of several streams in order, each stream with its rows of the place ``here``.
+
+    One place is in memory at a time.
     """
 
-    def named(name: str, rows: Iterable[Row]) -> Iterator[tuple[Place, str, Row]]:
+    def placed(
+        stream: Stream[Any], rows: Iterator[AtPlace]
+    ) -> Iterator[tuple[Place, Stream[Any], AtPlace]]:
         for row in rows:
-            yield (row["problem_id"], row["replicate"]), name, row
+            yield row.place, stream, row
 
-    merged = heapq.merge(*(named(*stream) for stream in streams), key=lambda item: item[0])
-    for place, members in groupby(merged, key=lambda item: item[0]):
-        found: dict[str, list[Row]] = {}
-        for _, name, row in members:
-            found.setdefault(name, []).append(row)
-        yield place, found
+    files = (placed(stream, rows) for stream in streams for rows in stream.files)
+    merged = heapq.merge(*files, key=itemgetter(0))
+    for place, members in groupby(merged, key=itemgetter(0)):
+        for stream in streams:
+            stream.here = []
+        for _, stream, row in members:
+            stream.here.append(row)
+        yield place
 
 
 class Files:
@@ -128,10 +156,10 @@ class Files:
             self._paths[commit.unit] = self._opened(commit)
         return self._paths[commit.unit]
 
-    def rows(self, commit: Commit) -> Iterator[Row] | None:
-        """The rows of a commit's file by place; None where it cannot be trusted."""
-        path = self.path(commit)
-        return None if path is None else table_rows(commit.unit.table, path, commit.path)
+    def rows(self, kind: type[Stored], commits: Iterable[Commit]) -> Stream[Stored]:
+        """The rows of the files of commits of one table, of those that can be trusted."""
+        paths = [(self.path(commit), commit.path) for commit in commits]
+        return Stream([table_rows(kind, path, key) for path, key in paths if path is not None])
 
     def _opened(self, commit: Commit) -> str | None:
         where = Where(commit.path, commit.unit.table, commit.unit.round)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
 from pacore.store.layout import Unit, commit_key
+from pacore.store.rows import StoredRow
 from pacore.text import excerpt, visible
 
 Severity = Literal["error", "warning"]
@@ -32,10 +33,10 @@ class Where:
     position: int | None = None
 
     @staticmethod
-    def of(row: Mapping[str, Any], table: str, round_: int) -> Where:
-        """The place of a row that knows its ``file``."""
-        named = {name: row.get(name) for name in ("slot", "attempt", "position")}
-        return Where(row["file"], table, round_, row["problem_id"], row["replicate"], **named)
+    def of(row: StoredRow, round_: int) -> Where:
+        """The place of a row of a round."""
+        named = {name: getattr(row, name, None) for name in ("slot", "attempt", "position")}
+        return Where(row.file, row.table.name, round_, *row.place, **named)
 
     @staticmethod
     def of_commit(unit: Unit) -> Where:
@@ -88,28 +89,30 @@ def quoted(value: Any) -> str:
 
 
 def differing(
-    row: Mapping[str, Any], expected: Mapping[str, Any], where: Where, check: str, because: str
+    row: object, expected: Mapping[str, Any], where: Where, check: str, because: str
 ) -> Iterator[Finding]:
-    """A finding for each column of ``row`` that has another value than is expected.
+    """A finding for each attribute of ``row`` that has another value than is expected.
 
     ``because`` leads from the value that is there to the expected one: ``score is 1.0; graded again
     it is 0.0``.
     """
-    for column, value in expected.items():
-        if row.get(column) != value:
-            what = f"{column} is {quoted(row.get(column))}; {because} {quoted(value)}"
-            yield Finding(check, where, what)
+    for name, value in expected.items():
+        if (found := getattr(row, name)) != value:
+            yield Finding(check, where, _differs(name, found, because, value))
 
 
 def miscounted(
     stated: Mapping[str, int], counted: Mapping[str, int], where: Where, check: str, because: str
 ) -> Iterator[Finding]:
     """A finding for each name under which another number is stated than was counted; 0 where none is."""
-    names = sorted(stated.keys() | counted.keys())
-    zeros = dict.fromkeys(names, 0)
-    yield from differing(
-        {**zeros, **stated}, {name: counted.get(name, 0) for name in names}, where, check, because
-    )
+    for name in sorted(stated.keys() | counted.keys()):
+        number, value = stated.get(name, 0), counted.get(name, 0)
+        if number != value:
+            yield Finding(check, where, _differs(name, number, because, value))
+
+
+def _differs(name: str, found: Any, because: str, expected: Any) -> str:
+    return f"{name} is {quoted(found)}; {because} {quoted(expected)}"
 
 
 @dataclass(slots=True)

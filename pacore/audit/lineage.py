@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacore.audit.derive import Prompts, recipe_of_attempt
-from pacore.audit.files import Row, problem_rows, table_rows
+from pacore.audit.files import problem_rows, table_rows
 from pacore.core.problem import Problem, Turn, possible_ids
 from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput
@@ -22,8 +22,8 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, current_units, read_commits
 from pacore.store.journal import Journal
 from pacore.store.layout import commit_key, journal_key
+from pacore.store.rows import Stored, StoredAnswer, StoredMessage, StoredRow, StoredTrajectory
 from pacore.store.run import Run, open_run
-from pacore.store.schema import problem_of
 from pacore.text import visible
 
 
@@ -39,11 +39,10 @@ class Source:
 class Attempt:
     """One attempt at a slot. ``position`` is its message's in the next prompt, None without one.
 
-    ``row`` has its columns. ``first_run_id`` is the run that had it generated, None where the
-    journal has no entry of it.
+    ``first_run_id`` is the run that had it generated, None where the journal has no entry of it.
     """
 
-    row: Row
+    row: StoredTrajectory
     recipe_digest: str
     journal: str
     first_run_id: str | None
@@ -81,7 +80,7 @@ class Lineage:
     """One replicate, from its answer (None before there is one) back to round 1."""
 
     replicate: int
-    answer: Row | None
+    answer: StoredAnswer | None
     answer_source: Source | None
     final_text: str | None
     rounds: Sequence[RoundStep]
@@ -129,12 +128,12 @@ def _problem(store: Backend, run: Run, problem_id: str) -> tuple[int, Problem]:
     found = {}
     with store.local_path(run.problem_set) as path:
         for row in problem_rows(path, run.problem_set):
-            if row["problem_id"] in wanted:
-                found[row["problem_id"]] = row
-            known.append(row["problem_id"])
+            if row.problem_id in wanted:
+                found[row.problem_id] = row
+            known.append(row.problem_id)
     for one in wanted:
         if one in found:
-            return found[one]["number"], problem_of(found[one])
+            return found[one].number, found[one].problem
     close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or known[:5]
     named = f"run {run.run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}"
     raise BadInput(visible(named))
@@ -148,49 +147,50 @@ class _ProblemRows:
         self._problem = problem
         self._journal = Journal(store)
         self._sources: dict[tuple[str, int], Source] = {}
-        self._rows: dict[tuple[str, int], list[Row]] = {}
-        units = current_units(store, run.run_id, "trajectories", "messages", "answers")
+        self._rows: dict[tuple[type[StoredRow], int], list[Any]] = {}
+        kinds = {kind.table.name: kind for kind in (StoredTrajectory, StoredMessage, StoredAnswer)}
+        units = current_units(store, run.run_id, *kinds)
         with ExitStack() as stack:
             for commit in read_commits(store, [unit for unit in units if unit.shard == shard]):
                 path = stack.enter_context(store.local_path(commit.path))
-                self._read(commit, path)
+                self._read(kinds[commit.unit.table], commit, path)
 
-    def _read(self, commit: Commit, path: str) -> None:
+    def _read(self, kind: type[StoredRow], commit: Commit, path: str) -> None:
         unit = commit.unit
-        rows = table_rows(unit.table, path, commit.path, self._problem.problem_id)
-        self._rows[unit.table, unit.round] = list(rows)
+        rows = table_rows(kind, path, commit.path, self._problem.problem_id)
+        self._rows[kind, unit.round] = list(rows)
         self._sources[unit.table, unit.round] = Source(commit.path, commit_key(unit))
 
-    def _of(self, table: str, round_: int, replicate: int) -> list[Row]:
-        rows = self._rows.get((table, round_), [])
-        return [row for row in rows if row["replicate"] == replicate]
+    def _of(self, kind: type[Stored], round_: int, replicate: int) -> list[Stored]:
+        rows: list[Stored] = self._rows.get((kind, round_), [])
+        return [row for row in rows if row.replicate == replicate]
 
     def lineage(self, replicate: int, round_: int | None) -> Lineage:
         last = self._run.plan.rounds
-        answers = self._of("answers", last, replicate)
-        final = self._of("messages", last, replicate)
+        answers = self._of(StoredAnswer, last, replicate)
+        final = self._of(StoredMessage, last, replicate)
         wanted = range(last, 0, -1) if round_ is None else [round_]
         return Lineage(
             replicate=replicate,
             answer=answers[0] if answers else None,
             answer_source=self._sources.get(("answers", last)),
-            final_text=final[0]["text"] if final else None,
+            final_text=final[0].text if final else None,
             rounds=[step for number in wanted for step in self._round(number, replicate)],
         )
 
     def _round(self, round_: int, replicate: int) -> Iterator[RoundStep]:
         """The step of a round, if the replicate came that far."""
-        rows = self._of("trajectories", round_, replicate)
+        rows = self._of(StoredTrajectory, round_, replicate)
         if not rows:
             return
-        before = self._of("messages", round_ - 1, replicate)
-        texts = [message["text"] for message in before]
+        before = self._of(StoredMessage, round_ - 1, replicate)
+        texts = [message.text for message in before]
         prompts = Prompts(self._run, self._problem, (round_, replicate), texts)
-        groups: dict[tuple[Any, ...], list[Row]] = {}
+        groups: dict[tuple[Any, ...], list[StoredTrajectory]] = {}
         for row in rows:
             prompt = prompts.of(row)
             shown = prompt and (prompt.view, prompt.prompt_messages)
-            groups.setdefault((row["prompt_digest"], shown), []).append(row)
+            groups.setdefault((row.prompt_digest, shown), []).append(row)
         yield RoundStep(
             round=round_,
             trajectories=self._sources["trajectories", round_],
@@ -202,32 +202,32 @@ class _ProblemRows:
         )
 
     def _prompt(
-        self, place: tuple[int, int], prompt: RoundPrompt | None, rows: Sequence[Row]
+        self, place: tuple[int, int], prompt: RoundPrompt | None, rows: Sequence[StoredTrajectory]
     ) -> Prompt:
         """A prompt with the attempts drawn from it, at ``place`` = (round, replicate)."""
         round_, replicate = place
-        before = self._of("messages", round_ - 1, replicate)
-        earlier = self._of("trajectories", round_ - 1, replicate)
-        slots = {row["trajectory_id"]: row["slot"] for row in earlier}
+        before = self._of(StoredMessage, round_ - 1, replicate)
+        earlier = self._of(StoredTrajectory, round_ - 1, replicate)
+        slots = {row.trajectory_id: row.slot for row in earlier}
         seen = prompt.shown(before) if prompt else ()
         return Prompt(
-            digest=rows[0]["prompt_digest"],
+            digest=rows[0].prompt_digest,
             rendered_digest=prompt.digest if prompt else None,
             turns=prompt.turns if prompt else (),
-            saw=[(row["trajectory_id"], slots.get(row["trajectory_id"])) for row in seen],
+            saw=[(row.trajectory_id, slots.get(row.trajectory_id)) for row in seen],
             attempts=[self._attempt(round_, replicate, row) for row in rows],
         )
 
-    def _attempt(self, round_: int, replicate: int, row: Row) -> Attempt:
-        entry = self._journal.find(row["trajectory_id"])
+    def _attempt(self, round_: int, replicate: int, row: StoredTrajectory) -> Attempt:
+        entry = self._journal.find(row.trajectory_id)
         positions = {
-            message["trajectory_id"]: message["position"]
-            for message in self._of("messages", round_, replicate)
+            message.trajectory_id: message.position
+            for message in self._of(StoredMessage, round_, replicate)
         }
         return Attempt(
             row=row,
             recipe_digest=recipe_of_attempt(self._run, row).digest,
-            journal=journal_key(row["trajectory_id"]),
+            journal=journal_key(row.trajectory_id),
             first_run_id=entry.run_id if entry else None,
-            position=positions.get(row["trajectory_id"]),
+            position=positions.get(row.trajectory_id),
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pacore.audit.derive import PlaceRows, concluded, needs_journal, slot_outcome
-from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.core.message import Message
 from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.store.rows import StoredMessage
 from pacore.store.run import Run
 
 EARLIER = frozenset(("answer/1",))
@@ -27,7 +27,7 @@ def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> I
         return
     plan = run.plan
     policy = plan.step(here.round).compaction.policy
-    if policy == "answer" and any(row["compactor"] in EARLIER for row in here.messages or []):
+    if policy == "answer" and any(row.compactor in EARLIER for row in here.messages or []):
         return
     if any(
         here.entry(row) is None and needs_journal(plan, here.round, row) for row in here.current()
@@ -38,7 +38,7 @@ def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> I
     if not found or isinstance(expected, Shortfall):
         if here.messages:
             what = "is a message of a set on which no round could follow"
-            yield Finding("messages", Where.of(here.messages[0], "messages", here.round), what)
+            yield Finding("messages", Where.of(here.messages[0], here.round), what)
         return
     yield from _compare(here, expected)
 
@@ -46,19 +46,19 @@ def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> I
 def _compare(here: PlaceRows, expected: Sequence[Message]) -> Iterator[Finding]:
     rows = here.messages or []
     by_id = {message.trajectory_id: message for message in expected}
-    slots = {row["trajectory_id"]: row["slot"] for row in here.current()}
+    slots = {row.trajectory_id: row.slot for row in here.current()}
     seen: set[str] = set()
     for row in rows:
-        where = Where.of(row, "messages", here.round)
-        message = by_id.get(row["trajectory_id"])
+        where = Where.of(row, here.round)
+        message = by_id.get(row.trajectory_id)
         if message is None:
-            named = quoted(row["trajectory_id"])
+            named = quoted(row.trajectory_id)
             yield Finding("messages", where, f"trajectory {named} gives this set no message")
-        elif row["trajectory_id"] in seen:
+        elif row.trajectory_id in seen:
             yield Finding("duplicates", where, f"trajectory {message.trajectory_id} is here twice")
         else:
             yield from _same(row, message, where)
-        seen.add(row["trajectory_id"])
+        seen.add(row.trajectory_id)
     for message in expected:
         if message.trajectory_id not in seen:
             where = here.where("messages").at(position=message.position)
@@ -67,18 +67,18 @@ def _compare(here: PlaceRows, expected: Sequence[Message]) -> Iterator[Finding]:
             yield Finding("messages", where, what)
 
 
-def _same(row: Row, message: Message, where: Where) -> Iterator[Finding]:
+def _same(row: StoredMessage, message: Message, where: Where) -> Iterator[Finding]:
     """A message's row is what compaction gives."""
-    if row["text"] != message.text:
-        at = _first_difference(row["text"], message.text)
+    if row.text != message.text:
+        at = _first_difference(row.text, message.text)
         what = (
             f"text is not the one compacted from trajectory {message.trajectory_id}: from character "
-            f"{at} it is {quoted(row['text'][at:])}, and should be {quoted(message.text[at:])}"
+            f"{at} it is {quoted(row.text[at:])}, and should be {quoted(message.text[at:])}"
         )
         yield Finding("messages", where, what)
     for column, value, because in (
         ("position", message.position, "the order of the set makes it"),
-        ("characters", len(row["text"]), "the text has"),
+        ("characters", len(row.text), "the text has"),
         ("compactor", message.compactor, "the plan says"),
     ):
         yield from differing(row, {column: value}, where, "messages", because)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from pacore.audit.files import Row, Unreadable, problem_rows
+from pacore.audit.files import Unreadable, problem_rows
 from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.audit.ledger import AuditedRun
 from pacore.core.identity import digest
@@ -27,8 +27,8 @@ from pacore.store.layout import (
 )
 from pacore.store.records import BadRecord, find
 from pacore.store.retries import read_retries
+from pacore.store.rows import FrozenProblem
 from pacore.store.run import Run, imported_texts
-from pacore.store.schema import problem_of
 
 _OWN_NAME = re.compile(r"r-[0-9]{8}-(?P<digest>[0-9a-f]{8})")
 
@@ -85,7 +85,7 @@ def _identity(run: Run, run_id: str, where: Where) -> Iterator[Finding]:
             "the identity makes it",
         ),
     ):
-        yield from differing({name: getattr(run, name)}, {name: value}, where, "run", because)
+        yield from differing(run, {name: value}, where, "run", because)
     named = _OWN_NAME.fullmatch(run_id)
     if named and named["digest"] != actual[:8]:
         what = f"the run is named by {named['digest']}, its identity has {actual[:8]}"
@@ -126,14 +126,14 @@ def check_problem_set(audited: AuditedRun) -> Iterator[Finding]:
         yield Finding("problems", Where(key), what + quoted(run.identity["problem_set"])[1:13])
 
 
-def _problem(row: Row, key: str) -> Problem:
+def _problem(row: FrozenProblem, key: str) -> Problem:
     try:
-        return problem_of(row)
+        return row.problem
     except DEFECTS as fault:
-        raise Unreadable(key, f"row {row.get('number')} is no problem: {quoted(fault)}") from fault
+        raise Unreadable(key, f"row {row.number} is no problem: {quoted(fault)}") from fault
 
 
-def _problem_row(row: Row, problem: Problem, key: str) -> Iterator[Finding]:
+def _problem_row(row: FrozenProblem, problem: Problem, key: str) -> Iterator[Finding]:
     where = Where(key, "problems", problem_id=problem.problem_id)
     expected = {
         "content_digest": problem.content_digest,

@@ -6,13 +6,14 @@ A place is a problem and a replicate.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pacore.audit.answers import Concluded, check_answer
 from pacore.audit.derive import Journalled, PlaceRows
-from pacore.audit.files import Files, Place, Row, Unreadable, aligned
+from pacore.audit.files import Files, Stream, Unreadable, aligned
 from pacore.audit.finding import Finding, Tally, Where, miscounted, quoted
 from pacore.audit.ledger import AuditedRun, Ledger
 from pacore.audit.messages import check_messages, expected_outcomes
@@ -29,7 +30,24 @@ from pacore.errors import StoreError
 from pacore.store.commits import Commit
 from pacore.store.gradings import GradingRecord, own_grading
 from pacore.store.layout import OWN, journal_key
+from pacore.store.rows import (
+    AtPlace,
+    Place,
+    Stored,
+    StoredAnswer,
+    StoredMessage,
+    StoredText,
+    StoredTrajectory,
+    StoredVerdict,
+)
 from pacore.store.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPlace(AtPlace):
+    """A place that the plan has, and its problem."""
+
+    problem: Problem
 
 
 @dataclass
@@ -72,24 +90,18 @@ class ShardAudit:
         current = self.ledger.current(table, round_, self.shard)
         return [commit for commit in current if self.files.path(commit) is not None]
 
-    def _stream(self, name: str, table: str, round_: int) -> list[tuple[str, Iterator[Row]]]:
-        """The rows of a table and round, a stream for each of its files; none is not readable."""
-        found = []
-        for commit in self._trusted(table, round_):
-            rows = self.files.rows(commit)
-            if rows is not None:
-                found.append((name, rows))
-        return found
+    def _stream(self, kind: type[Stored], round_: int) -> Stream[Stored]:
+        """The rows of a table and round, from those of its files that are what they say."""
+        return self.files.rows(kind, self.ledger.current(kind.table.name, round_, self.shard))
 
-    def _planned(self) -> Iterator[Row]:
+    def _planned(self) -> Stream[PlannedPlace]:
         """Every place of the plan, in the order of the tables."""
-        for problem in self.problems:
-            for replicate in range(self.run.plan.replicates):
-                yield {
-                    "problem_id": problem.problem_id,
-                    "replicate": replicate,
-                    "problem": problem,
-                }
+        places = (
+            PlannedPlace(problem.problem_id, replicate, problem)
+            for problem in self.problems
+            for replicate in range(self.run.plan.replicates)
+        )
+        return Stream([places])
 
     def _paths(self, round_: int, tables: Sequence[str]) -> dict[str, str]:
         """The file each table has in a round, whether it can be trusted or not."""
@@ -101,33 +113,27 @@ class ShardAudit:
 
     def _round(self, round_: int) -> Iterator[Finding]:
         """One round: its trajectories, their texts, and the messages before and after them."""
-        streams = {
-            "trajectories": self._stream("trajectories", "trajectories", round_),
-            "trajectory_texts": self._stream("trajectory_texts", "trajectory_texts", round_),
-            "messages": self._stream("messages", "messages", round_),
-            "before": self._stream("before", "messages", round_ - 1) if round_ > 1 else [],
-        }
-        readable = {name for name, found in streams.items() if found}
+        planned = self._planned()
+        trajectories = self._stream(StoredTrajectory, round_)
+        texts = self._stream(StoredText, round_)
+        messages = self._stream(StoredMessage, round_)
+        before = self._stream(StoredMessage, round_ - 1) if round_ > 1 else Stream([])
         files = self._paths(round_, ("trajectories", "messages"))
-        given = [stream for found in streams.values() for stream in found]
         self.counted = Counter()
-        for place, rows in aligned([("planned", self._planned()), *given]):
-            if "planned" not in rows:
-                yield from self._unplanned(round_, rows)
+        for _, replicate in aligned(planned, trajectories, texts, messages, before):
+            if not planned.here:
+                yield from self._unplanned(round_, trajectories, messages)
                 continue
-            tables = {name: rows.get(name, []) for name in readable}
-            if round_ == 1:
-                tables["before"] = []
             here = PlaceRows(
                 round=round_,
-                problem=rows["planned"][0]["problem"],
-                replicate=place[1],
+                problem=planned.here[0].problem,
+                replicate=replicate,
                 files=files,
-                trajectories=tables.get("trajectories"),
-                texts=tables.get("trajectory_texts"),
-                before=tables.get("before"),
-                messages=tables.get("messages"),
-                entries=self._entries(rows),
+                trajectories=trajectories.found,
+                texts=texts.found,
+                before=before.found if round_ > 1 else [],
+                messages=messages.found,
+                entries=self._entries([*trajectories.here, *texts.here]),
             )
             yield from self._place(here)
         yield from self._sums(round_)
@@ -140,10 +146,11 @@ class ShardAudit:
         if found:
             self.ended[here.problem.problem_id, here.replicate] = Ended(here.round, found)
 
-    def _entries(self, rows: Mapping[str, list[Row]]) -> dict[str, Journalled | str | None]:
+    def _entries(
+        self, rows: Sequence[StoredTrajectory | StoredText]
+    ) -> dict[str, Journalled | str | None]:
         """The journal's entries of a place, read side by side."""
-        named = [*rows.get("trajectories", []), *rows.get("trajectory_texts", [])]
-        ids = list(dict.fromkeys(row["trajectory_id"] for row in named))
+        ids = list(dict.fromkeys(row.trajectory_id for row in rows))
         self.tally.journal_entries += len(ids)
         return dict(zip(ids, self.audited.readers.map(self._entry, ids), strict=True))
 
@@ -157,12 +164,12 @@ class ShardAudit:
         except DEFECTS as fault:
             return f"{journal_key(trajectory_id)}: is not a journal entry: {quoted(fault)}"
 
-    def _unplanned(self, round_: int, rows: Mapping[str, list[Row]]) -> Iterator[Finding]:
+    def _unplanned(self, round_: int, *streams: Stream[Any]) -> Iterator[Finding]:
         """Rows of a place that the plan does not have."""
-        for table in ("trajectories", "messages", "answers", "verdicts"):
-            for row in rows.get(table, []):
+        for stream in streams:
+            for row in stream.here:
                 what = f"the plan has no such problem and replicate in shard {self.shard}"
-                yield Finding("plan", Where.of(row, table, round_), what)
+                yield Finding("plan", Where.of(row, round_), what)
 
     def _count(self, here: PlaceRows) -> None:
         """Add a place to what was looked at, and to the sums its commits state."""
@@ -172,9 +179,9 @@ class ShardAudit:
         self.tally.texts += len(here.texts or [])
         self.tally.messages += len(here.messages or [])
         self.counted["slots"] += len(current)
-        self.counted["reused"] += sum(row["reused"] for row in rows)
-        self.counted["unfinished"] += sum(row["finish_reason"] in UNFINISHED for row in current)
-        own = [row.get("completion_tokens") or 0 for row in rows if not row["reused"]]
+        self.counted["reused"] += sum(row.reused for row in rows)
+        self.counted["unfinished"] += sum(row.finish_reason in UNFINISHED for row in current)
+        own = [row.completion_tokens or 0 for row in rows if not row.reused]
         self.counted["completion_tokens"] += sum(own)
         self.counted["sets"] += bool(here.messages)
 
@@ -198,9 +205,9 @@ class ShardAudit:
     def _conclusions(self) -> Iterator[Finding]:
         """Every answer of the shard, where all they follow from could be read."""
         last = self.run.plan.rounds
-        answers = self._stream("answers", "answers", last)
-        final = self._stream("final", "messages", last)
-        if not answers or not final:
+        planned = self._planned()
+        answers, final = self._stream(StoredAnswer, last), self._stream(StoredMessage, last)
+        if not answers.files or not final.files:
             return
         files = self._paths(last, ("answers",))
         is_read_alike = all(
@@ -208,22 +215,21 @@ class ShardAudit:
             for commit in self._trusted("answers", last)
         )
         statuses: Counter[str] = Counter()
-        streams = [("planned", self._planned()), *answers, *final]
-        for place, rows in aligned(streams):
-            if "planned" not in rows:
-                yield from self._unplanned(last, rows)
+        for place in aligned(planned, answers, final):
+            if not planned.here:
+                yield from self._unplanned(last, answers)
                 continue
             here = Concluded(
-                problem=rows["planned"][0]["problem"],
+                problem=planned.here[0].problem,
                 replicate=place[1],
                 files=files,
                 ended=self.ended.get(place),
-                final=rows.get("final", []),
-                answers=rows.get("answers", []),
+                final=final.here,
+                answers=answers.here,
                 is_read_alike=is_read_alike,
             )
             self.tally.answers += len(here.answers)
-            statuses.update(row["status"] for row in here.answers)
+            statuses.update(row.status for row in here.answers)
             yield from check_answer(self.run, here)
         names = ("answered", "no_answer", "failed")
         for commit in self._trusted("answers", last):
@@ -241,35 +247,35 @@ class ShardAudit:
     def _verdicts(self, commit: Commit, record: GradingRecord) -> Iterator[Finding]:
         """One commit of verdicts: its places, its answers graded again, and its counts."""
         round_ = commit.round
-        trajectories = self._stream("trajectories", "trajectories", round_)
-        answers = self._stream("answers", "answers", round_) if commit.grading == OWN else []
-        verdicts = self.files.rows(commit)
-        if not trajectories or verdicts is None:
+        is_own = commit.grading == OWN
+        planned = self._planned()
+        trajectories = self._stream(StoredTrajectory, round_)
+        answers = self._stream(StoredAnswer, round_) if is_own else Stream[StoredAnswer]([])
+        verdicts = self.files.rows(StoredVerdict, [commit])
+        if not trajectories.files or not verdicts.files:
             return
         counted: Counter[str] = Counter()
-        graded: list[tuple[Row, str]] = []
-        streams = [("planned", self._planned()), ("verdicts", verdicts), *trajectories, *answers]
-        for place, rows in aligned(streams):
-            found = rows.get("verdicts", [])
-            self.tally.verdicts += len(found)
-            counted.update(row["verdict"] for row in found)
-            if "planned" not in rows:
-                yield from self._unplanned(round_, {"verdicts": found})
+        graded: list[tuple[StoredVerdict, str]] = []
+        for _, replicate in aligned(planned, verdicts, trajectories, answers):
+            self.tally.verdicts += len(verdicts.here)
+            counted.update(row.verdict for row in verdicts.here)
+            if not planned.here:
+                yield from self._unplanned(round_, verdicts)
                 continue
-            problem = rows["planned"][0]["problem"]
+            problem = planned.here[0].problem
             here = Judged(
                 round=round_,
                 problem=problem,
-                replicate=place[1],
+                replicate=replicate,
                 record=record,
                 file=commit.path,
-                trajectories=rows.get("trajectories", []),
-                verdicts=found,
-                answers=rows.get("answers", []),
+                trajectories=trajectories.here,
+                verdicts=verdicts.here,
+                answers=answers.here,
             )
             yield from check_verdicts(here)
             gold = gold_answer(problem)
             if gold is not None and is_by_rules(record.grading.grader):
-                graded += [(row, gold) for row in found]
+                graded += [(row, gold) for row in verdicts.here]
         yield from check_grades(graded, round_)
         yield from self._sum_of(commit, {name: counted[name] for name in VERDICT_NAMES})

@@ -85,9 +85,8 @@ def _linked(run: Run, number: int, link: Link, before: Link | None) -> Iterator[
     if before is None and number:
         return
     parent = sha256_hex(before.data) if before else None
-    stated = {"parent_sha256": snapshot.parent_sha256}
     because = "the snapshot before has"
-    yield from differing(stated, {"parent_sha256": parent}, where, "snapshots", because)
+    yield from differing(snapshot, {"parent_sha256": parent}, where, "snapshots", because)
 
 
 def _listed(link: Link, known: Mapping[str, TableFile]) -> Iterator[Finding]:

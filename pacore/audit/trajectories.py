@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from pacore.audit.derive import PlaceRows, Prompts, recipe_of_attempt
-from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Where, differing, quoted
 from pacore.core.identity import sha256_hex, trajectory_key
 from pacore.core.trajectory import UNFINISHED, normalise
+from pacore.store.journal import Named
 from pacore.store.layout import journal_key
+from pacore.store.rows import StoredText, StoredTrajectory
 from pacore.store.run import Run
 
 
@@ -21,13 +22,13 @@ def check_trajectories(run: Run, here: PlaceRows) -> Iterator[Finding]:
         return
     prompts = None
     if here.before or (here.round == 1 and here.before is not None):
-        texts = [message["text"] for message in here.before]
+        texts = [message.text for message in here.before]
         prompts = Prompts(run, here.problem, (here.round, here.replicate), texts)
     yield from _planned(here, prompts)
     yield from _attempts(here)
     yield from _prompts(here, prompts)
     for row in here.trajectories:
-        where = Where.of(row, "trajectories", here.round)
+        where = Where.of(row, here.round)
         yield from _bounded(run, row, where)
         yield from _identity(run, row, where)
         yield from _journalled(run, here, row, where)
@@ -40,54 +41,52 @@ def _planned(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
     rows, place = here.trajectories or [], here.where("trajectories")
     if here.before == [] and here.round > 1 and rows:
         what = f"is in round {here.round}, but round {here.round - 1} gave no messages"
-        yield Finding("lineage", Where.of(rows[0], "trajectories", here.round), what)
+        yield Finding("lineage", Where.of(rows[0], here.round), what)
     if prompts is None:
         return
     draws, slots = prompts.draws, here.slots()
     for slot in draws.keys() - slots.keys():
         yield Finding("plan", place.at(slot=slot), "is missing: the plan has a trajectory here")
     for slot, attempts in slots.items():
-        where = Where.of(attempts[0], "trajectories", here.round)
+        where = Where.of(attempts[0], here.round)
         if slot not in draws:
             yield Finding("plan", where, f"is too many: the round has slots 0 to {len(draws) - 1}")
             continue
         for row in attempts:
-            where = Where.of(row, "trajectories", here.round)
+            where = Where.of(row, here.round)
             yield from differing(row, {"draw": draws[slot]}, where, "plan", "the plan says")
 
 
-def _bounded(run: Run, row: Row, where: Where) -> Iterator[Finding]:
+def _bounded(run: Run, row: StoredTrajectory, where: Where) -> Iterator[Finding]:
     """An attempt had the limit of its round, or one that a retry gave it within the round's bound."""
-    bound, limit = run.plan.step(where.round or 1).max_tokens, row.get("max_tokens")
+    bound, limit = run.plan.step(where.round or 1).max_tokens, row.max_tokens
     is_bounded = bound is None or (limit is not None and limit <= bound)
-    if limit != bound and not (row.get("retry_of") and is_bounded):
+    if limit != bound and not (row.retry_of and is_bounded):
         yield Finding("plan", where, f"max_tokens is {limit}; the plan gives this round {bound}")
 
 
 def _attempts(here: PlaceRows) -> Iterator[Finding]:
     """Attempts count from 0 without a gap, none is there twice, and a retry names what it replaced."""
     rows = here.trajectories or []
-    ids = Counter(row["trajectory_id"] for row in rows)
+    ids = Counter(row.trajectory_id for row in rows)
     for attempts in here.slots().values():
         earlier: set[str] = set()
         for number, row in enumerate(attempts):
-            where = Where.of(row, "trajectories", here.round)
-            if number and row["attempt"] == attempts[number - 1]["attempt"]:
+            where = Where.of(row, here.round)
+            if number and row.attempt == attempts[number - 1].attempt:
                 yield Finding("duplicates", where, "is here twice")
-            elif row["attempt"] != number and len(attempts) == len(
-                {a["attempt"] for a in attempts}
-            ):
+            elif row.attempt != number and len(attempts) == len({a.attempt for a in attempts}):
                 yield Finding("attempts", where, f"is the slot's attempt number {number} in order")
-            if row.get("retry_of") is not None and row["retry_of"] not in earlier:
-                what = f"retries {row['retry_of']}, which is no earlier attempt at this slot"
+            if row.retry_of is not None and row.retry_of not in earlier:
+                what = f"retries {row.retry_of}, which is no earlier attempt at this slot"
                 yield Finding("lineage", where, what)
-            earlier.add(row["trajectory_id"])
-    for first, second in pairwise(sorted(rows, key=lambda row: str(row["trajectory_id"]))):
-        same_slot = (first["slot"], first["attempt"]) == (second["slot"], second["attempt"])
-        if first["trajectory_id"] == second["trajectory_id"] and not same_slot:
-            count = ids[second["trajectory_id"]]
-            what = f"trajectory {second['trajectory_id']} is {count} times in this set"
-            yield Finding("duplicates", Where.of(second, "trajectories", here.round), what)
+            earlier.add(row.trajectory_id)
+    for first, second in pairwise(sorted(rows, key=lambda row: str(row.trajectory_id))):
+        same_slot = (first.slot, first.attempt) == (second.slot, second.attempt)
+        if first.trajectory_id == second.trajectory_id and not same_slot:
+            count = ids[second.trajectory_id]
+            what = f"trajectory {second.trajectory_id} is {count} times in this set"
+            yield Finding("duplicates", Where.of(second, here.round), what)
 
 
 def _prompts(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
@@ -96,60 +95,59 @@ def _prompts(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
         prompt = prompts.of(row) if prompts is not None else None
         if prompt is None:
             continue
-        where = Where.of(row, "trajectories", here.round)
+        where = Where.of(row, here.round)
         seen = prompt.positions
-        if row.get("prompt_positions") != (None if seen is None else list(seen)):
-            what = f"prompt_positions is {quoted(row.get('prompt_positions'))}; the plan shows it "
+        if row.prompt_positions != (None if seen is None else list(seen)):
+            what = f"prompt_positions is {quoted(row.prompt_positions)}; the plan shows it "
             yield Finding("prompts", where, what + ("all" if seen is None else quoted(list(seen))))
-        if row["prompt_digest"] != prompt.digest:
+        if row.prompt_digest != prompt.digest:
             count = len(prompt.shown(here.before or []))
             source = f"{count} messages before it" if here.before else "the problem"
             what = (
-                f"prompt_digest is {row['prompt_digest'][:12]}…; the prompt rendered again from "
+                f"prompt_digest is {row.prompt_digest[:12]}…; the prompt rendered again from "
                 f"{source} has {prompt.digest[:12]}…"
             )
             yield Finding("prompts", where, what)
 
 
-def _identity(run: Run, row: Row, where: Where) -> Iterator[Finding]:
+def _identity(run: Run, row: StoredTrajectory, where: Where) -> Iterator[Finding]:
     """Id and seed follow from recipe, prompt, draw and attempt."""
     recipe = recipe_of_attempt(run, row)
     try:
-        key = trajectory_key(recipe.digest, row["prompt_digest"], row["draw"], row["attempt"])
+        key = trajectory_key(recipe.digest, row.prompt_digest, row.draw, row.attempt)
     except UnicodeEncodeError:
-        yield Finding("identity", where, f"prompt_digest is {quoted(row['prompt_digest'])}")
+        yield Finding("identity", where, f"prompt_digest is {quoted(row.prompt_digest)}")
         return
     because = "recipe, prompt, draw and attempt make"
     yield from differing(row, key._asdict(), where, "identity", because)
 
 
-def _journalled(run: Run, here: PlaceRows, row: Row, where: Where) -> Iterator[Finding]:
+def _journalled(
+    run: Run, here: PlaceRows, row: StoredTrajectory, where: Where
+) -> Iterator[Finding]:
     """The row says what the journal's entry says."""
-    key = journal_key(row["trajectory_id"])
-    found = here.entries.get(row["trajectory_id"])
+    key = journal_key(row.trajectory_id)
+    found = here.entries.get(row.trajectory_id)
     if isinstance(found, str):
         yield Finding("journal", where, found)
         return
     if found is None:
-        if row["finish_reason"] != "context_overflow":
+        if row.finish_reason != "context_overflow":
             yield Finding("journal", where, f"{key} is missing")
         return
     entry = found.entry
-    if entry.trajectory_id != row["trajectory_id"]:
+    if entry.trajectory_id != row.trajectory_id:
         yield Finding("journal", where, f"{key} is the entry of {quoted(entry.trajectory_id)}")
         return
     if entry.named is not None:
-        named = {
-            "recipe": recipe_of_attempt(run, row).digest,
-            "prompt": row["prompt_digest"],
-            **row,
-        }
+        recipe = recipe_of_attempt(run, row).digest
+        named = Named(recipe, row.prompt_digest, row.draw, row.attempt, row.seed)
         yield from differing(named, entry.named._asdict(), where, "journal", f"{key} says")
     yield from differing(row, found.columns, where, "journal", f"{key} says")
-    if row["reused"] and entry.run_id == run.run_id:
+    if row.reused and entry.run_id == run.run_id:
         yield Finding("reuse", where, f"is marked as reused; {key} is this run's own")
-    if row["text_run_id"] not in (run.run_id, entry.run_id):
-        what = f"text_run_id is {quoted(row['text_run_id'])}; {key} is of {quoted(entry.run_id)}"
+    if row.text_run_id not in (run.run_id, entry.run_id):
+        what = f"text_run_id is {quoted(row.text_run_id)}; {key} is of {quoted(entry.run_id)}"
         yield Finding("reuse", where, what)
 
 
@@ -161,12 +159,12 @@ def _texts(here: PlaceRows) -> Iterator[Finding]:
     """A stored text is that of the journal, and is stored once."""
     seen: set[str] = set()
     for row in here.texts or []:
-        where = Where.of(row, "trajectory_texts", here.round)
-        key = journal_key(row["trajectory_id"])
-        if row["trajectory_id"] in seen:
-            yield Finding("texts", where, f"the text of {row['trajectory_id']} is here twice")
-        seen.add(row["trajectory_id"])
-        if isinstance(here.entries.get(row["trajectory_id"]), str):
+        where = Where.of(row, here.round)
+        key = journal_key(row.trajectory_id)
+        if row.trajectory_id in seen:
+            yield Finding("texts", where, f"the text of {row.trajectory_id} is here twice")
+        seen.add(row.trajectory_id)
+        if isinstance(here.entries.get(row.trajectory_id), str):
             continue
         entry = here.entry(row)
         if entry is None and _is_overflow(here, row):
@@ -176,33 +174,33 @@ def _texts(here: PlaceRows) -> Iterator[Finding]:
             continue
         made = normalise(entry.generation).reasoning, entry.generation.content
         for column, text in zip(("reasoning", "content"), made, strict=True):
-            if row[f"{column}_sha256"] != _digest(text):
-                what = f"{column} of {row['trajectory_id']} is not what {key} has"
+            if getattr(row, f"{column}_sha256") != _digest(text):
+                what = f"{column} of {row.trajectory_id} is not what {key} has"
                 yield Finding("texts", where, what)
 
 
-def _is_overflow(here: PlaceRows, text: Row) -> bool:
+def _is_overflow(here: PlaceRows, text: StoredText) -> bool:
     """Whether there is nothing to be journalled: the prompt never reached a model."""
-    empty = text["reasoning_sha256"] is None and text["content_sha256"] is None
-    rows = [r for r in here.trajectories or [] if r["trajectory_id"] == text["trajectory_id"]]
-    return empty and all(row["finish_reason"] == "context_overflow" for row in rows)
+    empty = text.reasoning_sha256 is None and text.content_sha256 is None
+    rows = [r for r in here.trajectories or [] if r.trajectory_id == text.trajectory_id]
+    return empty and all(row.finish_reason == "context_overflow" for row in rows)
 
 
 def _alike(run: Run, here: PlaceRows) -> Iterator[Finding]:
     """Samples of one prompt at a temperature above 0 with equal texts are suspicious, not wrong."""
     if not run.recipe.temperature > 0:
         return
-    alike: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
+    alike: dict[tuple[str | None, ...], list[StoredTrajectory]] = defaultdict(list)
     for row in here.current():
         entry = here.entry(row)
-        if entry is None or row["finish_reason"] in UNFINISHED:
+        if entry is None or row.finish_reason in UNFINISHED:
             continue
         text = entry.generation.reasoning, entry.generation.content
         if any(text):
-            alike[row["prompt_digest"], *map(_digest, text)].append(row)
+            alike[row.prompt_digest, *map(_digest, text)].append(row)
     for rows in alike.values():
-        if len({row["trajectory_id"] for row in rows}) > 1:
-            slots = ", ".join(str(row["slot"]) for row in rows)
+        if len({row.trajectory_id for row in rows}) > 1:
+            slots = ", ".join(str(row.slot) for row in rows)
             what = f"slots {slots} hold the same text, sampled under different seeds"
-            where = Where.of(rows[1], "trajectories", here.round)
+            where = Where.of(rows[1], here.round)
             yield Finding("duplicates", where, what, "warning")

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacore.audit.files import Row
 from pacore.audit.finding import Finding, Severity, Where, differing, quoted
 from pacore.core.grading.choose import is_by_rules, judged_by, states_version
 from pacore.core.grading.extraction.extract import extract
@@ -25,13 +24,14 @@ from pacore.errors import BadInput, PacoreError
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
 from pacore.store.gradings import Grading, GradingRecord
 from pacore.store.layout import OWN
+from pacore.store.rows import StoredAnswer, StoredTrajectory, StoredVerdict
 
 GRADING_TIMEOUT_SECONDS = 10.0
 
 PROGRAMS = 8
 """Different programs of a shard and round that are run again: each may take as long as its tests."""
 
-Graded = tuple[Row, str]
+Graded = tuple[StoredVerdict, str]
 """A row of verdicts, with its problem's gold answer."""
 
 
@@ -48,48 +48,44 @@ def check_grades(rows: Sequence[Graded], round_: int) -> Iterator[Finding]:
         try:
             yield from _graded_again(some, round_)
         except PacoreError as fault:
-            where = Where.of(some[0][0], "verdicts", round_).at(
-                problem_id=None, replicate=None, slot=None
-            )
+            where = Where.of(some[0][0], round_).at(problem_id=None, replicate=None, slot=None)
             what = f"answers could not be graded again: {fault}"
             yield Finding("grades", where, what, "warning")
 
 
-def _is_program(row: Row) -> bool:
-    return str(row["grader"]).partition(":")[0] == "code"
+def _is_program(row: StoredVerdict) -> bool:
+    return str(row.grader).partition(":")[0] == "code"
 
 
 def _sampled(rows: Sequence[Graded]) -> list[Graded]:
-    in_order = sorted(rows, key=lambda graded: graded[0].get("trajectory_id") or "")
-    chosen = list(dict.fromkeys((row.get("answer"), gold) for row, gold in in_order))[:PROGRAMS]
-    return [(row, gold) for row, gold in rows if (row.get("answer"), gold) in chosen]
+    in_order = sorted(rows, key=lambda graded: graded[0].trajectory_id or "")
+    chosen = list(dict.fromkeys((row.answer, gold) for row, gold in in_order))[:PROGRAMS]
+    return [(row, gold) for row, gold in rows if (row.answer, gold) in chosen]
 
 
 def _graded_again(rows: Sequence[Graded], round_: int) -> Iterator[Finding]:
-    same = [
-        (row, gold) for row, gold in rows if row["grader_version"] == _version_here(row["grader"])
-    ]
-    items = [(row["grader"], gold, row.get("answer")) for row, gold in same]
+    same = [(row, gold) for row, gold in rows if row.grader_version == _version_here(row.grader)]
+    items = [(row.grader, gold, row.answer) for row, gold in same]
     verdicts = grade_answers(items, GRADING_TIMEOUT_SECONDS) if items else []
     for (row, _), verdict in zip(same, verdicts, strict=True):
-        if "timeout" in (row["verdict"], verdict.verdict):
+        if "timeout" in (row.verdict, verdict.verdict):
             continue
-        if (row["verdict"], row.get("score")) != (verdict.verdict, verdict.score):
-            said = f"{row['verdict']} {row.get('score')}"
+        if (row.verdict, row.score) != (verdict.verdict, verdict.score):
+            said = f"{row.verdict} {row.score}"
             what = f"is {said}; graded again it is {verdict.verdict} {verdict.score}"
-            where = Where.of(row, "verdicts", round_)
+            where = Where.of(row, round_)
             yield Finding("grades", where, what, _severity(row, verdict))
-    yield from _keys_again([row for row, _ in same if row.get("answer_key") is not None], round_)
+    yield from _keys_again([row for row, _ in same if row.answer_key is not None], round_)
 
 
-def _keys_again(rows: Sequence[Row], round_: int) -> Iterator[Finding]:
+def _keys_again(rows: Sequence[StoredVerdict], round_: int) -> Iterator[Finding]:
     """The equivalence class of each answer is the one its grader puts it in."""
-    pairs = [(row["grader"], row["answer"]) for row in rows if row.get("answer") is not None]
+    pairs = [(row.grader, row.answer) for row in rows if row.answer is not None]
     keys = dict(zip(pairs, answer_keys(pairs, GRADING_TIMEOUT_SECONDS), strict=True))
     for row in rows:
-        expected = {"answer_key": keys.get((row["grader"], row.get("answer")))}
-        where = Where.of(row, "verdicts", round_)
-        yield from differing(row, expected, where, "grades", "the answer has")
+        key = None if row.answer is None else keys[row.grader, row.answer]
+        where = Where.of(row, round_)
+        yield from differing(row, {"answer_key": key}, where, "grades", "the answer has")
 
 
 def _version_here(spec: str) -> str | None:
@@ -100,9 +96,9 @@ def _version_here(spec: str) -> str | None:
         return None
 
 
-def _severity(row: Row, verdict: Verdict) -> Severity:
+def _severity(row: StoredVerdict, verdict: Verdict) -> Severity:
     """A busy machine may fail a program that another passes."""
-    said = (row.get("detail"), verdict.detail)
+    said = (row.detail, verdict.detail)
     ran_out = any("timeout" in (detail or "") for detail in said)
     return "warning" if _is_program(row) and ran_out else "error"
 
@@ -120,9 +116,9 @@ class Judged:
     replicate: int
     record: GradingRecord
     file: str
-    trajectories: Sequence[Row]
-    verdicts: Sequence[Row]
-    answers: Sequence[Row] = ()
+    trajectories: Sequence[StoredTrajectory]
+    verdicts: Sequence[StoredVerdict]
+    answers: Sequence[StoredAnswer] = ()
 
     @property
     def grading(self) -> Grading:
@@ -143,34 +139,33 @@ class Judged:
         """Spec and gold answer, None where the grading does not judge the problem."""
         return judged_by(self.grading.grader, self.grading.against, self.problem)
 
-    def finished(self) -> dict[int, Row]:
+    def finished(self) -> dict[int, StoredTrajectory | None]:
         """The current attempt of each slot, where the model finished it.
 
-        What the run's own grading is of where a replicate did not reach the round has no id.
+        None is what the run's own grading is of where a replicate did not reach the round.
         """
         if self.is_own and not self.trajectories:
-            return {0: {"trajectory_id": None}}
-        current = {row["slot"]: row for row in self.trajectories}
-        return {
-            slot: row for slot, row in current.items() if row["finish_reason"] not in UNFINISHED
-        }
+            return {0: None}
+        current = {row.slot: row for row in self.trajectories}
+        return {slot: row for slot, row in current.items() if row.finish_reason not in UNFINISHED}
 
 
 def check_verdicts(here: Judged) -> Iterator[Finding]:
     """Compare the verdicts of one place with its current attempts, answers read again."""
     finished = here.finished() if here.by is not None else {}
-    counted = Counter(row["slot"] for row in here.verdicts)
+    counted = Counter(row.slot for row in here.verdicts)
     for row in here.verdicts:
-        where = Where.of(row, "verdicts", here.round)
-        judged = finished.get(row["slot"])
+        where = Where.of(row, here.round)
+        judged = finished.get(row.slot)
+        current = judged.trajectory_id if judged else None
         if here.by is None:
             yield Finding("verdicts", where, "is on a problem that its grading does not judge")
-        elif judged is None or judged["trajectory_id"] != row["trajectory_id"]:
-            current = judged["trajectory_id"] if judged else "nothing that was finished"
-            what = f"is on trajectory {quoted(row['trajectory_id'])}; in its slot is {current}"
+        elif row.slot not in finished or row.trajectory_id != current:
+            there = current if row.slot in finished else "nothing that was finished"
+            what = f"is on trajectory {quoted(row.trajectory_id)}; in its slot is {there}"
             yield Finding("verdicts", where, what)
-        elif counted[row["slot"]] > 1:
-            yield Finding("duplicates", where, f"is here {counted[row['slot']]} times")
+        elif counted[row.slot] > 1:
+            yield Finding("duplicates", where, f"is here {counted[row.slot]} times")
         else:
             yield from _read_again(here, row, judged, where)
     if here.grading.against == "gold":
@@ -178,7 +173,9 @@ def check_verdicts(here: Judged) -> Iterator[Finding]:
             yield Finding("verdicts", here.where.at(slot=slot), "is missing")
 
 
-def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[Finding]:
+def _read_again(
+    here: Judged, row: StoredVerdict, judged: StoredTrajectory | None, where: Where
+) -> Iterator[Finding]:
     """The row says of its answer what conclusion, problem and grading make of it."""
     grading = here.grading
     expected: dict[str, Any] = {"grading": here.record.grading_id}
@@ -186,30 +183,30 @@ def _read_again(here: Judged, row: Row, judged: Row, where: Where) -> Iterator[F
         spec, gold = here.by
         expected["grader"] = spec
         # Files of earlier versions have no gold answers.
-        if gold is not None and (here.is_own or row.get("gold_answer") is not None):
+        if gold is not None and (here.is_own or row.gold_answer is not None):
             expected["gold_answer"] = recorded_gold(gold)
         if here.is_own:
             expected |= _as_answered(here.answers)
         # Another version may have read another answer.
-        elif row["grader_version"] == grader_version(spec):
+        elif judged is not None and row.grader_version == grader_version(spec):
             expected |= _as_read(judged, spec, wanted_of(spec, gold))
     yield from differing(row, expected, where, "verdicts", "read again it is")
-    decided = (row["grader"], row["grader_version"])
+    decided = (row.grader, row.grader_version)
     if not here.is_own and not states_version(grading.grader_version, grading.grader, decided):
-        what = f"grader_version is {quoted(row['grader_version'])}; its grading is "
+        what = f"grader_version is {quoted(row.grader_version)}; its grading is "
         yield Finding("verdicts", where, what + quoted(grading.grader_version))
 
 
-def _as_read(judged: Row, spec: str, wanted: Wanted | None) -> dict[str, str | None]:
+def _as_read(judged: StoredTrajectory, spec: str, wanted: Wanted | None) -> dict[str, str | None]:
     """The answer in a conclusion, read again, and how it is found."""
     read = None
-    if judged["conclusion"] is not None:
-        is_cut = judged["finish_reason"] == "length"
-        read = extract(judged["conclusion"], spec, wanted, is_cut=is_cut)
+    if judged.conclusion is not None:
+        is_cut = judged.finish_reason == "length"
+        read = extract(judged.conclusion, spec, wanted, is_cut=is_cut)
     answer, method = read if read and read.text.strip() else (None, None)
     return {"answer": answer, "method": method}
 
 
-def _as_answered(answers: Sequence[Row]) -> dict[str, str | None]:
+def _as_answered(answers: Sequence[StoredAnswer]) -> dict[str, str | None]:
     """The answer that the stage before has read, and how; nothing where that is not known."""
-    return {name: row.get(name) for row in answers for name in ("answer", "method")}
+    return {name: getattr(row, name) for row in answers for name in ("answer", "method")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pacore.audit.derive import trajectory_of
+from pacore.audit.files import table_rows
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.errors import Refused, StoreError
@@ -24,9 +25,9 @@ from pacore.store.commits import (
 from pacore.store.gradings import GradingRecord
 from pacore.store.integrity import damage
 from pacore.store.layout import Unit
-from pacore.store.parquet import read_rows
+from pacore.store.rows import StoredTrajectory
 from pacore.store.run import Run, list_runs, open_run
-from pacore.store.schema import TRAJECTORIES, TRAJECTORY_TEXTS
+from pacore.store.schema import TRAJECTORY_TEXTS
 
 
 class RepairWork(Work):
@@ -103,17 +104,16 @@ def _derive_texts(work: RepairWork, unit: Unit) -> None:
     """The texts of a shard's round that no other file has, by the rows that point at them."""
     source = _pointing(work.store, unit)
     written: set[str] = set()
-    names = TRAJECTORIES.schema.names
     with (
         Draft(work.store, unit) as draft,
         work.store.local_path(source.path) as path,
     ):
-        for row in read_rows(path, names):
-            trajectory_id = row["trajectory_id"]
-            is_own = row["text_run_id"] == work.run.run_id and trajectory_id not in written
+        for row in table_rows(StoredTrajectory, path, source.path):
+            trajectory_id = row.trajectory_id
+            is_own = row.text_run_id == work.run.run_id and trajectory_id not in written
             if is_own and not work.has_text(work.run.run_id, trajectory_id):
                 entry = work.journal.find(trajectory_id)
-                if entry is None and row["finish_reason"] != "context_overflow":
+                if entry is None and row.finish_reason != "context_overflow":
                     raise StoreError(f"trajectory {trajectory_id} is not in the journal")
                 draft.add(TRAJECTORY_TEXTS.row(trajectory_of(unit.round, row, entry)))
                 written.add(trajectory_id)

@@ -124,7 +124,7 @@ def problems_of(store: Backend, run: Run, shard: Shard) -> Iterator[Problem]:
         raise StoreError(f"{run.problem_set}: is missing from the store") from None
     with frozen:
         for row in read_rows(frozen, columns, shard.start, shard.stop):
-            yield problem_of(row)
+            yield problem_of(**row)
 
 
 def open_run(store: Backend, run_id: str) -> Run:

@@ -9,7 +9,7 @@ rows. A schema's version is in the path too; within a version columns are only e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -126,11 +126,12 @@ class StoredProblem:
         return canonical_json(metadata).decode() if metadata else None
 
 
-def problem_of(row: Mapping[str, Any]) -> Problem:
-    """The problem that a row of the table ``problems`` was made of."""
-    turns = tuple(Turn(turn["role"], turn["content"]) for turn in json.loads(row["turns"]))
-    metadata = json.loads(row["metadata"]) if row["metadata"] else {}
-    return Problem(row["problem_id"], turns, row["gold"], row["grader"], metadata)
+def problem_of(
+    problem_id: str, turns: str, gold: str | None, grader: str | None, metadata: str | None
+) -> Problem:
+    """The problem that a row of the table ``problems`` was made of, from the row's columns."""
+    said = tuple(Turn(turn["role"], turn["content"]) for turn in json.loads(turns))
+    return Problem(problem_id, said, gold, grader, json.loads(metadata) if metadata else {})
 
 
 PROBLEMS = TableSchema(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from pacore.core.answer import Answer
@@ -30,28 +31,37 @@ def _rounds_connection(process: int) -> Connection:
 atexit.register(_rounds_connection.cache_clear)
 
 
-def _named_rows(name: str, parameters: Mapping[str, object]) -> Iterator[dict[str, Any]]:
-    """Rows of ``sql/<name>.sql`` by column, fetched as they are read; safe from any thread."""
+def file_records(
+    name: str,
+    of: Callable[..., _Record],
+    columns: Sequence[str] | None = None,
+    **parameters: Any,
+) -> Iterator[_Record]:
+    """What ``of`` makes of each row of ``sql/<name>.sql``, fetched as they are read; from any thread.
+
+    It is given the values of ``columns`` in that order, None for one that a file lacks; without
+    ``columns`` all of them by name.
+    """
     with _rounds_connection(os.getpid()).cursor() as cursor, as_store_error():
         cursor.execute(sql(name), parameters)
-        columns = cursor.columns()
-        for row in rows_of(cursor):
-            yield dict(zip(columns, row, strict=True))
-
-
-def _records(name: str, of: Callable[..., _Record], **parameters: Any) -> Iterator[_Record]:
-    """A record for each row of ``sql/runs/<name>.sql``, whose columns are its fields by name."""
-    return (of(**row) for row in _named_rows(f"runs/{name}", parameters))
+        found = cursor.columns()
+        if columns is None:
+            for row in rows_of(cursor):
+                yield of(**dict(zip(found, row, strict=True)))
+        else:
+            picked = itemgetter(*(found.index(one) if one in found else -1 for one in columns))
+            for row in rows_of(cursor):
+                yield of(*picked((*row, None)))
 
 
 def candidates(path: str) -> Iterator[CandidateRow]:
     """The current attempt at every slot of a trajectories file, by problem id, replicate and slot."""
-    return _records("candidates", CandidateRow, path=path)
+    return file_records("runs/candidates", CandidateRow, path=path)
 
 
 def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[str]]]:
     """Each message set of a messages file: (problem id, replicate), texts and ids by position."""
-    rows = _named_rows("runs/message_sets", {"path": path})
+    rows = file_records("runs/message_sets", dict[str, Any], path=path)
     for place, group in groupby(rows, key=lambda row: (row["problem_id"], row["replicate"])):
         messages = list(group)
         texts = [message["text"] for message in messages]
@@ -60,7 +70,7 @@ def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[s
 
 def answers_of(path: str) -> Iterator[Answer]:
     """The rows of an answers file, by problem id and replicate."""
-    return _records("answers", Answer, path=path)
+    return file_records("runs/answers", Answer, path=path)
 
 
 def conclusions(path: str) -> Iterator[ConclusionRow]:
@@ -68,7 +78,7 @@ def conclusions(path: str) -> Iterator[ConclusionRow]:
 
     By problem id, replicate and slot.
     """
-    return _records("conclusions", ConclusionRow, path=path)
+    return file_records("runs/conclusions", ConclusionRow, path=path)
 
 
 def verdicts_in(path: str) -> Iterator[VerdictRow]:
@@ -76,12 +86,7 @@ def verdicts_in(path: str) -> Iterator[VerdictRow]:
 
     What broke off said nothing of an answer and is not among them.
     """
-    return _records("verdicts", VerdictRow, path=path)
-
-
-def file_rows(name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """Rows of ``sql/audit/<name>.sql`` over one local file as dicts, fetched as they are read."""
-    return _named_rows(f"audit/{name}", parameters)
+    return file_records("runs/verdicts", VerdictRow, path=path)
 
 
 class CandidateRow(NamedTuple):

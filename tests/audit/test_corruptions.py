@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from pacore.core.identity import digest
@@ -87,6 +89,20 @@ def drop_a_data_file(store: Backend) -> Seeded:
 def bytes_that_are_no_table(store: Backend) -> Seeded:
     unit = unit_of(store, RUN, "answers", 3)
     return repack(store, unit, b"PAR1 but nothing after it PAR1"), "answers round 3"
+
+
+def drop_a_column(table: str, round_: int, column: str) -> Callable[[Backend], Seeded]:
+    """A file without one of the columns that may be null, as before that was added to the table."""
+
+    def seed(store: Backend) -> Seeded:
+        unit = unit_of(store, RUN, table, round_)
+        with store.open(read_commit(store, unit).path) as file:
+            rest = pq.read_table(file).drop_columns([column])
+        written = BytesIO()
+        pq.write_table(rest, written)
+        return repack(store, unit, written.getvalue(), rest.num_rows), f"{table} round {round_}"
+
+    return seed
 
 
 def drop_a_commit(store: Backend) -> Seeded:
@@ -225,6 +241,8 @@ CORRUPTIONS: dict[str, Callable[[Backend], Seeded]] = {
         "verdicts", 3, set_verdict("trajectory_id", None)
     ),
     "a stored text is edited": change("trajectory_texts", 1, edit_text),
+    "trajectories have no conclusions": drop_a_column("trajectories", 2, "conclusion"),
+    "verdicts name no trajectories": drop_a_column("verdicts", 3, "trajectory_id"),
     "a file is no table at all": bytes_that_are_no_table,
     "a commit is garbled": garble_a_commit,
     "a commit counts something else": miscount_in_a_commit,

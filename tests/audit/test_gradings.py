@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_units, read_commit, write_snapshot
 from pacore.store.gradings import read_gradings
 from pacore.store.layout import OWN, Unit, commit_key, graded_key, grading_key, snapshots_prefix
+from pacore.store.rows import StoredVerdict
 from pacore.store.run import is_closed, open_run
 from tests.fixtures.altered_rows import place
 from tests.fixtures.audited import FAULTY, RUN, audited, copy_of, errors, finish, finished_night
@@ -270,16 +272,28 @@ def test_every_seeded_corruption_of_a_grading_is_named_with_its_file_and_row(
     assert all("\n" not in str(finding) for finding in found)
 
 
-def graded_row(number: int, **values: Any) -> Row:
+def graded_row(number: int, **values: Any) -> StoredVerdict:
     """A row of ``verdicts`` by the grader for programs, of a program that passes its test."""
-    row: Row = {
-        "file": "f", "problem_id": "echo", "replicate": 0, "slot": number,
-        "trajectory_id": f"{number:032x}", "grader": "code", "grader_version": grader_version("code"),
-        "verdict": "correct", "score": 1.0, "answer": f"print(input())  # {number}",
-        "method": "program", "detail": None,
-    }  # fmt: skip
-    (row["answer_key"],) = answer_keys([("code", row["answer"])], 5.0)
-    return {**row, **values}
+    answer = f"print(input())  # {number}"
+    (answer_key,) = answer_keys([("code", answer)], 5.0)
+    row = StoredVerdict(
+        file="f",
+        problem_id="echo",
+        replicate=0,
+        slot=number,
+        trajectory_id=f"{number:032x}",
+        grading="run",
+        grader="code",
+        grader_version=grader_version("code"),
+        verdict="correct",
+        score=1.0,
+        answer=answer,
+        method="program",
+        answer_key=answer_key,
+        detail=None,
+        gold_answer=None,
+    )
+    return replace(row, **values)
 
 
 ECHO = as_gold(stdin_tests([("1\n", "1\n")]))

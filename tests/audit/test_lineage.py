@@ -46,7 +46,7 @@ def test_every_prompt_is_the_one_its_trajectories_were_sampled_under(store: Back
     prompts = [p for one in found.lineages for step in one.rounds for p in step.prompts]
     assert len(prompts) == 2 * 3
     for prompt in prompts:
-        stored = {attempt.row["prompt_digest"] for attempt in prompt.attempts}
+        stored = {attempt.row.prompt_digest for attempt in prompt.attempts}
         assert stored == {prompt_digest(prompt.turns)} == {prompt.rendered_digest}
         assert [turn.role for turn in prompt.turns] == ["system", "user"]
 
@@ -85,7 +85,7 @@ def test_the_lineage_leads_from_the_answer_through_messages_to_round_1(store: Ba
     assert [step.round for step in lineage.rounds] == [3, 2, 1]
     assert lineage.answer is not None
     last = lineage.rounds[0].prompts[0].attempts[-1]
-    assert lineage.answer["trajectory_id"] == last.row["trajectory_id"]
+    assert lineage.answer.trajectory_id == last.row.trajectory_id
     for step in lineage.rounds:
         before = [r for r in mine if "position" in r and r["round"] == step.round - 1]
         before.sort(key=lambda row: row["position"])
@@ -169,7 +169,7 @@ def test_every_slot_is_explained_by_the_messages_it_saw_itself(
             if row["round"] == step.round - 1
         }
         told = {
-            attempt.row["slot"]: [trajectory_id for trajectory_id, _ in prompt.saw]
+            attempt.row.slot: [trajectory_id for trajectory_id, _ in prompt.saw]
             for prompt in step.prompts
             for attempt in prompt.attempts
         }

@@ -51,7 +51,7 @@ def test_a_retried_run_is_sound_and_its_explanation_names_what_was_replaced(
         for prompt in step.prompts
         for attempt in prompt.attempts
     ]
-    assert [a["retry_of"] for a in attempts if a["trajectory_id"] == links[0]["trajectory_id"]] == [
+    assert [a.retry_of for a in attempts if a.trajectory_id == links[0]["trajectory_id"]] == [
         links[0]["retry_of"]
     ]
 

@@ -15,20 +15,30 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import pyarrow.parquet as pq
 import pytest
 
 from pacore.audit.audit import Audit
+from pacore.audit.files import table_rows
 from pacore.core.config.run import RunConfig
 from pacore.errors import StoreError
 from pacore.repair.repair import repair
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import current_files
+from pacore.store.commits import current_commits, current_files
 from pacore.store.layout import SCHEMA_VERSION
 from pacore.store.parquet import read_rows
+from pacore.store.rows import (
+    StoredAnswer,
+    StoredMessage,
+    StoredRow,
+    StoredText,
+    StoredTrajectory,
+    StoredVerdict,
+)
 from pacore.store.run import is_closed, open_run
-from pacore.store.schema import FORMER_TABLES, TABLES, Column, TableSchema
+from pacore.store.schema import FORMER_TABLES, TABLES, TRAJECTORIES, Column, TableSchema
 from pacore.warehouse.files import candidates
 from pacore.warehouse.relations import HISTORY
 from pacore.warehouse.tables import STAGED
@@ -109,10 +119,51 @@ def test_every_column_holds_an_attribute_of_its_kind_and_null_only_where_it_may(
         assert column.is_nullable or NoneType not in options
 
 
+KINDS = (StoredTrajectory, StoredText, StoredMessage, StoredAnswer, StoredVerdict)
+"""The records of rows by table; of the table ``problems`` no file is committed."""
+
+
+def test_the_rows_of_every_table_of_a_run_have_a_record() -> None:
+    assert [kind.table.name for kind in KINDS] == [name for name in TABLES if name != "problems"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_record_of_a_row_has_the_columns_of_its_table_and_no_others(
+    kind: type[StoredRow],
+) -> None:
+    digests = {f"{name}_sha256": name for name in ("reasoning", "content")}
+    found = {
+        digests.get(name, name): options_of(hint)
+        for name, hint in get_type_hints(kind).items()
+        if name not in ("table", "file")
+    }
+    # DuckDB returns lists.
+    kinds = {column.name: column.kind.python for column in kind.table.columns}
+    expected = {name: {list if python is tuple else python} for name, python in kinds.items()}
+    for column in kind.table.columns:
+        expected[column.name] |= {NoneType} if column.is_nullable else set()
+    assert found == expected
+
+
 @pytest.fixture
 def golden(tmp_path: Path) -> Backend:
     shutil.copytree(GOLDEN / "store", tmp_path / "store")
     return open_store(str(tmp_path / "store"))
+
+
+def test_a_record_has_the_values_of_its_row_and_none_for_a_column_that_an_older_file_lacks(
+    golden: Backend,
+) -> None:
+    commit = next(iter(current_commits(golden, "golden", "trajectories")))
+    names = TRAJECTORIES.schema.names
+    with golden.local_path(commit.path) as path:
+        assert "wire" not in pq.read_schema(path).names
+        rows = list(read_rows(path, names))
+        records = list(table_rows(StoredTrajectory, path, commit.path))
+    for row in rows:
+        row["generated_at"] = row["generated_at"].replace(tzinfo=None)
+    assert [{name: getattr(record, name) for name in names} for record in records] == rows
+    assert {record.file for record in records} == {commit.path}
 
 
 @pytest.fixture
