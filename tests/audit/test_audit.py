@@ -25,6 +25,8 @@ from tests.fixtures.pipeline import (
     write_problems,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -129,7 +131,6 @@ def one_of_each_kind(store: Backend) -> Iterator[str]:
             yield read_commit(store, unit).path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_no_damage_to_any_file_breaks_an_audit_off_and_nearly_all_is_found(
     tmp_path: Path, damage: Callable[[bytes], bytes]

@@ -13,6 +13,8 @@ from tests.fixtures.audited import RUN, copy_of, finish, finished_night
 from tests.fixtures.corruption import Row, rewrite, unit_of
 from tests.fixtures.pipeline import scripted_config, write_problems
 
+pytestmark = pytest.mark.slow
+
 ESCAPE = "\x1b]0;owned\x07\u202e"
 
 

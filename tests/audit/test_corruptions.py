@@ -256,6 +256,7 @@ CORRUPTIONS: dict[str, Callable[[Backend], Seeded]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
 def test_every_seeded_corruption_is_named_with_its_file_and_row(
     store: Backend, seed: Callable[[Backend], Seeded]

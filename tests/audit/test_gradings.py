@@ -27,6 +27,8 @@ from tests.fixtures.corruption import Row, edit_json, flip, rewrite, rows_of
 from tests.fixtures.pipeline import scripted_config, write_problems
 from tests.fixtures.regraded import grade, grade_units, opened, units_of
 
+pytestmark = pytest.mark.slow
+
 Seeded = tuple[str, str]
 """The file and the row an audit has to name."""
 

@@ -41,6 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Backend:
     return open_store(str(folder / "store"))
 
 
+@pytest.mark.slow
 def test_every_prompt_is_the_one_its_trajectories_were_sampled_under(store: Backend) -> None:
     found = explain(store, "first", "sum-0001")
     prompts = [p for one in found.lineages for step in one.rounds for p in step.prompts]
@@ -240,6 +241,7 @@ def test_json_has_the_very_bytes_and_no_character_that_could_act(tmp_path: Path)
     assert first["digest"] == first["rendered_digest"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_text_or_json(tmp_path: Path, pacore: Pacore, command: Pacore) -> None:
     store, found = hostile(tmp_path)
     done = pacore("explain", "r", "bad", "--store", store.url)

@@ -22,6 +22,8 @@ from tests.fixtures.corruption import Row, flip, rewrite, standing_rows, unit_of
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.stores import fresh_url
 
+pytestmark = pytest.mark.slow
+
 
 def retried(folder: Path) -> Any:
     """A closed run whose cut trajectories were tried again under another limit."""

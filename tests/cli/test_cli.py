@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import ROOT, Pacore, pacore_command
 from tests.fixtures.pipeline import journal_size, write_problems
 
+pytestmark = pytest.mark.slow
+
 
 def test_bad_rows_are_named_with_exit_code_2_and_nothing_is_written(
     tmp_path: Path, pacore: Pacore
@@ -77,7 +79,6 @@ def test_flags_win_over_the_file_and_widths_replace_its_preset(
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.slow
 def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_stopped(
     tmp_path: Path, prefect_api: str, pacore: Pacore
 ) -> None:
@@ -114,7 +115,6 @@ def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_stopped(
     assert again.stdout.split("accuracy")[1].split("\n")[0] in done.stdout
 
 
-@pytest.mark.slow
 def test_failed_problems_are_named_with_exit_code_3(
     tmp_path: Path, prefect_api: str, pacore: Pacore
 ) -> None:

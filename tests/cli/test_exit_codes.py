@@ -19,6 +19,8 @@ from tests.conftest import ROOT, Pacore, pacore_command
 from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, write_problems
 from tests.fixtures.processes import descendants, left_after
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "http://127.0.0.1:9/v1"
 
 
@@ -125,7 +127,6 @@ def test_with_2_a_folder_that_is_not_there_is_no_empty_store(
     assert not absent.exists()
 
 
-@pytest.mark.slow
 def test_a_sweep_with_2_writes_nothing_either_and_says_what_is_wrong(
     place: Place, prefect_api: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,7 +156,6 @@ def test_with_1_something_around_a_line_is_wrong_that_is_itself_right(
         assert capsys.readouterr().err.startswith("pacore: /proc/nowhere: cannot be used: ")
 
 
-@pytest.mark.slow
 def test_a_dead_endpoint_is_1_and_the_same_line_goes_on_once_it_lives(
     tmp_path: Path, prefect_api: str, pacore: Pacore
 ) -> None:
@@ -169,7 +169,6 @@ def test_a_dead_endpoint_is_1_and_the_same_line_goes_on_once_it_lives(
     assert " open " in pacore("status", *store).stdout
 
 
-@pytest.mark.slow
 def test_checks_and_audits_that_find_something_are_1_and_a_whole_run_is_0(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 2)
     run_stages(scripted_config(tmp_path / "store", problems, widths=(2,), run_id="r"))
@@ -180,7 +179,6 @@ def test_checks_and_audits_that_find_something_are_1_and_a_whole_run_is_0(tmp_pa
     assert main(audit) is Exit.FAULT
 
 
-@pytest.mark.slow
 def test_4_is_no_go(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 40)
     for run_id, model in (("good", "scripted?words=9"), ("bad", "scripted?words=9&empty=0.9")):
@@ -242,7 +240,6 @@ MOMENTS: dict[str, Callable[[Started], bool]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_130_whenever_it_is_interrupted_with_the_line_that_says_how_it_goes_on(
@@ -272,7 +269,6 @@ def test_a_signal_is_an_interruption_whatever_error_a_library_makes_of_it(
         raise ValueError("no signal came")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
 def test_130_while_vllm_starts_and_no_process_of_it_stays(
     tmp_path: Path, prefect_api: str, number: signal.Signals

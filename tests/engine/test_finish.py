@@ -95,6 +95,7 @@ def test_any_value_has_a_meaning_and_a_text(value: Any) -> None:
 # In a run.
 
 
+@pytest.mark.slow
 def test_words_that_are_no_plain_end_are_counted_and_shown_with_what_they_were_taken_for(
     tmp_path: Path,
 ) -> None:
@@ -123,6 +124,7 @@ def test_words_that_are_no_plain_end_are_counted_and_shown_with_what_they_were_t
     assert errors(store, "mine") == []
 
 
+@pytest.mark.slow
 def test_a_run_without_such_words_says_nothing_of_them(tmp_path: Path) -> None:
     with served(FaultyServer()) as server:
         run_stages(config_for(tmp_path, server.endpoint, limit=1))
@@ -130,6 +132,7 @@ def test_a_run_without_such_words_says_nothing_of_them(tmp_path: Path) -> None:
         assert "other finish" not in to_text(result_sheet(run_results(warehouse, "mine")))
 
 
+@pytest.mark.slow
 def test_a_text_that_broke_off_stands_with_its_tombstone_and_is_audited(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text(problem_lines({"any": "any"}))
     aborted = answers(completion("The answer is", "abort", reasoning="Three and four."))

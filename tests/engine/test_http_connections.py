@@ -173,6 +173,7 @@ def test_a_response_declared_too_large_is_refused_before_it_is_read() -> None:
     assert f"more than {MAX_RESPONSE_BYTES} bytes" in fault.detail
 
 
+@pytest.mark.slow
 def test_a_small_response_that_unpacks_too_large_is_refused() -> None:
     packed = gzip.compress(b" " * (MAX_RESPONSE_BYTES + 1), compresslevel=1)
     fault = fault_of(answers(packed, 200, {"Content-Encoding": "gzip"}), timeout_seconds=60.0)

@@ -107,6 +107,7 @@ def test_a_dead_endpoint_does_not_draw_the_requests_that_another_could_answer() 
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_asks_for_time_is_left_alone_for_it() -> None:
     async def run() -> None:
         busy = FaultyServer({CHAT: [answers({}, 429, {"Retry-After": "1.5"}), behaves()]})

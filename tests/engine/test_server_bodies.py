@@ -275,6 +275,7 @@ def verdict(body: bytes) -> Generation | EngineFault:
         return fault
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(values)
 def test_no_json_under_a_200_is_ever_more_than_a_generation_or_a_fault(value: Any) -> None:

@@ -28,6 +28,8 @@ from tests.fixtures.golden_files import golden
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.pooled import BROKEN, NOTHING, RIGHT, Sample, pooled_run, wrong
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 100
 
 

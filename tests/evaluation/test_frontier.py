@@ -67,6 +67,7 @@ def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
     assert b"<script" not in picture
 
 
+@pytest.mark.slow
 def test_equal_points_give_equal_bytes_and_both_forms_are_what_they_say() -> None:
     assert draw(POINTS, "t") == draw(POINTS, "t")
     assert draw(POINTS, "t", "png").startswith(b"\x89PNG")

@@ -32,6 +32,8 @@ from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, w
 from tests.fixtures.processes import descendants, left_after
 from tests.fixtures.regraded import grade
 
+pytestmark = pytest.mark.slow
+
 MODEL = "scripted?words=12&truncate=0.1"
 
 
@@ -228,7 +230,6 @@ def _connected(prefect_api: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_connected")
 def test_a_judge_that_is_killed_goes_on_and_pays_once(
     place: str, command: Pacore, prefect_api: str
@@ -269,7 +270,6 @@ def test_a_judge_that_is_killed_goes_on_and_pays_once(
     assert journal_size(place) == paid
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_connected")
 def test_edited_rounds_stand_beside_a_control(place: str, pacore: Pacore) -> None:
     store = open_store(place)

@@ -34,6 +34,8 @@ from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.small_store import Row, Rows
 from tests.fixtures.strategies import STRATEGIES
 
+pytestmark = pytest.mark.slow
+
 KEYS = {
     "message_accuracy": ("round",),
     "emergence": ("round",),

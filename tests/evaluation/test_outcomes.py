@@ -24,6 +24,8 @@ from pacore.store.backends.protocol import Backend
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.ended import GOLD, OUTAGE, Fate, Place, ended_run
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 100
 
 
@@ -201,7 +203,6 @@ def expected_outcome(solved: Solved, replicate: int, need: int) -> str:
 MANY = tuple(f"p{number}" for number in range(12))
 
 
-@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     st.dictionaries(

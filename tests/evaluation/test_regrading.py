@@ -27,6 +27,8 @@ from tests.conftest import ROOT, Pacore, pacore_command
 from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, table, write_problems
 from tests.fixtures.processes import descendants, left_after
 
+pytestmark = pytest.mark.slow
+
 MODEL = "scripted?words=12&truncate=0.1"
 
 
@@ -119,7 +121,6 @@ def started(place: Path, most: int) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.slow
 def test_a_killed_grading_goes_on_and_loses_only_what_was_in_flight(
     place: Path, command: Pacore
 ) -> None:
@@ -147,7 +148,6 @@ def test_a_killed_grading_goes_on_and_loses_only_what_was_in_flight(
     assert audit.returncode == 0, audit.stdout
 
 
-@pytest.mark.slow
 def test_an_interrupted_grading_says_so_and_goes_on(place: Path) -> None:
     process = started(place, 3)
     os.kill(process.pid, signal.SIGINT)

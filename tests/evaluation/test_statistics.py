@@ -38,6 +38,7 @@ def t_interval(differences: list[float], confidence: float = 0.95) -> tuple[floa
     return mean - half, mean + half
 
 
+@pytest.mark.slow
 def test_of_many_problems_the_interval_of_a_difference_is_students() -> None:
     source = np.random.default_rng(3)
     a = source.random(400)
@@ -74,6 +75,7 @@ def test_the_interval_of_a_difference_lies_within_bounds_and_holds_it(
     assert found.detectable is not None and 0 < found.detectable <= 1
 
 
+@pytest.mark.slow
 @given(pairs, st.randoms(use_true_random=False))
 def test_the_order_of_problems_changes_nothing_and_that_of_runs_the_sign(
     given: list[tuple[float, float]], source: random.Random
@@ -87,6 +89,7 @@ def test_the_order_of_problems_changes_nothing_and_that_of_runs_the_sign(
     assert (turned.low, turned.high) == pytest.approx((-(found.high or 0), -(found.low or 0)))
 
 
+@pytest.mark.slow
 @given(pairs, st.floats(0.01, 0.9))
 def test_equivalence_and_its_interval_agree(
     given: list[tuple[float, float]], margin: float
@@ -99,6 +102,7 @@ def test_equivalence_and_its_interval_agree(
     assert found.is_equivalent == is_within or found.p == pytest.approx(0.05, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8),
     st.integers(1, 200),
@@ -145,6 +149,7 @@ def enumerated(differences: list[float]) -> float:
     return sum(total >= observed - 1e-9 for total in sums) / len(sums)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=9).filter(any))
 def test_the_permutation_test_counts_every_pattern_of_signs(differences: list[int]) -> None:
     a = [0.0] * len(differences)
@@ -153,6 +158,7 @@ def test_the_permutation_test_counts_every_pattern_of_signs(differences: list[in
     assert found.permutation_p == pytest.approx(enumerated([d / 8 for d in differences]))
 
 
+@pytest.mark.slow
 def test_beyond_what_can_be_counted_patterns_are_drawn_the_same_each_time() -> None:
     source = random.Random(4)
     a = [source.random() for _ in range(60)]
@@ -179,6 +185,7 @@ def test_without_any_difference_there_is_no_permutation_to_count() -> None:
     assert paired([0.5], [0.7]).low is None
 
 
+@pytest.mark.slow
 def test_the_detectable_difference_is_found_four_times_in_five() -> None:
     source = np.random.default_rng(8)
     problems, true, runs = 30, 0.326, 300
@@ -330,6 +337,7 @@ def test_what_has_no_spread_to_show_shows_none() -> None:
         two_level([], mean_of, [], "none")
 
 
+@pytest.mark.slow
 @given(scores)
 def test_an_interval_lies_within_what_a_score_can_be(values: list[float]) -> None:
     pools = [Pool((value, 1 - value), ("a", "b")) for value in values]

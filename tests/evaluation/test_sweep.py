@@ -22,6 +22,8 @@ from tests.conftest import Pacore
 from tests.fixtures.golden_files import golden
 from tests.fixtures.pipeline import journal_size, write_problems
 
+pytestmark = pytest.mark.slow
+
 ARMS = ("single", "sc:3", "bon:3", "low", "sequential:3", "verbatim", "low+pool=8")
 
 
@@ -104,7 +106,6 @@ def swept(config: SweepConfig, prefect_api: str) -> SweepOutcome:
     return found
 
 
-@pytest.mark.slow
 def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: SweepConfig) -> None:
     rows = {one.name: one for one in swept.result.arms}
     assert list(rows) == [
@@ -146,7 +147,6 @@ def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: Sw
     assert swept.result.currency == "USD"
 
 
-@pytest.mark.slow
 def test_nothing_is_generated_twice(swept: SweepOutcome, config: SweepConfig) -> None:
     with Warehouse(open_store(config.run.store)) as warehouse:
         ((distinct, rows, tokens),) = warehouse.query(
@@ -159,7 +159,6 @@ def test_nothing_is_generated_twice(swept: SweepOutcome, config: SweepConfig) ->
     assert swept.result.new_tokens < swept.result.alone_tokens
 
 
-@pytest.mark.slow
 def test_its_files_are_what_they_say(swept: SweepOutcome) -> None:
     picture, pixels, csv, told, table = (Path(file) for file in swept.files)
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
@@ -169,7 +168,6 @@ def test_its_files_are_what_they_say(swept: SweepOutcome) -> None:
     assert table.read_text().startswith("run mine.pool · scripted?words=20")
 
 
-@pytest.mark.slow
 def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
     swept: SweepOutcome, config: SweepConfig, pacore: Pacore, prefect_api: str
 ) -> None:

@@ -125,6 +125,7 @@ def rows_by(config: RunConfig, grading: Grading) -> list[tuple[Any, ...]]:
     return sorted(own, key=json.dumps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grader", ["auto", "text"])
 def test_the_verdicts_are_those_of_a_plain_loop(config: RunConfig, grader: str) -> None:
     found = rows_by(config, graded(config, grader=grader).grading)
@@ -135,6 +136,7 @@ def test_the_verdicts_are_those_of_a_plain_loop(config: RunConfig, grader: str) 
     assert {row[7] for row in found} >= {"wrong", "no_answer"}
 
 
+@pytest.mark.slow
 def test_a_grading_that_was_stopped_goes_on_with_what_is_missing(tmp_path: Path) -> None:
     config = scripted_config(
         tmp_path / "store", mixed_problems(tmp_path / "p.jsonl"), widths=(3,), shard_size=1,
@@ -168,6 +170,7 @@ def test_whoever_stops_it_ends_the_work_before_the_next_answers(config: RunConfi
     assert len(ungraded(grading)) == len(grading.run.shards), "and commits nothing"
 
 
+@pytest.mark.slow
 def test_what_the_run_has_decided_is_not_decided_again(config: RunConfig) -> None:
     graded(config, grader="auto")
     other = Grading("auto", "a version of this very grader")
@@ -357,6 +360,7 @@ def test_what_no_rule_decides_is_kept_as_it_is_and_never_finished_by_rules(
                 found.batches()
 
 
+@pytest.mark.slow
 def test_a_grading_is_done_in_a_few_hundred_parts_at_most(tmp_path: Path) -> None:
     count = MOST_BATCHES + 1
     store = open_store(str(tmp_path / "store"))

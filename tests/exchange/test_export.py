@@ -72,6 +72,7 @@ def manifest_of(export: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_an_export_holds_the_run_its_problems_its_journal_and_the_texts_it_borrowed(
     made: Path,
 ) -> None:
@@ -111,6 +112,7 @@ def test_another_store_has_the_run_byte_for_byte_and_its_tables_say_the_same(
     assert tables(str(other), "wide") == tables(str(made / "store"), "wide")
 
 
+@pytest.mark.slow
 def test_borrowed_texts_are_there_to_be_asked_though_the_lender_is_not(
     export: Path, tmp_path: Path
 ) -> None:
@@ -288,6 +290,7 @@ def test_another_run_of_the_lenders_name_is_refused(
         bring(export, other)
 
 
+@pytest.mark.slow
 def test_a_journal_entry_that_is_there_already_stays_and_it_is_said(
     made: Path, export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -348,6 +351,7 @@ def test_an_export_keeps_its_name_and_needs_no_flags_of_a_file(
         import_from(str(export), ImportOptions(str(tmp_path / "other"), model="m"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "s3"])
 def test_a_run_leaves_to_object_storage_and_enters_a_store_on_it(
     request: pytest.FixtureRequest, made: Path, tmp_path: Path, kind: str
@@ -386,6 +390,7 @@ def test_the_commands_move_a_run_that_status_show_and_query_then_know(
     assert audited.returncode == 0, audited.stdout + audited.stderr
 
 
+@pytest.mark.slow
 def test_an_export_carries_the_gradings_finished_or_not_and_what_stands(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 4)
     config = scripted_config(tmp_path / "store", problems, shard_size=2, **FIELDS)

@@ -128,6 +128,7 @@ def batch_line(custom_id: str, *contents: str, finish_reason: str = "stop") -> A
 # What each format becomes.
 
 
+@pytest.mark.slow
 def test_reference_results_become_a_run_with_their_rounds_messages_answers_and_scores(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +157,7 @@ def test_messages_of_reference_results_keep_the_order_their_prompts_had(place: P
     assert [text for (text,) in rows] == texts
 
 
+@pytest.mark.slow
 def test_results_of_problems_without_ids_are_matched_by_the_rows_of_the_file(place: Path) -> None:
     rows = [{"problem": f"What is {n} + {n}?", "answer": str(2 * n)} for n in (7, 3)]
     write_lines(place / "problems.jsonl", rows)
@@ -168,6 +170,7 @@ def test_results_of_problems_without_ids_are_matched_by_the_rows_of_the_file(pla
     assert asked(place, "SELECT sum(score) FROM scores") == [(2.0,)]
 
 
+@pytest.mark.slow
 def test_a_pool_becomes_one_replicate_a_response_so_that_pass_at_1_and_votes_follow(
     place: Path,
 ) -> None:
@@ -184,6 +187,7 @@ def test_a_pool_becomes_one_replicate_a_response_so_that_pass_at_1_and_votes_fol
         place, "SELECT problem_id FROM problems"))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_training_file_is_matched_to_a_problem_set_by_what_it_asks(place: Path) -> None:
     file = write_lines(place / "train.jsonl", train_rows())
     assert import_from(str(file), options(place)) == 0
@@ -191,6 +195,7 @@ def test_a_training_file_is_matched_to_a_problem_set_by_what_it_asks(place: Path
     assert ids == [(f"sum-{n}",) for n in range(1, 6)]
 
 
+@pytest.mark.slow
 def test_a_batch_keeps_tokens_finish_reasons_models_and_failures(place: Path) -> None:
     requests = [batch_request(f"r{n}", n) for n in range(1, 6)]
     lines = [
@@ -219,6 +224,7 @@ def test_a_batch_keeps_tokens_finish_reasons_models_and_failures(place: Path) ->
     assert errors["sum-5"] == "the batch's output has no line for this request"
 
 
+@pytest.mark.slow
 def test_the_system_prompt_of_a_batch_is_part_of_its_recipe_and_prompts(place: Path) -> None:
     output = write_lines(place / "out.jsonl", [batch_line("r1", "\\boxed{2}")])
     prompts = write_lines(place / "in.jsonl", [batch_request("r1", 1)])
@@ -230,6 +236,7 @@ def test_the_system_prompt_of_a_batch_is_part_of_its_recipe_and_prompts(place: P
     assert asked(place, "SELECT prompt_digest FROM trajectories") == [(sent.digest,)]
 
 
+@pytest.mark.slow
 def test_several_choices_of_a_request_are_several_replicates_and_share_no_usage(
     place: Path,
 ) -> None:
@@ -250,6 +257,7 @@ def test_without_its_input_a_batch_names_problems_by_custom_id_with_or_without_a
     assert rows == [("sum-1", 2), ("sum-3", 2)]
 
 
+@pytest.mark.slow
 def test_where_problems_have_more_or_fewer_responses_nothing_is_made_up_and_it_is_said(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,6 +305,7 @@ def test_imported_rows_say_so_and_count_as_generated_by_nobody(place: Path) -> N
     assert asked(place, "SELECT sum(marginal_tokens)::INT FROM mart_ttc") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_second_import_adds_nothing_and_a_changed_file_is_another_run(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,6 +321,7 @@ def test_a_second_import_adds_nothing_and_a_changed_file_is_another_run(
     assert len(list_runs(open_store(str(store)))) == 2
 
 
+@pytest.mark.slow
 def test_a_run_of_the_same_name_that_is_something_else_is_refused(place: Path) -> None:
     file = write_lines(place / "results.jsonl", reference_rows()[:3])
     import_from(str(file), options(place, run_id="mine"))
@@ -320,6 +330,7 @@ def test_a_run_of_the_same_name_that_is_something_else_is_refused(place: Path) -
         import_from(str(file), options(place, run_id="mine"))
 
 
+@pytest.mark.slow
 def test_two_imports_of_one_file_share_its_trajectories_failures_included(place: Path) -> None:
     file = write_lines(place / "results.jsonl", reference_rows())
     import_from(str(file), options(place, run_id="one"))
@@ -333,6 +344,7 @@ def test_two_imports_of_one_file_share_its_trajectories_failures_included(place:
     assert asked(place, scores) == [("one", 4.0), ("two", 4.0)]
 
 
+@pytest.mark.slow
 def test_an_import_that_was_stopped_goes_on_and_ends_the_same(place: Path) -> None:
     file = write_lines(place / "results.jsonl", reference_rows())
     import_from(str(file), options(place, run_id="whole"))
@@ -424,6 +436,7 @@ def test_the_command_ends_with_2_for_a_file_with_bad_rows(place: Path, command: 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "s3"])
 def test_an_import_goes_to_object_storage_as_to_a_folder(
     request: pytest.FixtureRequest, place: Path, kind: str
@@ -502,6 +515,7 @@ def test_a_file_of_no_known_format_is_said_to_be_none(place: Path) -> None:
 # Model output is data.
 
 
+@pytest.mark.slow
 def test_hostile_responses_are_stored_as_they_are_and_do_nothing(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -536,6 +550,7 @@ def test_the_command_prints_the_result_and_the_tables_answer(place: Path, comman
     assert next(csv.DictReader(io.StringIO(rows.stdout)))["n"] == "20"
 
 
+@pytest.mark.slow
 def test_what_is_not_known_of_an_import_is_not_made_up(place: Path) -> None:
     file = write_lines(place / "results.jsonl", reference_rows())
     import_from(str(file), options(place, run_id="mine"))

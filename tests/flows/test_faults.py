@@ -103,6 +103,7 @@ def seeds_with(served: list[Served], fault: str) -> set[int]:
     return {entry.seed for entry in served if entry.fault == fault}
 
 
+@pytest.mark.slow
 def test_every_kind_of_fault_was_met(runs: Runs) -> None:
     assert {entry.fault for entry in runs.last.served} == {*FAULTS, None}
 
@@ -210,6 +211,7 @@ def test_a_null_content_is_an_empty_generation_with_its_tokens(runs: Runs) -> No
     assert all(runs.last.books.rows[seed]["completion_tokens"] for seed in met)
 
 
+@pytest.mark.slow
 def test_tokens_nobody_counted_are_null_and_not_nought(runs: Runs) -> None:
     met = seeds_with(runs.last.served, "no usage")
     assert met
@@ -258,6 +260,7 @@ def test_what_is_finished_in_one_start_is_not_asked_for_in_the_next(runs: Runs) 
     assert not done & {entry.seed for entry in later}
 
 
+@pytest.mark.slow
 def test_a_finished_run_breaks_no_invariant(runs: Runs) -> None:
     with Warehouse(open_store(runs.store), ["faults"]) as warehouse:
         broken = {name: rows for name, rows in warehouse.run_checks().items() if rows}

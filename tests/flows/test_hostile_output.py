@@ -98,6 +98,7 @@ def warehouse_of(done: Done) -> Iterator[Warehouse]:
         yield warehouse
 
 
+@pytest.mark.slow
 def test_every_text_is_stored_as_it_was_sent(done: Done) -> None:
     rows = table(done.store, "hostile", "trajectory_texts", ("problem_id", "content"))
     assert {row[1] for row in rows} == set(done.said)
@@ -139,6 +140,7 @@ def test_a_message_goes_into_the_next_prompt_as_it_is_and_nowhere_else(done: Don
     assert len(prompts) <= 2 * len(IDS)
 
 
+@pytest.mark.slow
 def test_every_problem_of_a_run_ends_with_an_answer_row_and_no_invariant_is_broken(
     done: Done,
 ) -> None:
@@ -148,6 +150,7 @@ def test_every_problem_of_a_run_ends_with_an_answer_row_and_no_invariant_is_brok
         assert not any(warehouse.run_checks().values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_problem_is_shown_without_anything_that_steers_a_terminal(done: Done, case: str) -> None:
     with warehouse_of(done) as warehouse:
@@ -161,6 +164,7 @@ def test_a_problem_is_shown_without_anything_that_steers_a_terminal(done: Done, 
     assert json.loads(parsed)["problem_id"] == IDS[case]
 
 
+@pytest.mark.slow
 def test_no_report_has_anything_that_steers_a_terminal(done: Done) -> None:
     store = open_store(done.store)
     with warehouse_of(done) as warehouse:

@@ -76,12 +76,14 @@ def test_a_server_that_is_one_has_no_fault_and_its_address_without_api_is_comple
         assert f"{server.root}/api is" in str(fault_of(server.root))
 
 
+@pytest.mark.slow
 def test_a_server_that_is_busy_for_a_moment_is_asked_again() -> None:
     busy = [answers({}, 503, {"Retry-After": "3600"}), answers(True)]
     with served(FaultyServer({**IS_PREFECT, HEALTH: busy})) as server:
         assert fault_of(f"{server.root}/api") is None
 
 
+@pytest.mark.slow
 def test_a_port_that_speaks_tls_and_one_whose_certificate_is_not_trusted_are_told(
     tmp_path: Path,
 ) -> None:
@@ -92,6 +94,7 @@ def test_a_port_that_speaks_tls_and_one_whose_certificate_is_not_trusted_are_tol
         assert "CERTIFICATE_VERIFY_FAILED" in str(fault_of(f"{server.root}/api"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "found"),
     [
@@ -106,6 +109,7 @@ def test_an_address_with_nobody_is_told(url: str, found: str) -> None:
     assert str(fault_of(url)).startswith(found)
 
 
+@pytest.mark.slow
 def test_the_error_names_the_setting_and_shows_no_password() -> None:
     server = ConfiguredServer("http://me:secretpw@127.0.0.1:9/api", "PREFECT_API_URL")
     with pytest.raises(ServerUnavailable) as refused, answering(server):
@@ -116,6 +120,7 @@ def test_the_error_names_the_setting_and_shows_no_password() -> None:
     assert "secretpw" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_during_a_flow_is_told_and_other_faults_are_left_alone() -> None:
     with served(FaultyServer(IS_PREFECT)) as server:
         there = ConfiguredServer(f"{server.root}/api", "PREFECT_API_URL")

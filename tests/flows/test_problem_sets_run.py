@@ -20,6 +20,8 @@ from tests.conftest import Pacore
 from tests.fixtures.pipeline import run_stages, scripted_config, tables
 from tests.fixtures.problem_sets import ALL_ROWS, ROWS, Row
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder: Path, name: str, rows: list[Row]) -> Path:
     path = folder / f"{name}.jsonl"
@@ -85,7 +87,6 @@ def test_a_set_of_every_shape_runs_to_answers_that_an_audit_finds_sound(
     assert list(found.text()) and found.counts["error"] == 0
 
 
-@pytest.mark.slow
 def test_a_file_with_a_row_of_every_shape_is_listed_run_and_shown(
     tmp_path: Path, prefect_api: str, pacore: Pacore, command: Pacore
 ) -> None:

@@ -48,6 +48,7 @@ def line_for(pacore: Shell, **flags: str) -> list[str]:
     return ["run", *(word for pair in given.items() for word in pair)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url",
     [
@@ -64,6 +65,7 @@ def test_an_endpoint_with_a_secret_in_its_url_is_refused_and_not_stored(
     assert "--endpoint: " in refused(pacore, *line_for(pacore, endpoint=url.format(key=key)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url",
     [
@@ -79,17 +81,20 @@ def test_a_problem_set_with_a_secret_in_its_url_is_refused_and_not_stored(
     assert "--problems: " in refused(pacore, *line_for(pacore, problems=url.format(key=key)))
 
 
+@pytest.mark.slow
 def test_a_store_with_a_secret_in_its_url_is_refused(pacore: Shell) -> None:
     _, access, hidden = pacore.left.canaries
     said = refused(pacore, *line_for(pacore, store=f"s3://{access}:{hidden}@bucket/prefix"))
     assert "--store: has a password in its URL" in said
 
 
+@pytest.mark.slow
 def test_a_key_given_in_place_of_its_variables_name_is_refused(pacore: Shell) -> None:
     said = refused(pacore, *line_for(pacore, api_key_env=pacore.left.canaries[0]))
     assert "--api-key-env: " in said
 
 
+@pytest.mark.slow
 def test_a_key_in_a_configuration_file_is_refused(pacore: Shell, tmp_path: Path) -> None:
     file = tmp_path / "outside" / "run.yaml"
     file.parent.mkdir()

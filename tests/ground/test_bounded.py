@@ -92,6 +92,7 @@ def test_a_size_in_which_nothing_can_run_is_refused(memory: str) -> None:
         Bounds.of(None, memory)
 
 
+@pytest.mark.slow
 def test_what_a_function_prints_and_raises_is_handed_on(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("echo", "größer\n☃") == f"größer\n☃ {MEMORY_BYTES}\n"
     with pytest.raises(Refused, match="no: a reason\nin two lines"):
@@ -119,6 +120,7 @@ def test_time_is_bounded() -> None:
         run("sleep", bounds=Bounds(0.5, MEMORY_BYTES))
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_whoever_takes_it(store: Backend) -> None:
     assert run("take", str(MEMORY_BYTES // 4)) == f"{MEMORY_BYTES // 4}\n"
     with pytest.raises(LimitReached, match=r"more than 0\.5 GB of memory \(--memory\)"):
@@ -128,6 +130,7 @@ def test_memory_is_bounded_whoever_takes_it(store: Backend) -> None:
             exhaust(store, HOSTILE[query])
 
 
+@pytest.mark.slow
 def test_a_sort_larger_than_its_memory_is_spilled_and_done(store: Backend) -> None:
     text = "SELECT hash(i) FROM range(20000000) t(i) ORDER BY 1 LIMIT 1 OFFSET 19999999"
     bounds = Bounds(600.0, 450 * 1024 * 1024)
@@ -185,6 +188,7 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["cross join", "endless recursion", "levenshtein", "sleep_ms"])
 def test_a_ctrl_c_ends_a_query_whatever_it_is_at(store: Backend, query: str) -> None:
     with begun(store, HOSTILE[query]) as process:
@@ -195,6 +199,7 @@ def test_a_ctrl_c_ends_a_query_whatever_it_is_at(store: Backend, query: str) -> 
         until(lambda: not is_there(child))
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_kills_what_the_first_could_not_end(tmp_path: Path) -> None:
     place = tmp_path / "pid"
     program = (
@@ -212,6 +217,7 @@ def test_a_second_ctrl_c_kills_what_the_first_could_not_end(tmp_path: Path) -> N
         until(lambda: not is_there(int(place.read_text())))
 
 
+@pytest.mark.slow
 def test_the_reader_of_a_pipe_may_leave(store: Backend) -> None:
     text = "SELECT i FROM range(1000000000000) t(i)"
     line = pacore_command(["query", "--store", store.url, "--format", "csv", text])
@@ -225,6 +231,7 @@ def test_the_reader_of_a_pipe_may_leave(store: Backend) -> None:
         assert process.wait(PATIENCE_SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_every_outcome_of_a_query_is_one_line_and_a_true_exit_code(
     store: Backend, pacore: Pacore
 ) -> None:
@@ -246,6 +253,7 @@ def test_every_outcome_of_a_query_is_one_line_and_a_true_exit_code(
     assert pacore("query", "--store", store.url, "--timeout", "x", "SELECT 1").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_condition_of_retry_is_bounded_too(store: Backend, pacore: Pacore) -> None:
     where = f"({STUCK}) > 0"
     line = ["retry", "demo", "--store", store.url, "--timeout", "3", "--where", where]

@@ -42,6 +42,8 @@ from tests.fixtures.regraded import grade
 from tests.fixtures.stores import fresh_url
 from tests.warehouse.test_nulls import old_file
 
+pytestmark = pytest.mark.slow
+
 KEPT = ("data", "commits", "snapshots", "runs", "problems", "journal")
 
 
@@ -369,7 +371,6 @@ def test_a_repair_that_was_stopped_goes_on(store: Backend) -> None:
     assert content(store) == before
 
 
-@pytest.mark.slow
 def test_a_repair_that_is_killed_at_any_moment_can_be_started_again(store: Backend) -> None:
     before = content(store)
     for key in files(store):

@@ -91,6 +91,7 @@ def forecast() -> Forecast:
 # Golden files.
 
 
+@pytest.mark.slow
 def test_results_read_as_they_should(warehouse: Warehouse) -> None:
     now = iter((100.0, 107.4))
     progress = Progress(
@@ -109,6 +110,7 @@ def test_a_problem_reads_as_it_should(warehouse: Warehouse, problem_id: str) -> 
     assert is_golden(f"show-{problem_id}.txt", shown)
 
 
+@pytest.mark.slow
 def test_status_failures_forecast_and_next_commands_read_as_they_should(
     warehouse: Warehouse,
 ) -> None:
@@ -121,6 +123,7 @@ def test_status_failures_forecast_and_next_commands_read_as_they_should(
 # Numbers and cuts.
 
 
+@pytest.mark.slow
 def test_thirty_problems_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     config = scripted_config(
         tmp_path / "store",
@@ -137,6 +140,7 @@ def test_thirty_problems_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     assert "tokens/s" not in shown
 
 
+@pytest.mark.slow
 def test_replicates_stand_side_by_side_with_their_mean_score(tmp_path: Path) -> None:
     config = scripted_config(
         tmp_path / "store",
@@ -176,6 +180,7 @@ def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Wareho
         to_text(problem_sheet(warehouse, "demo", "quite another"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [30, 60, 100, 300])
 def test_no_line_of_a_report_is_wider_than_the_terminal(warehouse: Warehouse, width: int) -> None:
     shown = [
@@ -230,6 +235,7 @@ def is_harmless(shown: str) -> bool:
     return STEERING.search(shown) is None
 
 
+@pytest.mark.slow
 def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None:
     reports = [
         to_text(result_sheet(run_results(hostile, "demo")), 300),
@@ -302,6 +308,7 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
     code = (
         "import sys; from pacore.report.problem import problem_sheet\n"
@@ -319,6 +326,7 @@ def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehous
     assert "\\x1b[31mred\\x1b[0m" in plain
 
 
+@pytest.mark.slow
 def test_live_progress_shows_how_far_the_run_is_and_leaves_nothing_behind() -> None:
     code = (
         "import time\nfrom pacore.runs.dispatch.progress import Progress\n"

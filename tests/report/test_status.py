@@ -143,6 +143,7 @@ def test_a_run_whose_problems_are_gone_shows_what_its_commits_say(tmp_path: Path
     assert cells(store, "broken") == ("≥0/30", "≥0", "≥0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["s3", "memory"])
 def test_an_object_store_says_the_same(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str

@@ -185,6 +185,7 @@ def test_requests_that_wait_to_try_again_give_their_places_to_others(tmp_path: P
             waiting.result()
 
 
+@pytest.mark.slow
 def test_what_another_scheduler_journalled_meanwhile_is_adopted_and_not_sent(bench: Bench) -> None:
     bench.engine.seconds = 0.6
     *_, last = asked = requests(*range(4 * SLOTS))

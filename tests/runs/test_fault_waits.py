@@ -45,6 +45,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> list[Served]:
     return sorted(endpoint.served, key=lambda entry: entry.arrived)
 
 
+@pytest.mark.slow
 def test_a_request_that_waits_holds_up_no_other(limited: list[Served]) -> None:
     first_tries = [entry for entry in limited if entry.number == 0]
     turned_away = [entry for entry in first_tries if entry.fault]

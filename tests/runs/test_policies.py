@@ -29,6 +29,8 @@ from tests.fixtures.pipeline import (
     write_problems,
 )
 
+pytestmark = pytest.mark.slow
+
 SHORT = "scripted?words=12&truncate=0.3&empty=0.2"
 
 

@@ -66,6 +66,7 @@ def assert_is_the_oracles(config: RunConfig, store: Backend) -> None:
     assert {name: found[name] for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_what_was_cut_is_tried_again_with_more_room_and_what_follows_is_redone(
     tmp_path: Path,
 ) -> None:
@@ -107,6 +108,7 @@ def test_only_what_a_retry_changed_is_paid_for(tmp_path: Path) -> None:
     assert [row for row in rows if row[1] != "sum-0003"] == others
 
 
+@pytest.mark.slow
 def test_a_run_that_was_retried_is_complete_and_its_first_end_stays(tmp_path: Path) -> None:
     config, store = finished(tmp_path)
     first_end = store.get(final_key("mine"))
@@ -122,6 +124,7 @@ def test_a_run_that_was_retried_is_complete_and_its_first_end_stays(tmp_path: Pa
     assert ask(store, "SELECT status FROM runs") in ([("complete",)], [("failures",)])
 
 
+@pytest.mark.slow
 def test_the_same_line_twice_chooses_nothing_twice(tmp_path: Path) -> None:
     config, store = finished(tmp_path)
     record = retry(store)
@@ -135,6 +138,7 @@ def test_the_same_line_twice_chooses_nothing_twice(tmp_path: Path) -> None:
     assert not left & {slot.trajectory_id for slot in record.chosen}
 
 
+@pytest.mark.slow
 def test_retries_follow_each_other_and_each_names_what_it_replaced(tmp_path: Path) -> None:
     config, store = finished(tmp_path, widths=(3,))
     for max_tokens in (15, 16, 60):
@@ -150,6 +154,7 @@ def test_retries_follow_each_other_and_each_names_what_it_replaced(tmp_path: Pat
     assert ([None, 15, 16, 60],) in chains
 
 
+@pytest.mark.slow
 def test_a_retry_killed_in_the_middle_goes_on_and_pays_once(tmp_path: Path) -> None:
     whole, whole_store = finished(tmp_path / "whole")
     retry(whole_store)
@@ -185,6 +190,7 @@ def test_of_two_retries_at_once_one_is_recorded(tmp_path: Path) -> None:
     assert add_retry(store, "mine", RetryRecord(0, "round = 1", 9, chosen, (0,))) == first
 
 
+@pytest.mark.slow
 def test_a_refilled_set_keeps_its_refills_through_a_retry(tmp_path: Path) -> None:
     config, store = finished(
         tmp_path,
@@ -202,6 +208,7 @@ def test_a_refilled_set_keeps_its_refills_through_a_retry(tmp_path: Path) -> Non
     assert ask(store, refills)[0][0] >= before[0]
 
 
+@pytest.mark.slow
 def test_tombstones_count_anew_after_a_retry(tmp_path: Path) -> None:
     config, store = finished(
         tmp_path, model="scripted?words=12&fault=0.5", max_tokens=None, attempts=1

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ def write_slots(path: Path, slots: list[OpenSlot]) -> None:
     write_rows(path, TRAJECTORIES, rows)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(ends, min_size=1, max_size=6), min_size=1, max_size=8))
 def test_the_core_and_the_sql_count_the_same_of_every_slots_attempts(

@@ -30,6 +30,7 @@ from tests.fixtures.pipeline import (
 UNEVEN = "scripted?words=12&truncate=0.2&empty=0.1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_size", [1, 2, 100])
 @pytest.mark.parametrize("replicates", [1, 3])
 @pytest.mark.parametrize("widths", [(), (4,), (1, 1, 1), (8, 3)], ids=str)
@@ -72,6 +73,7 @@ def test_every_policy_of_the_plan_equals_the_oracles(
     assert {name: found[name] for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_low_then_medium_generates_only_what_low_did_not_have(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 4)
     low = scripted_config(tmp_path / "store", problems, preset="low", run_id="low")
@@ -172,6 +174,7 @@ def test_a_slot_that_used_up_its_attempts_counts_as_lost_and_the_run_closes(tmp_
     assert commit.counts == {"answered": 0, "no_answer": 0, "failed": 2, "retryable": 0}
 
 
+@pytest.mark.slow
 def test_texts_are_stored_once_and_pointed_at(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 3)
     first = scripted_config(tmp_path / "store", problems, preset="low", run_id="first")
@@ -187,6 +190,7 @@ def test_texts_are_stored_once_and_pointed_at(tmp_path: Path) -> None:
     assert sum(1 for _, _, run_id in pointers if run_id == "first") == 3 * 4
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_in_the_file_changes_no_table(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 9)
     config = scripted_config(tmp_path / "a", problems, widths=(3,), run_id="mine", shard_size=2)
@@ -218,6 +222,7 @@ def test_without_an_engine_a_stage_takes_what_the_journal_has_and_names_what_it_
     assert journal_size(config.store) == 4
 
 
+@pytest.mark.slow
 def test_a_last_stage_that_was_killed_is_done_again_for_its_shard_alone(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 4)
     config = scripted_config(

@@ -28,6 +28,8 @@ from tests.fixtures.pipeline import (
 )
 from tests.fixtures.strategies import STRATEGIES, UNEVEN, UNTHINKING
 
+pytestmark = pytest.mark.slow
+
 by_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 

@@ -185,6 +185,7 @@ def of_the_idle() -> Idle:
         return {named: future.result() for named, future in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SCRIPTS)
 def test_a_hostile_program_gets_nothing_and_does_not_pass(
     case: str, listeners: Listeners, of_the_idle: Idle
@@ -216,6 +217,7 @@ def test_without_a_sandbox_a_hostile_program_gets_what_it_tries_to(
     assert "ESCAPED" in said.stdout, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_a_hostile_function_does_not_pass(case: str, kind: str, of_the_idle: Idle) -> None:

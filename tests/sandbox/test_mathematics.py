@@ -96,6 +96,7 @@ def grader() -> Iterator[MathGrader]:
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RIGHT)
 def test_answers_are_graded_right(case: str, verdicts: dict[str, Verdict]) -> None:
     assert verdicts[case].score == float(RIGHT[case][2])
@@ -115,6 +116,7 @@ GOLDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_gold_answer_matches_itself_in_computer_algebra(grader: MathGrader) -> None:
     pairs = [(gold, gold + r"\,") for gold in GOLDS]
     assert grader.grade_many(pairs, 10.0) == [CORRECT] * len(pairs)
@@ -238,6 +240,7 @@ def test_equal_answers_are_graded_once() -> None:
     assert time.monotonic() - start < MARGIN_SECONDS
 
 
+@pytest.mark.slow
 def test_a_calculation_of_too_many_steps_is_a_timeout_that_says_so(grader: MathGrader) -> None:
     (verdict,) = grader.grade_many([("7", HARD)], 120.0)
     assert verdict == Verdict("timeout", None, "no verdict within 1,000,000 calls of functions")

@@ -21,6 +21,8 @@ from pacore.processes import Child
 from pacore.sandbox.mathematics import DIED_TWICE, MATH_WORKERS, MathGrader
 from pacore.sandbox.mathematics_worker import WORKER_MEMORY_BYTES
 
+pytestmark = pytest.mark.slow
+
 HARD = r"\int_0^\infty e^{-x^2}\sin(x^3)\ln(x)\,dx"
 
 
@@ -101,7 +103,6 @@ def test_only_the_workers_are_limited_and_only_the_grader_has_pure_numbers() -> 
     assert eventually(lambda: not family & parents().keys(), 10.0)
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
     with MathGrader(most_calls=ENDLESS) as grader, ThreadPoolExecutor(1) as thread:
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
@@ -118,7 +119,6 @@ def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
         assert grader.process_id == process_id
 
 
-@pytest.mark.slow
 def test_a_killed_grader_process_is_replaced_and_every_answer_graded() -> None:
     with MathGrader(most_calls=ENDLESS) as grader, ThreadPoolExecutor(1) as thread:
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
@@ -138,7 +138,6 @@ def test_a_killed_grader_process_is_replaced_and_every_answer_graded() -> None:
         assert grading.result() == [late, CORRECT, WRONG]
 
 
-@pytest.mark.slow
 def test_a_pair_on_which_the_grader_process_dies_twice_is_a_crash() -> None:
     with MathGrader(most_calls=ENDLESS) as grader, ThreadPoolExecutor(1) as thread:
         grading = thread.submit(grader.grade_many, [("7", HARD)], 60.0)
@@ -198,7 +197,6 @@ print(*(v.score for v in GRADER.grade_many([("x+1", "2+x"), ("x+1", "1+x")], 10.
 """
 
 
-@pytest.mark.slow
 def test_an_interrupted_exchange_leaves_no_answers_to_the_next(tmp_path: Path) -> None:
     with run_script(INTERRUPTED, tmp_path) as process:
         said, _ = process.communicate(timeout=60)
@@ -223,7 +221,6 @@ def busy_family(process: subprocess.Popen[str]) -> tuple[int, set[int]]:
     return grader_process, {grader_process} | descendants(grader_process)
 
 
-@pytest.mark.slow
 def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
     with run_script(BUSY.replace("SECONDS", "600"), tmp_path) as process:
         _, family = busy_family(process)
@@ -232,7 +229,6 @@ def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
     assert eventually(lambda: not family & parents().keys(), 10.0)
 
 
-@pytest.mark.slow
 def test_workers_end_by_themselves_when_all_that_could_end_them_is_killed(tmp_path: Path) -> None:
     with run_script(BUSY.replace("SECONDS", "3"), tmp_path) as process:
         grader_process, family = busy_family(process)

@@ -130,6 +130,7 @@ def test_a_program_that_is_stopped_in_one_test_goes_on_with_the_next() -> None:
     assert report.score == 0.5
 
 
+@pytest.mark.slow
 def test_after_some_tests_without_time_the_others_are_not_run() -> None:
     tests = stdin_tests([("1 2", "3")] * 5, time_limit_seconds=0.5)
     report = run_tests("while True: pass", tests, Limits(timeouts=2))
@@ -143,6 +144,7 @@ def test_time_is_cpu_time_of_the_program() -> None:
     assert found.outcome == "passed" and 0.0 < found.seconds < 0.5
 
 
+@pytest.mark.slow
 def test_large_inputs_and_outputs_pass_through() -> None:
     text = "\n".join(map(str, range(1_000_000)))
     tests = stdin_tests([(text, text), (text[:-1], text)], "exact")
@@ -479,6 +481,7 @@ def test_verdicts_come_in_the_order_of_the_items() -> None:
     assert grade_programs([], 10.0) == []
 
 
+@pytest.mark.slow
 def test_equal_items_are_graded_once() -> None:
     gold = as_gold(stdin_tests([("", "1")], time_limit_seconds=0.5))
     start = time.monotonic()
@@ -515,6 +518,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_grading_ends_after_the_tests_that_run() -> None:
     start = time.monotonic()
     said = subprocess.run(

@@ -141,6 +141,7 @@ def of_the_endless() -> Mapping[str, ProgramReport]:
         return dict(zip(endless, threads.map(report_of, endless), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_passes_if_it_is_right(
     name: str, of_the_endless: Mapping[str, ProgramReport]

@@ -55,6 +55,7 @@ def own_hosts() -> set[int]:
     return hosts() & descendants(os.getpid())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LEAVINGS)
 def test_a_program_leaves_nothing_to_the_next_in_its_sandbox(case: str) -> None:
     attack = stdin_tests([(MARK * 1000, "ESCAPED\n")], **LIMITED)
@@ -116,6 +117,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_programs_beside_each_other_do_not_reach_each_other() -> None:
     victims = as_gold(stdin_tests([("", "499999500000\n")] * 3))
     attackers = as_gold(stdin_tests([("", "ESCAPED")], **LIMITED))

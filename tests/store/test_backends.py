@@ -126,6 +126,7 @@ def race_of_threads(store: Backend, key: str) -> list[int]:
     return won
 
 
+@pytest.mark.slow
 def test_of_racing_threads_exactly_one_is_first(store: Backend) -> None:
     with ThreadPoolExecutor(RACES) as threads:
         races = list(threads.map(lambda race: race_of_threads(store, f"race/{race}"), range(RACES)))

@@ -97,6 +97,7 @@ def test_where_a_commit_cannot_be_read_nothing_is_collected(store: Backend) -> N
         uncollected(store)
 
 
+@pytest.mark.slow
 def test_the_command_lists_first_and_deletes_only_when_told(
     store: Backend, pacore: Pacore, command: Pacore
 ) -> None:

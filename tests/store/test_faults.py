@@ -31,6 +31,8 @@ from tests.fixtures.s3_server import S3Server, environment_of, seaweed
 from tests.fixtures.small_store import rows_of
 from tests.fixtures.stores import use_server
 
+pytestmark = pytest.mark.slow
+
 UNIT = Unit("demo", "messages", 1, "s00000")
 
 
@@ -192,7 +194,6 @@ def test_a_run_whose_writes_fail_stops_with_the_reason_and_goes_on_without_payin
     assert tables(url, "demo")["answers"] == oracle_tables(config)["answers"]
 
 
-@pytest.mark.slow
 def test_the_command_line_ends_with_one_line_and_the_same_line_goes_on(
     between: Forwarder, s3_server: S3Server, url: str, tmp_path: Path, pacore: Pacore
 ) -> None:
@@ -215,7 +216,6 @@ def test_the_command_line_ends_with_one_line_and_the_same_line_goes_on(
     assert paid and f"{paid} reused" in whole.stderr
 
 
-@pytest.mark.slow
 def test_a_server_that_is_killed_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:

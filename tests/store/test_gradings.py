@@ -130,6 +130,7 @@ def test_the_same_grading_begins_once_and_another_comes_after_it(store: Backend)
     assert current_grading(records[1:]) is None
 
 
+@pytest.mark.slow
 def test_the_grading_that_is_asked_for_last_stands_with_the_verdicts_it_had(
     store: Backend,
 ) -> None:
@@ -151,6 +152,7 @@ def test_the_grading_that_is_asked_for_last_stands_with_the_verdicts_it_had(
         assert not any(warehouse.run_checks().values())
 
 
+@pytest.mark.slow
 def test_an_answer_that_the_run_did_not_grade_has_the_score_a_later_grading_gives_it(
     tmp_path: Path,
 ) -> None:
@@ -182,6 +184,7 @@ def replaced(store: Backend, grading: Grading | None = None) -> None:
     write_snapshot(store, "demo")
 
 
+@pytest.mark.slow
 def test_a_grading_goes_on_once_a_retry_has_replaced_what_it_judged(store: Backend) -> None:
     grade_rows(store, "demo", verdict_rows(rows_of(), MATH))
     replaced(store)

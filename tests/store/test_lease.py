@@ -29,6 +29,8 @@ from tests.fixtures.pipeline import (
 from tests.fixtures.s3_server import S3Server
 from tests.fixtures.stores import fresh_url, use_server
 
+pytestmark = pytest.mark.slow
+
 QUICK = Terms(lasts_seconds=1.5, renew_seconds=0.3, settle_seconds=0.3)
 
 
@@ -131,7 +133,6 @@ def test_an_honest_store_needs_no_lease(request: pytest.FixtureRequest, tmp_path
         assert list(store.list("leases")) == []
 
 
-@pytest.mark.slow
 def test_a_run_on_such_a_store_is_whole_and_a_second_one_is_refused_loudly(
     url: str, tmp_path: Path, pacore: Pacore
 ) -> None:

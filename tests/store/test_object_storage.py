@@ -19,6 +19,8 @@ from tests.fixtures.s3_server import S3Server
 from tests.fixtures.small_store import begin_run, problem, small_store
 from tests.fixtures.stores import fresh_url
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("s3", "memory")
 
 
@@ -169,7 +171,6 @@ def test_a_warehouse_sees_what_was_committed_since_the_last_one(store: Backend) 
         assert list(asked.rows) == [("demo",), ("later",)]
 
 
-@pytest.mark.slow
 def test_the_commands_work_on_s3(
     request: pytest.FixtureRequest,
     s3_server: S3Server,

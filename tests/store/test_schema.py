@@ -225,6 +225,7 @@ def test_every_value_of_a_table_is_read_back_as_it_was_written(
     assert all(row[name] is None for row in found for name in ADDED.get(table, ()))
 
 
+@pytest.mark.slow
 def test_the_invariants_and_marts_hold_over_it(repaired: Backend) -> None:
     with Warehouse(repaired) as warehouse:
         assert not any(warehouse.run_checks().values())
@@ -336,6 +337,7 @@ def test_its_repair_grades_its_answers_and_generates_nothing(golden: Backend) ->
     assert {row["status"] for row in SCORES} >= {"ok", "no_answer"}
 
 
+@pytest.mark.slow
 def test_a_run_of_that_time_is_retried_and_its_files_stand_beside_newer_ones(
     repaired: Backend,
 ) -> None:

@@ -95,6 +95,7 @@ QUERIES = {
 """A query, and at most what share of the texts' bytes it may read."""
 
 
+@pytest.mark.slow
 def test_a_query_reads_what_it_asks_for_and_not_the_texts_beside_it(
     store: CountingBackend, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,8 @@ from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.small_store import begin_run, problem, publish_rows, rows_of
 from tests.fixtures.stores import fresh_url
 
+pytestmark = pytest.mark.slow
+
 RUNS = ("one", "two", "three")
 
 

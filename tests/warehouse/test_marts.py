@@ -55,6 +55,7 @@ def standing(rows: list[Row]) -> list[Row]:
     return list(last.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run_id", ["first", "second"])
 def test_a_real_run_with_faults_breaks_no_invariant(nights: Backend, run_id: str) -> None:
     with Warehouse(nights, [run_id]) as warehouse:

@@ -96,6 +96,7 @@ def all_right(pool: Sequence[Sample], k: int) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["first_round", "answers"])
 def test_pass_at_k_and_pass_power_k_equal_enumeration(
     warehouse: Warehouse, pools: dict[str, dict[str, list[Sample]]], pool: str
@@ -113,6 +114,7 @@ def test_pass_at_k_and_pass_power_k_equal_enumeration(
         assert row["problems"] == PROBLEMS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["first_round", "answers"])
 def test_majorities_equal_enumeration(
     warehouse: Warehouse, pools: dict[str, dict[str, list[Sample]]], pool: str
@@ -155,6 +157,7 @@ def test_tied_answers_are_as_likely_and_who_has_no_answer_never_votes(tmp_path: 
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_a_problem_has_too_few_of_is_null_and_not_less(tmp_path: Path) -> None:
     store = one_run(tmp_path, {"many": [RIGHT] * 4, "few": [RIGHT, wrong("a"), BROKEN, BROKEN]})
     with Warehouse(store) as warehouse:
@@ -175,6 +178,7 @@ def test_a_class_of_partial_scores_is_worth_their_mean(tmp_path: Path) -> None:
     assert row["score"] == pytest.approx(0.375)
 
 
+@pytest.mark.slow
 def test_large_pools_are_exact_too_and_the_largest_resampled_within_their_error(
     tmp_path: Path,
 ) -> None:
@@ -200,6 +204,7 @@ def test_large_pools_are_exact_too_and_the_largest_resampled_within_their_error(
         assert by_k[name, 8]["score"] == pytest.approx(drawn, abs=4 * 0.5 / math.sqrt(2_000))
 
 
+@pytest.mark.slow
 def test_a_run_that_only_graded_itself_has_answers_to_pass_and_no_votes(tmp_path: Path) -> None:
     from tests.fixtures.small_store import small_store
 

@@ -112,6 +112,7 @@ def test_what_another_run_paid_for_costs_this_one_nothing_new(tmp_path: Path) ->
     assert found["marginal_money"] == 0
 
 
+@pytest.mark.slow
 def test_a_query_takes_the_prices_it_is_given(tmp_path: Path, command: Pacore) -> None:
     small_store(tmp_path / "store")
     prices = written(tmp_path, f"{HEAD}\nscripted,1,10\n")

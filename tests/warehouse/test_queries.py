@@ -29,6 +29,7 @@ def warehouse(store: Backend) -> Iterator[Warehouse]:
         yield opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -59,6 +59,7 @@ def test_every_query_of_a_report_has_one_record() -> None:
     assert sorted(Counter(kind.QUERY for kind in every_record()).elements()) == QUERIES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_columns_of_a_query_are_the_fields_of_its_record(
     warehouse: Warehouse, query: str

@@ -269,6 +269,7 @@ GRADED_BREAKS: dict[str, tuple[str, Break]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", GRADED_BREAKS)
 def test_a_broken_invariant_of_gradings_is_found_by_its_check(tmp_path: Path, fault: str) -> None:
     check, make = GRADED_BREAKS[fault]
@@ -280,6 +281,7 @@ def test_a_broken_invariant_of_gradings_is_found_by_its_check(tmp_path: Path, fa
     assert all(row["run_id"] == "demo" for row in found[check])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BREAKS)
 def test_a_broken_invariant_is_found_by_its_check(tmp_path: Path, fault: str) -> None:
     check, make = BREAKS[fault]
@@ -291,6 +293,7 @@ def test_a_broken_invariant_is_found_by_its_check(tmp_path: Path, fault: str) ->
     assert all(row["run_id"] == "demo" for row in found[check])
 
 
+@pytest.mark.slow
 def test_every_check_is_broken_by_some_test_and_none_fires_on_a_sound_store(tmp_path: Path) -> None:
     breaks = [*BREAKS.values(), *GRADED_BREAKS.values()]
     assert {check for check, _ in breaks} == set(check_names())

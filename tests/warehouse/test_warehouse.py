@@ -101,6 +101,7 @@ def path_of(store: Backend, table: str, round_: int, shard: str = "s00000") -> s
     return store.uri(read_commit(store, Unit("demo", table, round_, shard)).path)
 
 
+@pytest.mark.slow
 def test_every_table_shows_its_columns_in_order_and_labels_as_text(warehouse: Warehouse) -> None:
     for table, first in FIRST_COLUMNS.items():
         described = {str(row[0]): row[1] for row in ask(warehouse, f"DESCRIBE {table}")}
@@ -111,6 +112,7 @@ def test_every_table_shows_its_columns_in_order_and_labels_as_text(warehouse: Wa
             assert described[name] == "VARCHAR", f"{table}.{name}"
 
 
+@pytest.mark.slow
 def test_an_empty_store_has_every_table_with_the_columns_and_types_of_a_full_one(
     tmp_path: Path, warehouse: Warehouse
 ) -> None:
@@ -149,6 +151,7 @@ def test_the_views_cover_the_runs_named_and_an_unknown_run_is_refused(own_store:
         Warehouse(own_store, ["third"]).__enter__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RELATIONS)
 def test_every_relation_is_there_for_the_first_query_that_names_it(
     store: Backend, name: str
@@ -157,6 +160,7 @@ def test_every_relation_is_there_for_the_first_query_that_names_it(
         assert ask(fresh, f"SELECT count(*) FROM {name.upper()}")[0][0] is not None
 
 
+@pytest.mark.slow
 def test_relations_are_there_however_a_query_comes_to_name_them(store: Backend) -> None:
     listed = "SELECT table_name FROM information_schema.tables ORDER BY ALL"
     with Warehouse(store) as fresh:
@@ -169,6 +173,7 @@ def test_relations_are_there_however_a_query_comes_to_name_them(store: Backend) 
         ask(fresh, "SELECT * FROM mart_acuracy")
 
 
+@pytest.mark.slow
 def test_threads_may_ask_for_the_same_relations_at_once(store: Backend) -> None:
     questions = [f"SELECT count(*) FROM {name}" for name in RELATIONS] * 2
     with Warehouse(store) as fresh, ThreadPoolExecutor(8) as pool:
@@ -237,6 +242,7 @@ RUN_IDS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_legal_run_id_is_itself_in_every_table(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "run_id=other" / "store"))
     for run_id in RUN_IDS:
@@ -310,6 +316,7 @@ assert len(kept) == 11, kept
 """
 
 
+@pytest.mark.slow
 def test_an_error_that_somebody_keeps_leaves_nothing_of_duckdb_to_be_printed(
     store: Backend,
 ) -> None:
@@ -410,6 +417,7 @@ def test_answers_are_read_back_as_they_were_written(store: Backend) -> None:
     assert (two.problem_id, two.reason, two.failed_round) == ("sum-2", None, None)
 
 
+@pytest.mark.slow
 def test_round_queries_serve_hundreds_of_threads_at_once(store: Backend) -> None:
     path = path_of(store, "trajectories", 1)
     expected = list(candidates(path))

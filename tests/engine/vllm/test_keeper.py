@@ -14,6 +14,8 @@ import pytest
 from pacore.engine.vllm import keeper
 from tests.fixtures.processes import descendants, left_after, living
 
+pytestmark = pytest.mark.slow
+
 KEEPER = [sys.executable, "-I", keeper.__file__]
 
 SERVER = """
@@ -88,7 +90,6 @@ def test_they_end_when_the_owner_is_killed_while_another_process_holds_the_pipe(
         assert living(below) == below - ours
 
 
-@pytest.mark.slow
 def test_a_server_deaf_to_the_polite_signal_is_killed() -> None:
     with started(server("deaf")) as (kept, below):
         assert kept.stdin is not None

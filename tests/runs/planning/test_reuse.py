@@ -102,6 +102,7 @@ def test_a_plan_names_problems_that_changed_their_text_or_gold_and_those_that_ca
     assert said(planned(place, edited_problems(place))) == golden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["later-width", "order", "replicates", "pool", "summaries", "workspace", "subset"]
 )

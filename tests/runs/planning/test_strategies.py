@@ -53,6 +53,7 @@ def forecast(config: RunConfig, window: int | None = None) -> Forecast:
     return forecaster.forecast(read_problem_set(config.problems), 1)
 
 
+@pytest.mark.slow
 @by_strategy
 def test_before_a_run_and_wherever_it_stopped_the_rest_is_known_to_the_trajectory(
     tmp_path: Path, strategy: str
@@ -77,6 +78,7 @@ def test_before_a_run_and_wherever_it_stopped_the_rest_is_known_to_the_trajector
     assert done.total("stored") == journal_size(config.store)
 
 
+@pytest.mark.slow
 @by_strategy
 def test_of_a_run_in_which_messages_fail_it_is_an_upper_bound_and_in_the_end_exact(
     tmp_path: Path, strategy: str

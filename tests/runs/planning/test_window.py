@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from pacore.core.engine import EngineInfo
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
@@ -48,6 +50,7 @@ def planned(tmp_path: Path, pacore: Pacore, server: FaultyServer, *flags: str) -
     return said
 
 
+@pytest.mark.slow
 def test_the_window_is_the_servers_and_every_prompt_that_will_not_fit_is_named_with_its_tokens(
     tmp_path: Path, pacore: Pacore
 ) -> None:
@@ -61,6 +64,7 @@ def test_the_window_is_the_servers_and_every_prompt_that_will_not_fit_is_named_w
     assert "new tokens at most 200: 5 trajectories of up to 40" in said
 
 
+@pytest.mark.slow
 def test_without_max_tokens_the_window_bounds_what_is_generated(
     tmp_path: Path, pacore: Pacore
 ) -> None:
@@ -71,6 +75,7 @@ def test_without_max_tokens_the_window_bounds_what_is_generated(
     assert "prompts of 3 later trajectories" in said
 
 
+@pytest.mark.slow
 def test_where_the_server_does_not_count_tokens_a_long_prompt_may_not_fit(
     tmp_path: Path, pacore: Pacore
 ) -> None:
@@ -80,6 +85,7 @@ def test_where_the_server_does_not_count_tokens_a_long_prompt_may_not_fit(
     assert "3 prompts have more bytes than the window has tokens" in said
 
 
+@pytest.mark.slow
 def test_where_nobody_knows_the_window_that_is_said(tmp_path: Path, pacore: Pacore) -> None:
     silent = FaultyServer({"/v1/models": answers(models(MODEL, window_tokens=None))})
     said, _ = planned(tmp_path, pacore, silent)
