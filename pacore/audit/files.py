@@ -13,7 +13,7 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from pacore.audit.finding import Finding, Severity, Tally, Where
@@ -22,6 +22,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
 from pacore.store.layout import Unit, commit_key
 from pacore.store.rows import AtPlace, FrozenProblem, Place, Stored
+from pacore.store.schema import Column
 from pacore.warehouse.files import file_records
 
 _Record = TypeVar("_Record")
@@ -45,9 +46,7 @@ def table_rows(
     Unreadable.
     """
     names = [column.name for column in fields(kind) if column.name != "file"]
-    needed = {
-        column.name: column.kind.python for column in kind.table.columns if not column.is_nullable
-    }
+    needed = {column.name: _types(column) for column in kind.table.columns if column.name in names}
     values, kinds = attrgetter(*needed), needed.values()
     given = {"path": path, "problem_id": problem_id}
     for row in _read(kind.table.name, partial(kind, file=key), key, names, **given):
@@ -58,6 +57,12 @@ def table_rows(
             )
             raise Unreadable(key, f"a row has {getattr(row, column)!r} for its {column}")
         yield row
+
+
+def _types(column: Column) -> tuple[type, ...]:
+    """What DuckDB returns for a column; rows that are written have tuples where it returns lists."""
+    kinds = (column.kind.python, list) if column.kind.python is tuple else (column.kind.python,)
+    return (*kinds, NoneType) if column.is_nullable else kinds
 
 
 def row_count(path: str, key: str) -> int:

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -101,6 +102,22 @@ def drop_a_column(table: str, round_: int, column: str) -> Callable[[Backend], S
         written = BytesIO()
         pq.write_table(rest, written)
         return repack(store, unit, written.getvalue(), rest.num_rows), f"{table} round {round_}"
+
+    return seed
+
+
+def retype_a_column(table: str, round_: int, column: str) -> Callable[[Backend], Seeded]:
+    """A file in which one of the columns that may be null has lists, as no table has there."""
+
+    def seed(store: Backend) -> Seeded:
+        unit = unit_of(store, RUN, table, round_)
+        with store.open(read_commit(store, unit).path) as file:
+            found = pq.read_table(file)
+        lists = pa.array([[1, 2]] * found.num_rows, pa.list_(pa.int64()))
+        place = found.column_names.index(column)
+        written = BytesIO()
+        pq.write_table(found.set_column(place, column, lists), written)
+        return repack(store, unit, written.getvalue(), found.num_rows), ""
 
     return seed
 
@@ -243,6 +260,10 @@ CORRUPTIONS: dict[str, Callable[[Backend], Seeded]] = {
     "a stored text is edited": change("trajectory_texts", 1, edit_text),
     "trajectories have no conclusions": drop_a_column("trajectories", 2, "conclusion"),
     "verdicts name no trajectories": drop_a_column("verdicts", 3, "trajectory_id"),
+    "conclusions are lists": retype_a_column("trajectories", 2, "conclusion"),
+    "token counts are lists": retype_a_column("trajectories", 1, "completion_tokens"),
+    "numbers of messages are lists": retype_a_column("trajectories", 2, "prompt_messages"),
+    "answers of verdicts are lists": retype_a_column("verdicts", 3, "answer"),
     "a file is no table at all": bytes_that_are_no_table,
     "a commit is garbled": garble_a_commit,
     "a commit counts something else": miscount_in_a_commit,
