@@ -40,7 +40,7 @@ _CATALOG = re.compile(
 def needed(text: str) -> list[str]:
     """The relations that SQL may read, each after those it is made of.
 
-    Every word counts that is the name of a relation, whatever it means in the query: one too many
+    Every word counts that is the name of a relation, whatever it means in the query: a view too many
     costs only its creation.
     """
     if _CATALOG.search(text):
@@ -66,9 +66,15 @@ MARTS = tuple(_files_of("marts"))
 
 
 @cache
+def statement(file: str) -> str:
+    """Text of ``sql/<file>.sql`` without its comments, which name relations that it does not read."""
+    return _COMMENT.sub("", sql(file))
+
+
+@cache
 def _sources(file: str) -> frozenset[str]:
     """The names that a file reads from: relations, and parts of its own."""
-    return frozenset(_SOURCE.findall(_COMMENT.sub("", sql(file))))
+    return frozenset(_SOURCE.findall(statement(file)))
 
 
 def _relations() -> dict[str, str]:

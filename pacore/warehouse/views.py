@@ -31,7 +31,7 @@ from pacore.warehouse.connection import (
     sql,
 )
 from pacore.warehouse.prices import Price
-from pacore.warehouse.relations import MATERIALIZED, RELATIONS, needed, stored
+from pacore.warehouse.relations import MATERIALIZED, RELATIONS, needed, statement, stored
 from pacore.warehouse.report_rows import Record, check_columns, records
 from pacore.warehouse.tables import table_files, text_files
 
@@ -217,13 +217,13 @@ class Warehouse:
 
     def _stream(self, name: str, parameters: dict[str, object]) -> Iterator[tuple[Any, ...]]:
         try:
-            with as_store_error(self._reader), self._cursor(stored(sql(name))) as cursor:
-                self._make(cursor, needed(sql(name)))
+            with as_store_error(self._reader), self._cursor(stored(statement(name))) as cursor:
+                self._make(cursor, needed(statement(name)))
                 cursor.execute(sql(name), parameters)
                 yield from _fetched(cursor)
         except StoreError as fault:
             if may_be_damage(fault):
-                self._find_damage(sql(name))
+                self._find_damage(statement(name))
             raise
 
     def run_checks(self) -> dict[str, list[CheckRow]]:
