@@ -46,23 +46,21 @@ def table_rows(
     Unreadable.
     """
     names = [column.name for column in fields(kind) if column.name != "file"]
-    needed = {column.name: _types(column) for column in kind.table.columns if column.name in names}
-    values, kinds = attrgetter(*needed), needed.values()
+    types = {column.name: _types(column) for column in kind.table.columns if column.name in names}
+    values, expected = attrgetter(*types), types.values()
     given = {"path": path, "problem_id": problem_id}
     for row in _read(kind.table.name, partial(kind, file=key), key, names, **given):
         # One call in C for each row: an audit reads millions of them.
-        if not all(map(isinstance, values(row), kinds)):
-            column = next(
-                name for name in needed if not isinstance(getattr(row, name), needed[name])
-            )
+        if not all(map(isinstance, values(row), expected)):
+            column = next(name for name in types if not isinstance(getattr(row, name), types[name]))
             raise Unreadable(key, f"a row has {getattr(row, column)!r} for its {column}")
         yield row
 
 
 def _types(column: Column) -> tuple[type, ...]:
-    """What DuckDB returns for a column; rows that are written have tuples where it returns lists."""
-    kinds = (column.kind.python, list) if column.kind.python is tuple else (column.kind.python,)
-    return (*kinds, NoneType) if column.is_nullable else kinds
+    """What DuckDB returns for a column: lists where the rows that are written have tuples."""
+    kind = list if column.kind.python is tuple else column.kind.python
+    return (kind, NoneType) if column.is_nullable else (kind,)
 
 
 def row_count(path: str, key: str) -> int:

@@ -88,7 +88,7 @@ class Dispatcher:
         self._progress = Progress() if progress is None else progress
         self._opening_lock = threading.Lock()
         self._calls: set[Future[Any]] = set()
-        self._calls_lock = threading.RLock()
+        self._calls_lock = threading.Lock()
         self._sampler: Sampler | None = None
         self._engine: Engine | None = None
         self._failure: PacoreError | None = None
