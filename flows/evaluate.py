@@ -32,7 +32,7 @@ from pacore.report.rendering.sheet import Heading, Part
 from pacore.report.run import RESULT_ROWS, ResultRow
 from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
-from tasks.opened import EVALUATION, given
+from tasks.opened import EVALUATION, WAREHOUSE, given
 from tasks.settings import RUN_SETTINGS
 from tasks.stages import checks, verdicts
 from tasks.takeover import mark, taking_over
@@ -86,11 +86,13 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
 
 def _report(evaluation: Evaluation) -> State[Any]:
     """Check, and report where no check returns rows. The state's data are a `RunReport` of each run."""
-    if broken := checks(evaluation.config):
-        fault = refusal(broken)
-        return Failed(name="ChecksFailed", message=str(fault), data=fault)
     said, reports = [], []
     with ReportWarehouse(evaluation.store, evaluation.config.runs, evaluation.prices) as warehouse:
+        with given(WAREHOUSE, warehouse):
+            broken = checks()
+        if broken:
+            fault = refusal(broken)
+            return Failed(name="ChecksFailed", message=str(fault), data=fault)
         for run_id in evaluation.config.runs:
             gradings = warehouse.read(GradingAccuracy, run_id=run_id)
             current = current_accuracy(gradings)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pacore.evaluation.batches import Evaluation
 from pacore.runs.work import Work
+from pacore.warehouse.views import Warehouse
 
 _T = TypeVar("_T")
 
@@ -20,6 +21,9 @@ WORK: ContextVar[Work] = ContextVar("WORK")
 
 
 EVALUATION: ContextVar[Evaluation] = ContextVar("EVALUATION")
+
+
+WAREHOUSE: ContextVar[Warehouse] = ContextVar("WAREHOUSE")
 
 Showing = Callable[[Work], AbstractContextManager[object]]
 

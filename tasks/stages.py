@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from prefect import task
 
-from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.run import RunConfig
 from pacore.evaluation.batches import GradingBatch
 from pacore.runs.answers import conclude
@@ -13,9 +12,8 @@ from pacore.runs.problems import open_work
 from pacore.runs.trajectories import fill
 from pacore.runs.verdicts import grade
 from pacore.runs.work import OpenShard, StageReport, Work
-from pacore.store.backends.opening import open_store
-from pacore.warehouse.views import CheckRow, ReportWarehouse
-from tasks.opened import EVALUATION, WORK
+from pacore.warehouse.views import CheckRow
+from tasks.opened import EVALUATION, WAREHOUSE, WORK
 from tasks.settings import SETTINGS
 
 
@@ -56,7 +54,6 @@ def verdicts(batch: GradingBatch) -> list[StageReport]:
 
 
 @task(name="checks", task_run_name="checks", **SETTINGS)
-def checks(config: EvaluateConfig) -> dict[str, list[CheckRow]]:
+def checks() -> dict[str, list[CheckRow]]:
     """Rows that break an invariant, by the invariant's name; the others are left out."""
-    with ReportWarehouse(open_store(config.store), config.runs) as warehouse:
-        return {name: rows for name, rows in warehouse.run_checks().items() if rows}
+    return {name: rows for name, rows in WAREHOUSE.get().run_checks().items() if rows}
