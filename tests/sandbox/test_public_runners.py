@@ -24,7 +24,7 @@ from tests.fixtures.public_runners import (
 )
 
 SECONDS = 1.0
-"""Limit of CPU time: hundreds of times what a right program here takes."""
+"""Limit of CPU time, which does not depend on what else the machine does."""
 
 SUM = [("3\n1 2 3\n", "6\n"), ("1\n-5\n", "-5"), ("4\n10 20 30 40", "100\n")]
 

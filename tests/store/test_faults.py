@@ -149,7 +149,7 @@ def test_a_fault_that_lasts_is_one_line_that_says_what_it_is(
     between: Forwarder, store: Backend, s3_server: S3Server, spoil: Spoil
 ) -> None:
     assert isinstance(store, ObjectBackend)
-    store.patience_seconds = 0.3
+    store.patience_seconds = 1.0
     between.spoil = lambda _: spoil
     asks: tuple[Callable[[], object], ...] = (
         lambda: store.put_new("a", b"1"),

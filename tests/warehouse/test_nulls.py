@@ -309,12 +309,11 @@ OPENED: dict[int, type[Warehouse]] = {
 def differing(store: Backend, reading: Backend, seed: int, number: int) -> list[str]:
     """What is answered otherwise from ``reading`` than from the rows of ``store`` in memory."""
     memory, wrong = InMemory(store, [RUN]), []
-    with ReportWarehouse(reading) as warehouse:
+    with OPENED[seed](reading) as warehouse:
         for name, parameters in named_queries():
             asked = list(warehouse.stream(name, **parameters).rows)
             if bag(asked) != bag(memory.rows(over_memory(sql(name)), parameters)):
                 wrong.append(name)
-    with OPENED[seed](reading) as warehouse:
         relations = [f"SELECT * FROM {name}" for name in RELATIONS]
         for text in [*relations, *generated(memory, seed, number)]:
             try:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -163,10 +163,9 @@ def test_a_checkpoints_own_sampling_defaults_take_no_part(warm: Warm) -> None:
 
 def _texts(warm: Warm) -> list[str | None]:
     """The texts of three draws, one after the other."""
-    recipe = replace(warm.request.recipe, max_tokens=24)
 
     async def run() -> list[str | None]:
-        requests = [contract_request(recipe, draw=draw) for draw in range(3)]
+        requests = [contract_request(warm.request.recipe, draw=draw) for draw in range(3)]
         return [(await warm.engine.generate(request)).content for request in requests]
 
     return warm.runner.run(run())
