@@ -26,6 +26,7 @@ from pacore.text import visible
 from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.opened import SHOWING, WORK, given
+from tasks.schedule import dated
 from tasks.settings import RUN_SETTINGS
 from tasks.stages import answers, messages, own_verdicts, problems, trajectories
 from tasks.takeover import mark, taking_over
@@ -33,9 +34,8 @@ from tasks.waiting import finish
 
 
 def _run_name() -> str:
-    config = flow_run.parameters["config"]
-    named = config.get("run_id") if isinstance(config, dict) else config.run_id
-    return f"infer-{named}" if named else "infer"
+    config = dated(RunConfig.model_validate(flow_run.parameters["config"]))
+    return f"infer-{config.run_id}" if config.run_id else "infer"
 
 
 @flow(
@@ -51,6 +51,7 @@ def infer(config: RunConfig) -> State[Any]:
     Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
     stayed without an answer, naming them; as PartialFailure when tasks failed; or Cancelled.
     """
+    config = dated(config)
     store_url = open_store(config.store).url
     mark(store_url, config.run_id)
     with problems(config) as work:

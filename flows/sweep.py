@@ -23,16 +23,15 @@ from pacore.evaluation.sweep import begin_opinion, begin_sweep
 from pacore.report.sweep import conclude_sweep
 from pacore.store.backends.opening import open_store
 from tasks.artifacts import sweep_artifact
+from tasks.schedule import dated
 from tasks.settings import RUN_SETTINGS
 
 DONE = ("Completed", "CompletedWithFailures")
 
 
 def _run_name() -> str:
-    config = flow_run.parameters["config"]
-    run = config["run"] if isinstance(config, dict) else config.run
-    named = run.get("run_id") if isinstance(run, dict) else run.run_id
-    return f"sweep-{named}" if named else "sweep"
+    run = dated(SweepConfig.model_validate(flow_run.parameters["config"]).run)
+    return f"sweep-{run.run_id}" if run.run_id else "sweep"
 
 
 @flow(name="sweep", flow_run_name=_run_name, log_prints=False, **RUN_SETTINGS)
@@ -42,6 +41,7 @@ def sweep(config: SweepConfig) -> State[Any]:
     Goes on where a sweep was stopped. Ends Completed, or as the run or evaluation ended that could
     not go on.
     """
+    config = config.model_copy(update={"run": dated(config.run)})
     planned = begin_sweep(config)
     with reusing_servers():
         for run in planned.configs:

@@ -14,7 +14,7 @@ from pacore.cli.config_options import config_from, say_cautions, with_run_option
 from pacore.cli.options import with_format, with_prices, with_store
 from pacore.cli.showing import run_flow, spoken, tell
 from pacore.core.config.run import RunConfig
-from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
+from pacore.core.config.sweep import DEFAULT_ARMS, SET_BY_ARMS, SweepConfig
 from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import Criteria, compare_pairs, decide
@@ -204,7 +204,12 @@ def _spoken_run(work: Work) -> Iterator[None]:
 @with_prices
 @with_format("table", "csv", "json")
 def sweep_command(
-    config_file: str | None, arms: tuple[str, ...], prices: str | None, form: str, **flags: Any
+    config_file: str | None,
+    like: str | None,
+    arms: tuple[str, ...],
+    prices: str | None,
+    form: str,
+    **flags: Any,
 ) -> int:
     """Compare strategies on one problem set at their cost, and draw the frontier.
 
@@ -212,4 +217,6 @@ def sweep_command(
     twice: all arms share one pool of trajectories, on which single and sc are measured and from which
     round 1 of every other arm is taken. The table and the picture are stored below sweeps/.
     """
-    return sweep_to_end(config_from(flags, config_file), arms or DEFAULT_ARMS, prices, form)
+    return sweep_to_end(
+        config_from(flags, config_file, like, SET_BY_ARMS), arms or DEFAULT_ARMS, prices, form
+    )

@@ -12,21 +12,17 @@ import click
 import yaml
 from pydantic import ValidationError
 
-from pacore.core.config.fields import Settings
-from pacore.core.config.run import RunConfig
+from pacore.core.config.command import DEFAULT_STORE, REPEATED, flag_of
+from pacore.core.config.fields import Declared, Settings
+from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.validation import FieldFault, field_faults
 from pacore.errors import BadInput
+from pacore.runs.retry import config_of
+from pacore.store.backends.opening import check_folder, open_store
+from pacore.store.run import open_run
 from pacore.text import visible
 
 Config = TypeVar("Config", bound=Settings)
-
-REPEATED = {
-    "endpoints": "--endpoint",
-    "stop": "--stop",
-    "omit": "--omit",
-    "vllm_options": "--vllm-option",
-}
-
 
 METAVARS = {
     "widths": "K1,K2,…",
@@ -37,11 +33,6 @@ METAVARS = {
 
 
 EXCLUSIVE = {"preset": "widths", "widths": "preset"}
-
-
-def flag_of(field: str) -> str:
-    """The flag that sets a configuration field: ``max_tokens`` is ``--max-tokens``."""
-    return REPEATED.get(field, "--" + field.replace("_", "-"))
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
@@ -70,7 +61,7 @@ def flags_given(flags: Mapping[str, object]) -> dict[str, Any]:
 
 
 def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a click command one option for each field of `RunConfig`, and ``--config``.
+    """Give a click command one option for each field of `RunConfig`, ``--like`` and ``--config``.
 
     Values reach the command as they were typed; pydantic alone decides what they mean.
     """
@@ -78,12 +69,31 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default = None if info.is_required() or name in REPEATED else info.default
         shown = "" if default in (None, {}, ()) else f"  [default: {default}]"
         command = _option(name, f"{info.description}{shown}")(command)
+    command = click.option(
+        "--like",
+        metavar="RUN",
+        help="Settings of a run of the store, its name excepted; those of --config and flags override "
+        "them.",
+    )(command)
     return click.option(
         "--config",
         "config_file",
         metavar="FILE",
         help="YAML or TOML file of the same fields; flags win.",
     )(command)
+
+
+NEVER_ON_RESUME = ("problems", "fields", "limit", "run_id", "store", "shard_size")
+"""Operational fields that a run has from its first start on."""
+
+
+def with_operational_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for the fields that may change while a run is under way; without them, the run's."""
+    names = [*declared_fields(Declared.OPERATIONAL), *declared_fields(Declared.OPTIONS)]
+    for name in reversed([name for name in names if name not in NEVER_ON_RESUME]):
+        described = RunConfig.model_fields[name].description
+        command = _option(name, f"{described}  [default: the run's]")(command)
+    return command
 
 
 ENGINE_FIELDS = (
@@ -105,20 +115,39 @@ def with_engine_of(whose: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return decorate
 
 
-def config_from(flags: Mapping[str, object], config_file: str | None) -> RunConfig:
-    """Merge a configuration file and flags, flags winning.
+def config_from(
+    flags: Mapping[str, object],
+    config_file: str | None,
+    like: str | None = None,
+    without: Sequence[str] = (),
+) -> RunConfig:
+    """Merge the settings of the run ``like``, a configuration file and flags, the later overriding.
 
-    Raises BadInput with a line for each field that is wrong, naming its flag or the file.
+    Fields of ``without`` are not taken from the run, nor is its name.
+    Raises BadInput with a line for each field that is wrong, naming its flag or the file, and Refused
+    for a run that is not in the store or was not generated here.
     """
-    from_file = read_config_file(config_file) if config_file else {}
     typed = {name: _parsed(name, value) for name, value in flags_given(flags).items()}
-    replaced = {EXCLUSIVE[name] for name in typed if name in EXCLUSIVE}
-    kept = {name: value for name, value in from_file.items() if name not in replaced}
+    given = overridden(read_config_file(config_file) if config_file else {}, typed)
+    if like is not None:
+        store = str(given.get("store", DEFAULT_STORE))
+        check_folder(store)
+        config = config_of(open_run(open_store(store), like), {"store": store})
+        given = overridden(config.model_dump(exclude={"run_id", *without}), given)
     try:
-        return RunConfig.model_validate({**kept, **typed})
+        return RunConfig.model_validate(given)
     except ValidationError as invalid:
         lines = [_line(fault, typed, config_file) for fault in field_faults(invalid)]
         raise BadInput("\n".join(lines)) from None
+
+
+def overridden(fields: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with others in their place, and without those that the others exclude."""
+    replaced = {EXCLUSIVE[name] for name in others if name in EXCLUSIVE}
+    if others.get("engine", fields.get("engine")) != fields.get("engine"):
+        replaced |= {"endpoints", "vllm_options"}
+    kept = {name: value for name, value in fields.items() if name not in replaced}
+    return {**kept, **others}
 
 
 def checked(model: type[Config], flags: Mapping[str, object]) -> Config:

@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from pacore.cli.config_options import ENGINE_FIELDS, checked, flag_of, flags_given, with_engine_of
+from pacore.cli.config_options import ENGINE_FIELDS, checked, flags_given, with_engine_of
 from pacore.cli.options import with_prices, with_store
 from pacore.cli.run import make_run
 from pacore.cli.showing import progress_shown, run_flow
+from pacore.core.config.command import flag_of
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against

@@ -46,10 +46,11 @@ COMMANDS = {
     "problems": CommandPlace("plan", "Describe a problem set: shapes, graders, digest."),
     "query": CommandPlace("read", "Query the tables with SQL."),
     "repair": CommandPlace("audit", "Derive missing and damaged files of a run from its journal again."),
+    "resume": CommandPlace("run", "Finish a run that was begun, by its name."),
     "retry": CommandPlace("run", "Sample chosen trajectories of a run again, and what depends on them."),
     "run": CommandPlace("run", "Run PaCoRe on a problem set, or resume a run."),
     "server": CommandPlace("server", "Start, stop and find the local Prefect server."),
-    "show": CommandPlace("read", "Show the rounds, messages and answer of one problem."),
+    "show": CommandPlace("read", "Show a run: its settings, its command, its results; or one problem."),
     "status": CommandPlace("read", "Show the progress of the runs of a store."),
     "sweep": CommandPlace("compare", "Compare strategies on one problem set at their cost."),
 }  # fmt: skip

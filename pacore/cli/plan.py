@@ -16,13 +16,13 @@ from pacore.runs.planning.preview import plan as preview
 
 @click.command()
 @with_run_options
-def plan_command(config_file: str | None, **flags: Any) -> int:
+def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int:
     """Say what a run would generate and reuse; generates nothing.
 
     Reads the store and, where it answers, the endpoint.
     """
     found = preview(
-        config_from(flags, config_file),
+        config_from(flags, config_file, like),
         lambda notice: click.echo(notice, err=True),
         lambda survey: say_cautions(survey.cautions),
     )

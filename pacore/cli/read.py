@@ -6,12 +6,13 @@ none of what the others do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from pacore.cli.options import with_bounds, with_format, with_prices, with_store
-from pacore.errors import Exit
+from pacore.errors import BadInput, Exit
 
 
 @click.command()
@@ -34,19 +35,36 @@ def status_command(store: str, run_ids: tuple[str, ...]) -> int:
 @click.command()
 @with_store
 @click.argument("run_id", metavar="RUN")
-@click.argument("problem_id", metavar="PROBLEM")
-def show_command(store: str, run_id: str, problem_id: str) -> int:
-    """Show the rounds, messages and answer of one problem."""
-    from pacore.report.problem import problem_sheet
+@click.argument("problem_id", metavar="[PROBLEM]", required=False)
+@click.option("--whole", "is_whole", is_flag=True, help="With PROBLEM: every conclusion in full.")
+def show_command(store: str, run_id: str, problem_id: str | None, is_whole: bool) -> int:
+    """Show a run: its settings, its command, its results; or one problem.
+
+    With PROBLEM, which is an id or the name in the problem file, its rounds are shown: every trajectory
+    with the verdict on it, which messages the next round sees, and the answer.
+    """
     from pacore.report.rendering.terminal import to_text
     from pacore.store.backends.opening import open_store
     from pacore.store.run import open_run
     from pacore.warehouse.views import Warehouse
 
+    if is_whole and problem_id is None:
+        raise BadInput("--whole: is for one problem; name it after the run")
     opened = open_store(store)
     open_run(opened, run_id)
     with Warehouse(opened, [run_id]) as warehouse:
-        click.echo(to_text(problem_sheet(warehouse, run_id, problem_id)))
+        if problem_id is None:
+            from pacore.report.configuration import configuration_sheet
+            from pacore.report.run import result_sheet, run_results
+
+            click.echo(to_text(configuration_sheet(opened, run_id, store)) + "\n")
+            results = result_sheet(run_results(warehouse, run_id))
+            click.echo(to_text(replace(results, title="results")))
+        else:
+            from pacore.report.problem import problem_sheet
+
+            sheet = problem_sheet(warehouse, run_id, problem_id, is_whole=is_whole)
+            click.echo(to_text(sheet))
     return Exit.COMPLETE
 
 

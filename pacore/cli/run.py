@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 import click
 
 from pacore.bounded import Bounds
-from pacore.cli.config_options import config_from, flags_given, say_cautions, with_run_options
+from pacore.cli.config_options import (
+    config_from,
+    flags_given,
+    say_cautions,
+    with_operational_options,
+    with_run_options,
+)
 from pacore.cli.options import with_bounds, with_store
 from pacore.cli.showing import (
     WHOLE,
@@ -19,8 +25,10 @@ from pacore.cli.showing import (
     run_flow,
     tell,
 )
-from pacore.core.config.run import RunConfig
-from pacore.errors import Exit, StoreError
+from pacore.core.config.command import resume_command_line
+from pacore.core.config.run import RunConfig, differences
+from pacore.engine.opening import resolve_recipe
+from pacore.errors import Exit, Refused, StoreError
 from pacore.problems.survey import ProblemSurvey
 from pacore.report.run import ProblemsFailed, RunResults
 from pacore.runs.dispatch.progress import Progress
@@ -80,8 +88,8 @@ def finish_run(config: RunConfig, run: Run, before: Callable[[], None] = lambda:
         state = _through_the_flow(config, work)
     if state.name not in WHOLE:
         click.echo(
-            f"pacore: interrupted; run {run.run_id} is in {config.store}; the same command resumes it "
-            "and generates nothing twice",
+            f"pacore: interrupted; the same command resumes run {run.run_id}, and so does "
+            f"{resume_command_line(config.store, run.run_id)}; nothing is generated twice",
             err=True,
         )
         return Made(Exit.INTERRUPTED, run, work.progress)
@@ -144,9 +152,33 @@ def _report(config: RunConfig, made: Made) -> int:
 
 @click.command()
 @with_run_options
-def run_command(config_file: str | None, **flags: Any) -> int:
-    """Run PaCoRe on a problem set, or resume a run."""
-    return run_to_end(config_from(flags, config_file))
+def run_command(config_file: str | None, like: str | None, **flags: Any) -> int:
+    """Run PaCoRe on a problem set, or resume a run.
+
+    A run that was interrupted is resumed by the same command, or by its name: pacore resume RUN.
+    """
+    return run_to_end(config_from(flags, config_file, like))
+
+
+@click.command()
+@with_store
+@with_operational_options
+@click.argument("run_id", metavar="RUN")
+def resume_command(run_id: str, store: str, **flags: Any) -> int:
+    """Finish a run that was begun, by its name.
+
+    Everything is as it was when the run started, its problems too, wherever their file is now. Only what
+    changes no result can be changed: endpoints, concurrency, timeouts. A run that is complete is reported.
+    """
+    opened = open_store(store)
+    run = open_run(opened, run_id)
+    config = config_of(run, {**flags_given(flags), "store": store})
+    if differing := differences(run.identity["recipe"], resolve_recipe(config).as_json()):
+        raise Refused(
+            f"run {run_id} cannot be resumed with other settings of its trajectories: "
+            f"{'; '.join(differing)}; for a new run: pacore run --like {run_id} …"
+        )
+    return _report(config, finish_run(config, run))
 
 
 @click.command()

@@ -16,11 +16,18 @@ from typing import Any, Literal
 from pacore.core.grading.programs.program import Wanted
 from pacore.core.problem import Turn
 
-Preset = Literal["low", "medium", "high"]
+Preset = Literal["single", "low", "medium", "high"]
 
 
-PRESETS: dict[Preset, tuple[int, ...]] = {"low": (4,), "medium": (16,), "high": (32, 4)}
-"""The paper's trajectory configurations (section 3.2); the final round of width 1 is implied."""
+PRESETS: dict[Preset, tuple[int, ...]] = {
+    "single": (),
+    "low": (4,),
+    "medium": (16,),
+    "high": (32, 4),
+}
+"""The paper's trajectory configurations (section 3.2); the final round of width 1 is implied. ``single``
+is that round alone: its K replicates are K samples of the bare problem, each with an answer of its own.
+"""
 
 MessageOrder = Literal["content", "reference"]
 

@@ -49,7 +49,8 @@ class Problem:
 
     ``turns`` ends with the last observation (a user or tool turn), which is what the synthesis prompt
     replaces. ``grader`` is a canonical spec (`pacore.core.grading.spec`); None means: chosen from the gold
-    answer. ``metadata`` holds the row's other fields and is no part of the problem's identity.
+    answer. ``metadata`` holds the row's other fields, ``position`` the row's number in its problem set
+    from 0, None where that is not known; neither is part of the problem's identity.
     """
 
     problem_id: str
@@ -57,6 +58,7 @@ class Problem:
     gold: str | None = None
     grader: str | None = None
     metadata: Mapping[str, JsonValue] = field(default_factory=dict, compare=False, hash=False)
+    position: int | None = field(default=None, compare=False, hash=False)
 
     @cached_property
     def content_digest(self) -> str:

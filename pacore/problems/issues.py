@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pacore.core.identity import canonical_json
 from pacore.core.problem import (
@@ -96,19 +96,21 @@ def merge(rows: Sequence[Placed]) -> tuple[list[Problem], list[RowIssue]]:
     """Sort by id, keep one of identical problems, and report equal ids of different problems.
 
     Which of identical problems with different metadata is kept depends on the metadata only, not on
-    the order of the rows.
+    the order of the rows. Each problem is given the position of its first row.
     """
     firsts: dict[str, Placed] = {}
     kept: dict[str, Problem] = {}
+    positions: dict[str, int] = {}
     issues = []
-    for row in rows:
+    for position, row in enumerate(rows):
         problem = row.problem
+        positions.setdefault(problem.problem_id, position)
         first = firsts.setdefault(problem.problem_id, row)
         if first.problem.content_digest != problem.content_digest:
             issues.append(RowIssue(row.file, row.line, "id", _clash(first, problem)))
         other = kept.setdefault(problem.problem_id, problem)
         kept[problem.problem_id] = min(other, problem, key=_metadata_key)
-    return [kept[problem_id] for problem_id in sorted(kept)], issues
+    return [replace(kept[name], position=positions[name]) for name in sorted(kept)], issues
 
 
 def _clash(first: Placed, problem: Problem) -> str:

@@ -18,6 +18,7 @@ from pacore.report.rendering.sheet import (
     TEXT,
     Facts,
     Heading,
+    Note,
     Part,
     Passage,
     Sheet,
@@ -30,6 +31,10 @@ from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
 _MESSAGE_CHARACTERS = 4000
+
+_EXCERPT_CHARACTERS = 2000
+
+_WHOLE_CHARACTERS = 2**31 - 1
 
 
 def round_heading(plan: Plan, round_: int) -> str:
@@ -66,7 +71,9 @@ class ProblemName(ReportRow):
 
 @dataclass(frozen=True, slots=True)
 class SlotRow(ReportRow):
-    """The current attempt of one slot, and the position of its message in the next prompt."""
+    """The current attempt of one slot, the verdict on it, None where it is not graded, and the position
+    of its message in the next prompt.
+    """
 
     QUERY: ClassVar[str] = "problem/trajectories"
 
@@ -82,6 +89,7 @@ class SlotRow(ReportRow):
     error: str | None
     conclusion: str | None
     position: int | None
+    verdict: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +112,13 @@ class ReplicateEnd(ReportRow):
     message: str | None
 
 
-def problem_sheet(warehouse: Warehouse, run_id: str, problem_id: str) -> Sheet:
+def problem_sheet(
+    warehouse: Warehouse, run_id: str, problem_id: str, *, is_whole: bool = False
+) -> Sheet:
     """The rounds, messages and answer of one problem, by its id or by its name in its file.
 
-    Raises BadInput for an unknown problem id, naming those that are close to it.
+    ``is_whole`` shows each conclusion in full, below its round. Raises BadInput for an unknown problem id,
+    naming those that are close to it.
     """
     run = open_run(warehouse.store, run_id)
     problem = _problem_named(warehouse, run_id, problem_id)
@@ -121,13 +132,18 @@ def problem_sheet(warehouse: Warehouse, run_id: str, problem_id: str) -> Sheet:
         [Facts([("gold", beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
     ]
     slots: dict[int, dict[int, list[SlotRow]]] = {}
-    for slot in warehouse.read(SlotRow, **place):
+    characters = _WHOLE_CHARACTERS if is_whole else _EXCERPT_CHARACTERS
+    for slot in warehouse.read(SlotRow, **place, characters=characters):
         slots.setdefault(slot.replicate, {}).setdefault(slot.round, []).append(slot)
     for replicate in range(run.plan.replicates):
         if run.plan.replicates > 1:
             sections.append([Heading(f"replicate {replicate}")])
-        sections += [_round(run, round_, rows) for round_, rows in slots.get(replicate, {}).items()]
-        sections += _answer(ends.get(replicate))
+        for round_, rows in slots.get(replicate, {}).items():
+            sections.append(_round(run, round_, rows))
+            sections += [_conclusion_of(row) for row in rows if is_whole]
+        sections += _answer(
+            ends.get(replicate), _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS
+        )
     return Sheet(f"problem {named} · {headline(run)}", sections)
 
 
@@ -157,9 +173,19 @@ def _round(run: Run, round_: int, rows: Sequence[SlotRow]) -> list[Part]:
             ("tokens", COUNT, lambda row: row.completion_tokens),
             ("reused", TEXT, lambda row: "yes" if row.reused else "no"),
             ("message", FIGURE, lambda row: row.position),
+            ("verdict", TEXT, lambda row: row.verdict),
             ("conclusion", TEXT, _conclusion),
         ),
     ]
+
+
+def _conclusion_of(row: SlotRow) -> list[Part]:
+    """The whole conclusion of a slot, or why there is none."""
+    verdict = "" if row.verdict is None else f" · {row.verdict}"
+    heading = Heading(f"round {row.round}, slot {row.slot}{verdict}")
+    if row.conclusion is not None:
+        return [heading, Passage(row.conclusion)]
+    return [heading, Note(f"{ABSENT} {row.error or row.conclusion_status}")]
 
 
 def _conclusion(row: SlotRow) -> str:
@@ -169,16 +195,14 @@ def _conclusion(row: SlotRow) -> str:
     return f"{ABSENT} {excerpt(row.error or row.conclusion_status, 200)}"
 
 
-def _answer(row: ReplicateEnd | None) -> Iterator[list[Part]]:
+def _answer(row: ReplicateEnd | None, characters: int) -> Iterator[list[Part]]:
     """The answer of a replicate, its score, and the message it was read from."""
     if row is None:
         yield [Heading("no answer yet")]
         return
     pairs = []
     if row.status == "answered":
-        pairs.append(
-            ("answer", f"{beginning(row.answer or '', _MESSAGE_CHARACTERS)} ({row.method})")
-        )
+        pairs.append(("answer", f"{beginning(row.answer or '', characters)} ({row.method})"))
     else:
         pairs.append(("answer", f"{ABSENT} {row.status.replace('_', ' ')}: {row.reason}"))
     if row.verdict is not None:
@@ -188,7 +212,7 @@ def _answer(row: ReplicateEnd | None) -> Iterator[list[Part]]:
         pairs.append(("score", f"{ABSENT} failed for a reason that is not the model's"))
     yield [Facts(pairs)]
     if row.message:
-        yield [Heading("final message"), Passage(beginning(row.message, _MESSAGE_CHARACTERS))]
+        yield [Heading("final message"), Passage(beginning(row.message, characters))]
 
 
 def beginning(text: str, characters: int) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from pacore.core.config.command import in_store
+from pacore.core.problem import original_name
 from pacore.errors import Exit, PacoreError
 from pacore.evaluation.accuracy import Missing, Totals
 from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
@@ -43,7 +46,9 @@ FINISH_WORDS = 4
 
 @dataclass(frozen=True, slots=True)
 class ResultRow(ReportRow):
-    """A problem of a run: its answer, or those of its replicates, with their mean score and tokens."""
+    """A problem of a run by its name in its file: its answer, or those of its replicates, with their mean
+    score and tokens.
+    """
 
     QUERY: ClassVar[str] = "run/results"
 
@@ -53,6 +58,16 @@ class ResultRow(ReportRow):
     score: float | None
     trajectories: int
     tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherFields(ReportRow):
+    """The further fields of a problem's row in its file, a JSON object."""
+
+    QUERY: ClassVar[str] = "run/names"
+
+    problem_id: str
+    metadata: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,8 @@ class FinishWord(ReportRow):
 class RunResults:
     """What a run came to, read from its tables once for everything that is said of it at its end.
 
-    ``results`` has the first problems by id, ``unanswered`` every answer that is none, failed ones first.
+    ``results`` has the first problems in the order of their file, ``unanswered`` every answer that is none,
+    failed ones first.
     """
 
     run: Run
@@ -94,9 +110,9 @@ class RunResults:
 
     @property
     def example(self) -> str | None:
-        """A problem to look at: the first by id, of those without an answer where there are any."""
-        unanswered = [row.problem_id for row in self.unanswered]
-        return min(unanswered or [row.problem for row in self.results[:1]], default=None)
+        """A problem to look at: the first one, of those without an answer where there are any."""
+        unanswered = min((row.problem_id for row in self.unanswered), default=None)
+        return unanswered or next((row.problem for row in self.results), None)
 
     @property
     def failed(self) -> list[str]:
@@ -121,12 +137,22 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
     (totals,) = warehouse.read(Totals, run_id=run_id)
     return RunResults(
         run=run,
-        results=warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS),
+        results=_results(warehouse, run_id),
         totals=totals,
         missing=warehouse.read(Missing, run_id=run_id),
         words=warehouse.read(FinishWord, run_id=run_id),
         unanswered=warehouse.read(Unanswered, run_id=run_id),
     )
+
+
+def _results(warehouse: Warehouse, run_id: str) -> list[ResultRow]:
+    place = {"run_id": run_id, "rows": RESULT_ROWS}
+    names = {
+        row.problem_id: original_name(row.problem_id, json.loads(row.metadata))
+        for row in warehouse.read(FurtherFields, **place)
+    }
+    rows = warehouse.read(ResultRow, **place)
+    return [replace(row, problem=names.get(row.problem, row.problem)) for row in rows]
 
 
 def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
@@ -205,7 +231,7 @@ def failures_sheet(found: RunResults) -> Sheet:
 def next_commands(found: RunResults, store_url: str) -> str:
     """Commands that show more of a run, ready to be copied: a line each, however long."""
     run_id = found.run.run_id
-    store = "" if store_url == "./store" else f" --store {shlex.quote(store_url)}"
+    store = shlex.join(["", *in_store(store_url)]).removeprefix("''")
     query = f"SELECT * FROM mart_rounds WHERE run_id = '{run_id}'"
     commands = [f'pacore query{store} "{query}"']
     if found.example is not None:

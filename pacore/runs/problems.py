@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+from pacore.core.config.command import resume_command_line
 from pacore.core.config.run import RunConfig
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
@@ -24,10 +26,11 @@ from pacore.store.run import Run, close_run, end_counts, is_closed
 
 
 def begin(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] | None = None) -> Run:
-    """Open or start the run of a configuration. Raises BadInput and Refused, nothing written.
+    """Open or start the run of a configuration, as of now. Raises BadInput and Refused, nothing written.
 
     ``on_survey`` is called with the problem set as it was read.
     """
+    config = config.at(datetime.now(UTC))
     found = survey_problems(config.problems, config.limit, config.fields)
     recipe = resolve_recipe(config)
     run = start_run(open_store(config.store), config, recipe, found.problems)
@@ -75,7 +78,8 @@ def refuse_unfinished(store: Backend, run: Run) -> None:
     """Raise Refused for a run that has not ended, since results of a part of it would mislead."""
     if not is_at_end(store, run):
         raise Refused(
-            f"run {run.run_id} is not at its end; the line it was started with finishes it"
+            f"run {run.run_id} is not at its end; finish it first: "
+            f"{resume_command_line(store.url, run.run_id)}"
         )
 
 

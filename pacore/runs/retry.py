@@ -35,7 +35,7 @@ def config_of(run: Run, changes: Mapping[str, object]) -> RunConfig:
     Raises Refused for a run that was not started here, BadInput for a change that is wrong.
     """
     if run.is_imported:
-        raise Refused(f"run {run.run_id} was not generated here; nothing says how to retry it")
+        raise Refused(f"run {run.run_id} was imported; no settings say how to generate more of it")
     try:
         return RunConfig.model_validate({**run.config, **changes, "run_id": run.run_id})
     except ValidationError as invalid:

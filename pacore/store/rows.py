@@ -163,6 +163,7 @@ class FrozenProblem:
     gold: str | None
     grader: str | None
     metadata: str | None
+    position: int | None = None
 
     @property
     def problem(self) -> Problem:

@@ -26,7 +26,7 @@ from pacore.core.problem import Problem, Turn
 from pacore.core.trajectory import Trajectory
 from pacore.store.layout import SCHEMA_VERSION
 
-SCHEMA_REVISION = 5
+SCHEMA_REVISION = 6
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
 
 TEXT_GROUP_ROWS = 96
@@ -146,6 +146,7 @@ PROBLEMS = TableSchema(
         optional("gold", STRING, "problem.gold"),
         optional("grader", LABEL, "problem.grader"),
         optional("metadata", STRING),
+        optional("position", INT64, "problem.position"),
     ),
     text=("turns", "statement", "gold"),
     group_rows=1024,

@@ -209,6 +209,8 @@ def table_files(
         named = (unit_of_data(f.path) for found in tables[run.run_id].values() for f in found)
         units[run.run_id] = [unit for unit in named if unit is not None]
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
+    # A set is frozen once, perhaps by a version that knew fewer columns, whichever runs share it since.
+    files["problems"].append(_empty_file("problems", folder))
     files["runs"] = [_written(RUNS, [StartedRun(run, ends[run.run_id]) for run in runs], folder)]
     files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units), folder)]
     if has_older_files(runs):

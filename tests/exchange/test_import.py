@@ -558,7 +558,7 @@ def test_what_is_not_known_of_an_import_is_not_made_up(place: Path) -> None:
     run = open_run(store, "mine")
     assert not {"engine", "endpoints", "temperature"} & run.config.keys()
     with pytest.raises(
-        Refused, match="run mine was not generated here; nothing says how to retry it"
+        Refused, match="run mine was imported; no settings say how to generate more of it"
     ):
         config_of(run, {})
     with pytest.raises(BadInput, match="endpoints: engine http needs at least one"):

@@ -37,9 +37,15 @@ def code(text: str) -> str:
     return re.sub(r"'[^']*'", "''", re.sub(r"--[^\n]*", "", text))
 
 
+MAY = {("staging/stg_problems", "reading every file's footer, unless some are older")}
+"""A store has one file of problems for each set, not thousands, and any of them may be older."""
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_sql_keeps_to_what_means_the_same_everywhere(name: str) -> None:
     for why, pattern in BANNED.items():
+        if (name, why) in MAY:
+            continue
         assert not re.search(pattern, code(sql(name)), re.IGNORECASE), why
 
 

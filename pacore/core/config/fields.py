@@ -111,7 +111,7 @@ EngineName = Literal["http", "vllm", "scripted"]
 
 SCRIPTED_MODEL = "scripted"
 
-RUN_ID = r"^[A-Za-z][A-Za-z0-9._-]{0,99}$"
+RUN_ID = r"^[A-Za-z](?:[A-Za-z0-9._-]|\{date\}|\{time\}){0,99}$"
 
 
 class Declared(StrEnum):
@@ -216,7 +216,9 @@ class ConfigFields(Settings):
         min_length=1,
     )
     preset: Preset | None = _plan(
-        None, "Trajectory configuration by name: low [4], medium [16], high [32, 4]."
+        None,
+        "Trajectory configuration by name: low [4], medium [16], high [32, 4]; single: round 1 alone, "
+        "one trajectory for each replicate.",
     )
     widths: tuple[int, ...] | None = _plan(
         None, "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied."
@@ -229,8 +231,8 @@ class ConfigFields(Settings):
     )
     run_id: str | None = _operational(
         None,
-        "Name of the run, of letters, digits and . _ -; without one it is made from date and "
-        "configuration.",
+        "Name of the run, of letters, digits and . _ -; {date} and {time} stand for when it starts, in "
+        "UTC: nightly-{date}. Without one it is made from date and configuration.",
         pattern=RUN_ID,
     )
     limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
@@ -260,7 +262,11 @@ class ConfigFields(Settings):
         "Sampling fields that are not sent, for servers that refuse them: seed, temperature, top_p. "
         "Makes other trajectories.",
     )
-    seed_root: str = _recipe(DEFAULT_SEED_ROOT, "Another root gives other samples of everything.")
+    seed_root: str = _recipe(
+        DEFAULT_SEED_ROOT,
+        "Change this to force new samples; otherwise stored ones are reused. {date} and {time} stand for "
+        "when the run starts, in UTC.",
+    )
 
     pool: int | None = _plan(
         Plan.pool, "Draw round 1 of every replicate from the first P draws (the paper: 512).", ge=1

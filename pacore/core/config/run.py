@@ -6,7 +6,8 @@ plan and identity that follow from them.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Self
 
 from pydantic import BaseModel, model_validator
 
@@ -94,6 +95,21 @@ class RunConfig(ConfigFields):
             if None not in (bound, self.max_tokens) and bound > self.max_tokens:
                 raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
         return self
+
+    def at(self, moment: datetime) -> Self:
+        """The configuration of a run that starts then: ``{date}`` (yyyymmdd) and ``{time}`` (hhmmss) of
+        ``run_id`` and ``seed_root`` are replaced, in UTC.
+        """
+        start = moment.astimezone(UTC)
+        stands_for = {"{date}": f"{start:%Y%m%d}", "{time}": f"{start:%H%M%S}"}
+        dated = {}
+        for name in ("run_id", "seed_root"):
+            text = getattr(self, name) or ""
+            for pattern, value in stands_for.items():
+                text = text.replace(pattern, value)
+            if text != (getattr(self, name) or ""):
+                dated[name] = text
+        return self.model_copy(update=dated) if dated else self
 
     @property
     def recipe(self) -> Recipe:

@@ -127,9 +127,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text of several lines, such as a model's, as it is."""
+    """A text of several lines, such as a model's, as it is; ``is_folded`` false keeps lines whole that are
+    wider than a terminal, for commands that are copied.
+    """
 
     text: str
+    is_folded: bool = True
 
 
 Part = Table | Facts | Heading | Note | Passage

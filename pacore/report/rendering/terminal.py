@@ -47,7 +47,7 @@ def to_text(sheet: Sheet, width: int | None = None) -> str:
         highlight=False,
         soft_wrap=False,
     )
-    console.print(Group(*_page(sheet)))
+    console.print(Group(*_page(sheet)), crop=False)
     return "\n".join(row.rstrip() for row in file.getvalue().split("\n")).rstrip("\n")
 
 
@@ -77,7 +77,10 @@ def _rendered(part: Part) -> RenderableType:
         case Note():
             return _line(part.text, "dim" if part.weight == "faint" else "")
         case Passage():
-            return Padding(Text(visible_lines(part.text), overflow="fold"), (0, 0, 0, 2))
+            text = visible_lines(part.text)
+            if part.is_folded:
+                return Padding(Text(text, overflow="fold"), (0, 0, 0, 2))
+            return Text(f"  {text}", overflow="ignore", no_wrap=True)
 
 
 def _line(text: str, style: str = "") -> Text:

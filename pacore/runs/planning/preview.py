@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pacore.core.config.run import RunConfig
@@ -45,6 +46,7 @@ def plan(
     ``on_survey`` is called with the problem set as it was read, ``on_notice`` with a line for what could
     not be found out. Writes nothing. Raises BadInput and Refused as a run does.
     """
+    config = config.at(datetime.now(UTC))
     read = survey_problems(config.problems, config.limit, config.fields)
     problems = read.problems
     on_survey(read)

@@ -1,10 +1,10 @@
--- Grain: one row per problem of run $run_id, by id, the first $rows of them. Answers of replicates
+-- Grain: one row per problem of run $run_id, in the order of its file, the first $rows of them. Answers of replicates
 -- are side by side, cut; `tokens` is the effective TTC of all replicates together.
 WITH shown AS (
-    SELECT problem_id, gold
+    SELECT problem_id, gold, position
     FROM problems
     WHERE run_id = $run_id
-    ORDER BY problem_id
+    ORDER BY position NULLS LAST, problem_id
     LIMIT $rows
 ),
 
@@ -50,4 +50,4 @@ SELECT
 FROM shown
 LEFT JOIN ended USING (problem_id)
 LEFT JOIN spent USING (problem_id)
-ORDER BY shown.problem_id
+ORDER BY shown.position NULLS LAST, shown.problem_id
