@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,8 @@ from flows.infer import infer
 from pacore.store.backends.opening import open_store
 from pacore.store.gradings import read_gradings
 from tests.conftest import Pacore
-from tests.fixtures.deployed import deployed, prefect, worker
-from tests.fixtures.pipeline import tables, write_problems
+from tests.fixtures.deployed import deployed, prefect, scheduled, worker
+from tests.fixtures.pipeline import journal_size, tables, write_problems
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +55,27 @@ def test_a_deployed_run_writes_the_tables_the_command_line_writes(
     written = tables(str(tmp_path / "deployed"), "same")
     assert written == tables(str(tmp_path / "typed"), "same")
     assert len(written["answers"]) == 4
+
+
+def test_a_schedule_makes_a_new_run_each_time_named_after_its_deployment_and_time(
+    tmp_path: Path, prefect_api: str
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 2)
+    config: dict[str, object] = {
+        "problems": str(problems), "engine": "scripted", "widths": [2], "store": str(tmp_path / "store"),
+    }  # fmt: skip
+    runs = tmp_path / "store" / "runs"
+    deadline = time.monotonic() + 240
+    with worker(prefect_api, tmp_path), scheduled(prefect_api, config, 10):
+        while len(list(runs.glob("*/final.json"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    times = [
+        datetime.strptime(run.parent.name, "local-%Y%m%d-%H%M%S") for run in runs.glob("*/run.json")
+    ]
+    assert all((late - early).seconds % 10 == 0 for early, late in pairwise(sorted(times)))
+    # Their settings are the same, so what the first one generated is reused.
+    assert journal_size(str(config["store"])) == 2 * 3
 
 
 def test_the_deployments_form_asks_for_every_field_in_order() -> None:
