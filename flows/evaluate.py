@@ -22,9 +22,7 @@ from pacore.evaluation.batches import Evaluation
 from pacore.report.accuracy import accuracy_of
 from pacore.report.evaluation import (
     GradedRound,
-    RunReport,
-    evaluation_sheet,
-    grading_sheet,
+    evaluated_run,
     gradings_table,
     refusal,
 )
@@ -85,7 +83,7 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
 
 
 def _report(evaluation: Evaluation) -> State[Any]:
-    """Check, and report where no check returns rows. The state's data are a `RunReport` of each run."""
+    """Check, and report where no check returns rows. The state's data are an `EvaluatedRun` of each run."""
     said, reports = [], []
     with ReportWarehouse(evaluation.store, evaluation.config.runs, evaluation.prices) as warehouse:
         with given(WAREHOUSE, warehouse):
@@ -100,10 +98,11 @@ def _report(evaluation: Evaluation) -> State[Any]:
             summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {current.grader}"
             rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)
             verdicts_artifact(run_id, rounds, f"{summary}; verdicts by round")
-            report = evaluation_sheet(warehouse, run_id)
-            reports.append(RunReport(grading_sheet(warehouse, run_id, current.grading), report))
+            evaluated = evaluated_run(warehouse, run_id)
+            reports.append(evaluated)
             by_grading: list[Part] = [Heading("accuracy by grading"), gradings_table(gradings)]
-            report_artifact(run_id, replace(report, sections=[*report.sections, by_grading]))
+            page = evaluated.measures
+            report_artifact(run_id, replace(page, sections=[*page.sections, by_grading]))
             rows = warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS)
             results_artifact(run_id, rows, summary)
             said.append(summary)

@@ -17,7 +17,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from pacore.report.rendering.sheet import Sheet, to_markdown
+from pacore.report.rendering.markup import to_markdown
+from pacore.report.rendering.sheet import Sheet
 from pacore.report.run import ResultRow
 from pacore.runs.dispatch.progress import Progress
 from pacore.text import as_markdown

@@ -10,9 +10,11 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from pacore.api.evaluation import gated, sweep
+from pacore.api.progress import spoken, tell
+from pacore.api.report import Form
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
-from pacore.cli.options import with_format, with_prices, with_store
-from pacore.cli.showing import run_flow, spoken, tell
+from pacore.cli.options import print_report, with_format, with_prices, with_report, with_store
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SET_BY_ARMS, SweepConfig
 from pacore.core.validation import first_fault
@@ -62,7 +64,7 @@ from pacore.warehouse.views import ReportWarehouse
     "--max-unanswered", type=float, help="Gate: share of answers in which the model may give none."
 )
 @click.option("--max-tokens-growth", type=float, help="Gate: growth of the tokens an answer takes.")
-@with_format("table", "json")
+@with_report
 @with_prices
 @click.argument("run_a", metavar="RUN_A")
 @click.argument("run_b", metavar="RUN_B")
@@ -72,7 +74,8 @@ def compare_command(
     run_b: str,
     margin: float | None,
     gate: bool,
-    form: str,
+    form: Form | None,
+    figure: str | None,
     prices: str | None,
     **criteria: Any,
 ) -> int:
@@ -82,23 +85,15 @@ def compare_command(
     --gate B is accepted (GO, exit code 0) or rejected (NO-GO, exit code 4), with a line for each
     reason.
     """
-    if margin is not None and not 0 < margin < 1:
-        raise BadInput(f"--margin {margin:g}: is a share between 0 and 1, such as 0.02")
     wanted = _criteria(criteria)
-    if run_a == run_b:
-        raise BadInput(f"{run_a}: is compared with itself; name two runs")
-    opened = open_store(store)
-    for run_id in (run_a, run_b):
-        open_run(opened, run_id)
-    rows = read_prices(prices) if prices else ()
-    with ReportWarehouse(opened, (run_a, run_b), rows) as warehouse:
-        found = compare_pairs(warehouse, run_a, run_b, margin)
-        decision = decide(found, wanted, warehouse.run_checks()) if gate else None
-        if form == "json":
-            gated = {} if decision is None else {"decision": decision}
-            click.echo(to_json({**asdict(found), **gated}))
-        else:
-            click.echo(to_text(comparison_sheet(found, decision)))
+    report, decision = gated(
+        run_a, run_b, store, margin=margin, prices=prices, criteria=wanted if gate else None
+    )
+    if form == "json":
+        decided = {} if decision is None else {"decision": decision}
+        click.echo(to_json({**asdict(report.data), **decided}))
+        form = None
+    print_report(report, form, figure)
     is_refused = decision is not None and decision.word == "NO-GO"
     return Exit.NO_GO if is_refused else Exit.COMPLETE
 
@@ -166,15 +161,7 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
     except ValidationError as invalid:
         raise BadInput(first_fault(invalid).what) from None
     say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
-    from flows.sweep import sweep as flow
-    from tasks.opened import SHOWING, given
-
-    with given(SHOWING, _spoken_run):
-        state = run_flow(flow, config, "the sweep")
-    if state.name == "Cancelled":
-        raise KeyboardInterrupt
-    found = state.result(raise_on_failure=False)
-    assert isinstance(found, SweepOutcome)
+    found = sweep(config, _spoken_run).data
     click.echo(found.written(form))
     for file in found.files:
         click.echo(file, err=True)

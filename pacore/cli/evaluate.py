@@ -12,10 +12,12 @@ from typing import Any
 
 import click
 
+from pacore.api.evaluation import evaluated
+from pacore.api.progress import progress_shown
+from pacore.api.report import Form
+from pacore.api.runs import make_run
 from pacore.cli.config_options import ENGINE_FIELDS, checked, flags_given, with_engine_of
-from pacore.cli.options import with_prices, with_store
-from pacore.cli.run import make_run
-from pacore.cli.showing import progress_shown, run_flow
+from pacore.cli.options import print_report, with_prices, with_report, with_store
 from pacore.core.config.command import flag_of
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
@@ -65,28 +67,6 @@ def _next(config: EvaluateConfig) -> str:
     return "\n".join(
         ["next", *(f"  {visible(f'pacore flips{store} {run}')}" for run in config.runs)]
     )
-
-
-def evaluate_to_end(config: EvaluateConfig) -> int:
-    """Evaluate some runs through the flow, and print the report.
-
-    Raises what the flow ended with: ChecksFailed where invariants are broken, or the first fault;
-    BadInput for a price table that cannot be read.
-    """
-    with Evaluation(config) as evaluation:
-        tasks = 1 + len(evaluation.batches())
-        from flows.evaluate import evaluate as flow
-        from tasks.opened import EVALUATION, given
-
-        with given(EVALUATION, evaluation):
-            state = run_flow(flow, config, "the evaluation", evaluation.progress, tasks=tasks)
-    if state.name == "Cancelled":
-        raise KeyboardInterrupt
-    reports = state.result()
-    for report in reports:
-        click.echo(to_text(report.grading) + "\n")
-    click.echo("\n\n".join(to_text(report.measures) for report in reports))
-    return Exit.COMPLETE
 
 
 def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str, object]) -> int:
@@ -173,11 +153,13 @@ def grade_command(opinion: bool, **flags: Any) -> int:
 @with_timeout
 @with_workers
 @with_prices
+@with_report
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-def evaluate_command(**flags: Any) -> int:
+def evaluate_command(form: Form, figure: str | None, **flags: Any) -> int:
     """Grade runs, check every invariant over them, and report.
 
     Nothing is reported while a check returns rows: each is named with its first ones, and the exit
     code is 1.
     """
-    return evaluate_to_end(checked(EvaluateConfig, flags))
+    print_report(evaluated(checked(EvaluateConfig, flags), prefect=True), form, figure)
+    return Exit.COMPLETE

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from pacore.api.runs import results_of
 from pacore.cli.config_options import checked
 from pacore.cli.options import with_format, with_new_store, with_store
-from pacore.cli.showing import print_failures, print_results, results_of
+from pacore.cli.run import print_results
 from pacore.core.config.fields import FieldMapping
 from pacore.core.config.imports import ImportConfig
 from pacore.core.problem import Problem
@@ -66,7 +67,7 @@ def import_from(place: str, options: ImportOptions) -> int:
         publish_import(store, made, config, _say)
     if was_closed:
         _say(f"run {run_id} is imported already; nothing to do")
-    return _report(options.store, run_id)
+    return print_results(results_of(options.store, run_id), options.store)
 
 
 def export_to(run_id: str, place: str, store: str) -> int:
@@ -157,15 +158,6 @@ def _prompts(
     if issues:
         raise BadProblems(issues)
     return prompts
-
-
-def _report(store_url: str, run_id: str) -> int:
-    found = results_of(store_url, run_id)
-    print_results(found, store_url)
-    if found.failed:
-        print_failures(found, is_retryable=False)
-        return Exit.FAILED_PROBLEMS
-    return Exit.COMPLETE
 
 
 def _say(text: str) -> None:

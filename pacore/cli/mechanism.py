@@ -17,9 +17,11 @@ from typing import Any
 import click
 from pydantic import JsonValue
 
+from pacore.api.evaluation import mechanism
+from pacore.api.report import Form
+from pacore.api.runs import make_run
 from pacore.cli.config_options import flags_given, with_engine_of
-from pacore.cli.options import with_format, with_store
-from pacore.cli.run import make_run
+from pacore.cli.options import print_report, with_format, with_report, with_store
 from pacore.core.grading.choose import AUTO, is_by_rules, judged_by
 from pacore.core.identity import digest
 from pacore.core.problem import Problem
@@ -39,8 +41,7 @@ from pacore.evaluation.interventions import (
     edited,
     parse_edit,
 )
-from pacore.evaluation.mechanism import mechanism as measured
-from pacore.report.mechanism import interventions_sheet, mechanism_sheet
+from pacore.report.mechanism import interventions_sheet
 from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
 from pacore.runs.derived import derived_config, put_problems
@@ -158,9 +159,9 @@ def _found(store: Backend, made: Mapping[str, tuple[str, int]]) -> Iterator[Edit
 
 @click.command()
 @with_store
-@click.option("--json", "is_json", is_flag=True, help="All figures as JSON.")
+@with_report
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-def mechanism_command(store: str, runs: tuple[str, ...], is_json: bool) -> int:
+def mechanism_command(store: str, runs: tuple[str, ...], form: Form, figure: str | None) -> int:
     """Measure what rounds do with the messages they receive, with intervals over problems.
 
     The quality of the messages; whether a round finds an answer that no message had, follows a right
@@ -168,16 +169,7 @@ def mechanism_command(store: str, runs: tuple[str, ...], is_json: bool) -> int:
     position matters; and whether the round's text depends on the messages at all. Runs are graded
     before, with pacore grade.
     """
-    unique = tuple(dict.fromkeys(runs))
-    opened = open_store(store)
-    run_of = {run_id: open_run(opened, run_id) for run_id in unique}
-    with ReportWarehouse(opened, unique) as warehouse:
-        found = [measured(warehouse, run_id) for run_id in unique]
-    if is_json:
-        click.echo(to_json(found))
-    else:
-        sheets = [mechanism_sheet(run_of[one.run_id], one) for one in found]
-        click.echo("\n\n".join(map(to_text, sheets)))
+    print_report(mechanism(runs, store), form, figure)
     return Exit.COMPLETE
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from pacore.errors import BadInput
+
+if TYPE_CHECKING:
+    from pacore.api.report import Form, Report
 
 
 def _existing(context: click.Context, parameter: click.Parameter, url: str) -> str:
@@ -48,6 +54,41 @@ def with_format(*forms: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return click.option(
         "--format", "form", type=click.Choice(forms), default=forms[0], show_default=True
     )
+
+
+def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that prints a report: its form, and the file of its figure."""
+    for option in (
+        click.option(
+            "--figure", metavar="FILE", help="Draw the report's figure, as .png, .svg or .pdf."
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(("table", "markdown", "latex", "html", "json")),
+            default="table",
+            show_default=True,
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def print_report(report: Report[Any], form: Form | None, figure: str | None) -> None:
+    """Print a report in a form, unless that is None, and write its figure to a file, if there is one.
+
+    Raises BadInput for a file that no figure can be, before anything is printed.
+    """
+    from pacore.report.rendering.plots import form_of_image, image
+
+    kind = None if figure is None else form_of_image(figure)
+    if form is not None:
+        click.echo(report.written(form))
+    if figure is not None and kind is not None:
+        try:
+            Path(figure).write_bytes(image(report.figure(), kind))
+        except OSError as fault:
+            raise BadInput(f"--figure {figure}: cannot be written: {fault.strerror}") from None
 
 
 def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:

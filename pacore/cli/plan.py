@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
+from pacore.api.runs import plan
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.errors import Exit
-from pacore.report.plan import forecast_sheet
 from pacore.report.problem_set import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
-from pacore.runs.planning.preview import plan as preview
 
 
 @click.command()
@@ -21,12 +20,12 @@ def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int
 
     Reads the store and, where it answers, the endpoint.
     """
-    found = preview(
+    found = plan(
         config_from(flags, config_file, like),
         lambda notice: click.echo(notice, err=True),
         lambda survey: say_cautions(survey.cautions),
     )
-    click.echo(to_text(forecast_sheet(*found)))
+    click.echo(str(found))
     return Exit.COMPLETE
 
 

@@ -6,7 +6,6 @@ none of what the others do.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -43,28 +42,16 @@ def show_command(store: str, run_id: str, problem_id: str | None, is_whole: bool
     With PROBLEM, which is an id or the name in the problem file, its rounds are shown: every trajectory
     with the verdict on it, which messages the next round sees, and the answer.
     """
-    from pacore.report.rendering.terminal import to_text
-    from pacore.store.backends.opening import open_store
-    from pacore.store.run import open_run
-    from pacore.warehouse.views import Warehouse
+    from pacore.api.store import open_store
 
     if is_whole and problem_id is None:
         raise BadInput("--whole: is for one problem; name it after the run")
     opened = open_store(store)
-    open_run(opened, run_id)
-    with Warehouse(opened, [run_id]) as warehouse:
-        if problem_id is None:
-            from pacore.report.configuration import configuration_sheet
-            from pacore.report.run import result_sheet, run_results
-
-            click.echo(to_text(configuration_sheet(opened, run_id, store)) + "\n")
-            results = result_sheet(run_results(warehouse, run_id))
-            click.echo(to_text(replace(results, title="results")))
-        else:
-            from pacore.report.problem import problem_sheet
-
-            sheet = problem_sheet(warehouse, run_id, problem_id, is_whole=is_whole)
-            click.echo(to_text(sheet))
+    if problem_id is not None:
+        click.echo(str(opened.problem(run_id, problem_id, is_whole=is_whole)))
+        return Exit.COMPLETE
+    click.echo(f"{opened.configuration(run_id)}\n")
+    click.echo(str(opened.results(run_id)))
     return Exit.COMPLETE
 
 

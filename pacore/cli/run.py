@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from pacore.api.progress import tell
+from pacore.api.runs import Made, finish_run, make_run, results_of
 from pacore.bounded import Bounds
 from pacore.cli.config_options import (
     config_from,
@@ -17,99 +18,22 @@ from pacore.cli.config_options import (
     with_run_options,
 )
 from pacore.cli.options import with_bounds, with_store
-from pacore.cli.showing import (
-    WHOLE,
-    print_failures,
-    print_results,
-    results_of,
-    run_flow,
-    tell,
-)
 from pacore.core.config.command import resume_command_line
 from pacore.core.config.run import RunConfig, differences
 from pacore.engine.opening import resolve_recipe
-from pacore.errors import Exit, Refused, StoreError
-from pacore.problems.survey import ProblemSurvey
-from pacore.report.run import ProblemsFailed, RunResults
+from pacore.errors import Exit, Refused
+from pacore.report.rendering.terminal import to_text
+from pacore.report.run import RunResults, failures_sheet, next_commands, result_sheet
 from pacore.runs.dispatch.progress import Progress
-from pacore.runs.problems import begin, close, open_shards, run_counts
+from pacore.runs.problems import run_counts
 from pacore.runs.retry import begin_retry, chosen_within, config_of
-from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
-from pacore.store.integrity import faults_of, repair_hint
-from pacore.store.run import Run, is_closed, open_run
-
-
-class Made(NamedTuple):
-    """A run that was made or interrupted; ``progress`` None where it was complete already, ``found``
-    where nothing was read of it.
-    """
-
-    code: int
-    run: Run
-    progress: Progress | None = None
-    found: RunResults | None = None
+from pacore.store.run import open_run
 
 
 def run_to_end(config: RunConfig) -> int:
     """Run or resume a configuration through the flow; prints the result; returns the exit code."""
-    return _report(config, make_run(config, lambda found: say_cautions(found.cautions)))
-
-
-def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] = lambda _: None) -> Made:
-    """Run or resume a configuration through the flow, and say nothing of what came of it.
-
-    ``hear`` is given the problem set as it was read, before anything is spent on it. Raises what the
-    run ended with where it could not go on.
-    """
-    read: list[ProblemSurvey] = []
-    run = begin(config, read.append)
-    return finish_run(config, run, lambda: hear(read[0]))
-
-
-def finish_run(config: RunConfig, run: Run, before: Callable[[], None] = lambda: None) -> Made:
-    """Finish a run that was begun, through the flow; ``before`` is called if there is work left."""
-    store = open_store(config.store)
-    if faults := faults_of(store, run):
-        raise StoreError(repair_hint(faults))
-    if not (left := open_shards(store, run)):
-        if not is_closed(store, run.run_id):
-            # It was killed between its last commit and its end.
-            close(store, run)
-        click.echo(f"run {run.run_id} is complete already; nothing to do", err=True)
-        return Made(Exit.COMPLETE, run)
-    before()
-    started = time.monotonic()
-    with Work.of(config, run, left) as work:
-        work.progress.listener = tell
-        if config.engine == "vllm":
-            # A model loads while Prefect is imported and its server started.
-            work.open_engine_ahead()
-        state = _through_the_flow(config, work)
-    if state.name not in WHOLE:
-        click.echo(
-            f"pacore: interrupted; the same command resumes run {run.run_id}, and so does "
-            f"{resume_command_line(config.store, run.run_id)}; nothing is generated twice",
-            err=True,
-        )
-        return Made(Exit.INTERRUPTED, run, work.progress)
-    work.progress.finished_seconds = time.monotonic() - started
-    found = state.result(raise_on_failure=False)
-    if isinstance(found, ProblemsFailed):
-        found = found.results
-    return Made(Exit.COMPLETE, run, work.progress, found)
-
-
-def _through_the_flow(config: RunConfig, work: Work) -> Any:
-    """The state that the flow ends in, to which this gives the work as it was opened here."""
-    from flows.infer import infer
-    from tasks.opened import WORK, given
-
-    run_id = work.run.run_id
-    named = config.model_copy(update={"run_id": run_id})
-    tasks = 1 + len(work.left) * (2 * work.run.plan.rounds + 2)
-    with given(WORK, work):
-        return run_flow(infer, named, f"run {run_id}", work.progress, tasks=tasks)
+    return print_made(config, make_run(config, lambda found: say_cautions(found.cautions)))
 
 
 def retry_to_end(
@@ -135,19 +59,37 @@ def retry_to_end(
     slots, problems = len(record.chosen), len({slot.problem_id for slot in record.chosen})
     click.echo(f"run {run_id}: {slots:,} trajectories of {problems:,} problems again", err=True)
     # The run is taken as it is: its problem file need not be there any more.
-    return _report(config, finish_run(config, run))
+    return print_made(config, finish_run(config, run))
 
 
-def _report(config: RunConfig, made: Made) -> int:
+def print_made(config: RunConfig, made: Made) -> int:
+    """Print what came of a run; returns the exit code."""
+    run_id = made.run.run_id
     if made.code == Exit.INTERRUPTED:
+        tell(
+            f"interrupted; the same command resumes run {run_id}, and so does "
+            f"{resume_command_line(config.store, run_id)}; nothing is generated twice"
+        )
         return made.code
-    found = made.found or results_of(config.store, made.run.run_id)
-    print_results(found, config.store, made.progress)
-    if found.failed:
-        counts = run_counts(open_store(config.store), made.run)
-        print_failures(found, counts["retryable"] > 0)
-        return Exit.FAILED_PROBLEMS
-    return Exit.COMPLETE
+    if made.progress is None:
+        click.echo(f"run {run_id} is complete already; nothing to do", err=True)
+    found = made.found or results_of(config.store, run_id)
+    return print_results(found, config.store, made.progress)
+
+
+def print_results(found: RunResults, store_url: str, progress: Progress | None = None) -> int:
+    """Print the results of a run, commands that may follow, and every problem without an answer with its
+    reason; returns the exit code.
+    """
+    click.echo(to_text(result_sheet(found, progress)))
+    click.echo(next_commands(found, store_url))
+    if not found.failed:
+        return Exit.COMPLETE
+    click.echo(to_text(failures_sheet(found)), err=True)
+    if not found.run.is_imported and run_counts(open_store(store_url), found.run)["retryable"]:
+        line = resume_command_line(store_url, found.run.run_id)
+        click.echo(f"{line} tries the unfinished ones again", err=True)
+    return Exit.FAILED_PROBLEMS
 
 
 @click.command()
@@ -178,7 +120,7 @@ def resume_command(run_id: str, store: str, **flags: Any) -> int:
             f"run {run_id} cannot be resumed with other settings of its trajectories: "
             f"{'; '.join(differing)}; for a new run: pacore run --like {run_id} …"
         )
-    return _report(config, finish_run(config, run))
+    return print_made(config, finish_run(config, run))
 
 
 @click.command()

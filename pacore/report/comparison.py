@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from pacore.evaluation.comparison import ComparedRun, Comparison, Decision
 from pacore.evaluation.statistics.paired import Paired
+from pacore.report.rendering.plots import Interval, interval_figure
 from pacore.report.rendering.sheet import (
     FIGURE,
     Column,
@@ -20,6 +22,9 @@ from pacore.report.rendering.sheet import (
     points,
     share,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEAST_P = 0.0001
 
@@ -36,6 +41,18 @@ def comparison_sheet(found: Comparison, decision: Decision | None = None) -> She
         reasons = (Note(f"  {reason}") for reason in decision.reasons)
         sections.append([Heading(decision.word), *reasons])
     return Sheet(None, sections)
+
+
+def comparison_figure(found: Comparison) -> Figure:
+    """The accuracy of both runs on the problems compared, with their intervals, and the difference as title."""
+    rows = [
+        Interval(run.run_id, run.score, run.population_low, run.population_high)
+        for run in (found.first, found.second)
+        if run.score is not None
+    ]
+    title = f"Difference {points(found.paired.difference)} ({_interval(found.paired)})"
+    label = "accuracy, % (bars: range for new problems of this kind, 95 %)"
+    return interval_figure(rows, title, label)
 
 
 def _rows(found: Comparison) -> Iterator[list[str]]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pacore.errors import ChecksFailed
-from pacore.evaluation.accuracy import GradingAccuracy
+from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
 from pacore.evaluation.measures import Measures, PoolMeasures, RoundGap, measure
 from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
+from pacore.report.rendering.plots import Curve, Interval, curve_figure, interval_figure
 from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
@@ -33,10 +34,13 @@ from pacore.report.rendering.sheet import (
     share,
     table,
 )
-from pacore.store.run import headline, open_run
+from pacore.store.run import Run, headline, open_run
 from pacore.text import excerpt
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import CHECK_ROWS, CheckRow, Warehouse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ESTIMATES = {"pass_at_k": "pass@", "pass_power_k": "pass^", "maj_at_k": "maj@"}
 
@@ -90,16 +94,55 @@ class JudgeAgreement(ReportRow):
         return f"agrees with {self.other_grader} on {found}"
 
 
-class RunReport(NamedTuple):
-    """What an evaluation reports of one run: its current grading, and the measures over it."""
+class EvaluatedRun(NamedTuple):
+    """What an evaluation found of one run, and two pages: its current grading, and the measures over it."""
 
+    found: Measures
     grading: Sheet
     measures: Sheet
 
 
-def evaluation_sheet(warehouse: Warehouse, run_id: str) -> Sheet:
+def evaluated_run(warehouse: Warehouse, run_id: str) -> EvaluatedRun:
+    """What the current grading of a run gives. Raises Refused for an unknown run."""
+    found = measure(warehouse, run_id)
+    current = current_accuracy(warehouse.read(GradingAccuracy, run_id=run_id))
+    grading = grading_sheet(warehouse, run_id, current.grading)
+    return EvaluatedRun(found, grading, evaluation_sheet(open_run(warehouse.store, run_id), found))
+
+
+def evaluation_figure(found: Sequence[Measures]) -> Figure:
+    """pass@k and maj@k over k, on samples of the bare problem or, where there are several, on the answers of
+    the replicates; the accuracy of each run where it has one answer a problem.
+    """
+    curves = [curve for one in found for curve in _curves(one)]
+    if curves:
+        title = "How accuracy grows with the number of samples (bands: 95 %, new problems of this kind)"
+        return curve_figure(curves, title, ("samples of a problem, k", "accuracy, %"))
+    rows = [
+        Interval(one.run_id, one.totals.score, one.totals.population_low, one.totals.population_high)
+        for one in found
+        if one.totals.score is not None
+    ]
+    title = "Accuracy of each run (bars: 95 %, new problems of this kind)"
+    return interval_figure(rows, title, "accuracy, %")
+
+
+def _curves(found: Measures) -> Iterator[Curve]:
+    for pool, group in groupby(found.pools, key=lambda row: row.pool):
+        rows = list(group)
+        for name, sign in ESTIMATES.items():
+            known = [row for row in rows if name in row.intervals]
+            if len(known) > 1 and name != "pass_power_k":
+                values = [
+                    Interval(name, row.intervals[name].value, row.intervals[name].low, row.intervals[name].high)
+                    for row in known
+                ]
+                label = f"{found.run_id}: {sign}k, {POOLS[pool]}"
+                yield Curve(label, [row.k for row in known], values)
+
+
+def evaluation_sheet(run: Run, found: Measures) -> Sheet:
     """The measures of a run: accuracy, cost, estimates by pool and k, and messages by round."""
-    run, found = open_run(warehouse.store, run_id), measure(warehouse, run_id)
     facts = [*_accuracy(found), *health_facts(found.totals), *_spent(found)]
     sections: list[Sequence[Part]] = [[Facts(facts)]]
     for pool, group in groupby(found.pools, key=lambda row: row.pool):
@@ -113,7 +156,7 @@ def evaluation_sheet(warehouse: Warehouse, run_id: str) -> Sheet:
         sections.append([Heading("messages"), _rounds(found.rounds)])
     if not found.is_graded:
         sections.append(
-            [Note(f"only answers are graded; pacore grade {run_id} grades every round")]
+            [Note(f"only answers are graded; pacore grade {run.run_id} grades every round")]
         )
     return Sheet(headline(run), sections)
 

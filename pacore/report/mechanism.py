@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pacore.evaluation.interventions import EditResult
 from pacore.evaluation.mechanism import (
@@ -16,6 +17,7 @@ from pacore.evaluation.mechanism import (
     Share,
 )
 from pacore.evaluation.statistics.paired import Paired
+from pacore.report.rendering.plots import Interval, interval_figure
 from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
@@ -34,6 +36,9 @@ from pacore.report.rendering.sheet import (
     table,
 )
 from pacore.store.run import Run, headline
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as PlottedFigure
 
 NOT_ENOUGH = "not enough"
 
@@ -103,6 +108,17 @@ def mechanism_sheet(run: Run, found: Mechanism) -> Sheet:
             Note(f"Only answers are graded; pacore grade {found.run_id} grades every round.")
         )
     return Sheet(headline(run), [*sections, notes])
+
+
+def mechanism_figure(run: Run, found: Mechanism) -> PlottedFigure:
+    """The measures of every round that synthesises, with their intervals, those with enough cases."""
+    rows = [
+        Interval(f"round {one.round}: {MEASURES[one.measure].strip()}", one.value, one.low, one.high)
+        for one in found.shares
+        if one.measure in MEASURES and one.part == 0 and one.is_enough
+    ]
+    title = f"What the rounds of run {run.run_id} do with the messages they see"
+    return interval_figure(rows, title, "share of the cases, % (bars: 95 %, new problems of this kind)")
 
 
 Known = Figure | Share | Overlap

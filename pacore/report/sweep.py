@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
 from pacore.evaluation.judging import Judging
 from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
-from pacore.report.rendering.plots import draw
+from pacore.report.rendering.plots import frontier_figure, image
 from pacore.report.rendering.sheet import (
     COUNT,
     FIGURE,
@@ -132,9 +132,10 @@ def conclude_sweep(
     with ReportWarehouse(store, run_ids, prices, counts) as warehouse:
         result = sweep_result(warehouse, planned, judge)
     title = headline(open_run(store, str(planned.pool.run_id)))
+    picture = frontier_figure(result.points, f"Accuracy and cost of each strategy: {title}")
     written = {
-        "frontier.svg": draw(result.points, title),
-        "frontier.png": draw(result.points, title, "png"),
+        "frontier.svg": image(picture),
+        "frontier.png": image(picture, "png"),
         "arms.csv": sweep_csv(result).encode(),
         "arms.json": to_json(result).encode(),
         "arms.txt": to_text(sweep_sheet(title, result)).encode() + b"\n",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from markdown_it import MarkdownIt
 
+from pacore.report.rendering.markup import to_markdown
 from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
@@ -28,7 +29,6 @@ from pacore.report.rendering.sheet import (
     decimals,
     table,
     to_json,
-    to_markdown,
 )
 from pacore.report.rendering.terminal import to_text
 

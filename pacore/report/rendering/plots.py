@@ -1,16 +1,19 @@
-"""The frontier: accuracy against what it costs, which arms nothing beats, and its picture."""
+"""Figures: the frontier of accuracy against cost, curves over k, values with their intervals."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
+from pacore.errors import BadInput
 from pacore.evaluation.sweep import Point, frontier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
 
@@ -19,17 +22,117 @@ NEAR = 0.04
 """Share of the picture within which two names would be written over each other."""
 
 
-def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:
-    """The picture of a frontier as ``svg`` or ``png``: equal points give equal bytes."""
-    # matplotlib takes a second to import, which commands that draw nothing need not wait for.
+Form = Literal["svg", "png", "pdf"]
+
+FORMS: tuple[Form, ...] = get_args(Form)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value in [0, 1] under a name, with its 95 % interval where that is known."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Values in [0, 1] at whole numbers, each with its 95 % interval where that is known."""
+
+    name: str
+    at: Sequence[int]
+    values: Sequence[Interval]
+
+
+def image(figure: Figure, form: str = "svg") -> bytes:
+    """A figure as ``svg``, ``png`` or ``pdf``: equal figures give equal bytes."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    target = io.BytesIO()
+    if form == "png":
+        figure.savefig(target, format="png", dpi=DOTS_AN_INCH, metadata={"Software": None})
+        return target.getvalue()
+    nameless: dict[str, str | None] = {"Creator": None}
+    nameless |= {"Date": None} if form == "svg" else {"CreationDate": None, "Producer": None}
+    # Names of what an SVG refers to within itself are drawn by chance unless they are salted.
+    with rc_context({"svg.hashsalt": "pacore"}):
+        figure.savefig(target, format=form, metadata=nameless)
+    return target.getvalue()
+
+
+def form_of_image(file: str) -> str:
+    """The form that a file's ending stands for. Raises BadInput for any other."""
+    ending = file.rpartition(".")[2].lower()
+    if ending not in FORMS:
+        raise BadInput(f"--figure {file}: ends in none of {', '.join(f'.{form}' for form in FORMS)}")
+    return ending
+
+
+def _figure(title: str) -> tuple[Figure, Axes]:
+    """An empty figure with its only axes. matplotlib takes a second to import, which commands that draw
+    nothing need not wait for.
+    """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
     axes = figure.add_subplot()
+    axes.grid(visible=True, color="0.92")
+    axes.set_axisbelow(True)
+    # Dollars in a name would begin mathematics.
+    axes.set_title(title, parse_math=False)
+    return figure, axes
+
+
+def interval_figure(rows: Sequence[Interval], title: str, label: str) -> Figure:
+    """Values one below the other in the order given, each with its interval, in per cent."""
+    figure, axes = _figure(title)
+    for place, row in enumerate(rows):
+        value = 100 * row.value
+        if row.low is not None and row.high is not None:
+            bars = [[max(value - 100 * row.low, 0.0)], [max(100 * row.high - value, 0.0)]]
+            axes.errorbar(value, place, xerr=bars, color="0.6", capsize=3, linewidth=1, zorder=2)
+        axes.plot(value, place, "o", markersize=7, color="tab:blue", zorder=3)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel(label)
+    return figure
+
+
+def curve_figure(curves: Sequence[Curve], title: str, labels: tuple[str, str]) -> Figure:
+    """Curves over whole numbers, each with the band of its intervals, in per cent; ``labels`` are those of
+    both axes.
+    """
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    figure, axes = _figure(title)
+    for curve in curves:
+        values = [100 * one.value for one in curve.values]
+        (line,) = axes.plot(curve.at, values, "o-", markersize=5, label=curve.name)
+        known = [
+            (at, 100 * one.low, 100 * one.high)
+            for at, one in zip(curve.at, curve.values, strict=True)
+            if one.low is not None and one.high is not None
+        ]
+        if known:
+            at, low, high = zip(*known, strict=True)
+            axes.fill_between(at, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    if curves:
+        axes.legend(frameon=False)
+    return figure
+
+
+def frontier_figure(points: Sequence[Point], title: str) -> Figure:
+    """Accuracy against cost, a point for each arm, and a line through those that no other dominates."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    figure, axes = _figure(title)
     best = frontier(points)
     if best:
         axes.step(
@@ -51,22 +154,9 @@ def draw(points: Sequence[Point], title: str, form: str = "svg") -> bytes:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tokens(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.15, y=0.12)
-    axes.grid(visible=True, color="0.92")
-    axes.set_axisbelow(True)
-    axes.set_xlabel("effective TTC, tokens an answer")
-    axes.set_ylabel("accuracy, % (95 % interval over problems)")
-    # Dollars in a name would begin mathematics.
-    axes.set_title(title, parse_math=False)
-    target = io.BytesIO()
-    if form == "png":
-        FigureCanvasAgg(figure)
-        figure.savefig(target, format="png", dpi=DOTS_AN_INCH, metadata={"Software": None})
-    else:
-        FigureCanvasSVG(figure)
-        # Names of what an SVG refers to within itself are drawn by chance unless they are salted.
-        with rc_context({"svg.hashsalt": "pacore"}):
-            figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    return target.getvalue()
+    axes.set_xlabel("tokens generated for one answer, all rounds (effective TTC)")
+    axes.set_ylabel("accuracy, % (bars: range for new problems of this kind, 95 %)")
+    return figure
 
 
 def _place(axes: Axes, point: Point, is_best: bool) -> None:

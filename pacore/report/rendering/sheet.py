@@ -1,18 +1,17 @@
 """A page as data: a title and sections of facts, tables, headings, notes and passages.
 
-A report builds a `Sheet`, which `to_text` of the module `terminal` renders for a terminal and `to_markdown`
-for Prefect's pages. JSON is not made from pages: `to_json` writes the records that they show.
+A report builds a `Sheet`, which the module `terminal` renders for a terminal and `markup` for other pages. JSON is
+not made from pages: `to_json` writes the records that they show.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from pacore.text import as_markdown, excerpt, visible_lines
+from pacore.text import excerpt
 
 ABSENT = "\N{EN DASH}"
 
@@ -145,36 +144,6 @@ class Sheet:
     title: str | None
     sections: Sequence[Sequence[Part]]
     lead: Sequence[Part] = ()
-
-
-def to_markdown(sheet: Sheet) -> str:
-    """A page in Markdown, in which every text reads as itself, whoever wrote it."""
-    parts = [*sheet.lead, *(part for section in sheet.sections for part in section)]
-    title = [] if sheet.title is None else [f"## {as_markdown(sheet.title)}"]
-    return "\n\n".join([*title, *map(_markdown, parts)]) + "\n"
-
-
-def _markdown(part: Part) -> str:
-    match part:
-        case Table():
-            titles = [column.title for column in part.columns]
-            rules = ["---:" if column.format.is_number else "---" for column in part.columns]
-            return _rows([titles, *part.cells], rules)
-        case Facts():
-            return _rows([("", ""), *part.pairs], ["---", "---"])
-        case Heading():
-            return f"### {as_markdown(part.text)}"
-        case Note():
-            return as_markdown(part.text)
-        case Passage():
-            # Longer than any fence in the text, so that nothing in it ends the block.
-            fence = "`" * (3 + max(map(len, re.findall("`+", part.text)), default=0))
-            return "\n".join([fence, visible_lines(part.text), fence])
-
-
-def _rows(rows: Sequence[Sequence[str]], rules: Sequence[str]) -> str:
-    head, *body = [[as_markdown(cell) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *body))
 
 
 DIGITS = 12

@@ -36,7 +36,7 @@ def _nothing(_: object) -> None:
     pass
 
 
-def plan(
+def preview(
     config: RunConfig,
     on_notice: Callable[[str], None] = _nothing,
     on_survey: Callable[[ProblemSurvey], None] = _nothing,

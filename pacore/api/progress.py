@@ -1,4 +1,4 @@
-"""What commands that work show: notices, progress, a run's result; and flows run with progress."""
+"""Progress on stderr while something works, and flows run with it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import click
-
 from pacore.errors import PacoreError
-from pacore.report.rendering.terminal import to_text
-from pacore.report.run import (
-    RunResults,
-    failures_sheet,
-    live_progress,
-    next_commands,
-    result_sheet,
-    run_results,
-)
+from pacore.report.run import live_progress
 from pacore.runs.dispatch.progress import Pace, Progress
-from pacore.store.backends.opening import open_store
-from pacore.warehouse.views import ReportWarehouse
 
 WHOLE = ("Completed", "CompletedWithFailures")
 """Names of the states of a flow that came to its end."""
@@ -33,9 +21,7 @@ LOOK_SECONDS = 1.0
 
 
 def tell(notice: str) -> None:
-    """Show a notice. A live bar makes room for what is written to `sys.stderr`, which it replaces;
-    click writes past it.
-    """
+    """Show a notice. A live bar makes room for what is written to `sys.stderr`, which it replaces."""
     sys.stderr.write(f"pacore: {notice}\n")
     sys.stderr.flush()
 
@@ -49,7 +35,8 @@ def progress_shown(progress: Progress) -> Iterator[None]:
         return
     with spoken(progress):
         yield
-    click.echo(progress.line(), err=True)
+    sys.stderr.write(f"{progress.line()}\n")
+    sys.stderr.flush()
 
 
 @contextmanager
@@ -105,29 +92,10 @@ def run_flow(
         state = flow(config, return_state=True)
         flow_run_id, is_whole = state.state_details.flow_run_id, state.name in WHOLE
         if is_whole and tasks and flow_run_id and not wait_for_records(flow_run_id, tasks):
-            click.echo(f"{name}: the Prefect server is still recording its tasks", err=True)
+            tell(f"{name}: the Prefect server is still recording its tasks")
     if is_whole or state.name == "Cancelled":
         return state
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, PacoreError):
         raise fault
     raise PacoreError(f"{name} stopped: {state.message}; see {address}")
-
-
-def results_of(store_url: str, run_id: str) -> RunResults:
-    """What a run came to, from its tables."""
-    with ReportWarehouse(open_store(store_url), [run_id]) as warehouse:
-        return run_results(warehouse, run_id)
-
-
-def print_results(found: RunResults, store_url: str, progress: Progress | None = None) -> None:
-    """Print the result table of a run, its totals, and commands that may follow."""
-    click.echo(to_text(result_sheet(found, progress)))
-    click.echo(next_commands(found, store_url))
-
-
-def print_failures(found: RunResults, is_retryable: bool) -> None:
-    """Name every problem without an answer, and why."""
-    click.echo(to_text(failures_sheet(found)), err=True)
-    if is_retryable:
-        click.echo("the same command tries the unfinished ones again", err=True)

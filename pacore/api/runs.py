@@ -1,0 +1,186 @@
+"""Runs: planned, made, resumed; through Prefect or without it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+from pacore.api.progress import WHOLE, progress_shown, run_flow, tell
+from pacore.api.report import Report
+from pacore.core.config.run import RunConfig
+from pacore.errors import Exit, Interrupted, StoreError
+from pacore.problems.survey import ProblemSurvey
+from pacore.report.plan import forecast_sheet
+from pacore.report.rendering.sheet import Sheet
+from pacore.report.run import ProblemsFailed, RunResults, failures_sheet, result_sheet, run_results
+from pacore.runs.dispatch.progress import Progress
+from pacore.runs.loop import finish
+from pacore.runs.planning.preview import Preview, preview
+from pacore.runs.problems import begin, close, open_shards
+from pacore.runs.retry import config_of
+from pacore.runs.work import Work
+from pacore.store.backends.opening import open_store
+from pacore.store.integrity import faults_of, repair_hint
+from pacore.store.run import Run, is_closed, open_run
+from pacore.warehouse.views import ReportWarehouse
+
+
+def _nothing(_: object) -> None:
+    pass
+
+
+class RunReport(Report[RunResults]):
+    """What a run came to: its problems with their answers and scores, and its totals."""
+
+    @property
+    def run_id(self) -> str:
+        return self.data.run.run_id
+
+    @property
+    def failed(self) -> list[str]:
+        """The problems that failed in some replicate, sorted by id."""
+        return self.data.failed
+
+
+def plan(
+    config: RunConfig,
+    on_notice: Callable[[str], None] = tell,
+    on_survey: Callable[[ProblemSurvey], None] = _nothing,
+) -> Report[Preview]:
+    """What a run of ``config`` would generate and reuse; generates nothing, and writes nothing.
+
+    Reads the store and, where it answers, the endpoint. ``on_notice`` is called with a line for what could not
+    be found out, ``on_survey`` with the problem set as it was read. Raises BadInput and Refused as a run
+    does.
+    """
+    found = preview(config, on_notice, on_survey)
+    return Report(found, [forecast_sheet(*found)])
+
+
+def run(config: RunConfig, *, prefect: bool = False, progress: bool = True) -> RunReport:
+    """Start or resume a run, and finish it: the same trajectories, tables and ids either way.
+
+    Without ``prefect`` no server is needed; with it the run is a flow run of the configured Prefect server,
+    or of a local one that is started. ``progress`` shows lines or a bar of progress on stderr. Raises
+    BadInput and Refused before anything is generated, EngineUnavailable and StoreError where the run could
+    not go on, and Interrupted where it was cancelled in Prefect; what was generated is in the store then,
+    and the same call resumes it. Problems that failed raise nothing: they are ``failed``.
+    """
+    return _finished(config, begin(config), prefect=prefect, progress=progress)
+
+
+def resume(
+    run_id: str,
+    store: str = "./store",
+    *,
+    prefect: bool = False,
+    progress: bool = True,
+    **settings: Any,
+) -> RunReport:
+    """Finish a run that was begun, by its name; one that is complete is reported. Raises as `run` does.
+
+    ``settings`` are operational fields of `RunConfig` that differ from those it was started with, such as
+    ``endpoints``. The problems are those of its start, wherever their file is now.
+    """
+    opened = open_run(open_store(store), run_id)
+    config = config_of(opened, {**settings, "store": store})
+    return _finished(config, opened, prefect=prefect, progress=progress)
+
+
+def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -> RunReport:
+    if prefect:
+        made = finish_run(config, begun)
+        if made.code == Exit.INTERRUPTED:
+            raise Interrupted(f"run {begun.run_id} was interrupted; resume({begun.run_id!r}) goes on")
+        return run_report(made.found or results_of(config.store, begun.run_id), made.progress)
+    with opened_work(config, begun) as work:
+        if progress:
+            work.progress.listener = tell
+        with progress_shown(work.progress) if progress else nullcontext():
+            finish(work)
+    return run_report(results_of(config.store, begun.run_id))
+
+
+class Made(NamedTuple):
+    """A run that was made or interrupted; ``progress`` None where it was complete already, ``found``
+    where nothing was read of it.
+    """
+
+    code: int
+    run: Run
+    progress: Progress | None = None
+    found: RunResults | None = None
+
+
+def make_run(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] = _nothing) -> Made:
+    """Run or resume a configuration through the flow, and say nothing of what came of it.
+
+    ``on_survey`` is given the problem set as it was read, before anything is spent on it. Raises what the
+    run ended with where it could not go on.
+    """
+    read: list[ProblemSurvey] = []
+    begun = begin(config, read.append)
+    return finish_run(config, begun, lambda: on_survey(read[0]))
+
+
+def opened_work(config: RunConfig, begun: Run) -> Work:
+    """The work that is left of a run. Raises StoreError for a run whose files are missing or damaged."""
+    store = open_store(config.store)
+    if faults := faults_of(store, begun):
+        raise StoreError(repair_hint(faults))
+    return Work.of(config, begun, open_shards(store, begun))
+
+
+def finish_run(config: RunConfig, begun: Run, before: Callable[[], None] = lambda: None) -> Made:
+    """Finish a run that was begun, through the flow; ``before`` is called if there is work left."""
+    store = open_store(config.store)
+    if faults := faults_of(store, begun):
+        raise StoreError(repair_hint(faults))
+    if not (left := open_shards(store, begun)):
+        if not is_closed(store, begun.run_id):
+            # It was killed between its last commit and its end.
+            close(store, begun)
+        return Made(Exit.COMPLETE, begun)
+    before()
+    started = time.monotonic()
+    with Work.of(config, begun, left) as work:
+        work.progress.listener = tell
+        if config.engine == "vllm":
+            # A model loads while Prefect is imported and its server started.
+            work.open_engine_ahead()
+        state = _through_the_flow(config, work)
+    if state.name not in WHOLE:
+        return Made(Exit.INTERRUPTED, begun, work.progress)
+    work.progress.finished_seconds = time.monotonic() - started
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, ProblemsFailed):
+        found = found.results
+    return Made(Exit.COMPLETE, begun, work.progress, found)
+
+
+def _through_the_flow(config: RunConfig, work: Work) -> Any:
+    """The state that the flow ends in, to which this gives the work as it was opened here."""
+    from flows.infer import infer
+    from tasks.opened import WORK, given
+
+    run_id = work.run.run_id
+    named = config.model_copy(update={"run_id": run_id})
+    tasks = 1 + len(work.left) * (2 * work.run.plan.rounds + 2)
+    with given(WORK, work):
+        return run_flow(infer, named, f"run {run_id}", work.progress, tasks=tasks)
+
+
+def results_of(store_url: str, run_id: str) -> RunResults:
+    """What a run came to, from its tables. Raises Refused for an unknown run."""
+    with ReportWarehouse(open_store(store_url), [run_id]) as warehouse:
+        return run_results(warehouse, run_id)
+
+
+def run_report(found: RunResults, progress: Progress | None = None) -> RunReport:
+    """Results as a report; ``progress`` adds time and speed of the process that made them."""
+    sheets: list[Sheet] = [result_sheet(found, progress)]
+    if found.failed:
+        sheets.append(failures_sheet(found))
+    return RunReport(found, sheets)
