@@ -261,7 +261,7 @@ def test_a_mart_that_is_empty_for_want_of_a_grading_says_so(
     ended_run(store, "demo", NAMES, {}, widths=(3,))
 
     def said(text: str) -> str:
-        answer(store.url, text, "csv", "", 1 << 30)
+        answer(store.url, text, "csv", "", "", 1 << 30)
         return capsys.readouterr().err
 
     ungraded = "pacore: runs that have no finished grading: demo; pacore grade demo\n"
