@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
+from pacore.core.prompt import TEMPLATES
 from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import Fault, RunFiles, damaged, repair_hint
@@ -40,6 +41,12 @@ CHECK_ROWS = 100
 
 CheckRow = Mapping[str, Any]
 """A row that a check returns: what breaks the invariant, by the check's own columns."""
+
+TEMPLATE_PARTS = {
+    "key": list(TEMPLATES),
+    "value": [list(template.parts) for template in TEMPLATES.values()],
+}
+"""The templates of prompts by the kind of step, cut at their placeholders: a MAP, as DuckDB takes it."""
 
 _log = logging.getLogger("pacore.warehouse")
 
@@ -213,6 +220,7 @@ class Warehouse:
             # A table has a file without rows where some of its files may lack columns.
             is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
+            cursor.execute("SET VARIABLE templates = $parts", {"parts": TEMPLATE_PARTS})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
 
