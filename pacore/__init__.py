@@ -3,13 +3,16 @@
     import pacore
 
     config = pacore.RunConfig(problems="my.jsonl", model="NAME", endpoints=["http://127.0.0.1:8000/v1"])
-    pacore.plan(config).forecast       # what it would generate
-    run = pacore.run(config)           # without Prefect; with it: from flows.infer import infer
-    pacore.evaluate(pacore.EvaluateConfig(runs=[run.run_id]))[run.run_id].totals
-    with pacore.Warehouse(pacore.open_store(config.store), [run.run_id]) as warehouse:
-        warehouse.query("SELECT * FROM mart_rounds").rows
+    pacore.plan(config)                       # what it would generate and reuse
+    run = pacore.run(config)                  # without Prefect; run(config, prefect=True) as a flow run
+    pacore.evaluate(run.run_id).figure()      # graded, checked, measured; pass@k and maj@k over k
+    pacore.compare("baseline", run.run_id)    # paired: difference, interval, tests
+    store = pacore.open_store("./store")
+    store.query("SELECT * FROM mart_rounds").to_pandas()
 
-Every name is imported when it is first used, so that importing the package itself takes no time.
+What these give is a `Report`: ``data`` are its records, ``print`` shows it as a terminal does, and a
+notebook as a page. Every name is imported when it is first used, so that importing the package itself
+takes no time.
 """
 
 from __future__ import annotations
@@ -18,6 +21,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pacore.api.evaluation import compare, evaluate, mechanism, sweep
+    from pacore.api.report import Report
+    from pacore.api.runs import RunReport, plan, resume, run
+    from pacore.api.store import QueryTable, Store, open_store
     from pacore.core.config.evaluate import EvaluateConfig
     from pacore.core.config.run import RunConfig
     from pacore.core.config.sweep import SweepConfig
@@ -25,16 +32,13 @@ if TYPE_CHECKING:
         BadInput,
         ChecksFailed,
         EngineUnavailable,
+        Interrupted,
         PacoreError,
         Refused,
         StoreError,
     )
-    from pacore.evaluation.measures import Measures, evaluate, measure
+    from pacore.evaluation.measures import Measures
     from pacore.problems.survey import survey_problems
-    from pacore.runs.loop import run
-    from pacore.runs.planning.preview import plan
-    from pacore.store.backends.opening import open_store
-    from pacore.store.run import Run, list_runs, open_run
     from pacore.warehouse.views import Warehouse
 
 __version__ = "0.1.0"
@@ -44,22 +48,27 @@ _MODULES = {
     "ChecksFailed": "errors",
     "EngineUnavailable": "errors",
     "EvaluateConfig": "core.config.evaluate",
+    "Interrupted": "errors",
     "Measures": "evaluation.measures",
     "PacoreError": "errors",
+    "QueryTable": "api.store",
     "Refused": "errors",
-    "Run": "store.run",
+    "Report": "api.report",
     "RunConfig": "core.config.run",
+    "RunReport": "api.runs",
+    "Store": "api.store",
     "StoreError": "errors",
     "SweepConfig": "core.config.sweep",
     "Warehouse": "warehouse.views",
-    "evaluate": "evaluation.measures",
-    "list_runs": "store.run",
-    "measure": "evaluation.measures",
-    "open_run": "store.run",
-    "open_store": "store.backends.opening",
-    "plan": "runs.planning.preview",
-    "run": "runs.loop",
+    "compare": "api.evaluation",
+    "evaluate": "api.evaluation",
+    "mechanism": "api.evaluation",
+    "open_store": "api.store",
+    "plan": "api.runs",
+    "resume": "api.runs",
+    "run": "api.runs",
     "survey_problems": "problems.survey",
+    "sweep": "api.evaluation",
 }
 
 __all__ = [
@@ -67,22 +76,27 @@ __all__ = [
     "ChecksFailed",
     "EngineUnavailable",
     "EvaluateConfig",
+    "Interrupted",
     "Measures",
     "PacoreError",
+    "QueryTable",
     "Refused",
-    "Run",
+    "Report",
     "RunConfig",
+    "RunReport",
+    "Store",
     "StoreError",
     "SweepConfig",
     "Warehouse",
+    "compare",
     "evaluate",
-    "list_runs",
-    "measure",
-    "open_run",
+    "mechanism",
     "open_store",
     "plan",
+    "resume",
     "run",
     "survey_problems",
+    "sweep",
 ]
 
 

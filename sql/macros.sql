@@ -1,4 +1,4 @@
--- Macros that the staged tables are made with: the place of a file, and text that may be null.
+-- Macros that relations are made with: the place of a file, text that may be null, and text as JSON.
 --
 -- Every data file lies at …/run_id=<run>/round=<round>/<name>. Only these two folders count, by their
 -- place: DuckDB's own partitions would make a column of every folder called name=value above them, and
@@ -12,3 +12,18 @@ CREATE MACRO round_of(path) AS CAST(substr(string_split(path, '/')[-2], 7) AS IN
 -- once written. DuckDB pushes no filter through TRY, so text that may be null is read through this,
 -- unless its column never had statistics.
 CREATE MACRO unfiltered(value) AS TRY(value);
+
+-- A text as JSON has it where equal data gives equal bytes (`canonical_json` of pacore.core.identity): DuckDB's
+-- own to_json writes \u000B where that writes \u000b.
+CREATE MACRO json_string(value) AS '"' || list_reduce(
+    list_transform(range(32), lambda code: chr(code::INTEGER)),
+    lambda text, mark: replace(text, mark, CASE unicode(mark)
+        WHEN 8 THEN '\b'
+        WHEN 9 THEN '\t'
+        WHEN 10 THEN '\n'
+        WHEN 12 THEN '\f'
+        WHEN 13 THEN '\r'
+        ELSE printf('\u%04x', unicode(mark))
+    END),
+    replace(replace(value, '\', '\\'), '"', '\"')
+) || '"';

@@ -12,9 +12,9 @@ from pacore.report.rendering.sheet import Sheet, to_json
 from pacore.report.rendering.terminal import to_text
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pacore.report.rendering.plots import Figure
 
-Data = TypeVar("Data", covariant=True)
+Data_co = TypeVar("Data_co", covariant=True)
 
 Form = Literal["table", "markdown", "html", "latex", "json"]
 
@@ -22,13 +22,13 @@ REPORT_FORMS: tuple[Form, ...] = ("table", "markdown", "html", "latex", "json")
 
 
 @dataclass(frozen=True, slots=True)
-class Report(Generic[Data]):
+class Report(Generic[Data_co]):
     """A result: ``data`` are its records, ``sheets`` the pages that show them.
 
     `str` gives what a terminal shows, and a notebook shows it as HTML. ``drawing`` makes its figure.
     """
 
-    data: Data
+    data: Data_co
     sheets: Sequence[Sheet]
     drawing: Callable[[], Figure] | None = None
 

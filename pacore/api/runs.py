@@ -51,9 +51,9 @@ def plan(
 ) -> Report[Preview]:
     """What a run of ``config`` would generate and reuse; generates nothing, and writes nothing.
 
-    Reads the store and, where it answers, the endpoint. ``on_notice`` is called with a line for what could not
-    be found out, ``on_survey`` with the problem set as it was read. Raises BadInput and Refused as a run
-    does.
+    Reads the store and, where it answers, the endpoint. ``on_notice`` is called with a line for what could
+    not be found out, ``on_survey`` with the problem set as it was read. Raises BadInput and Refused as a
+    run does.
     """
     found = preview(config, on_notice, on_survey)
     return Report(found, [forecast_sheet(*found)])
@@ -93,7 +93,9 @@ def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -
     if prefect:
         made = finish_run(config, begun)
         if made.code == Exit.INTERRUPTED:
-            raise Interrupted(f"run {begun.run_id} was interrupted; resume({begun.run_id!r}) goes on")
+            raise Interrupted(
+                f"run {begun.run_id} was interrupted; resume({begun.run_id!r}) goes on"
+            )
         return run_report(made.found or results_of(config.store, begun.run_id), made.progress)
     with opened_work(config, begun) as work:
         if progress:

@@ -24,12 +24,12 @@ from pacore.report.status import status_sheet
 from pacore.store.backends.opening import check_folder
 from pacore.store.backends.opening import open_store as open_backend
 from pacore.store.backends.protocol import Backend
+from pacore.store.parquet import table_of
 from pacore.store.run import Run, list_runs, open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import QueryResult, Warehouse
 
 if TYPE_CHECKING:
-    import pandas as pd
     import polars as pl
     import pyarrow as pa
 
@@ -63,7 +63,7 @@ class QueryTable:
         """A ``pyarrow.Table`` with the types that DuckDB gives."""
         return self.arrow
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self) -> Any:
         """A ``pandas.DataFrame``. Raises Refused where pandas is not installed."""
         _need("pandas")
         return self.arrow.to_pandas()
@@ -144,12 +144,10 @@ class Store:
         ``prices`` is a price table that money is counted by. Raises Refused for a statement that does not
         only read and for an unknown run, BadInput for SQL that does not work.
         """
-        import pyarrow
-
         rows = read_prices(prices) if prices else ()
         with Warehouse(self.backend, runs, rows) as warehouse:
             found = warehouse.columns(sql)
-            return QueryTable(pyarrow.Table.from_batches(found.batches, found.schema))
+            return QueryTable(table_of(found.schema, found.batches))
 
     def evaluate(
         self, runs: str | Sequence[str], **settings: Any

@@ -19,18 +19,13 @@ from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SET_BY_ARMS, SweepConfig
 from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
-from pacore.evaluation.comparison import Criteria, compare_pairs, decide
+from pacore.evaluation.comparison import Criteria
 from pacore.evaluation.flips import compare_gradings, compare_runs
 from pacore.problems.survey import survey_problems
-from pacore.report.comparison import comparison_sheet
 from pacore.report.flips import flips_output
 from pacore.report.rendering.sheet import to_json
-from pacore.report.rendering.terminal import to_text
-from pacore.report.sweep import SweepOutcome
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
-from pacore.store.run import open_run
-from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import ReportWarehouse
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from pacore.cli.options import with_bounds, with_format, with_prices, with_store
+from pacore.cli.options import with_bounds, with_prices, with_store
 from pacore.errors import BadInput, Exit
+from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS, form_of, written_whole
 
 
 @click.command()
@@ -57,16 +58,45 @@ def show_command(store: str, run_id: str, problem_id: str | None, is_whole: bool
 
 @click.command()
 @with_store
-@with_format("table", "csv", "spreadsheet", "json")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(TEXT_FORMS + COLUMNAR_FORMS),
+    help="Form of the result.  [default: table; with --output, by the ending of FILE]",
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write the result to FILE: .parquet, .arrow, .csv, .json or .jsonl.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace FILE where there is one.")
 @with_prices
 @with_bounds
 @click.argument("sql", metavar="SQL")
-def query_command(sql: str, store: str, form: str, prices: str | None, **bounds: Any) -> int:
+def query_command(
+    sql: str,
+    store: str,
+    form: str | None,
+    output: str | None,
+    overwrite: bool,
+    prices: str | None,
+    **bounds: Any,
+) -> int:
     """Query the tables with SQL: problems, trajectories, messages, answers, scores, runs.
 
     The query runs in a process of its own, which is ended when it takes too long or too much memory.
+    FILE appears once the query has ended, and is whole; Parquet and Arrow files keep the types of columns.
     """
     from pacore.bounded import Bounds, run_bounded
 
-    run_bounded("pacore.report.query:answer", [store, sql, form, prices or ""], Bounds.of(**bounds))
+    form = form_of(form, output)
+    asked, limits = [store, sql, form, prices or ""], Bounds.of(**bounds)
+    if output is None:
+        run_bounded("pacore.report.query:answer", [*asked, ""], limits)
+        return Exit.COMPLETE
+    with written_whole(output, overwrite) as file:
+        rows = int(
+            run_bounded("pacore.report.query:answer", [*asked, file], limits, is_captured=True)
+        )
+    click.echo(f"{output}: {rows:,} row{'' if rows == 1 else 's'}", err=True)
     return Exit.COMPLETE

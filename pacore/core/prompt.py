@@ -61,8 +61,8 @@ Reference {{ loop.index }}:
 Now write the workspace, in no more than {{ max_tokens }} tokens: what the responses agree on, where they contradict each other and which side holds when checked, intermediate results and ideas worth keeping, mistakes not to make again, and every candidate for the final answer with what speaks for it."""  # noqa: E501 - as the synthesis template, a paragraph a line
 
 
-class _Parts(NamedTuple):
-    """A template cut at its placeholders."""
+class Parts(NamedTuple):
+    """A template cut at its placeholders; `Template.render` says what stands between the parts."""
 
     head: str
     between: str
@@ -87,12 +87,12 @@ class Template:
         return sha256_hex(self.text.encode())
 
     @cached_property
-    def _parts(self) -> _Parts:
+    def parts(self) -> Parts:
         head, rest = self.text.split("{{ original_prompt }}")
         between, loop = rest.split("{% for response in ref_responses %}")
         body, tail = loop.split("{% endfor %}")
         before_text, after_text = body.split("{{ response }}")
-        return _Parts(head, between, before_text, after_text, tail)
+        return Parts(head, between, before_text, after_text, tail)
 
     def bounded(self, max_tokens: int | None) -> Template:
         """The template with the bound it states filled in; the same where it states none."""
@@ -100,7 +100,7 @@ class Template:
 
     def render(self, original: str, messages: Sequence[str]) -> str:
         """Fill in the problem's text and the messages, in the order given."""
-        parts = self._parts
+        parts = self.parts
         references = "".join(
             f"{parts.before_text.replace('{{ loop.index }}', str(index))}{text}{parts.after_text}"
             for index, text in enumerate(messages, 1)

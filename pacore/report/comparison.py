@@ -24,7 +24,7 @@ from pacore.report.rendering.sheet import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pacore.report.rendering.plots import Figure
 
 LEAST_P = 0.0001
 
@@ -44,7 +44,7 @@ def comparison_sheet(found: Comparison, decision: Decision | None = None) -> She
 
 
 def comparison_figure(found: Comparison) -> Figure:
-    """The accuracy of both runs on the problems compared, with their intervals, and the difference as title."""
+    """The accuracy of both runs with their intervals; the title is their difference."""
     rows = [
         Interval(run.run_id, run.score, run.population_low, run.population_high)
         for run in (found.first, found.second)

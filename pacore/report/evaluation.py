@@ -40,7 +40,7 @@ from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import CHECK_ROWS, CheckRow, Warehouse
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pacore.report.rendering.plots import Figure
 
 ESTIMATES = {"pass_at_k": "pass@", "pass_power_k": "pass^", "maj_at_k": "maj@"}
 
@@ -111,15 +111,19 @@ def evaluated_run(warehouse: Warehouse, run_id: str) -> EvaluatedRun:
 
 
 def evaluation_figure(found: Sequence[Measures]) -> Figure:
-    """pass@k and maj@k over k, on samples of the bare problem or, where there are several, on the answers of
-    the replicates; the accuracy of each run where it has one answer a problem.
+    """pass@k and maj@k over k, on samples of the bare problem or, where there are several, on the answers
+    of the replicates; the accuracy of each run where it has one answer a problem.
     """
     curves = [curve for one in found for curve in _curves(one)]
     if curves:
-        title = "How accuracy grows with the number of samples (bands: 95 %, new problems of this kind)"
+        title = (
+            "How accuracy grows with the number of samples (bands: 95 %, new problems of this kind)"
+        )
         return curve_figure(curves, title, ("samples of a problem, k", "accuracy, %"))
     rows = [
-        Interval(one.run_id, one.totals.score, one.totals.population_low, one.totals.population_high)
+        Interval(
+            one.run_id, one.totals.score, one.totals.population_low, one.totals.population_high
+        )
         for one in found
         if one.totals.score is not None
     ]
@@ -133,10 +137,8 @@ def _curves(found: Measures) -> Iterator[Curve]:
         for name, sign in ESTIMATES.items():
             known = [row for row in rows if name in row.intervals]
             if len(known) > 1 and name != "pass_power_k":
-                values = [
-                    Interval(name, row.intervals[name].value, row.intervals[name].low, row.intervals[name].high)
-                    for row in known
-                ]
+                found_at = [row.intervals[name] for row in known]
+                values = [Interval(name, one.value, one.low, one.high) for one in found_at]
                 label = f"{found.run_id}: {sign}k, {POOLS[pool]}"
                 yield Curve(label, [row.k for row in known], values)
 

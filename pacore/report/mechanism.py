@@ -38,7 +38,7 @@ from pacore.report.rendering.sheet import (
 from pacore.store.run import Run, headline
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as PlottedFigure
+    from pacore.report.rendering.plots import Figure as PlottedFigure
 
 NOT_ENOUGH = "not enough"
 
@@ -113,12 +113,16 @@ def mechanism_sheet(run: Run, found: Mechanism) -> Sheet:
 def mechanism_figure(run: Run, found: Mechanism) -> PlottedFigure:
     """The measures of every round that synthesises, with their intervals, those with enough cases."""
     rows = [
-        Interval(f"round {one.round}: {MEASURES[one.measure].strip()}", one.value, one.low, one.high)
+        Interval(
+            f"round {one.round}: {MEASURES[one.measure].strip()}", one.value, one.low, one.high
+        )
         for one in found.shares
         if one.measure in MEASURES and one.part == 0 and one.is_enough
     ]
     title = f"What the rounds of run {run.run_id} do with the messages they see"
-    return interval_figure(rows, title, "share of the cases, % (bars: 95 %, new problems of this kind)")
+    return interval_figure(
+        rows, title, "share of the cases, % (bars: 95 %, new problems of this kind)"
+    )
 
 
 Known = Figure | Share | Overlap

@@ -1,33 +1,26 @@
-"""The result of a query as a table to look at, or as CSV or JSON to work with.
-
-CSV and JSON keep the data as it is; JSON writes what could steer a terminal as escapes, which is
-the same data to a parser. CSV has no escapes: on a terminal, and only there, such characters are
-written out. A spreadsheet takes text that begins like a formula for one, so there is a CSV for
-spreadsheets, in which such text begins with an apostrophe.
+"""The result of a query: a table to look at, text for other programs, or a file of columns.
 
 Users' own queries run in a process of their own (`pacore.bounded`), which calls `answer`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from pacore.errors import BadInput
+from pacore.errors import BadInput, PacoreError
+from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS
+from pacore.report.rendering.rows import cell_text, to_csv, to_json_lines, to_json_list
 from pacore.report.rendering.sheet import ABSENT, Column, Format, Note, Passage, Sheet, Table
 from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
-from pacore.text import CONTROLS, visible
+from pacore.store.parquet import write_batches
+from pacore.text import visible
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.relations import needed
 from pacore.warehouse.report_rows import ReportRow
@@ -44,99 +37,26 @@ NARROW_CHARACTERS = 30
 
 EXPLAINED = ("explain_key", "explain_value")
 
-_FORMULA = re.compile(r"[\s\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\x00]")
-"""How a cell begins that a spreadsheet computes, in wide characters too."""
-
-_PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-
-
-_STEERING = re.compile(f"[{CONTROLS}]")
-
 
 def query_output(result: QueryResult, form: str, width: int | None = None) -> Iterator[str]:
-    """A result in pieces of text, line breaks included: ``table``, ``csv``, ``spreadsheet``, ``json``.
+    """A result in pieces of text, line breaks included: one of `TEXT_FORMS`.
 
-    ``csv`` is RFC 4180 with a header, ``spreadsheet`` the same without formulas; ``json`` is a list
-    of objects, a line each, in which NaN and infinities are null and times ISO 8601. All are
+    ``spreadsheet`` is CSV without formulas, ``json`` a list and ``jsonl`` lines of objects. All are
     streamed; a table shows the first thousand rows. Raises BadInput for another format, and where
     a row cannot be computed.
     """
     if form in ("csv", "spreadsheet"):
-        return _csv(result, _harmless if form == "spreadsheet" else _unchanged)
+        return to_csv(result.columns, result.rows, form == "spreadsheet")
     if form == "json":
-        return _json(result)
+        return to_json_list(result.columns, result.rows)
+    if form == "jsonl":
+        return to_json_lines(result.columns, result.rows)
     if form == "table":
-        return iter([to_text(_sheet(result), width) + "\n"])
-    raise BadInput(f"--format: {form!r} is none of table, csv, json, spreadsheet")
+        return iter([to_text(result_sheet(result), width) + "\n"])
+    raise BadInput(f"--format: {form!r} is none of {', '.join(TEXT_FORMS)}")
 
 
-def _json(result: QueryResult) -> Iterator[str]:
-    names = [_json_string(name) for name in result.columns]
-    yield "["
-    before = "\n"
-    for row in result.rows:
-        fields = zip(names, map(_json_text, row), strict=True)
-        yield f"{before}{{{', '.join(f'{name}: {value}' for name, value in fields)}}}"
-        before = ",\n"
-    yield "\n]\n"
-
-
-def _json_string(text: str) -> str:
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], quoted)
-
-
-def _json_text(value: Any) -> str:
-    """A DuckDB value as JSON; whole and decimal numbers keep all their digits."""
-    if value is None or isinstance(value, bool | int):
-        return json.dumps(value)
-    if isinstance(value, float | Decimal):
-        written = repr(value) if isinstance(value, float) else format(value, "f")
-        return written if math.isfinite(value) else "null"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_json_text, value))}]"
-    if isinstance(value, Mapping):
-        fields = ((_json_string(_text(key) or ""), _json_text(of)) for key, of in value.items())
-        return f"{{{', '.join(f'{name}: {of}' for name, of in fields)}}}"
-    return _json_string(_text(value) or "")
-
-
-def _text(value: Any) -> str | None:
-    """A DuckDB value as a cell's text; None for null."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, bytes | bytearray):
-        return value.hex()
-    if isinstance(value, bool | Decimal | list | tuple | Mapping):
-        return _json_text(value)
-    return str(value)
-
-
-def _csv(result: QueryResult, made: Callable[[str], str]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    written_out = visible if sys.stdout.isatty() else _unchanged
-    for row in chain([result.columns], result.rows):
-        cells = [made(value) if isinstance(value, str) else _text(value) or "" for value in row]
-        writer.writerow([written_out(cell) for cell in cells])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-
-
-def _unchanged(text: str) -> str:
-    return text
-
-
-def _harmless(text: str) -> str:
-    """A text no spreadsheet computes; a plain number stays one."""
-    begins = _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text)
-    return f"'{text}" if begins else text
-
-
-def _sheet(result: QueryResult) -> Sheet:
+def result_sheet(result: QueryResult) -> Sheet:
     """The first rows as a table that becomes a record for each row where it is too wide."""
     rows = list(islice(result.rows, TABLE_ROWS))
     if result.columns == EXPLAINED:
@@ -161,7 +81,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _cell(value: Any) -> str:
-    text = _text(value)
+    text = cell_text(value)
     if text is None:
         return ABSENT
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
@@ -205,8 +125,13 @@ NEEDS = {
 LISTED_RUNS = 3
 
 
-def answer(store_url: str, text: str, form: str, prices: str, memory_bytes: int) -> None:
-    """Print what a query gives; ``prices`` is a file's name, or empty. Raises as `Warehouse.query`.
+def answer(
+    store_url: str, text: str, form: str, prices: str, output: str, memory_bytes: int
+) -> None:
+    """Print what a query gives, or write it to the file ``output`` and print the number of its rows.
+
+    ``prices`` is a file's name; both may be empty. Raises as `Warehouse.query` does, PacoreError where
+    the file cannot be written.
 
     Where it has no result, and runs lack the grading that its relations are made of, a line on stderr
     names them.
@@ -214,19 +139,61 @@ def answer(store_url: str, text: str, form: str, prices: str, memory_bytes: int)
     rows = read_prices(prices) if prices else ()
     store = open_store(store_url)
     with Warehouse(store, prices=rows, memory_bytes=memory_bytes, say=_say) as warehouse:
-        result = warehouse.query(text)
-        first = list(islice(result.rows, 2))
-        whole = QueryResult(result.columns, chain(first, result.rows))
-        for part in query_output(whole, form):
-            sys.stdout.write(part)
-        if _is_nothing(first):
+        answered = _Answer()
+        if form in COLUMNAR_FORMS:
+            found = warehouse.columns(text)
+            write_batches(Path(output), form, found.schema, answered.batches(found.batches))
+        else:
+            result = warehouse.query(text)
+            kept = QueryResult(result.columns, answered.rows(result.rows))
+            _write_text(query_output(kept, form), output)
+        if output:
+            sys.stdout.write(f"{answered.count}\n")
+        if answered.is_nothing:
             for notice in _needed_gradings(warehouse, text):
                 _say(notice)
 
 
-def _is_nothing(first: Sequence[Sequence[Any]]) -> bool:
-    """Whether a query gave no row, or one that an aggregate over no rows would give."""
-    return len(first) < 2 and not any(value for row in first for value in row)
+def _write_text(parts: Iterable[str], output: str) -> None:
+    if not output:
+        for part in parts:
+            sys.stdout.write(part)
+        return
+    try:
+        with open(output, "w", encoding="utf-8", newline="") as file:
+            for part in parts:
+                file.write(part)
+    except OSError as fault:
+        raise PacoreError(f"--output: cannot be written: {fault.strerror}") from fault
+
+
+class _Answer:
+    """What passes to a reader: how many rows there were, and whether they say anything."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._has_value = False
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there was no row, or one such as an aggregate over no rows gives."""
+        return self.count < 2 and not self._has_value
+
+    def rows(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            self._look(row)
+            self.count += 1
+            yield row
+
+    def batches(self, batches: Iterable[Any]) -> Iterator[Any]:
+        for batch in batches:
+            for row in batch.slice(0, 1).to_pylist():
+                self._look(row.values())
+            self.count += batch.num_rows
+            yield batch
+
+    def _look(self, values: Iterable[Any]) -> None:
+        self._has_value = self._has_value or (self.count == 0 and any(values))
 
 
 def _needed_gradings(warehouse: Warehouse, text: str) -> Iterator[str]:

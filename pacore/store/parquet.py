@@ -1,6 +1,7 @@
 """The tables as Parquet files: a writer that rejects what is not the schema, and readers.
 
-Tables and what their rows are made of are in `pacore.store.schema`.
+Tables and what their rows are made of are in `pacore.store.schema`. Results of queries, which have
+any columns, are written as Parquet or Arrow files by `write_batches`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pacore.errors import StoreError
-from pacore.store.schema import TEXT_GROUP_ROWS, Row, TableSchema
+from pacore.errors import BadInput, PacoreError, StoreError
+from pacore.store.schema import METADATA_GROUP_ROWS, TEXT_GROUP_ROWS, Row, TableSchema
 
 GROUP_BYTES = 32 * 1024 * 1024
 
@@ -159,3 +160,57 @@ def write_rows(path: Path, table: TableSchema[Any], rows: Iterable[Row]) -> int:
         for row in rows:
             writer.add(row)
     return writer.rows
+
+
+def write_batches(path: Path, form: str, schema: Any, batches: Iterable[Any]) -> None:
+    """Write Arrow record batches of a schema, as they come, to a ``parquet`` or an ``arrow`` file.
+
+    An Arrow file is of the IPC file format. Raises BadInput for a column that Parquet cannot hold,
+    PacoreError where the disk takes no more.
+    """
+    if form == "parquet":
+        _check_columns(schema)
+    try:
+        if form == "parquet":
+            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+                for group in _groups(schema, batches):
+                    writer.write_table(group, row_group_size=METADATA_GROUP_ROWS)
+        else:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+    except OSError as fault:
+        reason = os.strerror(fault.errno).lower() if fault.errno else str(fault)
+        raise PacoreError(f"--output: cannot be written: {reason}") from fault
+
+
+def _check_columns(schema: Any) -> None:
+    """Raise BadInput for the first column that Parquet cannot hold."""
+    for field in schema:
+        try:
+            with pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])):
+                pass
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+            raise BadInput(
+                f"column {field.name!r} is of type {field.type}, which no Parquet file can hold; "
+                "cast it to another, or write an Arrow file"
+            ) from None
+
+
+def _groups(schema: Any, batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches put together to row groups of a useful size, bounded in rows and bytes."""
+    waiting: list[Any] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= METADATA_GROUP_ROWS or size >= GROUP_BYTES:
+            yield pa.Table.from_batches(waiting, schema)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.Table.from_batches(waiting, schema)
+
+
+def table_of(schema: Any, batches: Iterable[Any]) -> pa.Table:
+    """Arrow record batches of a schema as one table in memory."""
+    return pa.Table.from_batches(batches, schema)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import duckdb
 
@@ -15,10 +15,15 @@ from pacore.errors import BadInput, LimitReached, PacoreError, Refused, StoreErr
 from pacore.store.backends.protocol import Reader
 from pacore.text import visible
 
+_T = TypeVar("_T")
+
 SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"
 
 
 FETCH_ROWS = 256
+
+BATCH_ROWS = 2048
+"""Rows of a record batch: those that DuckDB works on at a time, since texts may be long."""
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -82,6 +87,15 @@ class Connection:
         with _interruptible():
             return self._open.fetchmany(rows)
 
+    def batches(self, text: str) -> tuple[Any, Iterator[Any]]:
+        """Run SQL; the Arrow schema of what it gives, and its record batches as they are read.
+
+        HUGEINT is a decimal of 38 digits, which holds the same numbers.
+        """
+        with _interruptible():
+            reader = self._open.sql(text).to_arrow_reader(BATCH_ROWS)
+        return reader.schema, _batches_of(reader)
+
     def statements(self, text: str) -> list[tuple[str, str]]:
         """The kind and the text of each statement in SQL."""
         return [(one.type.name, one.query) for one in self._open.extract_statements(text)]
@@ -94,6 +108,28 @@ class Connection:
         if self._raw is not None:
             self._raw.close()
             self._raw = None
+
+
+_STREAM_FAULTS = {
+    "IO Error": duckdb.IOException,
+    "Invalid Input Error": duckdb.InvalidInputException,
+    "INTERNAL Error": duckdb.InternalException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+}
+"""DuckDB's faults by the words their messages begin with: Arrow's stream hands on nothing else of them."""
+
+
+def _batches_of(reader: Any) -> Iterator[Any]:
+    """The batches of a reader, with faults as DuckDB's own."""
+    with reader, _interruptible():
+        while True:
+            try:
+                yield reader.read_next_batch()
+            except StopIteration:
+                return
+            except OSError as fault:
+                kind = _STREAM_FAULTS.get(str(fault).partition(":")[0], duckdb.Error)
+                raise kind(str(fault)) from None
 
 
 def connect(spill: str, threads: int | None = None, memory_bytes: int | None = None) -> Connection:
@@ -192,16 +228,16 @@ def reading_only(cursor: Connection, text: str) -> str:
     return f"SELECT * FROM (\n{query}\n)"
 
 
-def execute(cursor: Connection, statement: str, make_all: Callable[[], None]) -> None:
-    """Run a statement; where a relation is missing, create all relations and run it once more.
+def begun(begin: Callable[[], _T], make_all: Callable[[], None]) -> _T:
+    """Begin a statement; where a relation is missing, create all relations and begin once more.
 
     A query may compose a name, and DuckDB's message about a missing one names those that exist.
     """
     try:
-        cursor.execute(statement)
+        return begin()
     except duckdb.CatalogException:
         make_all()
-        cursor.execute(statement)
+        return begin()
 
 
 def _without_semicolon(statement: str) -> str:

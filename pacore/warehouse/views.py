@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
+from pacore.core.prompt import TEMPLATES
 from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import Fault, RunFiles, damaged, repair_hint
@@ -22,9 +23,9 @@ from pacore.warehouse.connection import (
     Connection,
     as_bad_input,
     as_store_error,
+    begun,
     check_names,
     connect,
-    execute,
     may_be_damage,
     reading_only,
     rows_of,
@@ -41,6 +42,12 @@ CHECK_ROWS = 100
 CheckRow = Mapping[str, Any]
 """A row that a check returns: what breaks the invariant, by the check's own columns."""
 
+TEMPLATE_PARTS = {
+    "key": list(TEMPLATES),
+    "value": [list(template.parts) for template in TEMPLATES.values()],
+}
+"""The templates of prompts by the kind of step, cut at their placeholders: a MAP, as DuckDB takes it."""
+
 _log = logging.getLogger("pacore.warehouse")
 
 
@@ -53,6 +60,19 @@ class QueryResult:
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
     types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnarResult:
+    """What a query gives in Arrow's types: a ``pyarrow.Schema``, and record batches of it, fetched as they
+    are read.
+    """
+
+    schema: Any
+    batches: Iterator[Any]
+
+
+_Result = TypeVar("_Result")
 
 
 class Warehouse:
@@ -200,6 +220,7 @@ class Warehouse:
             # A table has a file without rows where some of its files may lack columns.
             is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
+            cursor.execute("SET VARIABLE templates = $parts", {"parts": TEMPLATE_PARTS})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
 
@@ -242,30 +263,45 @@ class Warehouse:
         Raises Refused for any other statement and BadInput for SQL that does not work, each one
         line; BadInput may also come while rows are read.
         """
+        return self._asked(text, self._rows)
+
+    def columns(self, text: str) -> ColumnarResult:
+        """As `query`, as Arrow record batches, which keep the types of columns."""
+        return self._asked(text, self._columns)
+
+    def _asked(self, text: str, ask: Callable[[str], _Result]) -> _Result:
+        """Ask once more, of the other runs, where the files of some turn out to be damaged."""
         if any("\ud800" <= character <= "\udfff" or character == "\x00" for character in text):
             raise BadInput("the query has a NUL or a byte that is not UTF-8")
         try:
-            return self._begun(text)
+            return ask(text)
         except PacoreError as fault:
             if not (may_be_damage(fault) and self._find_damage(text)):
                 raise
             self._close()
             self._open()
-            return self._begun(text)
+            return ask(text)
 
-    def _begun(self, text: str) -> QueryResult:
+    def _rows(self, text: str) -> QueryResult:
         """A query's columns and rows, the first row read."""
-        rows = self._query(text)
+        rows = self._query(text, _executed)
         columns, types = next(rows)
         return QueryResult(columns, chain(list(islice(rows, 1)), rows), types)
 
-    def _query(self, text: str) -> Iterator[tuple[Any, ...]]:
-        """The names and the types of the columns, then the rows."""
+    def _columns(self, text: str) -> ColumnarResult:
+        """A query's schema and batches, the first batch read."""
+        batches = self._query(text, _streamed)
+        schema = next(batches)
+        return ColumnarResult(schema, chain(list(islice(batches, 1)), batches))
+
+    def _query(self, text: str, begin: Callable[[Connection, str], Iterator[Any]]) -> Iterator[Any]:
+        """What ``begin`` gives of the query's statement."""
         with as_bad_input(self._reader), self._cursor() as cursor:
             statement = reading_only(cursor, text)
             self._make(cursor, needed(statement))
-            execute(cursor, statement, lambda: self._make(cursor, list(RELATIONS)))
-            yield from _fetched(cursor)
+            yield from begun(
+                lambda: begin(cursor, statement), lambda: self._make(cursor, list(RELATIONS))
+            )
 
 
 class ReportWarehouse(Warehouse):
@@ -278,3 +314,15 @@ def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:
     """The names and the types of the columns of what was executed, then its rows."""
     yield cursor.columns(), cursor.types()
     yield from rows_of(cursor)
+
+
+def _executed(cursor: Connection, statement: str) -> Iterator[Any]:
+    """Run a statement; the names and the types of its columns, then its rows."""
+    cursor.execute(statement)
+    return _fetched(cursor)
+
+
+def _streamed(cursor: Connection, statement: str) -> Iterator[Any]:
+    """Run a statement; its schema, then its record batches."""
+    schema, batches = cursor.batches(statement)
+    return chain([schema], batches)

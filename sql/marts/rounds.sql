@@ -7,11 +7,23 @@ WITH placed AS (
             PARTITION BY run_id, round, problem_id, replicate, slot
         ) AS stands
     FROM all_trajectories
+),
+
+graded AS (
+    SELECT run_id, round, avg(score) AS accuracy, sum(scored)::BIGINT AS scored
+    FROM (
+        SELECT run_id, round, problem_id, avg(score) AS score, count(score) AS scored
+        FROM verdicts
+        GROUP BY run_id, round, problem_id
+    )
+    GROUP BY run_id, round
 )
 
 SELECT
     run_id,
     round,
+    any_value(graded.accuracy) AS accuracy,
+    coalesce(any_value(graded.scored), 0) AS scored,
     count(*) FILTER (stands) AS trajectories,
     count(*) FILTER (stands AND reused) AS reused,
     count(*) AS attempts,
@@ -34,5 +46,6 @@ SELECT
     count(*) FILTER (stands AND finish_reason = 'timeout') AS timeout,
     count(*) FILTER (stands AND finish_reason = 'cancelled') AS cancelled
 FROM placed
+LEFT JOIN graded USING (run_id, round)
 GROUP BY run_id, round
 ORDER BY run_id, round

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pacore.api.runs import run
 from pacore.core.config.run import RunConfig
-from pacore.runs.loop import run
 from pacore.runs.problems import begin
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed, open_run
@@ -30,7 +30,7 @@ def made(tmp_path: Path) -> RunConfig:
     config = scripted_config(
         tmp_path / "store", problems, widths=(3,), run_id="first", shard_size=3
     )
-    run(config)
+    run(config, progress=False)
     return config
 
 
@@ -156,7 +156,7 @@ def test_problems_are_listed_in_the_order_of_their_file_under_the_names_it_has(
     problems = tmp_path / "named.jsonl"
     problems.write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[0]]))
     config = scripted_config(tmp_path / "store", problems, widths=(), run_id="named")
-    run(config)
+    run(config, progress=False)
     shown = command("show", "--store", config.store, "named").stdout
     listed = shown.partition("\nproblem ")[2].splitlines()[2:6]
     assert [line.split()[0] for line in listed] == names

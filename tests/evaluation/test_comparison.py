@@ -15,7 +15,7 @@ from pacore.errors import Refused
 from pacore.evaluation.comparison import Comparison, Criteria, compare_pairs, decide
 from pacore.evaluation.measures import measure
 from pacore.report.comparison import comparison_sheet
-from pacore.report.evaluation import evaluation_sheet
+from pacore.report.evaluation import evaluated_run
 from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
@@ -95,7 +95,7 @@ def test_a_comparison_reads_as_it_should(store: Backend) -> None:
 def test_an_evaluation_reads_as_it_should(store: Backend) -> None:
     prices = [Price("scripted", "USD", 1.0, 0.1, 4.0)]
     with Warehouse(store, ["after"], prices) as warehouse:
-        shown = to_text(evaluation_sheet(warehouse, "after"), WIDTH)
+        shown = to_text(evaluated_run(warehouse, "after").measures, WIDTH)
         (told,) = json.loads(to_json([measure(warehouse, "after")]))
     assert shown + "\n" == golden("comparison/evaluated.txt", shown + "\n")
     assert told["totals"]["score"] == pytest.approx(sum(AFTER) / 40)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacore.evaluation.sweep import Point, frontier
-from pacore.report.rendering.plots import draw, together
+from pacore.report.rendering.plots import frontier_figure, image, together
 
 POINTS = [
     Point("single", 180, 0.10, 0.02, 0.20),
@@ -52,7 +52,7 @@ def test_every_point_is_beaten_or_equalled_by_one_of_the_frontier(points: list[P
 
 
 def test_the_picture_names_every_arm_that_has_a_place() -> None:
-    picture = draw(POINTS, "a title")
+    picture = image(frontier_figure(POINTS, "a title"))
     root = ElementTree.fromstring(picture)
     assert root.tag.endswith("svg")
     comments = picture.decode()
@@ -62,16 +62,16 @@ def test_the_picture_names_every_arm_that_has_a_place() -> None:
 
 @pytest.mark.parametrize("name", ["$x$ costs $5", "<script>", "a&b", "\\frac{1}{2}"])
 def test_a_name_is_text_whatever_it_looks_like(name: str) -> None:
-    picture = draw([Point(name, 10, 0.5)], name)
+    picture = image(frontier_figure([Point(name, 10, 0.5)], name))
     ElementTree.fromstring(picture)
     assert b"<script" not in picture
 
 
 @pytest.mark.slow
 def test_equal_points_give_equal_bytes_and_both_forms_are_what_they_say() -> None:
-    assert draw(POINTS, "t") == draw(POINTS, "t")
-    assert draw(POINTS, "t", "png").startswith(b"\x89PNG")
-    assert draw([], "nothing").startswith(b"<?xml")
+    assert image(frontier_figure(POINTS, "t")) == image(frontier_figure(POINTS, "t"))
+    assert image(frontier_figure(POINTS, "t"), "png").startswith(b"\x89PNG")
+    assert image(frontier_figure([], "nothing")).startswith(b"<?xml")
 
 
 def test_points_that_lie_together_are_named_together() -> None:

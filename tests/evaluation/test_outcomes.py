@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pacore.core.solve import Solved
 from pacore.core.trajectory import UNFINISHED
 from pacore.evaluation.accuracy import Totals
-from pacore.report.evaluation import evaluation_sheet
+from pacore.report.evaluation import evaluated_run
 from pacore.report.query import answer
 from pacore.report.rendering.sheet import ABSENT
 from pacore.report.rendering.terminal import to_text
@@ -120,7 +120,7 @@ def test_an_outage_has_no_score_no_interval_and_says_why(tmp_path: Path) -> None
     with Warehouse(store) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
         shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
-        told = to_text(evaluation_sheet(warehouse, "demo"), WIDTH)
+        told = to_text(evaluated_run(warehouse, "demo").measures, WIDTH)
     assert (found.score, found.scored, found.planned) == (None, 0, 2)
     assert (found.lost, found.missing_rate) == (2, 1.0)
     assert (found.population_low, found.these_low) == (None, None)
@@ -261,7 +261,7 @@ def test_a_mart_that_is_empty_for_want_of_a_grading_says_so(
     ended_run(store, "demo", NAMES, {}, widths=(3,))
 
     def said(text: str) -> str:
-        answer(store.url, text, "csv", "", 1 << 30)
+        answer(store.url, text, "csv", "", "", 1 << 30)
         return capsys.readouterr().err
 
     ungraded = "pacore: runs that have no finished grading: demo; pacore grade demo\n"

@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "report": "core store warehouse problems runs evaluation audit",
     "tasks": f"{MEANS} runs evaluation audit report",
     "flows": f"{MEANS} runs evaluation audit report tasks",
-    "cli": f"{MEANS} runs evaluation audit repair exchange report tasks flows",
-    "pacore": f"{MEANS} runs evaluation report",
+    "api": f"{MEANS} runs evaluation audit report tasks flows",
+    "cli": f"{MEANS} runs evaluation audit repair exchange report tasks flows api",
+    "pacore": f"{MEANS} evaluation api",
 }
 """Each room imports itself, the ground, and these; of ``pacore``, the public names, only the version."""
 
@@ -49,8 +50,9 @@ DOORS = {
     "mpmath": "sandbox/algebra/*",
     "numpy": "evaluation/statistics/*",
     "pebble": "sandbox/mathematics_worker",
+    "polars": "api/store",
     "prefect": "tasks/* flows/*",
-    "pyarrow": "store/schema store/parquet problems/formats/parquet",
+    "pyarrow": "store/schema store/parquet problems/formats/parquet api/store",
     "rich": "report/rendering/terminal",
     "scipy": "evaluation/statistics/*",
     "sympy": "sandbox/algebra/*",

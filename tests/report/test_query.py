@@ -81,12 +81,12 @@ def test_json_is_exact_and_knows_no_nan(warehouse: Warehouse) -> None:
     assert json.loads(output(warehouse, "SELECT 1 WHERE false", "json")) == []
 
 
-def test_csv_follows_rfc_4180(warehouse: Warehouse) -> None:
+def test_csv_follows_rfc_4180_with_the_line_ends_of_text(warehouse: Warehouse) -> None:
     text = (
         """SELECT 'a,b' AS "x,y", 'say "no"' AS b, e'two\\r\\nlines' AS c, NULL AS d, 1.50 AS e"""
     )
     assert output(warehouse, text, "csv") == (
-        '"x,y",b,c,d,e\r\n"a,b","say ""no""","two\r\nlines",,1.50\r\n'
+        '"x,y",b,c,d,e\n"a,b","say ""no""","two\r\nlines",,1.50\n'
     )
 
 
@@ -98,12 +98,14 @@ def test_any_text_comes_back_out_of_csv_and_json(texts: list[str]) -> None:
     read = list(csv.DictReader(io.StringIO(written("csv"), newline="")))
     assert [row["a"] for row in read] == texts
     assert [row["a"] for row in json.loads(written("json"))] == texts
-    assert STEERING.search(written("json")) is None
+    lines = written("jsonl").split("\n")
+    assert [json.loads(line)["a"] for line in lines[:-1]] == texts and lines[-1] == ""
+    assert STEERING.search(written("json") + written("jsonl")) is None
 
 
 def test_csv_and_json_are_streamed_and_a_table_is_cut_aloud(warehouse: Warehouse) -> None:
     endless = "SELECT i FROM range(1_000_000_000_000) AS t (i)"
-    for form in ("csv", "json"):
+    for form in ("csv", "json", "jsonl"):
         pieces = query_output(warehouse.query(endless), form)
         assert len([next(pieces) for _ in range(50)]) == 50
     shown = output(warehouse, "SELECT i FROM range(2500) AS t (i)", "table")
@@ -113,5 +115,5 @@ def test_csv_and_json_are_streamed_and_a_table_is_cut_aloud(warehouse: Warehouse
 
 def test_another_format_is_bad_input(warehouse: Warehouse) -> None:
     result: Any = warehouse.query("SELECT 1")
-    with pytest.raises(BadInput, match="'yaml' is none of table, csv, json"):
+    with pytest.raises(BadInput, match="'yaml' is none of table, csv, spreadsheet, json"):
         query_output(result, "yaml")

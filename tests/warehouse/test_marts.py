@@ -18,6 +18,7 @@ from pacore.store.parquet import read_rows
 from pacore.store.run import open_run
 from pacore.store.schema import TABLES
 from pacore.warehouse.views import Warehouse
+from tests.fixtures.graded import graded_store
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.small_store import Row, rows_of, select, small_store
 
@@ -168,6 +169,18 @@ def test_rounds_and_failures_count_the_attempts_that_stand(nights: Backend, run_
         assert found["completion_tokens"] == sum(row["completion_tokens"] or 0 for row in mine)
         for reason in ("stop", "length", "engine_error", "timeout", "rejected", "cancelled"):
             assert found[reason] == reasons[reason]
+
+
+def test_accuracy_by_round_is_the_mean_over_problems_of_its_graded_trajectories(
+    tmp_path: Path,
+) -> None:
+    asked = "SELECT round, accuracy, scored FROM mart_rounds ORDER BY round"
+    # sum-1 is right three times, sum-2 once of three, sum-4 three times; sum-3 has nothing to grade.
+    first, last = (1, pytest.approx(7 / 9), 9), (2, pytest.approx(1 / 3), 3)
+    with Warehouse(graded_store(tmp_path / "graded")) as warehouse:
+        assert list(warehouse.query(asked).rows) == [first, last]
+    with Warehouse(small_store(tmp_path / "own")) as warehouse:
+        assert list(warehouse.query(asked).rows) == [(1, None, 0), last]
 
 
 def test_without_gold_or_verdict_there_is_no_accuracy_and_it_shows(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def _html(text: str) -> str:
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
-    "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "–": "--", "·": r"\textperiodcentered{}",
+    "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "\N{EN DASH}": "--", "·": r"\textperiodcentered{}",
     "…": r"\ldots{}", "●": r"\textbullet{}", "≈": r"$\approx$", "≥": r"$\geq$", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
@@ -131,7 +132,9 @@ def _latex_part(part: Part) -> str:
             return _latex(part.text)
         case Passage():
             lines = visible_lines(part.text).split("\n")
-            return "\n".join([r"\begin{quote}", *(rf"{_latex(line)}\\" for line in lines), r"\end{quote}"])
+            return "\n".join(
+                [r"\begin{quote}", *(rf"{_latex(line)}\\" for line in lines), r"\end{quote}"]
+            )
 
 
 def _tabular(columns: str, lines: Sequence[str]) -> str:

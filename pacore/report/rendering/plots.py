@@ -13,7 +13,7 @@ from pacore.evaluation.sweep import Point, frontier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure  # noqa: PLC0414 - so that others import it from here
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
 
@@ -66,7 +66,9 @@ def form_of_image(file: str) -> str:
     """The form that a file's ending stands for. Raises BadInput for any other."""
     ending = file.rpartition(".")[2].lower()
     if ending not in FORMS:
-        raise BadInput(f"--figure {file}: ends in none of {', '.join(f'.{form}' for form in FORMS)}")
+        raise BadInput(
+            f"--figure {file}: ends in none of {', '.join(f'.{form}' for form in FORMS)}"
+        )
     return ending
 
 

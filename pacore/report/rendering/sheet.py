@@ -1,7 +1,7 @@
 """A page as data: a title and sections of facts, tables, headings, notes and passages.
 
-A report builds a `Sheet`, which the module `terminal` renders for a terminal and `markup` for other pages. JSON is
-not made from pages: `to_json` writes the records that they show.
+A report builds a `Sheet`, which the module `terminal` renders for a terminal and `markup` for other
+pages. JSON is not made from pages: `to_json` writes the records that they show.
 """
 
 from __future__ import annotations
