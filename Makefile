@@ -7,6 +7,7 @@
 PYTHON ?= python3
 MODEL := .models/SmolLM2-135M-Instruct
 VENV := .venv/bin
+PANDAS := .venv/pandas
 # One more than two cores have: a third of a test's time is waiting.
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -33,11 +34,15 @@ demo: .venv/.installed $(MODEL)/config.json
 		--vllm-option=--enforce-eager --vllm-option=--dtype=float32 \
 		--store ./store --run-id demo
 
-test: .venv/.installed $(MODEL)/config.json chromium bubblewrap
+test: .venv/.installed $(MODEL)/config.json chromium bubblewrap $(PANDAS)/pandas
 	@$(VENV)/python -m pytest $(WORKERS)
 
 quick: check
 	@$(VENV)/python -m pytest $(WORKERS) -m "not slow"
+
+# Beside the environment, not in it: Arrow imports pandas wherever it finds it, at every start.
+$(PANDAS)/pandas: | .venv/.installed
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(PANDAS) pandas==3.1.1
 
 # Two things come from the system's packages and not from PyPI. With this one the tests look at
 # Prefect's pages, and nothing else needs it.

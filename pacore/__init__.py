@@ -8,7 +8,7 @@
     pacore.evaluate(run.run_id).figure()      # graded, checked, measured; pass@k and maj@k over k
     pacore.compare("baseline", run.run_id)    # paired: difference, interval, tests
     store = pacore.open_store("./store")
-    store.query("SELECT * FROM mart_rounds").to_pandas()
+    store.query("SELECT * FROM mart_rounds").to_polars()
 
 What these give is a `Report`: ``data`` are its records, ``print`` shows it as a terminal does, and a
 notebook as a page. Every name is imported when it is first used, so that importing the package itself

@@ -1,4 +1,7 @@
-"""A store as one object: its runs, what became of them, and queries over their tables."""
+"""A store as one object: its runs, what became of them, and queries over their tables.
+
+What evaluates is imported by the methods that do: statistics take as long to load as everything else here.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pacore.api.evaluation import compare, evaluate, mechanism
 from pacore.api.report import Report
 from pacore.api.runs import RunReport, run_report
 from pacore.errors import Refused
-from pacore.evaluation.comparison import Comparison
-from pacore.evaluation.measures import Measures
-from pacore.evaluation.mechanism import Mechanism
 from pacore.report.configuration import configuration_sheet
 from pacore.report.problem import problem_sheet
 from pacore.report.query import result_sheet
@@ -32,6 +31,10 @@ from pacore.warehouse.views import QueryResult, Warehouse
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
+
+    from pacore.evaluation.comparison import Comparison
+    from pacore.evaluation.measures import Measures
+    from pacore.evaluation.mechanism import Mechanism
 
 
 def open_store(url: str = "./store") -> Store:
@@ -153,14 +156,20 @@ class Store:
         self, runs: str | Sequence[str], **settings: Any
     ) -> Report[Mapping[str, Measures]]:
         """See `pacore.evaluate`."""
+        from pacore.api.evaluation import evaluate
+
         return evaluate(runs, self.url, **settings)
 
     def compare(self, run_a: str, run_b: str, **settings: Any) -> Report[Comparison]:
         """See `pacore.compare`."""
+        from pacore.api.evaluation import compare
+
         return compare(run_a, run_b, self.url, **settings)
 
     def mechanism(self, runs: str | Sequence[str]) -> Report[Sequence[Mechanism]]:
         """See `pacore.mechanism`."""
+        from pacore.api.evaluation import mechanism
+
         return mechanism(runs, self.url)
 
     def _repr_html_(self) -> str:

@@ -19,11 +19,7 @@ from pacore.engine.checkpoint import (
     path_digest,
     served_name,
 )
-from pacore.engine.http import HttpEngine
 from pacore.engine.scripted import ScriptedEngine
-from pacore.engine.transport import Trust
-from pacore.engine.vllm.engine import VllmEngine
-from pacore.engine.vllm.server import Launch
 from pacore.home import state_path
 
 WORDS = frozenset(("", "auto", "vllm"))
@@ -89,7 +85,11 @@ def open_engine(
     """
     if config.engine == "scripted":
         return ScriptedEngine(config.model, slots=config.concurrency)
+    # What speaks HTTP is loaded for engines that do.
     if config.engine == "vllm":
+        from pacore.engine.vllm.engine import VllmEngine
+        from pacore.engine.vllm.server import Launch
+
         return VllmEngine(
             Launch(config.model, config.vllm_options, config.revision, log_folder / "vllm"),
             concurrency=config.concurrency,
@@ -98,6 +98,9 @@ def open_engine(
             say=say,
             wait_for=wait_for,
         )
+    from pacore.engine.http import HttpEngine
+    from pacore.engine.transport import Trust
+
     if not config.tls_verify:
         say(
             "warning: the certificates of endpoints are not verified; any host can impersonate them"

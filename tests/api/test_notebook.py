@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -173,7 +174,6 @@ def test_a_query_gives_arrow_pandas_polars_and_rows_of_the_same_values(store: pa
     assert found.columns == ("run_id", "n", "list")
     assert found.rows == [("mine", 30, [1, 2]), ("wider", 50, [1, 2])] and len(found) == 2
     assert found.to_arrow().column("n").to_pylist() == [30, 50]
-    assert list(found.to_pandas()["n"]) == [30, 50]
     assert found.to_polars()["list"].to_list() == [[1, 2], [1, 2]]
     assert "wider" in str(found) and Tags(found._repr_html_()).tags.count("tr") == 3
     assert store.query("SELECT DISTINCT run_id FROM trajectories", ["mine"]).rows == [("mine",)]
@@ -181,6 +181,28 @@ def test_a_query_gives_arrow_pandas_polars_and_rows_of_the_same_values(store: pa
         store.query("DROP TABLE trajectories")
     with pytest.raises(pacore.BadInput):
         store.query("SELECT nothing FROM trajectories")
+
+
+def test_a_query_gives_a_data_frame_where_pandas_is_installed(store: pacore.Store) -> None:
+    code = f"""
+import pacore
+found = pacore.open_store({store.url!r}).query("SELECT run_id, count(*) AS n FROM trajectories GROUP BY 1")
+frame = found.to_pandas()
+assert dict(zip(frame["run_id"], frame["n"])) == dict(mine=30, wider=50), frame
+"""
+    folder = ROOT / ".venv" / "pandas"
+    assert (folder / "pandas").exists(), "make test installs it"
+    for path, ends in (((ROOT, folder), ""), ((ROOT,), "pandas is not installed")):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert bool(done.returncode) is bool(ends)
+        assert ends in done.stderr
 
 
 @pytest.mark.parametrize("text", HOSTILE.values())
