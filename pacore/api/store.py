@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pacore.api.report import Report
 from pacore.api.runs import RunReport, run_report
 from pacore.errors import Refused
-from pacore.report.configuration import configuration_sheet
+from pacore.report.configuration import configuration_sheet, methods
 from pacore.report.problem import problem_sheet
 from pacore.report.query import result_sheet
 from pacore.report.rendering.markup import to_html
@@ -128,6 +128,10 @@ class Store:
         """The settings a run was started with, and its command line. Raises Refused for an unknown run."""
         run = open_run(self.backend, run_id)
         return Report(run.config, [configuration_sheet(self.backend, run_id, self.url)])
+
+    def methods(self, run_id: str) -> str:
+        """A paragraph for a paper with the exact settings of a run. Raises Refused for an unknown run."""
+        return methods(self.backend, run_id)
 
     def problem(self, run_id: str, problem_id: str, *, is_whole: bool = False) -> Report[str]:
         """The rounds, messages and answer of one problem; ``is_whole`` shows conclusions in full.

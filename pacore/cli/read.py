@@ -13,6 +13,7 @@ import click
 from pacore.cli.options import with_bounds, with_prices, with_store
 from pacore.errors import BadInput, Exit
 from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS, form_of, written_whole
+from pacore.text import visible
 
 
 @click.command()
@@ -37,7 +38,12 @@ def status_command(store: str, run_ids: tuple[str, ...]) -> int:
 @click.argument("run_id", metavar="RUN")
 @click.argument("problem_id", metavar="[PROBLEM]", required=False)
 @click.option("--whole", "is_whole", is_flag=True, help="With PROBLEM: every conclusion in full.")
-def show_command(store: str, run_id: str, problem_id: str | None, is_whole: bool) -> int:
+@click.option(
+    "--methods", "is_methods", is_flag=True, help="A paragraph with the run's exact settings."
+)
+def show_command(
+    store: str, run_id: str, problem_id: str | None, is_whole: bool, is_methods: bool
+) -> int:
     """Show a run: its settings, its command, its results; or one problem.
 
     With PROBLEM, which is an id or the name in the problem file, its rounds are shown: every trajectory
@@ -48,6 +54,9 @@ def show_command(store: str, run_id: str, problem_id: str | None, is_whole: bool
     if is_whole and problem_id is None:
         raise BadInput("--whole: is for one problem; name it after the run")
     opened = open_store(store)
+    if is_methods:
+        click.echo(visible(opened.methods(run_id)))
+        return Exit.COMPLETE
     if problem_id is not None:
         click.echo(str(opened.problem(run_id, problem_id, is_whole=is_whole)))
         return Exit.COMPLETE

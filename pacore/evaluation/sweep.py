@@ -16,8 +16,9 @@ from pacore.core.problem import set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
 from pacore.evaluation.comparison import ProblemScore
+from pacore.evaluation.equal_cost import POOL, EqualCost, pool_votes
 from pacore.evaluation.judging import Judging, begin_judging
-from pacore.evaluation.measures import Measures, Vote, measure
+from pacore.evaluation.measures import Measures, measure
 from pacore.evaluation.sharing import sharing_of
 from pacore.evaluation.statistics.bootstrap import Estimate, ratio
 from pacore.evaluation.statistics.paired import paired
@@ -27,8 +28,6 @@ from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
-
-POOL = "first_round"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +132,7 @@ def _measured(
 ) -> dict[str, Measured]:
     """Every arm by its name; one that some problem has too few trajectories for has no estimate."""
     pool_id = str(planned.pool.run_id)
-    votes: dict[int, dict[str, float]] = defaultdict(dict)
-    for vote in warehouse.read(Vote, run_id=pool_id):
-        if vote.pool == POOL:
-            votes[vote.k][vote.problem_id] = vote.score
+    votes = pool_votes(warehouse, pool_id)
     best: dict[int, dict[str, float]] = defaultdict(dict)
     for choice in warehouse.read(BestChoice, run_id=pool_id):
         best[choice.n][choice.problem_id] = choice.best
@@ -315,6 +311,7 @@ class SweepResult:
 
     ``baseline`` names the arm that the differences are from. ``alone_tokens`` is what every arm by
     itself would have generated, added up; ``new_tokens`` what the runs of the sweep generated.
+    ``equal_cost`` compares each arm that is a run with self-consistency at equal tokens.
     """
 
     sweep: str
@@ -324,6 +321,7 @@ class SweepResult:
     alone_tokens: int
     new_tokens: int
     currency: str | None
+    equal_cost: Sequence[EqualCost] = ()
 
     @classmethod
     def of(

@@ -1,16 +1,19 @@
-"""The configuration of a run as a page: what it was started with, and the command lines that repeat and
-resume it.
+"""The configuration of a run: as a page with the command lines that repeat and resume it, and as a
+paragraph for a paper.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from pacore.core.config.command import changed_fields, resume_command_line, run_command_line
 from pacore.core.config.fields import Declared
 from pacore.core.config.run import RunConfig, declarations
+from pacore.core.plan import Plan
+from pacore.core.recipe import ImportedRecipe, Recipe
 from pacore.report.rendering.sheet import TEXT, Facts, Heading, Part, Passage, Sheet, table
 from pacore.runs.retry import config_of
 from pacore.store.backends.protocol import Backend
@@ -72,3 +75,93 @@ def _part(declared: Declared) -> str:
 
 def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def methods(store: Backend, run_id: str) -> str:
+    """A paragraph for a paper: the exact settings of a run. Raises Refused for an unknown run."""
+    run = open_run(store, run_id)
+    sentences = [*_made(run), *_sampled(run.recipe), *_rounds(run.plan), _software(run)]
+    return " ".join(sentences)
+
+
+def _made(run: Run) -> Iterator[str]:
+    plan, name = run.plan, PurePosixPath(run.problem_set).stem
+    widths = ", ".join(map(str, (*plan.widths, 1)))
+    replicates = (
+        "" if plan.replicates == 1 else f", repeated {plan.replicates:,} times independently"
+    )
+    how = (
+        "solved by Parallel Coordinated Reasoning (arXiv:2601.05593) with the trajectory "
+        f"configuration K = [{widths}]{replicates}"
+        if plan.widths
+        else f"answered by {plan.replicates:,} independent trajectories each, without synthesis"
+    )
+    yield (
+        f"The {run.problems:,} problems of the set {name.partition('@')[0]} (SHA-256 of its content "
+        f"{run.identity['problem_set'][:12]}) were {how}."
+    )
+    if plan.pool is not None:
+        yield f"Round 1 was drawn from a pool of {plan.pool:,} trajectories a problem."
+
+
+def _sampled(recipe: Recipe) -> Iterator[str]:
+    revision = f" (revision {recipe.revision})" if recipe.revision else ""
+    if isinstance(recipe, ImportedRecipe):
+        yield f"The trajectories, of {recipe.model}, were made elsewhere and imported."
+        return
+    limits = {
+        "temperature": recipe.temperature,
+        "top-p": recipe.top_p,
+        "top-k": recipe.top_k,
+        "min-p": recipe.min_p,
+    }
+    sampling = [f"{name} {value:g}" for name, value in limits.items() if value is not None]
+    most = "as many tokens as the context window holds"
+    if recipe.max_tokens is not None:
+        most = f"at most {recipe.max_tokens:,} tokens"
+    yield (
+        f"Trajectories were sampled from {recipe.model}{revision} with {', '.join(sampling)} and {most}, "
+        f"each with a seed of its own that follows from its prompt and the seed root {recipe.seed_root!r}."
+    )
+    if recipe.omit:
+        yield f"Not sent to the server: {', '.join(recipe.omit)}."
+    if recipe.system:
+        yield f"System prompt: {recipe.system!r}."
+    for name, options in (
+        ("chat template", recipe.chat_template_options),
+        ("the inference server", recipe.engine_options),
+    ):
+        if options:
+            yield f"Options of {name}: {json.dumps(dict(options), ensure_ascii=False)}."
+
+
+MESSAGES = {
+    "conclusion": "the conclusion of each trajectory, without its reasoning",
+    "verbatim": "each trajectory in full",
+    "reference": "what follows the last </think> of each trajectory, as in the published code",
+    "answer": "the answer of each trajectory alone",
+    "summary": "a summary that the model wrote of each trajectory",
+}
+
+
+def _rounds(plan: Plan) -> Iterator[str]:
+    if not plan.widths:
+        return
+    yield f"A round passes to the next {MESSAGES[plan.compaction]}."
+    if plan.summary_tokens is not None:
+        yield f"Summaries have at most {plan.summary_tokens:,} tokens."
+    if plan.subset is not None:
+        yield f"Each trajectory of a later round sees {plan.subset:,} of the messages."
+    if plan.workspace_tokens is not None:
+        yield f"The model distils them into one text of at most {plan.workspace_tokens:,} tokens."
+    if plan.truncated == "tail":
+        yield f"Of a trajectory that was cut, its last {plan.tail_tokens:,} tokens are passed on."
+    if plan.min_messages != 1:
+        yield f"A round needs {plan.min_messages} messages; with fewer: {plan.on_shortfall}."
+
+
+def _software(run: Run) -> str:
+    packages = run.producer.get("packages")
+    named = {} if not isinstance(packages, dict) else packages
+    versions = [f"{name} {value}" for name, value in named.items() if value]
+    return f"Software: pacore {run.producer.get('pacore')}, {', '.join(versions)}."

@@ -6,13 +6,16 @@ import csv
 import io
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
+from pacore.evaluation.equal_cost import EqualCost, at_equal_cost, vote_counts
 from pacore.evaluation.judging import Judging
 from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
+from pacore.report.comparison import chance
 from pacore.report.rendering.plots import frontier_figure, image
 from pacore.report.rendering.sheet import (
+    ABSENT,
     COUNT,
     FIGURE,
     INTERVAL,
@@ -22,6 +25,7 @@ from pacore.report.rendering.sheet import (
     Facts,
     Format,
     Heading,
+    Note,
     Part,
     Sheet,
     between,
@@ -66,7 +70,7 @@ def sweep_sheet(title: str, result: SweepResult) -> Sheet:
         ("generated now", f"{result.new_tokens:,} tokens"),
         ("not generated", f"{saved:,} tokens ({share(saved_share)})"),
     ]
-    return Sheet(title, [[arms], *_differences(result), [Facts(spent)]])
+    return Sheet(title, [[arms], *_differences(result), *_equal_cost(result), [Facts(spent)]])
 
 
 PER_THOUSAND = Format(lambda gain: number(None if gain is None else 100 * gain, 1))
@@ -90,6 +94,46 @@ def _differences(result: SweepResult) -> Iterator[list[Part]]:
             ("problems", COUNT, lambda arm: arm.compared),
         )
         yield [Heading(heading), differences]
+
+
+def _equal_cost(result: SweepResult) -> Iterator[list[Part]]:
+    """Each strategy that is a run beside the majority vote that costs the same."""
+    if not result.equal_cost:
+        return
+    heading = "compared with self-consistency (sc) at equal tokens, paired by problem"
+    rows = table(
+        result.equal_cost,
+        ("arm", TEXT, lambda row: row.arm),
+        ("tokens", COUNT, lambda row: row.tokens),
+        ("compared with", TEXT, lambda row: f"sc:{row.count}"),
+        ("tokens", COUNT, lambda row: row.vote_tokens),
+        ("difference", POINTS, lambda row: row.pair and row.pair.difference),
+        ("95 %", FIGURE, _interval),
+        ("permutation", FIGURE, _permutation),
+        ("problems", COUNT, lambda row: row.pair and row.pair.problems),
+    )
+    missing = [row for row in result.equal_cost if row.pair is None]
+    notes = [
+        Note(
+            f"{row.arm}: the pool has fewer than {row.count:,} samples; --arm sc:{row.count} makes them"
+        )
+        for row in missing
+    ]
+    yield [Heading(heading), rows, *notes]
+
+
+def _interval(row: EqualCost) -> str:
+    if row.pair is None:
+        return ABSENT
+    return between(row.pair.low, row.pair.high, lambda value: f"{100 * (value or 0.0):+.1f}")
+
+
+def _permutation(row: EqualCost) -> str:
+    return (
+        ABSENT
+        if row.pair is None or row.pair.permutation_p is None
+        else chance(row.pair.permutation_p)
+    )
 
 
 def sweep_csv(result: SweepResult) -> str:
@@ -129,8 +173,11 @@ def conclude_sweep(
         run_ids.append(str(judge.run_id))
     prices = read_prices(config.prices) if config.prices else ()
     counts = [arm.count for arm in planned.arms]
-    with ReportWarehouse(store, run_ids, prices, counts) as warehouse:
+    with ReportWarehouse(store, run_ids) as warehouse:
+        equal = vote_counts(warehouse, planned)
+    with ReportWarehouse(store, run_ids, prices, [*counts, *equal.values()]) as warehouse:
         result = sweep_result(warehouse, planned, judge)
+        result = replace(result, equal_cost=at_equal_cost(warehouse, planned, equal))
     title = headline(open_run(store, str(planned.pool.run_id)))
     picture = frontier_figure(result.points, f"Accuracy and cost of each strategy: {title}")
     written = {

@@ -164,6 +164,9 @@ def test_a_store_lists_and_shows_its_runs(store: pacore.Store) -> None:
     assert "wider" in store._repr_html_() and "complete" in str(store.status(["mine"]))
     assert "--widths 4" in str(store.configuration("wider"))
     assert "sum-0001" in str(store.results("mine"))
+    said = store.methods("wider")
+    assert "5 problems of the set problems" in said and "K = [4, 1], repeated 2 times" in said
+    assert "temperature 1, top-p 1" in said and f"pacore {pacore.__version__}" in said
     assert "round 2 of 2" in str(store.problem("mine", "sum-0001", is_whole=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.sweep import sweep
 from pacore.core.config.sweep import SweepConfig
+from pacore.evaluation.equal_cost import EqualCost
 from pacore.evaluation.sweep import SweepResult, SweepRow
 from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
@@ -145,6 +147,39 @@ def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: Sw
         assert -1 <= one.difference_low <= one.difference <= one.difference_high <= 1
         assert one.compared == 8
     assert swept.result.currency == "USD"
+
+
+def test_each_arm_that_is_a_run_is_compared_with_the_vote_that_costs_as_much(
+    swept: SweepOutcome, config: SweepConfig
+) -> None:
+    found = {one.arm: one for one in swept.result.equal_cost}
+    assert list(found) == ["low", "sequential-3", "verbatim", "low-pool-8"]
+    member = {one.name: one for one in swept.result.arms}["single"].effective_tokens
+    assert member is not None
+    for one in found.values():
+        assert one.count == max(1, round(one.tokens / member))
+        assert one.vote_tokens == pytest.approx(one.count * member)
+        assert abs(one.vote_tokens - one.tokens) <= member / 2
+    low = found["low"]
+    with Warehouse(open_store(config.run.store), numbers=[low.count]) as warehouse:
+        ((voted,),) = warehouse.query(
+            "SELECT maj_at_k FROM mart_majority WHERE run_id = 'mine.pool' "
+            f"AND pool = 'first_round' AND k = {low.count}"
+        ).rows
+        ((score,),) = warehouse.query(
+            "SELECT score FROM mart_accuracy WHERE run_id = 'mine.low'"
+        ).rows
+    assert low.pair is not None
+    assert low.pair.first == pytest.approx(voted)
+    assert low.pair.second == pytest.approx(score)
+    shown = to_text(sweep_sheet(TITLE, swept.result), 100)
+    assert f"sc:{low.count}" in shown.partition("at equal tokens")[2]
+
+
+def test_a_vote_that_the_pool_is_too_small_for_is_named_with_the_arm_that_makes_it() -> None:
+    short = replace(RESULT, equal_cost=[EqualCost("low", 6, 1200.0, 1200.0, None)])
+    shown = to_text(sweep_sheet(TITLE, short), 100)
+    assert "low: the pool has fewer than 6 samples; --arm sc:6 makes them" in shown
 
 
 def test_nothing_is_generated_twice(swept: SweepOutcome, config: SweepConfig) -> None:
