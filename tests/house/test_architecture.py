@@ -50,6 +50,7 @@ DOORS = {
     "numpy": "evaluation/statistics/*",
     "pebble": "sandbox/mathematics_worker",
     "prefect": "tasks/* flows/*",
+    "pydantic_core": "core/validation",
     "pyarrow": "store/schema store/parquet problems/formats/parquet",
     "rich": "report/rendering/terminal",
     "scipy": "evaluation/statistics/*",

@@ -205,7 +205,7 @@ def test_a_mapping_that_cannot_be_meant_is_refused_in_a_line(fields: Any, what: 
         scripted_config(Path("s"), Path("p.jsonl"), fields=fields)
     (fault,) = caught.value.errors(include_url=False)
     assert fault["loc"] == ("fields",)
-    assert fault["msg"].startswith(f"Value error, {what}") and "\n" not in fault["msg"]
+    assert fault["msg"].startswith(what) and "\n" not in fault["msg"]
 
 
 def test_a_grader_may_have_options_with_commas_of_their_own() -> None:

@@ -6,9 +6,9 @@ plan and identity that follow from them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ModelWrapValidatorHandler, model_validator
 
 from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
 from pacore.core.config.vllm_options import identity_options
@@ -94,6 +94,13 @@ class RunConfig(ConfigFields):
             if None not in (bound, self.max_tokens) and bound > self.max_tokens:
                 raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _conflicts_in_plain_words(
+        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        return cls.in_plain_words(data, validate)
 
     @property
     def recipe(self) -> Recipe:

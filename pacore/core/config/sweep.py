@@ -20,15 +20,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pacore.core.config.fields import Declared, make_readable
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.identity import digest
 from pacore.core.plan import PRESETS
-from pacore.core.validation import first_fault
+from pacore.core.validation import PlainModel, first_fault
 from pacore.errors import BadInput
 
 ArmKind = Literal["pool", "majority", "best", "run"]
@@ -151,7 +158,7 @@ POLICIES = tuple(
 """Fields of the plan that an arm may change."""
 
 
-class SweepConfig(BaseModel):
+class SweepConfig(PlainModel):
     """All settings of a sweep."""
 
     model_config = ConfigDict(
@@ -184,6 +191,13 @@ class SweepConfig(BaseModel):
         except BadInput as fault:
             raise ValueError(str(fault)) from None
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _conflicts_in_plain_words(
+        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        return cls.in_plain_words(data, validate)
 
 
 @dataclass(frozen=True, slots=True)
