@@ -113,9 +113,11 @@ FEWEST_CHARACTERS = 3
 def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """The known names that a mistyped one may mean, the nearest first; case makes no difference.
 
-    They begin with it, are spelled alike, or have it in them.
+    They begin with it, are spelled alike, or have it in them. None where the name itself is known.
     """
     by_spelling = {one.lower(): one for one in known}
+    if name in by_spelling.values():
+        return []
     wanted = name.lower()
     is_long = len(wanted) >= FEWEST_CHARACTERS
     begin = [one for one in by_spelling if is_long and one.startswith(wanted)]
@@ -126,6 +128,6 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
-    """``; did you mean …?`` with the known names that are near; empty where there is none."""
+    """`` (did you mean …?)`` with the known names that are near; empty where there is none."""
     near = [visible(one) for one in near_names(name, known, most)]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -14,6 +14,7 @@ import click
 import yaml
 from pydantic import ValidationError
 
+from pacore.cli.options import OneOf
 from pacore.core.config.fields import Settings
 from pacore.core.config.run import RunConfig
 from pacore.core.validation import UNKNOWN, FieldFault, field_faults
@@ -60,7 +61,7 @@ def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callab
         field,
         default=None,
         multiple=field in REPEATED,
-        type=click.Choice(choices) if choices else str,
+        type=OneOf(choices) if choices else str,
         metavar=METAVARS.get(field),
         help=described,
     )
@@ -207,7 +208,8 @@ def _from_toml(path: str, text: str) -> ConfigFile:
     lines: dict[str, int] = {}
     for number, written in enumerate(text.splitlines(), 1):
         if found := _TOML_NAME.match(written):
-            lines.setdefault(_FIELD_OF.get(found[1], found[1]), number)
+            field = _FIELD_OF.get(str(found[1]), str(found[1]))
+            lines.setdefault(field, number)
     return ConfigFile(path, values, lines)
 
 
@@ -235,7 +237,7 @@ def _from_yaml(path: str, text: str) -> ConfigFile:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise BadInput(f"{path}:{line}: a list or an object is no name of a field")
-            name = _FIELD_OF.get(key.value, key.value)
+            name = _FIELD_OF.get(str(key.value), str(key.value))
             if (first := lines.setdefault(name, line)) != line:
                 raise BadInput(f"{path}:{line}: {name}: is given in line {first} already")
             info = RunConfig.model_fields.get(name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from pacore.cli.options import NamedCommands
 from pacore.errors import Exit
 
 
-@click.group()
+@click.group(cls=NamedCommands)
 def server_command() -> None:
     """Start, stop and find the local Prefect server.
 

@@ -24,6 +24,10 @@ from pacore.store.commits import DataFile, last_snapshot
 from pacore.store.layout import final_key, imported_texts_key, problem_set_key, run_key
 from pacore.store.records import Time, find, put_new, read_many
 from pacore.store.retries import end_key
+from pacore.text import did_you_mean
+
+MOST_LISTED = 8
+"""Runs that a message names."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,18 @@ def open_run(store: Backend, run_id: str) -> Run:
     """Raises Refused when there is no such run, StoreError when its record cannot be used."""
     run = find(store, run_key(run_id), Run)
     if run is None:
-        known = ", ".join(list_runs(store)) or "none"
-        raise Refused(f"no run {run_id!r} in this store; runs: {known}")
+        raise Refused(f"no run {run_id!r} in {store.url}{_instead(run_id, list_runs(store))}")
     return run
+
+
+def _instead(run_id: str, known: Sequence[str]) -> str:
+    """The runs that may be meant; where none is near, the last ones by name and how many more."""
+    if not known:
+        return ", which has no runs"
+    if near := did_you_mean(run_id, known):
+        return near
+    more = f" and {len(known) - MOST_LISTED:,} more" if len(known) > MOST_LISTED else ""
+    return f"; its runs: {', '.join(known[-MOST_LISTED:])}{more}"
 
 
 def open_runs(store: Backend, run_ids: Sequence[str]) -> list[Run]:

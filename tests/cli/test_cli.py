@@ -45,7 +45,7 @@ def test_wrong_flags_are_named_with_exit_code_2(tmp_path: Path, pacore: Pacore) 
     file.write_text("engine: scripted\ntemprature: 1\n")
     done = pacore("run", "--problems", str(problems), "--config", str(file))
     assert done.returncode == 2
-    assert f"{file}:2: temprature: is not a known name; did you mean temperature?" in done.stderr
+    assert f"{file}:2: temprature: is not a known name (did you mean temperature?)" in done.stderr
 
 
 def test_a_script_that_cannot_be_read_is_refused_and_nothing_is_written(

@@ -79,7 +79,7 @@ def parse_mapping(text: str) -> dict[str, str]:
         if not equals or name.strip() not in PARTS:
             known = ", ".join(f"{part}=…" for part in PARTS)
             near = did_you_mean(name.strip(), PARTS) if equals else ""
-            raise ValueError(f"{piece!r} is none of {known}{near}")
+            raise ValueError(f"{piece!r}{near} is none of {known}")
         if name.strip() in found:
             raise ValueError(f"{name.strip()} is given twice")
         found[name.strip()] = path.strip()
@@ -90,8 +90,8 @@ def check_mapping(mapping: FieldMapping) -> None:
     """Raises ValueError with one line for a mapping that cannot be right."""
     for name, path in mapping.items():
         if name not in PARTS:
-            known = f"parts are {', '.join(PARTS)}{did_you_mean(name, PARTS)}"
-            raise ValueError(f"{name!r} is no part of a problem; {known}")
+            what = f"{name!r}{did_you_mean(name, PARTS)} is no part of a problem"
+            raise ValueError(f"{what}; parts are {', '.join(PARTS)}")
         if not path and name not in MAY_BE_NONE:
             raise ValueError(f"{name}: names no field")
         if fault := text_fault(path, line_breaks=False):
