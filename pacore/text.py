@@ -110,6 +110,10 @@ FEWEST_CHARACTERS = 3
 """Of a name that is looked for inside others."""
 
 
+NEARLY = 0.1
+"""How much less alike than the nearest name another may be."""
+
+
 def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """The known names that a mistyped one may mean, the nearest first; case makes no difference.
 
@@ -122,9 +126,14 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     is_long = len(wanted) >= FEWEST_CHARACTERS
     begin = [one for one in by_spelling if is_long and one.startswith(wanted)]
     close = difflib.get_close_matches(wanted, by_spelling, n=most, cutoff=0.65)
+    close = [one for one in close if _alike(wanted, one) > _alike(wanted, close[0]) - NEARLY]
     have = [one for one in by_spelling if is_long and wanted in one]
     chosen = begin or close or have
     return [by_spelling[one] for one in chosen[:most]]
+
+
+def _alike(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name, other).ratio()
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:

@@ -12,19 +12,21 @@ from pydantic import ValidationError
 
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import with_format, with_prices, with_store
-from pacore.cli.showing import run_flow, spoken, tell
+from pacore.cli.showing import run_flow, spoken, tell, waiting
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SweepConfig
 from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import Criteria, compare_pairs, decide
 from pacore.evaluation.flips import compare_gradings, compare_runs
+from pacore.evaluation.sweep import begin_sweep
 from pacore.problems.survey import survey_problems
 from pacore.report.comparison import comparison_sheet
 from pacore.report.flips import flips_output
 from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
 from pacore.report.sweep import SweepOutcome
+from pacore.runs.problems import check_engine
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
@@ -165,7 +167,14 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
         config = SweepConfig(run=run, arms=tuple(arms), prices=prices)
     except ValidationError as invalid:
         raise BadInput(first_fault(invalid).what) from None
-    say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
+    with waiting() as step:
+        step(f"reading the problem set {run.problems}")
+        found = survey_problems(run.problems, run.limit, run.fields)
+        planned = begin_sweep(config, found.problems)
+        if run.engine == "http":
+            step(f"waiting for {', '.join(run.endpoints)}")
+            check_engine(planned.pool)
+    say_cautions(found.cautions)
     from flows.sweep import sweep as flow
     from tasks.opened import SHOWING, given
 
@@ -173,10 +182,10 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
         state = run_flow(flow, config, "the sweep")
     if state.name == "Cancelled":
         raise KeyboardInterrupt
-    found = state.result(raise_on_failure=False)
-    assert isinstance(found, SweepOutcome)
-    click.echo(found.written(form))
-    for file in found.files:
+    outcome = state.result(raise_on_failure=False)
+    assert isinstance(outcome, SweepOutcome)
+    click.echo(outcome.written(form))
+    for file in outcome.files:
         click.echo(file, err=True)
     return Exit.COMPLETE
 

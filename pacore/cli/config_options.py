@@ -19,6 +19,7 @@ from pacore.core.config.fields import Settings
 from pacore.core.config.run import RunConfig
 from pacore.core.validation import UNKNOWN, FieldFault, field_faults
 from pacore.errors import BadInput
+from pacore.store.backends.local import near_places
 from pacore.text import visible
 
 Config = TypeVar("Config", bound=Settings)
@@ -179,7 +180,7 @@ def read_config_file(path: str) -> ConfigFile:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise BadInput(f"--config {path}: no such file") from None
+        raise BadInput(f"--config {path}: no such file{near_places(path)}") from None
     except UnicodeDecodeError:
         raise BadInput(f"--config {path}: cannot be read: it is not UTF-8 text") from None
     except OSError as fault:

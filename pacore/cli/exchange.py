@@ -11,7 +11,7 @@ import click
 
 from pacore.cli.config_options import checked
 from pacore.cli.options import with_format, with_new_store, with_store
-from pacore.cli.showing import print_failures, print_results, results_of
+from pacore.cli.showing import print_failures, print_results, results_of, waiting
 from pacore.core.config.fields import FieldMapping
 from pacore.core.config.imports import ImportConfig
 from pacore.core.problem import Problem
@@ -28,6 +28,7 @@ from pacore.problems.files import generated_ids, read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
+from pacore.text import shown
 
 AUTO, EXPORT = "auto", "export"
 
@@ -51,6 +52,11 @@ class ImportOptions:
 
 def import_from(place: str, options: ImportOptions) -> int:
     """Import a file, or a folder that ``pacore export`` wrote; returns the exit code."""
+    with waiting(f"reading {shown(place)}"):
+        return _import_from(place, options)
+
+
+def _import_from(place: str, options: ImportOptions) -> int:
     if options.form == EXPORT or (options.form == AUTO and is_export(place)):
         return _import_export(place, options)
     config = _config(place, options)

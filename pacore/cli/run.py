@@ -18,6 +18,7 @@ from pacore.cli.showing import (
     results_of,
     run_flow,
     tell,
+    waiting,
 )
 from pacore.core.config.run import RunConfig
 from pacore.errors import Exit, StoreError
@@ -55,7 +56,8 @@ def make_run(config: RunConfig, hear: Callable[[ProblemSurvey], None] = lambda _
     run ended with where it could not go on.
     """
     read: list[ProblemSurvey] = []
-    run = begin(config, read.append)
+    with waiting() as step:
+        run = begin(config, read.append, step)
     return finish_run(config, run, lambda: hear(read[0]))
 
 
@@ -77,6 +79,9 @@ def finish_run(config: RunConfig, run: Run, before: Callable[[], None] = lambda:
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
             work.open_engine_ahead()
+        elif config.engine == "http":
+            with waiting(f"waiting for {', '.join(config.endpoints)}"):
+                work.open_engine()
         state = _through_the_flow(config, work)
     if state.name not in WHOLE:
         click.echo(

@@ -19,9 +19,13 @@ def server_command() -> None:
 @server_command.command("start")
 def start_command() -> int:
     """Start it, or find it running; print its address."""
-    from tasks.server import start as start_server
+    from pacore.cli.showing import tell, waiting
 
-    click.echo(start_server())
+    with waiting("waiting for the Prefect server"):
+        from tasks.server import start as start_server
+
+        address = start_server(tell)
+    click.echo(address)
     return Exit.COMPLETE
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
-from pacore.store.backends.local import LocalBackend
+from pacore.store.backends.local import LocalBackend, near_places
 from pacore.store.backends.protocol import Backend
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_store(url: str) -> Backend:
 def check_folder(url: str) -> None:
     """Raises BadInput where ``url`` is a folder that is not there."""
     if (folder := _folder(url)) is not None and not folder.exists():
-        raise BadInput(f"--store {url}: no such folder")
+        raise BadInput(f"--store {url}: no such folder{near_places(str(folder))}")
 
 
 def _folder(url: str) -> Path | None:
