@@ -77,7 +77,7 @@ def _import_from(place: str, options: ImportOptions) -> int:
 
 def export_to(run_id: str, place: str, store: str) -> int:
     """Write a run as a folder of its own, ready for ``pacore import`` elsewhere."""
-    done = export_run(open_store(store), run_id, open_store(place))
+    done = export_run(open_store(store), run_id, open_store(place, "DEST"))
     if not done.added:
         _say(f"{place} has run {run_id} already; nothing to do")
     click.echo(f"exported run {run_id} to {place}: {done.files:,} files, {done.bytes:,} bytes")
@@ -94,7 +94,7 @@ def _import_export(place: str, options: ImportOptions) -> int:
     if unused := [flag for flag, value in given.items() if value is not None]:
         raise BadInput(f"{unused[0]}: an export says that itself")
     store = open_store(options.store)
-    done = import_export(open_store(place), store, options.run_id)
+    done = import_export(open_store(place, "FILE"), store, options.run_id)
     for note in done.notes:
         _say(note)
     if not done.added:

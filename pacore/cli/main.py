@@ -143,15 +143,18 @@ def interrupted_by_signals() -> Iterator[None]:
 def _in_one_line(wrong: click.ClickException) -> str:
     """What click found wrong with a command line, and what may be meant or where it is explained."""
     context = wrong.ctx if isinstance(wrong, click.UsageError) else None
-    if context is None or isinstance(wrong, click.exceptions.BadOptionUsage):
-        return wrong.format_message().removesuffix(".")
+    said = wrong.format_message().removesuffix(".")
+    if isinstance(wrong, click.exceptions.BadOptionUsage):
+        return f"{wrong.option_name}: {'needs a' if 'requires' in said else 'takes no'} value"
+    if context is None:
+        return said
     command, explained = context.command, f"{context.command_path} --help"
     if isinstance(wrong, click.exceptions.NoSuchOption):
         known = [name for one in command.get_params(context) for name in one.opts if name[0] == "-"]
         near = did_you_mean(wrong.option_name, known)
         return f"no option {wrong.option_name}{near}; {explained} lists them"
     if not isinstance(wrong, click.BadParameter) or wrong.param is None:
-        return f"{wrong.format_message().removesuffix('.')}; {explained} lists what there is"
+        return f"{said[:1].lower()}{said[1:]}; {explained} lists what there is"
     if isinstance(wrong.param, click.Option):
         name, usage = wrong.param.opts[0], explained
     else:

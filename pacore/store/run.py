@@ -135,18 +135,20 @@ def open_run(store: Backend, run_id: str) -> Run:
     """Raises Refused when there is no such run, StoreError when its record cannot be used."""
     run = find(store, run_key(run_id), Run)
     if run is None:
-        raise Refused(f"no run {run_id!r} in {store.url}{_instead(run_id, list_runs(store))}")
+        raise no_such_run(store, run_id)
     return run
 
 
-def _instead(run_id: str, known: Sequence[str]) -> str:
-    """The runs that may be meant; where none is near, the last ones by name and how many more."""
+def no_such_run(store: Backend, run_id: str) -> Refused:
+    """The refusal of a run that a store does not have, with those that may be meant; where none is
+    near, with the last ones by name and how many more there are.
+    """
+    known = list_runs(store)
     if not known:
-        return ", which has no runs"
-    if near := did_you_mean(run_id, known):
-        return near
+        return Refused(f"no run {run_id!r} in {store.url}, which has no runs")
     more = f" and {len(known) - MOST_LISTED:,} more" if len(known) > MOST_LISTED else ""
-    return f"; its runs: {', '.join(known[-MOST_LISTED:])}{more}"
+    listed = f"; its runs: {', '.join(known[-MOST_LISTED:])}{more}"
+    return Refused(f"no run {run_id!r} in {store.url}{did_you_mean(run_id, known) or listed}")
 
 
 def open_runs(store: Backend, run_ids: Sequence[str]) -> list[Run]:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 
 from flows.infer import infer
+from flows.sweep import sweep
 from pacore.store.backends.opening import open_store
 from pacore.store.gradings import read_gradings
 from tests.conftest import Pacore
@@ -52,6 +54,22 @@ def test_a_deployed_run_writes_the_tables_the_command_line_writes(
     written = tables(str(tmp_path / "deployed"), "same")
     assert written == tables(str(tmp_path / "typed"), "same")
     assert len(written["answers"]) == 4
+
+
+def test_parameters_that_are_wrong_are_refused_in_plain_words() -> None:
+    given = {"problems": "p.jsonl", "temprature": 1, "preset": "hihg", "concurrency": 0}
+    with pytest.raises(ParameterTypeError) as refused:
+        infer.validate_parameters({"config": given})
+    assert str(refused.value).splitlines()[1:] == [
+        " - config.preset: must be one of low, medium, high (did you mean high?)",
+        " - config.concurrency: must be at least 1",
+        " - config.temprature: is not a known name (did you mean temperature?)",
+    ]
+    with pytest.raises(ParameterTypeError) as refused:
+        sweep.validate_parameters({"config": {"run": {"problems": "p.jsonl"}, "arms": ["low"]}})
+    assert str(refused.value).splitlines()[1:] == [
+        " - config.run.endpoints: engine http needs at least one, or take another engine"
+    ]
 
 
 def test_the_deployments_form_asks_for_every_field_in_order() -> None:

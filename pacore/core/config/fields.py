@@ -68,6 +68,9 @@ NEED_PROBLEM = ("answer", "options")
 
 _SEPARATOR = re.compile(rf",\s*(?=(?:{'|'.join(PARTS)})=)")
 
+_OTHER_PART = re.compile(r",\s*(\w+)=")
+"""What looks like another part inside a path, which may be a part that is mistyped."""
+
 FieldMapping = Mapping[str, str]
 
 
@@ -82,6 +85,9 @@ def parse_mapping(text: str) -> dict[str, str]:
             raise ValueError(f"{piece!r}{near} is none of {known}")
         if name.strip() in found:
             raise ValueError(f"{name.strip()} is given twice")
+        for other in _OTHER_PART.findall(path):
+            if near := did_you_mean(other, PARTS):
+                raise ValueError(f"{other!r}{near} is no part; parts are {', '.join(PARTS)}")
         found[name.strip()] = path.strip()
     return found
 
