@@ -2,14 +2,15 @@
 
 Problem sets and texts of models may have any characters in them, and must not control the terminal or
 the Markdown they are shown in. Addresses are stored with a run and environments are inherited by
-other processes, and secrets in them must get into neither.
+other processes, and secrets in them must get into neither. And the names near one that was mistyped.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 CONTROLS = (
@@ -103,3 +104,39 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name.startswith("PREFECT_") or not _SECRET_NAME.search(name)
     }
+
+
+FEWEST_CHARACTERS = 3
+"""Of a name that is looked for inside others."""
+
+
+NEARLY = 0.1
+"""How much less alike than the nearest name another may be."""
+
+
+def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The known names that a mistyped one may mean, the nearest first; case makes no difference.
+
+    They begin with it, are spelled alike, or have it in them. None where the name itself is known.
+    """
+    by_spelling = {one.lower(): one for one in known}
+    if name in by_spelling.values():
+        return []
+    wanted = name.lower()
+    is_long = len(wanted) >= FEWEST_CHARACTERS
+    begin = [one for one in by_spelling if is_long and one.startswith(wanted)]
+    close = difflib.get_close_matches(wanted, by_spelling, n=most, cutoff=0.65)
+    close = [one for one in close if _alike(wanted, one) > _alike(wanted, close[0]) - NEARLY]
+    have = [one for one in by_spelling if is_long and wanted in one]
+    chosen = begin or close or have
+    return [by_spelling[one] for one in chosen[:most]]
+
+
+def _alike(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name, other).ratio()
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """`` (did you mean …?)`` with the known names that are near; empty where there is none."""
+    near = [visible(one) for one in near_names(name, known, most)]
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

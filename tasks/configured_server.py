@@ -6,6 +6,7 @@ proxies are what they will be during a flow.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -169,7 +170,9 @@ def _transport_fault(url: str, fault: Exception) -> str:
         return f"nothing answers within {PROBE_SECONDS:g} s"
     if isinstance(fault, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.LocalProtocolError):
         return "it is no address of the form http://HOST:PORT/api"
-    said = visible(excerpt(str(fault) or type(fault).__name__, 200))
+    own = re.sub(r"^\[Errno -?\d+\] (.)", lambda found: found[1].lower(), str(fault))
+    own = own or type(fault).__name__
+    said = visible(excerpt(own, 200))
     if isinstance(fault, httpx.ConnectError):
         return f"no connection: {said}"
     if isinstance(fault, httpx.TransportError):

@@ -84,19 +84,24 @@ class _Record:
         return self.process is not None and is_running_here(self.process)
 
 
+def _say_nothing(_: str) -> None:
+    pass
+
+
 @contextmanager
-def connected() -> Iterator[str]:
+def connected(say: Callable[[str], None] = _say_nothing) -> Iterator[str]:
     """Use the server in ``PREFECT_API_URL`` (or the Prefect profile), else a standing local one.
 
-    Yields the API's address. Raises ServerUnavailable when no server answers, and when it is gone
-    later; HomeUnusable where a local one would have nowhere to keep its database.
+    Yields the API's address. ``say`` is called with a line where a local one has to start first.
+    Raises ServerUnavailable when no server answers, and when it is gone later; HomeUnusable where a
+    local one would have nowhere to keep its database.
     """
     configured = configured_server()
     if configured is not None:
         with answering(configured):
             yield configured.url
         return
-    url = start()
+    url = start(say)
     with temporary_settings({PREFECT_API_URL: url}), still_answering(url):
         yield url
 
@@ -155,8 +160,10 @@ def running() -> str | None:
     return record.url if record and record.is_running and _is_healthy(record.url) else None
 
 
-def start() -> str:
+def start(say: Callable[[str], None] = _say_nothing) -> str:
     """Find the standing local server or start it; returns its API address.
+
+    ``say`` is called with a line where it has to start first, which takes seconds, with its log.
 
     Raises ServerUnavailable where it does not come up, HomeUnusable where it has no place to be.
     """
@@ -168,6 +175,7 @@ def start() -> str:
             pid = record.process.pid
             _wait_until_healthy(record.url, lambda: not record.is_running, log, f"process {pid}")
             return record.url
+        say(f"starting a local Prefect server, usually 10 to 40 s, once; its log is {log}")
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
         with usable(folder):

@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any, Protocol
 
 from pacore.errors import PacoreError
 from pacore.report.run import live_progress
-from pacore.runs.dispatch.progress import Pace, Progress
+from pacore.runs.dispatch.progress import FIRST_SECONDS, FIRST_WAIT_SECONDS, Pace, Progress
+from pacore.text import visible
 
 WHOLE = ("Completed", "CompletedWithFailures")
 """Names of the states of a flow that came to its end."""
@@ -39,18 +40,27 @@ def progress_shown(progress: Progress) -> Iterator[None]:
     sys.stderr.flush()
 
 
+class Spoken(Protocol):
+    """What can be said of some work: a line, and what a further line would show."""
+
+    @property
+    def stage(self) -> object: ...
+
+    def line(self) -> str: ...
+
+
 @contextmanager
-def spoken(progress: Progress, name: str = "") -> Iterator[None]:
+def spoken(work: Spoken, name: str = "", first_seconds: float = FIRST_SECONDS) -> Iterator[None]:
     """Say lines of progress on stderr while the context lasts, each after ``name``, at a pace that
     slows down.
     """
     ended = threading.Event()
-    pace = Pace(time.monotonic())
+    pace = Pace(time.monotonic(), first_seconds)
 
     def speak() -> None:
         while not ended.wait(LOOK_SECONDS):
-            if pace.is_due(progress.stage, time.monotonic()):
-                sys.stderr.write(f"{name}{progress.line()}\n")
+            if pace.is_due(work.stage, time.monotonic()):
+                sys.stderr.write(f"{name}{work.line()}\n")
                 sys.stderr.flush()
 
     speaker = threading.Thread(target=speak, name="progress", daemon=True)
@@ -60,6 +70,35 @@ def spoken(progress: Progress, name: str = "") -> Iterator[None]:
     finally:
         ended.set()
         speaker.join()
+
+
+class Wait:
+    """Something that takes its time: what is done now, and for how many seconds."""
+
+    def __init__(self, doing: str) -> None:
+        self.do(doing)
+
+    def do(self, doing: str) -> None:
+        """Set what is done from now on."""
+        self._doing, self._since = visible(doing), time.monotonic()
+
+    @property
+    def stage(self) -> object:
+        return self._doing
+
+    def line(self) -> str:
+        return f"pacore: {self._doing}, {time.monotonic() - self._since:.0f} s so far"
+
+
+@contextmanager
+def waiting(doing: str = "starting") -> Iterator[Callable[[str], None]]:
+    """Say on stderr what is done while the context lasts, and for how long, once that takes seconds.
+
+    Yields a function to call with what is done from then on.
+    """
+    wait = Wait(doing)
+    with spoken(wait, first_seconds=FIRST_WAIT_SECONDS):
+        yield wait.do
 
 
 def run_flow(
@@ -77,14 +116,16 @@ def run_flow(
     Returns the state the flow ended in: Completed, CompletedWithFailures or Cancelled. Raises what
     it ended with where it did not complete: its PacoreError, or one that names the flow run's page.
     """
-    # Prefect takes a second to import, which commands that run no flow need not wait for.
-    from tasks.server import connected, wait_for_records
-
     tell(f"{name}: finding a Prefect server, or starting one")
     if progress is not None:
         progress.listener = tell
         progress.wait_for("a Prefect server", "flow")
-    with nullcontext() if progress is None else progress_shown(progress), connected() as api:
+    with nullcontext() if progress is None else progress_shown(progress), ExitStack() as stack:
+        with waiting("waiting for a Prefect server") if progress is None else nullcontext():
+            # Prefect takes a second to import, which commands that run no flow need not wait for.
+            from tasks.server import connected, wait_for_records
+
+            api = stack.enter_context(connected(lambda notice: tell(f"{name}: {notice}")))
         if progress is not None:
             progress.wait_for(None, "flow")
         address = api.removesuffix("/api")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-from pacore.api.progress import WHOLE, progress_shown, run_flow, tell
+from pacore.api.progress import WHOLE, progress_shown, run_flow, tell, waiting
 from pacore.api.report import Report
 from pacore.core.config.run import RunConfig
 from pacore.errors import Exit, Interrupted, StoreError
@@ -48,14 +48,15 @@ def plan(
     config: RunConfig,
     on_notice: Callable[[str], None] = tell,
     on_survey: Callable[[ProblemSurvey], None] = _nothing,
+    on_step: Callable[[str], None] = _nothing,
 ) -> Report[Preview]:
     """What a run of ``config`` would generate and reuse; generates nothing, and writes nothing.
 
     Reads the store and, where it answers, the endpoint. ``on_notice`` is called with a line for what could
-    not be found out, ``on_survey`` with the problem set as it was read. Raises BadInput and Refused as a
-    run does.
+    not be found out, ``on_survey`` with the problem set as it was read, ``on_step`` with what is done next.
+    Raises BadInput and Refused as a run does.
     """
-    found = preview(config, on_notice, on_survey)
+    found = preview(config, on_notice, on_survey, on_step)
     return Report(found, [forecast_sheet(*found)])
 
 
@@ -123,7 +124,8 @@ def make_run(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] = _no
     run ended with where it could not go on.
     """
     read: list[ProblemSurvey] = []
-    begun = begin(config, read.append)
+    with waiting() as step:
+        begun = begin(config, read.append, step)
     return finish_run(config, begun, lambda: on_survey(read[0]))
 
 
@@ -152,6 +154,9 @@ def finish_run(config: RunConfig, begun: Run, before: Callable[[], None] = lambd
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
             work.open_engine_ahead()
+        elif config.engine == "http":
+            with waiting(f"waiting for {', '.join(config.endpoints)}"):
+                work.open_engine()
         state = _through_the_flow(config, work)
     if state.name not in WHOLE:
         return Made(Exit.INTERRUPTED, begun, work.progress)

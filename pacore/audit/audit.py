@@ -27,12 +27,12 @@ from pacore.audit.shard import ShardAudit
 from pacore.audit.snapshots import check_final, check_snapshots, snapshot_keys
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
-from pacore.errors import PacoreError, Refused, StoreError
+from pacore.errors import PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_among
 from pacore.store.journal import Journal
 from pacore.store.layout import OWN, commits_prefix, run_key
-from pacore.store.run import Run, is_closed, list_runs, problems_of
+from pacore.store.run import Run, is_closed, no_such_run, problems_of
 from pacore.warehouse.connection import check_names
 from pacore.warehouse.views import ReportWarehouse
 
@@ -58,8 +58,7 @@ class Audit:
         self.tally = Tally()
         anything = islice(store.list(commits_prefix(run_id)), 1)
         if not store.exists(run_key(run_id)) and not list(anything):
-            known = ", ".join(list_runs(store)) or "none"
-            raise Refused(f"no run {run_id!r} in this store; runs: {known}")
+            raise no_such_run(store, run_id)
 
     def findings(self) -> Iterator[Finding]:
         """Everything wrong, as it is found: records first, then shard by shard, then invariants."""

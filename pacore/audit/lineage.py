@@ -7,7 +7,6 @@ the trajectories have.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 from pacore.audit.derive import Prompts, recipe_of_attempt
 from pacore.audit.files import problem_rows, table_rows
-from pacore.core.problem import Problem, Turn, possible_ids
+from pacore.core.problem import Problem, Turn, no_such_problem, possible_ids
 from pacore.core.round import RoundPrompt
 from pacore.errors import BadInput
 from pacore.store.backends.protocol import Backend
@@ -24,7 +23,6 @@ from pacore.store.journal import Journal
 from pacore.store.layout import commit_key, journal_key
 from pacore.store.rows import Stored, StoredAnswer, StoredMessage, StoredRow, StoredTrajectory
 from pacore.store.run import Run, open_run
-from pacore.text import visible
 
 
 @dataclass(frozen=True)
@@ -134,9 +132,7 @@ def _problem(store: Backend, run: Run, problem_id: str) -> tuple[int, Problem]:
     for one in wanted:
         if one in found:
             return found[one].number, found[one].problem
-    close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or known[:5]
-    named = f"run {run.run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}"
-    raise BadInput(visible(named))
+    raise BadInput(no_such_problem(run.run_id, problem_id, known))
 
 
 class _ProblemRows:

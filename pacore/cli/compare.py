@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
 from pacore.api.evaluation import gated, sweep
-from pacore.api.progress import spoken, tell
+from pacore.api.progress import spoken, tell, waiting
 from pacore.api.report import Form
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import print_report, with_format, with_prices, with_report, with_store
@@ -21,9 +22,11 @@ from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import Criteria
 from pacore.evaluation.flips import compare_gradings, compare_runs
+from pacore.evaluation.sweep import begin_sweep
 from pacore.problems.survey import survey_problems
 from pacore.report.flips import flips_output
 from pacore.report.rendering.sheet import to_json
+from pacore.runs.problems import check_engine
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import ReportWarehouse
@@ -151,11 +154,19 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
 
     Raises BadInput for an arm that cannot be, and what a run or the evaluation ended with.
     """
+    run = run.at(datetime.now(UTC))
     try:
         config = SweepConfig(run=run, arms=tuple(arms), prices=prices)
     except ValidationError as invalid:
         raise BadInput(first_fault(invalid).what) from None
-    say_cautions(survey_problems(run.problems, run.limit, run.fields).cautions)
+    with waiting() as step:
+        step(f"reading the problem set {run.problems}")
+        read = survey_problems(run.problems, run.limit, run.fields)
+        planned = begin_sweep(config, read.problems)
+        if run.engine == "http":
+            step(f"waiting for {', '.join(run.endpoints)}")
+            check_engine(planned.pool)
+    say_cautions(read.cautions)
     found = sweep(config, _spoken_run).data
     click.echo(found.written(form))
     for file in found.files:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import click
 import yaml
 from pydantic import ValidationError
 
+from pacore.cli.options import OneOf
 from pacore.core.config.command import DEFAULT_STORE, REPEATED, flag_of
 from pacore.core.config.fields import Declared, Settings
 from pacore.core.config.run import RunConfig, declared_fields
-from pacore.core.validation import FieldFault, field_faults
+from pacore.core.validation import UNKNOWN, FieldFault, field_faults
 from pacore.errors import BadInput
 from pacore.runs.retry import config_of
+from pacore.store.backends.local import near_places
 from pacore.store.backends.opening import check_folder, open_store
 from pacore.store.run import open_run
 from pacore.text import visible
@@ -49,7 +53,7 @@ def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callab
         field,
         default=None,
         multiple=field in REPEATED,
-        type=click.Choice(choices) if choices else str,
+        type=OneOf(choices) if choices else str,
         metavar=METAVARS.get(field),
         help=described,
     )
@@ -123,28 +127,26 @@ def config_from(
 ) -> RunConfig:
     """Merge the settings of the run ``like``, a configuration file and flags, the later overriding.
 
-    Fields of ``without`` are not taken from the run, nor is its name.
-    Raises BadInput with a line for each field that is wrong, naming its flag or the file, and Refused
-    for a run that is not in the store or was not generated here.
+    Fields of ``without`` are not taken from the run, nor is its name. Raises BadInput with a line for each
+    field that is wrong, naming its flag or its line of the file, and Refused for a run that is not in the
+    store or was not generated here.
     """
+    file = read_config_file(config_file) if config_file else ConfigFile("", {}, {})
     typed = {name: _parsed(name, value) for name, value in flags_given(flags).items()}
-    given = overridden(read_config_file(config_file) if config_file else {}, typed)
+    given = overridden(file.values, typed)
     if like is not None:
         store = str(given.get("store", DEFAULT_STORE))
         check_folder(store)
         config = config_of(open_run(open_store(store), like), {"store": store})
         given = overridden(config.model_dump(exclude={"run_id", *without}), given)
-    try:
-        return RunConfig.model_validate(given)
-    except ValidationError as invalid:
-        lines = [_line(fault, typed, config_file) for fault in field_faults(invalid)]
-        raise BadInput("\n".join(lines)) from None
+    return _validated(RunConfig, given, lambda field: file.place(field, typed))
 
 
 def overridden(fields: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """Fields with others in their place, and without those that the others exclude."""
     replaced = {EXCLUSIVE[name] for name in others if name in EXCLUSIVE}
-    if others.get("engine", fields.get("engine")) != fields.get("engine"):
+    engine = fields.get("engine", RunConfig.model_fields["engine"].default)
+    if others.get("engine", engine) != engine:
         replaced |= {"endpoints", "vllm_options"}
     kept = {name: value for name, value in fields.items() if name not in replaced}
     return {**kept, **others}
@@ -152,17 +154,30 @@ def overridden(fields: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str
 
 def checked(model: type[Config], flags: Mapping[str, object]) -> Config:
     """The configuration that flags give. Raises BadInput with a line for each that is wrong."""
-    typed = flags_given(flags)
+    return _validated(model, flags_given(flags), flag_of)
+
+
+def _validated(
+    model: type[Config], values: Mapping[str, Any], place: Callable[[str], str]
+) -> Config:
     try:
-        return model.model_validate(typed)
+        return model.model_validate(values)
     except ValidationError as invalid:
-        lines = [_line(fault, typed, None) for fault in field_faults(invalid)]
+        lines = [_line(fault, place) for fault in field_faults(invalid)]
         raise BadInput("\n".join(lines)) from None
 
 
+def _line(fault: FieldFault, place: Callable[[str], str]) -> str:
+    if not fault.place:
+        return fault.what
+    field, *inside = fault.place
+    # A value of a list by its number, as people count.
+    parts = [f"value {part + 1}" if isinstance(part, int) else part for part in inside]
+    listed = "; pacore run --help lists them" if fault.what == UNKNOWN else ""
+    return ": ".join([place(str(field)), *parts, fault.what + listed])
+
+
 def _parsed(name: str, value: Any) -> Any:
-    if name == "widths":
-        return tuple(part.strip() for part in value.split(",") if part.strip())
     if name == "chat_template_options":
         try:
             return json.loads(value)
@@ -171,43 +186,126 @@ def _parsed(name: str, value: Any) -> Any:
     return value
 
 
-def _line(fault: FieldFault, typed: Mapping[str, object], config_file: str | None) -> str:
-    if not fault.place:
-        field, separator, rest = fault.what.partition(": ")
-        is_field = separator and field in RunConfig.model_fields
-        return f"{flag_of(field)}: {rest}" if is_field else fault.what
-    field = str(fault.place[0])
-    if fault.is_missing:
-        return f"{flag_of(field)}: is needed"
-    if field in typed or config_file is None:
-        return f"{flag_of(field)}: {fault.what}"
-    return f"{config_file}: {fault}"
+class ConfigFile(NamedTuple):
+    """A configuration file: its values by field, and the line of each, counted from 1."""
+
+    path: str
+    values: Mapping[str, Any]
+    lines: Mapping[str, int]
+
+    def place(self, field: str, typed: Container[str]) -> str:
+        """Where a field was given: its flag, or the file, its line and the name there."""
+        if field in typed or field not in self.values:
+            return flag_of(field)
+        line = self.lines.get(field)
+        return f"{self.path}:{line}: {field}" if line else f"{self.path}: {field}"
 
 
-def read_config_file(path: str) -> dict[str, Any]:
-    """A YAML or TOML file as a dict. Raises BadInput naming the file, and the line where known."""
+_FIELD_OF = {flag_of(field).removeprefix("--"): field for field in RunConfig.model_fields}
+"""Fields by their names on the command line, which a file may use too."""
+
+
+def read_config_file(path: str) -> ConfigFile:
+    """A YAML or TOML file. Raises BadInput naming the file, and the line where known."""
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise BadInput(f"--config {path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BadInput(f"--config {path}: cannot be read: {fault}") from None
+        raise BadInput(f"--config {path}: no such file{near_places(path)}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"--config {path}: cannot be read: it is not UTF-8 text") from None
+    except OSError as fault:
+        why = (fault.strerror or type(fault).__name__).lower()
+        raise BadInput(f"--config {path}: cannot be read: {why}") from None
+    readers = {".toml": _from_toml, ".yaml": _from_yaml, ".yml": _from_yaml}
+    reader = readers.get(file.suffix.lower())
+    if reader is None:
+        raise BadInput(f"--config {path}: must end in .yaml, .yml or .toml")
+    return reader(path, text)
+
+
+_TOML_NAME = re.compile(r"""\s*\[?\s*["']?([\w-]+)["']?\s*[=.\]]""")
+"""A name before ``=`` or a dot, or that of a table."""
+
+
+def _from_toml(path: str, text: str) -> ConfigFile:
     try:
-        if file.suffix == ".toml":
-            loaded: Any = tomllib.loads(text)
-        elif file.suffix in (".yaml", ".yml"):
-            loaded = yaml.safe_load(text)
-        else:
-            raise BadInput(f"--config {path}: must end in .yaml, .yml or .toml")
+        loaded = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
-        raise BadInput(f"{path}: is not TOML: {fault}") from None
+        what, _, place = str(fault).partition(" (at ")
+        line = re.match(r"line (\d+)", place)
+        number = line[1] if line else len(text.splitlines())
+        raise BadInput(f"{path}:{number}: is not TOML: {what}") from None
+    values = {_FIELD_OF.get(name, name): _dates_as_text(value) for name, value in loaded.items()}
+    lines: dict[str, int] = {}
+    for number, written in enumerate(text.splitlines(), 1):
+        if found := _TOML_NAME.match(written):
+            field = _FIELD_OF.get(str(found[1]), str(found[1]))
+            lines.setdefault(field, number)
+    return ConfigFile(path, values, lines)
+
+
+def _dates_as_text(value: Any) -> Any:
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [_dates_as_text(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: _dates_as_text(inner) for name, inner in value.items()}
+    return value
+
+
+_MARK = "tag:yaml.org,2002:"
+
+
+def _from_yaml(path: str, text: str) -> ConfigFile:
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise BadInput(f"{path}: must hold fields with values, such as 'preset: low'")
+        lines: dict[str, int] = {}
+        for key, value in root.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise BadInput(f"{path}:{line}: a list or an object is no name of a field")
+            name = _FIELD_OF.get(str(key.value), str(key.value))
+            if (first := lines.setdefault(name, line)) != line:
+                raise BadInput(f"{path}:{line}: {name}: is given in line {first} already")
+            info = RunConfig.model_fields.get(name)
+            _keep_text(value, info is not None and _is_text(info.annotation))
+            key.tag, key.value = f"{_MARK}str", name
+        return ConfigFile(path, loader.construct_document(root), lines)
     except yaml.YAMLError as fault:
-        what = " ".join(str(fault).split())
-        raise BadInput(f"{path}: is not YAML: {what}") from None
-    if not isinstance(loaded, dict):
-        raise BadInput(f"{path}: must hold fields with values, such as 'preset: low'")
-    return loaded
+        mark = getattr(fault, "problem_mark", None)
+        place = path if mark is None else f"{path}:{mark.line + 1}"
+        what = getattr(fault, "problem", None) or str(fault)
+        raise BadInput(f"{place}: is not YAML: {' '.join(what.split())}") from None
+    finally:
+        loader.dispose()
+
+
+def _is_text(annotation: Any) -> bool:
+    """Whether a field, or each of its members, holds text and nothing that YAML writes otherwise."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Literal or not inner:
+        return annotation in (str, type(None), Ellipsis)
+    return all(map(_is_text, inner))
+
+
+def _keep_text(node: yaml.Node, is_text: bool) -> None:
+    """Have a value read as it is written where YAML would make a date of it; where a field holds text,
+    also where it would make a number or a truth value of it.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag == f"{_MARK}timestamp" or (is_text and node.tag != f"{_MARK}null"):
+            node.tag = f"{_MARK}str"
+    elif isinstance(node, yaml.SequenceNode):
+        for inner in node.value:
+            _keep_text(inner, is_text)
+    elif isinstance(node, yaml.MappingNode):
+        for _, inner in node.value:
+            _keep_text(inner, is_text)
 
 
 def say_cautions(cautions: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pacore.api.progress import waiting
 from pacore.api.runs import results_of
 from pacore.cli.config_options import checked
 from pacore.cli.options import with_format, with_new_store, with_store
@@ -29,6 +30,7 @@ from pacore.problems.files import generated_ids, read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed
+from pacore.text import shown
 
 AUTO, EXPORT = "auto", "export"
 
@@ -52,6 +54,11 @@ class ImportOptions:
 
 def import_from(place: str, options: ImportOptions) -> int:
     """Import a file, or a folder that ``pacore export`` wrote; returns the exit code."""
+    with waiting(f"reading {shown(place)}"):
+        return _import_from(place, options)
+
+
+def _import_from(place: str, options: ImportOptions) -> int:
     if options.form == EXPORT or (options.form == AUTO and is_export(place)):
         return _import_export(place, options)
     config = _config(place, options)
@@ -72,7 +79,7 @@ def import_from(place: str, options: ImportOptions) -> int:
 
 def export_to(run_id: str, place: str, store: str) -> int:
     """Write a run as a folder of its own, ready for ``pacore import`` elsewhere."""
-    done = export_run(open_store(store), run_id, open_store(place))
+    done = export_run(open_store(store), run_id, open_store(place, "DEST"))
     if not done.added:
         _say(f"{place} has run {run_id} already; nothing to do")
     click.echo(f"exported run {run_id} to {place}: {done.files:,} files, {done.bytes:,} bytes")
@@ -89,7 +96,7 @@ def _import_export(place: str, options: ImportOptions) -> int:
     if unused := [flag for flag, value in given.items() if value is not None]:
         raise BadInput(f"{unused[0]}: an export says that itself")
     store = open_store(options.store)
-    done = import_export(open_store(place), store, options.run_id)
+    done = import_export(open_store(place, "FILE"), store, options.run_id)
     for note in done.notes:
         _say(note)
     if not done.added:

@@ -18,9 +18,10 @@ from typing import NamedTuple, Never
 import click
 
 from pacore import __version__
+from pacore.cli.options import NamedCommands, wanted_by
 from pacore.errors import Exit, Interrupted, PacoreError
 from pacore.proxies import keep_loopback_direct
-from pacore.text import visible_lines
+from pacore.text import did_you_mean, visible, visible_lines
 
 
 class CommandPlace(NamedTuple):
@@ -81,7 +82,7 @@ def command_of(name: str) -> click.Command:
     return command
 
 
-class Commands(click.Group):
+class Commands(NamedCommands):
     """A group whose commands are `COMMANDS`, each imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -140,6 +141,31 @@ def interrupted_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _in_one_line(wrong: click.ClickException) -> str:
+    """What click found wrong with a command line, and what may be meant or where it is explained."""
+    context = wrong.ctx if isinstance(wrong, click.UsageError) else None
+    said = wrong.format_message().removesuffix(".")
+    if isinstance(wrong, click.exceptions.BadOptionUsage):
+        return f"{wrong.option_name}: {'needs a' if 'requires' in said else 'takes no'} value"
+    if context is None:
+        return said
+    command, explained = context.command, f"{context.command_path} --help"
+    if isinstance(wrong, click.exceptions.NoSuchOption):
+        known = [name for one in command.get_params(context) for name in one.opts if name[0] == "-"]
+        near = did_you_mean(wrong.option_name, known)
+        return f"no option {wrong.option_name}{near}; {explained} lists them"
+    if not isinstance(wrong, click.BadParameter) or wrong.param is None:
+        return f"{said[:1].lower()}{said[1:]}; {explained} lists what there is"
+    if isinstance(wrong.param, click.Option):
+        name, usage = wrong.param.opts[0], explained
+    else:
+        name = wrong.param.make_metavar(context)
+        usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    if isinstance(wrong, click.exceptions.MissingParameter):
+        return f"{name}: is needed; {usage}"
+    return f"{name}: {wanted_by(wrong.param.type) or wrong.message.removesuffix('.')}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line. Returns the exit code; an expected error is one line, no traceback."""
     keep_loopback_direct(os.environ)
@@ -151,9 +177,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with interrupted_by_signals():
             code = app.main(arguments, prog_name="pacore", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as shown:
+        shown.show()
+        return Exit.REFUSED
     except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
+        click.echo(f"pacore: {visible(_in_one_line(wrong))}", err=True)
+        return Exit.REFUSED
     except (click.Abort, KeyboardInterrupt):
         click.echo("pacore: interrupted; run the same command again to resume", err=True)
         return Exit.INTERRUPTED

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pacore.errors import BadInput
+from pacore.text import did_you_mean
 
 if TYPE_CHECKING:
     from pacore.api.report import Form, Report
@@ -49,11 +50,45 @@ with_prices = click.option(
 )
 
 
+class NamedCommands(click.Group):
+    """A group that says of a command that it does not have which one may be meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0][:1].isalnum() and self.get_command(ctx, args[0]) is None:
+            near = did_you_mean(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"no command {args[0]!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def wanted_by(kind: click.ParamType[Any]) -> str | None:
+    """What a value of a type of numbers must be, in words; None of other types."""
+    if not isinstance(kind, type(click.INT) | type(click.FLOAT)):
+        return None
+    words = "must be a whole number" if isinstance(kind, type(click.INT)) else "must be a number"
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    words += (
+        ""
+        if least is None
+        else f" from {least:,} on"
+        if most is None
+        else f" from {least:,} to {most:,}"
+    )
+    return words
+
+
+class OneOf(click.Choice[str]):
+    """One of some names; another is refused with those there are and the one that may be meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        known = list(map(str, self.choices))
+        return f"{value!r}{did_you_mean(str(value), known)} is none of {', '.join(known)}"
+
+
 def with_format(*forms: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option ``--format``, passed as ``form``: one of some names, the first by default."""
-    return click.option(
-        "--format", "form", type=click.Choice(forms), default=forms[0], show_default=True
-    )
+    return click.option("--format", "form", type=OneOf(forms), default=forms[0], show_default=True)
 
 
 def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +100,7 @@ def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--format",
             "form",
-            type=click.Choice(("table", "markdown", "latex", "html", "json")),
+            type=OneOf(("table", "markdown", "latex", "html", "json")),
             default="table",
             show_default=True,
         ),

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from pacore.api.progress import waiting
 from pacore.api.runs import plan
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.errors import Exit
 from pacore.report.problem_set import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
+from pacore.text import shown
 
 
 @click.command()
@@ -20,11 +22,14 @@ def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int
 
     Reads the store and, where it answers, the endpoint.
     """
-    found = plan(
-        config_from(flags, config_file, like),
-        lambda notice: click.echo(notice, err=True),
-        lambda survey: say_cautions(survey.cautions),
-    )
+    config = config_from(flags, config_file, like)
+    with waiting() as step:
+        found = plan(
+            config,
+            lambda notice: click.echo(notice, err=True),
+            lambda survey: say_cautions(survey.cautions),
+            step,
+        )
     click.echo(str(found))
     return Exit.COMPLETE
 
@@ -68,5 +73,7 @@ def problems_command(place: str, fields: str | None, limit: int | None) -> int:
     Bad rows are named, a line for each kind, and nothing else is said. For rows of none of these, or
     to be read otherwise, there is --fields, here as in run, plan and import.
     """
-    click.echo(to_text(problem_set_sheet(place, fields, limit)))
+    with waiting(f"reading the problem set {shown(place)}"):
+        sheet = problem_set_sheet(place, fields, limit)
+    click.echo(to_text(sheet))
     return Exit.COMPLETE

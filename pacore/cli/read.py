@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pacore.cli.options import with_bounds, with_prices, with_store
+from pacore.cli.options import OneOf, with_bounds, with_prices, with_store
 from pacore.errors import BadInput, Exit
 from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS, form_of, written_whole
 from pacore.text import visible
@@ -70,7 +70,7 @@ def show_command(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(TEXT_FORMS + COLUMNAR_FORMS),
+    type=OneOf(TEXT_FORMS + COLUMNAR_FORMS),
     help="Form of the result.  [default: table; with --output, by the ending of FILE]",
 )
 @click.option(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from pacore.cli.options import NamedCommands
 from pacore.errors import Exit
 
 
-@click.group()
+@click.group(cls=NamedCommands)
 def server_command() -> None:
     """Start, stop and find the local Prefect server.
 
@@ -18,9 +19,13 @@ def server_command() -> None:
 @server_command.command("start")
 def start_command() -> int:
     """Start it, or find it running; print its address."""
-    from tasks.server import start as start_server
+    from pacore.api.progress import tell, waiting
 
-    click.echo(start_server())
+    with waiting("waiting for the Prefect server"):
+        from tasks.server import start as start_server
+
+        address = start_server(tell)
+    click.echo(address)
     return Exit.COMPLETE
 
 

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, get_args
 from pydantic import JsonValue
 
 from pacore.core.identity import digest, sha256_hex
+from pacore.text import did_you_mean, visible
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -128,9 +129,23 @@ def problem_id_of(name: str) -> str:
     return name if is_usable(name) else readable_id(name)
 
 
+MOST_LISTED = 5
+"""Problems that a message names."""
+
+
 def possible_ids(name: str) -> tuple[str, ...]:
     """The ids that a problem called ``name`` may have, the likeliest first."""
     return tuple(dict.fromkeys((name, problem_id_of(name), readable_id(name))))
+
+
+def no_such_problem(run_id: str, problem_id: str, known: Sequence[str]) -> str:
+    """The message for a problem that a run does not have, with those that may be meant."""
+    near = did_you_mean(problem_id, known)
+    first = ", ".join(sorted(known)[:MOST_LISTED])
+    return visible(
+        f"run {run_id} has no problem {problem_id!r}"
+        f"{near or f'; the first of its {len(known):,} problems: {first}'}"
+    )
 
 
 def original_name(problem_id: str, metadata: Mapping[str, JsonValue]) -> str:

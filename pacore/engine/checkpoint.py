@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pacore.core.identity import canonical_json, sha256_hex
 from pacore.errors import BadInput
+from pacore.store.backends.local import near_places
 
 SUFFIXES = frozenset(
     (
@@ -43,7 +44,7 @@ def checkpoint_folder(model: str) -> Path | None:
     path = Path(os.path.abspath(Path(model).expanduser()))
     if not path.is_dir():
         if model.startswith((".", "/", "~")):
-            raise BadInput(f"model: {model}: no such folder")
+            raise BadInput(f"model: {model}: no such folder{near_places(model)}")
         return None
     if not (path / "config.json").is_file():
         raise BadInput(f"model: {model} is no checkpoint: it has no config.json")

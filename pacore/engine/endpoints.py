@@ -101,12 +101,21 @@ def checked_url(url: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or not checked.isprintable() or " " in checked:
-        raise BadInput(f"endpoint {shown(url)!r}: not a URL such as http://127.0.0.1:8000/v1")
+        raise BadInput(f"--endpoint {shown(url)!r}: not a URL such as {_like(shown(checked))}")
     if parts.username is not None or parts.password is not None:
-        raise BadInput(f"endpoint at {parts.hostname}: its URL contains a user name or password")
+        raise BadInput(f"--endpoint at {parts.hostname}: its URL contains a user name or password")
     if parts.query or parts.fragment:
-        raise BadInput(f"endpoint {shown(url)}: its URL contains a query or fragment ('?' or '#')")
+        raise BadInput(
+            f"--endpoint {shown(url)}: its URL contains a query or fragment ('?' or '#')"
+        )
     return checked
+
+
+def _like(typed: str) -> str:
+    """A URL such as the one that was meant: what was typed with a scheme and a path, if that is one."""
+    if re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?(/[\w./-]*)?", typed, re.IGNORECASE):
+        return f"http://{typed}" if "/" in typed else f"http://{typed}/v1"
+    return "http://127.0.0.1:8000/v1"
 
 
 def checked_api_key(api_key: str | None) -> str | None:

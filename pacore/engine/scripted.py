@@ -33,6 +33,7 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import FinishReason, Generation, Request
 from pacore.core.validation import first_fault
 from pacore.errors import BadInput
+from pacore.text import did_you_mean
 
 SCRIPT_VERSION = "1"
 """Increment it with every change of the output for a request."""
@@ -132,7 +133,8 @@ def read_script(model: str) -> Script:
             raise BadInput(f"model {model!r}: options are written like words=200&empty=0.1")
         if option not in Script.model_fields:
             known = ", ".join(Script.model_fields)
-            raise BadInput(f"model {model!r}: unknown option {option!r}; there are {known}")
+            near = did_you_mean(option, Script.model_fields)
+            raise BadInput(f"model {model!r}: unknown option {option!r}{near}; there are {known}")
         if option in options:
             raise BadInput(f"model {model!r}: option {option!r} is given twice")
         options[option] = value

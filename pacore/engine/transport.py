@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -200,9 +201,45 @@ def _transport_fault(
         untrusted = "its certificate is not trusted; name its authority with --tls-ca-file"
         detail = origin.detail(untrusted, reason)
         return EngineFault("engine_error", detail, transient=False)
-    words = str(error) if proxy is None else str(error).replace(proxy.url, proxy.shown)
-    detail = origin.detail(type(error).__name__, words)
-    return EngineFault("engine_error", detail, transient=True)
+    what, words = _in_words(error, origin.endpoint)
+    words = words if proxy is None else words.replace(proxy.url, proxy.shown)
+    return EngineFault("engine_error", origin.detail(what, words), transient=True)
+
+
+def _in_words(error: aiohttp.ClientError | OSError, endpoint: str) -> tuple[str, str]:
+    """Why there was no whole response, and what the system or the library says of it."""
+    other = (
+        "perhaps it speaks https://"
+        if endpoint.startswith("http://")
+        else "perhaps it speaks http://"
+    )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"no connection: the host name {error.host!r} is not known", ""
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"no connection: TLS fails ({other})", _said(error.os_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        if error.os_error.errno == errno.ECONNREFUSED:
+            return (
+                f"no connection: no server listens at {error.host}:{error.port}; is it started?",
+                "",
+            )
+        return "no connection", _said(error.os_error)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return f"the server closes the connection without a response ({other})", ""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"what answers does not speak HTTP ({other})", error.message
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the response breaks off", ""
+    if isinstance(error, aiohttp.ClientOSError):
+        return "the connection breaks off", _said(error)
+    return type(error).__name__, str(error)
+
+
+def _said(error: OSError) -> str:
+    """An error of the system or of TLS in its own words, without a number."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:

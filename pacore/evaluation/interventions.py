@@ -24,6 +24,7 @@ from pacore.core.identity import digest
 from pacore.errors import BadInput
 from pacore.evaluation.statistics.paired import Paired, paired
 from pacore.store.run import Run
+from pacore.text import did_you_mean
 from pacore.warehouse.report_rows import ReportRow
 
 CONTROL = "same"
@@ -90,7 +91,8 @@ def parse_edit(text: str) -> str:
     spelled = "duplicate=2" if text == "duplicate" else text
     found = _EDIT.fullmatch(spelled)
     if found is None:
-        raise BadInput(f"--edit {text!r}: is none of {KNOWN}")
+        near = did_you_mean(text.partition("=")[0], _EDITS)
+        raise BadInput(f"--edit {text!r}{near}: is none of {KNOWN}")
     if found["wrong"] and int(found["wrong"]) > int(found["of"]):
         raise BadInput(f"--edit {text!r}: more messages are to be wrong than there are")
     return spelled

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import Arm, PlannedSweep, SweepConfig, plan_sweep, sweep_id_of
-from pacore.core.problem import set_digest
+from pacore.core.problem import Problem, set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
 from pacore.evaluation.comparison import ProblemScore
@@ -23,7 +23,9 @@ from pacore.evaluation.sharing import sharing_of
 from pacore.evaluation.statistics.bootstrap import Estimate, ratio
 from pacore.evaluation.statistics.paired import paired
 from pacore.problems.files import read_problem_set
+from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
+from pacore.store.layout import run_key
 from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.report_rows import ReportRow
@@ -247,16 +249,23 @@ def _each(arm: Arm, member: float | None, votes: float | None) -> float | None:
     return None if member is None or votes is None else arm.count * (member + votes)
 
 
-def begin_sweep(config: SweepConfig) -> PlannedSweep:
-    """The runs of a sweep, under the name it has. Raises BadInput for a problem set, a price table or
-    an engine that is wrong; nothing is written.
+def begin_sweep(config: SweepConfig, problems: list[Problem] | None = None) -> PlannedSweep:
+    """The runs of a sweep, under the name it has; ``problems`` where the set has been read.
+
+    Raises BadInput for a problem set, a price table, a store or an engine that is wrong, Refused where
+    a run of one of the names exists under another identity; nothing is written.
     """
     run = config.run
     if config.prices:
         read_prices(config.prices)
-    resolve_recipe(run)
-    problems = read_problem_set(run.problems, run.limit, run.fields)
-    return plan_sweep(config, sweep_id_of(config, set_digest(problems)))
+    recipe, store = resolve_recipe(run), open_store(run.store)
+    if problems is None:
+        problems = read_problem_set(run.problems, run.limit, run.fields)
+    planned = plan_sweep(config, sweep_id_of(config, set_digest(problems)))
+    for each in planned.configs:
+        if store.exists(run_key(str(each.run_id))):
+            start_run(store, each, recipe, problems)
+    return planned
 
 
 def begin_opinion(config: SweepConfig, planned: PlannedSweep) -> Judging | None:

@@ -31,6 +31,7 @@ from pacore.problems.shapes.mapping import listed_paths, paths_in, paths_wanted
 from pacore.problems.shapes.plain import MISSING
 from pacore.problems.shapes.recognise import NO_ROW, Reading, recognise
 from pacore.store.backends.sources import open_source, source_faults, source_files
+from pacore.text import did_you_mean
 
 
 class ReadRow(NamedTuple):
@@ -103,7 +104,8 @@ class ProblemSetBuilder:
         )
         for name, path in paths_wanted(self._fields):
             if (name, path) not in self._found_paths:
-                raise BadInput(f"fields: {name}={path}: no row of {self._url} has it; {has}")
+                near = did_you_mean(path, listed_paths(first))
+                raise BadInput(f"--fields {name}={path}: no row of {self._url} has it{near}; {has}")
         if not self._has_statement:
             raise BadInput(
                 f"{self._url}: no row has a field that pacore knows for a problem; {has}; "

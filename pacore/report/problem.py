@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pacore.core.plan import Plan
-from pacore.core.problem import original_name, possible_ids
+from pacore.core.problem import no_such_problem, original_name, possible_ids
 from pacore.errors import BadInput
 from pacore.report.rendering.sheet import (
     ABSENT,
@@ -26,7 +25,7 @@ from pacore.report.rendering.sheet import (
     table,
 )
 from pacore.store.run import Run, headline, open_run
-from pacore.text import excerpt, visible
+from pacore.text import excerpt
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
@@ -152,10 +151,7 @@ def _problem_named(warehouse: Warehouse, run_id: str, problem_id: str) -> Proble
         for found in warehouse.read(ProblemRow, run_id=run_id, problem_id=one):
             return found
     known = [row.problem_id for row in warehouse.read(ProblemName, run_id=run_id)]
-    close = difflib.get_close_matches(problem_id, known, n=5, cutoff=0.5) or sorted(known)[:5]
-    raise BadInput(
-        visible(f"run {run_id} has no problem {problem_id!r}; close to it: {', '.join(close)}")
-    )
+    raise BadInput(no_such_problem(run_id, problem_id, known))
 
 
 def _round(run: Run, round_: int, rows: Sequence[SlotRow]) -> list[Part]:

@@ -25,14 +25,21 @@ from pacore.store.retries import count_retries, read_retries
 from pacore.store.run import Run, close_run, end_counts, is_closed
 
 
-def begin(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] | None = None) -> Run:
+def begin(
+    config: RunConfig,
+    on_survey: Callable[[ProblemSurvey], None] | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Run:
     """Open or start the run of a configuration, as of now. Raises BadInput and Refused, nothing written.
 
-    ``on_survey`` is called with the problem set as it was read.
+    ``on_survey`` is called with the problem set as it was read, ``on_step`` with what is done next.
     """
     config = config.at(datetime.now(UTC))
+    on_step(f"reading the problem set {config.problems}")
     found = survey_problems(config.problems, config.limit, config.fields)
+    on_step(f"reading the files of model {config.model}")
     recipe = resolve_recipe(config)
+    on_step(f"opening the run in {config.store}")
     run = start_run(open_store(config.store), config, recipe, found.problems)
     if on_survey is not None:
         on_survey(found)
@@ -43,6 +50,16 @@ def open_work(config: RunConfig) -> Work:
     """Begin the run of a configuration and open it for work; raises as `begin` and `Work` do."""
     run = begin(config)
     return Work.of(config, run, open_shards(open_store(config.store), run))
+
+
+def check_engine(config: RunConfig) -> None:
+    """Begin the run of a configuration, and open its engine if a request will need it.
+
+    Raises EngineUnavailable where that cannot be had, and as `begin` does.
+    """
+    with open_work(config) as work:
+        if work.left:
+            work.open_engine()
 
 
 def open_shards(store: Backend, run: Run) -> list[OpenShard]:

@@ -49,6 +49,8 @@ them, so the hundreds of threads that wait for shards must not."""
 
 LOOK_AHEAD_SECONDS = 1.0
 
+LOOK_AHEAD_SLOTS = 2_000
+
 
 FEWEST_ACTIVE_SHARDS = 16
 
@@ -181,14 +183,24 @@ class Work:
 
         Returns at once. What goes wrong is raised for the first request.
         """
-        commits = current_commits(self.store, self.run.run_id)
-        found = unpublished(self.store, self.run, commits, time.monotonic() + LOOK_AHEAD_SECONDS)
-        if found.finished < found.slots:
+        if self._needs_engine():
             threading.Thread(target=self._open_ahead, name="engine", daemon=True).start()
 
     def _open_ahead(self) -> None:
         with suppress(PacoreError):
             self.engine.info()
+
+    def open_engine(self) -> None:
+        """Open the engine now if a request will need it. Raises EngineUnavailable."""
+        if self._needs_engine():
+            self.engine.info()
+
+    def _needs_engine(self) -> bool:
+        """Whether a trajectory is known to be in no journal, by a sample of them."""
+        commits = current_commits(self.store, self.run.run_id)
+        deadline = time.monotonic() + LOOK_AHEAD_SECONDS
+        found = unpublished(self.store, self.run, commits, deadline, LOOK_AHEAD_SLOTS)
+        return found.finished < found.slots
 
     @property
     def is_generating(self) -> bool:

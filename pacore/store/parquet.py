@@ -141,7 +141,9 @@ def read_rows(
             if stop is not None:
                 last = min(stop - position, rows)
             if first < last:
-                table = file.read_row_group(group, columns=list(columns))
+                # A thread of Arrow that lets go of a Python file while the process ends aborts it.
+                is_threaded = isinstance(source, str)
+                table = file.read_row_group(group, columns=list(columns), use_threads=is_threaded)
                 for row in table.slice(first, last - first).to_pylist():
                     yield {**row, **absent} if absent else row
             position += rows
@@ -150,7 +152,7 @@ def read_rows(
 def read_column(file: BinaryIO, name: str) -> list[Any]:
     """One column of a Parquet file; of the others nothing is read."""
     with pq.ParquetFile(file) as parquet:
-        values: list[Any] = parquet.read(columns=[name]).column(0).to_pylist()
+        values: list[Any] = parquet.read([name], use_threads=False).column(0).to_pylist()
     return values
 
 

@@ -24,6 +24,10 @@ from pacore.store.commits import DataFile, last_snapshot
 from pacore.store.layout import final_key, imported_texts_key, problem_set_key, run_key
 from pacore.store.records import Time, find, put_new, read_many
 from pacore.store.retries import end_key
+from pacore.text import did_you_mean
+
+MOST_LISTED = 8
+"""Runs that a message names."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,20 @@ def open_run(store: Backend, run_id: str) -> Run:
     """Raises Refused when there is no such run, StoreError when its record cannot be used."""
     run = find(store, run_key(run_id), Run)
     if run is None:
-        known = ", ".join(list_runs(store)) or "none"
-        raise Refused(f"no run {run_id!r} in this store; runs: {known}")
+        raise no_such_run(store, run_id)
     return run
+
+
+def no_such_run(store: Backend, run_id: str) -> Refused:
+    """The refusal of a run that a store does not have, with those that may be meant; where none is
+    near, with the last ones by name and how many more there are.
+    """
+    known = list_runs(store)
+    if not known:
+        return Refused(f"no run {run_id!r} in {store.url}, which has no runs")
+    more = f" and {len(known) - MOST_LISTED:,} more" if len(known) > MOST_LISTED else ""
+    listed = f"; its runs: {', '.join(known[-MOST_LISTED:])}{more}"
+    return Refused(f"no run {run_id!r} in {store.url}{did_you_mean(run_id, known) or listed}")
 
 
 def open_runs(store: Backend, run_ids: Sequence[str]) -> list[Run]:

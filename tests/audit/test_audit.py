@@ -103,7 +103,7 @@ def test_a_run_that_is_still_going_is_held_against_what_it_has(tmp_path: Path) -
 
 
 def test_an_unknown_run_is_refused_with_those_there_are(store: Backend) -> None:
-    with pytest.raises(Refused, match=f"no run 'day' in this store; runs: {RUN}"):
+    with pytest.raises(Refused, match=f"no run 'day' in .*{RUN}"):
         Audit(store, "day")
 
 

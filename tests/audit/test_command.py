@@ -62,7 +62,7 @@ def test_findings_end_with_1_a_line_each_and_no_more_than_asked_for(
 def test_an_unknown_run_ends_with_2(night: Path, command: Pacore) -> None:
     done = command("audit", "day", "--store", str(night))
     assert done.returncode == 2
-    assert f"no run 'day' in this store; runs: {RUN}" in done.stderr
+    assert "no run 'day' in " in done.stderr and RUN in done.stderr
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

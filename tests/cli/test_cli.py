@@ -45,7 +45,7 @@ def test_wrong_flags_are_named_with_exit_code_2(tmp_path: Path, pacore: Pacore) 
     file.write_text("engine: scripted\ntemprature: 1\n")
     done = pacore("run", "--problems", str(problems), "--config", str(file))
     assert done.returncode == 2
-    assert f"{file}: temprature: " in done.stderr
+    assert f"{file}:2: temprature: is not a known name (did you mean temperature?)" in done.stderr
 
 
 def test_a_script_that_cannot_be_read_is_refused_and_nothing_is_written(
@@ -100,7 +100,7 @@ def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_stopped(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "the same command resumes it" in said
+    assert "the same command resumes run mine" in said
     before = journal_size(str(store))
     assert before < 20 * 9
     told = pacore("status", "--store", str(store)).stdout.splitlines()[-1]

@@ -163,7 +163,7 @@ def test_a_file_without_certificates_is_bad_input_that_names_it(
 
 
 def test_to_name_an_authority_and_ask_none_is_a_contradiction() -> None:
-    with pytest.raises(ValidationError, match="tls_ca_file: tls_verify is false"):
+    with pytest.raises(ValidationError, match="tls_verify is false"):
         RunConfig(
             problems="p", engine="scripted", tls_verify=False, tls_ca_file="ca.pem", widths=(2,)
         )

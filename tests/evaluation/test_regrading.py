@@ -195,8 +195,11 @@ def test_what_cannot_be_graded_is_refused_in_a_line_and_nothing_is_written(
 ) -> None:
     before = sorted(path for path in place.rglob("*") if path.is_file())
     for arguments, said in (
-        (["nobody"], "no run 'nobody' in this store; runs: mine"),
-        (["mine", "--grader", "maths"], "--grader: unknown grader 'maths'; one of math"),
+        (["nobody"], "; its runs: mine"),
+        (
+            ["mine", "--grader", "maths"],
+            "--grader: unknown grader 'maths' (did you mean math?); one of math",
+        ),
         (["mine", "--grader", "numeric:abs=x"], "--grader: 'numeric:abs=x': abs must be a number"),
         (
             ["mine", "--grader", "judge:k=9"],

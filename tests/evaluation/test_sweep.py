@@ -222,7 +222,7 @@ def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--arm", "lowe"), "pacore: --arm 'lowe': 'lowe' is none of single"),
+        (("--arm", "lowe"), "pacore: --arm 'lowe': 'lowe' (did you mean low?) is none of single"),
         (("--preset", "low"), "preset: is set by an arm"),
         (("--arm", "low+subset=0"), "pacore: --arm 'low+subset=0': subset: "),
     ],

@@ -297,7 +297,7 @@ def test_a_grader_is_named_by_one_spelling_of_its_spec(config: RunConfig) -> Non
         return EvaluateConfig(runs=("mine",), store=config.store, grader=grader)
 
     assert asked("numeric: abs=2.0, rel=1e-4") == asked("numeric:rel=0.0001,abs=2")
-    with pytest.raises(ValidationError, match="unknown grader 'maths'; one of math, .*, or auto"):
+    with pytest.raises(ValidationError, match="did you mean math.*; one of math, .*, or auto"):
         asked("maths")
 
 

@@ -9,8 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 
 from flows.infer import infer
+from flows.sweep import sweep
 from pacore.store.backends.opening import open_store
 from pacore.store.gradings import read_gradings
 from tests.conftest import Pacore
@@ -76,6 +78,22 @@ def test_a_schedule_makes_a_new_run_each_time_named_after_its_deployment_and_tim
     assert all((late - early).seconds % 10 == 0 for early, late in pairwise(sorted(times)))
     # Their settings are the same, so what the first one generated is reused.
     assert journal_size(str(config["store"])) == 2 * 3
+
+
+def test_parameters_that_are_wrong_are_refused_in_plain_words() -> None:
+    given = {"problems": "p.jsonl", "temprature": 1, "preset": "hihg", "concurrency": 0}
+    with pytest.raises(ParameterTypeError) as refused:
+        infer.validate_parameters({"config": given})
+    assert str(refused.value).splitlines()[1:] == [
+        " - config.preset: must be one of single, low, medium, high (did you mean high?)",
+        " - config.concurrency: must be at least 1",
+        " - config.temprature: is not a known name (did you mean temperature?)",
+    ]
+    with pytest.raises(ParameterTypeError) as refused:
+        sweep.validate_parameters({"config": {"run": {"problems": "p.jsonl"}, "arms": ["low"]}})
+    assert str(refused.value).splitlines()[1:] == [
+        " - config.run.endpoints: engine http needs at least one, or take another engine"
+    ]
 
 
 def test_the_deployments_form_asks_for_every_field_in_order() -> None:

@@ -52,6 +52,7 @@ DOORS = {
     "pebble": "sandbox/mathematics_worker",
     "polars": "api/store",
     "prefect": "tasks/* flows/*",
+    "pydantic_core": "core/validation",
     "pyarrow": "store/schema store/parquet problems/formats/parquet api/store",
     "rich": "report/rendering/terminal",
     "scipy": "evaluation/statistics/*",

@@ -205,7 +205,7 @@ def test_a_mapping_that_cannot_be_meant_is_refused_in_a_line(fields: Any, what: 
         scripted_config(Path("s"), Path("p.jsonl"), fields=fields)
     (fault,) = caught.value.errors(include_url=False)
     assert fault["loc"] == ("fields",)
-    assert fault["msg"].startswith(f"Value error, {what}") and "\n" not in fault["msg"]
+    assert fault["msg"].startswith(what) and "\n" not in fault["msg"]
 
 
 def test_a_grader_may_have_options_with_commas_of_their_own() -> None:
@@ -270,7 +270,8 @@ def test_a_path_that_no_row_has_is_said_once_with_what_the_rows_have(place: Path
     with pytest.raises(BadInput) as caught:
         read_problem_set(url, None, {"problem": "Prompt", "answer": "Final.text"})
     assert str(caught.value) == (
-        f"fields: answer=Final.text: no row of {url} has it; the first row has the fields uid, "
+        f"--fields answer=Final.text: no row of {url} has it (did you mean Final.unit or "
+        "Final.value?); the first row has the fields uid, "
         "Prompt, Final.value, Final.unit, source"
     )
 
@@ -280,7 +281,7 @@ def test_a_column_to_leave_out_that_no_row_has_is_said_once(place: Path) -> None
     with pytest.raises(BadInput) as caught:
         read_problem_set(url, None, parse_mapping("problem=Prompt,without=source,audio"))
     assert str(caught.value) == (
-        f"fields: without=audio: no row of {url} has it; the first row has the fields uid, Prompt, "
+        f"--fields without=audio: no row of {url} has it; the first row has the fields uid, Prompt, "
         "Final.value, Final.unit, source"
     )
 
@@ -344,7 +345,7 @@ def test_every_command_that_reads_a_problem_set_takes_the_mapping(
     for command in (plan, ["run", *given, "--engine", "scripted"], ["problems", given[1]]):
         assert main([*command, "--fields", "problem=prompt"]) == 2
         said = capsys.readouterr().err
-        assert "fields: problem=prompt: no row of" in said and "uid, Prompt" in said
+        assert "--fields problem=prompt: no row of" in said and "uid, Prompt" in said
         assert main([*command, "--fields", "Prompt"]) == 2
         assert "--fields: 'Prompt' is none of problem=…" in capsys.readouterr().err
     assert not (place / "store").exists()

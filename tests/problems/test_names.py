@@ -135,7 +135,7 @@ def test_show_and_explain_take_the_name_or_the_id(
             assert main(["explain", "r", typed, "--store", str(place / "s")]) == 0
             assert problem_id in capsys.readouterr().out
     assert main(["show", "r", "HumanEval/4", "--store", str(place / "s")]) == 2
-    assert "no problem 'HumanEval/4'; close to it: HumanEval-3" in capsys.readouterr().err
+    assert "no problem 'HumanEval/4' (did you mean HumanEval-3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["original", "id"])

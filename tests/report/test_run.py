@@ -174,9 +174,9 @@ def test_status_of_a_run_under_way_counts_shards_by_round(tmp_path: Path) -> Non
 
 
 def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Warehouse) -> None:
-    with pytest.raises(BadInput, match=r"no problem 'sum_2'; close to it: .*sum-2"):
+    with pytest.raises(BadInput, match=r"no problem 'sum_2' .did you mean .*sum-2"):
         to_text(problem_sheet(warehouse, "demo", "sum_2"))
-    with pytest.raises(BadInput, match=r"close to it: sum-1, sum-2, sum-3, sum-4$"):
+    with pytest.raises(BadInput, match=r"the first of its 4 problems: sum-1, sum-2, sum-3, sum-4$"):
         to_text(problem_sheet(warehouse, "demo", "quite another"))
 
 

@@ -198,7 +198,7 @@ def test_a_store_of_a_later_format_is_refused(store: Backend) -> None:
     with pytest.raises(Refused, match="is of format 99"):
         prepare(store)
     store.put(STORE_KEY, b"nonsense")
-    with pytest.raises(StoreError, match=r"_store\.json: cannot be used: Invalid JSON"):
+    with pytest.raises(StoreError, match=r"_store\.json: cannot be used: is not JSON"):
         prepare(store)
 
 

@@ -169,18 +169,18 @@ class Counted:
 
 
 FAULTS: dict[str, tuple[bytes, str]] = {
-    "is cut short": (b'{"v":1,"name":"a', "Invalid JSON: EOF"),
-    "is no object": (b"[1]", "cannot be used: Input should be an object"),
-    "has no version": (b'{"name":"a","counts":{}}', "v: Field required"),
-    "has a version below 1": (b'{"v":0,"name":"a","counts":{}}', "v: Input should be greater"),
-    "lacks a field": (b'{"v":1,"name":"a"}', "counts: Field required"),
+    "is cut short": (b'{"v":1,"name":"a', "is not JSON: EOF"),
+    "is no object": (b"[1]", "cannot be used: must be an object"),
+    "has no version": (b'{"name":"a","counts":{}}', "v: is needed"),
+    "has a version below 1": (b'{"v":0,"name":"a","counts":{}}', "v: must be at least 1"),
+    "lacks a field": (b'{"v":1,"name":"a"}', "counts: is needed"),
     "has a text for a number": (
         b'{"v":1,"name":"a","counts":{"right":"1"}}',
-        "counts.right: Input should be a valid integer",
+        "counts.right: must be a whole number",
     ),
     "has a number for a text": (
         b'{"v":1,"name":5,"counts":{}}',
-        "name: Input should be a valid str",
+        "name: must be text",
     ),
     "is not UTF-8": (b'{"v":1,"name":"\xff","counts":{}}', "cannot be used: "),
     "is nested without end": (b'{"v":1,"name":' + b"[" * 100_000, "cannot be used: "),

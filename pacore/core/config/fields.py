@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator
 
 from pacore.core.config.vllm_options import identity_options
 from pacore.core.grading.spec import canonical_spec
@@ -31,8 +31,9 @@ from pacore.core.plan import (
 )
 from pacore.core.problem import text_fault
 from pacore.core.recipe import DEFAULT_SEED_ROOT
+from pacore.core.validation import PlainModel
 from pacore.errors import BadInput
-from pacore.text import secret_in
+from pacore.text import did_you_mean, secret_in
 
 _WRITTEN = {"api": "API", "ca": "CA", "id": "ID", "k": "k", "p": "p", "tls": "TLS", "vllm": "vLLM"}
 
@@ -67,6 +68,9 @@ NEED_PROBLEM = ("answer", "options")
 
 _SEPARATOR = re.compile(rf",\s*(?=(?:{'|'.join(PARTS)})=)")
 
+_OTHER_PART = re.compile(r",\s*(\w+)=")
+"""What looks like another part inside a path, which may be a part that is mistyped."""
+
 FieldMapping = Mapping[str, str]
 
 
@@ -77,9 +81,13 @@ def parse_mapping(text: str) -> dict[str, str]:
         name, equals, path = piece.partition("=")
         if not equals or name.strip() not in PARTS:
             known = ", ".join(f"{part}=…" for part in PARTS)
-            raise ValueError(f"{piece!r} is none of {known}")
+            near = did_you_mean(name.strip(), PARTS) if equals else ""
+            raise ValueError(f"{piece!r}{near} is none of {known}")
         if name.strip() in found:
             raise ValueError(f"{name.strip()} is given twice")
+        for other in _OTHER_PART.findall(path):
+            if near := did_you_mean(other, PARTS):
+                raise ValueError(f"{other!r}{near} is no part; parts are {', '.join(PARTS)}")
         found[name.strip()] = path.strip()
     return found
 
@@ -88,7 +96,8 @@ def check_mapping(mapping: FieldMapping) -> None:
     """Raises ValueError with one line for a mapping that cannot be right."""
     for name, path in mapping.items():
         if name not in PARTS:
-            raise ValueError(f"{name!r} is no part of a problem; parts are {', '.join(PARTS)}")
+            what = f"{name!r}{did_you_mean(name, PARTS)} is no part of a problem"
+            raise ValueError(f"{what}; parts are {', '.join(PARTS)}")
         if not path and name not in MAY_BE_NONE:
             raise ValueError(f"{name}: names no field")
         if fault := text_fault(path, line_breaks=False):
@@ -112,6 +121,8 @@ EngineName = Literal["http", "vllm", "scripted"]
 SCRIPTED_MODEL = "scripted"
 
 RUN_ID = r"^[A-Za-z](?:[A-Za-z0-9._-]|\{date\}|\{time\}){0,99}$"
+
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class Declared(StrEnum):
@@ -149,8 +160,22 @@ def _typed(path: Any) -> Any:
     return "" if path is None else path
 
 
-class Settings(BaseModel):
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    """Widths as they are typed: ``32,4``. Raises ValueError."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError("must be whole numbers with commas between them, such as 32,4")
+    return tuple(map(int, parts))
+
+
+class Settings(PlainModel):
     """Base of all configurations, with the checks of fields that several of them have."""
+
+    FORMS: ClassVar[Mapping[str, str]] = {
+        RUN_ID: "must begin with a letter, and after it have only letters, digits and . _ - (99 at "
+        "most), such as r-2026-11-29",
+        _VARIABLE: "must be the name of an environment variable, such as OPENAI_API_KEY",
+    }
 
     model_config = ConfigDict(
         frozen=True,
@@ -318,7 +343,7 @@ class ConfigFields(Settings):
     api_key_env: str = _operational(
         "OPENAI_API_KEY",
         "Environment variable that holds the endpoint's key, if it needs one.",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=_VARIABLE,
     )
     concurrency: int = _operational(64, "Requests in flight at each endpoint.", ge=1, le=4096)
     timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
@@ -354,6 +379,18 @@ class ConfigFields(Settings):
         "Arguments of the vLLM server, such as --max-model-len=8192; those that shape text are "
         "part of the recipe.",
     )
+
+    @field_validator("endpoints", "stop", "omit", "vllm_options", mode="before")
+    @classmethod
+    def _may_be_one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("widths", mode="before")
+    @classmethod
+    def _may_be_typed(cls, value: Any) -> Any:
+        if type(value) is int:
+            return (value,)
+        return _whole_numbers(value) if isinstance(value, str) else value
 
     @field_validator("vllm_options")
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ModelWrapValidatorHandler, model_validator
 
 from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
 from pacore.core.config.vllm_options import identity_options
@@ -110,6 +110,13 @@ class RunConfig(ConfigFields):
             if text != (getattr(self, name) or ""):
                 dated[name] = text
         return self.model_copy(update=dated) if dated else self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _conflicts_in_plain_words(
+        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        return cls.in_plain_words(data, validate)
 
     @property
     def recipe(self) -> Recipe:

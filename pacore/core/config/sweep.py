@@ -20,21 +20,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pacore.core.config.fields import Declared, make_readable
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.identity import digest
 from pacore.core.plan import PRESETS
-from pacore.core.validation import first_fault
+from pacore.core.validation import PlainModel, first_fault
 from pacore.errors import BadInput
+from pacore.text import did_you_mean
 
 ArmKind = Literal["pool", "majority", "best", "run"]
 
 DEFAULT_ARMS = ("single", "sc:4", "low", "sequential:5", "verbatim")
 """The default arms: the baselines and ablations of the paper at one width."""
+
+_KINDS = ("single", "sc", "bon", "sequential", "verbatim", *PRESETS)
 
 _NAMED = {"verbatim": "low+compaction=verbatim"}
 
@@ -102,7 +112,8 @@ def parse_arm(text: str) -> Arm:
             raise BadInput(f"--arm {text!r}: every round needs at least one trajectory")
         return Arm(name, text, "run", widths, policies=policies)
     known = "single, sc:K, bon:K, sequential:N, verbatim, low, medium, high, or widths such as 32,4"
-    raise BadInput(f"--arm {text!r}: {base!r} is none of {known}")
+    near = did_you_mean(base.partition(":")[0], _KINDS)
+    raise BadInput(f"--arm {text!r}: {base!r}{near} is none of {known}")
 
 
 def parse_arms(texts: Sequence[str]) -> tuple[Arm, ...]:
@@ -151,7 +162,7 @@ POLICIES = tuple(
 """Fields of the plan that an arm may change."""
 
 
-class SweepConfig(BaseModel):
+class SweepConfig(PlainModel):
     """All settings of a sweep."""
 
     model_config = ConfigDict(
@@ -184,6 +195,13 @@ class SweepConfig(BaseModel):
         except BadInput as fault:
             raise ValueError(str(fault)) from None
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _conflicts_in_plain_words(
+        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        return cls.in_plain_words(data, validate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +261,8 @@ def _run_of(base: RunConfig, sweep_id: str, arm: Arm) -> RunConfig:
     """The run of one arm: the base's, with the arm's widths and policies."""
     for name in arm.policies:
         if name not in POLICIES:
-            raise BadInput(f"--arm {arm.text!r}: {name!r} is none of {', '.join(POLICIES)}")
+            near = did_you_mean(name, POLICIES)
+            raise BadInput(f"--arm {arm.text!r}: {name!r}{near} is none of {', '.join(POLICIES)}")
     given = base.model_dump(exclude_unset=True)
     own = {**arm.policies, "widths": arm.widths, "run_id": f"{sweep_id}.{arm.name}"}
     try:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from pacore.errors import BadInput
+from pacore.text import did_you_mean
 
 GraderName = Literal["math", "choice", "text", "numeric", "code", "judge"]
 
@@ -53,14 +54,16 @@ def parse_spec(text: str) -> GraderSpec:
     name, colon, rest = text.partition(":")
     known = next((grader for grader in GRADERS if grader == name.strip()), None)
     if len(text) > MAX_SPEC_CHARACTERS or known is None:
-        raise BadInput(f"unknown grader {_shown(text)}; one of {', '.join(GRADERS)}")
+        near = did_you_mean(name[:MAX_SPEC_CHARACTERS].strip(), GRADERS)
+        raise BadInput(f"unknown grader {_shown(text)}{near}; one of {', '.join(GRADERS)}")
     allowed = _OPTIONS.get(known, {})
     options: dict[str, str] = {}
     for part in rest.split(",") if colon else ():
         option, _, value = (piece.strip() for piece in part.partition("="))
         if option not in allowed:
             takes = f"takes {', '.join(allowed)}" if allowed else "has no options"
-            raise BadInput(f"{_shown(text)}: unknown option {_shown(option)}; {known} {takes}")
+            unknown = _shown(option) + did_you_mean(option[:MAX_SPEC_CHARACTERS], allowed)
+            raise BadInput(f"{_shown(text)}: unknown option {unknown}; {known} {takes}")
         if option in options:
             raise BadInput(f"{_shown(text)}: {option} is given twice")
         canonical = allowed[option](value)

@@ -12,7 +12,7 @@ from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.engine.checkpoint import served_name
+from pacore.engine.checkpoint import checkpoint_folder, served_name
 from pacore.engine.http import HttpEngine
 from pacore.engine.vllm.reuse import SERVERS
 from pacore.engine.vllm.server import Launch, ServerProcess, reason, slow_dtype
@@ -147,8 +147,11 @@ class VllmEngine:
             is_reused = process is not None
             if process is None:
                 process = ServerProcess.start(self._launch)
+                from_hub = checkpoint_folder(self._launch.model) is None
+                where = ", which is no folder here and so is looked for on the model hub" * from_hub
                 self._say(
-                    f"starting vLLM for {model}, usually a minute or two; its log is {process.log}"
+                    f"starting vLLM for {model}{where}; this usually takes a minute or two; its log is "
+                    f"{process.log}"
                 )
                 if (slow := slow_dtype(self._launch)) is not None:
                     self._say(slow)

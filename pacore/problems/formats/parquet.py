@@ -46,7 +46,7 @@ def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, object]]:
             names = parquet.schema_arrow.names
             if twice := [name for name in names if names.count(name) > 1]:
                 raise BadInput(f"column {twice[0]!r} occurs twice in the file")
-            for batch in parquet.iter_batches(batch_size=batch_rows):
+            for batch in parquet.iter_batches(batch_size=batch_rows, use_threads=False):
                 columns = [values_of(column) for column in batch.columns]
                 for cells in zip(*columns, strict=True):
                     yield dict(zip(names, cells, strict=True))

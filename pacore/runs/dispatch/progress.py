@@ -77,6 +77,10 @@ FIRST_SECONDS, MOST_SECONDS = 10.0, 60.0
 """Between two lines of progress: at first, and at most."""
 
 
+FIRST_WAIT_SECONDS = 3.0
+"""Before the first line on a wait in which nothing else is shown."""
+
+
 class Awaited(NamedTuple):
     """What nothing can go on without, and since when by the monotonic clock."""
 
@@ -255,17 +259,19 @@ class Pace:
     while nothing changes.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, first_seconds: float = FIRST_SECONDS) -> None:
         self._began = self._last = now
+        self._first_seconds = first_seconds
         self._stage: object = None
         self._unchanged = 0
 
     def is_due(self, stage: object, now: float) -> bool:
         """Whether to print a line now; then it counts as printed. ``stage`` is what it would show."""
-        wait = min(max(FIRST_SECONDS, (now - self._began) / 10), MOST_SECONDS)
+        first = self._first_seconds
+        wait = min(max(first, (now - self._began) / 10), MOST_SECONDS)
         is_new = stage != self._stage
         if not is_new:
-            wait = min(FIRST_SECONDS * 2**self._unchanged, MOST_SECONDS)
+            wait = min(first * 2**self._unchanged, MOST_SECONDS)
         if now - self._last < wait:
             return False
         self._unchanged = 0 if is_new else self._unchanged + 1

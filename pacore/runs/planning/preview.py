@@ -40,17 +40,22 @@ def preview(
     config: RunConfig,
     on_notice: Callable[[str], None] = _nothing,
     on_survey: Callable[[ProblemSurvey], None] = _nothing,
+    on_step: Callable[[str], None] = _nothing,
 ) -> Preview:
     """Find what a run of ``config`` would do, reading the store and, where it answers, the endpoint.
 
     ``on_survey`` is called with the problem set as it was read, ``on_notice`` with a line for what could
-    not be found out. Writes nothing. Raises BadInput and Refused as a run does.
+    not be found out, ``on_step`` with what is done next. Writes nothing. Raises BadInput and Refused
+    as a run does.
     """
     config = config.at(datetime.now(UTC))
+    on_step(f"reading the problem set {config.problems}")
     read = survey_problems(config.problems, config.limit, config.fields)
     problems = read.problems
     on_survey(read)
+    on_step(f"reading the files of model {config.model}")
     recipe = resolve_recipe(config)
+    on_step(f"looking up what {config.store} has")
     store = open_store(config.store)
     size = config.shard_size or default_shard_size(len(problems), config.plan)
     if config.run_id and store.exists(run_key(config.run_id)):

@@ -14,12 +14,33 @@ from typing import BinaryIO
 
 from pacore.errors import PacoreError, StoreError
 from pacore.store.backends.protocol import Stored, checked_key
+from pacore.text import near_names, visible
 
 TEMPORARY = ".tmp"
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+MOST_NEAR = 3
+"""Files that a message names."""
+
+
+def near_places(typed: str) -> str:
+    """Which files or folders a path that is not there may mean, to be put after "no such file"."""
+    place = Path(typed)
+    try:
+        there = os.listdir(place.parent.expanduser())
+    except OSError:
+        return ""
+    # The ending is left out: of many files it is the same, and of one it may be what is wrong.
+    stems: dict[str, list[str]] = {}
+    for name in sorted(there):
+        stems.setdefault(Path(name).stem, []).append(name)
+    alike = [place.stem] if place.stem in stems else near_names(place.stem, stems)
+    near = [visible(str(place.parent / name)) for stem in alike for name in stems[stem]][:MOST_NEAR]
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 class LocalReader:

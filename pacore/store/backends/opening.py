@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pacore.core.identity import digest
 from pacore.errors import BadInput
-from pacore.store.backends.local import LocalBackend
+from pacore.store.backends.local import LocalBackend, near_places
 from pacore.store.backends.protocol import Backend
 
 if TYPE_CHECKING:
@@ -24,33 +24,33 @@ _opened: dict[tuple[str, int, str], ObjectBackend] = {}
 _opened_lock = threading.Lock()
 
 
-def open_store(url: str) -> Backend:
+def open_store(url: str, named: str = "--store") -> Backend:
     """The store at ``url``: a folder, or ``scheme://bucket/prefix``. Sends no request, creates
-    nothing.
+    nothing. ``named`` is what a person gave it as.
 
     Raises BadInput for a place that cannot be a store.
     """
     if (folder := _folder(url)) is not None:
         if folder.exists() and not folder.is_dir():
-            raise BadInput(f"--store {url}: is a file, not a folder")
+            raise BadInput(f"{named} {url}: is a file, not a folder")
         return LocalBackend(folder)
     scheme, _, rest = url.partition("://")
     root = rest.strip("/")
     if "@" in root.partition("/")[0]:
-        raise BadInput(f"--store {scheme}://…: credentials belong in the environment or a profile")
+        raise BadInput(f"{named} {scheme}://…: credentials belong in the environment or a profile")
     if (
         not root
         or set(root) & set(_GLOB)
         or any(part in ("", ".", "..") for part in root.split("/"))
     ):
-        raise BadInput(f"--store {url}: is not {scheme}://bucket/prefix")
+        raise BadInput(f"{named} {url}: is not {scheme}://bucket/prefix")
     return _object_store(scheme, root)
 
 
 def check_folder(url: str) -> None:
     """Raises BadInput where ``url`` is a folder that is not there."""
     if (folder := _folder(url)) is not None and not folder.exists():
-        raise BadInput(f"--store {url}: no such folder")
+        raise BadInput(f"--store {url}: no such folder{near_places(str(folder))}")
 
 
 def _folder(url: str) -> Path | None:

@@ -22,6 +22,7 @@ import fsspec
 
 from pacore.errors import BadInput
 from pacore.store.backends.faults import Kind, meaning_of
+from pacore.store.backends.local import near_places
 from pacore.text import secret_in, shown
 
 _PATTERN = re.compile(r"[*?\[]")
@@ -225,7 +226,7 @@ def _why(url: str, fault: BaseException) -> str:
     if any(_UNREACHED.fullmatch(name) for name in names):
         return "cannot be opened: the server cannot be reached; is this machine offline?"
     if isinstance(fault, FileNotFoundError | KeyError):
-        return "no such file"
+        return "no such file" + (near_places(str(_local_path(url))) if scheme in _LOCAL else "")
     return f"cannot be opened: {_own_words(fault, is_local=scheme in _LOCAL)}"
 
 

@@ -67,31 +67,29 @@ def test_a_gold_answer_says_its_tests_in_one_way(case: str) -> None:
 
 
 FAULTS: dict[str, str] = {
-    "": "Invalid JSON: EOF while parsing a value at line 1 column 0",
-    "[]": "Input should be an object",
-    "{}": "Unable to extract tag using discriminator 'kind'",
-    '{"kind": "stdin"}': "tests: Field required",
-    '{"kind": "stdin", "tests": []}': "tests: Tuple should have at least 1 item after validation, not 0",
-    '{"kind": "stdin", "tests": [{"input": "1"}]}': "tests.0.output: Field required",
-    '{"kind": "stdin", "tests": [{"input": "1", "output": 3}]}': (
-        "tests.0.output: Input should be a valid string"
-    ),
+    "": "is not JSON: EOF while parsing a value at line 1 column 0",
+    "[]": "must be an object: names, each with a value",
+    "{}": "needs the name 'kind'",
+    '{"kind": "stdin"}': "tests: is needed",
+    '{"kind": "stdin", "tests": []}': "tests: must not be empty",
+    '{"kind": "stdin", "tests": [{"input": "1"}]}': "tests.0.output: is needed",
+    '{"kind": "stdin", "tests": [{"input": "1", "output": 3}]}': ("tests.0.output: must be text"),
     '{"kind": "stdin", "tests": [{"input": "", "output": ""}], "checker": "vibes"}': (
         "checker: unknown checker 'vibes'"
     ),
     '{"kind": "stdin", "tests": [{"input": "", "output": ""}], "limit": 3}': (
-        "limit: Extra inputs are not permitted"
+        "limit: is not a known name"
     ),
     '{"kind": "stdin", "tests": [{"input": "", "output": ""}], "time_limit_seconds": 0}': (
-        "time_limit_seconds: Input should be greater than 0"
+        "time_limit_seconds: must be greater than 0"
     ),
     '{"kind": "function", "entry_point": "a.b", "tests": [{"arguments": [], "result": 1}]}': (
-        "entry_point: String should match pattern '^[^\\W\\d]\\w*$'"
+        "entry_point: must have the form ^[^\\W\\d]\\w*$"
     ),
     '{"kind": "function", "entry_point": "f", "tests": [{"arguments": 1, "result": 1}]}': (
-        "tests.0.arguments: Input should be a valid array"
+        "tests.0.arguments: must be a list"
     ),
-    '{"kind": "assertions", "tests": [1]}': "tests.0: Input should be a valid string",
+    '{"kind": "assertions", "tests": [1]}': "tests.0: must be text",
 }
 
 

@@ -40,7 +40,7 @@ def test_a_grader_with_options_has_one_spelling(spec: str, canonical: str) -> No
     ("spec", "fault"),
     [
         ("", "unknown grader ''; one of math, choice, text, numeric, code, judge"),
-        ("maths", "unknown grader 'maths'; one of"),
+        ("maths", "unknown grader 'maths' (did you mean math?); one of"),
         ("math:", "'math:': unknown option ''; math has no options"),
         ("math:rel=1", "'math:rel=1': unknown option 'rel'; math has no options"),
         ("numeric:", "'numeric:': unknown option ''; numeric takes rel, abs"),

@@ -176,7 +176,9 @@ def test_a_start_is_said_with_its_log_and_how_long_it_took(warm: Warm) -> None:
     info = warm.runner.run(warm.engine.describe())
     model = warm.request.recipe.model
     begun, up = warm.said
-    assert begun.startswith(f"starting vLLM for {model}, usually a minute or two; its log is /")
+    assert begun.startswith(
+        f"starting vLLM for {model}; this usually takes a minute or two; its log is /"
+    )
     assert Path(begun.rpartition(" is ")[2]).stat().st_size > 0
     assert re.fullmatch(rf"vLLM {re.escape(str(info.version))} is up after \d+ s", up)
 
