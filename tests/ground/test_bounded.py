@@ -234,7 +234,7 @@ def test_every_outcome_of_a_query_is_one_line_and_a_true_exit_code(
 ) -> None:
     for query, code, line in (
         ("SELECT 1 AS a", 0, ""),
-        ("SELECT nowhere FROM runs", 2, "pacore: Binder Error: "),
+        ("SELECT nowhere FROM runs", 2, "pacore: there is no column "),
         ("COPY runs TO 'x'", 2, "pacore: a query only reads; COPY is not run here"),
         (
             HOSTILE["a text of 2 GB"],

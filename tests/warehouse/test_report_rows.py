@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from pacore.errors import StoreError
-from pacore.warehouse.connection import SQL_FOLDER, sql
+from pacore.warehouse.relations import SQL_FOLDER, sql
 from pacore.warehouse.report_rows import ReportRow, check_columns, records
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT

@@ -65,10 +65,14 @@ INTERVAL = Format(lambda bounds: between(*bounds))
 
 
 class Column(NamedTuple):
-    """A column's title, and how its values are written."""
+    """A column's title, and how its values are written.
+
+    A value that has no room on a terminal is continued below where ``is_folded``, and cut where not.
+    """
 
     title: str
     format: Format = TEXT
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ def _facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
 
 
 class _TerminalTable:
-    """A table in which every row is one line; the widest columns give way until it fits."""
+    """A table in which every row is one line, unless columns are folded; the widest columns give way until
+    it fits.
+    """
 
     def __init__(self, table: Table) -> None:
         self.columns = table.columns
@@ -140,8 +142,8 @@ class _TerminalTable:
                 Text(title),
                 width=width,
                 justify="right" if column.format.is_number else "left",
-                no_wrap=True,
-                overflow="ellipsis",
+                no_wrap=not column.is_folded,
+                overflow="fold" if column.is_folded else "ellipsis",
             )
         for row in self.rows:
             table.add_row(*map(Text, row))
