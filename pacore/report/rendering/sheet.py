@@ -79,8 +79,8 @@ class Column(NamedTuple):
 class Table:
     """Rows of values, one for each column.
 
-    ``narrowest``: where a terminal has no room for columns of so many characters, each row is shown
-    below the other, a value a line; None never does that.
+    ``narrowest``: where a terminal has no room for columns of so many characters, rows are shown side by
+    side, a line for each column, or below each other, a value a line; None never does that.
     """
 
     columns: Sequence[Column]
