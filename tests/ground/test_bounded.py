@@ -100,6 +100,10 @@ def test_what_a_function_prints_and_raises_is_handed_on(capfd: pytest.CaptureFix
     assert capfd.readouterr().err == "a notice\n"
 
 
+def test_no_query_spends_its_time_and_memory_on_libraries_of_data_frames() -> None:
+    assert run("frames") == ""
+
+
 def test_a_bug_shows_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(PacoreError, match="exit code 1"):
         run("bug")
