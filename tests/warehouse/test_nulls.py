@@ -182,7 +182,7 @@ def bag(rows: list[tuple[Any, ...]]) -> list[str]:
 PARAMETERS: dict[str, Any] = {
     "run_id": RUN, "run_ids": [RUN], "before": "run", "after": MATH.grading_id,
     "grading": MATH.grading_id, "rows": 100_000, "round": 1, "problem_id": "sum-0003",
-    "problem_ids": ["sum-0003", "sum-0004"], "a": RUN, "b": RUN,
+    "problem_ids": ["sum-0003", "sum-0004"], "a": RUN, "b": RUN, "characters": 2000,
 }  # fmt: skip
 
 
