@@ -22,7 +22,7 @@ import pyarrow as pa
 from scipy import stats
 
 from pacore.evaluation.statistics.bootstrap import Pool, majority_of, mean_of, two_level
-from pacore.warehouse.connection import sql
+from pacore.warehouse.relations import sql
 
 AT_A_TIME = 200
 SEED = 20_000

@@ -33,7 +33,7 @@ from pacore.store.commits import current_among
 from pacore.store.journal import Journal
 from pacore.store.layout import OWN, commits_prefix, run_key
 from pacore.store.run import Run, is_closed, no_such_run, problems_of
-from pacore.warehouse.connection import check_names
+from pacore.warehouse.relations import check_names
 from pacore.warehouse.views import ReportWarehouse
 
 READERS = 8

@@ -54,6 +54,7 @@ COMMANDS = {
     "show": CommandPlace("read", "Show a run: its settings, its command, its results; or one problem."),
     "status": CommandPlace("read", "Show the progress of the runs of a store."),
     "sweep": CommandPlace("compare", "Compare strategies on one problem set at their cost."),
+    "tables": CommandPlace("read", "List the tables and marts that can be queried."),
 }  # fmt: skip
 """Every command; that of ``audit`` is the function ``audit_command`` of its module. A module is imported
 when a command of it is called, so that the others start without what it needs.

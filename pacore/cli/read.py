@@ -1,4 +1,4 @@
-"""Commands that read a store: ``status``, ``show`` and ``query``.
+"""Commands that read a store: ``status``, ``show`` and ``query``; and ``tables``, on what can be queried.
 
 What a command needs is imported when it is called: ``query`` starts a process of its own and needs
 none of what the others do.
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pacore.cli.options import OneOf, with_bounds, with_prices, with_store
+from pacore.cli.options import OneOf, with_bounds, with_format, with_prices, with_store
 from pacore.errors import BadInput, Exit
 from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS, form_of, written_whole
 from pacore.text import visible
@@ -93,6 +93,8 @@ def query_command(
 ) -> int:
     """Query the tables with SQL: problems, trajectories, messages, answers, scores, runs.
 
+    `pacore tables` lists all of them, and `pacore tables NAME` the columns of one.
+
     The query runs in a process of its own, which is ended when it takes too long or too much memory.
     FILE appears once the query has ended, and is whole; Parquet and Arrow files keep the types of columns.
     """
@@ -108,4 +110,28 @@ def query_command(
             run_bounded("pacore.report.query:answer", [*asked, file], limits, is_captured=True)
         )
     click.echo(f"{output}: {rows:,} row{'' if rows == 1 else 's'}", err=True)
+    return Exit.COMPLETE
+
+
+@click.command()
+@with_format("table", "json")
+@click.argument("name", metavar="[NAME]", required=False)
+def tables_command(name: str | None, form: str) -> int:
+    """List the tables and marts that can be queried; with NAME the columns of one.
+
+    A column has a type, a unit where there is one, and a meaning. This needs no store.
+    """
+    from pacore.warehouse.catalog import catalog, find_relation
+
+    relation = find_relation(name) if name else None
+    if form == "json":
+        from pacore.report.rendering.sheet import to_json
+
+        click.echo(to_json(relation or list(catalog().values())))
+        return Exit.COMPLETE
+    from pacore.report.rendering.catalog import catalog_sheet, relation_sheet
+    from pacore.report.rendering.terminal import to_text
+
+    sheet = relation_sheet(relation) if relation else catalog_sheet(catalog().values())
+    click.echo(to_text(sheet))
     return Exit.COMPLETE

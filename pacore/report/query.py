@@ -29,7 +29,7 @@ from pacore.warehouse.views import QueryResult, Warehouse
 TABLE_ROWS = 1000
 
 
-CELL_CHARACTERS = 200
+CELL_CHARACTERS, CUT = 200, "…"
 
 
 NARROW_CHARACTERS = 30
@@ -57,7 +57,7 @@ def query_output(result: QueryResult, form: str, width: int | None = None) -> It
 
 
 def result_sheet(result: QueryResult) -> Sheet:
-    """The first rows as a table that becomes a record for each row where it is too wide."""
+    """The first rows as a table, which is turned or becomes records where it is too wide."""
     rows = list(islice(result.rows, TABLE_ROWS))
     if result.columns == EXPLAINED:
         return Sheet(None, [[Passage(str(plan)) for _, plan in rows]])
@@ -67,10 +67,14 @@ def result_sheet(result: QueryResult) -> Sheet:
         counted = f"the first {counted} of {len(rows) + left_out:,}; csv and json have all"
     numbers = [all(_is_number(row[index]) for row in rows) for index in range(len(result.columns))]
     columns = [
-        Column(title, Format(_cell, is_number))
+        Column(title, Format(_cell, is_number), is_folded=not is_number)
         for title, is_number in zip(result.columns, numbers, strict=True)
     ]
     shown = Table(columns, rows, narrowest=NARROW_CHARACTERS)
+    if any(
+        cell.endswith(CUT) and len(cell) == CELL_CHARACTERS for row in shown.cells for cell in row
+    ):
+        counted += f"; {CUT} ends what is longer than {CELL_CHARACTERS} characters, which csv and json have"
     return Sheet(None, [[shown, Note(f"({counted})", "faint")]])
 
 
@@ -84,7 +88,7 @@ def _cell(value: Any) -> str:
     text = cell_text(value)
     if text is None:
         return ABSENT
-    return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
+    return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + CUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.retries import RetryRecord, add_retry, read_retries
 from pacore.store.run import Run, is_closed, open_run, problems_of
-from pacore.warehouse.connection import sql
+from pacore.warehouse.relations import sql
 from pacore.warehouse.views import Warehouse
 
 Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]

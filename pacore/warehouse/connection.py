@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import duckdb
@@ -16,9 +14,6 @@ from pacore.store.backends.protocol import Reader
 from pacore.text import visible
 
 _T = TypeVar("_T")
-
-SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"
-
 
 FETCH_ROWS = 256
 
@@ -150,21 +145,13 @@ def rows_of(cursor: Connection) -> Iterator[tuple[Any, ...]]:
         yield from rows
 
 
-@cache
-def sql(name: str) -> str:
-    """Text of ``sql/<name>.sql``, such as ``marts/accuracy``."""
-    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0].strip()
 
 
-@cache
-def check_names() -> tuple[str, ...]:
-    """Names of the invariants in ``sql/checks``, sorted."""
-    return tuple(sorted(path.stem for path in (SQL_FOLDER / "checks").glob("*.sql")))
-
-
-def _first_line(fault: duckdb.Error) -> str:
-    """The first line of DuckDB's message; it may quote values, which are data."""
-    return visible(str(fault).partition("\n")[0].strip())
+def _line(fault: duckdb.Error, explain: Callable[[str], str] = _first_line) -> str:
+    """DuckDB's message in a line; it may quote values, which are data."""
+    return visible(explain(str(fault)))
 
 
 @contextmanager
@@ -173,11 +160,11 @@ def as_store_error(reader: Reader | None = None) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as fault:
-        raise LimitReached(_first_line(fault)) from fault
+        raise LimitReached(_line(fault)) from fault
     except duckdb.Error as fault:
         if reader is not None and reader.failed is not None:
             raise reader.failed from fault
-        raise StoreError(_first_line(fault)) from fault
+        raise StoreError(_line(fault)) from fault
 
 
 def may_be_damage(fault: PacoreError) -> bool:
@@ -188,16 +175,17 @@ def may_be_damage(fault: PacoreError) -> bool:
 
 
 @contextmanager
-def as_bad_input(reader: Reader) -> Iterator[None]:
+def as_bad_input(reader: Reader, explain: Callable[[str], str]) -> Iterator[None]:
+    """Faults of a user's query as BadInput; ``explain`` makes a line of DuckDB's message."""
     try:
         yield
     except duckdb.OutOfMemoryException as fault:
-        raise LimitReached(_first_line(fault)) from fault
+        raise LimitReached(_line(fault)) from fault
     except duckdb.Error as fault:
         if reader.failed is not None:
             raise reader.failed from fault
         is_stores = isinstance(fault, duckdb.IOException)
-        raise (StoreError if is_stores else BadInput)(_first_line(fault)) from fault
+        raise (StoreError if is_stores else BadInput)(_line(fault, explain)) from fault
 
 
 _EXPLAIN = re.compile(

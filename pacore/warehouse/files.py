@@ -15,7 +15,8 @@ from pacore.core.answer import Answer
 from pacore.core.grading.verdict import VerdictName
 from pacore.core.message import CompactionInput
 from pacore.core.trajectory import ConclusionStatus, FinishReason
-from pacore.warehouse.connection import Connection, as_store_error, connect, rows_of, sql
+from pacore.warehouse.connection import Connection, as_store_error, connect, rows_of
+from pacore.warehouse.relations import sql
 
 _Record = TypeVar("_Record")
 

@@ -1,4 +1,5 @@
-"""The relations that can be queried: tables, marts and the views they are made of; and which a query needs.
+"""The files of ``sql``; the relations among them that can be queried: tables, marts and the views they are
+made of; and which a query needs.
 
 A relation is a file: ``sql/staging/stg_<table>.sql`` reads one stored table, ``sql/views/<name>.sql`` makes
 a view that several others read, ``sql/marts/<name>.sql`` is the public mart ``mart_<name>``. What a
@@ -11,8 +12,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from pathlib import Path
 
-from pacore.warehouse.connection import SQL_FOLDER, sql
+SQL_FOLDER = Path(__file__).parent.parent.parent / "sql"
 
 HISTORY = {"trajectories": "all_trajectories", "verdicts": "given_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
@@ -35,6 +37,18 @@ _CATALOG = re.compile(
     r"information_schema|duckdb_|pg_catalog|pg_|sqlite_master|pragma_|\b(?:show|describe|summarize)\b",
     re.IGNORECASE,
 )
+
+
+@cache
+def sql(name: str) -> str:
+    """Text of ``sql/<name>.sql``, such as ``marts/accuracy``."""
+    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def check_names() -> tuple[str, ...]:
+    """Names of the invariants in ``sql/checks``, sorted."""
+    return tuple(sorted(path.stem for path in (SQL_FOLDER / "checks").glob("*.sql")))
 
 
 def needed(text: str) -> list[str]:

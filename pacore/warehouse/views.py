@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -19,20 +20,27 @@ from pacore.errors import BadInput, PacoreError, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import Fault, RunFiles, damaged, repair_hint
 from pacore.store.run import list_runs
+from pacore.warehouse.catalog import explained
 from pacore.warehouse.connection import (
     Connection,
     as_bad_input,
     as_store_error,
     begun,
-    check_names,
     connect,
     may_be_damage,
     reading_only,
     rows_of,
-    sql,
 )
 from pacore.warehouse.prices import Price
-from pacore.warehouse.relations import MATERIALIZED, RELATIONS, needed, statement, stored
+from pacore.warehouse.relations import (
+    MATERIALIZED,
+    RELATIONS,
+    check_names,
+    needed,
+    sql,
+    statement,
+    stored,
+)
 from pacore.warehouse.report_rows import Record, check_columns, records
 from pacore.warehouse.tables import table_files, text_files
 
@@ -296,7 +304,8 @@ class Warehouse:
 
     def _query(self, text: str, begin: Callable[[Connection, str], Iterator[Any]]) -> Iterator[Any]:
         """What ``begin`` gives of the query's statement."""
-        with as_bad_input(self._reader), self._cursor() as cursor:
+        explain = partial(explained, query=text)
+        with as_bad_input(self._reader, explain), self._cursor() as cursor:
             statement = reading_only(cursor, text)
             self._make(cursor, needed(statement))
             yield from begun(

@@ -1,24 +1,45 @@
--- Grain: one row per run.
--- `score`: pass@1, the mean over problems of the mean over a problem's scored replicates; null where nothing is
--- scored. It is read together with `scored` of the `planned` answers (problems by replicates), and with the
--- others (`outcomes`): `lost` for a reason that is not the model's, `pending` not ended so far;
--- both together are `missing`, and `missing_rate` their share of the planned ones. `ungraded` answers the model
--- gave, or gave none where it could, and still there is no score: the grading ended by `timeout` or `crash`, or
--- they are not graded, or there is no gold answer. `lowest_score` and `highest_score`: the score, were every
--- planned answer that has none wrong, or right, but for problems whose answers are not graded.
--- `unanswered_rate`: of the answers that are not missing the share in which the model gave none.
--- The other rates are shares of the `answers` that have ended so far. `truncated`, `empty`
--- and `unparsed` finals, a text in which nothing reads as an answer, are the parts of `no_answer`; `failed`
--- ones have no final text, which is the model's doing or not.
+-- Grain: one row per run: its accuracy (pass@1) with two intervals, and what became of answers without a score.
+-- The score is read together with `scored` of the `planned` answers, and with what is missing (`outcomes`).
 -- Two 95 % intervals, in answer to two questions. `population_low`, `population_high`: were other problems
 -- of this kind drawn; the standard error is that of the mean of the problems' means (Miller 2024, clustered
--- by problem), null below two problems. `these_low`, `these_high`: were these very problems solved again;
+-- by problem). `these_low`, `these_high`: were these very problems solved again;
 -- its standard error comes from the replicates' spread within each problem. Null where a problem has a
 -- single replicate, where no problem's replicates differ, and where replicates draw from a shared pool and
 -- so are not independent: the bootstrap in `pacore evaluate` treats that.
 -- Both are Wilson's intervals at the effective number of answers score (1 - score) / SE^2, with Student's t
 -- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than 95 %. Neither takes
 -- missing answers into account.
+-- Columns:
+--   runs.run_id
+--   runs.problems
+--   runs.replicates
+--   planned BIGINT: Answers that the run is to give: problems by replicates.
+--   answers BIGINT: Answers that have ended so far.
+--   scored BIGINT: Answers with a score.
+--   lost BIGINT: Answers that are missing for a reason that is not the model's.
+--   pending BIGINT: Answers that have not ended so far.
+--   missing BIGINT: `lost` and `pending` together.
+--   ungraded BIGINT: Ended answers without a score that the model is not to blame for: not graded, or no gold answer,
+--     or the grading ended by `timeout` or `crash`.
+--   score DOUBLE in [0, 1]: Mean over problems of the mean over a problem's scored replicates; null where nothing is
+--     scored.
+--   lowest_score DOUBLE in [0, 1]: The score, were every planned answer without one wrong.
+--   highest_score DOUBLE in [0, 1]: The score, were every planned answer without one right.
+--   these_low DOUBLE in [0, 1]: Lower end of the 95 % interval for these problems solved again.
+--   these_high DOUBLE in [0, 1]: Upper end of that interval.
+--   population_low DOUBLE in [0, 1]: Lower end of the 95 % interval for other problems of this kind; null below two
+--     problems.
+--   population_high DOUBLE in [0, 1]: Upper end of that interval.
+--   missing_rate DOUBLE in [0, 1]: Share of the planned answers that are missing.
+--   unanswered_rate DOUBLE in [0, 1]: Of the answers that are not missing the share in which the model gave none.
+--   truncated_rate DOUBLE in [0, 1]: Of the ended answers the share whose final text was cut.
+--   empty_rate DOUBLE in [0, 1]: Of the ended answers the share whose final text is empty.
+--   unparsed_rate DOUBLE in [0, 1]: Of the ended answers the share in whose final text nothing reads as an answer.
+--   no_answer_rate DOUBLE in [0, 1]: Of the ended answers the share in which the model gave none in its final text.
+--   failed_rate DOUBLE in [0, 1]: Of the ended answers the share without a final text, the model's doing or not.
+--   timeout_rate DOUBLE in [0, 1]: Of the ended answers the share whose grading took too long.
+--   crash_rate DOUBLE in [0, 1]: Of the ended answers the share whose grading crashed.
+--   ungraded_rate DOUBLE in [0, 1]: Of the ended answers the share that is `ungraded`.
 WITH finals AS (
     SELECT
         outcomes.run_id,

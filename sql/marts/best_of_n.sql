@@ -1,8 +1,16 @@
 -- Grain: one row per run and n: the best of n samples of the bare problem, by a judge's opinion of each.
--- Pool `first_round` of `pools`; the judge is the one whose opinion was finished last. `best_of_n`: mean
--- over problems of the expected score of the member with most votes among n taken without replacement, of
--- equally many votes each as likely; exact, and null where some problem has fewer than n members with a
--- score and an opinion. `oracle`: the same if right ones had most votes (pass@n of the same members).
+-- Pool `first_round` of `pools`; the judge is the one whose opinion was finished last. Of equally
+-- many votes each is as likely.
+-- Columns:
+--   runs.run_id
+--   n BIGINT: How many samples are taken, without replacement.
+--   grading VARCHAR: The judge's grading.
+--   grader VARCHAR: The judge.
+--   best_of_n DOUBLE in [0, 1]: Mean over problems of the expected score of the sample with most votes; exact, and
+--     null where some problem has fewer than n samples with a score and an opinion.
+--   oracle DOUBLE in [0, 1]: The same if right ones had most votes, which is pass@n of the same samples.
+--   problems BIGINT: Problems with such samples.
+--   members BIGINT: Such samples of the problem that has fewest.
 SELECT
     by_problem.run_id,
     by_problem.n,

@@ -1,10 +1,20 @@
 -- Grain: one row per run and round from 2 on of a graded run: whether an answer was taken from the messages.
--- Episodes as in `mart_emergence`; answers are the same where they are equivalent (`answer_key`).
--- `step` is what the round does. `answered` counts episodes whose trajectory gives an answer, from `problems`
--- problems; all shares are of these. `copied`: it is the answer of a message seen; `copied_first`: of the first
--- reference; `copied_majority`: of the one answer that most messages give, among the `with_majority` episodes
--- in which no two are tied; `novel`: of no message seen. `copied_accuracy`, `novel_accuracy`: share right of
--- the copied and of the novel ones.
+-- Episodes as in `mart_emergence`; answers are the same where they are equivalent (`answer_key`). All shares are
+-- of the `answered` episodes, but for `copied_majority`.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   mart_message_accuracy.step
+--   mart_emergence.episodes
+--   answered BIGINT: Episodes whose trajectory gives an answer.
+--   problems BIGINT: Problems that these are of.
+--   copied DOUBLE in [0, 1]: Share whose answer is that of a message seen.
+--   copied_first DOUBLE in [0, 1]: Share whose answer is that of the first reference.
+--   with_majority BIGINT: Answered episodes in which one answer leads and no two are tied.
+--   copied_majority DOUBLE in [0, 1]: Share of these whose answer is the leading one.
+--   novel DOUBLE in [0, 1]: Share whose answer is that of no message seen.
+--   copied_accuracy DOUBLE in [0, 1]: Share right of the copied ones.
+--   novel_accuracy DOUBLE in [0, 1]: Share right of the novel ones.
 SELECT
     run_id,
     round,

@@ -1,10 +1,15 @@
--- Grain: one row per run. Money by the price table that was given (`--prices`), in its `currency`; null
--- without one, for a model that it does not have, and where tokens were not counted.
--- `effective_money`: what all current trajectories cost, each place of one counted;
--- `effective_money_per_answer`: the same by answer, of those the model gave or could have given (`outcomes`): a
--- replicate that something else ended early is no cheap answer; `marginal_money`: what this run itself paid
--- for, attempts given up and broken tries included, each generation once. Prompt tokens that the server had in
--- its cache count at their own price, none where it does not report them.
+-- Grain: one row per run: its money, by the price table that was given (`--prices`).
+-- Null without a table, for a model that it does not have, and where tokens were not counted. Prompt tokens that
+-- the server had in its cache count at their own price, none where it does not report them.
+-- Columns:
+--   runs.run_id
+--   runs.model
+--   prices.currency
+--   effective_money DOUBLE in currency: What all current trajectories cost, each place of one counted.
+--   effective_money_per_answer DOUBLE in currency: The same by answer, of those the model gave or could have given: a
+--     replicate that something else ended early is no cheap answer.
+--   marginal_money DOUBLE in currency: What this run itself paid for, attempts given up and broken tries included, each
+--     generation once.
 WITH priced AS (
     SELECT
         tried.run_id,

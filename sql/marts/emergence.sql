@@ -1,10 +1,19 @@
 -- Grain: one row per run and round from 2 on of a graded run: whether a round finds what no message it saw
--- had (Figure 5). Episodes are trajectories with the messages in their prompts; see `episodes`.
--- `step` is what the round does. `episodes` all of whose parts have a score; `undecided` others, which are
--- in no other column. `all_wrong`: episodes that saw no right message, from `all_wrong_problems` problems;
--- `emergent_rate`: P(correct | every message seen is wrong), the right ones over `all_wrong`, a ratio of sums
--- over problems. `some_right`, `some_right_problems` and `base_rate` are the same of episodes that saw at
--- least one right message. A message without an answer is wrong.
+-- had (Figure 5).
+-- Episodes are trajectories with the messages in their prompts; see `episodes`. A message without an answer is
+-- wrong. Both rates are ratios of sums over problems.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   mart_message_accuracy.step
+--   episodes BIGINT: Episodes all of whose parts have a score.
+--   undecided BIGINT: The others, which are in no other column.
+--   all_wrong BIGINT: Episodes that saw no right message.
+--   all_wrong_problems BIGINT: Problems that these are of.
+--   emergent_rate DOUBLE in [0, 1]: Share of `all_wrong` whose trajectory is right.
+--   some_right BIGINT: Episodes that saw at least one right message.
+--   some_right_problems BIGINT: Problems that these are of.
+--   base_rate DOUBLE in [0, 1]: Share of `some_right` whose trajectory is right.
 SELECT
     run_id,
     round,

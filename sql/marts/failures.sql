@@ -1,5 +1,17 @@
 -- Grain: one row per run, round, problem, replicate and slot whose current trajectory has no
 -- conclusion to make a message of.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   problems.problem_id
+--   trajectories.replicate
+--   trajectories.slot
+--   trajectories.attempt
+--   trajectories.trajectory_id
+--   trajectories.finish_reason
+--   trajectories.conclusion_status
+--   trajectories.completion_tokens
+--   trajectories.error
 SELECT
     run_id,
     round,

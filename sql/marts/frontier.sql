@@ -1,10 +1,27 @@
--- Grain: one row per run: accuracy and cost, from which a frontier is drawn.
--- `steps`, `compaction` and `widths` are its strategy.
--- `score`, of `scored` of the `planned` answers, `population_low`, `population_high` and `unanswered_rate` are
--- those of `mart_accuracy`; `tokens_per_answer` is the mean effective TTC of answers the model gave or could
--- have given (`outcomes`): a replicate that something else ended early is no cheap answer. `marginal_tokens`
--- is what the run generated itself; `accuracy_per_thousand_tokens` the score by thousands of tokens an answer;
--- money as in `mart_costs`.
+-- Grain: one row per run: accuracy beside cost, from which a frontier is drawn.
+-- Columns:
+--   runs.run_id
+--   runs.model
+--   runs.widths
+--   runs.steps
+--   runs.compaction
+--   runs.replicates
+--   runs.problems
+--   mart_accuracy.planned
+--   mart_accuracy.scored
+--   mart_accuracy.score
+--   mart_accuracy.population_low
+--   mart_accuracy.population_high
+--   mart_accuracy.unanswered_rate
+--   tokens_per_answer DOUBLE in tokens: Mean effective TTC of the answers that the model gave or could have given: a
+--     replicate that something else ended early is no cheap answer.
+--   marginal_tokens BIGINT in tokens: Tokens that the run generated itself.
+--   wasted_tokens BIGINT in tokens: Of what it paid for, what is on no path of an answer.
+--   uncounted BIGINT: Trajectories that finished and whose tokens nobody counted.
+--   accuracy_per_thousand_tokens DOUBLE in 1 / 1000 tokens: The score by thousands of tokens an answer.
+--   prices.currency
+--   mart_costs.effective_money_per_answer
+--   mart_costs.marginal_money
 WITH spent AS (
     SELECT
         run_id,

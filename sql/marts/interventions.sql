@@ -1,9 +1,19 @@
 -- Grain: one row per derived run of an intervention: one round of another run again, on message sets that
--- were edited. `source_run_id`, `round` and `edit` say what was done, `batch` which of them were sampled
--- alike. `episodes`: trajectories with a score, of `problems` problems; `accuracy`: mean over problems.
--- Over the `compared` problems, and the sets that both have: `edited` and `control`, means after the edit and
--- of the sets as they were, and `difference`, the first less the second. `shared` of these problems are such
--- that the edit has left their sets as they were.
+-- were edited.
+-- Columns:
+--   run_id VARCHAR: Name of the derived run.
+--   source_run_id VARCHAR: The run that it repeats a round of.
+--   round INTEGER: That round.
+--   edit VARCHAR: What was done to the message sets, such as `shuffle`.
+--   batch VARCHAR: Same for edits that were sampled alike, and so compare.
+--   episodes BIGINT: Trajectories with a score.
+--   problems BIGINT: Problems that these are of.
+--   accuracy DOUBLE in [0, 1]: Mean over problems of their mean score.
+--   edited DOUBLE in [0, 1]: Mean after the edit, over the sets and problems that the control has too.
+--   control DOUBLE in [0, 1]: Mean of the same sets as they were.
+--   difference DOUBLE in [-1, 1]: `edited` less `control`.
+--   compared BIGINT: Problems that both have.
+--   shared BIGINT: Of these the ones whose sets the edit has left as they were.
 SELECT
     run_id,
     source_run_id,

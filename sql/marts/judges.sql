@@ -1,9 +1,22 @@
 -- Grain: one row per run and finished grading by a judge: how far it agrees with rules.
--- The other is the last finished grading of the run against the gold answer by anything but a judge
--- (`other`, by `other_grader`). `compared`: trajectories that both decided; `both_correct`, `only_judge`,
--- `only_other`, `both_wrong` of them; `agreement`: share with the same verdict of both; `kappa`: Cohen's,
--- agreement beyond that of two who answer at random as often, null where one of them always gives the same
--- verdict. `judged`: verdicts of the judge, `crash_rate` those of them that have no vote.
+-- The other is the last finished grading of the run against the gold answer by anything but a judge.
+-- Columns:
+--   runs.run_id
+--   grading VARCHAR: The judge's grading.
+--   grader VARCHAR: The judge.
+--   gradings.against
+--   judged BIGINT: Verdicts of the judge.
+--   crash_rate DOUBLE in [0, 1]: Share of them that have no vote.
+--   other VARCHAR: The grading that it is compared with; null where there is none.
+--   other_grader VARCHAR: Grader of that one.
+--   compared BIGINT: Trajectories that both decided.
+--   both_correct BIGINT: Of these the ones that both call correct.
+--   only_judge BIGINT: Those that the judge alone calls correct.
+--   only_other BIGINT: Those that the other alone calls correct.
+--   both_wrong BIGINT: Those that neither calls correct.
+--   agreement DOUBLE in [0, 1]: Share with the same verdict of both.
+--   kappa DOUBLE in [-1, 1]: Cohen's: agreement beyond that of two who answer at random as often; null where one of
+--     them always gives the same verdict.
 WITH others AS (
     SELECT run_id, grading, grader
     FROM gradings

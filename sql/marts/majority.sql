@@ -1,10 +1,16 @@
--- Grain: one row per run, pool and k: self-consistency. Pools are `first_round` (samples of the bare
--- problem) and `answers` (the answers of the replicates); only graded runs have votes to count.
--- `maj_at_k`: mean over problems of the expected score of the answer that most of k members give, taken
--- without replacement; of tied answers each is as likely, members without an answer never vote, and where
--- there is no vote the score is 0. Null where some problem has fewer than k scored members.
--- `method`: `exact` where every subset was counted for every problem, else `resampled` (400 subsets).
--- `tokens`: mean tokens of k members of a problem, the TTC of such a vote, null where not all are known.
+-- Grain: one row per run, pool and k: accuracy of the answer that most of k samples give (self-consistency).
+-- Only graded runs have votes to count. Of tied answers each is as likely, members without an answer never
+-- vote, and where there is no vote the score is 0.
+-- Columns:
+--   runs.run_id
+--   mart_pass_at_k.pool
+--   mart_pass_at_k.k
+--   maj_at_k DOUBLE in [0, 1]: Mean over problems of the expected score of the answer that most of k members give,
+--     taken without replacement; null where some problem has fewer than k scored members.
+--   method VARCHAR: `exact` where every subset was counted for every problem, else `resampled` (400 subsets).
+--   problems BIGINT: Problems with a scored member.
+--   tokens DOUBLE in tokens: Mean tokens of k members of a problem, the TTC of such a vote; null where not all are
+--     known.
 WITH voted AS (
     SELECT run_id, pool, k, avg(score) AS score, bool_and(method = 'exact') AS is_exact
     FROM majorities

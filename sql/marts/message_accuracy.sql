@@ -1,11 +1,19 @@
--- Grain: one row per run and round of a graded run: how good the messages are that the round makes. Of
--- the last round these are the answers.
--- `step` is what the round does. `messages` it made, `judged` ones have a score. `accuracy`: mean over
--- problems of the mean score of a problem's judged messages, over its replicates. A message is judged by the
--- trajectory it was made of; where that was cut and its end kept, there is no answer in it. The rates are
--- shares of `messages`: `no_answer_rate` of those in which no answer was found, which score 0; `timeout_rate`
--- and `crash_rate` of gradings that ended so, `unjudged_rate` of messages without a verdict, which all have
--- no score.
+-- Grain: one row per run and round of a graded run: how good the messages are that the round makes.
+-- Of the last round these are the answers. A message is judged by the trajectory it was made of; where that was
+-- cut and its end kept, there is no answer in it.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   step VARCHAR: What the round does: `sample`, `condense` or `distill`.
+--   messages BIGINT: Messages that the round made.
+--   judged BIGINT: Those that have a score.
+--   problems BIGINT: Problems with a judged message.
+--   accuracy DOUBLE in [0, 1]: Mean over problems of the mean score of a problem's judged messages, over its
+--     replicates.
+--   no_answer_rate DOUBLE in [0, 1]: Share of the messages in which no answer was found, which score 0.
+--   timeout_rate DOUBLE in [0, 1]: Share whose grading took too long, which have no score.
+--   crash_rate DOUBLE in [0, 1]: Share whose grading crashed, which have no score.
+--   unjudged_rate DOUBLE in [0, 1]: Share without a verdict.
 SELECT
     run_id,
     round,

@@ -1,9 +1,14 @@
 -- Grain: one row per run and round before the last, of a graded run: what a perfect choice among
 -- the messages would have gained.
--- `sets`: message sets whose answer has a score and all of whose messages have a verdict; `oracle`: share
--- of them with at least one correct message (pass@K of the message set); `accuracy`: mean score of the
--- answers made from these very sets; `gap`: the first less the second. All are means over problems of the
--- means over replicates.
+-- All three shares are means over problems of the means over replicates.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   sets BIGINT: Message sets whose answer has a score and all of whose messages have a verdict.
+--   problems BIGINT: Problems with such a set.
+--   oracle DOUBLE in [0, 1]: Share of the sets with at least one correct message (pass@K of the message set).
+--   accuracy DOUBLE in [0, 1]: Mean score of the answers that were made from these very sets.
+--   gap DOUBLE in [-1, 1]: `oracle` less `accuracy`.
 WITH sets AS (
     SELECT
         messages.run_id,

@@ -1,7 +1,16 @@
 -- Grain: one row per run, round, number of messages seen and number of right ones among them, of a graded
--- run: how the outcome follows from what was seen. Episodes as in `mart_emergence`.
--- `step` is what the round does. `message_accuracy`: `right_seen` of `seen`. `correct`: share of the
--- `episodes`, from `problems` problems, whose trajectory is right.
+-- run: how the outcome follows from what was seen.
+-- Episodes as in `mart_emergence`.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   mart_message_accuracy.step
+--   seen BIGINT: Messages in the prompt.
+--   right_seen BIGINT: Right ones among them.
+--   message_accuracy DOUBLE in [0, 1]: `right_seen` of `seen`.
+--   episodes BIGINT: Episodes that saw so many.
+--   problems BIGINT: Problems that these are of.
+--   correct DOUBLE in [0, 1]: Share of the episodes whose trajectory is right.
 SELECT
     run_id,
     round,

@@ -1,9 +1,14 @@
--- Grain: one row per run, pool and k. Pools are `first_round` (samples of the bare problem) and `answers`
--- (the answers of the replicates).
--- `pass_at_k`: chance that at least one of k members taken without replacement is correct, 1 - C(n - c, k)
--- / C(n, k), of n scored members with c correct ones; `pass_power_k`: that all k are, C(c, k) / C(n, k).
--- Both are means over problems, exact, and null where some problem has fewer than k scored members.
--- `problems`: problems with a scored member; `members`: scored members a problem, at the least.
+-- Grain: one row per run, pool and k: the chance that of k samples at least one is correct, or all are.
+-- Both are exact.
+-- Columns:
+--   runs.run_id
+--   pool VARCHAR: What is sampled: `first_round`, samples of the bare problem, or `answers` of the replicates.
+--   k BIGINT: How many members are taken, without replacement.
+--   pass_at_k DOUBLE in [0, 1]: Mean over problems of 1 - C(n - c, k) / C(n, k), of n scored members with c correct
+--     ones; null where some problem has fewer than k.
+--   pass_power_k DOUBLE in [0, 1]: The same of C(c, k) / C(n, k), the chance that all k are correct.
+--   problems BIGINT: Problems with a scored member.
+--   members BIGINT: Scored members of the problem that has fewest.
 WITH counted AS (
     SELECT
         run_id,

@@ -1,10 +1,18 @@
 -- Grain: one row per run, round from 2 on and number of a reference in the prompt, of a graded run: whether
--- the position of a message matters. Episodes as in `mart_emergence`, of those whose messages give more than
--- one answer and whose trajectory gives one.
--- `step` is what the round does. `episodes` that have a reference of this number, from `problems` problems;
--- `copied`: share of them whose answer is that of this reference; `accuracy`: share in which this reference is
--- right. `right_episodes`: those whose trajectory is right, and `right_when_correct` the share of them in which
--- this reference is right too. Where order does not matter `copied` follows `accuracy`, not the number.
+-- the position of a message matters.
+-- Episodes as in `mart_emergence`, of those whose messages give more than one answer and whose trajectory gives
+-- one. Where order does not matter `copied` follows `accuracy`, not the number.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   mart_message_accuracy.step
+--   reference INTEGER: Number of the message in the prompt, from 1.
+--   episodes BIGINT: Episodes that have a reference of this number.
+--   problems BIGINT: Problems that these are of.
+--   copied DOUBLE in [0, 1]: Share of them whose answer is that of this reference.
+--   accuracy DOUBLE in [0, 1]: Share in which this reference is right.
+--   right_episodes BIGINT: Episodes whose trajectory is right.
+--   right_when_correct DOUBLE in [0, 1]: Share of these in which this reference is right too.
 SELECT
     run_id,
     round,

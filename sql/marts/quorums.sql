@@ -1,9 +1,17 @@
--- Grain: one row per run, round, problem and replicate that began the round.
--- `need`: messages the set needs for the next round, of `width` slots; `have`: those it has, null where answers
--- alone are messages and the set failed: how many is in the `reason` of its answer. `refills`: further
--- attempts made because the set was short; `retries`: those made by `pacore retry`; `lost`: slots the
--- engine has failed to fill. `outcome`: `met`, `proceeded` with fewer, `waiting` for a resume to fill
--- what the engine lost, or `failed`.
+-- Grain: one row per run, round, problem and replicate that began the round: the messages it has and needs.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   problems.problem_id
+--   trajectories.replicate
+--   width BIGINT: Slots of the set.
+--   need INTEGER: Messages that the set needs for the next round.
+--   have BIGINT: Messages it has; null where answers alone are messages and the set failed: how many is in the `reason`
+--     of its answer.
+--   refills BIGINT: Further attempts that were made because the set was short.
+--   retries BIGINT: Slots that `pacore retry` has tried again.
+--   lost BIGINT: Slots that the engine has failed to fill.
+--   outcome VARCHAR: `met`, `proceeded` with fewer, `waiting` for a resume to fill what the engine lost, or `failed`.
 WITH attempts AS (
     SELECT
         run_id,

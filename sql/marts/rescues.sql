@@ -1,11 +1,24 @@
 -- Grain: one row per run and round from 2 on of a graded run: what a round adds to a vote of the messages it
--- saw, and what it loses. Episodes as in `mart_emergence`; a leader is an answer that most messages give.
--- `step` is what the round does. Each kind of episode comes with its number and its problems:
--- `minority_right`, where some message is right and no leader is: `rescued` is the share of right outcomes;
--- `majority_right`, where every leader is right: `lost` is the share of wrong outcomes, `lost_unanswered` of
--- those that give no answer, which are among them: a cut thought has lost the majority, but not to another;
--- `tied`, where of several leaders some are right and some wrong: `tied_correct` is the share of right ones;
--- `none_right`, where no message is right: `emergent` is the share of right ones, `emergent_rate` there.
+-- saw, and what it loses.
+-- Episodes as in `mart_emergence`; a leader is an answer that most messages give.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   mart_message_accuracy.step
+--   mart_emergence.episodes
+--   minority_right BIGINT: Episodes in which some message is right and no leader is.
+--   minority_right_problems BIGINT: Problems that these are of.
+--   rescued DOUBLE in [0, 1]: Share of these whose trajectory is right.
+--   majority_right BIGINT: Episodes in which every leader is right.
+--   majority_right_problems BIGINT: Problems that these are of.
+--   lost DOUBLE in [0, 1]: Share of these whose trajectory is wrong.
+--   lost_unanswered DOUBLE in [0, 1]: Share of these whose trajectory gives no answer, which are among the lost.
+--   tied BIGINT: Episodes in which of several leaders some are right and some wrong.
+--   tied_problems BIGINT: Problems that these are of.
+--   tied_correct DOUBLE in [0, 1]: Share of these whose trajectory is right.
+--   none_right BIGINT: Episodes in which no message is right.
+--   none_right_problems BIGINT: Problems that these are of.
+--   emergent DOUBLE in [0, 1]: Share of these whose trajectory is right, `emergent_rate` of `mart_emergence`.
 SELECT
     run_id,
     round,

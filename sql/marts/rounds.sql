@@ -1,5 +1,29 @@
--- Grain: one row per run and round. Counts are of slots, each by its current attempt.
--- `wasted_tokens`: what this run's broken tries and the attempts it gave up cost.
+-- Grain: one row per run and round: its accuracy, its tokens, and how its trajectories ended.
+-- Counts are of slots, each by its current attempt. The accuracy is that of all graded trajectories of the
+-- round, with a message or without; `mart_message_accuracy` has that of the messages, `mart_accuracy` that of the
+-- run, which counts the replicates that ended before the last round too. Before `pacore grade` or
+-- `pacore evaluate` only the last round is graded.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   accuracy DOUBLE in [0, 1]: Mean over problems of the mean score of a problem's trajectories; null where none has
+--     a score.
+--   scored BIGINT: Trajectories with a score, which `accuracy` is of.
+--   trajectories BIGINT: Slots of the round, over all problems and replicates.
+--   reused BIGINT: Of these the ones that the store had already.
+--   attempts BIGINT: Attempts, those that were replaced included.
+--   completion_tokens BIGINT in tokens: Tokens of the trajectories; those that nobody counted are left out.
+--   mean_completion_tokens DOUBLE in tokens: Mean length of a trajectory.
+--   prompt_tokens BIGINT in tokens: Tokens of their prompts.
+--   wasted_tokens BIGINT in tokens: What this run's broken tries and the attempts it gave up cost.
+--   conclusions BIGINT: Trajectories with a conclusion.
+--   stop BIGINT: Trajectories that the model ended.
+--   length BIGINT: Trajectories that were cut at a limit.
+--   context_overflow BIGINT: Trajectories whose prompt did not fit the window.
+--   rejected BIGINT: Trajectories whose request the server refused.
+--   engine_error BIGINT: Trajectories that failed in the engine.
+--   timeout BIGINT: Trajectories that took too long.
+--   cancelled BIGINT: Trajectories that were cancelled.
 WITH placed AS (
     SELECT
         *,

@@ -1,14 +1,20 @@
--- Grain: one row per run, problem and replicate.
--- `effective_tokens`: generated tokens on the path of the answer, all rounds, the final one
--- included; every slot counts by its current attempt, so that tries given up are left out.
--- `marginal_tokens`: tokens this run generated itself, attempts given up included. A trajectory
--- that fills several slots of a run was generated once, and counts in the first of them.
--- `wasted_tokens`: of what this run paid for, what is on no path: attempts given up, which are also
--- in `marginal_tokens`, and tokens that broken tries are known to have cost, which are not.
--- `prompt_tokens` and `cached_prompt_tokens` are of the path; the second are those of the first that the
--- server had in its cache, and null where it never reports them. `reused` counts trajectories found in the
--- store.
--- `uncounted` trajectories finished, but their tokens were not counted.
+-- Grain: one row per run, problem and replicate: the tokens that its answer took.
+-- A trajectory that fills several slots of a run was generated once, and counts in the first of them.
+-- Columns:
+--   runs.run_id
+--   problems.problem_id
+--   trajectories.replicate
+--   effective_tokens BIGINT in tokens: Generated tokens on the path of the answer, all rounds, the final one included;
+--     attempts given up are left out.
+--   marginal_tokens BIGINT in tokens: Tokens that this run generated itself, attempts given up included.
+--   wasted_tokens BIGINT in tokens: Of what this run paid for, what is on no path: attempts given up, which are in
+--     `marginal_tokens` too, and broken tries, which are not.
+--   trajectories BIGINT: Trajectories on the path.
+--   prompt_tokens BIGINT in tokens: Tokens of their prompts.
+--   cached_prompt_tokens BIGINT in tokens: Those of them that the server had in its cache; null where it never reports
+--     them.
+--   reused BIGINT: Trajectories that the store had already.
+--   uncounted BIGINT: Trajectories that finished and whose tokens nobody counted.
 WITH placed AS (
     SELECT
         *,

@@ -1,11 +1,21 @@
--- Grain: one row per run and round: how often a trajectory mentions references (Figure 5). Round 1 saw none,
--- and is the control. Graded or not; slots count by their current attempt, where it was generated.
+-- Grain: one row per run and round: how often a trajectory mentions references (Figure 5).
+-- Round 1 saw none, and is the control. Graded or not; slots count by their current attempt, where it was generated.
 -- Counted are the paper's words, in the case it gives them: 'reference' and '参考' anywhere, within other words
 -- too, and 'Ref ' or 'ref ' before a number; in all that was generated, thoughts included. 'Reference', with
 -- which a sentence may begin, is not among them and is counted apart.
--- `step` is what the round does. `trajectories`, and `words` in all of them; `reference`, `reference_zh`,
--- `ref_number` and their sum `words_mean`: means a trajectory; `any_rate`: share of trajectories with at least
--- one; `per_thousand_characters`: `words` a thousand characters; `capitalised`: 'Reference', mean a trajectory.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   mart_message_accuracy.step
+--   trajectories BIGINT: Trajectories that were generated.
+--   words BIGINT: The paper's words in all of them.
+--   reference DOUBLE: Mean number of 'reference' in a trajectory.
+--   reference_zh DOUBLE: Mean number of '参考' in a trajectory.
+--   ref_number DOUBLE: Mean number of 'Ref ' or 'ref ' before a number in a trajectory.
+--   words_mean DOUBLE: Sum of the three.
+--   any_rate DOUBLE in [0, 1]: Share of trajectories with at least one of these words.
+--   per_thousand_characters DOUBLE in 1 / 1000 characters: These words a thousand characters.
+--   capitalised DOUBLE: Mean number of 'Reference' in a trajectory.
 SELECT
     run_id,
     round,

@@ -1,13 +1,48 @@
--- Grain: one row per run, round, problem, replicate, slot and attempt. Times are UTC.
--- `prompt_messages`: messages the prompt showed, where they did not all fit the window.
--- `prompt_positions`: the positions of those messages in M, null where it was to show all of M.
--- `retry_of`: the trajectory of this slot that `pacore retry` replaced, and `max_tokens` the limit it
--- gave. `cached_prompt_tokens`: those of the prompt's that the server had in its cache, null where it
--- does not report them. `finish_said`: the server's own word for the end of a text, where it means neither
--- that the model ended it nor that a limit cut it. `unread`: JSON of what the server sent beside the text
--- (tool calls, parts that nobody can read). `wire`: the form in which the request was sent, where it is not
--- the usual one.
--- Files of runs begun before there were these columns lack them, and only then are the columns
+-- Grain: one row per run, round, problem, replicate, slot and attempt: every attempt, those that were replaced
+-- included.
+-- Columns:
+--   runs.run_id
+--   round INTEGER: Number of the round, from 1.
+--   problems.problem_id
+--   replicate INTEGER: Number of the independent pass, from 0.
+--   slot INTEGER: Number of the trajectory among those of its round, from 0.
+--   draw INTEGER: Number of the sample among all of this prompt, from 0.
+--   trajectory_id VARCHAR: Digest of recipe, prompt, draw and attempt; two runs that share it share the trajectory.
+--   seed BIGINT: Seed that was sent, which follows from the same four.
+--   finish_reason VARCHAR: How it ended: `stop`, `length`, `context_overflow`, `rejected`, `engine_error`,
+--     `timeout` or `cancelled`.
+--   prompt_tokens INTEGER in tokens: Length of the prompt; null where nobody counted it.
+--   completion_tokens INTEGER in tokens: Length of what was generated, thoughts included; null where nobody counted.
+--   conclusion VARCHAR: What it came to, after the thoughts; null where it came to nothing.
+--   conclusion_status VARCHAR: `present`, `empty`, `truncated`, or `none` where nothing was generated.
+--   attempt SMALLINT: Number of the attempt at this slot, from 0.
+--   reused BOOLEAN: Whether the store had it already, so that this run did not generate it.
+--   error VARCHAR: Why there is no generation, in a line; null where there is one.
+--   usage_source VARCHAR: Who counted the tokens: `server`, `tokenizer`, or `unknown` where nobody did.
+--   wasted_tokens BIGINT in tokens: What tries that broke off are known to have cost.
+--   tries INTEGER: Requests that were sent for it.
+--   thinking_closed BOOLEAN: Whether its thoughts came to an end; null where nothing shows that the model thinks.
+--   reasoning_characters BIGINT in characters: Length of its thoughts.
+--   content_characters BIGINT in characters: Length of its content as the server sent it.
+--   text_run_id VARCHAR: The run with which its texts are stored; join `trajectory_texts` by it.
+--   prompt_digest VARCHAR: The sha256 of the turns that were sent.
+--   engine VARCHAR: Kind of engine that generated it.
+--   engine_version VARCHAR: Version that the engine reported; null where it reports none.
+--   served_model VARCHAR: Model name that the server reported; null where it reports none.
+--   fingerprint VARCHAR: The server's fingerprint of its system; null where it reports none.
+--   latency_seconds DOUBLE in seconds: Time from the request to the end of the response.
+--   generated_at TIMESTAMP in UTC: When it was generated, by this run or the one that it is reused from.
+--   prompt_messages INTEGER: Messages in the prompt where they did not all fit the window; else null.
+--   max_tokens INTEGER in tokens: Limit of this attempt where `pacore retry` or the round gave one; else null.
+--   retry_of VARCHAR: Trajectory of this slot that `pacore retry` replaced by it; else null.
+--   cached_prompt_tokens INTEGER in tokens: Those of the prompt that the server had in its cache; null where it
+--     does not report them.
+--   prompt_positions INTEGER[]: Positions of the messages in the prompt; null where it was to show all.
+--   finish_said VARCHAR: The server's word for the end, where it means neither `stop` nor `length`; else null.
+--   unread VARCHAR in JSON: What the server sent beside the text, such as tool calls; else null.
+--   wire VARCHAR: Form in which the request was sent, where it is not the usual one; else null.
+
+-- Files of runs begun before there were all of these columns lack some, and only then are the columns
 -- of every file read.
 SELECT
     run_of(filename) AS run_id,

@@ -1,9 +1,7 @@
 -- Grain: one row per run, grading, round, problem, replicate and slot that was graded, old verdicts beside
--- new ones. Grading `run` is the run's own, of its last round, and it alone has rows whose `trajectory_id` is
--- null: of replicates that did not reach that round. `answer` is what that grader read from the trajectory,
--- `answer_key` its equivalence class, both null without an answer; `verdict` one of correct, wrong, no_answer,
--- timeout and crash, `score` in [0, 1] and null for the last two; `gold_answer` is what it was compared with,
--- or the digest of a long one; null in an opinion.
+-- new ones.
+-- Grading `run` is the run's own, of its last round, and it alone has rows whose `trajectory_id` is
+-- null: of replicates that did not reach that round. `all_verdicts` describes the columns.
 -- Files of runs begun before there were gold answers lack them, and only then are the columns of every file read.
 SELECT
     run_of(filename) AS run_id,

@@ -1,4 +1,22 @@
--- Grain: one row per run, grading, round, problem, replicate and slot whose trajectory was graded, old
--- verdicts beside new ones. Columns as in `given_verdicts`.
+-- Grain: one row per run, grading, round, problem, replicate and slot whose trajectory was graded: old verdicts
+-- beside new ones.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   gradings.grading
+--   problems.problem_id
+--   trajectories.replicate
+--   trajectories.slot
+--   trajectory_id VARCHAR: The trajectory that was graded.
+--   grader VARCHAR: Grader that gave the verdict, such as `math`.
+--   grader_version VARCHAR: Version of its rules and of what else decides.
+--   verdict VARCHAR: `correct`, `wrong`, `no_answer`, `timeout` or `crash`; the last two say nothing of the answer.
+--   score DOUBLE in [0, 1]: Is 1 for `correct`, 0 for `no_answer`, the pass rate of a wrong program, and null for
+--     `timeout` and `crash`.
+--   answer VARCHAR: What this grader read in the conclusion; null without an answer.
+--   method VARCHAR: How it found the answer, such as `boxed`.
+--   answer_key VARCHAR: Class of the answer: equal for answers that the grader takes for the same.
+--   detail VARCHAR: What there is to say of the verdict, in a line; else null.
+--   gold_answer VARCHAR: What the answer was compared with, or the digest of a long one; null in an opinion.
 FROM given_verdicts
 WHERE trajectory_id IS NOT NULL

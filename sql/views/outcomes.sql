@@ -1,12 +1,18 @@
--- Grain: one row per run, problem and replicate that the run's plan has, ended or not: what there is to
--- be scored. Only this file decides which ends without an answer are the model's.
--- `outcome`: `answered`; `no_answer` where the model gave none, which scores 0; `lost` where something else
--- prevented its answer, and `pending` where it has not ended yet. The first two are evidence of the model
--- (`is_evidence`); the others are missing, and have no score.
+-- Grain: one row per run, problem and replicate that the run's plan has, ended or not: what became of the answer.
 -- A replicate that ended without an answer is `lost` where the round it ended in has slots that are no evidence
 -- of the model, and messages in their place could have met the quorum. Where they could not,
 -- the model is what failed: its trajectories were cut, were empty or had no answer in them.
--- `status` is that of the row in `answers`, `ended_in` the round it ended in; both null while there is none.
+-- Columns:
+--   runs.run_id
+--   problems.problem_id
+--   trajectories.replicate
+--   status VARCHAR: Status of its row in `answers`; null while there is none.
+--   ended_in INTEGER: The round it ended in; null while it has not ended.
+--   outcome VARCHAR: `answered`; `no_answer` where the model gave none; `lost` where something else prevented it;
+--     `pending` while it has not ended.
+--   is_evidence BOOLEAN: Whether it is evidence of the model, `answered` or `no_answer`, and so is scored.
+
+-- Only this file decides which ends without an answer are the model's.
 WITH planned AS (
     SELECT problems.run_id, problems.problem_id, numbers.replicate::INTEGER AS replicate
     FROM problems

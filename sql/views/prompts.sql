@@ -4,6 +4,18 @@
 -- `pacore.core.prompt` does it: the system prompt comes first unless the problem has its own, and one turn, the
 -- last (of compaction `reference` the last of the user), is replaced by the template filled in. Round 1 has no
 -- messages, and its turns are the problem's own.
+-- Columns:
+--   runs.run_id
+--   trajectories.round
+--   problems.problem_id
+--   trajectories.replicate
+--   trajectories.slot
+--   trajectories.trajectory_id
+--   messages INTEGER: How many messages of the round before are in it.
+--   turns STRUCT("role" VARCHAR, "content" VARCHAR)[]: All turns in their order, each with role and content.
+--   content VARCHAR: The turn that asks: in round 1 the question, later the template with question and messages.
+--   trajectories.prompt_digest
+--   is_exact BOOLEAN: Whether the digest of `turns` is `prompt_digest`, so that these are the very bytes.
 WITH sets AS (
     SELECT
         run_id,

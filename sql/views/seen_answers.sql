@@ -1,5 +1,6 @@
--- Grain: as `seen_messages`, of graded runs: the answer of a message, and that of the trajectory that saw
--- it. A message is judged by the trajectory it was made of, a summary or workspace by the one that wrote it.
+-- Grain: one row per run, round, problem, replicate, slot and reference, as `seen_messages`, of graded runs: the
+-- answer of a message, and that of the trajectory that saw it.
+-- A message is judged by the trajectory it was made of, a summary or workspace by the one that wrote it.
 -- `is_right`, `is_output_right`: whether the verdict is `correct`; null where there is none, or grading
 -- ended by timeout or crash. An answer that is missing is not right. `answer_key`, `output_key`: classes of
 -- the answers, null where there is none.

@@ -100,6 +100,10 @@ def test_what_a_function_prints_and_raises_is_handed_on(capfd: pytest.CaptureFix
     assert capfd.readouterr().err == "a notice\n"
 
 
+def test_no_query_spends_its_time_and_memory_on_libraries_of_data_frames() -> None:
+    assert run("frames") == ""
+
+
 def test_a_bug_shows_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(PacoreError, match="exit code 1"):
         run("bug")
@@ -234,7 +238,7 @@ def test_every_outcome_of_a_query_is_one_line_and_a_true_exit_code(
 ) -> None:
     for query, code, line in (
         ("SELECT 1 AS a", 0, ""),
-        ("SELECT nowhere FROM runs", 2, "pacore: Binder Error: "),
+        ("SELECT nowhere FROM runs", 2, "pacore: there is no column "),
         ("COPY runs TO 'x'", 2, "pacore: a query only reads; COPY is not run here"),
         (
             HOSTILE["a text of 2 GB"],

@@ -40,6 +40,10 @@ def test_importing_the_package_imports_nothing_else_of_it() -> None:
             "pacore.report.status",
             ("duckdb", "aiohttp", "prefect", "scipy", "pacore.core.grading.choose"),
         ),
+        (
+            "pacore.warehouse.catalog, pacore.report.rendering.catalog",
+            ("pydantic", "pyarrow", "duckdb", "prefect"),
+        ),
         ("pacore.cli.run", ("prefect", "scipy", "matplotlib", "sympy")),
         ("pacore.cli.run, flows.infer", ("scipy", "matplotlib", "sympy")),
     ],

@@ -18,11 +18,8 @@ from pacore.errors import BadInput
 from pacore.report.query import query_output
 from pacore.text import CONTROLS
 from pacore.warehouse.views import QueryResult, Warehouse
-from tests.conftest import ROOT
+from tests.fixtures.golden_files import golden
 from tests.fixtures.small_store import small_store
-
-GOLDEN = ROOT / "tests" / "golden" / "report"
-
 
 WIDTH = 100
 
@@ -47,7 +44,13 @@ def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> st
             "grid.txt",
             "SELECT problem_id, conclusion, completion_tokens FROM trajectories ORDER BY ALL",
         ),
-        ("records.txt", "FROM mart_failures ORDER BY ALL LIMIT 2"),
+        ("records.txt", "FROM mart_failures ORDER BY ALL LIMIT 3"),
+        ("turned.txt", "FROM mart_rounds ORDER BY round"),
+        (
+            "folded.txt",
+            "SELECT problem_id, reason, repeat('no fault of mine, ', 12) AS said, 7 AS n"
+            " FROM answers WHERE reason IS NOT NULL ORDER BY problem_id",
+        ),
         ("nothing.txt", "SELECT run_id, score FROM scores WHERE score > 1"),
         ("plan.txt", "EXPLAIN SELECT 1"),
         ("results.csv", "SELECT problem_id, answer, reason FROM answers ORDER BY problem_id"),
@@ -56,8 +59,8 @@ def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> st
 )
 def test_a_query_reads_as_it_should(warehouse: Warehouse, name: str, text: str) -> None:
     form = {"txt": "table"}.get(name.rpartition(".")[2], name.rpartition(".")[2])
-    expected = (GOLDEN / name).read_bytes().decode()
-    assert output(warehouse, text, form) == expected
+    found = output(warehouse, text, form)
+    assert found == golden(f"report/{name}", found)
 
 
 def test_json_is_exact_and_knows_no_nan(warehouse: Warehouse) -> None:

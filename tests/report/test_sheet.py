@@ -97,6 +97,24 @@ def test_a_table_that_has_no_room_becomes_a_record_a_row() -> None:
     assert len(to_text(Sheet(None, [[never]]), 60).splitlines()) == 3
 
 
+def test_rows_that_have_no_room_as_lines_stand_side_by_side_if_nothing_is_cut() -> None:
+    titles = [Column(f"column {number}") for number in range(4)]
+    wide = Table(titles, [["x" * 20] * 4, ["y"] * 4], narrowest=30)
+    assert to_text(Sheet(None, [[wide]]), 90).splitlines()[0].startswith("column 0")
+    turned = to_text(Sheet(None, [[wide]]), 50).splitlines()
+    assert turned[0].split() == ["row", "1", "row", "2"] and len(turned) == 6
+    assert turned[2] == f"column 0  {'x' * 20}  y"
+    assert to_text(Sheet(None, [[wide]]), 32).splitlines()[0] == "row 1"
+
+
+def test_a_folded_column_keeps_every_character() -> None:
+    text = "every word of this is kept, " * 5
+    page = Sheet(None, [[Table([Column("n"), Column("text", is_folded=True)], [[1, text]])]])
+    lines = to_text(page, 40).splitlines()[2:]
+    assert max(map(len, lines)) <= 40
+    assert " ".join(line[3:].strip() for line in lines) == text.strip()
+
+
 @pytest.mark.parametrize(
     ("form", "value", "written"),
     [

@@ -21,8 +21,7 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_units
 from pacore.store.parquet import TableWriter, to_arrow
 from pacore.store.schema import TABLES, TEXT_GROUP_ROWS, TableSchema
-from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
-from pacore.warehouse.relations import RELATIONS
+from pacore.warehouse.relations import RELATIONS, SQL_FOLDER, check_names, sql
 from pacore.warehouse.views import ReportWarehouse, Warehouse
 from tests.fixtures.corruption import Row, repack, rows_of
 from tests.fixtures.graded import MATH, grade_rows, verdict_rows
@@ -183,7 +182,7 @@ def bag(rows: list[tuple[Any, ...]]) -> list[str]:
 PARAMETERS: dict[str, Any] = {
     "run_id": RUN, "run_ids": [RUN], "before": "run", "after": MATH.grading_id,
     "grading": MATH.grading_id, "rows": 100_000, "round": 1, "problem_id": "sum-0003",
-    "problem_ids": ["sum-0003", "sum-0004"], "a": RUN, "b": RUN,
+    "problem_ids": ["sum-0003", "sum-0004"], "a": RUN, "b": RUN, "characters": 2000,
 }  # fmt: skip
 
 

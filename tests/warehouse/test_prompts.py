@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pacore.audit.lineage import explain
 from pacore.core.identity import canonical_json
 from pacore.store.backends.opening import open_store
-from pacore.warehouse.connection import connect, sql
+from pacore.warehouse.connection import connect
+from pacore.warehouse.relations import sql
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.pipeline import run_stages, scripted_config
 from tests.fixtures.small_store import small_store

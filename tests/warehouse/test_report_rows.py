@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from pacore.errors import StoreError
-from pacore.warehouse.connection import SQL_FOLDER, sql
+from pacore.warehouse.relations import SQL_FOLDER, sql
 from pacore.warehouse.report_rows import ReportRow, check_columns, records
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
@@ -31,7 +31,7 @@ QUERIES = sorted(
 PARAMETERS = {
     "run_id": "demo", "run_ids": ["demo"], "before": "run", "after": MATH.grading_id,
     "grading": MATH.grading_id, "rows": 100, "round": 1, "problem_id": "sum-1",
-    "problem_ids": ["sum-1", "sum-2"], "a": "demo", "b": "demo",
+    "problem_ids": ["sum-1", "sum-2"], "a": "demo", "b": "demo", "characters": 100,
 }  # fmt: skip
 
 

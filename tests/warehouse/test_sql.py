@@ -11,7 +11,7 @@ import pytest
 
 from pacore.store.gradings import begin_grading
 from pacore.store.layout import OWN, Unit
-from pacore.warehouse.connection import SQL_FOLDER, check_names, sql
+from pacore.warehouse.relations import SQL_FOLDER, check_names, sql
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.graded import MATH, graded_rows, graded_store
 from tests.fixtures.small_store import Rows, rows_of, select, small_store

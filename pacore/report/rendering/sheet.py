@@ -65,18 +65,22 @@ INTERVAL = Format(lambda bounds: between(*bounds))
 
 
 class Column(NamedTuple):
-    """A column's title, and how its values are written."""
+    """A column's title, and how its values are written.
+
+    A value that has no room on a terminal is continued below where ``is_folded``, and cut where not.
+    """
 
     title: str
     format: Format = TEXT
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows of values, one for each column.
 
-    ``narrowest``: where a terminal has no room for columns of so many characters, each row is shown
-    below the other, a value a line; None never does that.
+    ``narrowest``: where a terminal has no room for columns of so many characters, rows are shown side by
+    side, a line for each column, or below each other, a value a line; None never does that.
     """
 
     columns: Sequence[Column]

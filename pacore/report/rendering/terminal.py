@@ -98,7 +98,11 @@ def _facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
 
 
 class _TerminalTable:
-    """A table in which every row is one line; the widest columns give way until it fits."""
+    """A table in which every row is one line, unless columns are folded; the widest columns give way until
+    it fits.
+
+    Where ``narrowest`` leaves it no room, its rows stand side by side if these fit, else below each other.
+    """
 
     def __init__(self, table: Table) -> None:
         self.columns = table.columns
@@ -125,11 +129,31 @@ class _TerminalTable:
         if self.fits(options.max_width):
             yield self._as_table(options.max_width)
             return
+        if self._fits_turned(options.max_width):
+            yield self._turned()
+            return
         for position, row in enumerate(self.cells, 1):
             yield _line(f"row {position}", "bold")
             titles = [column.title for column in self.columns]
             yield _facts(list(zip(titles, row, strict=True)))
             yield _line("")
+
+    def _fits_turned(self, width: int) -> bool:
+        """Whether several rows have room side by side, no value of them cut."""
+        widths = [max(map(cell_len, row)) for row in self.rows]
+        room = width - max(map(cell_len, self.titles)) - GAP * (len(widths) + 1) + 1
+        return len(widths) > 1 and sum(widths) <= room
+
+    def _turned(self) -> RichTable:
+        """The rows side by side: a line for each column."""
+        padding = (0, GAP - 1, 0, 0)
+        table = RichTable(box=SIMPLE_HEAD, show_edge=False, padding=padding, header_style="bold")
+        table.add_column("", no_wrap=True, style="bold")
+        for position in range(1, len(self.rows) + 1):
+            table.add_column(f"row {position}", no_wrap=True)
+        for title, cells in zip(self.titles, zip(*self.rows, strict=True), strict=True):
+            table.add_row(*map(Text, (title, *cells)))
+        return table
 
     def _as_table(self, room: int) -> RichTable:
         widths = fitted(self.widths, room - self.gaps)
@@ -140,8 +164,8 @@ class _TerminalTable:
                 Text(title),
                 width=width,
                 justify="right" if column.format.is_number else "left",
-                no_wrap=True,
-                overflow="ellipsis",
+                no_wrap=not column.is_folded,
+                overflow="fold" if column.is_folded else "ellipsis",
             )
         for row in self.rows:
             table.add_row(*map(Text, row))
