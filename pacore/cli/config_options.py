@@ -83,7 +83,7 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         "config_file",
         metavar="FILE",
-        help="YAML or TOML file of the same fields; flags win.",
+        help="YAML or TOML file of the same fields; flags override it.",
     )(command)
 
 

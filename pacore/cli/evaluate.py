@@ -115,8 +115,8 @@ with_workers = click.option(
     "--grader",
     default="auto",
     show_default=True,
-    help="Grader of every answer, or auto for the one each problem calls for. judge:k=3,n=4 asks a "
-    "model for n votes on each, of which k must say right; plain judge wants 4 of 4.",
+    help="Grader of every answer, or auto for the one each problem calls for. judge:k=3,n=4: a "
+    "model votes n times on each answer, and k votes must say right; judge alone needs 4 of 4.",
 )
 @click.option(
     "--opinion",

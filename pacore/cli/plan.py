@@ -38,7 +38,8 @@ def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int
 @click.option(
     "--fields",
     metavar="PART=PATH,…",
-    help="Which field is what, where pacore cannot know: problem=Prompt,answer=Final.value,id=uid. "
+    help="Which field is what, where pacore does not recognise it: "
+    "problem=Prompt,answer=Final.value,id=uid. "
     "Parts are problem, answer, id, options, grader and without; grader takes a grader's name, and "
     "without leaves columns out: without=image,audio.",
 )
@@ -48,7 +49,7 @@ def problems_command(place: str, fields: str | None, limit: int | None) -> int:
     """Describe a problem set: shapes, graders, digest, and the first problem.
 
     SET is a file of JSONL, JSON, CSV or Parquet, compressed or not, a folder of such files, or a
-    pattern in quotes ('data/*.parquet'); local, or any URL that fsspec knows (hf://, s3://, https://,
+    pattern in quotes ('data/*.parquet'); local, or any URL that fsspec reads (hf://, s3://, https://,
     zip://NAME::ARCHIVE).
 
     A row is known by its fields and values, whatever the file is called, as the first of:
@@ -68,7 +69,7 @@ def problems_command(place: str, fields: str | None, limit: int | None) -> int:
 
     An id that has '/' or line breaks becomes one without (HumanEval/3 is HumanEval-3); show, explain
     and import take either. Cautions name rows that are unlike their neighbours, and gold answers that
-    may be none: run says them too, before anything is spent.
+    may be none; run prints them too, before anything is generated.
 
     Bad rows are named, a line for each kind, and nothing else is said. For rows of none of these, or
     to be read otherwise, there is --fields, here as in run, plan and import.

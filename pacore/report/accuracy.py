@@ -69,8 +69,8 @@ def token_facts(
     """Effective and marginal TTC. ``per_thousand`` is the accuracy per thousand tokens, ``wasted`` is text
     after the marginal TTC.
     """
-    effective = f"{number(total.mean_effective_tokens)} tokens an answer"
-    yield "effective TTC", f"{effective}, {number(total.effective_tokens)} in all"
+    effective = f"{number(total.mean_effective_tokens)} tokens an answer, all its rounds"
+    yield "effective TTC", f"{effective}; {number(total.effective_tokens)} for all answers"
     if per_thousand is not None:
         yield "", f"{number(100 * per_thousand, 1)} points of accuracy per thousand tokens"
     yield "marginal TTC", f"{number(total.marginal_tokens)} tokens newly generated{wasted}"

@@ -98,8 +98,9 @@ def _tests(found: Comparison) -> Iterator[tuple[str, str]]:
     yield "McNemar", f"{chance(pair.mcnemar_p)} ({pair.gained} gained, {pair.lost} lost)"
     if pair.detectable is not None:
         yield (
-            "detectable",
-            f"{100 * pair.detectable:.1f} points, 4 times in 5 with so many problems",
+            "sensitivity",
+            f"{100 * pair.detectable:.1f} points: smallest difference that so many problems reveal with "
+            "80 % power",
         )
     if (same := found.equivalence) is not None:
         word = "equivalent" if same.is_equivalent else "not shown to be equivalent"

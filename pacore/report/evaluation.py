@@ -167,8 +167,8 @@ def _accuracy(found: Measures) -> Iterator[tuple[str, str]]:
     total, summary = found.totals, found.summary
     yield "accuracy", accuracy_of(total)
     for low, high, words in (
-        (total.population_low, total.population_high, "other problems of this kind"),
-        (total.these_low, total.these_high, "these problems solved again"),
+        (total.population_low, total.population_high, "range for new problems of this kind"),
+        (total.these_low, total.these_high, "range if these problems were run again"),
     ):
         if low is not None:
             yield "", f"{between(low, high)}: {words}, 95 %"
@@ -196,8 +196,8 @@ def _pool(rows: Sequence[PoolMeasures]) -> Table:
     columns = [
         Column("estimate"),
         Column("value", FIGURE),
-        Column("other problems, 95 %", INTERVAL),
-        Column("these problems, 95 %", INTERVAL),
+        Column("new problems, 95 %", INTERVAL),
+        Column("run again, 95 %", INTERVAL),
         Column("tokens", COUNT),
     ]
     lines = [_estimate(row, name, sign) for name, sign in ESTIMATES.items() for row in rows]

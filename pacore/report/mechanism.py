@@ -87,7 +87,7 @@ def mechanism_sheet(run: Run, found: Mechanism) -> Sheet:
     """The mechanism measures of a run, round by round."""
     sections: list[Sequence[Part]] = []
     if found.messages:
-        sections.append([Heading("messages handed on"), _messages(found.messages)])
+        sections.append([Heading("messages passed to the next round"), _messages(found.messages)])
     rounds = {one.round for one in found.shares} | {one.round for one in found.overlaps}
     for round_ in sorted(rounds):
         does = STEPS[run.plan.step(round_).kind]
@@ -99,8 +99,9 @@ def mechanism_sheet(run: Run, found: Mechanism) -> Sheet:
         sections.append([heading, _words(found.words)])
     notes = [
         Note(
-            f"Intervals are 95 %, were other problems drawn. {NOT_ENOUGH.capitalize()}: fewer than "
-            f"{FEWEST_EPISODES} cases, or than {FEWEST_PROBLEMS} problems."
+            "Intervals are 95 % ranges for new problems of this kind. "
+            f"{NOT_ENOUGH.capitalize()}: fewer than {FEWEST_EPISODES} cases, or than {FEWEST_PROBLEMS} "
+            "problems."
         )
     ]
     if not found.is_graded:

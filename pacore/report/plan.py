@@ -13,7 +13,14 @@ _LISTED = 20
 
 def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
     """What a run would do, round by round, what would not fit, and what it can use of before."""
-    titles = ("trajectories", "reused", "stale", "to generate", "unknown", "tokens, at most")
+    titles = (
+        "trajectories",
+        "reused",
+        "other settings",
+        "to generate",
+        "unknown",
+        "tokens, at most",
+    )
     columns = [
         Column("round", FIGURE),
         Column("width", FIGURE),
@@ -100,7 +107,8 @@ def _earlier_facts(found: Forecast, earlier: Earlier | None) -> Iterator[tuple[s
     yield (
         "earlier run",
         f"{earlier.run_id}: {stored - stale:,} of {stored:,} stored trajectories reused, "
-        f"{stale:,} stale; {earlier.shared:,} of its {earlier.problems:,} problems asked again",
+        f"{stale:,} made under other settings; {earlier.shared:,} of its {earlier.problems:,} problems "
+        "are in this set",
     )
     if not earlier.changes:
         goes_on = "it goes on" if found.total("to_generate") else "nothing is left to generate"

@@ -81,7 +81,9 @@ def _differences(result: SweepResult) -> Iterator[list[Part]]:
     """The difference of every arm from the first, where there is one."""
     compared = [arm for arm in result.arms if arm.difference is not None]
     if compared:
-        heading = f"beside {result.baseline}, paired by problem: all share the pool of round 1"
+        heading = (
+            f"compared with {result.baseline}, paired by problem; all share the pool of round 1"
+        )
         differences = table(
             compared,
             ("arm", TEXT, lambda arm: arm.name),
@@ -97,7 +99,7 @@ def _differences(result: SweepResult) -> Iterator[list[Part]]:
 
 
 def _equal_cost(result: SweepResult) -> Iterator[list[Part]]:
-    """Each strategy that is a run beside the majority vote that costs the same."""
+    """Each strategy that is a run, compared with the majority vote that costs the same."""
     if not result.equal_cost:
         return
     heading = "compared with self-consistency (sc) at equal tokens, paired by problem"

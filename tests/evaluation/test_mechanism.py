@@ -409,7 +409,7 @@ def test_the_command_prints_the_report_or_json(
     assert main([*where, "random-0", "random-1"]) == 0
     shown = capsys.readouterr().out
     assert "run random-0" in shown and "run random-1" in shown
-    assert main([*where, "random-0", "--json"]) == 0
+    assert main([*where, "random-0", "--format", "json"]) == 0
     assert [one["run_id"] for one in json.loads(capsys.readouterr().out)] == ["random-0"]
     assert main([*where, "nobody"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

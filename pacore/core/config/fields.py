@@ -263,17 +263,17 @@ class ConfigFields(Settings):
     limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
     fields: dict[str, str] = _operational(
         {},
-        "Which field of the problem set is what, where pacore cannot know: problem, answer, id and "
-        "options each with the path of a field, grader with a grader's name, without with the columns to "
-        "leave out.",
+        "Which field of the problem set is what, where pacore does not recognise it: problem, answer, id "
+        "and options each with the path of a field, grader with a grader's name, without with the columns "
+        "to leave out.",
     )
 
-    revision: str | None = _recipe(None, "Revision of the weights, as far as you know it.")
+    revision: str | None = _recipe(None, "Revision of the weights, if you know it.")
     tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
     chat_template_options: dict[str, JsonValue] = _recipe(
         {}, "Options of the chat template, such as enable_thinking."
     )
-    system: str | None = _recipe(None, "System prompt of problems that bring none.")
+    system: str | None = _recipe(None, "System prompt for problems without one.")
     temperature: float = _recipe(1.0, "Sampling temperature.", ge=0.0, le=10.0)
     top_p: float = _recipe(1.0, "Nucleus sampling mass.", gt=0.0, le=1.0)
     top_k: int | None = _recipe(None, "Sample from the k likeliest tokens.", ge=-1)
@@ -298,7 +298,7 @@ class ConfigFields(Settings):
     )
     message_order: MessageOrder = _plan(
         Plan.message_order,
-        "Order of messages in the prompt: by id, or as the reference code has it.",
+        "Order of messages in the prompt: by id (content), or as in the published code (reference).",
     )
     compaction: CompactionPolicy = _plan(
         Plan.compaction,
@@ -308,12 +308,12 @@ class ConfigFields(Settings):
     )
     summary_tokens: int | None = _plan(
         Plan.summary_tokens,
-        "Most tokens of a summary, thinking included; what is cut there counts as it is.",
+        "Most tokens of a summary, thinking included; a summary that is cut there is used as it is.",
         ge=1,
     )
     subset: int | None = _plan(
         Plan.subset,
-        "Each trajectory of a later round sees its own so many messages, not all.",
+        "Number of messages that each trajectory of a later round sees, chosen for it; without it, all.",
         ge=1,
     )
     workspace_tokens: int | None = _plan(
@@ -328,11 +328,13 @@ class ConfigFields(Settings):
     )
     on_shortfall: ShortfallPolicy = _plan(
         Plan.on_shortfall,
-        "A set short of that: fails, is refilled by further attempts, or goes on smaller.",
+        "Too few messages: fail stops the problem, refill makes further attempts, proceed continues with "
+        "those there are.",
     )
     refills: int = _plan(Plan.refills, "Further attempts a slot gets under refill.", ge=1, le=1000)
     truncated: TruncatedPolicy = _plan(
-        Plan.truncated, "Thinking that was cut gives no message, or its last tokens."
+        Plan.truncated,
+        "What a trajectory gives whose thinking was cut: no message (drop), or its last tokens (tail).",
     )
     tail_tokens: int = _plan(Plan.tail_tokens, "How many tokens tail keeps.", ge=1)
     overflow: OverflowPolicy = _plan(
@@ -356,19 +358,17 @@ class ConfigFields(Settings):
         None, "PEM file of the authorities to trust in place of the system's.", min_length=1
     )
     retries: int = _operational(
-        4, "Further tries of a request after a passing fault.", ge=0, le=100
+        4, "Further tries of a request after a temporary fault.", ge=0, le=100
     )
     retry_wait_seconds: float = _operational(1.0, "First wait before a retry; doubles.", ge=0.0)
     retry_wait_max_seconds: float = _operational(60.0, "Longest wait before a retry.", ge=0.0)
     early_stop: int = _operational(
         8,
-        "Stop when so many of the first requests are refused alike, for a reason no retry cures; "
-        "0: never.",
+        "Stop when so many of the first requests are refused in the same way, for a reason that no retry "
+        "changes; 0: never.",
         ge=0,
     )
-    attempts: int = _operational(
-        3, "Attempts a run spends on a trajectory before it counts as lost.", ge=1
-    )
+    attempts: int = _operational(3, "Attempts at a trajectory before it counts as lost.", ge=1)
     shard_size: int | None = _operational(
         None, "Problems in a shard; fixed when a run first starts.", ge=1
     )

@@ -100,7 +100,10 @@ def explained(earlier: Differing, planned: Planned, stored: Mapping[int, int]) -
     for change in earlier.differences:
         field = change.partition(": ")[0]
         if field.startswith("recipe."):
-            yield f"{change} makes all {total:,} stored trajectories of run {run.run_id} stale"
+            yield (
+                f"{change}: all {total:,} stored trajectories of run {run.run_id} were made under other "
+                "settings"
+            )
         elif field == "template":
             yield f"template: another synthesis prompt; {_later(run, stored, 2)}"
         elif field in TEMPLATES_OF_STEPS.keys() - (run.identity.keys() & planned.identity.keys()):
@@ -126,7 +129,7 @@ def _later(run: Run, stored: Mapping[int, int], first: int) -> str:
     rounds = (
         f"round {first}" if first >= run.plan.rounds else f"rounds {first} to {run.plan.rounds}"
     )
-    return f"all {lost:,} stored trajectories of {rounds} are stale"
+    return f"all {lost:,} stored trajectories of {rounds} were made under other settings"
 
 
 def _first_of(kind: StepKind, *plans: Plan) -> int:
@@ -191,7 +194,7 @@ def _problem_changes(earlier: Differing, planned: Planned) -> Iterator[str]:
     if reworded:
         yield f"problem text: changed in {_listed(reworded)}, of which nothing stored is reused"
     if graded:
-        yield f"gold answer or grader: changed in {_listed(graded)}; graded anew, nothing is stale"
+        yield f"gold answer or grader: changed in {_listed(graded)}; only graded again"
     if new := sorted(ours.keys() - theirs.keys()):
         yield f"problem set: {_listed(new)} not in run {earlier.run.run_id}"
     if gone := sorted(theirs.keys() - ours.keys()):

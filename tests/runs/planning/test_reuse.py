@@ -1,4 +1,4 @@
-"""What `pacore plan` says of earlier runs: what is reused, what is stale, why, and what is to pay."""
+"""What `pacore plan` says of earlier runs: what is reused, what is not and why, and what is to pay."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.runs.planning.reuse import Earlier, Planned, nearest
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
-from tests.conftest import ROOT, Pacore
+from tests.conftest import Pacore
+from tests.fixtures.golden_files import golden
 from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, write_problems
-
-GOLDEN = ROOT / "tests" / "golden" / "plan"
-
 
 WIDTH = 100
 
@@ -88,18 +86,18 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_plan_names_what_is_reused_what_is_stale_and_the_field_that_changed(
+def test_a_plan_names_what_is_reused_what_is_not_and_the_field_that_changed(
     place: Path, name: str
 ) -> None:
-    golden = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
-    assert said(planned(place, **CHANGES[name])) == golden
+    shown = said(planned(place, **CHANGES[name]))
+    assert shown == golden(f"plan/{name}.txt", shown)
 
 
 def test_a_plan_names_problems_that_changed_their_text_or_gold_and_those_that_came_or_went(
     place: Path,
 ) -> None:
-    golden = (GOLDEN / "problems.txt").read_text(encoding="utf-8")
-    assert said(planned(place, edited_problems(place))) == golden
+    shown = said(planned(place, edited_problems(place)))
+    assert shown == golden("plan/problems.txt", shown)
 
 
 @pytest.mark.slow
@@ -121,14 +119,15 @@ def test_what_a_plan_says_is_to_generate_is_what_the_run_then_generates(
     assert most - found.total("unknown") <= made <= most
 
 
-def test_a_template_that_changed_leaves_the_rounds_after_the_first_stale(place: Path) -> None:
+def test_a_template_that_changed_leaves_the_rounds_after_the_first_unused(place: Path) -> None:
     config = planned(place)
     problems = read_problem_set(config.problems)
     identity = {**config.identity(set_digest(problems)), "template": "another"}
     earlier = nearest(open_store(config.store), Planned(identity, problems), set())
     assert earlier is not None
     assert earlier.changes == [
-        "template: another synthesis prompt; all 15 stored trajectories of rounds 2 to 3 are stale"
+        "template: another synthesis prompt; all 15 stored trajectories of rounds 2 to 3 were made under "
+        "other settings"
     ]
 
 
@@ -162,6 +161,6 @@ def test_the_command_says_the_same_and_writes_nothing(place: Path, command: Paco
         "--store", str(place / "store"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    reason = "recipe.temperature: 1.0 -> 0.7 makes all 35 stored trajectories of run base stale"
-    assert reason in done.stdout
+    reason = "recipe.temperature: 1.0 -> 0.7: all 35 stored trajectories of run base were made under other"
+    assert reason in " ".join(done.stdout.split())
     assert sorted((place / "store").rglob("*")) == before

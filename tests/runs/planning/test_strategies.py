@@ -132,7 +132,7 @@ def test_the_bounds_of_steps_bound_what_is_to_pay(tmp_path: Path) -> None:
     assert unbounded.new_tokens([1, 2]) is None
 
 
-def test_a_wording_of_a_prompt_and_more_of_a_width_are_named_by_what_they_make_stale(
+def test_a_wording_of_a_prompt_and_more_of_a_width_are_named_by_what_is_not_reused(
     tmp_path: Path,
 ) -> None:
     config = config_of(tmp_path, "summaries", widths=(4,))
@@ -150,11 +150,12 @@ def test_a_wording_of_a_prompt_and_more_of_a_width_are_named_by_what_they_make_s
 
     assert changes() == []
     (wording,) = changes(template="another")
-    assert wording.endswith("other prompts; all 10 stored trajectories of rounds 2 to 3 are stale")
+    unused = "stored trajectories of {} were made under other settings"
+    assert wording.endswith(f"other prompts; all 10 {unused.format('rounds 2 to 3')}")
     (wider,) = changes(widths=(6,))
     assert wider == (
         "plan.widths: [4] -> [6]: 4 of 6 draws of round 1 reused; other messages make other "
-        "prompts; all 2 stored trajectories of round 3 are stale"
+        f"prompts; all 2 {unused.format('round 3')}"
     )
     (longer,) = changes(summary_tokens=9)
     assert longer.startswith("plan.summary_tokens: 16 -> 9: other prompts; all 10 stored")
