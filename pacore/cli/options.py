@@ -68,14 +68,9 @@ def wanted_by(kind: click.ParamType[Any]) -> str | None:
         return None
     words = "must be a whole number" if isinstance(kind, type(click.INT)) else "must be a number"
     least, most = getattr(kind, "min", None), getattr(kind, "max", None)
-    words += (
-        ""
-        if least is None
-        else f" from {least:,} on"
-        if most is None
-        else f" from {least:,} to {most:,}"
-    )
-    return words
+    if least is None:
+        return words
+    return words + (f" from {least:,} on" if most is None else f" from {least:,} to {most:,}")
 
 
 class OneOf(click.Choice[str]):

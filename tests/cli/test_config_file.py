@@ -86,7 +86,7 @@ REFUSED = {
     "widths: 32;4\n": "a.yaml:1: widths: must be whole numbers with commas between them, such as 32,4",
     "model: ''\n": "a.yaml:1: model: must not be empty",
     "run_id: 2026-11-29\n": "a.yaml:1: run_id: must begin with a letter, and after it have only "
-    "letters, digits and . _ - (99 at most), such as r-2026-11-29",
+    "letters, digits and . _ - (99 at most), such as r-2026-11-29 or nightly-{date}",
     "chat_template_options: 3\n": "a.yaml:1: chat_template_options: must be an object: names, each "
     "with a value",
     "summary_tokens: 5\n": "a.yaml:1: summary_tokens: compaction conclusion makes no summaries",

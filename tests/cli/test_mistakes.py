@@ -107,7 +107,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     f"{RUN} --run-id 2026-11-29": (
         2,
         "--run-id: must begin with a letter, and after it have only letters, digits and . _ - (99 at "
-        "most), such as r-2026-11-29",
+        "most), such as r-2026-11-29 or nightly-{date}",
     ),
     f"{RUN} --run-id mine --widths 2 --temperature 0.7": (
         2,
@@ -135,7 +135,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     f"{RUN} --config date.yaml": (
         2,
         "date.yaml:2: run_id: must begin with a letter, and after it have only letters, digits and . _ "
-        "- (99 at most), such as r-2026-11-29",
+        "- (99 at most), such as r-2026-11-29 or nightly-{date}",
     ),
     f"{RUN} --config indented.yaml": (
         2,

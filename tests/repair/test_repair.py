@@ -255,7 +255,7 @@ def test_the_last_snapshot_is_written_anew(store: Backend) -> None:
     last = list(store.list(snapshots_prefix(RUN)))[-1]
     before = store.get(last)
     store.put(last, b"{")
-    with pytest.raises(StoreError, match="cannot be used: Invalid JSON"), Warehouse(store, [RUN]):
+    with pytest.raises(StoreError, match="cannot be used: is not JSON"), Warehouse(store, [RUN]):
         pass
     assert [outcome.is_repaired for outcome in repaired(store)] == [True]
     assert store.get(last) == before

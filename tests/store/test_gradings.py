@@ -277,7 +277,7 @@ def test_whatever_makes_a_grading_another_makes_its_id_another() -> None:
 
 def test_a_record_that_cannot_be_read_is_named(store: Backend) -> None:
     store.put_new(grading_key("demo", 1), b"{}")
-    with pytest.raises(StoreError, match=r"gradings/000001\.json: cannot be used: v: Field"):
+    with pytest.raises(StoreError, match=r"gradings/000001\.json: cannot be used: v: is needed"):
         read_gradings(store, "demo")
 
 

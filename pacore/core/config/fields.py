@@ -173,7 +173,7 @@ class Settings(PlainModel):
 
     FORMS: ClassVar[Mapping[str, str]] = {
         RUN_ID: "must begin with a letter, and after it have only letters, digits and . _ - (99 at "
-        "most), such as r-2026-11-29",
+        "most), such as r-2026-11-29 or nightly-{date}",
         _VARIABLE: "must be the name of an environment variable, such as OPENAI_API_KEY",
     }
 

@@ -44,7 +44,7 @@ def test_an_arm_is_read_from_a_line(text: str, arm: Arm) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("lowe", "'lowe' is none of single, sc:K"),
+        ("lowe", "'lowe' (did you mean low?) is none of single, sc:K"),
         ("sc:0", "'sc:0' is none of"),
         ("", "'' is none of"),
         ("4,0", "every round needs at least one trajectory"),

@@ -53,7 +53,7 @@ def test_all_arms_share_one_recipe_so_that_equal_requests_are_one_trajectory() -
 @pytest.mark.parametrize(
     ("arms", "fields", "says"),
     [
-        (("lowe",), {}, "--arm 'lowe': 'lowe' is none of single"),
+        (("lowe",), {}, "--arm 'lowe': 'lowe' (did you mean low?) is none of single"),
         (("low+replicates=3",), {}, "--arm 'low+replicates=3': 'replicates' is none of pool"),
         (("low+compaction=magic",), {}, "--arm 'low+compaction=magic': compaction: "),
         (("low+pool=2",), {}, "--arm 'low+pool=2': pool: 2 draws cannot fill a first round of 4"),
