@@ -75,7 +75,7 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
         verdicts.map(batches) if batches else [],
         ProgressArtifact(evaluation.config.runs[0], evaluation.progress),
         evaluation.stop,
-        "the evaluation was interrupted; start it again to go on",
+        "the evaluation was interrupted; the same command continues it",
     )
     if ended is None:
         evaluation.finish()

@@ -66,7 +66,7 @@ def infer(config: RunConfig) -> State[Any]:
 def _fill(work: Work) -> State[Any] | None:
     """Do what is left of a run; the state to end in where that is the end."""
     run_id = work.run.run_id
-    interrupted = f"run {run_id} was interrupted; start it again to go on"
+    interrupted = f"run {run_id} was interrupted; pacore resume {run_id} finishes it"
     return finish(_submit(work), ProgressArtifact(run_id, work.progress), work.stop, interrupted)
 
 

@@ -17,8 +17,7 @@ from pacore.errors import BadInput, Interrupted
 from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.evaluation.comparison import Comparison, Criteria, Decision, compare_pairs, decide
 from pacore.evaluation.measures import Measures
-from pacore.evaluation.mechanism import Mechanism
-from pacore.evaluation.mechanism import mechanism as measured
+from pacore.evaluation.mechanism import Mechanism, measure_mechanism
 from pacore.report.comparison import comparison_figure, comparison_sheet
 from pacore.report.evaluation import EvaluatedRun, evaluated_run, evaluation_figure, refusal
 from pacore.report.mechanism import mechanism_figure, mechanism_sheet
@@ -137,7 +136,7 @@ def mechanism(runs: str | Sequence[str], store: str = "./store") -> Report[Seque
     opened = open_store(store)
     run_of = {run_id: open_run(opened, run_id) for run_id in named}
     with ReportWarehouse(opened, named) as warehouse:
-        found = [measured(warehouse, run_id) for run_id in named]
+        found = [measure_mechanism(warehouse, run_id) for run_id in named]
     sheets = [mechanism_sheet(run_of[one.run_id], one) for one in found]
     first = found[0]
     return Report(found, sheets, lambda: mechanism_figure(run_of[first.run_id], first))

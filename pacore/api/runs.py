@@ -16,7 +16,7 @@ from pacore.report.plan import forecast_sheet
 from pacore.report.rendering.sheet import Sheet
 from pacore.report.run import ProblemsFailed, RunResults, failures_sheet, result_sheet, run_results
 from pacore.runs.dispatch.progress import Progress
-from pacore.runs.loop import finish
+from pacore.runs.loop import finish_shards
 from pacore.runs.planning.preview import Preview, preview
 from pacore.runs.problems import begin, close, open_shards
 from pacore.runs.retry import config_of
@@ -102,7 +102,7 @@ def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -
         if progress:
             work.progress.listener = tell
         with progress_shown(work.progress) if progress else nullcontext():
-            finish(work)
+            finish_shards(work)
     return run_report(results_of(config.store, begun.run_id))
 
 

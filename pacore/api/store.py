@@ -15,7 +15,7 @@ from pacore.api.runs import RunReport, run_report
 from pacore.errors import Refused
 from pacore.report.configuration import configuration_sheet, methods
 from pacore.report.problem import problem_sheet
-from pacore.report.query import result_sheet
+from pacore.report.query import query_sheet
 from pacore.report.rendering.markup import to_html
 from pacore.report.rendering.terminal import to_text
 from pacore.report.run import run_results
@@ -84,10 +84,10 @@ class QueryTable:
         return QueryResult(self.columns, iter(self.rows))
 
     def __str__(self) -> str:
-        return to_text(result_sheet(self._shown()))
+        return to_text(query_sheet(self._shown()))
 
     def _repr_html_(self) -> str:
-        return to_html(result_sheet(self._shown()))
+        return to_html(query_sheet(self._shown()))
 
 
 def _need(package: str) -> None:

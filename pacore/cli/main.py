@@ -172,6 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
     keep_loopback_direct(os.environ)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
+    # Pydantic would look through the metadata of every installed package for plugins, at every start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Most objects of a command are modules' and live until it ends; to collect after every 700 new ones, as
     # Python does, is a sixth of the CPU of `pacore evaluate`.
     gc.set_threshold(50_000, 20, 50)

@@ -190,7 +190,7 @@ class Mechanism:
         return {one.measure: one for one in self.overlaps if one.round == round_}
 
 
-def mechanism(warehouse: Warehouse, run_id: str) -> Mechanism:
+def measure_mechanism(warehouse: Warehouse, run_id: str) -> Mechanism:
     """Read the mechanism measures of a run. Raises Refused for an unknown one."""
     open_run(warehouse.store, run_id)
     messages = warehouse.read(MessageCounts, run_id=run_id)

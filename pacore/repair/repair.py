@@ -49,8 +49,8 @@ def _open(store: Backend, run_id: str) -> Run:
         if not any(True for _ in store.list(commits_prefix(run_id))):
             raise
         raise Refused(
-            f"{run_key(run_id)}: is missing, and nothing else says what the run is; the line it was "
-            "started with, with its --run-id, writes it again and keeps everything else"
+            f"{run_key(run_id)}: is missing, and nothing else says what the run is; the command that "
+            "started it, with its --run-id, writes it again and keeps everything else"
         ) from None
 
 

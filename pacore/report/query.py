@@ -52,11 +52,11 @@ def query_output(result: QueryResult, form: str, width: int | None = None) -> It
     if form == "jsonl":
         return to_json_lines(result.columns, result.rows)
     if form == "table":
-        return iter([to_text(result_sheet(result), width) + "\n"])
+        return iter([to_text(query_sheet(result), width) + "\n"])
     raise BadInput(f"--format: {form!r} is none of {', '.join(TEXT_FORMS)}")
 
 
-def result_sheet(result: QueryResult) -> Sheet:
+def query_sheet(result: QueryResult) -> Sheet:
     """The first rows as a table, which is turned or becomes records where it is too wide."""
     rows = list(islice(result.rows, TABLE_ROWS))
     if result.columns == EXPLAINED:

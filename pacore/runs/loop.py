@@ -16,7 +16,7 @@ MOST_THREADS = 64
 """Shards that are worked on side by side at most; how many are in memory `Work` limits further."""
 
 
-def finish(work: Work) -> None:
+def finish_shards(work: Work) -> None:
     """Do what is left of a run, in threads of this process, and close it: trajectories, tables and ids are
     those of the flow `infer`. Raises EngineUnavailable or StoreError where the run could not go on.
     """

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pacore import __version__
+from pacore.core.config.command import resume_command_line
 from pacore.core.config.run import RunConfig, differences, identity_digest
 from pacore.core.plan import default_shard_size
 from pacore.core.problem import Problem, set_digest
@@ -107,7 +108,8 @@ def begin_run(
     if differing := differences(run.identity, identity):
         raise Refused(
             f"run {run_id} exists with another configuration; {'; '.join(differing)}. "
-            "Take another --run-id, or the configuration it was started with."
+            f"Take another --run-id; or finish it as it was started: "
+            f"{resume_command_line(store.url, run_id)}"
         )
     return run
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pacore.errors import BadInput
-from pacore.store.backends.sources import open_source
 from pacore.store.schema import DOUBLE, STRING, TableSchema, required
 
 
@@ -52,6 +51,9 @@ def read_prices(url: str) -> list[Price]:
 
     Raises BadInput naming file, line and column.
     """
+    # fsspec is loaded with it, and few queries have prices.
+    from pacore.store.backends.sources import open_source
+
     with open_source(url) as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:

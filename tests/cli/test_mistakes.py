@@ -112,7 +112,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     f"{RUN} --run-id mine --widths 2 --temperature 0.7": (
         2,
         "run mine exists with another configuration; recipe.temperature: 1.0 -> 0.7. Take another "
-        "--run-id, or the configuration it was started with.",
+        "--run-id; or finish it as it was started: pacore resume --store store mine",
     ),
     f"{RUN} --min-messages 9": (2, "--min-messages: round 1 of 4 cannot give 9"),
     f"{RUN} --compaction summary": (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pacore.cli.main import main
-from pacore.evaluation.mechanism import mechanism
+from pacore.evaluation.mechanism import measure_mechanism
 from pacore.evaluation.statistics.bootstrap import ratio
 from pacore.evaluation.statistics.intervals import student_t, wilson
 from pacore.report.mechanism import mechanism_sheet
@@ -296,7 +296,7 @@ def test_words_are_counted_as_the_paper_writes_them(tmp_path: Path) -> None:
 
 def shown_of(warehouse: Warehouse, run_id: str) -> str:
     run = open_run(warehouse.store, run_id)
-    return to_text(mechanism_sheet(run, mechanism(warehouse, run_id)), WIDTH)
+    return to_text(mechanism_sheet(run, measure_mechanism(warehouse, run_id)), WIDTH)
 
 
 def test_a_run_whose_rounds_are_not_graded_has_overlaps_and_words_alone(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ SHARES = {
 
 @pytest.mark.parametrize("name", SHARES)
 def test_the_shares_of_the_report_are_those_of_the_marts(warehouse: Warehouse, name: str) -> None:
-    found = mechanism(warehouse, "random-2")
+    found = measure_mechanism(warehouse, "random-2")
     for (round_,), row in mart(warehouse, name).items():
         for column in SHARES[name]:
             figure = found.shares_of(round_).get((column, 0))
@@ -374,7 +374,7 @@ def test_the_shares_of_the_report_are_those_of_the_marts(warehouse: Warehouse, n
 
 
 def test_all_else_in_the_report_is_what_the_marts_say(warehouse: Warehouse) -> None:
-    found = mechanism(warehouse, "random-2")
+    found = measure_mechanism(warehouse, "random-2")
     for of_round in found.messages:
         row = mart(warehouse, "message_accuracy")[of_round.round,]
         assert of_round.accuracy is not None
@@ -396,7 +396,7 @@ def test_all_else_in_the_report_is_what_the_marts_say(warehouse: Warehouse) -> N
 
 
 def test_a_figure_of_few_cases_says_so(warehouse: Warehouse) -> None:
-    (told,) = json.loads(to_json([mechanism(warehouse, "random-2")]))
+    (told,) = json.loads(to_json([measure_mechanism(warehouse, "random-2")]))
     for share in told["shares"]:
         assert share["is_enough"] == (share["cases"] >= 10 and share["problems"] >= 3)
     assert {share["is_enough"] for share in told["shares"]} == {True, False}

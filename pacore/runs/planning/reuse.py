@@ -88,7 +88,7 @@ class Differing:
         return fatal, -self.shared, len(self.differences)
 
 
-def explained(earlier: Differing, planned: Planned, stored: Mapping[int, int]) -> Iterator[str]:
+def reasons(earlier: Differing, planned: Planned, stored: Mapping[int, int]) -> Iterator[str]:
     """Each difference, and what it makes stale, a line each.
 
     ``stored`` counts the finished trajectories of the earlier run by 1-based round.
@@ -246,7 +246,7 @@ def nearest(store: Backend, planned: Planned, used: Set[str]) -> Earlier | None:
         return None
     found = min(near, key=lambda one: one.distance)
     stored, stale = _counts(store, found.run, used)
-    changes = list(explained(found, planned, stored))
+    changes = list(reasons(found, planned, stored))
     return Earlier(found.run.run_id, len(found.problems), found.shared, stored, stale, changes)
 
 
