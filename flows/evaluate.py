@@ -27,7 +27,7 @@ from pacore.report.evaluation import (
     refusal,
 )
 from pacore.report.rendering.sheet import Heading, Part
-from pacore.report.run import RESULT_ROWS, ResultRow
+from pacore.report.run import results
 from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
 from tasks.opened import EVALUATION, WAREHOUSE, given
@@ -103,7 +103,6 @@ def _report(evaluation: Evaluation) -> State[Any]:
             by_grading: list[Part] = [Heading("accuracy by grading"), gradings_table(gradings)]
             page = evaluated.measures
             report_artifact(run_id, replace(page, sections=[*page.sections, by_grading]))
-            rows = warehouse.read(ResultRow, run_id=run_id, rows=RESULT_ROWS)
-            results_artifact(run_id, rows, summary)
+            results_artifact(run_id, results(warehouse, run_id), summary)
             said.append(summary)
     return Completed(message="; ".join(said), data=reports)

@@ -137,7 +137,7 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
     (totals,) = warehouse.read(Totals, run_id=run_id)
     return RunResults(
         run=run,
-        results=_results(warehouse, run_id),
+        results=results(warehouse, run_id),
         totals=totals,
         missing=warehouse.read(Missing, run_id=run_id),
         words=warehouse.read(FinishWord, run_id=run_id),
@@ -145,7 +145,8 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
     )
 
 
-def _results(warehouse: Warehouse, run_id: str) -> list[ResultRow]:
+def results(warehouse: Warehouse, run_id: str) -> list[ResultRow]:
+    """The first problems of a run in the order of their file, under the names that it has."""
     place = {"run_id": run_id, "rows": RESULT_ROWS}
     names = {
         row.problem_id: original_name(row.problem_id, json.loads(row.metadata))
