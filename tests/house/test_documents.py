@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 
 import click
@@ -14,11 +15,20 @@ from pacore.errors import Exit
 from pacore.warehouse.relations import MARTS
 from pacore.warehouse.tables import STAGED
 from tests.conftest import ROOT
+from tests.fixtures.pages import PAGES, blocks_of, text_of
 
 README = (ROOT / "README.md").read_text()
 
+ALL_PAGES = "\n".join(text_of(page) for page in PAGES)
 
-COMMANDS = re.findall(r"^    (?:\.venv/bin/)?pacore ((?:.*\\\n)*.*)$", README, re.MULTILINE)
+COMMANDS = [
+    command
+    for page in PAGES
+    for block in blocks_of(page)
+    if block.kind == "sh"
+    for command in block.commands
+    if command.split()[0].endswith("pacore")
+]
 
 
 TRACKED = subprocess.run(
@@ -31,40 +41,52 @@ def flags_of(command: click.Command) -> set[str]:
 
 
 @pytest.mark.parametrize("typed", COMMANDS)
-def test_every_command_and_flag_in_the_readme_exists(typed: str) -> None:
-    words = typed.split("#", maxsplit=1)[0].replace("\\\n", " ").split()
+def test_every_command_and_flag_in_the_documents_exists(typed: str) -> None:
+    words = shlex.split(typed, comments=True)[1:]
     command = command_of(words[0])
     assert {word for word in words if word.startswith("--")} <= flags_of(command)
 
 
-def test_the_readme_shows_some_commands() -> None:
-    assert {typed.split()[0] for typed in COMMANDS} >= {"run", "plan", "status", "show", "query"}
+def test_the_documents_show_every_command() -> None:
+    assert {typed.split()[1] for typed in COMMANDS} == set(app.list_commands(click.Context(app)))
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    documents = README + (ROOT / "CONTRIBUTING.md").read_text()
-    for target in set(re.findall(r"^    make (\w+)", documents, re.MULTILINE)):
+    documents = ALL_PAGES + (ROOT / "CONTRIBUTING.md").read_text()
+    for target in set(re.findall(r"^(?:    )?make (\w+)", documents, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_relation_the_readme_names_is_there_to_be_asked() -> None:
-    named = set(re.findall(r"`mart_(\w+)`", README))
-    assert named == set(MARTS)
+def test_every_relation_the_documents_name_is_there_to_be_asked() -> None:
+    assert set(re.findall(r"`mart_(\w+)`", ALL_PAGES)) == set(MARTS)
     for relation in STAGED:
-        assert f"`{relation}`" in README
+        assert f"`{relation}`" in text_of("docs/query.md")
 
 
 def test_the_readme_shows_the_demo_on_the_problems_that_are_shipped() -> None:
     lines = (ROOT / "infra" / "demo" / "problems.jsonl").read_text().splitlines()
     for line in lines:
         problem = json.loads(line)
-        assert re.search(rf"^ +{re.escape(problem['id'])} .*\b5 ", README, re.MULTILINE), problem
+        assert re.search(rf"^{re.escape(problem['id'])} .*\b5 ", README, re.MULTILINE), problem
 
 
-def test_every_link_to_a_file_leads_to_one() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def anchors_of(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_every_link_to_a_file_or_a_heading_leads_to_one(page: str) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text_of(page)):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors_of(path.read_text()), f"{target}#{anchor}"
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    assert all(f"({page})" in README for page in PAGES if page != "README.md")
 
 
 @pytest.mark.parametrize(
@@ -82,8 +104,8 @@ def test_no_file_names_a_machine_or_a_package_registry(name: str) -> None:
     assert not [place for place in homes if place in text]
 
 
-def test_the_exit_codes_in_the_readme_are_the_codes_with_their_meanings() -> None:
-    documented = re.findall(r"^\| (\d+) \| (.*) \|$", README, re.MULTILINE)
+def test_the_exit_codes_in_the_documents_are_the_codes_with_their_meanings() -> None:
+    documented = re.findall(r"^\| (\d+) \| (.*) \|$", text_of("docs/operate.md"), re.MULTILINE)
     assert documented == [(str(int(code)), code.meaning) for code in Exit]
 
 

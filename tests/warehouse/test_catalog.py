@@ -51,12 +51,12 @@ def test_every_relation_has_a_sentence_with_its_grain() -> None:
         assert re.fullmatch(r"One row per [^.].*\.", relation.sentence), relation.name
 
 
-def test_tables_and_marts_are_public_and_the_readme_names_them() -> None:
+def test_tables_and_marts_are_public_and_the_documents_name_them() -> None:
     assert sorted(name for name, one in catalog().items() if one.columns) == PUBLIC
     groups = [one.group for one in catalog().values()]
     assert groups == sorted(groups, key=("table", "mart", "part").index)
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in PUBLIC if f"`{name}`" not in readme] == []
+    page = (ROOT / "docs" / "query.md").read_text()
+    assert [name for name in PUBLIC if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", PUBLIC)
