@@ -133,6 +133,7 @@ LONGEST = (
     "flows/test_secrets.py",
     "warehouse/test_nulls.py",
     "warehouse/test_integrity.py",
+    "house/test_pages.py",
     "flows/test_chaos.py",
     "runs/test_strategies.py",
     "repair/test_repair.py",
