@@ -21,8 +21,8 @@ from pacore.evaluation.mechanism import Mechanism, measure_mechanism
 from pacore.report.comparison import comparison_figure, comparison_sheet
 from pacore.report.evaluation import EvaluatedRun, evaluated_run, evaluation_figure, refusal
 from pacore.report.mechanism import mechanism_figure, mechanism_sheet
-from pacore.report.rendering.plots import frontier_figure
-from pacore.report.sweep import SweepOutcome, sweep_sheet
+from pacore.report.sweep import SweepOutcome, sweep_figure, sweep_sheet
+from pacore.runs.problems import refuse_unfinished
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
@@ -32,8 +32,8 @@ from pacore.warehouse.views import ReportWarehouse
 
 def evaluate(
     runs: str | Sequence[str],
-    store: str = "./store",
     *,
+    store: str = "./store",
     prefect: bool = False,
     progress: bool = True,
     **settings: Any,
@@ -91,15 +91,16 @@ def _here(evaluation: Evaluation, progress: bool) -> list[EvaluatedRun]:
 def compare(
     run_a: str,
     run_b: str,
-    store: str = "./store",
     *,
+    store: str = "./store",
     margin: float | None = None,
     prices: str | None = None,
 ) -> Report[Comparison]:
     """Compare run B with run A, problem by problem: difference, interval, tests, cost.
 
     With ``margin``, a share, test whether the two differ by less. Raises BadInput for a margin or a price
-    table that is wrong and for a run compared with itself, Refused for runs of the same trajectories.
+    table that is wrong and for a run compared with itself, Refused for runs of the same trajectories, and
+    for one that is not at its end.
     """
     report, _ = gated(run_a, run_b, store, margin=margin, prices=prices, criteria=None)
     return report
@@ -121,7 +122,7 @@ def gated(
         raise BadInput(f"{run_a}: is compared with itself; name two runs")
     opened = open_store(store)
     for run_id in (run_a, run_b):
-        open_run(opened, run_id)
+        refuse_unfinished(opened, open_run(opened, run_id))
     rows = read_prices(prices) if prices else ()
     with ReportWarehouse(opened, (run_a, run_b), rows) as warehouse:
         found = compare_pairs(warehouse, run_a, run_b, margin)
@@ -130,7 +131,7 @@ def gated(
     return Report(found, [sheet], lambda: comparison_figure(found)), decision
 
 
-def mechanism(runs: str | Sequence[str], store: str = "./store") -> Report[Sequence[Mechanism]]:
+def mechanism(runs: str | Sequence[str], *, store: str = "./store") -> Report[Sequence[Mechanism]]:
     """What the rounds of graded runs do with the messages they see. Raises Refused for an unknown run."""
     named = tuple(dict.fromkeys([runs] if isinstance(runs, str) else runs))
     opened = open_store(store)
@@ -161,4 +162,4 @@ def sweep(
     found = state.result(raise_on_failure=False)
     assert isinstance(found, SweepOutcome)
     sheet = sweep_sheet(found.title, found.result)
-    return Report(found, [sheet], lambda: frontier_figure(found.result.points, found.title))
+    return Report(found, [sheet], lambda: sweep_figure(found.title, found.result))

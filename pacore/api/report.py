@@ -21,7 +21,7 @@ Form = Literal["table", "markdown", "html", "latex", "json"]
 REPORT_FORMS: tuple[Form, ...] = ("table", "markdown", "html", "latex", "json")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report(Generic[Data_co]):
     """A result: ``data`` are its records, ``sheets`` the pages that show them.
 
@@ -34,6 +34,9 @@ class Report(Generic[Data_co]):
 
     def __str__(self) -> str:
         return "\n\n".join(map(to_text, self.sheets))
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         return self.written("html")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from pacore.api.progress import WHOLE, progress_shown, run_flow, tell, waiting
 from pacore.api.report import Report
 from pacore.core.config.run import RunConfig
-from pacore.errors import Exit, Interrupted, StoreError
+from pacore.core.validation import first_fault
+from pacore.errors import BadInput, Exit, Interrupted, StoreError
 from pacore.problems.survey import ProblemSurvey
 from pacore.report.plan import forecast_sheet
 from pacore.report.rendering.sheet import Sheet
@@ -45,23 +48,27 @@ class RunReport(Report[RunResults]):
 
 
 def plan(
-    config: RunConfig,
+    config: RunConfig | Mapping[str, Any],
     on_notice: Callable[[str], None] = tell,
     on_survey: Callable[[ProblemSurvey], None] = _nothing,
     on_step: Callable[[str], None] = _nothing,
 ) -> Report[Preview]:
-    """What a run of ``config`` would generate and reuse; generates nothing, and writes nothing.
+    """What a run of ``config``, a `RunConfig` or its fields, would generate and reuse; generates nothing,
+    and writes nothing.
 
     Reads the store and, where it answers, the endpoint. ``on_notice`` is called with a line for what could
     not be found out, ``on_survey`` with the problem set as it was read, ``on_step`` with what is done next.
     Raises BadInput and Refused as a run does.
     """
-    found = preview(config, on_notice, on_survey, on_step)
+    found = preview(_settings(config), on_notice, on_survey, on_step)
     return Report(found, [forecast_sheet(*found)])
 
 
-def run(config: RunConfig, *, prefect: bool = False, progress: bool = True) -> RunReport:
-    """Start or resume a run, and finish it: the same trajectories, tables and ids either way.
+def run(
+    config: RunConfig | Mapping[str, Any], *, prefect: bool = False, progress: bool = True
+) -> RunReport:
+    """Start or resume the run of ``config``, a `RunConfig` or its fields, and finish it: the same
+    trajectories, tables and ids with Prefect and without.
 
     Without ``prefect`` no server is needed; with it the run is a flow run of the configured Prefect server,
     or of a local one that is started. ``progress`` shows lines or a bar of progress on stderr. Raises
@@ -69,13 +76,24 @@ def run(config: RunConfig, *, prefect: bool = False, progress: bool = True) -> R
     not go on, and Interrupted where it was cancelled in Prefect; what was generated is in the store then,
     and the same call resumes it. Problems that failed raise nothing: they are ``failed``.
     """
-    return _finished(config, begin(config), prefect=prefect, progress=progress)
+    settings = _settings(config)
+    return _finished(settings, begin(settings), prefect=prefect, progress=progress)
+
+
+def _settings(config: RunConfig | Mapping[str, Any]) -> RunConfig:
+    """The settings of a run, given as such or field by field. Raises BadInput for a field that is wrong."""
+    if isinstance(config, RunConfig):
+        return config
+    try:
+        return RunConfig.model_validate(dict(config))
+    except ValidationError as invalid:
+        raise BadInput(str(first_fault(invalid))) from None
 
 
 def resume(
     run_id: str,
-    store: str = "./store",
     *,
+    store: str = "./store",
     prefect: bool = False,
     progress: bool = True,
     **settings: Any,

@@ -43,7 +43,7 @@ def open_store(url: str = "./store") -> Store:
     return Store(url, open_backend(url))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class QueryTable:
     """What a query gave, in memory: an Arrow table and what other libraries make of it."""
 
@@ -79,6 +79,9 @@ class QueryTable:
         found = polars.from_arrow(self.arrow)
         assert isinstance(found, polars.DataFrame)
         return found
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _shown(self) -> QueryResult:
         return QueryResult(self.columns, iter(self.rows))
@@ -162,19 +165,19 @@ class Store:
         """See `pacore.evaluate`."""
         from pacore.api.evaluation import evaluate
 
-        return evaluate(runs, self.url, **settings)
+        return evaluate(runs, store=self.url, **settings)
 
     def compare(self, run_a: str, run_b: str, **settings: Any) -> Report[Comparison]:
         """See `pacore.compare`."""
         from pacore.api.evaluation import compare
 
-        return compare(run_a, run_b, self.url, **settings)
+        return compare(run_a, run_b, store=self.url, **settings)
 
     def mechanism(self, runs: str | Sequence[str]) -> Report[Sequence[Mechanism]]:
         """See `pacore.mechanism`."""
         from pacore.api.evaluation import mechanism
 
-        return mechanism(runs, self.url)
+        return mechanism(runs, store=self.url)
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_()

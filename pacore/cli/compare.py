@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import click
 from pydantic import ValidationError
@@ -15,7 +15,14 @@ from pacore.api.evaluation import gated, sweep
 from pacore.api.progress import spoken, tell, waiting
 from pacore.api.report import Form
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
-from pacore.cli.options import print_report, with_format, with_prices, with_report, with_store
+from pacore.cli.options import (
+    print_report,
+    with_figure,
+    with_format,
+    with_prices,
+    with_report,
+    with_store,
+)
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SET_BY_ARMS, SweepConfig
 from pacore.core.validation import first_fault
@@ -26,6 +33,7 @@ from pacore.evaluation.sweep import begin_sweep
 from pacore.problems.survey import survey_problems
 from pacore.report.flips import flips_output
 from pacore.report.rendering.sheet import to_json
+from pacore.report.sweep import sweep_csv
 from pacore.runs.problems import check_engine
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
@@ -149,7 +157,13 @@ def flips_command(
     return Exit.COMPLETE
 
 
-def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: str) -> int:
+def sweep_to_end(
+    run: RunConfig,
+    arms: Sequence[str],
+    prices: str | None,
+    form: Form | Literal["csv"],
+    figure: str | None,
+) -> int:
     """Make or finish the runs of a sweep, evaluate them, and print what was found.
 
     Raises BadInput for an arm that cannot be, and what a run or the evaluation ended with.
@@ -167,9 +181,15 @@ def sweep_to_end(run: RunConfig, arms: Sequence[str], prices: str | None, form: 
             step(f"waiting for {', '.join(run.endpoints)}")
             check_engine(planned.pool)
     say_cautions(read.cautions)
-    found = sweep(config, _spoken_run).data
-    click.echo(found.written(form))
-    for file in found.files:
+    report = sweep(config, _spoken_run)
+    result = report.data.result
+    if form == "csv":
+        click.echo(sweep_csv(result).rstrip("\n"))
+    elif form == "json":
+        click.echo(to_json(result))
+    shown = None if form == "csv" or form == "json" else form  # noqa: PLR1714 - which mypy follows
+    print_report(report, shown, figure)
+    for file in report.data.files:
         click.echo(file, err=True)
     return Exit.COMPLETE
 
@@ -195,13 +215,15 @@ def _spoken_run(work: Work) -> Iterator[None]:
     f"[default: {' '.join(DEFAULT_ARMS)}]",
 )
 @with_prices
-@with_format("table", "csv", "json")
+@with_figure
+@with_format("table", "csv", "json", "markdown", "latex", "html")
 def sweep_command(
     config_file: str | None,
     like: str | None,
     arms: tuple[str, ...],
     prices: str | None,
-    form: str,
+    form: Form | Literal["csv"],
+    figure: str | None,
     **flags: Any,
 ) -> int:
     """Compare strategies on one problem set at their cost, and draw the frontier.
@@ -211,5 +233,9 @@ def sweep_command(
     round 1 of every other arm is taken. The table and the picture are stored below sweeps/.
     """
     return sweep_to_end(
-        config_from(flags, config_file, like, SET_BY_ARMS), arms or DEFAULT_ARMS, prices, form
+        config_from(flags, config_file, like, SET_BY_ARMS),
+        arms or DEFAULT_ARMS,
+        prices,
+        form,
+        figure,
     )

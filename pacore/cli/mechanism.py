@@ -169,7 +169,7 @@ def mechanism_command(store: str, runs: tuple[str, ...], form: Form, figure: str
     position matters; and whether the round's text depends on the messages at all. Runs are graded
     before, with pacore grade.
     """
-    print_report(mechanism(runs, store), form, figure)
+    print_report(mechanism(runs, store=store), form, figure)
     return Exit.COMPLETE
 
 

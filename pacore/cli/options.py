@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pacore.errors import BadInput
+from pacore.errors import BadInput, PacoreError
 from pacore.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -86,39 +86,51 @@ def with_format(*forms: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return click.option("--format", "form", type=OneOf(forms), default=forms[0], show_default=True)
 
 
+def _figure_file(
+    context: click.Context, parameter: click.Parameter, file: str | None
+) -> str | None:
+    """The file of a figure. Raises BadInput where none can be written, before anything is done."""
+    del context, parameter
+    if file is None:
+        return None
+    from pacore.report.rendering.plots import form_of_image
+
+    form_of_image(file)
+    if Path(file).is_dir():
+        raise BadInput(f"--figure {file}: is a folder; name a file")
+    if not Path(file).parent.is_dir():
+        raise BadInput(f"--figure {file}: there is no folder {Path(file).parent}")
+    return file
+
+
+with_figure = click.option(
+    "--figure",
+    metavar="FILE",
+    callback=_figure_file,
+    help="Draw the report's figure, as .png, .svg or .pdf; a file that is there is replaced.",
+)
+
+
 def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a command that prints a report: its form, and the file of its figure."""
-    for option in (
-        click.option(
-            "--figure", metavar="FILE", help="Draw the report's figure, as .png, .svg or .pdf."
-        ),
-        click.option(
-            "--format",
-            "form",
-            type=OneOf(("table", "markdown", "latex", "html", "json")),
-            default="table",
-            show_default=True,
-        ),
-    ):
-        command = option(command)
-    return command
+    return with_format("table", "markdown", "latex", "html", "json")(with_figure(command))
 
 
 def print_report(report: Report[Any], form: Form | None, figure: str | None) -> None:
     """Print a report in a form, unless that is None, and write its figure to a file, if there is one.
 
-    Raises BadInput for a file that no figure can be, before anything is printed.
+    Raises PacoreError where the file cannot be written.
     """
     from pacore.report.rendering.plots import form_of_image, image
 
-    kind = None if figure is None else form_of_image(figure)
     if form is not None:
         click.echo(report.written(form))
-    if figure is not None and kind is not None:
+    if figure is not None:
+        drawn = image(report.figure(), form_of_image(figure))
         try:
-            Path(figure).write_bytes(image(report.figure(), kind))
+            Path(figure).write_bytes(drawn)
         except OSError as fault:
-            raise BadInput(f"--figure {figure}: cannot be written: {fault.strerror}") from None
+            raise PacoreError(f"--figure {figure}: cannot be written: {fault.strerror}") from None
 
 
 def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:

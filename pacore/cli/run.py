@@ -99,7 +99,12 @@ def run_command(config_file: str | None, like: str | None, **flags: Any) -> int:
 
     A run that was interrupted is resumed by the same command, or by its name: pacore resume RUN.
     """
-    return run_to_end(config_from(flags, config_file, like))
+    config = config_from(flags, config_file, like)
+    if config.widths and config.widths[-1] == 1:
+        tell(
+            f"caution: the last round is implied; these widths give K = {config.plan.configuration}"
+        )
+    return run_to_end(config)
 
 
 @click.command()

@@ -95,7 +95,12 @@ def _tests(found: Comparison) -> Iterator[tuple[str, str]]:
     else:
         counted = "all sign patterns" if pair.is_exact else "100,000 sign patterns"
         yield "permutation", f"{chance(pair.permutation_p)} ({counted})"
-    yield "McNemar", f"{chance(pair.mcnemar_p)} ({pair.gained} gained, {pair.lost} lost)"
+    both = found.first.run_id, found.second.run_id
+    yield (
+        "McNemar",
+        f"{chance(pair.mcnemar_p)} ({pair.gained} problems mostly right in {both[1]} alone, {pair.lost} in "
+        f"{both[0]} alone)",
+    )
     if pair.detectable is not None:
         yield (
             "sensitivity",

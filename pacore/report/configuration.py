@@ -38,7 +38,8 @@ def configuration_sheet(store: Backend, run_id: str, store_url: str) -> Sheet:
 
 
 def _facts(store: Backend, run: Run) -> Iterator[tuple[str, str]]:
-    yield "state", "complete" if is_closed(store, run.run_id) else "open"
+    open_ = "open; results are those of the shards that are committed, pacore status has all"
+    yield "state", "complete" if is_closed(store, run.run_id) else open_
     yield "started", run.created_at[:19].replace("T", " ") + " UTC"
     yield "problems", f"{run.problems:,} ({run.problem_set}), in {len(run.shards):,} shards"
     yield "identity", run.identity_digest[:12]
@@ -163,5 +164,10 @@ def _rounds(plan: Plan) -> Iterator[str]:
 def _software(run: Run) -> str:
     packages = run.producer.get("packages")
     named = {} if not isinstance(packages, dict) else packages
-    versions = [f"{name} {value}" for name, value in named.items() if value]
+    is_served = run.config.get("engine") == "vllm"
+    versions = [
+        f"{name} {value}"
+        for name, value in named.items()
+        if value and (is_served or not name.startswith("vllm"))
+    ]
     return f"Software: pacore {run.producer.get('pacore')}, {', '.join(versions)}."

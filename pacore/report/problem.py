@@ -143,6 +143,13 @@ def problem_sheet(
         sections += _answer(
             ends.get(replicate), _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS
         )
+    every = [slot for rounds in slots.values() for rows in rounds.values() for slot in rows]
+    if run.plan.rounds > 1 and not any(
+        slot.verdict for slot in every if slot.round < run.plan.rounds
+    ):
+        sections.append(
+            [Note(f"only answers are graded; pacore grade {run_id} grades every round")]
+        )
     return Sheet(f"problem {named} · {headline(run)}", sections)
 
 

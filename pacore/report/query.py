@@ -34,6 +34,9 @@ CELL_CHARACTERS, CUT = 200, "…"
 
 NARROW_CHARACTERS = 30
 
+FEW_COLUMNS = 6
+"""Columns whose titles fit a line; of more, a result without rows has their names as text."""
+
 
 EXPLAINED = ("explain_key", "explain_value")
 
@@ -70,6 +73,9 @@ def query_sheet(result: QueryResult) -> Sheet:
         Column(title, Format(_cell, is_number), is_folded=not is_number)
         for title, is_number in zip(result.columns, numbers, strict=True)
     ]
+    if not rows and len(columns) > FEW_COLUMNS:
+        named = Note(f"columns: {', '.join(result.columns)}")
+        return Sheet(None, [[named, Note(f"({counted})", "faint")]])
     shown = Table(columns, rows, narrowest=NARROW_CHARACTERS)
     if any(
         cell.endswith(CUT) and len(cell) == CELL_CHARACTERS for row in shown.cells for cell in row

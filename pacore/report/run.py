@@ -234,7 +234,7 @@ def next_commands(found: RunResults, store_url: str) -> str:
     run_id = found.run.run_id
     store = shlex.join(["", *in_store(store_url)]).removeprefix("''")
     query = f"SELECT * FROM mart_rounds WHERE run_id = '{run_id}'"
-    commands = [f'pacore query{store} "{query}"']
+    commands = [f"pacore evaluate{store} {run_id}", f'pacore query{store} "{query}"']
     if found.example is not None:
         commands.insert(0, f"pacore show{store} {run_id} {shlex.quote(found.example)}")
     return "\n".join(["next", *(f"  {visible(command)}" for command in commands)])

@@ -7,6 +7,7 @@ import io
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
 from pacore.evaluation.equal_cost import EqualCost, at_equal_cost, vote_counts
@@ -44,6 +45,9 @@ from pacore.store.layout import sweep_key
 from pacore.store.run import headline, open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import ReportWarehouse
+
+if TYPE_CHECKING:
+    from pacore.report.rendering.plots import Figure
 
 
 def sweep_sheet(title: str, result: SweepResult) -> Sheet:
@@ -155,13 +159,10 @@ class SweepOutcome:
     result: SweepResult
     files: tuple[str, ...]
 
-    def written(self, form: str) -> str:
-        """The result as ``table``, ``csv`` or ``json``, without an ending line break."""
-        if form == "csv":
-            return sweep_csv(self.result).rstrip("\n")
-        if form == "json":
-            return to_json(self.result)
-        return to_text(sweep_sheet(self.title, self.result))
+
+def sweep_figure(title: str, result: SweepResult) -> Figure:
+    """The accuracy of every arm against what its answer costs."""
+    return frontier_figure(result.points, f"Accuracy and cost of each strategy: {title}")
 
 
 def conclude_sweep(
@@ -181,7 +182,7 @@ def conclude_sweep(
         result = sweep_result(warehouse, planned, judge)
         result = replace(result, equal_cost=at_equal_cost(warehouse, planned, equal))
     title = headline(open_run(store, str(planned.pool.run_id)))
-    picture = frontier_figure(result.points, f"Accuracy and cost of each strategy: {title}")
+    picture = sweep_figure(title, result)
     written = {
         "frontier.svg": image(picture),
         "frontier.png": image(picture, "png"),

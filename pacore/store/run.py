@@ -133,7 +133,9 @@ def problems_of(store: Backend, run: Run, shard: Shard) -> Iterator[Problem]:
 
 def open_run(store: Backend, run_id: str) -> Run:
     """Raises Refused when there is no such run, StoreError when its record cannot be used."""
-    run = find(store, run_key(run_id), Run)
+    # What no run can be called may be no key either.
+    is_name = bool(run_id.strip()) and "/" not in run_id and run_id not in (".", "..")
+    run = find(store, run_key(run_id), Run) if is_name else None
     if run is None:
         raise no_such_run(store, run_id)
     return run

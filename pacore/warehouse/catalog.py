@@ -167,6 +167,8 @@ def _about_column(found: re.Match[str], query: str, candidates: Sequence[str]) -
     names = [relation.name for relation in relations]
     near = _close_to(wanted, list(dict.fromkeys([*candidates, *columns])))
     listed = names[0] if len(names) == 1 else "NAME"
+    if not near and f'"{wanted}"' in query:
+        near = f"; a text is in single quotes: '{wanted}'"
     return f'there is no column "{wanted}" in {" or ".join(names)}{near}; pacore tables {listed} lists all'
 
 

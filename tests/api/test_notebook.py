@@ -69,7 +69,7 @@ def test_a_run_is_planned_made_and_made_again_at_no_cost(tmp_path: Path) -> None
     before = tables(config.store, "mine")
     assert str(pacore.run(config, progress=False)) == str(report)
     assert tables(config.store, "mine") == before
-    assert str(pacore.resume("mine", config.store, progress=False)) == str(report)
+    assert str(pacore.resume("mine", store=config.store, progress=False)) == str(report)
 
 
 def test_a_run_says_how_it_proceeds_on_stderr_unless_it_is_not_wanted(
@@ -95,7 +95,7 @@ def test_a_run_through_prefect_gives_the_same_tables(
     )
     report = pacore.run(config, prefect=True, progress=False)
     assert report.data.totals.planned == 2 * PROBLEMS
-    pacore.evaluate("mine", config.store, prefect=True)
+    pacore.evaluate("mine", store=config.store, prefect=True)
     made, expected = tables(config.store, "mine"), tables(store.url, "mine")
     assert made == expected
 
@@ -104,11 +104,11 @@ def test_a_run_that_is_not_there_and_a_wrong_setting_are_errors_of_pacore(
     store: pacore.Store, tmp_path: Path
 ) -> None:
     with pytest.raises(pacore.Refused, match="no run 'other'"):
-        pacore.resume("other", store.url)
+        pacore.resume("other", store=store.url)
     with pytest.raises(pacore.BadInput, match="concurrency"):
-        pacore.resume("mine", store.url, concurrency=0)
+        pacore.resume("mine", store=store.url, concurrency=0)
     with pytest.raises(pacore.BadInput, match="grader"):
-        pacore.evaluate("mine", store.url, grader="nonsense")
+        pacore.evaluate("mine", store=store.url, grader="nonsense")
     with pytest.raises(pacore.BadInput, match="no such folder"):
         pacore.open_store(str(tmp_path / "nothing"))
     with pytest.raises(pacore.BadInput, match="compared with itself"):

@@ -177,3 +177,32 @@ def test_show_marks_which_trajectories_are_right_and_shows_conclusions_whole(
     assert whole.count("\\boxed{") > graded.count("\\boxed{")
     refused = command("show", "--store", made.store, "first", "--whole")
     assert refused.returncode == 2 and "name it after the run" in refused.stderr
+
+
+def test_runs_that_are_not_at_their_end_are_not_compared(made: RunConfig, command: Pacore) -> None:
+    begin(made.model_copy(update={"run_id": "second", "replicates": 2}))
+    done = command("compare", "--store", made.store, "first", "second")
+    assert done.returncode == 2
+    assert f"pacore resume --store {made.store} second" in done.stderr
+
+
+def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_graded(
+    made: RunConfig, command: Pacore, tmp_path: Path
+) -> None:
+    before = sorted(path for path in Path(made.store).rglob("*") if path.is_file())
+    for file, said in (
+        ("f.gif", "ends in none of"),
+        (str(tmp_path / "no" / "f.png"), "there is no folder"),
+    ):
+        done = command("evaluate", "--store", made.store, "first", "--figure", file)
+        assert done.returncode == 2 and said in done.stderr, file
+    assert sorted(path for path in Path(made.store).rglob("*") if path.is_file()) == before
+
+
+def test_samples_that_change_with_the_time_need_a_run_that_does(
+    made: RunConfig, command: Pacore
+) -> None:
+    line = ["plan", "--store", made.store, "--like", "first", "--seed-root", "{time}", "--run-id"]
+    refused = command(*line, "night-{date}")
+    assert refused.returncode == 2 and "the same command could never resume" in refused.stderr
+    assert command(*line, "night-{date}-{time}").returncode == 0

@@ -210,7 +210,7 @@ def test_what_cannot_be_graded_is_refused_in_a_line_and_nothing_is_written(
     ):
         assert main(["grade", *arguments, "--store", str(place)]) == 2
         refused = capsys.readouterr().err
-        assert refused.startswith(f"pacore: {said}")
+        assert refused.startswith("pacore: ") and said in refused
         assert refused.count("\n") == 1
     assert main(["flips", "mine", "mine", "--from", "run", "--store", str(place)]) == 2
     assert "--from and --to name gradings of one run" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def after_the_tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {**settings, "run_id": run_id, "preset": preset, "replicates": replicates}
         )
         pacore.run(config, progress=False)
-    pacore.evaluate(["single", "low"], settings["store"], progress=False)
+    pacore.evaluate(["single", "low"], store=settings["store"], progress=False)
     return folder
 
 

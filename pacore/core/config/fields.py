@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator
@@ -202,6 +203,11 @@ class Settings(PlainModel):
             if (reason := secret_in(address)) is not None:
                 raise ValueError(reason)
         return value
+
+    @field_validator("problems", "store", mode="before", check_fields=False)
+    @classmethod
+    def _is_path(cls, value: Any) -> Any:
+        return value.as_posix() if isinstance(value, PurePath) else value
 
     @field_validator("fields", mode="before", check_fields=False)
     @classmethod

@@ -53,6 +53,16 @@ class RunConfig(ConfigFields):
         return self
 
     @model_validator(mode="after")
+    def _can_be_resumed(self) -> RunConfig:
+        for pattern in ("{date}", "{time}"):
+            if self.run_id and pattern in self.seed_root and pattern not in self.run_id:
+                raise ValueError(
+                    f"seed_root: has {pattern} and run_id has not; the same command could never resume "
+                    "that run"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _consistent_sampling(self) -> RunConfig:
         for name in {"temperature", "top_p"} & set(self.omit):
             if (value := getattr(self, name)) != 1.0:
