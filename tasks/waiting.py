@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -15,6 +17,9 @@ from pacore.errors import Interrupted, PacoreError
 from tasks.artifacts import ProgressArtifact
 
 PROGRESS_SECONDS = 2.0
+
+LAST_UPDATE_SECONDS = 30.0
+"""How long a flow waits at its end for the last update of its artifact."""
 
 Futures = Sequence[PrefectFuture[Any]]
 
@@ -40,7 +45,11 @@ def finish(
 
 
 def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
-    """Wait for all, showing progress meanwhile."""
+    """Wait for all, showing progress meanwhile.
+
+    This thread does nothing but wait: where a signal interrupts a request to Prefect, its client keeps a
+    lock that every task then waits for.
+    """
     left = len(futures)
     lock, all_done = threading.Lock(), threading.Event()
 
@@ -51,11 +60,33 @@ def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
             if not left:
                 all_done.set()
 
-    for future in futures:
-        future.add_done_callback(one_done)
-    while futures and not all_done.wait(PROGRESS_SECONDS):
+    with _updated(artifact):
+        for future in futures:
+            future.add_done_callback(one_done)
+        if futures:
+            all_done.wait()
+
+
+@contextmanager
+def _updated(artifact: ProgressArtifact) -> Iterator[None]:
+    """Keep an artifact up to date while the context lasts, in a thread of its own, and once at its end."""
+    ended = threading.Event()
+
+    def update() -> None:
+        while not ended.wait(PROGRESS_SECONDS):
+            artifact.update()
         artifact.update()
-    artifact.update()
+
+    # Prefect finds the flow run that an artifact belongs to in the context.
+    updating = threading.Thread(
+        target=copy_context().run, args=(update,), name="artifact", daemon=True
+    )
+    updating.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        updating.join(LAST_UPDATE_SECONDS)
 
 
 def _settle(futures: Futures) -> list[BaseException]:
