@@ -198,7 +198,9 @@ def test_a_flow_takes_the_work_that_a_command_has_opened_and_reads_no_problem_se
     assert work.progress.settled == work.progress.planned == 9
     found = state.result()
     assert isinstance(found, RunResults)
-    assert [row.problem for row in found.results] == ["sum-0000", "sum-0001", "sum-0002"]
+    assert [row.problem for row in found.results] == ["sum-0000", "sum-0002", "sum-0001"], (
+        "as in their file"
+    )
     with pytest.raises(BadInput, match="no such file"):
         infer(config)
 

@@ -157,7 +157,9 @@ def frontier_figure(points: Sequence[Point], title: str) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.15, y=0.12)
     axes.set_xlabel("tokens generated for one answer, all rounds (effective TTC)")
-    axes.set_ylabel("accuracy, % (bars: range for new problems of this kind, 95 %)")
+    has_bars = any(point.low is not None for point in points)
+    bars = " (bars: range for new problems of this kind, 95 %)" if has_bars else ""
+    axes.set_ylabel(f"accuracy, %{bars}")
     return figure
 
 
