@@ -90,7 +90,7 @@ def test_the_command_line_names_what_failed_and_the_same_line_finishes_it(tmp_pa
         )
         passes = run_to_the_end(command)
     assert first.returncode == 3
-    assert "the same command tries the unfinished ones again" in first.stderr
+    assert "faults tries the unfinished ones again" in first.stderr
     assert "round 1: " in first.stderr
     assert passes[-1].code == 0
     assert len(standing_rows(str(store), "faults")) == 30 * (WIDTH + 1)
