@@ -167,7 +167,7 @@ def test_a_run_started_in_the_ui_writes_the_tables_the_command_line_writes(
     page.go_back()
     browser.tab("Artifacts")
     page.get_by_text("results-same-in-ui").last.click()
-        assert [row[0] for row in shown_table(page)] == [f"sum-{n:04d}" for n in (0, 2, 1, 3)]
+    assert [row[0] for row in shown_table(page)] == [f"sum-{n:04d}" for n in (0, 2, 1, 3)]
     from_ui = tables(str(tmp_path / "from-ui"), "same-in-ui")
     assert from_ui == tables(typed, "same-in-ui")
     assert len(from_ui["answers"]) == 4

@@ -314,7 +314,9 @@ def test_a_problem_set_whose_file_has_changed_cannot_be_made_again(
 
 def test_without_its_record_a_run_is_refused_with_what_helps(store: Backend) -> None:
     store.delete(run_key(RUN))
-    with pytest.raises(Refused, match=r"runs/night/run\.json: is missing.*the command that started it"):
+    with pytest.raises(
+        Refused, match=r"runs/night/run\.json: is missing.*the command that started it"
+    ):
         repaired(store)
     with pytest.raises(Refused, match="no run 'nobody' in "):
         repaired(store, "nobody")
