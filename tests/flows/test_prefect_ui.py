@@ -120,7 +120,9 @@ def open_form(browser: Browser) -> None:
 
 
 def shown_table(page: Page) -> list[list[str]]:
-    expect(page.locator("tbody tr").first).to_be_visible()
+    # A row is there before its cells are.
+    expect(page.locator("tbody tr td").first).not_to_be_empty()
+    expect(page.locator("tbody tr").last.locator("td").first).not_to_be_empty()
     rows: list[list[str]] = page.evaluate(
         "[...document.querySelectorAll('tbody tr')].map("
         "row => [...row.querySelectorAll('td')].map(cell => cell.textContent.trim()))"
