@@ -83,7 +83,7 @@ def _here(evaluation: Evaluation, progress: bool) -> list[EvaluatedRun]:
         grade_all(evaluation, evaluation.batches())
     runs = evaluation.config.runs
     with ReportWarehouse(evaluation.store, runs, evaluation.prices) as warehouse:
-        if broken := {name: rows for name, rows in warehouse.run_checks().items() if rows}:
+        if broken := warehouse.broken_checks():
             raise refusal(broken)
         return [evaluated_run(warehouse, run_id) for run_id in runs]
 

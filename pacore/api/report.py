@@ -18,8 +18,6 @@ Data_co = TypeVar("Data_co", covariant=True)
 
 Form = Literal["table", "markdown", "html", "latex", "json"]
 
-REPORT_FORMS: tuple[Form, ...] = ("table", "markdown", "html", "latex", "json")
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report(Generic[Data_co]):

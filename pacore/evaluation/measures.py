@@ -7,10 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import ClassVar
 
-from pacore.core.config.evaluate import EvaluateConfig
-from pacore.errors import ChecksFailed
 from pacore.evaluation.accuracy import Missing, Totals
-from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.evaluation.statistics.bootstrap import (
     Estimate,
     Pool,
@@ -24,7 +21,7 @@ from pacore.evaluation.statistics.bootstrap import (
 )
 from pacore.store.run import Run, open_run
 from pacore.warehouse.report_rows import ReportRow
-from pacore.warehouse.views import ReportWarehouse, Warehouse
+from pacore.warehouse.views import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +131,6 @@ class Measures:
     def is_graded(self) -> bool:
         """Whether every trajectory has a verdict, and not only the answers."""
         return self.summary.sequence > 0
-
-
-def evaluate(config: EvaluateConfig) -> dict[str, Measures]:
-    """Grade every trajectory of some runs, check every invariant over them, and measure each, by run id.
-
-    Without Prefect; what is graded already is not graded again. Raises as `Evaluation.batches`, and
-    ChecksFailed, which names them, where checks return rows: nothing is measured then.
-    """
-    with Evaluation(config) as evaluation:
-        grade_all(evaluation, evaluation.batches())
-    with ReportWarehouse(evaluation.store, config.runs) as warehouse:
-        if broken := sorted(name for name, rows in warehouse.run_checks().items() if rows):
-            raise ChecksFailed(f"checks fail: {', '.join(broken)}")
-        return {run_id: measure(warehouse, run_id) for run_id in config.runs}
 
 
 def measure(warehouse: Warehouse, run_id: str) -> Measures:

@@ -7,23 +7,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from pacore.report.rendering.sheet import Facts, Heading, Note, Part, Passage, Sheet, Table
 from pacore.text import as_markdown, visible, visible_lines
-
-Markup = Literal["markdown", "html", "latex"]
-
-
-def to_markup(sheet: Sheet, form: Markup) -> str:
-    """A page in one of the forms, with an ending line break."""
-    write: dict[Markup, Callable[[Sheet], str]] = {
-        "markdown": to_markdown,
-        "html": to_html,
-        "latex": to_latex,
-    }
-    return write[form](sheet)
 
 
 def _parts(sheet: Sheet) -> list[Part]:
