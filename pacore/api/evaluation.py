@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pydantic import ValidationError
-
 from pacore.api.progress import progress_shown, run_flow
 from pacore.api.report import Report
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
-from pacore.core.validation import first_fault
+from pacore.core.validation import validated
 from pacore.errors import BadInput, Interrupted
 from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.evaluation.comparison import Comparison, Criteria, Decision, compare_pairs, decide
@@ -45,10 +43,7 @@ def evaluate(
     its end, ChecksFailed, which names them, where checks return rows: nothing is measured then.
     """
     named = [runs] if isinstance(runs, str) else list(runs)
-    try:
-        config = EvaluateConfig.model_validate({**settings, "runs": named, "store": store})
-    except ValidationError as invalid:
-        raise BadInput(str(first_fault(invalid))) from None
+    config = validated(EvaluateConfig, {**settings, "runs": named, "store": store})
     return evaluated(config, prefect=prefect, progress=progress)
 
 

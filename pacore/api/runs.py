@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from pacore.api.progress import WHOLE, progress_shown, run_flow, tell, waiting
 from pacore.api.report import Report
-from pacore.core.config.run import RunConfig
-from pacore.core.validation import first_fault
-from pacore.errors import BadInput, Exit, Interrupted, StoreError
+from pacore.core.config.run import RunConfig, differences
+from pacore.core.validation import validated
+from pacore.engine.opening import resolve_recipe
+from pacore.errors import Exit, Interrupted, Refused, StoreError
 from pacore.problems.survey import ProblemSurvey
 from pacore.report.plan import forecast_sheet
 from pacore.report.rendering.sheet import Sheet
@@ -23,8 +22,9 @@ from pacore.runs.loop import finish_shards
 from pacore.runs.planning.preview import Preview, preview
 from pacore.runs.problems import begin, close, open_shards
 from pacore.runs.retry import config_of
-from pacore.runs.work import Work
+from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import faults_of, repair_hint
 from pacore.store.run import Run, is_closed, open_run
 from pacore.warehouse.views import ReportWarehouse
@@ -71,10 +71,11 @@ def run(
     trajectories, tables and ids with Prefect and without.
 
     Without ``prefect`` no server is needed; with it the run is a flow run of the configured Prefect server,
-    or of a local one that is started. ``progress`` shows lines or a bar of progress on stderr. Raises
-    BadInput and Refused before anything is generated, EngineUnavailable and StoreError where the run could
-    not go on, and Interrupted where it was cancelled in Prefect; what was generated is in the store then,
-    and the same call resumes it. Problems that failed raise nothing: they are ``failed``.
+    or of a local one that is started. ``progress`` shows lines or a bar of progress on stderr, which runs
+    through Prefect always do. Raises BadInput and Refused before anything is generated, EngineUnavailable
+    and StoreError where the run could not go on, and Interrupted where it was cancelled in Prefect; what
+    was generated is in the store then, and the same call resumes it. Problems that failed raise nothing:
+    they are ``failed``.
     """
     settings = _settings(config)
     return _finished(settings, begin(settings), prefect=prefect, progress=progress)
@@ -82,12 +83,7 @@ def run(
 
 def _settings(config: RunConfig | Mapping[str, Any]) -> RunConfig:
     """The settings of a run, given as such or field by field. Raises BadInput for a field that is wrong."""
-    if isinstance(config, RunConfig):
-        return config
-    try:
-        return RunConfig.model_validate(dict(config))
-    except ValidationError as invalid:
-        raise BadInput(str(first_fault(invalid))) from None
+    return config if isinstance(config, RunConfig) else validated(RunConfig, dict(config))
 
 
 def resume(
@@ -103,9 +99,25 @@ def resume(
     ``settings`` are operational fields of `RunConfig` that differ from those it was started with, such as
     ``endpoints``. The problems are those of its start, wherever their file is now.
     """
-    opened = open_run(open_store(store), run_id)
-    config = config_of(opened, {**settings, "store": store})
-    return _finished(config, opened, prefect=prefect, progress=progress)
+    begun = open_run(open_store(store), run_id)
+    config = resumed_config(begun, {**settings, "store": store})
+    return _finished(config, begun, prefect=prefect, progress=progress)
+
+
+def resumed_config(run: Run, changes: Mapping[str, object]) -> RunConfig:
+    """The configuration to finish a run with, some operational fields changed.
+
+    Raises as `config_of`, and Refused for a change that would make other trajectories.
+    """
+    config = config_of(run, changes)
+    differing = differences(run.identity["recipe"], resolve_recipe(config).as_json())
+    differing += differences(run.identity["plan"], config.plan.as_json())
+    if differing:
+        raise Refused(
+            f"run {run.run_id} cannot be resumed with other settings of its trajectories: "
+            f"{'; '.join(differing)}; for a new run: pacore run --like {run.run_id} …"
+        )
+    return config
 
 
 def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -> RunReport:
@@ -116,7 +128,8 @@ def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -
                 f"run {begun.run_id} was interrupted; resume({begun.run_id!r}) goes on"
             )
         return run_report(made.found or results_of(config.store, begun.run_id), made.progress)
-    with opened_work(config, begun) as work:
+    left = _shards_left(open_store(config.store), begun)
+    with Work.of(config, begun, left) as work:
         if progress:
             work.progress.listener = tell
         with progress_shown(work.progress) if progress else nullcontext():
@@ -147,20 +160,17 @@ def make_run(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] = _no
     return finish_run(config, begun, lambda: on_survey(read[0]))
 
 
-def opened_work(config: RunConfig, begun: Run) -> Work:
-    """The work that is left of a run. Raises StoreError for a run whose files are missing or damaged."""
-    store = open_store(config.store)
+def _shards_left(store: Backend, begun: Run) -> list[OpenShard]:
+    """The shards of a run with work left. Raises StoreError where files of it are missing or damaged."""
     if faults := faults_of(store, begun):
         raise StoreError(repair_hint(faults))
-    return Work.of(config, begun, open_shards(store, begun))
+    return open_shards(store, begun)
 
 
 def finish_run(config: RunConfig, begun: Run, before: Callable[[], None] = lambda: None) -> Made:
     """Finish a run that was begun, through the flow; ``before`` is called if there is work left."""
     store = open_store(config.store)
-    if faults := faults_of(store, begun):
-        raise StoreError(repair_hint(faults))
-    if not (left := open_shards(store, begun)):
+    if not (left := _shards_left(store, begun)):
         if not is_closed(store, begun.run_id):
             # It was killed between its last commit and its end.
             close(store, begun)

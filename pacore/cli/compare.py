@@ -16,12 +16,12 @@ from pacore.api.progress import spoken, tell, waiting
 from pacore.api.report import Form
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import (
-    print_report,
     with_figure,
     with_format,
     with_prices,
     with_report,
     with_store,
+    write_figure,
 )
 from pacore.core.config.run import RunConfig
 from pacore.core.config.sweep import DEFAULT_ARMS, SET_BY_ARMS, SweepConfig
@@ -80,7 +80,7 @@ def compare_command(
     run_b: str,
     margin: float | None,
     gate: bool,
-    form: Form | None,
+    form: Form,
     figure: str | None,
     prices: str | None,
     **criteria: Any,
@@ -98,8 +98,9 @@ def compare_command(
     if form == "json":
         decided = {} if decision is None else {"decision": decision}
         click.echo(to_json({**asdict(report.data), **decided}))
-        form = None
-    print_report(report, form, figure)
+    else:
+        click.echo(report.written(form))
+    write_figure(report, figure)
     is_refused = decision is not None and decision.word == "NO-GO"
     return Exit.NO_GO if is_refused else Exit.COMPLETE
 
@@ -187,8 +188,9 @@ def sweep_to_end(
         click.echo(sweep_csv(result).rstrip("\n"))
     elif form == "json":
         click.echo(to_json(result))
-    shown = None if form == "csv" or form == "json" else form  # noqa: PLR1714 - which mypy follows
-    print_report(report, shown, figure)
+    else:
+        click.echo(report.written(form))
+    write_figure(report, figure)
     for file in report.data.files:
         click.echo(file, err=True)
     return Exit.COMPLETE

@@ -116,21 +116,25 @@ def with_report(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_format("table", "markdown", "latex", "html", "json")(with_figure(command))
 
 
-def print_report(report: Report[Any], form: Form | None, figure: str | None) -> None:
-    """Print a report in a form, unless that is None, and write its figure to a file, if there is one.
+def print_report(report: Report[Any], form: Form, figure: str | None) -> None:
+    """Print a report in a form, and draw its figure as `write_figure` does."""
+    click.echo(report.written(form))
+    write_figure(report, figure)
 
-    Raises PacoreError where the file cannot be written.
+
+def write_figure(report: Report[Any], file: str | None) -> None:
+    """Draw the figure of a report to a file, if one was named. Raises PacoreError where it cannot be
+    written.
     """
+    if file is None:
+        return
     from pacore.report.rendering.plots import form_of_image, image
 
-    if form is not None:
-        click.echo(report.written(form))
-    if figure is not None:
-        drawn = image(report.figure(), form_of_image(figure))
-        try:
-            Path(figure).write_bytes(drawn)
-        except OSError as fault:
-            raise PacoreError(f"--figure {figure}: cannot be written: {fault.strerror}") from None
+    drawn = image(report.figure(), form_of_image(file))
+    try:
+        Path(file).write_bytes(drawn)
+    except OSError as fault:
+        raise PacoreError(f"--figure {file}: cannot be written: {fault.strerror}") from None
 
 
 def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:

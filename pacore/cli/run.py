@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pacore.api.progress import tell
-from pacore.api.runs import Made, finish_run, make_run, results_of
+from pacore.api.runs import Made, finish_run, make_run, results_of, resumed_config
 from pacore.bounded import Bounds
 from pacore.cli.config_options import (
     config_from,
@@ -19,9 +19,8 @@ from pacore.cli.config_options import (
 )
 from pacore.cli.options import with_bounds, with_store
 from pacore.core.config.command import resume_command_line
-from pacore.core.config.run import RunConfig, differences
-from pacore.engine.opening import resolve_recipe
-from pacore.errors import Exit, Refused
+from pacore.core.config.run import RunConfig
+from pacore.errors import Exit
 from pacore.report.rendering.terminal import to_text
 from pacore.report.run import RunResults, failures_sheet, next_commands, result_sheet
 from pacore.runs.dispatch.progress import Progress
@@ -117,14 +116,8 @@ def resume_command(run_id: str, store: str, **flags: Any) -> int:
     Everything is as it was when the run started, its problems too, wherever their file is now. Only what
     changes no result can be changed: endpoints, concurrency, timeouts. A run that is complete is reported.
     """
-    opened = open_store(store)
-    run = open_run(opened, run_id)
-    config = config_of(run, {**flags_given(flags), "store": store})
-    if differing := differences(run.identity["recipe"], resolve_recipe(config).as_json()):
-        raise Refused(
-            f"run {run_id} cannot be resumed with other settings of its trajectories: "
-            f"{'; '.join(differing)}; for a new run: pacore run --like {run_id} …"
-        )
+    run = open_run(open_store(store), run_id)
+    config = resumed_config(run, {**flags_given(flags), "store": store})
     return print_made(config, finish_run(config, run))
 
 

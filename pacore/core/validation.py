@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from pacore.errors import BadInput
 from pacore.text import did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
 
 UNKNOWN = "is not a known name"
 """Said of a name for which there is no field, where none is near."""
@@ -85,6 +88,14 @@ def field_faults(invalid: ValidationError) -> list[FieldFault]:
 def first_fault(invalid: ValidationError) -> FieldFault:
     """The first thing that is wrong."""
     return field_faults(invalid)[0]
+
+
+def validated(model: type[Model], values: Any, of: str = "") -> Model:
+    """A model of ``values``. Raises BadInput with the first thing that is wrong, after ``of``."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as invalid:
+        raise BadInput(f"{of}{first_fault(invalid)}") from None
 
 
 class PlainModel(BaseModel):

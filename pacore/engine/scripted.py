@@ -24,14 +24,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pacore.core.config.fields import SCRIPTED_MODEL
 from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import FinishReason, Generation, Request
-from pacore.core.validation import first_fault
+from pacore.core.validation import validated
 from pacore.errors import BadInput
 from pacore.text import did_you_mean
 
@@ -138,10 +138,7 @@ def read_script(model: str) -> Script:
         if option in options:
             raise BadInput(f"model {model!r}: option {option!r} is given twice")
         options[option] = value
-    try:
-        return Script.model_validate(options)
-    except ValidationError as invalid:
-        raise BadInput(f"model {model!r}: {first_fault(invalid)}") from None
+    return validated(Script, options, f"model {model!r}: ")
 
 
 class RandomNumbers(NamedTuple):

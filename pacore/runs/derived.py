@@ -10,13 +10,10 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from pydantic import ValidationError
-
 from pacore.core.config.fields import Declared
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.problem import Problem
-from pacore.core.validation import first_fault
-from pacore.errors import BadInput
+from pacore.core.validation import validated
 from pacore.problems.golds import is_empty_mark
 from pacore.runs.retry import config_of
 from pacore.store.backends.protocol import Backend
@@ -52,10 +49,7 @@ def derived_config(
         "store": store.url,
         "run_id": run_id,
     }
-    try:
-        return RunConfig.model_validate(values)
-    except ValidationError as invalid:
-        raise BadInput(str(first_fault(invalid))) from None
+    return validated(RunConfig, values)
 
 
 def put_problems(

@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from pydantic import ValidationError
-
 from pacore.bounded import Bounds, run_bounded
 from pacore.core.config.run import RunConfig
 from pacore.core.quorum import ChosenSlot
-from pacore.core.validation import first_fault
-from pacore.errors import BadInput, Refused
+from pacore.core.validation import validated
+from pacore.errors import Refused
 from pacore.runs.problems import is_at_end
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -36,10 +34,8 @@ def config_of(run: Run, changes: Mapping[str, object]) -> RunConfig:
     """
     if run.is_imported:
         raise Refused(f"run {run.run_id} was imported; no settings say how to generate more of it")
-    try:
-        return RunConfig.model_validate({**run.config, **changes, "run_id": run.run_id})
-    except ValidationError as invalid:
-        raise BadInput(f"run {run.run_id}: {first_fault(invalid)}") from None
+    values = {**run.config, **changes, "run_id": run.run_id}
+    return validated(RunConfig, values, f"run {run.run_id}: ")
 
 
 def choose(

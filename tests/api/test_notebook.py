@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,14 @@ def test_a_run_that_is_not_there_and_a_wrong_setting_are_errors_of_pacore(
         pacore.open_store(str(tmp_path / "nothing"))
     with pytest.raises(pacore.BadInput, match="compared with itself"):
         store.compare("mine", "mine")
+
+
+@pytest.mark.parametrize("change", [{"temperature": 0.5}, {"seed_root": "b"}, {"widths": (8,)}])
+def test_a_run_is_not_resumed_with_settings_of_another(
+    store: pacore.Store, change: dict[str, Any]
+) -> None:
+    with pytest.raises(pacore.Refused, match=f"{next(iter(change))}: .* -> "):
+        pacore.resume("mine", store=store.url, progress=False, **change)
 
 
 def test_an_evaluation_has_measures_by_run_a_page_and_a_figure(store: pacore.Store) -> None:

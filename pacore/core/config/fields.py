@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator
@@ -207,7 +206,7 @@ class Settings(PlainModel):
     @field_validator("problems", "store", mode="before", check_fields=False)
     @classmethod
     def _is_path(cls, value: Any) -> Any:
-        return value.as_posix() if isinstance(value, PurePath) else value
+        return value.__fspath__() if hasattr(value, "__fspath__") else value
 
     @field_validator("fields", mode="before", check_fields=False)
     @classmethod

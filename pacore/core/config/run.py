@@ -18,6 +18,15 @@ from pacore.core.plan import PRESETS, Plan, Preset
 from pacore.core.prompt import template_digests
 from pacore.core.recipe import Recipe
 
+PLACEHOLDERS = {"{date}": "%Y%m%d", "{time}": "%H%M%S"}
+"""What may stand in a run's name and its seed root for the time of its start."""
+
+
+def _dated(text: str, start: datetime) -> str:
+    for pattern, form in PLACEHOLDERS.items():
+        text = text.replace(pattern, start.strftime(form))
+    return text
+
 
 class RunConfig(ConfigFields):
     """All settings of a run."""
@@ -54,7 +63,7 @@ class RunConfig(ConfigFields):
 
     @model_validator(mode="after")
     def _can_be_resumed(self) -> RunConfig:
-        for pattern in ("{date}", "{time}"):
+        for pattern in PLACEHOLDERS:
             if self.run_id and pattern in self.seed_root and pattern not in self.run_id:
                 raise ValueError(
                     f"seed_root: has {pattern} and run_id has not; the same command could never resume "
@@ -111,14 +120,8 @@ class RunConfig(ConfigFields):
         ``run_id`` and ``seed_root`` are replaced, in UTC.
         """
         start = moment.astimezone(UTC)
-        stands_for = {"{date}": f"{start:%Y%m%d}", "{time}": f"{start:%H%M%S}"}
-        dated = {}
-        for name in ("run_id", "seed_root"):
-            text = getattr(self, name) or ""
-            for pattern, value in stands_for.items():
-                text = text.replace(pattern, value)
-            if text != (getattr(self, name) or ""):
-                dated[name] = text
+        texts = {"run_id": self.run_id or "", "seed_root": self.seed_root}
+        dated = {name: new for name, text in texts.items() if (new := _dated(text, start)) != text}
         return self.model_copy(update=dated) if dated else self
 
     @model_validator(mode="wrap")

@@ -26,7 +26,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -35,7 +34,7 @@ from pacore.core.config.fields import Declared, make_readable
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.identity import digest
 from pacore.core.plan import PRESETS
-from pacore.core.validation import PlainModel, first_fault
+from pacore.core.validation import PlainModel, validated
 from pacore.errors import BadInput
 from pacore.text import did_you_mean
 
@@ -265,7 +264,4 @@ def _run_of(base: RunConfig, sweep_id: str, arm: Arm) -> RunConfig:
             raise BadInput(f"--arm {arm.text!r}: {name!r}{near} is none of {', '.join(POLICIES)}")
     given = base.model_dump(exclude_unset=True)
     own = {**arm.policies, "widths": arm.widths, "run_id": f"{sweep_id}.{arm.name}"}
-    try:
-        return RunConfig.model_validate({**given, **own})
-    except ValidationError as invalid:
-        raise BadInput(f"--arm {arm.text!r}: {first_fault(invalid)}") from None
+    return validated(RunConfig, {**given, **own}, f"--arm {arm.text!r}: ")
