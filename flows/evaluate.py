@@ -17,11 +17,9 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.evaluate import EvaluateConfig
-from pacore.evaluation.accuracy import GradingAccuracy, Totals, current_accuracy
 from pacore.evaluation.batches import Evaluation
 from pacore.report.accuracy import accuracy_of
 from pacore.report.evaluation import (
-    GradedRound,
     evaluated_run,
     gradings_table,
     refusal,
@@ -92,16 +90,15 @@ def _report(evaluation: Evaluation) -> State[Any]:
             fault = refusal(broken)
             return Failed(name="ChecksFailed", message=str(fault), data=fault)
         for run_id in evaluation.config.runs:
-            gradings = warehouse.read(GradingAccuracy, run_id=run_id)
-            current = current_accuracy(gradings)
-            (total,) = warehouse.read(Totals, run_id=run_id)
-            summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {current.grader}"
-            rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)
-            verdicts_artifact(run_id, rounds, f"{summary}; verdicts by round")
             evaluated = evaluated_run(warehouse, run_id)
             reports.append(evaluated)
-            by_grading: list[Part] = [Heading("accuracy by grading"), gradings_table(gradings)]
-            page = evaluated.measures
+            total, page = evaluated.found.totals, evaluated.measures
+            summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {evaluated.current.grader}"
+            verdicts_artifact(run_id, evaluated.rounds, f"{summary}; verdicts by round")
+            by_grading: list[Part] = [
+                Heading("accuracy by grading"),
+                gradings_table(evaluated.gradings),
+            ]
             report_artifact(run_id, replace(page, sections=[*page.sections, by_grading]))
             results_artifact(run_id, results(warehouse, run_id), summary)
             said.append(summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pacore.evaluation.accuracy import Accuracy, Missing, Totals
-from pacore.report.rendering.sheet import number, share
+from pacore.report.rendering.sheet import Note, number, share
 from pacore.text import excerpt
 
 LISTED_CAUSES = 3
@@ -61,6 +61,11 @@ def health_facts(total: Accuracy) -> Iterator[tuple[str, str]]:
         f"failed {share(total.failed_rate)}, ungraded {share(total.ungraded_rate)} "
         f"(timeout {share(total.timeout_rate)}, crash {share(total.crash_rate)})",
     )
+
+
+def only_answers_graded(run_id: str) -> Note:
+    """Said of a run whose last round alone has verdicts, with the command that grades the others."""
+    return Note(f"only answers are graded; pacore grade {run_id} grades every round")
 
 
 def token_facts(

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pacore.errors import ChecksFailed
 from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
 from pacore.evaluation.measures import Measures, PoolMeasures, RoundGap, measure
-from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
+from pacore.report.accuracy import (
+    accuracy_of,
+    health_facts,
+    missing_facts,
+    only_answers_graded,
+    token_facts,
+)
 from pacore.report.rendering.plots import Curve, Interval, curve_figure, interval_figure
 from pacore.report.rendering.sheet import (
     ABSENT,
@@ -95,19 +101,30 @@ class JudgeAgreement(ReportRow):
 
 
 class EvaluatedRun(NamedTuple):
-    """What an evaluation found of one run, and two pages: its current grading, and the measures over it."""
+    """What an evaluation found of one run: its measures and gradings, the verdicts of the current grading by
+    round, and two pages: that grading, and the measures over it.
+    """
 
     found: Measures
+    gradings: Sequence[GradingAccuracy]
+    rounds: Sequence[GradedRound]
     grading: Sheet
     measures: Sheet
+
+    @property
+    def current(self) -> GradingAccuracy:
+        """The grading whose verdicts count."""
+        return current_accuracy(self.gradings)
 
 
 def evaluated_run(warehouse: Warehouse, run_id: str) -> EvaluatedRun:
     """What the current grading of a run gives. Raises Refused for an unknown run."""
-    found = measure(warehouse, run_id)
-    current = current_accuracy(warehouse.read(GradingAccuracy, run_id=run_id))
-    grading = grading_sheet(warehouse, run_id, current.grading)
-    return EvaluatedRun(found, grading, evaluation_sheet(open_run(warehouse.store, run_id), found))
+    run, found = open_run(warehouse.store, run_id), measure(warehouse, run_id)
+    gradings = warehouse.read(GradingAccuracy, run_id=run_id)
+    current = current_accuracy(gradings)
+    rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)
+    page = _grading_page(run, gradings, current, rounds)
+    return EvaluatedRun(found, gradings, rounds, page, evaluation_sheet(run, found))
 
 
 def evaluation_figure(found: Sequence[Measures]) -> Figure:
@@ -157,9 +174,7 @@ def evaluation_sheet(run: Run, found: Measures) -> Sheet:
     if found.rounds:
         sections.append([Heading("messages"), _rounds(found.rounds)])
     if not found.is_graded:
-        sections.append(
-            [Note(f"only answers are graded; pacore grade {run.run_id} grades every round")]
-        )
+        sections.append([only_answers_graded(run.run_id)])
     return Sheet(headline(run), sections)
 
 
@@ -232,8 +247,18 @@ def grading_sheet(warehouse: Warehouse, run_id: str, grading_id: str) -> Sheet:
     """The verdicts of a grading on a run, round by round, and the accuracy by each of its gradings."""
     gradings = warehouse.read(GradingAccuracy, run_id=run_id)
     named = next(row for row in gradings if row.grading == grading_id)
-    rounds = table(
-        warehouse.read(GradedRound, run_id=run_id, grading=grading_id),
+    rounds = warehouse.read(GradedRound, run_id=run_id, grading=grading_id)
+    return _grading_page(open_run(warehouse.store, run_id), gradings, named, rounds)
+
+
+def _grading_page(
+    run: Run,
+    gradings: Sequence[GradingAccuracy],
+    named: GradingAccuracy,
+    rounds: Sequence[GradedRound],
+) -> Sheet:
+    by_round = table(
+        rounds,
         ("round", FIGURE, lambda row: row.round),
         ("trajectories", COUNT, lambda row: row.trajectories),
         ("correct", COUNT, lambda row: row.correct),
@@ -244,9 +269,9 @@ def grading_sheet(warehouse: Warehouse, run_id: str, grading_id: str) -> Sheet:
         ("mean score", decimals(3), lambda row: row.score),
     )
     return Sheet(
-        headline(open_run(warehouse.store, run_id)),
-        [[rounds], [gradings_table(gradings)]],
-        [Note(f"grading {grading_id} · {named.grader} · {named.grader_version}")],
+        headline(run),
+        [[by_round], [gradings_table(gradings)]],
+        [Note(f"grading {named.grading} · {named.grader} · {named.grader_version}")],
     )
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from pacore.core.plan import Plan
 from pacore.core.problem import no_such_problem, original_name, possible_ids
 from pacore.errors import BadInput
+from pacore.report.accuracy import only_answers_graded
 from pacore.report.rendering.sheet import (
     ABSENT,
     COUNT,
@@ -130,9 +131,10 @@ def problem_sheet(
         [Passage(problem.statement)],
         [Facts([("gold", beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
     ]
-    slots: dict[int, dict[int, list[SlotRow]]] = {}
     characters = _WHOLE_CHARACTERS if is_whole else _EXCERPT_CHARACTERS
-    for slot in warehouse.read(SlotRow, **place, characters=characters):
+    every = warehouse.read(SlotRow, **place, characters=characters)
+    slots: dict[int, dict[int, list[SlotRow]]] = {}
+    for slot in every:
         slots.setdefault(slot.replicate, {}).setdefault(slot.round, []).append(slot)
     for replicate in range(run.plan.replicates):
         if run.plan.replicates > 1:
@@ -143,13 +145,9 @@ def problem_sheet(
         sections += _answer(
             ends.get(replicate), _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS
         )
-    every = [slot for rounds in slots.values() for rows in rounds.values() for slot in rows]
-    if run.plan.rounds > 1 and not any(
-        slot.verdict for slot in every if slot.round < run.plan.rounds
-    ):
-        sections.append(
-            [Note(f"only answers are graded; pacore grade {run_id} grades every round")]
-        )
+    last = run.plan.rounds
+    if last > 1 and not any(slot.verdict for slot in every if slot.round < last):
+        sections.append([only_answers_graded(run_id)])
     return Sheet(f"problem {named} · {headline(run)}", sections)
 
 
