@@ -11,14 +11,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pacore.api.report import Report
-from pacore.api.runs import RunReport, run_report
+from pacore.api.runs import RunReport, results_of, run_report
 from pacore.errors import Refused
 from pacore.report.configuration import configuration_sheet, methods
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_sheet
 from pacore.report.rendering.markup import to_html
 from pacore.report.rendering.terminal import to_text
-from pacore.report.run import run_results
 from pacore.report.status import status_sheet
 from pacore.store.backends.opening import check_folder
 from pacore.store.backends.opening import open_store as open_backend
@@ -117,15 +116,11 @@ class Store:
     def status(self, runs: Sequence[str] | None = None) -> Report[Sequence[str]]:
         """How far runs are: all of them, or those named. ``data`` are their ids."""
         named = self.runs if runs is None else list(runs)
-        for run_id in named:
-            open_run(self.backend, run_id)
         return Report(named, [status_sheet(self.backend, named)])
 
     def results(self, run_id: str) -> RunReport:
         """Problems of a run with answers and scores, and its totals. Raises Refused for an unknown run."""
-        open_run(self.backend, run_id)
-        with Warehouse(self.backend, [run_id]) as warehouse:
-            return run_report(run_results(warehouse, run_id))
+        return run_report(results_of(self.url, run_id))
 
     def configuration(self, run_id: str) -> Report[Mapping[str, Any]]:
         """The settings a run was started with, and its command line. Raises Refused for an unknown run."""

@@ -18,7 +18,7 @@ from pacore.api.report import Form
 from pacore.api.runs import make_run
 from pacore.cli.config_options import ENGINE_FIELDS, checked, flags_given, with_engine_of
 from pacore.cli.options import print_report, with_prices, with_report, with_store
-from pacore.core.config.command import flag_of
+from pacore.core.config.command import command_line, flag_of
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.grading.choose import is_by_rules
 from pacore.core.grading.spec import Against
@@ -63,10 +63,8 @@ def _named(opened: OpenGrading) -> str:
 
 
 def _next(config: EvaluateConfig) -> str:
-    store = "" if config.store == "./store" else f" --store {config.store}"
-    return "\n".join(
-        ["next", *(f"  {visible(f'pacore flips{store} {run}')}" for run in config.runs)]
-    )
+    lines = (visible(command_line("flips", config.store, run)) for run in config.runs)
+    return "\n".join(["next", *(f"  {line}" for line in lines)])
 
 
 def judge_to_end(config: EvaluateConfig, against: Against, changes: Mapping[str, object]) -> int:

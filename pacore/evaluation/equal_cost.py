@@ -45,27 +45,6 @@ class EqualCost:
     pair: Paired | None
 
 
-def vote_counts(warehouse: Warehouse, planned: PlannedSweep) -> dict[str, int]:
-    """For each strategy that is a run, by its name, how many samples of the pool cost what its answer does.
-
-    Strategies whose tokens are not known are left out, and so are those of a single trajectory.
-    """
-    tokens = _tokens(warehouse, planned)
-    member = tokens.get(str(planned.pool.run_id))
-    found = {}
-    for arm in planned.arms:
-        spent = tokens.get(planned.run_id(arm)) if arm.kind == "run" else None
-        if member and spent and arm.widths:
-            found[arm.name] = max(1, round(spent / member))
-    return found
-
-
-def _tokens(warehouse: Warehouse, planned: PlannedSweep) -> Mapping[str, float]:
-    run_ids = [str(config.run_id) for config in planned.configs]
-    rows = warehouse.read(AnswerTokens, run_ids=run_ids)
-    return {row.run_id: row.tokens_per_answer for row in rows if row.tokens_per_answer}
-
-
 def pool_votes(warehouse: Warehouse, run_id: str) -> Mapping[int, Mapping[str, float]]:
     """The expected score of a vote of k samples of the bare problem, by k and by problem."""
     votes: dict[int, dict[str, float]] = defaultdict(dict)
@@ -75,30 +54,45 @@ def pool_votes(warehouse: Warehouse, run_id: str) -> Mapping[int, Mapping[str, f
     return votes
 
 
-def at_equal_cost(
-    warehouse: Warehouse, planned: PlannedSweep, counts: Mapping[str, int]
-) -> Sequence[EqualCost]:
-    """The comparison of each strategy in ``counts``, in the order of the sweep.
+def at_equal_cost(warehouse: Warehouse, planned: PlannedSweep) -> Sequence[EqualCost]:
+    """The comparison of each strategy that is a run, in the order of the sweep.
 
-    ``warehouse`` is open over the sweep's runs, with ``counts`` among its numbers.
+    Strategies whose tokens are not known are left out, and so are those of a single trajectory.
+    ``warehouse`` is open over the sweep's runs.
     """
-    tokens = _tokens(warehouse, planned)
     pool_id = str(planned.pool.run_id)
+    run_of = {
+        arm.name: planned.run_id(arm) for arm in planned.arms if arm.kind == "run" and arm.widths
+    }
+    run_ids = [pool_id, *run_of.values()]
+    spent = warehouse.read(AnswerTokens, run_ids=run_ids)
+    tokens = {row.run_id: row.tokens_per_answer for row in spent if row.tokens_per_answer}
+    if pool_id not in tokens:
+        return []
+    known = {name: run_id for name, run_id in run_of.items() if run_id in tokens}
+    counts = {
+        name: max(1, round(tokens[run_id] / tokens[pool_id])) for name, run_id in known.items()
+    }
+    warehouse.count_votes(counts.values())
     votes = pool_votes(warehouse, pool_id)
-    found = []
-    for arm in planned.arms:
-        if arm.name not in counts:
-            continue
-        count, run_id = counts[arm.name], planned.run_id(arm)
-        scores = {
-            row.problem_id: row.score for row in warehouse.read(ProblemScore, run_ids=[run_id])
-        }
-        voted = votes.get(count, {})
-        both = sorted(scores.keys() & voted.keys())
-        pair = (
-            paired([voted[name] for name in both], [scores[name] for name in both])
-            if both
-            else None
+    scores: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in warehouse.read(ProblemScore, run_ids=list(known.values())):
+        scores[row.run_id][row.problem_id] = row.score
+    return [
+        EqualCost(
+            name,
+            counts[name],
+            tokens[run_id],
+            counts[name] * tokens[pool_id],
+            _paired(votes.get(counts[name], {}), scores[run_id]),
         )
-        found.append(EqualCost(arm.name, count, tokens[run_id], count * tokens[pool_id], pair))
-    return found
+        for name, run_id in known.items()
+    ]
+
+
+def _paired(voted: Mapping[str, float], scores: Mapping[str, float]) -> Paired | None:
+    """A strategy's scores less those of a vote, over the problems that both have; None without any."""
+    both = sorted(scores.keys() & voted.keys())
+    if not both:
+        return None
+    return paired([voted[name] for name in both], [scores[name] for name in both])

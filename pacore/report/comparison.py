@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pacore.evaluation.comparison import ComparedRun, Comparison, Decision
 from pacore.evaluation.statistics.paired import Paired
-from pacore.report.rendering.plots import Interval, interval_figure
+from pacore.report.rendering.plots import ACCURACY, Interval, interval_figure
 from pacore.report.rendering.sheet import (
     FIGURE,
     Column,
@@ -51,8 +51,7 @@ def comparison_figure(found: Comparison) -> Figure:
         if run.score is not None
     ]
     title = f"Difference {points(found.paired.difference)} ({_interval(found.paired)})"
-    label = "accuracy, % (bars: range for new problems of this kind, 95 %)"
-    return interval_figure(rows, title, label)
+    return interval_figure(rows, title, ACCURACY)
 
 
 def _rows(found: Comparison) -> Iterator[list[str]]:

@@ -101,8 +101,8 @@ class JudgeAgreement(ReportRow):
 
 
 class EvaluatedRun(NamedTuple):
-    """What an evaluation found of one run: its measures and gradings, the verdicts of the current grading by
-    round, and two pages: that grading, and the measures over it.
+    """What an evaluation found of one run: its measures and gradings, the verdicts of the current grading
+    by round, and two pages: that grading, and the measures over it.
     """
 
     found: Measures
@@ -154,10 +154,9 @@ def _curves(found: Measures) -> Iterator[Curve]:
         for name, sign in ESTIMATES.items():
             known = [row for row in rows if name in row.intervals]
             if len(known) > 1 and name != "pass_power_k":
-                found_at = [row.intervals[name] for row in known]
-                values = [Interval(name, one.value, one.low, one.high) for one in found_at]
                 label = f"{found.run_id}: {sign}k, {POOLS[pool]}"
-                yield Curve(label, [row.k for row in known], values)
+                estimates = [row.intervals[name] for row in known]
+                yield Curve(label, [row.k for row in known], estimates)
 
 
 def evaluation_sheet(run: Run, found: Measures) -> Sheet:

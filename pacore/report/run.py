@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from pacore.core.config.command import in_store
+from pacore.core.config.command import command_line
 from pacore.core.problem import original_name
 from pacore.errors import Exit, PacoreError
 from pacore.evaluation.accuracy import Missing, Totals
@@ -232,11 +231,14 @@ def failures_sheet(found: RunResults) -> Sheet:
 def next_commands(found: RunResults, store_url: str) -> str:
     """Commands that show more of a run, ready to be copied: a line each, however long."""
     run_id = found.run.run_id
-    store = shlex.join(["", *in_store(store_url)]).removeprefix("''")
     query = f"SELECT * FROM mart_rounds WHERE run_id = '{run_id}'"
-    commands = [f"pacore evaluate{store} {run_id}", f'pacore query{store} "{query}"']
+    commands = [
+        command_line("evaluate", store_url, run_id),
+        # In double quotes, which are easier to read around those of SQL.
+        f'{command_line("query", store_url)} "{query}"',
+    ]
     if found.example is not None:
-        commands.insert(0, f"pacore show{store} {run_id} {shlex.quote(found.example)}")
+        commands.insert(0, command_line("show", store_url, run_id, found.example))
     return "\n".join(["next", *(f"  {visible(command)}" for command in commands)])
 
 

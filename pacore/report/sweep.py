@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
-from pacore.evaluation.equal_cost import EqualCost, at_equal_cost, vote_counts
+from pacore.evaluation.equal_cost import EqualCost, at_equal_cost
 from pacore.evaluation.judging import Judging
 from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
 from pacore.report.comparison import chance
@@ -176,11 +176,9 @@ def conclude_sweep(
         run_ids.append(str(judge.run_id))
     prices = read_prices(config.prices) if config.prices else ()
     counts = [arm.count for arm in planned.arms]
-    with ReportWarehouse(store, run_ids) as warehouse:
-        equal = vote_counts(warehouse, planned)
-    with ReportWarehouse(store, run_ids, prices, [*counts, *equal.values()]) as warehouse:
+    with ReportWarehouse(store, run_ids, prices, counts) as warehouse:
         result = sweep_result(warehouse, planned, judge)
-        result = replace(result, equal_cost=at_equal_cost(warehouse, planned, equal))
+        result = replace(result, equal_cost=at_equal_cost(warehouse, planned))
     title = headline(open_run(store, str(planned.pool.run_id)))
     picture = sweep_figure(title, result)
     written = {

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -231,6 +231,10 @@ class Warehouse:
             cursor.execute("SET VARIABLE templates = $parts", {"parts": TEMPLATE_PARTS})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor
+
+    def count_votes(self, numbers: Iterable[int]) -> None:
+        """Count votes and the best of further k, from the next query on."""
+        self._numbers += [int(number) for number in numbers]
 
     def read(self, kind: type[Record], **parameters: Any) -> list[Record]:
         """All rows of a report's query as its records; parameters are named ``$…`` in its text."""

@@ -39,14 +39,15 @@ def run_command_line(config: RunConfig) -> str:
     return shlex.join(["pacore", "run", *_flags(changed_fields(config))])
 
 
+def command_line(command: str, store: str, *arguments: str) -> str:
+    """The line for a shell that runs a command on a store, which is named unless it is the default one."""
+    named = [] if store == DEFAULT_STORE else ["--store", store]
+    return shlex.join(["pacore", command, *named, *arguments])
+
+
 def resume_command_line(store: str, run_id: str) -> str:
     """The line for a shell that finishes a run of a store."""
-    return shlex.join(["pacore", "resume", *in_store(store), run_id])
-
-
-def in_store(store: str) -> list[str]:
-    """The flag that names a store; none for the default one."""
-    return [] if store == DEFAULT_STORE else ["--store", store]
+    return command_line("resume", store, run_id)
 
 
 def _flags(values: Mapping[str, Any]) -> Iterator[str]:

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Figure  # noqa: PLC0414 - so that others import it from here
 
+    from pacore.evaluation.statistics.bootstrap import Estimate
+
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 8.0, 5.0, 144
 
 
 NEAR = 0.04
 """Share of the picture within which two names would be written over each other."""
 
+
+ACCURACY = "accuracy, % (bars: range for new problems of this kind, 95 %)"
+"""The label of an axis with such bars."""
 
 Form = Literal["svg", "png", "pdf"]
 
@@ -43,7 +48,7 @@ class Curve:
 
     name: str
     at: Sequence[int]
-    values: Sequence[Interval]
+    values: Sequence[Estimate]
 
 
 def image(figure: Figure, form: str = "svg") -> bytes:
@@ -93,7 +98,7 @@ def interval_figure(rows: Sequence[Interval], title: str, label: str) -> Figure:
     for place, row in enumerate(rows):
         value = 100 * row.value
         if row.low is not None and row.high is not None:
-            bars = [[max(value - 100 * row.low, 0.0)], [max(100 * row.high - value, 0.0)]]
+            bars = _reach(value, row.low, row.high)
             axes.errorbar(value, place, xerr=bars, color="0.6", capsize=3, linewidth=1, zorder=2)
         axes.plot(value, place, "o", markersize=7, color="tab:blue", zorder=3)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
@@ -158,17 +163,20 @@ def frontier_figure(points: Sequence[Point], title: str) -> Figure:
     axes.margins(x=0.15, y=0.12)
     axes.set_xlabel("tokens generated for one answer, all rounds (effective TTC)")
     has_bars = any(point.low is not None for point in points)
-    bars = " (bars: range for new problems of this kind, 95 %)" if has_bars else ""
-    axes.set_ylabel(f"accuracy, %{bars}")
+    axes.set_ylabel(ACCURACY if has_bars else "accuracy, %")
     return figure
+
+
+def _reach(value: float, low: float, high: float) -> list[list[float]]:
+    """How far an interval in [0, 1] reaches below and above a value in per cent, as matplotlib takes it."""
+    return [[max(value - 100 * low, 0.0)], [max(100 * high - value, 0.0)]]
 
 
 def _place(axes: Axes, point: Point, is_best: bool) -> None:
     """One point with its interval and its name."""
     x, y = point.tokens or 0.0, 100 * (point.accuracy or 0.0)
     if point.low is not None and point.high is not None:
-        below, above = y - 100 * point.low, 100 * point.high - y
-        bars = [[max(below, 0.0)], [max(above, 0.0)]]
+        bars = _reach(y, point.low, point.high)
         axes.errorbar(x, y, yerr=bars, color="0.75", capsize=3, linewidth=1, zorder=2)
     filled = "tab:blue" if is_best else "white"
     axes.plot(x, y, "o", markersize=7, markerfacecolor=filled, color="tab:blue", zorder=3)
