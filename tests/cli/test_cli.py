@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Pacore, pacore_command
+from tests.conftest import Pacore
 from tests.fixtures.pipeline import journal_size, write_problems
+from tests.fixtures.started import Started
 
 pytestmark = pytest.mark.slow
 
@@ -83,24 +82,11 @@ def test_an_interrupted_run_ends_with_130_and_goes_on_where_it_stopped(
     tmp_path: Path, prefect_api: str, pacore: Pacore
 ) -> None:
     assert prefect_api
-    problems = write_problems(tmp_path / "problems.jsonl", 20)
-    store = tmp_path / "store"
-    line = [
-        "run", "--problems", str(problems), "--engine", "scripted", "--widths", "8",
-        "--model", "scripted?latency_ms=400", "--concurrency", "8", "--store", str(store),
-        "--run-id", "mine",
-    ]  # fmt: skip
-    process = subprocess.Popen(
-        pacore_command(line), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    deadline = time.monotonic() + 120
-    while not (store / "journal").exists() or journal_size(str(store)) < 10:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "the same command resumes run mine" in said
+    started = Started(tmp_path, "--engine", "scripted", "--model", "scripted?latency_ms=400")
+    line, store = started.line, started.store
+    started.when(lambda: started.has_journalled(10), signal.SIGINT)
+    assert started.ended() == 130, started.said
+    assert "the same command resumes run mine" in started.said
     before = journal_size(str(store))
     assert before < 20 * 9
     told = pacore("status", "--store", str(store)).stdout.splitlines()[-1]

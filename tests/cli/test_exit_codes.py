@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +13,10 @@ import pytest
 
 from pacore.cli.main import interrupted_by_signals, main
 from pacore.errors import Exit
-from tests.conftest import ROOT, Pacore, pacore_command
-from tests.fixtures.pipeline import journal_size, run_stages, scripted_config, write_problems
+from tests.conftest import ROOT, Pacore
+from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.processes import descendants, left_after
+from tests.fixtures.started import Started
 
 pytestmark = pytest.mark.slow
 
@@ -192,36 +191,6 @@ def test_4_is_no_go(tmp_path: Path) -> None:
     assert main(["compare", "good", "bad", "--gate", *store]) is Exit.NO_GO
 
 
-class Started:
-    """``pacore run`` of the scripted engine, what it says, and its end."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.store = str(folder / "store")
-        problems = write_problems(folder / "problems.jsonl", 20)
-        line = ["run", "--problems", str(problems), "--widths", "8", "--run-id", "mine"]
-        self.line = [*line, "--store", self.store, "--concurrency", "8", *options]
-        self._said = folder / "said.txt"
-        with self._said.open("w") as said:
-            self.process = subprocess.Popen(
-                pacore_command(self.line), stderr=said, stdout=subprocess.DEVNULL, cwd=ROOT
-            )
-
-    @property
-    def said(self) -> str:
-        return self._said.read_text()
-
-    def when(self, met: Callable[[], bool], then: signal.Signals) -> None:
-        deadline = time.monotonic() + 400
-        while not met():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.02)
-        self.process.send_signal(then)
-
-    def ended(self) -> int:
-        return self.process.wait(timeout=200)
-
-
 @pytest.fixture
 def slowly(tmp_path: Path, prefect_api: str) -> Iterator[Started]:
     assert prefect_api
@@ -234,9 +203,7 @@ def slowly(tmp_path: Path, prefect_api: str) -> Iterator[Started]:
 MOMENTS: dict[str, Callable[[Started], bool]] = {
     "before the server is there": lambda run: "finding a Prefect server" in run.said,
     "as the flow begins": lambda run: "watch it at" in run.said,
-    "in the middle": lambda run: (
-        Path(run.store, "journal").exists() and journal_size(run.store) > 9
-    ),
+    "in the middle": lambda run: run.has_journalled(10),
 }
 
 

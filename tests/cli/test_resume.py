@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +15,9 @@ from pacore.core.config.run import RunConfig
 from pacore.runs.problems import begin
 from pacore.store.backends.opening import open_store
 from pacore.store.run import is_closed, open_run
-from tests.conftest import ROOT, Pacore, pacore_command
+from tests.conftest import Pacore
 from tests.fixtures.pipeline import journal_size, scripted_config, tables, write_problems
+from tests.fixtures.started import Started
 
 pytestmark = pytest.mark.slow
 
@@ -38,30 +37,20 @@ def test_an_interrupted_run_is_resumed_by_its_name_without_its_problem_file(
     tmp_path: Path, prefect_api: str, pacore: Pacore
 ) -> None:
     assert prefect_api
-    problems, store = write_problems(tmp_path / "problems.jsonl", 12), tmp_path / "store"
-    line = [
-        "run", "--problems", str(problems), "--engine", "scripted", "--widths", "4",
-        "--model", "scripted?latency_ms=400", "--concurrency", "4", "--store", str(store),
-        "--run-id", "mine",
-    ]  # fmt: skip
-    process = subprocess.Popen(pacore_command(line), stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    deadline = time.monotonic() + 120
-    while not (store / "journal").exists() or journal_size(str(store)) < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    started = Started(tmp_path, "--engine", "scripted", "--model", "scripted?latency_ms=400")
+    started.when(lambda: started.has_journalled(5), signal.SIGINT)
+    assert started.ended() == 130, started.said
+    store = started.store
     resume = f"pacore resume --store {store} mine"
-    assert resume in said
+    assert resume in started.said
     refused = pacore("grade", "--store", str(store), "mine")
     assert refused.returncode == 2 and resume in refused.stderr
     assert resume in pacore("show", "--store", str(store), "mine").stdout
-    problems.unlink()
+    (tmp_path / "problems.jsonl").unlink()
     done = pacore("resume", "--store", str(store), "mine", "--concurrency", "64")
     assert done.returncode == 0, done.stderr
-    assert journal_size(str(store)) == 12 * 5
-    assert "12 of 12 answers scored" in done.stdout
+    assert journal_size(store) == 20 * 9
+    assert "20 of 20 answers scored" in done.stdout
     again = pacore("resume", "--store", str(store), "mine")
     assert again.returncode == 0 and "nothing to do" in again.stderr
 
