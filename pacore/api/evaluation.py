@@ -50,9 +50,13 @@ def evaluate(
 def evaluated(
     config: EvaluateConfig, *, prefect: bool, progress: bool = True
 ) -> Report[Mapping[str, Measures]]:
-    """The evaluation that a configuration describes; see `evaluate`."""
+    """The evaluation that a configuration describes; see `evaluate`.
+
+    With ``prefect`` what is to be graded is graded by the flow; where nothing is, no server is needed.
+    """
     with Evaluation(config) as evaluation:
-        found = _by_flow(evaluation) if prefect else _here(evaluation, progress)
+        by_flow = prefect and bool(evaluation.batches())
+        found = _by_flow(evaluation) if by_flow else _here(evaluation, progress)
     measures = {one.found.run_id: one.found for one in found}
     sheets = [*(one.grading for one in found), *(one.measures for one in found)]
     return Report(measures, sheets, lambda: evaluation_figure(list(measures.values())))

@@ -156,6 +156,7 @@ def grade_command(opinion: bool, **flags: Any) -> int:
 def evaluate_command(form: Form, figure: str | None, **flags: Any) -> int:
     """Grade runs, check every invariant over them, and report.
 
+    What is graded already is not graded again; where everything is, no Prefect server is needed.
     Nothing is reported while a check returns rows: each is named with its first ones, and the exit
     code is 1.
     """
