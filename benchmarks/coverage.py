@@ -156,8 +156,8 @@ def vote_coverage(problems: int, members: int, k: int, runs: int) -> VoteCoverag
             drawn = random.choice(3, size=members, p=[p, (1 - p) / 2, (1 - p) / 2])
             pools.append(Pool((drawn == 0).astype(float).tolist(), [str(c) for c in drawn]))
             values.append(_expected(np.bincount(drawn, minlength=3), k))
-        estimator = mean_of if k == 1 else majority_of(k, 600)
-        found = two_level(pools, estimator, values, f"run {run}")
+        estimator = mean_of if k == 1 else majority_of(k)
+        found = two_level(pools, estimator, values, f"run {run}", 600 * problems)
         for index, (low, high, wanted) in enumerate(
             ((found.low, found.high, truth), (found.these_low, found.these_high, mine))
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -308,7 +309,7 @@ def test_pass_at_k_and_pass_power_k_and_their_variances_equal_enumeration(
         chances = [chance(members, count, k) for count in range(members + 1)]
         mean = math.fsum(w * c for w, c in zip(weights, chances, strict=True))
         variance = math.fsum(w * (c - mean) ** 2 for w, c in zip(weights, chances, strict=True))
-        found = pass_of(k, chance)(pool, random_)
+        found = pass_of(k, chance)(pool, random_, 0)
         assert found == pytest.approx(variance * members / (members - 1), abs=1e-12)
 
 
@@ -320,6 +321,48 @@ def test_the_same_name_draws_the_same_and_another_name_others() -> None:
     assert first != other
     turned = [Pool(pool.scores[::-1], pool.classes[::-1]) for pool in reversed(POOLS)]
     assert two_level(turned, majority_of(3), [0.5] * len(POOLS), "one") == first
+
+
+@given(st.permutations(range(6)), st.permutations("rwvu"))
+def test_pools_are_equal_that_differ_in_order_and_names_alone(
+    order: Sequence[int], names: Sequence[str]
+) -> None:
+    renamed = dict(zip("rwvu", names, strict=True))
+    for pool in POOLS:
+        classes = [None if name is None else renamed.get(name, name) for name in pool.classes]
+        again = Pool([pool.scores[i] for i in order], [classes[i] for i in order])
+        assert again == pool
+        assert brute_majority(again, 3) == pytest.approx(brute_majority(pool, 3))
+    assert len(set(POOLS)) == len(POOLS)
+
+
+def test_problems_with_pools_that_are_alike_cost_one_of_them_and_weigh_as_many() -> None:
+    """The variance of 400 problems of two kinds, from the exact one of each kind."""
+    kinds = [
+        Pool((1, 0, 0), ("r", "w", None)),
+        Pool((1, 1, 0), ("r", "r", "w")),
+    ]
+    exact = []
+    for pool in kinds:
+        votes = [
+            brute_majority(
+                Pool([pool.scores[i] for i in drawn], [pool.classes[i] for i in drawn]), 2
+            )
+            for drawn in itertools.product(range(3), repeat=3)
+        ]
+        exact.append(float(np.var(votes)) * 3 / 2)
+    asked: list[int] = []
+
+    def counted(pool: Pool, random_: np.random.Generator, resamples: int) -> float:
+        asked.append(resamples)
+        return majority_of(2)(pool, random_, resamples)
+
+    pools = [kinds[0]] * 300 + [kinds[1]] * 100
+    found = two_level(pools, counted, [0.5] * 400, "alike", 40_000)
+    own = (300 * exact[0] + 100 * exact[1]) / 400**2
+    expected = wilson(0.5, own, float(stats.t.ppf(0.975, 800)), 801)
+    assert asked == [30_000, 10_000]
+    assert (found.these_low, found.these_high) == pytest.approx(expected, abs=0.001)
 
 
 def test_what_has_no_spread_to_show_shows_none() -> None:
@@ -341,8 +384,8 @@ def test_what_has_no_spread_to_show_shows_none() -> None:
 @given(scores)
 def test_an_interval_lies_within_what_a_score_can_be(values: list[float]) -> None:
     pools = [Pool((value, 1 - value), ("a", "b")) for value in values]
-    for variance in (mean_of, majority_of(2, 50), pass_of(2, pass_at), pass_of(2, pass_power)):
-        found = two_level(pools, variance, values, "bounds")
+    for variance in (mean_of, majority_of(2), pass_of(2, pass_at), pass_of(2, pass_power)):
+        found = two_level(pools, variance, values, "bounds", 500)
         assert found.low is not None and found.high is not None
         assert 0 <= found.low <= found.value + 1e-12
         assert found.value <= found.high + 1e-12 <= 1 + 2e-12

@@ -150,7 +150,9 @@ def test_the_command_ends_with_1_and_names_the_checks_or_prints_the_report(
     flows = len(flow_runs(prefect_api, "mine"))
     again = command("evaluate", "mine", "--store", sound.store, "--prices", prices)
     assert (again.returncode, again.stdout) == (0, done.stdout)
-    assert len(flow_runs(prefect_api, "mine")) == flows, "nothing was left to grade, and a flow run began"
+    assert len(flow_runs(prefect_api, "mine")) == flows, (
+        "nothing was left to grade, and a flow run began"
+    )
     refused = command("evaluate", "nobody", "--store", sound.store)
     assert refused.returncode == 2
     assert refused.stderr.startswith("pacore: no run 'nobody' in ")

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +22,11 @@ from scipy import special
 
 from pacore.evaluation.statistics.intervals import CONFIDENCE, Floats, student_t, wilson
 
-RESAMPLES = 1_000
+RESAMPLES = 30_000
+"""Of all pools of an estimate together, since the error of the sum of their variances is what counts."""
 
+FEWEST_RESAMPLES = 100
+"""Of one pool, or of some that are alike, however many problems there are."""
 
 SUBSETS = 8
 """Votes of each resampled pool; more would change the interval by less than its own error."""
@@ -35,11 +41,23 @@ Integers = NDArray[np.int64]
 class Pool:
     """The samples of one problem: scores in [0, 1], and the class of each answer.
 
-    ``classes`` are equal exactly where answers are equivalent; None where there is no answer.
+    ``classes`` are equal exactly where answers are equivalent; None where there is no answer. They are
+    numbered, and samples put in order, so that pools are equal that differ in names and order alone: of
+    many problems with few samples, most are.
     """
 
     scores: Sequence[float]
     classes: Sequence[str | None]
+
+    def __post_init__(self) -> None:
+        members: dict[str | None, list[float]] = {None: []}
+        for score, name in zip(self.scores, self.classes, strict=True):
+            members.setdefault(name, []).append(float(score))
+        silent, *voting = members.values()
+        voting = sorted(map(sorted, voting), key=lambda scores: (len(scores), scores))
+        numbered = ([str(number)] * len(scores) for number, scores in enumerate(voting))
+        object.__setattr__(self, "scores", tuple(chain(sorted(silent), *voting)))
+        object.__setattr__(self, "classes", tuple(chain([None] * len(silent), *numbered)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +76,13 @@ class Estimate:
     these_high: float | None
 
 
-Variance = Callable[[Pool, np.random.Generator], float]
-"""The variance of a problem's estimate, were the samples of its pool drawn anew."""
+Variance = Callable[[Pool, np.random.Generator, int], float]
+"""The variance of a problem's estimate, were the samples of its pool drawn anew: known, or found with a
+generator and a number of resamples.
+"""
 
 
-def mean_of(pool: Pool, random: np.random.Generator) -> float:  # noqa: ARG001 - it is known exactly
+def mean_of(pool: Pool, *_: object) -> float:
     """Of pass@1, the mean score of a problem's samples."""
     scores = np.sort(np.asarray(pool.scores, dtype=np.float64))
     return float(scores.var(ddof=1)) / len(scores)
@@ -82,13 +102,19 @@ def pass_power(members: int, correct: int, k: int) -> float:
 def pass_of(k: int, chance: Callable[[int, int, int], float]) -> Variance:
     """Of pass@k or pass^k, as ``chance`` is `pass_at` or `pass_power`: over how many are correct."""
 
-    def variance(pool: Pool, random: np.random.Generator) -> float:  # noqa: ARG001 - it is known exactly
-        members, correct = len(pool.scores), sum(score == 1 for score in pool.scores)
+    @cache
+    def chances(members: int) -> Floats:
+        return np.array([chance(members, correct, k) for correct in range(members + 1)])
+
+    @cache
+    def of_counts(members: int, correct: int) -> float:
         counts = np.arange(members + 1)
         weights = np.diff(special.bdtr(counts, members, correct / members), prepend=0.0)
-        chances = np.array([chance(members, int(count), k) for count in counts])
-        mean = weights @ chances
-        return float(weights @ np.square(chances - mean)) * members / (members - 1)
+        deviations = chances(members) - weights @ chances(members)
+        return float(weights @ np.square(deviations)) * members / (members - 1)
+
+    def variance(pool: Pool, *_: object) -> float:
+        return of_counts(len(pool.scores), sum(score == 1 for score in pool.scores))
 
     return variance
 
@@ -104,7 +130,7 @@ class ResampledVotes(NamedTuple):
 
 
 def resampled_votes(
-    pool: Pool, k: int, random: np.random.Generator, resamples: int = RESAMPLES
+    pool: Pool, k: int, random: np.random.Generator, resamples: int
 ) -> ResampledVotes:
     """maj@k of one problem on each resampled pool: the mean score of the answer that most of k give.
 
@@ -125,15 +151,20 @@ def resampled_votes(
     return ResampledVotes(found, float(noise.mean()))
 
 
-def majority_of(k: int, resamples: int = RESAMPLES) -> Variance:
-    """Of maj@k, from `resampled_votes`."""
+def majority_of(k: int) -> Variance:
+    """Of maj@k, from `resampled_votes`.
 
-    def variance(pool: Pool, random: np.random.Generator) -> float:
+    Its error may leave the variance of a pool below 0, which their sum needs so as not to be too large.
+    """
+
+    def variance(pool: Pool, random: np.random.Generator, resamples: int) -> float:
+        if len(set(pool.classes)) == 1:
+            return 0.0
         found = resampled_votes(pool, k, random, resamples)
         members = len(pool.scores)
         spread = float(found.scores.var(ddof=1)) - found.noise
         # A pool drawn from a pool of n varies less than one drawn anew by (n - 1) / n.
-        return max(0.0, spread) * members / (members - 1)
+        return spread * members / (members - 1)
 
     return variance
 
@@ -173,7 +204,11 @@ def _vote_scores(votes: Integers, class_scores: Floats) -> Floats:
 
 
 def two_level(
-    pools: Sequence[Pool], variance: Variance, values: Sequence[float], name: str
+    pools: Sequence[Pool],
+    variance: Variance,
+    values: Sequence[float],
+    name: str,
+    resamples: int = RESAMPLES,
 ) -> Estimate:
     """95 % intervals of a mean over problems, of which ``values`` are the problems' estimates.
 
@@ -181,7 +216,8 @@ def two_level(
     already; that of these problems of each one's own ``variance``. Both are Wilson's at the effective
     sample size, with Student's t over problems, or over samples: plain ones of few problems near 0 or 1
     contain the true value too seldom, and leave [0, 1]. Draws follow from ``name`` and the pool, so that
-    the order of problems and samples changes nothing. Raises ValueError for no problems.
+    the order of problems and samples changes nothing; ``resamples`` is their number in all, of which
+    pools that are alike have their share together. Raises ValueError for no problems.
     """
     if len(pools) != len(values) or not values:
         raise ValueError("an estimate for each problem, and one problem at least, is needed")
@@ -192,7 +228,12 @@ def two_level(
     low, high = wilson(value, spread, student_t(CONFIDENCE, count - 1), count)
     if min(len(pool.scores) for pool in pools) < 2:
         return Estimate(value, low, high, None, None)
-    own = math.fsum(variance(pool, _random(name, pool)) for pool in pools) / count**2
+    alike = Counter(pools)
+    own = math.fsum(
+        many * variance(pool, _random(name, pool), max(FEWEST_RESAMPLES, resamples * many // count))
+        for pool, many in alike.items()
+    )
+    own /= count**2
     if own <= 0:
         return Estimate(value, low, high, None, None)
     df = sum(len(pool.scores) - 1 for pool in pools)
@@ -201,8 +242,8 @@ def two_level(
 
 
 def _random(name: str, pool: Pool) -> np.random.Generator:
-    members = sorted(zip(pool.scores, map(str, pool.classes), strict=True))
-    return np.random.default_rng(list(hashlib.sha256(f"{name} {members}".encode()).digest()))
+    members = f"{name} {pool.scores} {pool.classes}"
+    return np.random.default_rng(list(hashlib.sha256(members.encode()).digest()))
 
 
 def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
