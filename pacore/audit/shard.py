@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pacore.audit.answers import Concluded, check_answer
 from pacore.audit.derive import Journalled, PlaceRows
 from pacore.audit.files import Files, Stream, Unreadable, aligned
 from pacore.audit.finding import Finding, Tally, Where, miscounted, quoted
 from pacore.audit.ledger import AuditedRun, Ledger
-from pacore.audit.messages import check_messages, expected_outcomes
+from pacore.audit.place import (
+    Concluded,
+    check_answer,
+    check_messages,
+    check_trajectories,
+    expected_outcomes,
+)
 from pacore.audit.records import DEFECTS
-from pacore.audit.trajectories import check_trajectories
 from pacore.audit.verdicts import Judged, check_grades, check_verdicts
 from pacore.core.answer import Ended
 from pacore.core.grading.choose import gold_answer, is_by_rules
@@ -209,7 +213,7 @@ class ShardAudit:
         answers, final = self._stream(StoredAnswer, last), self._stream(StoredMessage, last)
         if not answers.files or not final.files:
             return
-        files = self._paths(last, ("answers",))
+        file = self._paths(last, ("answers",))["answers"]
         is_read_alike = all(
             commit.producer.get("extraction") == EXTRACTION_VERSION
             for commit in self._trusted("answers", last)
@@ -222,7 +226,7 @@ class ShardAudit:
             here = Concluded(
                 problem=planned.here[0].problem,
                 replicate=place[1],
-                files=files,
+                file=file,
                 ended=self.ended.get(place),
                 final=final.here,
                 answers=answers.here,

@@ -1,19 +1,62 @@
-"""Audit of trajectories: each is planned, named by its content, and as the journal has it."""
+"""Audit of one place: its trajectories, their messages and its answer, each against what it follows from.
+
+A place is a problem and a replicate. A trajectory is planned, named by its content, and as the journal
+has it; a message set is compacted again from its trajectories; an answer is read again from the last
+message.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from pacore.audit.derive import PlaceRows, Prompts, recipe_of_attempt
+from pacore.audit.derive import (
+    PlaceRows,
+    Prompts,
+    concluded,
+    needs_journal,
+    recipe_of_attempt,
+    slot_outcome,
+)
 from pacore.audit.finding import Finding, Where, differing, quoted
+from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.identity import sha256_hex, trajectory_key
+from pacore.core.message import Message
+from pacore.core.problem import Problem
+from pacore.core.quorum import Shortfall, SlotOutcome
 from pacore.core.trajectory import UNFINISHED, normalise
 from pacore.store.journal import Named
 from pacore.store.layout import journal_key
-from pacore.store.rows import StoredText, StoredTrajectory
+from pacore.store.rows import StoredAnswer, StoredMessage, StoredText, StoredTrajectory
 from pacore.store.run import Run
+
+_EARLIER = frozenset(("answer/1",))
+"""Compactors that read other answers in conclusions; their messages cannot be recomputed."""
+
+_ANSWER_COLUMNS = ("status", "answer", "method", "trajectory_id", "finish_reason", "failed_round")
+"""All but ``reason``, which is words for a person."""
+
+_UNREAD_COLUMNS = ("trajectory_id", "finish_reason", "failed_round")
+"""Columns that do not depend on how an answer is read in a message."""
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """The rows one replicate of a problem ends in, and what they follow from.
+
+    ``file`` is that of the answers, ``final`` are the messages of the last round. ``is_read_alike``:
+    whether the answers were read by this version of `pacore.core.grading.extraction.extract`.
+    """
+
+    problem: Problem
+    replicate: int
+    file: str
+    ended: Ended | None
+    final: list[StoredMessage]
+    answers: list[StoredAnswer]
+    is_read_alike: bool
 
 
 def check_trajectories(run: Run, here: PlaceRows) -> Iterator[Finding]:
@@ -24,19 +67,19 @@ def check_trajectories(run: Run, here: PlaceRows) -> Iterator[Finding]:
     if here.before or (here.round == 1 and here.before is not None):
         texts = [message.text for message in here.before]
         prompts = Prompts(run, here.problem, (here.round, here.replicate), texts)
-    yield from _planned(here, prompts)
+    yield from _slots(here, prompts)
     yield from _attempts(here)
     yield from _prompts(here, prompts)
     for row in here.trajectories:
         where = Where.of(row, here.round)
-        yield from _bounded(run, row, where)
+        yield from _limit(run, row, where)
         yield from _identity(run, row, where)
         yield from _journalled(run, here, row, where)
     yield from _texts(here)
     yield from _alike(run, here)
 
 
-def _planned(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
+def _slots(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
     """Every slot of the plan is there, no other, and each took the draw the plan says."""
     rows, place = here.trajectories or [], here.where("trajectories")
     if here.before == [] and here.round > 1 and rows:
@@ -57,7 +100,7 @@ def _planned(here: PlaceRows, prompts: Prompts | None) -> Iterator[Finding]:
             yield from differing(row, {"draw": draws[slot]}, where, "plan", "the plan says")
 
 
-def _bounded(run: Run, row: StoredTrajectory, where: Where) -> Iterator[Finding]:
+def _limit(run: Run, row: StoredTrajectory, where: Where) -> Iterator[Finding]:
     """An attempt had the limit of its round, or one that a retry gave it within the round's bound."""
     bound, limit = run.plan.step(where.round or 1).max_tokens, row.max_tokens
     is_bounded = bound is None or (limit is not None and limit <= bound)
@@ -204,3 +247,115 @@ def _alike(run: Run, here: PlaceRows) -> Iterator[Finding]:
             what = f"slots {slots} hold the same text, sampled under different seeds"
             where = Where.of(rows[1], here.round)
             yield Finding("duplicates", where, what, "warning")
+
+
+def expected_outcomes(run: Run, here: PlaceRows) -> list[SlotOutcome]:
+    """What the slots of a place came to, with the message compaction makes of each."""
+    place = here.round, here.problem
+    return [slot_outcome(run, place, row, here.entry(row)) for row in here.current()]
+
+
+def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> Iterator[Finding]:
+    """Compare one message set with what its slots came to: texts, order, positions, set."""
+    if here.messages is None or here.trajectories is None:
+        return
+    plan = run.plan
+    policy = plan.step(here.round).compaction.policy
+    if policy == "answer" and any(row.compactor in _EARLIER for row in here.messages or []):
+        return
+    if any(
+        here.entry(row) is None and needs_journal(plan, here.round, row) for row in here.current()
+    ):
+        return
+    place = (here.round, here.problem.problem_id, here.replicate)
+    expected = concluded(plan, place, found, is_lenient=bool(here.messages)) if found else []
+    if not found or isinstance(expected, Shortfall):
+        if here.messages:
+            what = "is a message of a set on which no round could follow"
+            yield Finding("messages", Where.of(here.messages[0], here.round), what)
+        return
+    yield from _compare_set(here, expected)
+
+
+def _compare_set(here: PlaceRows, expected: Sequence[Message]) -> Iterator[Finding]:
+    rows = here.messages or []
+    by_id = {message.trajectory_id: message for message in expected}
+    slots = {row.trajectory_id: row.slot for row in here.current()}
+    seen: set[str] = set()
+    for row in rows:
+        where = Where.of(row, here.round)
+        message = by_id.get(row.trajectory_id)
+        if message is None:
+            named = quoted(row.trajectory_id)
+            yield Finding("messages", where, f"trajectory {named} gives this set no message")
+        elif row.trajectory_id in seen:
+            yield Finding("duplicates", where, f"trajectory {message.trajectory_id} is here twice")
+        else:
+            yield from _same_message(row, message, where)
+        seen.add(row.trajectory_id)
+    for message in expected:
+        if message.trajectory_id not in seen:
+            where = here.where("messages").at(position=message.position)
+            slot = slots[message.trajectory_id]
+            what = f"is missing: the message of slot {slot}, trajectory {message.trajectory_id}"
+            yield Finding("messages", where, what)
+
+
+def _same_message(row: StoredMessage, message: Message, where: Where) -> Iterator[Finding]:
+    """A message's row is what compaction gives."""
+    if row.text != message.text:
+        at = _first_difference(row.text, message.text)
+        what = (
+            f"text is not the one compacted from trajectory {message.trajectory_id}: from character "
+            f"{at} it is {quoted(row.text[at:])}, and should be {quoted(message.text[at:])}"
+        )
+        yield Finding("messages", where, what)
+    for column, value, because in (
+        ("position", message.position, "the order of the set makes it"),
+        ("characters", len(row.text), "the text has"),
+        ("compactor", message.compactor, "the plan says"),
+    ):
+        yield from differing(row, {column: value}, where, "messages", because)
+
+
+def _first_difference(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def check_answer(run: Run, here: Concluded) -> Iterator[Finding]:
+    """Compare one answer with the message it was read from."""
+    if not here.answers:
+        problem_id = here.problem.problem_id
+        where = Where(here.file, "answers", run.plan.rounds, problem_id, here.replicate)
+        yield Finding("answers", where, "is missing")
+        return
+    row = here.answers[0]
+    where = Where.of(row, run.plan.rounds)
+    if len(here.answers) > 1:
+        yield Finding("duplicates", where, f"is here {len(here.answers)} times")
+    expected = _expected_answer(run, here)
+    if expected is None:
+        yield Finding("lineage", where, "no trajectory of this replicate leads to it")
+        return
+    columns = _ANSWER_COLUMNS if here.is_read_alike else _UNREAD_COLUMNS
+    because = "read again from the last message it is" if here.final else "from what there is it is"
+    values = {column: getattr(expected, column) for column in columns}
+    yield from differing(row, values, where, "answers", because)
+    if (row.reason is None) != (row.status == "answered"):
+        what = f"reason is {quoted(row.reason)} where status is {row.status}"
+        yield Finding("answers", where, what)
+
+
+def _expected_answer(run: Run, here: Concluded) -> Answer | None:
+    """The answer the rows before it lead to; None where there are none."""
+    if here.ended is None:
+        return None
+    ended, plan = here.ended, run.plan
+    if here.final:
+        row, problem_id = here.final[0], here.problem.problem_id
+        message = Message(
+            plan.rounds, problem_id, here.replicate, 1, row.trajectory_id, row.text, ""
+        )
+        ended = replace(ended, messages=[message])
+    return final_answer(plan, here.problem, here.replicate, ended)
