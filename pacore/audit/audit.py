@@ -18,13 +18,15 @@ from pacore.audit.gradings import check_gradings, known_gradings
 from pacore.audit.ledger import AuditedRun, Ledger, check_order, read_ledger
 from pacore.audit.records import (
     DEFECTS,
+    check_final,
     check_imported_texts,
     check_problem_set,
     check_records,
+    check_snapshots,
     read_run,
+    snapshot_keys,
 )
 from pacore.audit.shard import ShardAudit
-from pacore.audit.snapshots import check_final, check_snapshots, snapshot_keys
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.errors import PacoreError, StoreError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from pacore.audit.finding import Finding, Where, miscounted, quoted
@@ -68,23 +67,9 @@ def check_gradings(audited: AuditedRun) -> Iterator[Finding]:
             yield from _counted(audited.store, run, ledger, record)
 
 
-def _revisions(ledger: Ledger, grading_id: str) -> dict[tuple[int, str], list[Unit]]:
-    """What a grading has published of every round and shard, the first revision first."""
-    found: dict[tuple[int, str], list[Unit]] = defaultdict(list)
-    for unit in sorted(ledger.units):
-        if unit.grading == grading_id:
-            found[unit.round, unit.shard].append(unit)
-    return found
-
-
-def is_redone(ledger: Ledger, grading_id: str) -> bool:
-    """Whether a grading was continued after a retry, and so has published some of it again."""
-    return any(len(units) > 1 for units in _revisions(ledger, grading_id).values())
-
-
 def _whole(run: Run, ledger: Ledger, record: GradingRecord) -> Iterator[Finding]:
     """A finished grading has verdicts on every round of every shard, retried since or not."""
-    published = _revisions(ledger, record.grading.grading_id)
+    published = ledger.revisions(record.grading.grading_id)
     for round_ in range(1, run.plan.rounds + 1):
         for shard in run.shards:
             if (round_, shard.name) not in published:
@@ -98,7 +83,7 @@ def _counted(store: Backend, run: Run, ledger: Ledger, record: GradingRecord) ->
     """The counts of a finished grading are what its commits add up to, unless it was continued since."""
     grading_id = record.grading.grading_id
     summed = ledger.counts([unit for unit in ledger.units if unit.grading == grading_id])
-    if summed is None or is_redone(ledger, grading_id):
+    if summed is None or ledger.is_redone(grading_id):
         return
     where = Where(graded_key(run.run_id, record.sequence))
     end = read_record(store, where.file, GradingEnd)

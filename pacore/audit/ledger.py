@@ -4,7 +4,7 @@ without a gap.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -86,6 +86,18 @@ class Ledger:
             for shard, revision in last.items()
             if revision and expected_units(run, shard, revision)[-1] not in self.units
         ]
+
+    def revisions(self, grading_id: str) -> dict[tuple[int, str], list[Unit]]:
+        """What a grading has published of every round and shard, the first revision first."""
+        found: dict[tuple[int, str], list[Unit]] = defaultdict(list)
+        for unit in sorted(self.units):
+            if unit.grading == grading_id:
+                found[unit.round, unit.shard].append(unit)
+        return found
+
+    def is_redone(self, grading_id: str) -> bool:
+        """Whether a grading was continued after a retry, and so has published some of it again."""
+        return any(len(units) > 1 for units in self.revisions(grading_id).values())
 
     def of_shard(self, shard: str) -> Ledger:
         """The same, for the units of one shard only."""
