@@ -15,8 +15,7 @@ import pytest
 
 from pacore.errors import Refused, StoreError
 from pacore.evaluation.judging import begin_judging, finish_judging
-from pacore.repair.outcome import Outcome
-from pacore.repair.repair import repair
+from pacore.repair.repair import Outcome, repair
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
