@@ -16,8 +16,7 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable
 from pacore.runs.dispatch.dispatcher import Dispatcher
-from pacore.runs.dispatch.early_stop import FIRST_WITHOUT_CONTENT
-from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.dispatch.sampler import FIRST_WITHOUT_CONTENT, RetryPolicy
 from pacore.runs.dispatch.writers import Filled
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
