@@ -9,8 +9,7 @@ import pytest
 
 from pacore.core.engine import EngineFault, EngineInfo
 from pacore.core.trajectory import Generation
-from pacore.engine.endpoints import Endpoint, least_loaded
-from pacore.engine.http import HttpEngine
+from pacore.engine.http import Endpoint, HttpEngine, least_loaded
 from pacore.errors import BadInput, EngineUnavailable
 from tests.fixtures.faulty_server import (
     MODEL,
