@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
 from pacore.core.config.run import RunConfig
-from pacore.core.engine import EngineInfo
+from pacore.core.engine import Engine, EngineInfo
 from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
+from pacore.core.trajectory import Request
 from pacore.engine.opening import open_engine, resolve_recipe
-from pacore.engine.waited import WaitedEngine
 from pacore.errors import EngineUnavailable
 from pacore.home import state_path
 from pacore.problems.survey import ProblemSurvey, survey_problems
@@ -32,15 +34,15 @@ class Preview(NamedTuple):
     earlier: Earlier | None
 
 
-def _nothing(_: object) -> None:
+def _ignore(_: object) -> None:
     pass
 
 
 def preview(
     config: RunConfig,
-    on_notice: Callable[[str], None] = _nothing,
-    on_survey: Callable[[ProblemSurvey], None] = _nothing,
-    on_step: Callable[[str], None] = _nothing,
+    on_notice: Callable[[str], None] = _ignore,
+    on_survey: Callable[[ProblemSurvey], None] = _ignore,
+    on_step: Callable[[str], None] = _ignore,
 ) -> Preview:
     """Find what a run of ``config`` would do, reading the store and, where it answers, the endpoint.
 
@@ -80,7 +82,7 @@ def _described(
         on_notice("the context window is not known: a plan starts no vLLM server")
         yield None, None
         return
-    with WaitedEngine(open_engine(config, state_path(), on_notice)) as engine:
+    with _WaitedEngine(open_engine(config, state_path(), on_notice)) as engine:
         try:
             info = engine.describe()
         except EngineUnavailable as fault:
@@ -88,3 +90,53 @@ def _described(
             yield None, None
         else:
             yield info, engine.count_prompt_tokens
+
+
+_T = TypeVar("_T")
+
+
+class _WaitedEngine:
+    """An engine for one thread that waits for each answer; a context manager that closes it at its end.
+
+    Engines are asynchronous. The event loop has a thread of its own, so that this can be used where
+    another loop runs already, as in a notebook.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._counts: dict[str, int | None] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
+
+    def describe(self) -> EngineInfo:
+        """Raises EngineUnavailable."""
+        return self._wait(self._engine.describe())
+
+    def count_prompt_tokens(self, request: Request) -> int | None:
+        """Tokens of a request's prompt as the engine counts them; None where it cannot.
+
+        Each distinct prompt is counted once.
+        """
+        prompt = request.prompt_digest
+        if prompt not in self._counts:
+            counting = self._engine.count_prompt_tokens(request.recipe, request.turns)
+            self._counts[prompt] = self._wait(counting)
+        return self._counts[prompt]
+
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait(self._engine.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
