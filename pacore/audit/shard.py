@@ -14,6 +14,7 @@ from typing import Any
 from pacore.audit.derive import Journalled, PlaceRows
 from pacore.audit.files import Files, Stream, Unreadable, aligned
 from pacore.audit.finding import Finding, Tally, Where, miscounted, quoted
+from pacore.audit.gradings import Judged, check_grades, check_verdicts
 from pacore.audit.ledger import AuditedRun, Ledger
 from pacore.audit.place import (
     Concluded,
@@ -23,7 +24,6 @@ from pacore.audit.place import (
     expected_outcomes,
 )
 from pacore.audit.records import DEFECTS
-from pacore.audit.verdicts import Judged, check_grades, check_verdicts
 from pacore.core.answer import Ended
 from pacore.core.grading.choose import gold_answer, is_by_rules
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION

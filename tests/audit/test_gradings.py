@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pacore.audit.audit import Audit
-from pacore.audit.verdicts import PROGRAMS, check_grades
+from pacore.audit.gradings import PROGRAMS, check_grades
 from pacore.core.grading.programs.tests import as_gold, stdin_tests
 from pacore.evaluation.gradings import ungraded
 from pacore.runs.retry import begin_retry
