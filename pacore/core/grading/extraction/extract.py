@@ -16,9 +16,11 @@ from pacore.core.grading.extraction.beside import is_heading, marked_outcomes
 from pacore.core.grading.extraction.boxes import (
     Boxes,
     ChoiceReader,
+    Tagged,
     choice_letter,
     find_boxes,
     is_blank,
+    tagged,
 )
 from pacore.core.grading.extraction.clauses import (
     DENIED,
@@ -48,7 +50,6 @@ from pacore.core.grading.extraction.sentences import (
     prepared,
     sentences,
 )
-from pacore.core.grading.extraction.tags import Tagged, tagged
 from pacore.core.grading.extraction.values import FoundValue, MathReader, ValueReader
 from pacore.core.grading.programs.program import Wanted, extract_program
 from pacore.core.grading.spec import parse_spec
