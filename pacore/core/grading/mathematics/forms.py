@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from pacore.core.grading.mathematics import number
 from pacore.core.grading.mathematics.exact import Undefined, exact_value
 from pacore.core.grading.mathematics.form import Form
-from pacore.core.grading.mathematics.inequalities import Range, ordered_terms, ranges
 from pacore.core.grading.mathematics.nodes import IMAGINARY, E, Node, has_sign, whole, with_sign
-from pacore.core.grading.mathematics.values import read_compound, read_value, read_with_letter
+from pacore.core.grading.mathematics.values import (
+    Range,
+    ordered_terms,
+    ranges,
+    read_compound,
+    read_value,
+    read_with_letter,
+)
 from pacore.core.grading.notation.expression import read_expression
 from pacore.core.grading.notation.grammar import Unread
 from pacore.core.grading.notation.splitting import (
