@@ -40,8 +40,8 @@ MAY_IMPORT = {
 """Each room imports itself, the ground, and these; of ``pacore``, the public names, only the version."""
 
 DOORS = {
-    "aiohttp": "engine/transport store/backends/s3",
-    "botocore": "store/backends/s3",
+    "aiohttp": "engine/transport store/backends/services",
+    "botocore": "store/backends/services",
     "click": "cli/*",
     "duckdb": "warehouse/connection",
     "fsspec": "store/backends/*",
