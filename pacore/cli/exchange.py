@@ -19,8 +19,7 @@ from pacore.core.config.imports import ImportConfig
 from pacore.core.problem import Problem
 from pacore.errors import BadInput, Exit
 from pacore.exchange.export_folder import export_run, is_export
-from pacore.exchange.import_file import import_of, publish_import
-from pacore.exchange.import_folder import import_export
+from pacore.exchange.imports import import_export, import_of, publish_import
 from pacore.exchange.openai_batch import BatchPrompts, read_prompts
 from pacore.exchange.reader import FORMATS, PassReader, detect
 from pacore.exchange.reference import FileFormat

@@ -1,7 +1,7 @@
 """Exports a run as one self-contained folder, in the layout of a store.
 
 The folder has the keys of a store and a manifest, ``export.json``, with the sha256 of every file: it
-can be read as a store, and `pacore.exchange.import_folder` copies it into another one byte for byte.
+can be read as a store, and `pacore.exchange.imports` copies it into another one byte for byte.
 Besides the run's published files it has the journal entry of each of its trajectories, and the text
 files of other runs to which its rows refer. The manifest is written last: a folder without one is not
 an export.

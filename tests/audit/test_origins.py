@@ -12,7 +12,7 @@ from pacore.audit.audit import Audit
 from pacore.audit.lineage import explain
 from pacore.cli.exchange import ImportOptions, import_from
 from pacore.exchange.export_folder import export_run
-from pacore.exchange.import_folder import import_export
+from pacore.exchange.imports import import_export
 from pacore.runs.retry import begin_retry
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import imported_texts_key

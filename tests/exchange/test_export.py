@@ -16,7 +16,7 @@ from pacore.cli.exchange import ImportOptions, export_to, import_from
 from pacore.errors import BadInput, Refused, StoreError
 from pacore.evaluation.gradings import ungraded
 from pacore.exchange.export_folder import export_run
-from pacore.exchange.import_folder import import_export
+from pacore.exchange.imports import import_export
 from pacore.store.backends.opening import open_store
 from pacore.store.collect import uncollected
 from pacore.store.gradings import read_gradings

@@ -198,7 +198,7 @@ def test_a_repaired_run_is_graded_exported_and_retried_like_any(
     store: Backend, tmp_path: Path, night: Path
 ) -> None:
     from pacore.exchange.export_folder import export_run
-    from pacore.exchange.import_folder import import_export
+    from pacore.exchange.imports import import_export
 
     for table in ("trajectories", "messages"):
         written_otherwise(store, table)
