@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pacore.errors import BadInput, PacoreError
-from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS
-from pacore.report.rendering.rows import cell_text, to_csv, to_json_lines, to_json_list
+from pacore.report.rendering.output import (
+    COLUMNAR_FORMS,
+    TEXT_FORMS,
+    cell_text,
+    to_csv,
+    to_json_lines,
+    to_json_list,
+)
 from pacore.report.rendering.sheet import ABSENT, Column, Format, Note, Passage, Sheet, Table
 from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
