@@ -18,8 +18,16 @@ from pacore.problems.shapes.conversations import (
     VERL,
 )
 from pacore.problems.shapes.mapping import mapped_parts, without_columns
-from pacore.problems.shapes.mathematics import CONTEST, GSM8K, MATH, NEMO_SKILLS, TITLED
-from pacore.problems.shapes.plain import CONVERSATION, MISSING, PLAIN
+from pacore.problems.shapes.plain import (
+    CONTEST,
+    CONVERSATION,
+    GSM8K,
+    MATH,
+    MISSING,
+    NEMO_SKILLS,
+    PLAIN,
+    TITLED,
+)
 from pacore.problems.shapes.programs import HUMANEVAL, LIVECODEBENCH, MBPP
 from pacore.problems.shapes.shape import Shape
 from pacore.problems.turns import kind_of
