@@ -30,8 +30,9 @@ from pacore.core.grading.mathematics.nodes import (
     whole,
 )
 from pacore.sandbox.algebra import enclosure
-from pacore.sandbox.algebra.expansion import QUARTER_TURN, Expansion
 from pacore.sandbox.algebra.polynomials import (
+    QUARTER_TURN,
+    Expansion,
     Monomial,
     Unproven,
     factors,
