@@ -49,7 +49,7 @@ DOORS = {
     "matplotlib": "report/rendering/plots",
     "mpmath": "sandbox/algebra/*",
     "numpy": "evaluation/statistics/*",
-    "pebble": "sandbox/mathematics_worker",
+    "pebble": "sandbox/mathematics",
     "polars": "api/store",
     "prefect": "tasks/* flows/*",
     "pydantic_core": "core/validation",

@@ -18,8 +18,7 @@ import pytest
 from pacore.core.grading.verdict import CORRECT, WRONG, Verdict
 from pacore.errors import PacoreError
 from pacore.processes import Child
-from pacore.sandbox.mathematics import DIED_TWICE, MATH_WORKERS, MathGrader
-from pacore.sandbox.mathematics_worker import WORKER_MEMORY_BYTES
+from pacore.sandbox.mathematics import DIED_TWICE, MATH_WORKERS, WORKER_MEMORY_BYTES, MathGrader
 
 pytestmark = pytest.mark.slow
 

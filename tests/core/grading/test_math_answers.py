@@ -15,7 +15,7 @@ from pacore.core.grading.rules import grade_fast
 from pacore.core.grading.verdict import CORRECT, WRONG
 from pacore.core.problem import Problem, Turn
 from pacore.sandbox.algebra.algebra import SymbolicAlgebra
-from pacore.sandbox.algebra.call_limit import TooManyCalls, limited_calls
+from pacore.sandbox.mathematics import TooManyCalls, limited_calls
 
 ALGEBRA = SymbolicAlgebra()
 
