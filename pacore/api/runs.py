@@ -19,7 +19,7 @@ from pacore.report.rendering.sheet import Sheet
 from pacore.report.run import ProblemsFailed, RunResults, failures_sheet, result_sheet, run_results
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.loop import finish_shards
-from pacore.runs.planning.preview import Preview, preview
+from pacore.runs.planning.forecast import Preview, preview
 from pacore.runs.problems import begin, close, open_shards
 from pacore.runs.retry import config_of
 from pacore.runs.work import OpenShard, Work
