@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.engine.chat.finish import NO_FINISH, Finish, finish_reason, meaning, read_finish
+from pacore.engine.chat.choice import NO_FINISH, Finish, finish_reason, meaning, read_finish
 from pacore.report.rendering.terminal import to_text
 from pacore.report.run import result_sheet, run_results
 from pacore.store.backends.opening import open_store

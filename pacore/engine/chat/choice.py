@@ -1,8 +1,12 @@
-"""Reads one choice of a response: content, reasoning, and the rest. Pure.
+"""Reads one choice of a response: content, reasoning, the rest, and why it ended. Pure.
 
 Servers send text as text, as a list of parts, or as nested objects, under a dozen names. So a choice
 is searched for text: text whose name or type contains ``think``, ``thought`` or ``reason`` is
 reasoning, other text is content, and parts without text are kept as JSON.
+
+For an end they use dozens of reasons, made of few parts: ``MAX_TOKENS``, ``model_length`` and
+``max_output_tokens`` all name a limit. So a reason is split into parts, which decide its meaning.
+Where no part does, the response itself decides, and the reason is recorded.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
-from pacore.core.trajectory import CLOSE, OPEN
+from pacore.core.trajectory import CLOSE, OPEN, FinishReason
 
 UNREAD_CHARACTERS = 16 * 1024
 """Most characters that are stored of JSON from which no text could be read."""
@@ -25,20 +30,20 @@ CONTENT_FIELDS = (
     "completion", "parts", "messages", "data", "reply",
 )  # fmt: skip
 
-REASONING_FIELDS = (
+_REASONING_FIELDS = (
     "reasoning", "reasoning_content", "reasoning_text", "thinking", "thinking_content", "thought",
     "thoughts", "reasoning_details",
 )  # fmt: skip
 
-TOOL_FIELDS = ("tool_calls", "function_call")
+_TOOL_FIELDS = ("tool_calls", "function_call")
 
-PART_FIELDS = (
+_PART_FIELDS = (
     "text", "content", "parts", "thinking", "reasoning", "reasoning_text", "reasoning_content",
     "summary", "output_text", "refusal", "transcript", "value",
 )  # fmt: skip
 """The fields of a part that may have its text; the first with text is used, since others repeat it."""
 
-_FIELDS = frozenset((*CONTENT_FIELDS, *REASONING_FIELDS, *TOOL_FIELDS, "refusal", "audio"))
+_FIELDS = frozenset((*CONTENT_FIELDS, *_REASONING_FIELDS, *_TOOL_FIELDS, "refusal", "audio"))
 
 _LABELS = frozenset(("role", "name", "id", "index", "type", "object", "annotations", "signature"))
 
@@ -112,7 +117,7 @@ class _Texts:
             return
         thinks = thinks or _names_reasoning(kind) or part.get("thought") is True
         fields = in_snake_case(part)
-        for name in PART_FIELDS:
+        for name in _PART_FIELDS:
             if fields.get(name) is None:
                 continue
             found = _Texts().search(fields[name], thinks or _names_reasoning(name), depth + 1)
@@ -172,12 +177,12 @@ def _read_fields(fields: Mapping[str, object]) -> ChoiceText:
     found = _Texts()
     content = _content(message, found)
     reasonings = ["".join(found.reasoning)] if found.reasoning else []
-    for name in REASONING_FIELDS:
+    for name in _REASONING_FIELDS:
         if message.get(name) is not None:
             thought = _Texts().search(message[name], thinks=True)
             reasonings += ["".join(thought.reasoning)] if thought.is_text else []
             found.other += thought.other + thought.unknown
-    found.other += [{name: message[name]} for name in TOOL_FIELDS if message.get(name)]
+    found.other += [{name: message[name]} for name in _TOOL_FIELDS if message.get(name)]
     if not _FIELDS & message.keys():
         found.unknown += [message] if any(message[key] for key in message.keys() - _LABELS) else []
     reasoning = _union(reasonings)
@@ -250,3 +255,140 @@ def shape_of(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return "null" if value is None else f"a {type(value).__name__}"
+
+
+End = Literal["ended", "limit", "stopped", "withheld", "aborted", "unknown"]
+"""The meaning of a finish reason: the model ended; a limit cut the response; the server stopped it
+because of its text, or withheld the rest; the server aborted the request; or an unknown reason."""
+
+
+def _parts(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WITHHELD = _parts(
+    """
+    blocked blocklist block censored copyright filter filtered flagged guardrail guardrails
+    intervened language moderation policy prohibited recitation safety sensitive spii toxic unsafe
+    violation withheld
+    """
+)
+
+_STOPPED = _parts("repetition repetitive repeat repeated repeating loop looping degenerate")
+
+_LIMIT = _parts(
+    """
+    budget cache capped context cut cutoff deadline exceeded exhausted incomplete length len limit
+    limited limits max maximum out overflow overlong partial time timeout truncate truncated
+    truncation window
+    """
+)
+
+_ABORTED = _parts(
+    """
+    abort aborted busy cancel canceled cancelled cancellation crash disconnect disconnected error
+    errors evicted exception fail failed failure insufficient internal interrupt interrupted killed
+    load lost network oom overloaded preempt preempted preemption rejected resource resources
+    shutdown terminated unavailable unload unloaded
+    """
+)
+
+_ENDED = _parts(
+    """
+    call calls complete completed completion done end ended endoftext eod eog eom eos eot final finish
+    finished function natural normal ok pause refusal stop stopped success successful tool tools turn
+    """
+)
+
+_IN_ORDER: tuple[tuple[End, frozenset[str]], ...] = (
+    ("withheld", _WITHHELD),
+    ("stopped", _STOPPED),
+    ("limit", _LIMIT),
+    ("aborted", _ABORTED),
+    ("ended", _ENDED),
+)
+"""In order of precedence: ``ERROR_LIMIT`` and ``stop_limit`` name a limit, ``ERROR_TOXIC`` a filter."""
+
+_MEANINGLESS = _parts("not no none null nil unspecified unknown other undefined")
+
+_ABSENT = _parts("missing null none nil undefined {} []") | {'""', ""}
+
+_PREFIXES = re.compile(r"^(?:(?:finish|stop|done|end)_?reason_?|reason_)(?=.)")
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+_RUN_TOGETHER = {
+    "endturn": "end", "eostoken": "eos", "maxtokens": "max", "maxlength": "max",
+    "stopsequence": "stop", "stoptoken": "stop", "toolcalls": "tool", "tooluse": "tool",
+    "contentfilter": "filter", "eof": "end",
+}  # fmt: skip
+"""Reasons without a separator between their parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """A server's finish reason: its meaning, and the reason as the server sent it.
+
+    ``reason`` is JSON where the server sent no text, and ``missing`` where it sent no such field.
+    """
+
+    end: End
+    reason: str
+
+    @property
+    def is_known(self) -> bool:
+        return self.end != "unknown"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the reason is that the model ended the response, or a limit cut it."""
+        return self.end in ("ended", "limit")
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the server sent a reason, known or unknown, and no null or empty value."""
+        return self.is_known or self.reason.casefold() not in _ABSENT
+
+
+NO_FINISH = Finish("unknown", "missing")
+
+
+def read_finish(value: Any) -> Finish:
+    """Read a finish reason: a text, or an object with a text under ``type``, ``reason`` or ``name``."""
+    if isinstance(value, dict):
+        inner = next((value[name] for name in ("type", "reason", "name") if value.get(name)), None)
+        return Finish(meaning(inner) if isinstance(inner, str) else "unknown", _as_json(value))
+    if not isinstance(value, str) or not value.strip():
+        return Finish("unknown", '""' if isinstance(value, str) else _as_json(value))
+    return Finish(meaning(value), value.strip())
+
+
+@lru_cache(maxsize=1024)
+def meaning(reason: str) -> End:
+    """The meaning of a finish reason, regardless of case and of the separator of its parts."""
+    snake = re.sub(r"[^0-9a-z]+", "_", _CAMEL.sub("_", reason).casefold()).strip("_")
+    parts = {_RUN_TOGETHER.get(part, part) for part in _PREFIXES.sub("", snake).split("_")}
+    if parts & _MEANINGLESS:
+        return "unknown"
+    return next((end for end, known in _IN_ORDER if parts & known), "unknown")
+
+
+def finish_reason(finish: Finish, *, is_at_limit: bool, is_open: bool) -> FinishReason:
+    """pacore's finish reason of a response that has text.
+
+    The text is kept whatever the server's reason is: it was paid for. ``length`` is text that was
+    cut, by a limit or by the server. Where the reason is unknown, the text was cut if it has the
+    maximum length (``is_at_limit``) or ends within its reasoning (``is_open``), and otherwise the
+    model ended it.
+    """
+    if finish.end == "aborted":
+        return "engine_error"
+    if finish.end == "ended":
+        return "stop"
+    if finish.end == "unknown" and not (is_at_limit or is_open):
+        return "stop"
+    return "length"
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -16,14 +16,17 @@ from pacore.core.engine import EngineFault, Refusal
 from pacore.core.trajectory import FinishReason, Generation
 from pacore.engine.chat.choice import (
     CONTENT_FIELDS,
+    NO_FINISH,
     ChoiceText,
+    Finish,
+    finish_reason,
     in_snake_case,
     is_nothing,
     read_choice,
+    read_finish,
     shape_of,
     unread_json,
 )
-from pacore.engine.chat.finish import NO_FINISH, Finish, finish_reason, read_finish
 from pacore.engine.chat.responses import Response, label, positive, redirected
 from pacore.engine.chat.stream import FINISH_FIELDS, assemble, is_stream
 from pacore.engine.faults import (
