@@ -12,7 +12,7 @@ from pacore.cli.options import with_format, with_store
 from pacore.errors import BadInput, Exit
 from pacore.report.audit import AuditReport, explanation_json, explanation_text
 from pacore.store.backends.opening import open_store
-from pacore.store.collect import collect, uncollected
+from pacore.store.integrity import collect, uncollected
 from pacore.text import visible
 
 

@@ -1,8 +1,12 @@
-"""Integrity: whether the files that a run's tables consist of are there, and undamaged.
+"""Integrity: whether a store has the files that its records name, undamaged, and which others it has.
 
 A run that lacks files is not read at all, since numbers computed from a part of it would be wrong and
 nobody would notice. `pacore.repair` recomputes such files, and grades the answers of a run whose last
 stage was that of an earlier version.
+
+What nothing refers to was left by lost races and by processes that were killed. A data file is published
+before its commit, so the young ones may be about to be referred to; only what has lain for a day or
+longer is ever collected.
 """
 
 from __future__ import annotations
@@ -11,18 +15,33 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pacore.errors import StoreError
-from pacore.store.backends.protocol import Backend
-from pacore.store.commits import DataFile, current_tables
-from pacore.store.layout import DATA, OWN, Unit, commit_key, unit_of_data
-from pacore.store.run import Run
+from pacore.errors import Refused, StoreError
+from pacore.store.backends.local import TEMPORARY
+from pacore.store.backends.protocol import Backend, Stored
+from pacore.store.commits import Commit, DataFile, Snapshot, current_tables
+from pacore.store.layout import (
+    COMMITS,
+    DATA,
+    OWN,
+    PROBES,
+    SNAPSHOTS,
+    Unit,
+    commit_key,
+    unit_of_data,
+)
+from pacore.store.records import BadRecord, read_many
+from pacore.store.run import Run, imported_texts, list_runs
 
-LISTED_AT_ONCE = 16
+_LISTED_AT_ONCE = 16
 
-MOST_LISTINGS = 64
+_MOST_LISTINGS = 64
 """Of the folders of single tables; from there on all data files of a store are listed together."""
+
+_LEAST_AGE = timedelta(days=1)
+"""Of what is collected."""
 
 RunFiles = Mapping[str, Sequence[DataFile]]
 """The files of a run by table."""
@@ -98,14 +117,6 @@ def _lacking_verdicts(tables: RunFiles) -> Iterator[Unit]:
     yield from sorted((graded & judged) - units("verdicts"))
 
 
-def tables_of(store: Backend, run_id: str) -> RunFiles | Fault:
-    """The files of a run by table, or the record that cannot be used."""
-    try:
-        return current_tables(store, run_id)
-    except StoreError as unusable:
-        return as_fault(run_id, unusable)
-
-
 def as_fault(run_id: str, unusable: StoreError) -> Fault:
     """A record of a run that cannot be used: the error names its key first."""
     key, _, what = str(unusable).partition(": ")
@@ -114,9 +125,10 @@ def as_fault(run_id: str, unusable: StoreError) -> Fault:
 
 def faults_of(store: Backend, run: Run) -> list[Fault]:
     """What `find_faults` finds of one run."""
-    tables = tables_of(store, run.run_id)
-    if isinstance(tables, Fault):
-        return [tables]
+    try:
+        tables = current_tables(store, run.run_id)
+    except StoreError as unusable:
+        return [as_fault(run.run_id, unusable)]
     return find_faults(store, {run.run_id: tables}, {run.run_id: run.problem_set})
 
 
@@ -129,9 +141,9 @@ def _difference(there: int | None, expected: int) -> str | None:
 def _sizes(store: Backend, keys: Sequence[str]) -> dict[str, int]:
     """The size of every data file that is there, and of others beside them."""
     folders = sorted({key.partition("/round=")[0] for key in keys})
-    if len(folders) > MOST_LISTINGS:
+    if len(folders) > _MOST_LISTINGS:
         folders = [DATA]
-    with ThreadPoolExecutor(LISTED_AT_ONCE, thread_name_prefix="listing") as threads:
+    with ThreadPoolExecutor(_LISTED_AT_ONCE, thread_name_prefix="listing") as threads:
         listed = threads.map(lambda folder: list(store.entries(folder)), folders)
         return {entry.key: entry.bytes for entries in listed for entry in entries}
 
@@ -152,3 +164,57 @@ def damage(store: Backend, file: DataFile) -> str | None:
     except (StoreError, OSError):
         return "is missing"
     return None if sha256 == file.sha256 else "is damaged: its sha256 is another"
+
+
+def uncollected(store: Backend, older_than: timedelta = _LEAST_AGE) -> list[Stored]:
+    """Data files and temporaries that no commit and no snapshot names, sorted by key.
+
+    Raises Refused for an age below a day, StoreError when a commit or snapshot cannot be read: what
+    it refers to is not known then.
+    """
+    if older_than < _LEAST_AGE:
+        raise Refused("nothing younger than a day is collected: it may be about to be committed")
+    before = datetime.now(UTC) - older_than
+    # Listed before the references are read: what was committed in between is seen to be.
+    found = [
+        entry
+        for prefix in (DATA, PROBES, TEMPORARY)
+        for entry in store.entries(prefix)
+        if entry.modified_at < before
+    ]
+    referenced = set(_referenced(store)) if found else set()
+    return sorted(
+        (entry for entry in found if entry.key not in referenced), key=lambda entry: entry.key
+    )
+
+
+def collect(store: Backend, found: list[Stored]) -> Iterator[Stored]:
+    """Delete what `uncollected` found, but not what was published again since; yields what went."""
+    for entry in found:
+        try:
+            now = store.stat(entry.key)
+        except KeyError:
+            continue
+        if datetime.now(UTC) - now.modified_at < _LEAST_AGE:
+            continue
+        store.delete(entry.key)
+        yield entry
+
+
+def _referenced(store: Backend) -> Iterator[str]:
+    """Every data file that a commit of any revision, a snapshot, or a record `ImportedTexts` names."""
+    kinds: tuple[tuple[str, type[Commit | Snapshot]], ...] = (
+        (COMMITS, Commit),
+        (SNAPSHOTS, Snapshot),
+    )
+    try:
+        for run_id in list_runs(store):
+            yield from (file.path for file in imported_texts(store, run_id))
+        for prefix, kind in kinds:
+            keys = [key for key in store.list(prefix) if key.endswith(".json")]
+            for record in read_many(store, keys, kind):
+                yield from (file.path for file in record.files)
+    except BadRecord as bad:
+        raise StoreError(f"{bad}; nothing is collected") from None
+    except KeyError as gone:
+        raise StoreError(f"{gone.args[0]}: vanished while it was read") from None

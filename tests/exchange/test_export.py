@@ -18,8 +18,8 @@ from pacore.evaluation.gradings import ungraded
 from pacore.exchange.export_folder import export_run
 from pacore.exchange.imports import import_export
 from pacore.store.backends.opening import open_store
-from pacore.store.collect import uncollected
 from pacore.store.gradings import read_gradings
+from pacore.store.integrity import uncollected
 from pacore.store.layout import MANIFEST_KEY, STORE_KEY, exported_kind
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore

@@ -12,9 +12,9 @@ import pytest
 from pacore.errors import Refused, StoreError
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.collect import collect, uncollected
 from pacore.store.commits import publish, read_commit, write_snapshot
 from pacore.store.gradings import Grading
+from pacore.store.integrity import collect, uncollected
 from pacore.store.layout import Unit, commit_key
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
