@@ -10,7 +10,7 @@ from pacore.api.progress import waiting
 from pacore.api.runs import plan
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.errors import Exit
-from pacore.report.problem_set import problem_set_sheet
+from pacore.report.problem import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.text import shown
 

@@ -1,4 +1,4 @@
-"""One problem of a run as a page: its rounds, messages and answers."""
+"""Problems as pages: one of a run, with its rounds, messages and answers; a set before anything is run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pacore.core.config.fields import check_mapping, parse_mapping
+from pacore.core.grading.choose import choose_grader
 from pacore.core.plan import Plan
-from pacore.core.problem import no_such_problem, original_name, possible_ids
+from pacore.core.problem import Problem, no_such_problem, original_name, possible_ids
 from pacore.errors import BadInput
+from pacore.problems.golds import listed
+from pacore.problems.survey import ProblemSurvey, ShapeCount, survey_problems
 from pacore.report.accuracy import only_answers_graded
 from pacore.report.rendering.sheet import (
     ABSENT,
@@ -26,7 +30,7 @@ from pacore.report.rendering.sheet import (
     table,
 )
 from pacore.store.run import Run, headline, open_run
-from pacore.text import excerpt
+from pacore.text import excerpt, shown
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
 
@@ -35,6 +39,10 @@ _MESSAGE_CHARACTERS = 4000
 _EXCERPT_CHARACTERS = 2000
 
 _WHOLE_CHARACTERS = 2**31 - 1
+
+_TURN_CHARACTERS = 2_000
+
+_GOLD_CHARACTERS = 300
 
 
 def round_heading(plan: Plan, round_: int) -> str:
@@ -129,7 +137,7 @@ def problem_sheet(
     ends = {row.replicate: row for row in warehouse.read(ReplicateEnd, **place)}
     sections: list[Sequence[Part]] = [
         [Passage(problem.statement)],
-        [Facts([("gold", beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
+        [Facts([("gold", _beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
     ]
     characters = _WHOLE_CHARACTERS if is_whole else _EXCERPT_CHARACTERS
     every = warehouse.read(SlotRow, **place, characters=characters)
@@ -203,7 +211,7 @@ def _answer(row: ReplicateEnd | None, characters: int) -> Iterator[list[Part]]:
         return
     pairs = []
     if row.status == "answered":
-        pairs.append(("answer", f"{beginning(row.answer or '', characters)} ({row.method})"))
+        pairs.append(("answer", f"{_beginning(row.answer or '', characters)} ({row.method})"))
     else:
         pairs.append(("answer", f"{ABSENT} {row.status.replace('_', ' ')}: {row.reason}"))
     if row.verdict is not None:
@@ -213,10 +221,75 @@ def _answer(row: ReplicateEnd | None, characters: int) -> Iterator[list[Part]]:
         pairs.append(("score", f"{ABSENT} failed for a reason that is not the model's"))
     yield [Facts(pairs)]
     if row.message:
-        yield [Heading("final message"), Passage(beginning(row.message, characters))]
+        yield [Heading("final message"), Passage(_beginning(row.message, characters))]
 
 
-def beginning(text: str, characters: int) -> str:
+def problem_set_sheet(url: str, fields: str | None = None, limit: int | None = None) -> Sheet:
+    """Shapes, graders and digest of a problem set, cautions about it, and its first problem.
+
+    ``fields`` is a mapping as it is typed. Raises BadInput as `read_problem_set` does.
+    """
+    try:
+        mapping = {} if fields is None else parse_mapping(fields)
+        check_mapping(mapping)
+    except ValueError as fault:
+        raise BadInput(f"--fields: {fault}") from None
+    found = survey_problems(url, limit, mapping)
+    notes = [*_titled("caution", found.cautions), *_titled("note", found.notes)]
+    shapes = table(
+        list(found.shapes.items()),
+        ("shape", TEXT, lambda shape: shape[0]),
+        ("rows", COUNT, lambda shape: shape[1].rows),
+        ("with gold", COUNT, lambda shape: shape[1].with_gold),
+        ("grader", TEXT, lambda shape: _graders(shape[1])),
+        ("fields", TEXT, lambda shape: ", ".join(shape[1].fields)),
+    )
+    return Sheet(
+        f"problem set {shown(url)}",
+        [[shapes], [Facts([*_facts(found), *notes])], *_first_problem(found.problems[0])],
+    )
+
+
+def _graders(count: ShapeCount) -> str:
+    """Each grader with its problems; the name alone where there is only one."""
+    if len(count.graders) <= 1:
+        return next(iter(count.graders), ABSENT)
+    ordered = sorted(count.graders.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{name} {number:,}" for name, number in ordered)
+
+
+def _facts(found: ProblemSurvey) -> Iterator[tuple[str, str]]:
+    of_content = len(found.problems) - found.named
+    ids = [f"{found.named:,} from the file"] if found.named else []
+    ids += [f"{of_content:,} from what the problem says"] if of_content else []
+    characters, longest = found.longest
+    if len(found.files) > 1:
+        yield "files", listed(found.files)
+    yield "problems", f"{len(found.problems):,}"
+    yield "digest", found.digest
+    yield "ids", ", ".join(ids)
+    yield (
+        "length",
+        f"median {found.median_characters:,} characters, longest {characters:,} ({longest})",
+    )
+
+
+def _titled(title: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for position, text in enumerate(lines):
+        yield title if position == 0 else "", text
+
+
+def _first_problem(problem: Problem) -> Iterator[Sequence[Part]]:
+    """A problem as it would be sent in the first round, and what its answer is compared with."""
+    yield [Heading(f"first problem · {problem.problem_id}")]
+    for turn in problem.turns:
+        yield [Note(turn.role), Passage(_beginning(turn.content, _TURN_CHARACTERS))]
+    gold = ABSENT if problem.gold is None else excerpt(problem.gold, _GOLD_CHARACTERS)
+    grader = ABSENT if problem.gold is None else choose_grader(problem)
+    yield [Facts([("gold", gold), ("grader", grader)])]
+
+
+def _beginning(text: str, characters: int) -> str:
     """The first ``characters`` of a text, and how many more there are."""
     cut = len(text) - characters
     more = f"\n… and {cut:,} more characters" if cut > 0 else ""

@@ -16,7 +16,7 @@ from pacore.errors import BadInput
 from pacore.problems.files import read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.problems.shapes.recognise import SHAPES
-from pacore.report.problem_set import problem_set_sheet
+from pacore.report.problem import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.text import CONTROLS
 from tests.conftest import ROOT
