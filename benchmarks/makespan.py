@@ -1,0 +1,245 @@
+"""From the first request to the last answer, and from command to exit: pacore beside plain clients.
+
+    python -m benchmarks.makespan --workloads 150x16,4 --clients pacore,reference --runs 3
+
+Every client has a simulated server of its own (`benchmarks.endpoint`) and requests the same trajectories,
+so that each has the same work. What no client can be faster than is the larger of two times: all tokens at
+the speed of full slots, and the longest chain of one problem's rounds, each as long as its longest
+trajectory. Prints a line a client and workload, with medians over the runs; ratios are to that bound,
+and of wall time to `reference`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.endpoint.server import MODEL, speed_of
+from benchmarks.endpoint.server import parser as server_parser
+from pacore.core.config.run import RunConfig
+
+CLIENTS = ("pacore", "reference", "pooled", "barrier")
+
+SERVER_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """``problems`` times the widths of the rounds before the last, and replicates."""
+
+    problems: int
+    widths: tuple[int, ...]
+    replicates: int = 1
+
+    @staticmethod
+    def of(text: str) -> Workload:
+        """``150x16,4`` or ``64*30x4``."""
+        many, _, rest = text.rpartition("*")
+        problems, _, widths = rest.partition("x")
+        return Workload(int(problems), tuple(map(int, widths.split(","))), int(many or 1))
+
+    @property
+    def trajectories(self) -> int:
+        return self.problems * self.replicates * (sum(self.widths) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds from command to exit, from the first arrival to the last end, and of CPU; the bound of the
+    second; the mean number of slots that were taken.
+    """
+
+    wall_seconds: float
+    engine_seconds: float
+    cpu_seconds: float
+    bound_seconds: float
+    requests: int
+    busy: float
+    first_seconds: float
+    last_seconds: float
+
+
+def _port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def _served(log: Path, options: Sequence[str]) -> Iterator[str]:
+    port = _port()
+    command = [
+        sys.executable, "-m", "benchmarks.endpoint.server", "--port", str(port), "--log", str(log),
+        *options,
+    ]  # fmt: skip
+    process = subprocess.Popen(command)
+    try:
+        deadline = time.monotonic() + SERVER_SECONDS
+        while time.monotonic() < deadline:
+            with socket.socket() as tried:
+                if tried.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _problems(folder: Path, count: int) -> Path:
+    file = folder / "problems.jsonl"
+    with file.open("w") as written:
+        for number in range(count):
+            row = {
+                "id": f"p{number:05}",
+                "problem": f"Problem {number}.",
+                "answer": str(number % 3),
+            }
+            written.write(json.dumps(row) + "\n")
+    return file
+
+
+def _config(problems: Path, workload: Workload, store: Path, url: str) -> dict[str, Any]:
+    return {
+        "problems": str(problems),
+        "model": MODEL,
+        "endpoints": [url],
+        "widths": list(workload.widths),
+        "replicates": workload.replicates,
+        "store": str(store),
+        "run_id": "makespan",
+    }
+
+
+def _command(client: str, config: dict[str, Any], folder: Path, more: Sequence[str]) -> list[str]:
+    if client.startswith("pacore"):
+        return [
+            sys.executable, "-m", "pacore.cli", "run", "--problems", config["problems"],
+            "--model", MODEL, "--endpoint", config["endpoints"][0],
+            "--widths", ",".join(map(str, config["widths"])),
+            "--replicates", str(config["replicates"]),
+            "--store", config["store"], "--run-id", config["run_id"], *more,
+        ]  # fmt: skip
+    written = folder / "config.json"
+    RunConfig.model_validate(config)
+    written.write_text(json.dumps(config))
+    return [
+        sys.executable, "-m", "benchmarks.endpoint.clients", client, str(written),
+        config["endpoints"][0], str(folder / "answers.jsonl"),
+    ]  # fmt: skip
+
+
+def measure(
+    client: str, workload: Workload, options: Sequence[str], more: Sequence[str]
+) -> Measured:
+    """One client on one workload, once. Raises SystemExit where it failed."""
+    folder = Path(tempfile.mkdtemp(prefix="makespan-"))
+    log = folder / "log.jsonl"
+    try:
+        with _served(log, options) as url:
+            config = _config(_problems(folder, workload.problems), workload, folder / "store", url)
+            command = _command(client, config, folder, more)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            began = time.monotonic()
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            wall = time.monotonic() - began
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if done.returncode:
+                raise SystemExit(f"{client}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return _measured([json.loads(line) for line in log.open()], options, wall, cpu)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measured(
+    lines: list[dict[str, Any]], options: Sequence[str], wall: float, cpu: float
+) -> Measured:
+    speed = speed_of(server_parser().parse_args(["--port", "0", "--log", "-", *options]))
+    first = min(line["arrived"] for line in lines)
+    last = max(line["ended"] for line in lines)
+    tokens = sum(line["tokens"] for line in lines if not line["left"])
+    work = tokens / speed.tokens_per_second
+    longest = _longest_chain(lines) / speed.rate(1)
+    occupied = sum(line["ended"] - (line["started"] or line["ended"]) for line in lines)
+    arrivals = max(line["arrived"] for line in lines)
+    return Measured(
+        wall, last - first, cpu, max(work, longest), len(lines),
+        occupied / (last - first) / speed.slots, arrivals, last,
+    )  # fmt: skip
+
+
+def _longest_chain(lines: Sequence[dict[str, Any]]) -> int:
+    """Tokens of the longest chain of one problem's rounds, each as long as its longest trajectory.
+
+    A prompt is one round of one problem, but for the first of several replicates, which share it: then
+    the longest trajectory alone is a bound.
+    """
+    rounds: dict[str, dict[str, int]] = defaultdict(dict)
+    sizes: dict[tuple[str, str], int] = defaultdict(int)
+    for line in lines:
+        of, prefix = line["problem"], line["prefix"]
+        rounds[of][prefix] = max(rounds[of].get(prefix, 0), line["tokens"])
+        sizes[of, prefix] += 1
+    if max(map(len, rounds.values())) > 1 + len(set(sizes.values())):
+        return max(int(line["tokens"]) for line in lines)
+    return max(sum(of.values()) for of in rounds.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workloads", nargs="+", default=["150x16,4"])
+    parser.add_argument("--clients", default="pacore,reference,pooled,barrier")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--server", default="", help="options of the server, as one text")
+    parser.add_argument("--pacore", default="", help="further flags of pacore run, as one text")
+    given = parser.parse_args()
+    options, more = given.server.split(), given.pacore.split()
+    print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
+    print(
+        f"{'workload':12} {'client':10} {'wall s':>8} {'engine s':>9} {'bound s':>8} {'engine/bound':>13}"
+        f" {'slots':>6} {'CPU ms each':>12} {'wall/reference':>15}"
+    )
+    for text in given.workloads:
+        workload = Workload.of(text)
+        found: dict[str, list[Measured]] = defaultdict(list)
+        for _ in range(given.runs):
+            for client in given.clients.split(","):
+                found[client].append(measure(client, workload, options, more))
+        walls = {
+            client: statistics.median(one.wall_seconds for one in all_)
+            for client, all_ in found.items()
+        }
+        for client, all_ in found.items():
+            middle = {
+                name: statistics.median(getattr(one, name) for one in all_)
+                for name in Measured.__slots__
+            }
+            ratio = walls[client] / walls["reference"] if "reference" in walls else float("nan")
+            print(
+                f"{text:12} {client:10} {walls[client]:8.1f} {middle['engine_seconds']:9.1f}"
+                f" {middle['bound_seconds']:8.1f}"
+                f" {middle['engine_seconds'] / middle['bound_seconds']:13.2f}"
+                f" {100 * middle['busy']:5.0f}%"
+                f" {1000 * middle['cpu_seconds'] / middle['requests']:12.2f} {ratio:15.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
