@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice, tee
+from typing import NamedTuple
 
 from pacore.core.quorum import Attempt, Retry, SlotOutcome, attempt_recipe
 from pacore.core.round import (
@@ -27,7 +29,8 @@ from pacore.core.round import (
 )
 from pacore.core.trajectory import Generation, Request, Trajectory, normalise
 from pacore.errors import StoreError
-from pacore.runs.dispatch.dispatcher import Priority
+from pacore.runs.dispatch.dispatcher import Priority, filled
+from pacore.runs.dispatch.writers import OnKept
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.work import ShardWork, StageReport, Work
 from pacore.store.commits import Commit, Draft, find_commit
@@ -42,8 +45,14 @@ class _RunSlot(OpenSlot):
     refused: dict[int, Generation] = field(default_factory=dict)
 
 
-_OpenSet = tuple[list[_RunSlot], Iterator[Pass]]
-"""The slots of one message set while they are filled, and the passes that are left."""
+class _OpenSet(NamedTuple):
+    """A message set while its slots are filled: the passes that are left, and what has to be called with
+    each trajectory that fills one, if its next round may begin ahead.
+    """
+
+    slots: list[_RunSlot]
+    passes: Iterator[Pass]
+    on_kept: OnKept | None
 
 
 def fill(shard: ShardWork, round_: int) -> StageReport:
@@ -55,11 +64,13 @@ def fill(shard: ShardWork, round_: int) -> StageReport:
     commit = find_commit(work.store, shard.unit("trajectories", round_))
     if commit is None:
         with work.active(shard.priority(round_)):
+            if work.ahead is not None:
+                work.ahead.reach(shard.shard.number, round_)
             inputs = work.with_tables(lambda: list(_inputs(shard, round_)))
-            sets = _prompts(work, round_, inputs)
-            del inputs
             retries = work.retries()
-            slots = _fill_slots(work, shard.priority(round_), sets, retries)
+            sets = [_open_set(shard, round_, one, retries) for one in inputs]
+            del inputs
+            slots = _fill_slots(work, shard.priority(round_), sets)
             del sets
             seen = {"retries": len(retries)} if retries else {}
             commit = work.with_tables(lambda: _publish(shard, round_, slots, seen))
@@ -75,15 +86,10 @@ def _inputs(shard: ShardWork, round_: int) -> Iterator[RoundInput]:
     yield from round_inputs(shard.work.store, shard.work.run, shard.shard, path)
 
 
-def _prompts(work: Work, round_: int, inputs: Iterable[RoundInput]) -> list[list[RoundPrompt]]:
-    """P(x, M) of each set, within the engine's window as far as the plan's policy goes."""
-    run = work.run
-    is_fitted = round_ > 1 and run.plan.overflow == "fewer_messages"
-    fits = _fits(work) if is_fitted else anything_fits
-    return [
-        Round(run.plan, run.recipe, problem, (round_, replicate), messages).prompts(fits)
-        for problem, replicate, messages in inputs
-    ]
+def _fits_of(work: Work, round_: int) -> Fits:
+    """Whether a prompt of a round fits, as far as the plan's policy asks."""
+    is_fitted = round_ > 1 and work.run.plan.overflow == "fewer_messages"
+    return _fits(work) if is_fitted else anything_fits
 
 
 def _fits(work: Work) -> Fits:
@@ -103,39 +109,48 @@ def _fits(work: Work) -> Fits:
     return fits
 
 
-def _fill_slots(
-    work: Work,
-    priority: Priority,
-    sets: Iterable[Sequence[RoundPrompt]],
-    retries: Sequence[Retry],
-) -> list[_RunSlot]:
-    """Find each slot of some sets, given by their prompts, in the journal or have it generated.
+def _open_set(
+    shard: ShardWork, number: int, given: RoundInput, retries: Sequence[Retry]
+) -> _OpenSet:
+    """The slots of P(x, M), within the engine's window as far as the plan's policy goes."""
+    work, run = shard.work, shard.work.run
+    problem, replicate, messages = given
+    round_ = Round(run.plan, run.recipe, problem, (number, replicate), messages)
+    prompts = round_.prompts(_fits_of(work, number))
+    slots = [_RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
+    on_kept = None
+    if work.ahead is not None and not retries:
+        place = shard.shard.number, shard.priority(number)[1]
+        on_kept = work.ahead.follow(round_, slots, *place, partial(_fits_of, work))
+    left = passes(run.plan, slots, retries, lambda: _outcomes(work, slots))
+    return _OpenSet(slots, left, on_kept)
+
+
+def _fill_slots(work: Work, priority: Priority, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
+    """Find each slot of some sets in the journal or have it generated.
 
     Returns when every slot has its attempts.
     """
-    all_sets = [_open_set(work, prompts, retries) for prompts in sets]
-    going = [(one, now) for one in all_sets if (now := next(one[1], None))]
+    going = [(one, now) for one in sets if (now := next(one.passes, None))]
     is_first = True
     while going:
-        tried: list[tuple[_RunSlot, Retry | None]] = []
         looked_up = time.monotonic()
-        for (slots, _), now in going:
-            work.progress.add(planned=0 if is_first else len(now.slots))
-            tried += [(slots[number], now.retry) for number in now.slots]
-        wanted = _look_up(work, tried)
-        filled = work.generate([request for _, request in wanted], priority, looked_up)
-        for (slot, _), result in zip(wanted, filled, strict=True):
-            if result.generation is not None:
-                slot.refused[len(slot.history.attempts) - 1] = result.generation
-            slot.history = slot.history.ended(result.finish_reason)
-        going = [(one, now) for one, _ in going if (now := next(one[1], None))]
+        if not is_first:
+            work.progress.add(planned=sum(len(now.slots) for _, now in going))
+        wanted = _look_up(work, going)
+        begun = [
+            work.begin([request for _, request in missing], priority, looked_up, one.on_kept)
+            for (one, _), missing in zip(going, wanted, strict=True)
+        ]
+        for missing, done in zip(wanted, begun, strict=True):
+            for (slot, _), result in zip(missing, filled(done), strict=True):
+                if result.generation is not None:
+                    _refuse(slot, result.generation)
+                else:
+                    slot.history = slot.history.ended(result.finish_reason)
+        going = [(one, now) for one, _ in going if (now := next(one.passes, None))]
         is_first = False
-    return [slot for slots, _ in all_sets for slot in _filled(slots)]
-
-
-def _open_set(work: Work, prompts: Sequence[RoundPrompt], retries: Sequence[Retry]) -> _OpenSet:
-    slots = [_RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
-    return slots, passes(work.run.plan, slots, retries, lambda: _outcomes(work, slots))
+    return [slot for one in sets for slot in _filled(one.slots)]
 
 
 def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:
@@ -162,30 +177,36 @@ def _filled(slots: Sequence[_RunSlot]) -> Iterator[_RunSlot]:
         yield slot
 
 
-def _look_up(
-    work: Work, tried: Sequence[tuple[_RunSlot, Retry | None]]
-) -> list[tuple[_RunSlot, Request]]:
-    """Add the next attempts that slots have had to their histories; returns the requests that are
-    still to be made, in slot order.
+_Missing = list[tuple[_RunSlot, Request]]
+"""Slots, in their order, with requests that are still to be made."""
+
+
+def _look_up(work: Work, going: Sequence[tuple[_OpenSet, Pass]]) -> list[_Missing]:
+    """Add the next attempts that slots have had to their histories; returns what each set still misses.
 
     A tombstone leads to the next attempt until this run has spent its own on the slot.
     """
+    tried = [(one, now.retry, one.slots[slot]) for one, now in going for slot in now.slots]
     wanted: dict[int, tuple[_RunSlot, Request]] = {}
     places: Sequence[int] = range(len(tried))
     is_first = True
     while places:
-        before = [tried[place][0].history for place in places]
+        before = [tried[place][2].history for place in places]
         requests = [
             slot.begin(work.run.recipe, retry if is_first else None)
-            for slot, retry in (tried[place] for place in places)
+            for _, retry, slot in (tried[place] for place in places)
         ]
         entries = work.journal.find_many([request.trajectory_id for request in requests])
         tombstones = []
         for place, earlier, request, entry in zip(places, before, requests, entries, strict=True):
-            slot, _ = tried[place]
+            one, _, slot = tried[place]
             if entry is not None:
+                if one.on_kept is not None:
+                    one.on_kept(request, entry.generation)
                 if _note(work, slot, entry):
                     tombstones.append(place)
+            elif (overflowed := work.refused_ahead(request.trajectory_id)) is not None:
+                _refuse(slot, overflowed)
             elif not work.is_generating and earlier.attempts and earlier.current.is_tombstone:
                 # No attempt was made since.
                 slot.history = earlier
@@ -193,7 +214,17 @@ def _look_up(
                 wanted[place] = slot, request
         places = tombstones
         is_first = False
-    return [wanted[place] for place in sorted(wanted)]
+    found = iter(range(len(tried)))
+    return [
+        [wanted[place] for place in islice(found, len(now.slots)) if place in wanted]
+        for _, now in going
+    ]
+
+
+def _refuse(slot: _RunSlot, overflowed: Generation) -> None:
+    """Note that the current attempt did not fit the window."""
+    slot.refused[len(slot.history.attempts) - 1] = overflowed
+    slot.history = slot.history.ended(overflowed.finish_reason)
 
 
 def _note(work: Work, slot: OpenSlot, entry: Entry) -> bool:
@@ -201,6 +232,9 @@ def _note(work: Work, slot: OpenSlot, entry: Entry) -> bool:
     made = entry.generation
     slot.history = slot.history.ended(made.finish_reason, entry.run_id != work.run.run_id)
     is_lost = slot.history.is_lost(work.limits.attempts)
+    if work.is_counted(entry.trajectory_id):
+        # It was made by this start of the run, which tries nothing twice.
+        return False
     if made.is_finished:
         work.progress.add(reused=1)
     elif is_lost:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, TypeVar
 
 from pacore.core.config.run import RunConfig
@@ -16,15 +18,16 @@ from pacore.core.engine import Engine, EngineInfo
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.core.quorum import Retry
-from pacore.core.trajectory import Request
+from pacore.core.trajectory import Generation, Request
 from pacore.engine.opening import open_engine
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError, StoreError
 from pacore.home import state_path
+from pacore.runs.ahead import Ahead
 from pacore.runs.dispatch.dispatcher import Dispatcher, Gate, Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy
-from pacore.runs.dispatch.writers import Filled
+from pacore.runs.dispatch.writers import Filled, OnKept
 from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -156,6 +159,7 @@ class Work:
         self._texts: dict[str, set[str]] = {}
         self._texts_lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
+        self.ahead: Ahead | None = None
         self._lease = hold_run(store, run.run_id, self.stop)
         if engine is not None:
             self._dispatcher = Dispatcher(
@@ -165,6 +169,10 @@ class Work:
                 self._on_open,
                 self.progress,
             )
+            self.ahead = Ahead(
+                run.plan, run.recipe, self.journal, partial(self._dispatcher.begin, run.run_id),
+                self._count,
+            )  # fmt: skip
 
     @staticmethod
     def of(config: RunConfig, run: Run, left: Sequence[OpenShard]) -> Work:
@@ -216,24 +224,49 @@ class Work:
             )
         return self._dispatcher
 
-    def generate(
-        self, requests: Sequence[Request], priority: Priority, looked_up: float
-    ) -> list[Filled]:
-        """Have generated what the journal lacked at ``looked_up``; see `Dispatcher.fill`.
+    def begin(
+        self,
+        requests: Sequence[Request],
+        priority: Priority,
+        looked_up: float,
+        on_kept: OnKept | None = None,
+    ) -> Future[list[Filled]]:
+        """Begin to have generated what the journal lacked at ``looked_up``; see `Dispatcher.begin`.
 
         Raises StoreError for any request where there is no engine.
         """
-        if self._dispatcher is not None:
-            return self._dispatcher.fill(requests, self.run.run_id, priority, self._note, looked_up)
-        if requests:
+        if self._dispatcher is None and requests:
             raise StoreError(
                 f"{len(requests):,} of its trajectories are not in the journal: their entries are "
                 "lost, or their prompts did not fit the model's window"
             )
-        return []
+        if self._dispatcher is None:
+            nothing: Future[list[Filled]] = Future()
+            nothing.set_result([])
+            return nothing
+        run_id, ahead = self.run.run_id, self.ahead
+        if ahead is not None and any(ahead.has_sent(one.trajectory_id) for one in requests):
+            # What has come since is in the journal, and what has not is joined in flight.
+            looked_up = -math.inf
+        return self._dispatcher.begin(run_id, requests, priority, self._note, looked_up, on_kept)
+
+    def is_counted(self, trajectory_id: str) -> bool:
+        """Whether a trajectory was generated ahead of its stage, and so counted; True once for each."""
+        return self.ahead is not None and self.ahead.takes(trajectory_id)
+
+    def refused_ahead(self, trajectory_id: str) -> Generation | None:
+        """The context overflow of a trajectory that was requested ahead of its stage; given once."""
+        if self.ahead is None or (found := self.ahead.refused(trajectory_id)) is None:
+            return None
+        self.ahead.takes(trajectory_id)
+        return found
 
     def _note(self, filled: Filled) -> None:
-        """Count a trajectory that was settled now."""
+        """Count a trajectory that was settled now, unless it went ahead."""
+        if not self.is_counted(filled.trajectory_id):
+            self._count(filled)
+
+    def _count(self, filled: Filled) -> None:
         self.progress.add(
             generated=int(filled.is_finished),
             unfinished=int(not filled.is_finished),
@@ -285,6 +318,8 @@ class Work:
     def close(self) -> None:
         """Stop, and close the engine. May be called again."""
         self.stop()
+        if self.ahead is not None:
+            self.ahead.close()
         if self._dispatcher is not None:
             self._dispatcher.close()
         self._tables.shutdown()

@@ -22,7 +22,7 @@ from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy, Sampler
-from pacore.runs.dispatch.writers import Filled, Writers
+from pacore.runs.dispatch.writers import Filled, OnKept, Writers
 from pacore.store.journal import Journal
 
 ADMITTED_PER_SLOT = 2
@@ -45,6 +45,7 @@ class _Batch:
     on_filled: Callable[[Filled], None]
     done: Future[list[Filled]]
     looked_up: float
+    on_kept: OnKept | None = None
     admitted: int = 0
     filled: dict[int, Filled] = field(default_factory=dict)
 
@@ -105,6 +106,38 @@ class Dispatcher:
         )
         self._thread.start()
 
+    def begin(
+        self,
+        run_id: str,
+        requests: Sequence[Request],
+        priority: Priority,
+        on_filled: Callable[[Filled], None] = lambda _: None,
+        looked_up: float | None = None,
+        on_kept: OnKept | None = None,
+    ) -> Future[list[Filled]]:
+        """Have requests filled and journalled; the future is done when all are, in their order.
+
+        None of them was in the journal at ``looked_up`` of the monotonic clock, or just now; what
+        has waited since is looked up again before it is sent, so that two schedulers on one run pay
+        twice for what is in flight and no more.
+        ``on_filled`` is called with each as it is settled, in another thread, and before it ``on_kept``
+        with each that was generated now. Raises EngineUnavailable when the engine cannot be opened,
+        Interrupted after `stop`; the future's exceptions are those of `filled`.
+        """
+        done: Future[list[Filled]] = Future()
+        if not requests:
+            done.set_result([])
+            return done
+        self._open()
+        if looked_up is None:
+            looked_up = time.monotonic()
+        batch = _Batch(requests, run_id, on_filled, done, looked_up, on_kept)
+        with self._calls_lock:
+            if self._is_stopped.is_set():
+                raise Interrupted("stopped")
+            self._loop.call_soon_threadsafe(self._begin, batch, priority)
+        return done
+
     def fill(
         self,
         requests: Sequence[Request],
@@ -113,26 +146,8 @@ class Dispatcher:
         on_filled: Callable[[Filled], None] = lambda _: None,
         looked_up: float | None = None,
     ) -> list[Filled]:
-        """Have requests filled and journalled; returns when all are, in their order.
-
-        None of them was in the journal at ``looked_up`` of the monotonic clock, or just now; what
-        has waited since is looked up again before it is sent, so that two schedulers on one run pay
-        twice for what is in flight and no more.
-        ``on_filled`` is called with each as it is settled, in another thread. Raises EngineUnavailable
-        when the engine cannot be opened or refuses all first requests alike, StoreError where the
-        journal fails, Interrupted after `stop`.
-        """
-        if not requests:
-            return []
-        self._open()
-        if looked_up is None:
-            looked_up = time.monotonic()
-        batch = _Batch(requests, run_id, on_filled, Future(), looked_up)
-        with self._calls_lock:
-            if self._is_stopped.is_set():
-                raise Interrupted("stopped")
-            self._loop.call_soon_threadsafe(self._begin, batch, priority)
-        return _result(batch.done)
+        """`begin`, and wait for it; raises as `begin` and `filled`."""
+        return filled(self.begin(run_id, requests, priority, on_filled, looked_up))
 
     def _begin(self, batch: _Batch, priority: Priority) -> None:
         if self._is_stopped.is_set():
@@ -162,7 +177,7 @@ class Dispatcher:
             same.append((batch, place))
             if len(same) == 1:
                 task = self._loop.create_task(
-                    self._sampler.fill(request, batch.run_id, batch.looked_up)
+                    self._sampler.fill(request, batch.run_id, batch.looked_up, batch.on_kept)
                 )
                 self._tasks.add(task)
                 self._progress.work(True)
@@ -314,6 +329,15 @@ def _result(future: Future[_Result]) -> _Result:
         return future.result()
     except CancelledError:
         raise Interrupted("stopped") from None
+
+
+def filled(done: Future[list[Filled]]) -> list[Filled]:
+    """What became of requests that were begun, once all are settled.
+
+    Raises EngineUnavailable where the engine refuses all first requests alike, StoreError where the
+    journal fails, Interrupted after `Dispatcher.stop`.
+    """
+    return _result(done)
 
 
 Priority = tuple[int, int]

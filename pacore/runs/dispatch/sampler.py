@@ -21,7 +21,7 @@ from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import EngineUnavailable
-from pacore.runs.dispatch.writers import Filled, Writers
+from pacore.runs.dispatch.writers import Filled, OnKept, Writers
 
 FRESH_SECONDS = 1.0
 """How long a look-up in the journal counts as fresh: another scheduler may work on the same run."""
@@ -67,6 +67,7 @@ class _Tries:
 
     run_id: str
     looked_up: float
+    on_kept: OnKept | None = None
     made: int = 0
     wasted_tokens: int = 0
     partial: Generation | None = None
@@ -99,15 +100,18 @@ class Sampler:
         self._free = asyncio.Semaphore(engine.slots)
         self._counts: dict[str, asyncio.Task[int | None]] = {}
 
-    async def fill(self, request: Request, run_id: str, looked_up: float) -> Filled:
+    async def fill(
+        self, request: Request, run_id: str, looked_up: float, on_kept: OnKept | None = None
+    ) -> Filled:
         """Try until the model finishes or the policy allows no further try; the last fault is a tombstone.
 
-        ``looked_up`` is when, by the monotonic clock, the journal had nothing of it. Raises
-        StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
+        ``looked_up`` is when, by the monotonic clock, the journal had nothing of it; ``on_kept`` is called
+        with what it has then. Raises StoreError where the journal fails, EngineUnavailable where all
+        first requests fail alike.
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled.refused(request.trajectory_id, too_long)
-        return await self._fill(request, _Tries(run_id, looked_up))
+        return await self._fill(request, _Tries(run_id, looked_up, on_kept))
 
     async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
@@ -123,7 +127,7 @@ class Sampler:
                     return await self._fill(request, tries)
             fault.partial = fault.partial or tries.partial
             made = replace(fault.as_generation(tries.made), wasted_tokens=tries.wasted_tokens)
-            return await self._keep(request, made, tries.run_id)
+            return await self._keep(request, made, tries)
 
     async def prompt_tokens(self, request: Request) -> int | None:
         """Count each distinct prompt once, however many trajectories share it."""
@@ -180,15 +184,15 @@ class Sampler:
             if tries.made > 1 or tries.wasted_tokens:
                 made = replace(made, tries=tries.made, wasted_tokens=tries.wasted_tokens)
             # Before the slot is free again: a kill costs at most a slot's worth each.
-            kept = await self._keep(request, made, tries.run_id)
+            kept = await self._keep(request, made, tries)
             self.early_stop.served(made)
             return kept
 
-    async def _keep(self, request: Request, generation: Generation, run_id: str) -> Filled:
+    async def _keep(self, request: Request, generation: Generation, tries: _Tries) -> Filled:
         """Make a generation durable; an overflow is no part of the journal."""
         if generation.finish_reason == "context_overflow":
             return Filled.refused(request.trajectory_id, generation)
-        return await self._writers.add(request, generation, run_id)
+        return await self._writers.add(request, generation, tries.run_id, tries.on_kept)
 
     async def _pause(self, seconds: float) -> None:
         """Wait to try again, holding nothing."""

@@ -7,6 +7,7 @@ what finished in one of its iterations, and is called back once for all of it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -52,11 +53,16 @@ class Filled:
         return self.finish_reason not in UNFINISHED
 
 
+OnKept = Callable[[Request, Generation], None]
+"""Called, in a thread of `Writers`, with a request and what the journal now has of it."""
+
+
 @dataclass(slots=True, eq=False)
 class _Entry:
     request: Request
     generation: Generation
     run_id: str
+    on_kept: OnKept | None
     durable: asyncio.Future[Filled]
     outcome: Filled | BaseException | None = None
 
@@ -70,12 +76,18 @@ class Writers:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="journal")
         self._finished: list[_Entry] = []
 
-    async def add(self, request: Request, generation: Generation, run_id: str) -> Filled:
+    async def add(
+        self,
+        request: Request,
+        generation: Generation,
+        run_id: str,
+        on_kept: OnKept | None = None,
+    ) -> Filled:
         """Make a generation durable; returns what the journal has, which may be another scheduler's.
 
         Raises StoreError.
         """
-        entry = _Entry(request, generation, run_id, self._loop.create_future())
+        entry = _Entry(request, generation, run_id, on_kept, self._loop.create_future())
         if not self._finished:
             self._loop.call_soon(self._submit)
         self._finished.append(entry)
@@ -97,6 +109,8 @@ class Writers:
         for entry in entries:
             try:
                 kept = self._journal.add(entry.request, entry.generation, entry.run_id)
+                if entry.on_kept is not None:
+                    entry.on_kept(entry.request, kept.generation)
                 entry.outcome = Filled.of(kept.trajectory_id, kept.generation)
             except StoreError as fault:
                 # An entry that cannot be read costs itself, and not those written after it.

@@ -1,0 +1,189 @@
+"""Rounds that begin before their stage: a problem goes on when its own round has ended, not its shard's.
+
+A shard is the unit of tasks and files, and its stages follow each other; the slowest trajectory of its
+problems would hold up all of them. So as soon as every slot of a message set is filled, its next round's
+prompts are made of what came, by the definitions that the stages use (`pacore.core.round`), and sent. What
+comes is journalled as any trajectory is, and the stage finds it there: nothing that is decided or written
+depends on whether a request went ahead.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pacore.core.plan import Plan
+from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.core.recipe import Recipe
+from pacore.core.round import Fits, OpenSlot, Round, open_slots
+from pacore.core.trajectory import Generation, Request, Trajectory
+from pacore.errors import PacoreError
+from pacore.runs.dispatch.dispatcher import Priority
+from pacore.runs.dispatch.writers import Filled, OnKept
+from pacore.store.journal import Journal
+
+FitsOf = Callable[[int], Fits]
+"""What tells whether a prompt of a round fits the engine's window."""
+
+
+class Begin(Protocol):
+    """Sends requests, as `pacore.runs.dispatch.dispatcher.Dispatcher.begin` does for one run."""
+
+    def __call__(
+        self,
+        requests: Sequence[Request],
+        priority: Priority,
+        on_filled: Callable[[Filled], None],
+        looked_up: float,
+        on_kept: OnKept | None,
+    ) -> Future[list[Filled]]: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Followed:
+    """One message set while its slots are filled: those that are open by prompt and draw, and what came.
+
+    ``order`` is its shard's, for the priority of what it sends.
+    """
+
+    round: Round
+    shard: int
+    order: int
+    fits: FitsOf
+    open: dict[tuple[str, int], OpenSlot]
+    outcomes: dict[int, SlotOutcome] = field(default_factory=dict)
+    is_ended: bool = False
+
+
+class Ahead:
+    """What a run sends ahead of its stages. Safe to use from several threads.
+
+    ``begin`` sends requests, and ``count`` is called with each trajectory that was settled for one of them.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        recipe: Recipe,
+        journal: Journal,
+        begin: Begin,
+        count: Callable[[Filled], None],
+    ) -> None:
+        self._plan = plan
+        self._recipe = recipe
+        self._journal = journal
+        self._begin = begin
+        self._count = count
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._lock = threading.Lock()
+        self._reached: dict[int, int] = {}
+        self._sent: set[str] = set()
+        self._counted: set[str] = set()
+        self._refused: dict[str, Generation] = {}
+
+    def reach(self, shard: int, round_: int) -> None:
+        """Note that a shard's stage has begun a round: from here on its requests are its own."""
+        with self._lock:
+            self._reached[shard] = round_
+
+    def follow(
+        self, round_: Round, slots: Sequence[OpenSlot], shard: int, order: int, fits: FitsOf
+    ) -> OnKept | None:
+        """Begin the next round when all slots are filled.
+
+        Returns what has to be called with each trajectory that fills one; None after the last round.
+        """
+        if round_.place[0] >= self._plan.rounds:
+            return None
+        open_ = {(slot.prompt.digest, slot.place.draw): slot for slot in slots}
+        followed = _Followed(round_, shard, order, fits, open_)
+        return lambda request, made: self._note(followed, request, made)
+
+    def has_sent(self, trajectory_id: str) -> bool:
+        """Whether a trajectory was requested ahead, so that it may have come since one looked for it."""
+        return trajectory_id in self._sent
+
+    def refused(self, trajectory_id: str) -> Generation | None:
+        """The context overflow of a trajectory that went ahead, which no journal has; given once."""
+        return self._refused.pop(trajectory_id, None)
+
+    def takes(self, trajectory_id: str) -> bool:
+        """Whether a trajectory was generated ahead and counted; True once for each."""
+        with self._lock:
+            if trajectory_id not in self._counted:
+                return False
+            self._counted.discard(trajectory_id)
+            self._sent.discard(trajectory_id)
+            return True
+
+    def close(self) -> None:
+        """Begin nothing any more. May be called again."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _note(self, followed: _Followed, request: Request, made: Generation) -> None:
+        """Note what fills a slot. Only its message is kept, and only of trajectories that finished: what
+        becomes of the others is for the stage to decide.
+        """
+        drawn = request.prompt_digest, request.draw
+        slot = followed.open.get(drawn)
+        if slot is None or followed.is_ended:
+            return
+        if not made.is_finished:
+            followed.is_ended = True
+            return
+        outcome = SlotOutcome.of(Trajectory.of(slot.place, request, made), slot.prompt.compaction)
+        with self._lock:
+            followed.outcomes[slot.place.slot] = outcome
+            followed.open.pop(drawn, None)
+            is_filled = not followed.open
+        if is_filled:
+            # After `close` there is nothing to go on with.
+            with suppress(RuntimeError):
+                self._thread.submit(self._go_on, followed)
+
+    def _go_on(self, followed: _Followed) -> None:
+        """Send the next round of a set. Faults are the stage's, which meets them itself."""
+        if followed.is_ended:
+            return
+        followed.is_ended = True
+        outcomes = [followed.outcomes[slot] for slot in sorted(followed.outcomes)]
+        concluded = followed.round.conclude(outcomes)
+        if isinstance(concluded, Shortfall):
+            return
+        number, replicate = followed.round.place
+        texts = [message.text for message in concluded]
+        place = (number + 1, replicate)
+        following = Round(self._plan, self._recipe, followed.round.problem, place, texts)
+        with suppress(PacoreError):
+            self._send(followed, following)
+
+    def _send(self, before: _Followed, round_: Round) -> None:
+        number = round_.place[0]
+        slots = open_slots(round_.prompts(before.fits(number)))
+        requests = [slot.begin(self._recipe) for slot in slots]
+        on_kept = self.follow(round_, slots, before.shard, before.order, before.fits)
+        looked_up = time.monotonic()
+        entries = self._journal.find_many([request.trajectory_id for request in requests])
+        missing = []
+        for request, entry in zip(requests, entries, strict=True):
+            if entry is None:
+                missing.append(request)
+            elif on_kept is not None:
+                on_kept(request, entry.generation)
+        with self._lock:
+            if missing and self._reached.get(before.shard, 0) < number:
+                self._sent.update(request.trajectory_id for request in missing)
+                priority = -number, before.order
+                self._begin(missing, priority, self._note_filled, looked_up, on_kept)
+
+    def _note_filled(self, filled: Filled) -> None:
+        with self._lock:
+            self._counted.add(filled.trajectory_id)
+            if filled.generation is not None:
+                self._refused[filled.trajectory_id] = filled.generation
+        self._count(filled)

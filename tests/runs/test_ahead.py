@@ -1,0 +1,151 @@
+"""Rounds that begin before their stage: a problem waits for its own round alone, and for no other's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pacore.core.config.run import RunConfig
+from pacore.core.engine import Engine
+from pacore.core.trajectory import Generation, Request
+from pacore.engine.scripted import ScriptedEngine
+from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.loop import finish_shard
+from pacore.runs.problems import begin, open_shards
+from pacore.runs.work import EngineSettings, Work, WorkLimits
+from pacore.store.backends.opening import open_store
+from tests.fixtures.pipeline import oracle, scripted_config, table, tables, write_problems
+
+PROBLEMS, WIDTHS = 4, (3, 2)
+
+SLOW = "sum-0002"
+
+
+class HeldEngine(ScriptedEngine):
+    """The scripted engine, which does not answer about one problem before it is released."""
+
+    def __init__(self, model: str, held: str) -> None:
+        super().__init__(model)
+        self.requests: list[tuple[int, str]] = []
+        self.released = threading.Event()
+        self._held = held
+        self._changed = threading.Condition()
+
+    async def generate(self, request: Request) -> Generation:
+        text = request.turns[-1].content
+        is_synthesis = "Reference Responses" in text or "reference" in text.lower()
+        with self._changed:
+            self.requests.append((2 if is_synthesis else 1, text))
+            self._changed.notify_all()
+        if self._held in text and not is_synthesis:
+            import asyncio
+
+            while not self.released.is_set():
+                await asyncio.sleep(0.01)
+        return await super().generate(request)
+
+    def wait_for(self, met: Callable[[list[tuple[int, str]]], bool], seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: met(self.requests), seconds)
+
+
+def _opened(config: RunConfig, engine: Engine) -> Work:
+    run = begin(config)
+    left = open_shards(open_store(config.store), run)
+    settings = EngineSettings(lambda _: engine, 64, RetryPolicy())
+    limits = WorkLimits(config.attempts, config.grading_timeout_seconds)
+    return Work(open_store(config.store), run, limits, settings, left)
+
+
+def _config(folder: Path, **fields: object) -> RunConfig:
+    problems = write_problems(folder / "problems.jsonl", PROBLEMS)
+    given = {"widths": WIDTHS, "shard_size": PROBLEMS, "run_id": "ahead", **fields}
+    return scripted_config(folder / "store", problems, **given)
+
+
+def test_a_problem_goes_through_all_rounds_while_another_of_its_shard_is_still_in_the_first(
+    tmp_path: Path,
+) -> None:
+    config = _config(tmp_path)
+    held = "What is 2 + 5?"
+    engine = HeldEngine(config.model, held)
+    others = (PROBLEMS - 1) * (sum(WIDTHS) + 1)
+    with _opened(config, engine) as work, ThreadPoolExecutor(1) as threads:
+        (shard,) = (work.shard(opened) for opened in work.left)
+        ended = threads.submit(finish_shard, shard)
+        try:
+            assert engine.wait_for(
+                lambda seen: len([text for _, text in seen if held not in text]) >= others, 30
+            ), f"{len(engine.requests)} requests came, and {others} of other problems were wanted"
+            assert not ended.done()
+        finally:
+            engine.released.set()
+        ended.result()
+        progress = work.progress
+        assert (progress.generated, progress.reused) == (progress.planned, 0)
+        assert progress.settled == progress.planned == PROBLEMS * (sum(WIDTHS) + 1)
+    assert len(engine.requests) == PROBLEMS * (sum(WIDTHS) + 1), "nothing was requested twice"
+    solved = oracle(config)
+    made = {row.trajectory_id for one in solved for row in one.trajectories}
+    rows = table(config.store, "ahead", "trajectories", ("trajectory_id", "reused"))
+    assert {identity for _, identity, _ in rows} == made
+    assert not any(reused for _, _, reused in rows)
+
+
+@pytest.mark.parametrize("shard_size", [1, 3])
+def test_what_went_ahead_is_what_the_stages_would_have_made(
+    tmp_path: Path, shard_size: int
+) -> None:
+    """With truncated and empty trajectories, and a window that does not hold all messages."""
+    fields = {
+        "model": "scripted?words=40&truncate=0.3&empty=0.1&window=600",
+        "overflow": "fewer_messages",
+        "max_tokens": 100,
+    }
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    ahead = _config(one, **fields, shard_size=PROBLEMS)
+    split = _config(other, **fields, shard_size=shard_size)
+    for config in (ahead, split):
+        with _opened(config, ScriptedEngine(config.model)) as work:
+            for opened in work.left:
+                finish_shard(work.shard(opened))
+    assert tables(ahead.store, "ahead") == tables(split.store, "ahead")
+
+
+def test_a_set_that_is_short_sends_nothing_ahead(tmp_path: Path) -> None:
+    config = _config(tmp_path, model="scripted?words=20&truncate=1")
+    engine = HeldEngine(config.model, "nothing")
+    with _opened(config, engine) as work:
+        for opened in work.left:
+            finish_shard(work.shard(opened))
+    assert len(engine.requests) == PROBLEMS * WIDTHS[0]
+
+
+def test_a_run_that_was_stopped_while_rounds_went_ahead_pays_for_nothing_again(
+    tmp_path: Path,
+) -> None:
+    config = _config(tmp_path)
+    held = "What is 2 + 5?"
+    engine = HeldEngine(config.model, held)
+    others = (PROBLEMS - 1) * (sum(WIDTHS) + 1)
+    with _opened(config, engine) as work, ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(finish_shard, work.shard(work.left[0]))
+        assert engine.wait_for(
+            lambda seen: len([text for _, text in seen if held not in text]) >= others, 30
+        )
+        while work.progress.generated < others:
+            threading.Event().wait(0.01)
+        work.stop()
+        assert ended.exception() is not None
+    again = HeldEngine(config.model, "nothing")
+    with _opened(config, again) as work:
+        finish_shard(work.shard(work.left[0]))
+        assert work.progress.settled == work.progress.planned
+    assert len(again.requests) == sum(WIDTHS) + 1
+    assert all(held in text for _, text in again.requests)
