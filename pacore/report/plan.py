@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pacore.report.rendering.sheet import COUNT, FIGURE, Column, Facts, Sheet, Table, number
@@ -10,13 +11,14 @@ from pacore.runs.planning.reuse import Earlier
 
 _LISTED = 20
 
+_LISTED_RUNS = 8
+
 
 def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
     """What a run would do, round by round, what would not fit, and what it can use of before."""
     titles = (
         "trajectories",
         "reused",
-        "other settings",
         "to generate",
         "unknown",
         "tokens, at most",
@@ -26,7 +28,6 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
         Column("width", FIGURE),
         *(Column(title, COUNT) for title in titles),
     ]
-    stale = earlier.stale if earlier is not None else {}
     numbers = range(1, len(found.rounds) + 1)
     rows: list[list[object]] = [
         [
@@ -34,7 +35,6 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
             round_.step.label,
             round_.trajectories,
             round_.stored,
-            stale.get(position, 0),
             round_.to_generate,
             round_.unknown,
             found.new_tokens([position]),
@@ -46,12 +46,11 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
         "",
         found.total("trajectories"),
         found.total("stored"),
-        sum(stale.get(position, 0) for position in numbers),
         found.total("to_generate"),
         found.total("unknown"),
         found.new_tokens(numbers),
     ]
-    pairs = [*_forecast_facts(found), *_earlier_facts(found, earlier)]
+    pairs = [*_forecast_facts(found), *_reused_facts(found, earlier)]
     return Sheet(None, [[Table(columns, [*rows, total])], [Facts(pairs)]])
 
 
@@ -99,19 +98,37 @@ def _new_tokens(found: Forecast) -> str:
     return f"at most {bound:,}: {generations:,} trajectories of up to {longest:,}"
 
 
-def _earlier_facts(found: Forecast, earlier: Earlier | None) -> Iterator[tuple[str, str]]:
-    """The nearest earlier run, and why not all of it is reused."""
-    if earlier is None:
+def _reused_facts(found: Forecast, earlier: Earlier | None) -> Iterator[tuple[str, str]]:
+    """The runs whose trajectories are reused; where that is not all, why not, by the run that is most like
+    the plan.
+    """
+    if listed := _by_run(found.sources):
+        yield "reused", listed
+    if earlier is None or not (found.total("to_generate") or not earlier.changes):
         return
     stored, stale = sum(earlier.stored.values()), sum(earlier.stale.values())
+    unused = [f"{count:,} in round {at}" for at, count in sorted(earlier.stale.items()) if count]
     yield (
-        "earlier run",
-        f"{earlier.run_id}: {stored - stale:,} of {stored:,} stored trajectories reused, "
-        f"{stale:,} made under other settings; {earlier.shared:,} of its {earlier.problems:,} problems "
-        "are in this set",
+        "nearest run",
+        f"{earlier.run_id}: {earlier.shared:,} of its {earlier.problems:,} problems are in this set; "
+        f"this plan uses {stored - stale:,} of its {stored:,} stored trajectories"
+        + (f"; not used: {', '.join(unused)}" if unused else ""),
     )
     if not earlier.changes:
-        goes_on = "it goes on" if found.total("to_generate") else "nothing is left to generate"
-        yield "changed", f"nothing: this is run {earlier.run_id}, and {goes_on}"
+        rest = (
+            "what it lacks is generated"
+            if found.total("to_generate")
+            else "nothing is left to generate"
+        )
+        yield "changed", f"nothing: run {earlier.run_id} has these settings and problems; {rest}"
     for position, change in enumerate(earlier.changes):
         yield "changed" if position == 0 else "", change
+
+
+def _by_run(sources: Counter[str]) -> str:
+    """Reused trajectories by the run that generated them, most first."""
+    ranked = sorted(sources.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{count:,} of run {run_id}" for run_id, count in ranked[:_LISTED_RUNS]]
+    if rest := ranked[_LISTED_RUNS:]:
+        named.append(f"{sum(count for _, count in rest):,} of {len(rest):,} more runs")
+    return ", ".join(named)

@@ -10,6 +10,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,9 +80,9 @@ def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> st
 def forecast() -> Forecast:
     first, second, last = Plan(widths=(32, 4)).steps
     rounds = [
-        RoundForecast(first, 128, 64, 32, 0, 0, 32),
-        RoundForecast(second, 16, 4, 8, 8, 0, 4),
-        RoundForecast(last, 4, 2, 2, 2),
+        RoundForecast(first, 128, 32, 0, 0, 32, Counter(night=40, morning=24)),
+        RoundForecast(second, 16, 8, 8, 0, 4, Counter(night=4)),
+        RoundForecast(last, 4, 2, 2, sources=Counter(night=2)),
     ]
     why = "131073 prompt tokens and 1 to generate do not fit a window of 131072"
     too_long = [TooLong(1, "sum-0003", why), TooLong(2, "sum-0001", why)]

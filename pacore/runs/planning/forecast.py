@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,16 +56,21 @@ class RoundForecast:
 
     ``trajectories`` counts slots. Each is ``stored``, or ``to_generate``, or ``shared``: it takes a
     draw that another slot has generated already by then, as replicates of a pool do; or its prompt
-    is ``too_long``, so that it is not sent and gives no message.
+    is ``too_long``, so that it is not sent and gives no message. ``sources`` counts the stored ones by
+    the run that generated them.
     """
 
     step: Step
     trajectories: int = 0
-    stored: int = 0
     to_generate: int = 0
     unknown: int = 0
     shared: int = 0
     too_long: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def stored(self) -> int:
+        return self.sources.total()
 
 
 class TooLong(NamedTuple):
@@ -105,10 +111,16 @@ class Forecast:
         found = 0
         for round_ in rounds:
             longest, generations = self.longest_in(round_), self.rounds[round_ - 1].to_generate
-            if longest is None:
-                return None
-            found += longest * generations
+            if generations:
+                if longest is None:
+                    return None
+                found += longest * generations
         return found
+
+    @property
+    def sources(self) -> Counter[str]:
+        """The stored trajectories of all rounds by the run that generated them."""
+        return sum((round_.sources for round_ in self.rounds), Counter())
 
     def total(self, name: str) -> int:
         found: int = sum(getattr(round_, name) for round_ in self.rounds)
@@ -317,11 +329,12 @@ class Forecaster:
         missing: list[str] = []
         entries = self._journal.find_many(request.trajectory_id for _, request in sent)
         for (slot, request), entry in zip(sent, entries, strict=True):
-            if not self._is_stored(slot, request, entry):
+            if (run_id := self._generated_by(slot, request, entry)) is None:
                 missing.append(slot.history.current.trajectory_id)
+            else:
+                forecast.sources[run_id] += 1
         new = set(missing) - self._pending
         self._pending |= new
-        forecast.stored += len(sent) - len(missing)
         forecast.to_generate += len(new)
         forecast.shared += len(missing) - len(new)
         return not missing
@@ -341,18 +354,18 @@ class Forecaster:
                 is_long = self._overflow(longest, step.max_tokens) is not None
                 found.may_be_long += step.width * is_long
 
-    def _is_stored(self, slot: OpenSlot, request: Request, entry: Entry | None) -> bool:
-        """Whether the journal has a finished generation of a slot, from a request and its entry on;
-        where not, the slot's current attempt is the one to be made.
+    def _generated_by(self, slot: OpenSlot, request: Request, entry: Entry | None) -> str | None:
+        """The run by which the journal has a finished generation of a slot, from a request and its entry
+        on; None where it has none: the slot's current attempt is then the one to be made.
         """
         while entry is not None:
             _end(slot, request, entry.generation)
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)
-                return True
+                return entry.run_id
             request = slot.begin(self._recipe)
             entry = self._journal.find(request.trajectory_id)
-        return False
+        return None
 
     def _fits(self, prompt: RoundPrompt) -> bool:
         tokens = self._tokens(prompt)
