@@ -23,9 +23,9 @@ class Accuracy(ReportRow):
     pending: int
     missing: int
     ungraded: int
-    score: float | None
-    lowest_score: float | None
-    highest_score: float | None
+    accuracy: float | None
+    lowest_accuracy: float | None
+    highest_accuracy: float | None
     these_low: float | None
     these_high: float | None
     population_low: float | None
@@ -80,7 +80,7 @@ class GradingAccuracy(ReportRow):
     grader: str
     grader_version: str
     stands: bool
-    score: float | None
+    accuracy: float | None
     scored: int
     planned: int
 

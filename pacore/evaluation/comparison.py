@@ -33,18 +33,18 @@ class ComparedRun(Accuracy):
 
 
 @dataclass(frozen=True, slots=True)
-class ProblemScore(ReportRow):
+class ProblemAccuracy(ReportRow):
     """The mean score of a run's answers to one problem.
 
     ``content_digest`` is of its question and gold answer; ``graders`` are the versions that decided.
     """
 
-    QUERY: ClassVar[str] = "comparison/problem_scores"
+    QUERY: ClassVar[str] = "comparison/problem_accuracy"
 
     run_id: str
     problem_id: str
     content_digest: str
-    score: float
+    accuracy: float
     scored: int
     graders: list[str]
 
@@ -101,34 +101,34 @@ def compare_pairs(warehouse: Warehouse, a: str, b: str, margin: float | None = N
     Raises Refused where they have no scored problem in common, and where all that could be compared are
     the same trajectories.
     """
-    scores: dict[str, dict[str, ProblemScore]] = {a: {}, b: {}}
-    for row in warehouse.read(ProblemScore, run_ids=[a, b]):
-        scores[row.run_id][row.problem_id] = row
-    shared = sorted(scores[a].keys() & scores[b].keys())
+    means: dict[str, dict[str, ProblemAccuracy]] = {a: {}, b: {}}
+    for row in warehouse.read(ProblemAccuracy, run_ids=[a, b]):
+        means[row.run_id][row.problem_id] = row
+    shared = sorted(means[a].keys() & means[b].keys())
     same = [
-        name for name in shared if scores[a][name].content_digest == scores[b][name].content_digest
+        name for name in shared if means[a][name].content_digest == means[b][name].content_digest
     ]
     if not same:
         raise Refused(f"runs {a} and {b} have scores for no problem in common")
     sharing, is_shared = sharing_of(warehouse, a, b, same)
     runs = {row.run_id: row for row in warehouse.read(ComparedRun, run_ids=[a, b])}
-    first, second = ([scores[run][name].score for name in same] for run in (a, b))
+    first, second = ([means[run][name].accuracy for name in same] for run in (a, b))
     tested = None if margin is None else equivalence(first, second, margin, is_shared)
     return Comparison(
         first=runs[a],
         second=runs[b],
         paired=paired(first, second, is_shared),
         equivalence=tested,
-        only_first=len(scores[a]) - len(shared),
-        only_second=len(scores[b]) - len(shared),
+        only_first=len(means[a]) - len(shared),
+        only_second=len(means[b]) - len(shared),
         changed=len(shared) - len(same),
-        graders=(_graders(scores[a], same), _graders(scores[b], same)),
+        graders=(_graders(means[a], same), _graders(means[b], same)),
         sharing=sharing,
     )
 
 
-def _graders(scores: Mapping[str, ProblemScore], names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted({version for name in names for version in scores[name].graders}))
+def _graders(means: Mapping[str, ProblemAccuracy], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({version for name in names for version in means[name].graders}))
 
 
 def decide(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pacore.core.config.sweep import PlannedSweep
-from pacore.evaluation.comparison import ProblemScore
+from pacore.evaluation.comparison import ProblemAccuracy
 from pacore.evaluation.measures import Vote
 from pacore.evaluation.statistics.paired import Paired, paired
 from pacore.warehouse.report_rows import ReportRow
@@ -46,11 +46,11 @@ class EqualCost:
 
 
 def pool_votes(warehouse: Warehouse, run_id: str) -> Mapping[int, Mapping[str, float]]:
-    """The expected score of a vote of k samples of the bare problem, by k and by problem."""
+    """The expected accuracy of a vote of k samples of the bare problem, by k and by problem."""
     votes: dict[int, dict[str, float]] = defaultdict(dict)
     for vote in warehouse.read(Vote, run_id=run_id):
         if vote.pool == POOL:
-            votes[vote.k][vote.problem_id] = vote.score
+            votes[vote.k][vote.problem_id] = vote.accuracy
     return votes
 
 
@@ -76,8 +76,8 @@ def at_equal_cost(warehouse: Warehouse, planned: PlannedSweep) -> Sequence[Equal
     warehouse.count_votes(counts.values())
     votes = pool_votes(warehouse, pool_id)
     scores: dict[str, dict[str, float]] = defaultdict(dict)
-    for row in warehouse.read(ProblemScore, run_ids=list(known.values())):
-        scores[row.run_id][row.problem_id] = row.score
+    for row in warehouse.read(ProblemAccuracy, run_ids=list(known.values())):
+        scores[row.run_id][row.problem_id] = row.accuracy
     return [
         EqualCost(
             name,

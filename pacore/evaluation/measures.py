@@ -82,14 +82,14 @@ class Member(ReportRow):
 
 @dataclass(frozen=True, slots=True)
 class Vote(ReportRow):
-    """The expected score of a vote of k members of one problem's pool."""
+    """The expected accuracy of a vote of k members of one problem's pool."""
 
     QUERY: ClassVar[str] = "evaluation/votes"
 
     pool: str
     k: int
     problem_id: str
-    score: float
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _votes(warehouse: Warehouse, run_id: str) -> VoteScores:
     """maj@k of each pool, k and problem."""
     rows = warehouse.read(Vote, run_id=run_id)
     return {
-        key: {row.problem_id: row.score for row in group}
+        key: {row.problem_id: row.accuracy for row in group}
         for key, group in groupby(rows, key=lambda row: (row.pool, row.k))
     }
 

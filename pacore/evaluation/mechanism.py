@@ -32,7 +32,7 @@ class MessageCounts(ReportRow):
     problem_id: str
     messages: int
     judged: int
-    score: float | None
+    accuracy: float | None
     no_answer: int
     timeout: int
     crash: int
@@ -211,7 +211,7 @@ def _figure(parts: Sequence[float], wholes: Sequence[float], cases: int) -> Figu
 
 def _messages(rows: Sequence[MessageCounts]) -> RoundMessages:
     total = sum(row.messages for row in rows)
-    scores = [row.score for row in rows if row.score is not None]
+    scores = [row.accuracy for row in rows if row.accuracy is not None]
     judged = sum(row.judged for row in rows)
     return RoundMessages(
         round=rows[0].round,

@@ -15,7 +15,7 @@ from pacore.core.config.sweep import Arm, PlannedSweep, SweepConfig, plan_sweep,
 from pacore.core.problem import Problem, set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
-from pacore.evaluation.comparison import ProblemScore
+from pacore.evaluation.comparison import ProblemAccuracy
 from pacore.evaluation.equal_cost import POOL, EqualCost, pool_votes
 from pacore.evaluation.judging import Judging, begin_judging
 from pacore.evaluation.measures import Measures, measure
@@ -60,7 +60,7 @@ class FrontierRow(ReportRow):
     problems: int
     planned: int
     scored: int
-    score: float | None
+    accuracy: float | None
     population_low: float | None
     population_high: float | None
     unanswered_rate: float | None
@@ -139,8 +139,8 @@ def _measured(
     for choice in warehouse.read(BestChoice, run_id=pool_id):
         best[choice.n][choice.problem_id] = choice.best
     scores: dict[str, dict[str, float]] = {str(one.run_id): {} for one in planned.runs.values()}
-    for row in warehouse.read(ProblemScore, run_ids=list(scores)):
-        scores[row.run_id][row.problem_id] = row.score
+    for row in warehouse.read(ProblemAccuracy, run_ids=list(scores)):
+        scores[row.run_id][row.problem_id] = row.accuracy
     intervals = {row.k: row.intervals for row in pool.pools if row.pool == POOL}
     found = {}
     for arm in planned.arms:
@@ -198,7 +198,7 @@ def _run_row(arm: Arm, found: FrontierRow, alone_tokens: int, _: Measured) -> Sw
         trajectories=arm.trajectories,
         planned=found.planned,
         scored=found.scored,
-        accuracy=found.score,
+        accuracy=found.accuracy,
         low=found.population_low,
         high=found.population_high,
         unanswered=found.unanswered_rate,

@@ -25,7 +25,7 @@ def scored_of(total: Accuracy) -> str:
 
 def accuracy_of(total: Accuracy) -> str:
     """The accuracy with its denominator; a dash with the reason where there is none."""
-    return f"{share(total.score)} ({scored_of(total)})"
+    return f"{share(total.accuracy)} ({scored_of(total)})"
 
 
 def missing_facts(total: Accuracy, missing: Sequence[Missing]) -> Iterator[tuple[str, str]]:
@@ -38,8 +38,8 @@ def missing_facts(total: Accuracy, missing: Sequence[Missing]) -> Iterator[tuple
         yield "" if place else "missing", f"{row.answers:,} {_cause(row)}"
     if more := sum(row.answers for row in lost[LISTED_CAUSES:]):
         yield "", f"{more:,} for other reasons"
-    low, high = total.lowest_score, total.highest_score
-    if total.score is not None and low != high:
+    low, high = total.lowest_accuracy, total.highest_accuracy
+    if total.accuracy is not None and low != high:
         bounds = f"{share(low)} to {share(high)}"
         yield "", f"{bounds}: accuracy, if answers without a score were all wrong, or all right"
 

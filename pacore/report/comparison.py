@@ -46,9 +46,9 @@ def comparison_sheet(found: Comparison, decision: Decision | None = None) -> She
 def comparison_figure(found: Comparison) -> Figure:
     """The accuracy of both runs with their intervals; the title is their difference."""
     rows = [
-        Interval(run.run_id, run.score, run.population_low, run.population_high)
+        Interval(run.run_id, run.accuracy, run.population_low, run.population_high)
         for run in (found.first, found.second)
-        if run.score is not None
+        if run.accuracy is not None
     ]
     title = f"Difference {points(found.paired.difference)} ({_interval(found.paired)})"
     return interval_figure(rows, title, ACCURACY)
@@ -60,7 +60,7 @@ def _rows(found: Comparison) -> Iterator[list[str]]:
     def row(title: str, value: Callable[[ComparedRun], str]) -> list[str]:
         return [title, value(found.first), value(found.second)]
 
-    yield row("accuracy", lambda run: share(run.score))
+    yield row("accuracy", lambda run: share(run.accuracy))
     yield row("accuracy, 95 %", lambda run: between(run.population_low, run.population_high))
     yield row("answers scored", lambda run: f"{run.scored:,} of {run.planned:,}")
     yield row("missing", lambda run: share(run.missing_rate))

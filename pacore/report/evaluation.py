@@ -35,7 +35,6 @@ from pacore.report.rendering.sheet import (
     Sheet,
     Table,
     between,
-    decimals,
     number,
     share,
     table,
@@ -67,7 +66,7 @@ class GradedRound(ReportRow):
     no_answer: int
     timeout: int
     crash: int
-    score: float | None
+    accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +138,10 @@ def evaluation_figure(found: Sequence[Measures]) -> Figure:
         return curve_figure(curves, title, ("samples of a problem, k", "accuracy, %"))
     rows = [
         Interval(
-            one.run_id, one.totals.score, one.totals.population_low, one.totals.population_high
+            one.run_id, one.totals.accuracy, one.totals.population_low, one.totals.population_high
         )
         for one in found
-        if one.totals.score is not None
+        if one.totals.accuracy is not None
     ]
     title = "Accuracy of each run (bars: 95 %, new problems of this kind)"
     return interval_figure(rows, title, "accuracy, %")
@@ -265,7 +264,7 @@ def _grading_page(
         ("no answer", COUNT, lambda row: row.no_answer),
         ("timeout", COUNT, lambda row: row.timeout),
         ("crash", COUNT, lambda row: row.crash),
-        ("mean score", decimals(3), lambda row: row.score),
+        ("accuracy", SHARE, lambda row: row.accuracy),
     )
     return Sheet(
         headline(run),
@@ -281,7 +280,7 @@ def gradings_table(gradings: Sequence[GradingAccuracy]) -> Table:
         ("grading", TEXT, lambda row: row.grading),
         ("grader", TEXT, lambda row: row.grader),
         ("version", TEXT, lambda row: row.grader_version or None),
-        ("accuracy", SHARE, lambda row: row.score),
+        ("accuracy", SHARE, lambda row: row.accuracy),
         ("scored", FIGURE, lambda row: f"{number(row.scored)}/{number(row.planned)}"),
         ("", TEXT, lambda row: "current" if row.stands else ""),
     )

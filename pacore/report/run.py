@@ -54,7 +54,7 @@ class ResultRow(ReportRow):
     problem: str
     answer: str | None
     gold: str | None
-    score: float | None
+    accuracy: float | None
     trajectories: int
     tokens: int | None
 
@@ -167,7 +167,7 @@ def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
             ("problem", TEXT, lambda row: row.problem),
             ("answer", cut(60), lambda row: row.answer),
             ("gold", cut(30), lambda row: row.gold),
-            ("score", decimals(2), lambda row: row.score),
+            ("score", decimals(2), lambda row: row.accuracy),
             ("trajectories", COUNT, lambda row: row.trajectories),
             ("tokens", COUNT, lambda row: row.tokens),
         )

@@ -1,12 +1,12 @@
 -- Grain: one row per run: its accuracy (pass@1) with two intervals, and what became of answers without a score.
--- The score is read together with `scored` of the `planned` answers, and with what is missing (`outcomes`).
+-- It is read together with `scored` of the `planned` answers, and with what is missing (`outcomes`).
 -- Two 95 % intervals, in answer to two questions. `population_low`, `population_high`: were other problems
 -- of this kind drawn; the standard error is that of the mean of the problems' means (Miller 2024, clustered
 -- by problem). `these_low`, `these_high`: were these very problems solved again;
 -- its standard error comes from the replicates' spread within each problem. Null where a problem has a
 -- single replicate, where no problem's replicates differ, and where replicates draw from a shared pool and
 -- so are not independent: the bootstrap in `pacore evaluate` treats that.
--- Both are Wilson's intervals at the effective number of answers score (1 - score) / SE^2, with Student's t
+-- Both are Wilson's intervals at the effective number of answers accuracy (1 - accuracy) / SE^2, with Student's t
 -- in place of z: near 0 and 1 a plain one would leave [0, 1] and cover far less than 95 %. Neither takes
 -- missing answers into account.
 -- Columns:
@@ -21,10 +21,10 @@
 --   missing BIGINT: `lost` and `pending` together.
 --   ungraded BIGINT: Ended answers without a score that the model is not to blame for: not graded, or no gold answer,
 --     or the grading ended by `timeout` or `crash`.
---   score DOUBLE in [0, 1]: Mean over problems of the mean over a problem's scored replicates; null where nothing is
+--   accuracy DOUBLE in [0, 1]: Mean over problems of the mean over a problem's scored replicates; null where nothing is
 --     scored.
---   lowest_score DOUBLE in [0, 1]: The score, were every planned answer without one wrong.
---   highest_score DOUBLE in [0, 1]: The score, were every planned answer without one right.
+--   lowest_accuracy DOUBLE in [0, 1]: The accuracy, were every planned answer without one wrong.
+--   highest_accuracy DOUBLE in [0, 1]: The accuracy, were every planned answer without one right.
 --   these_low DOUBLE in [0, 1]: Lower end of the 95 % interval for these problems solved again.
 --   these_high DOUBLE in [0, 1]: Upper end of that interval.
 --   population_low DOUBLE in [0, 1]: Lower end of the 95 % interval for other problems of this kind; null below two
@@ -69,7 +69,7 @@ by_problem AS (
     SELECT
         run_id,
         problem_id,
-        avg(score) AS score,
+        avg(score) AS accuracy,
         var_samp(score) AS variance,
         coalesce(sum(score), 0) / nullif(count(*), 0) AS lowest,
         (coalesce(sum(score), 0) + count(*) - count(score)) / nullif(count(*), 0) AS highest,
@@ -96,15 +96,15 @@ by_problem AS (
 by_run AS (
     SELECT
         run_id,
-        avg(score) AS score,
-        count(score) AS scored_problems,
-        avg(lowest) FILTER (is_gradable) AS lowest_score,
-        avg(highest) FILTER (is_gradable) AS highest_score,
-        if(count(score) > 1, stddev_samp(score) / nullif(sqrt(count(score)), 0), NULL)
+        avg(accuracy) AS accuracy,
+        count(accuracy) AS scored_problems,
+        avg(lowest) FILTER (is_gradable) AS lowest_accuracy,
+        avg(highest) FILTER (is_gradable) AS highest_accuracy,
+        if(count(accuracy) > 1, stddev_samp(accuracy) / nullif(sqrt(count(accuracy)), 0), NULL)
             AS population_se,
         if(
-            count(variance) = count(score),
-            sqrt(sum(variance / nullif(scored, 0))) / nullif(count(score), 0),
+            count(variance) = count(accuracy),
+            sqrt(sum(variance / nullif(scored, 0))) / nullif(count(accuracy), 0),
             NULL
         ) AS these_se,
         sum(greatest(scored - 1, 0)) AS these_df,
@@ -131,9 +131,12 @@ questions AS (
     SELECT
         run_id,
         'population' AS question,
-        score,
-        if(population_se > 0, score * (1 - score) / nullif(population_se ** 2, 0), scored_problems)
-            AS effective,
+        accuracy,
+        if(
+            population_se > 0,
+            accuracy * (1 - accuracy) / nullif(population_se ** 2, 0),
+            scored_problems
+        ) AS effective,
         scored_problems - 1 AS df
     FROM by_run
     WHERE population_se IS NOT NULL
@@ -141,8 +144,8 @@ questions AS (
     SELECT
         run_id,
         'these' AS question,
-        score,
-        score * (1 - score) / nullif(these_se ** 2, 0) AS effective,
+        accuracy,
+        accuracy * (1 - accuracy) / nullif(these_se ** 2, 0) AS effective,
         these_df AS df
     FROM by_run
     JOIN runs USING (run_id)
@@ -153,7 +156,7 @@ spread AS (
     SELECT
         run_id,
         question,
-        score,
+        accuracy,
         effective,
         if(df > 120, 1.959964, quantile) AS t
     FROM questions
@@ -164,10 +167,10 @@ intervals AS (
     SELECT
         run_id,
         question,
-        (score + t ** 2 / nullif(2 * effective, 0)) / nullif(1 + t ** 2 / nullif(effective, 0), 0)
-            AS middle,
+        (accuracy + t ** 2 / nullif(2 * effective, 0))
+        / nullif(1 + t ** 2 / nullif(effective, 0), 0) AS middle,
         t / nullif(1 + t ** 2 / nullif(effective, 0), 0) * sqrt(
-            score * (1 - score) / nullif(effective, 0) + t ** 2 / nullif(4 * effective ** 2, 0)
+            accuracy * (1 - accuracy) / nullif(effective, 0) + t ** 2 / nullif(4 * effective ** 2, 0)
         ) AS half
     FROM spread
 ),
@@ -194,9 +197,9 @@ SELECT
     coalesce(by_run.pending, 0)::BIGINT AS pending,
     coalesce(by_run.lost + by_run.pending, 0)::BIGINT AS missing,
     coalesce(by_run.ungraded, 0)::BIGINT AS ungraded,
-    by_run.score,
-    by_run.lowest_score,
-    by_run.highest_score,
+    by_run.accuracy,
+    by_run.lowest_accuracy,
+    by_run.highest_accuracy,
     bounds.these_low,
     bounds.these_high,
     bounds.population_low,

@@ -9,7 +9,7 @@
 --   runs.problems
 --   mart_accuracy.planned
 --   mart_accuracy.scored
---   mart_accuracy.score
+--   mart_accuracy.accuracy
 --   mart_accuracy.population_low
 --   mart_accuracy.population_high
 --   mart_accuracy.unanswered_rate
@@ -18,7 +18,7 @@
 --   marginal_tokens BIGINT in tokens: Tokens that the run generated itself.
 --   wasted_tokens BIGINT in tokens: Of what it paid for, what is on no path of an answer.
 --   uncounted BIGINT: Trajectories that finished and whose tokens nobody counted.
---   accuracy_per_thousand_tokens DOUBLE in 1 / 1000 tokens: The score by thousands of tokens an answer.
+--   accuracy_per_thousand_tokens DOUBLE in 1 / 1000 tokens: The accuracy by thousands of tokens an answer.
 --   prices.currency
 --   mart_costs.effective_money_per_answer
 --   mart_costs.marginal_money
@@ -42,22 +42,22 @@ SELECT
     runs.compaction,
     runs.replicates,
     runs.problems,
-    accuracy.planned,
-    accuracy.scored,
-    accuracy.score,
-    accuracy.population_low,
-    accuracy.population_high,
-    accuracy.unanswered_rate,
+    measured.planned,
+    measured.scored,
+    measured.accuracy,
+    measured.population_low,
+    measured.population_high,
+    measured.unanswered_rate,
     spent.tokens_per_answer,
     spent.marginal_tokens,
     spent.wasted_tokens,
     spent.uncounted,
-    1000 * accuracy.score / nullif(spent.tokens_per_answer, 0) AS accuracy_per_thousand_tokens,
+    1000 * measured.accuracy / nullif(spent.tokens_per_answer, 0) AS accuracy_per_thousand_tokens,
     costs.currency,
     costs.effective_money_per_answer,
     costs.marginal_money
 FROM runs
-JOIN mart_accuracy AS accuracy USING (run_id)
+JOIN mart_accuracy AS measured USING (run_id)
 JOIN mart_costs AS costs USING (run_id)
 LEFT JOIN spent USING (run_id)
 ORDER BY runs.run_id

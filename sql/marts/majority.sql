@@ -1,6 +1,6 @@
 -- Grain: one row per run, pool and k: accuracy of the answer that most of k samples give (self-consistency).
 -- Only graded runs have votes to count. Of tied answers each is as likely, members without an answer never
--- vote, and where there is no vote the score is 0.
+-- vote, and where there is no vote the accuracy is 0.
 -- Columns:
 --   runs.run_id
 --   mart_pass_at_k.pool
@@ -12,7 +12,7 @@
 --   tokens DOUBLE in tokens: Mean tokens of k members of a problem, the TTC of such a vote; null where not all are
 --     known.
 WITH voted AS (
-    SELECT run_id, pool, k, avg(score) AS score, bool_and(method = 'exact') AS is_exact
+    SELECT run_id, pool, k, avg(accuracy) AS accuracy, bool_and(method = 'exact') AS is_exact
     FROM majorities
     GROUP BY run_id, pool, k
 ),
@@ -37,7 +37,7 @@ SELECT
     run_id,
     pool,
     k,
-    voted.score AS maj_at_k,
+    voted.accuracy AS maj_at_k,
     CASE WHEN voted.is_exact THEN 'exact' WHEN NOT voted.is_exact THEN 'resampled' END AS method,
     pool_sizes.problems,
     k * spent.tokens AS tokens

@@ -34,9 +34,9 @@ WITH placed AS (
 ),
 
 graded AS (
-    SELECT run_id, round, avg(score) AS accuracy, sum(scored)::BIGINT AS scored
+    SELECT run_id, round, avg(accuracy) AS accuracy, sum(scored)::BIGINT AS scored
     FROM (
-        SELECT run_id, round, problem_id, avg(score) AS score, count(score) AS scored
+        SELECT run_id, round, problem_id, avg(score) AS accuracy, count(score) AS scored
         FROM verdicts
         GROUP BY run_id, round, problem_id
     )

@@ -30,7 +30,7 @@ sets AS (
         problem_id,
         replicate,
         count(score) AS episodes,
-        avg(score) AS score,
+        avg(score) AS accuracy,
         list_sort(list(decided_by)) AS decided_by
     FROM derived
     GROUP BY run_id, source_run_id, round, edit, batch, problem_id, replicate
@@ -44,12 +44,12 @@ SELECT
     sets.batch,
     sets.problem_id,
     sum(sets.episodes)::BIGINT AS episodes,
-    avg(sets.score) AS accuracy,
-    avg(sets.score) FILTER (control.score IS NOT NULL) AS paired,
-    avg(control.score) FILTER (sets.score IS NOT NULL) AS control,
+    avg(sets.accuracy) AS accuracy,
+    avg(sets.accuracy) FILTER (control.accuracy IS NOT NULL) AS paired,
+    avg(control.accuracy) FILTER (sets.accuracy IS NOT NULL) AS control,
     coalesce(
         bool_and(sets.decided_by = control.decided_by)
-        FILTER (sets.score IS NOT NULL AND control.score IS NOT NULL),
+        FILTER (sets.accuracy IS NOT NULL AND control.accuracy IS NOT NULL),
         false
     ) AS is_same
 FROM sets

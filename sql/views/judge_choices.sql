@@ -1,4 +1,4 @@
--- Grain: one row per run, problem and n: the score of choosing by a judge's opinion. Pool `first_round` of
+-- Grain: one row per run, problem and n: the accuracy of choosing by a judge's opinion. Pool `first_round` of
 -- `pools`; the judge is the one whose opinion was finished last.
 -- `best`: the expected score of the member with most votes among n taken without replacement, each of equally
 -- many votes as likely; exact. `oracle`: the same if right ones had most votes. Both are defined only where
@@ -24,7 +24,7 @@ levels AS (
         problem_id,
         liking,
         count(*) AS tied,
-        avg(score) AS score,
+        avg(score) AS accuracy,
         sum(count(*)) OVER liked_more - count(*) AS better,
         sum(count(*)) OVER (PARTITION BY run_id, problem_id) AS members,
         sum(sum((score = 1)::INTEGER)) OVER (PARTITION BY run_id, problem_id) AS correct
@@ -38,7 +38,7 @@ SELECT
     levels.problem_id,
     pool_sizes.k AS n,
     any_value(levels.members) AS members,
-    sum(levels.score * (
+    sum(levels.accuracy * (
         list_aggregate(list_transform(
             range(0, pool_sizes.k),
             lambda i: greatest(0, members - better - i) / nullif(members - i, 0)::DOUBLE

@@ -33,7 +33,7 @@ asked AS (
 ),
 
 classes AS (
-    SELECT run_id, pool, problem_id, answer_key, count(*) AS size, avg(score) AS score
+    SELECT run_id, pool, problem_id, answer_key, count(*) AS size, avg(score) AS accuracy
     FROM voters
     WHERE answer_key IS NOT NULL
     GROUP BY run_id, pool, problem_id, answer_key
@@ -52,7 +52,7 @@ rivals AS (
         problem_id,
         top,
         size,
-        score,
+        accuracy,
         row_number() OVER (PARTITION BY run_id, pool, problem_id, top ORDER BY answer_key) AS turn
     FROM tops
     JOIN classes USING (run_id, pool, problem_id)
@@ -94,7 +94,7 @@ states AS (
             before.used + votes AS used,
             before.tied + (votes = before.top)::BIGINT AS tied,
             before.ways * choices AS ways,
-            (before.won + if(votes = before.top, rivals.score * before.ways, 0)) * choices AS won
+            (before.won + if(votes = before.top, rivals.accuracy * before.ways, 0)) * choices AS won
         FROM states AS before
         JOIN rivals
             ON rivals.run_id = before.run_id
@@ -123,7 +123,7 @@ counted AS (
         sum(won / nullif(tied, 0) * exp(
             lgamma(others + 1) - lgamma(k - used + 1) - lgamma(others - k + used + 1)
             - lgamma(n + 1) + lgamma(k + 1) + lgamma(n - k + 1)
-        )) AS score
+        )) AS accuracy
     FROM states
     JOIN fillers USING (run_id, pool, problem_id, top)
     JOIN sizes USING (run_id, pool, problem_id)
@@ -153,7 +153,7 @@ tallies AS (
         shuffled.again,
         shuffled.answer_key,
         count(*) AS votes,
-        any_value(classes.score) AS score
+        any_value(classes.accuracy) AS accuracy
     FROM asked
     JOIN shuffled
         ON shuffled.run_id = asked.run_id
@@ -170,19 +170,19 @@ tallies AS (
 ),
 
 winners AS (
-    SELECT run_id, pool, problem_id, k, again, score
+    SELECT run_id, pool, problem_id, k, again, accuracy
     FROM tallies
     QUALIFY votes = max(votes) OVER (PARTITION BY run_id, pool, problem_id, k, again)
 ),
 
 elections AS (
-    SELECT run_id, pool, problem_id, k, again, avg(score) AS score
+    SELECT run_id, pool, problem_id, k, again, avg(accuracy) AS accuracy
     FROM winners
     GROUP BY run_id, pool, problem_id, k, again
 ),
 
 resampled AS (
-    SELECT run_id, pool, problem_id, k, sum(score) * 0.0025 AS score
+    SELECT run_id, pool, problem_id, k, sum(accuracy) * 0.0025 AS accuracy
     FROM elections
     GROUP BY run_id, pool, problem_id, k
 )
@@ -192,7 +192,7 @@ SELECT
     asked.pool,
     asked.problem_id,
     asked.k,
-    coalesce(counted.score, resampled.score, 0) AS score,
+    coalesce(counted.accuracy, resampled.accuracy, 0) AS accuracy,
     if(asked.countable, 'exact', 'resampled') AS method,
     asked.n AS members
 FROM asked

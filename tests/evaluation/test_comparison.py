@@ -98,7 +98,7 @@ def test_an_evaluation_reads_as_it_should(store: Backend) -> None:
         shown = to_text(evaluated_run(warehouse, "after").measures, WIDTH)
         (told,) = json.loads(to_json([measure(warehouse, "after")]))
     assert shown + "\n" == golden("comparison/evaluated.txt", shown + "\n")
-    assert told["totals"]["score"] == pytest.approx(sum(AFTER) / 40)
+    assert told["totals"]["accuracy"] == pytest.approx(sum(AFTER) / 40)
     for row in told["pools"]:
         for name, own in row["intervals"].items():
             assert own["value"] == pytest.approx(row[name]), (

@@ -121,7 +121,7 @@ def test_an_outage_has_no_score_no_interval_and_says_why(tmp_path: Path) -> None
         (found,) = warehouse.read(Totals, run_id="demo")
         shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
         told = to_text(evaluated_run(warehouse, "demo").measures, WIDTH)
-    assert (found.score, found.scored, found.planned) == (None, 0, 2)
+    assert (found.accuracy, found.scored, found.planned) == (None, 0, 2)
     assert (found.lost, found.missing_rate) == (2, 1.0)
     assert (found.population_low, found.these_low) == (None, None)
     for text in (shown, told):
@@ -140,8 +140,8 @@ def test_what_is_missing_bounds_what_the_accuracy_can_be(tmp_path: Path) -> None
     with Warehouse(store) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
         shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
-    assert (found.score, found.scored, found.planned) == (0.75, 3, 4)
-    assert (found.lowest_score, found.highest_score) == (0.5, 0.75)
+    assert (found.accuracy, found.scored, found.planned) == (0.75, 3, 4)
+    assert (found.lowest_accuracy, found.highest_accuracy) == (0.5, 0.75)
     assert "75.0 % (3 of 4 answers scored; 1 failed for a reason that is not the model's)" in shown
     bounds = "50.0 % to 75.0 %: accuracy, if answers without a score were all wrong, or all right"
     assert bounds in shown
@@ -155,7 +155,7 @@ def test_a_run_that_goes_on_is_scored_on_what_it_has_and_says_how_much_that_is(
     with Warehouse(store) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
         shown = to_text(result_sheet(run_results(warehouse, "demo")), WIDTH)
-    assert (found.score, found.scored, found.planned) == (1.0, 1, 3)
+    assert (found.accuracy, found.scored, found.planned) == (1.0, 1, 3)
     assert found.pending == 2 and found.missing_rate == pytest.approx(2 / 3)
     assert found.population_low is None
     assert "100.0 % (1 of 3 answers scored; 2 not there yet)" in shown
@@ -240,18 +240,18 @@ def test_every_planned_answer_has_its_outcome_and_the_score_is_of_the_evidence_a
     assert found.scored == sum(map(len, by_problem))
     assert found.scored + found.missing + found.ungraded == found.planned == 24
     if not means:
-        assert found.score is found.population_low is found.these_low is None
+        assert found.accuracy is found.population_low is found.these_low is None
         return
-    assert found.score == pytest.approx(fmean(means))
-    assert found.score is not None
-    assert found.lowest_score is not None and found.highest_score is not None
-    assert found.lowest_score <= found.highest_score
-    assert (found.lowest_score == found.highest_score) == (found.missing == 0)
+    assert found.accuracy == pytest.approx(fmean(means))
+    assert found.accuracy is not None
+    assert found.lowest_accuracy is not None and found.highest_accuracy is not None
+    assert found.lowest_accuracy <= found.highest_accuracy
+    assert (found.lowest_accuracy == found.highest_accuracy) == (found.missing == 0)
     for low, high in (
         (found.population_low, found.population_high),
         (found.these_low, found.these_high),
     ):
-        assert low is None or high is None or 0 <= low <= found.score <= high <= 1
+        assert low is None or high is None or 0 <= low <= found.accuracy <= high <= 1
 
 
 def test_a_mart_that_is_empty_for_want_of_a_grading_says_so(

@@ -114,7 +114,7 @@ def test_every_arm_has_its_accuracy_and_its_cost(swept: SweepOutcome, config: Sw
         "single", "sc-3", "bon-3", "low", "sequential-3", "verbatim", "low-pool-8",
     ]  # fmt: skip
     with Warehouse(open_store(config.run.store), numbers=[3]) as warehouse:
-        scores = dict(warehouse.query("SELECT run_id, score FROM mart_accuracy").rows)
+        scores = dict(warehouse.query("SELECT run_id, accuracy FROM mart_accuracy").rows)
         ((voted,),) = warehouse.query(
             "SELECT maj_at_k FROM mart_majority "
             "WHERE run_id = 'mine.pool' AND pool = 'first_round' AND k = 3"
@@ -167,7 +167,7 @@ def test_each_arm_that_is_a_run_is_compared_with_the_vote_that_costs_as_much(
             f"AND pool = 'first_round' AND k = {low.count}"
         ).rows
         ((score,),) = warehouse.query(
-            "SELECT score FROM mart_accuracy WHERE run_id = 'mine.low'"
+            "SELECT accuracy FROM mart_accuracy WHERE run_id = 'mine.low'"
         ).rows
     assert low.pair is not None
     assert low.pair.first == pytest.approx(voted)

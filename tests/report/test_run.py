@@ -158,7 +158,7 @@ def test_replicates_stand_side_by_side_with_their_mean_score(tmp_path: Path) -> 
         scored = [given for (given,) in warehouse.query("SELECT score FROM scores").rows]
         shown = to_text(problem_sheet(warehouse, "many", "sum-0000"), WIDTH)
     assert len(parts) == len(scored) == 4
-    assert row.score == pytest.approx(sum(scored) / 4)
+    assert row.accuracy == pytest.approx(sum(scored) / 4)
     assert [f"replicate {number}" in shown for number in range(5)] == [True] * 4 + [False]
 
 

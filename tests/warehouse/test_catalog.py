@@ -77,6 +77,32 @@ def test_every_column_has_one_sentence_and_a_unit_where_its_name_has_one(name: s
             assert column.unit in (ends[0], "1 / 1000 tokens", "1 / 1000 characters"), column
 
 
+OF_ONE_ANSWER = {"scores", "verdicts", "all_verdicts"}
+"""What a grader says of one answer or trajectory is its score; a mean of scores is an accuracy."""
+
+MEAN_AS_SCORE = re.compile(
+    r"\b(?:avg|sum|mean)\((?:[^()]|\([^()]*\))*\)(?:\s*FILTER\s*\([^()]*\))?[^,()]*\bAS\s+\w*score\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_score_is_of_one_answer_and_an_accuracy_is_a_mean_of_scores(name: str) -> None:
+    for column in catalog()[name].columns:
+        words = column.name.split("_")
+        assert "score" not in words or name in OF_ONE_ANSWER, column
+        if words[-1] == "accuracy":
+            assert name not in OF_ONE_ANSWER, column
+            assert re.match(r"Mean |Share |The accuracy|`right_seen` of", column.meaning), column
+
+
+def test_no_query_calls_a_mean_of_scores_a_score() -> None:
+    texts = {path: path.read_text() for path in (ROOT / "sql").rglob("*.sql")}
+    assert [str(path) for path, text in texts.items() if MEAN_AS_SCORE.search(text)] == []
+    assert MEAN_AS_SCORE.search("SELECT avg(given.score) AS mean_score FROM scores AS given")
+    assert MEAN_AS_SCORE.search("avg(score) FILTER (score IS NOT NULL) AS score,")
+
+
 def test_a_relation_reads_as_it_should() -> None:
     shown = to_text(relation_sheet(catalog()["mart_oracle_gap"]), 80) + "\n"
     assert shown == golden("report/relation.txt", shown)

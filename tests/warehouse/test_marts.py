@@ -94,7 +94,7 @@ def test_accuracy_is_the_mean_over_problems_of_their_replicates(
     statuses = Counter(row["status"] for row in answers)
     with Warehouse(nights, [run_id]) as warehouse:
         (found,) = warehouse.read(Totals, run_id=run_id)
-    assert found.score == pytest.approx(fmean(fmean(given) for given in by_problem.values()))
+    assert found.accuracy == pytest.approx(fmean(fmean(given) for given in by_problem.values()))
     assert (found.answers, found.planned, found.lost) == (12, 12, len(lost))
     assert found.scored == 12 - len(lost)
     assert found.no_answer_rate == pytest.approx(statuses["no_answer"] / 12)
@@ -189,7 +189,7 @@ def test_without_gold_or_verdict_there_is_no_accuracy_and_it_shows(tmp_path: Pat
         row.update(score=None, verdict="timeout")
     with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
         (found,) = warehouse.read(Totals, run_id="demo")
-    assert (found.score, found.scored, found.lost) == (None, 0, 1)
+    assert (found.accuracy, found.scored, found.lost) == (None, 0, 1)
     assert (found.ungraded, found.ungraded_rate) == (3, 0.75)
 
 

@@ -123,7 +123,7 @@ def test_majorities_equal_enumeration(
     assert len(found) > 200
     for row in found:
         samples = pools[row["run_id"]][row["problem_id"]]
-        assert row["score"] == pytest.approx(voted(samples, row["k"]), abs=1e-9), row
+        assert row["accuracy"] == pytest.approx(voted(samples, row["k"]), abs=1e-9), row
         assert row["method"] == "exact"
     marts = rows(warehouse, f"FROM mart_majority WHERE pool = '{pool}'")
     for row in marts:
@@ -152,7 +152,7 @@ def test_tied_answers_are_as_likely_and_who_has_no_answer_never_votes(tmp_path: 
         found = rows(
             warehouse, "FROM majorities WHERE pool = 'answers' AND k = 4 ORDER BY problem_id"
         )
-    assert {row["problem_id"]: row["score"] for row in found} == {
+    assert {row["problem_id"]: row["accuracy"] for row in found} == {
         "outvoted": 0.0, "silent": 0.0, "tie": 0.5,
     }  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_a_class_of_partial_scores_is_worth_their_mean(tmp_path: Path) -> None:
     half = [wrong("a", 0.5), wrong("a", 0.25), NOTHING]
     with Warehouse(one_run(tmp_path, {"p": half})) as warehouse:
         (row,) = rows(warehouse, "FROM majorities WHERE pool = 'answers' AND k = 3")
-    assert row["score"] == pytest.approx(0.375)
+    assert row["accuracy"] == pytest.approx(0.375)
 
 
 @pytest.mark.slow
@@ -197,11 +197,11 @@ def test_large_pools_are_exact_too_and_the_largest_resampled_within_their_error(
         400: "resampled",
     }
     for name, samples in large.items():
-        assert by_k[name, 1]["score"] == pytest.approx(fmean(s.score or 0 for s in samples))
-        assert by_k[name, 2]["score"] == pytest.approx(by_k[name, 1]["score"], abs=1e-9)
-        assert by_k[name, 400]["score"] == pytest.approx(voted(samples, 400), abs=1e-9)
+        assert by_k[name, 1]["accuracy"] == pytest.approx(fmean(s.score or 0 for s in samples))
+        assert by_k[name, 2]["accuracy"] == pytest.approx(by_k[name, 1]["accuracy"], abs=1e-9)
+        assert by_k[name, 400]["accuracy"] == pytest.approx(voted(samples, 400), abs=1e-9)
         drawn = fmean(voted(source.sample(samples, 8), 8) for _ in range(2_000))
-        assert by_k[name, 8]["score"] == pytest.approx(drawn, abs=4 * 0.5 / math.sqrt(2_000))
+        assert by_k[name, 8]["accuracy"] == pytest.approx(drawn, abs=4 * 0.5 / math.sqrt(2_000))
 
 
 @pytest.mark.slow
@@ -229,7 +229,7 @@ def test_the_two_intervals_answer_two_questions(
         of_run = [[s.score or 0.0 for s in samples] for samples in pools[row["run_id"]].values()]
         replicates = row["replicates"]
         means = [fmean(scores) for scores in of_run]
-        assert row["score"] == pytest.approx(fmean(means))
+        assert row["accuracy"] == pytest.approx(fmean(means))
         low, high = wilson(fmean(means), stdev(means) / math.sqrt(PROBLEMS), PROBLEMS - 1)
         assert (row["population_low"], row["population_high"]) == pytest.approx((low, high))
         if replicates == 1:
@@ -272,5 +272,5 @@ def test_a_grading_that_broke_off_is_no_wrong_answer_and_shows_as_a_rate(tmp_pat
     store = one_run(tmp_path, {"p": [RIGHT, BROKEN], "q": [RIGHT, RIGHT]})
     with Warehouse(store) as warehouse:
         (row,) = rows(warehouse, "FROM mart_accuracy")
-    assert (row["score"], row["scored"]) == (1.0, 3)
+    assert (row["accuracy"], row["scored"]) == (1.0, 3)
     assert (row["timeout_rate"], row["crash_rate"], row["ungraded_rate"]) == (0.25, 0.0, 0.25)

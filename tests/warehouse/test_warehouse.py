@@ -133,7 +133,9 @@ def test_a_run_that_has_only_begun_shows_its_problems_and_no_rows(tmp_path: Path
             ("demo", "sum-2", "4"),
         ]
         assert ask(warehouse, "SELECT count(*) FROM trajectories") == [(0,)]
-        assert ask(warehouse, "SELECT answers, scored, score FROM mart_accuracy") == [(0, 0, None)]
+        assert ask(warehouse, "SELECT answers, scored, accuracy FROM mart_accuracy") == [
+            (0, 0, None)
+        ]
 
 
 def test_the_views_cover_the_runs_named_and_an_unknown_run_is_refused(own_store: Backend) -> None:
@@ -442,6 +444,8 @@ def test_round_queries_serve_hundreds_of_threads_at_once(store: Backend) -> None
 
 def test_results_are_rows_for_a_table_and_failed_problems_are_named(warehouse: Warehouse) -> None:
     first, second = warehouse.read(ResultRow, run_id="demo", rows=2)
-    assert first == ResultRow("sum-1", answer="2", gold="2", score=1.0, trajectories=4, tokens=73)
+    assert first == ResultRow(
+        "sum-1", answer="2", gold="2", accuracy=1.0, trajectories=4, tokens=73
+    )
     assert second.problem == "sum-2"
     assert run_results(warehouse, "demo").failed == ["sum-3"]

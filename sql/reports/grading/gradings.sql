@@ -1,5 +1,5 @@
 -- Grain: one row per finished grading of run $run_id against the gold answers, the run's own first.
--- `score`: mean over problems of the mean over a problem's scored replicates (pass@1), each answer by
+-- `accuracy`: mean over problems of the mean over a problem's scored replicates (pass@1), each answer by
 -- that grading, or by the run itself where there is no trajectory to be graded. `scored` of the `planned`
 -- answers; those missing for a reason that is not the model's are not among them (`outcomes`).
 WITH given AS (
@@ -30,13 +30,13 @@ WITH given AS (
 ),
 
 by_problem AS (
-    SELECT grading, problem_id, avg(score) AS score, count(score) AS scored
+    SELECT grading, problem_id, avg(score) AS accuracy, count(score) AS scored
     FROM given
     GROUP BY grading, problem_id
 ),
 
 by_grading AS (
-    SELECT grading, avg(score) AS score, sum(scored)::BIGINT AS scored
+    SELECT grading, avg(accuracy) AS accuracy, sum(scored)::BIGINT AS scored
     FROM by_problem
     GROUP BY grading
 )
@@ -47,7 +47,7 @@ SELECT
     gradings.grader,
     gradings.grader_version,
     gradings.stands,
-    by_grading.score,
+    by_grading.accuracy,
     coalesce(by_grading.scored, 0) AS scored,
     runs.problems * runs.replicates AS planned
 FROM gradings

@@ -5,7 +5,7 @@ SELECT
     problem_id,
     found.messages,
     found.judged,
-    found.score,
+    found.accuracy,
     found.no_answer,
     found.timeout,
     found.crash,

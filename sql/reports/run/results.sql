@@ -21,7 +21,7 @@ ended AS (
             ORDER BY answers.replicate
         ) AS answer,
         max(scores.gold) AS gold,
-        avg(scores.score) AS score
+        avg(scores.score) AS accuracy
     FROM answers
     SEMI JOIN shown USING (problem_id)
     LEFT JOIN scores USING (run_id, problem_id, replicate)
@@ -44,7 +44,7 @@ SELECT
     shown.problem_id AS problem,
     left(ended.answer, 500) AS answer,
     left(coalesce(ended.gold, shown.gold), 500) AS gold,
-    ended.score,
+    ended.accuracy,
     coalesce(spent.trajectories, 0) AS trajectories,
     spent.tokens
 FROM shown

@@ -1,9 +1,9 @@
 -- Grain: one row, for run $run_id: its accuracy and rates, and what it cost. `mean_effective_tokens` is of
 -- answers the model gave or could have given, as in `mart_frontier`.
 SELECT
-    accuracy.*,
+    measured.*,
     cost.*
-FROM mart_accuracy AS accuracy
+FROM mart_accuracy AS measured
 CROSS JOIN (
     SELECT
         avg(effective_tokens) FILTER (outcomes.is_evidence) AS mean_effective_tokens,
@@ -14,4 +14,4 @@ CROSS JOIN (
     JOIN outcomes USING (run_id, problem_id, replicate)
     WHERE run_id = $run_id
 ) AS cost
-WHERE accuracy.run_id = $run_id
+WHERE measured.run_id = $run_id

@@ -1,11 +1,11 @@
--- Grain: one row per run named in $run_ids and problem with a scored answer: the mean over its replicates.
+-- Grain: one row per run named in $run_ids and problem with a scored answer: the mean score over its replicates.
 -- `graders` lists the versions that decided on an answer, where there was one; `content_digest` is of question
 -- and gold.
 SELECT
     scores.run_id,
     scores.problem_id,
     problems.content_digest,
-    avg(scores.score) AS score,
+    avg(scores.score) AS accuracy,
     count(scores.score) AS scored,
     coalesce(
         list_sort(list_distinct(
