@@ -131,14 +131,24 @@ class Store:
         """A paragraph for a paper with the exact settings of a run. Raises Refused for an unknown run."""
         return methods(self.backend, run_id)
 
-    def problem(self, run_id: str, problem_id: str, *, is_whole: bool = False) -> Report[str]:
+    def problem(
+        self,
+        run_id: str,
+        problem_id: str,
+        *,
+        is_whole: bool = False,
+        replicate: int | None = None,
+    ) -> Report[str]:
         """The rounds, messages and answer of one problem; ``is_whole`` shows conclusions in full.
 
-        Raises Refused for an unknown run, BadInput for an unknown problem.
+        Of a run with several replicates it has a line for each, or the rounds of the 0-based ``replicate``.
+        Raises Refused for an unknown run, BadInput for an unknown problem or replicate.
         """
         open_run(self.backend, run_id)
         with Warehouse(self.backend, [run_id]) as warehouse:
-            sheet = problem_sheet(warehouse, run_id, problem_id, is_whole=is_whole)
+            sheet = problem_sheet(
+                warehouse, run_id, problem_id, is_whole=is_whole, replicate=replicate
+            )
         return Report(problem_id, [sheet])
 
     def query(

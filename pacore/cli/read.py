@@ -39,26 +39,39 @@ def status_command(store: str, run_ids: tuple[str, ...]) -> int:
 @click.argument("problem_id", metavar="[PROBLEM]", required=False)
 @click.option("--whole", "is_whole", is_flag=True, help="With PROBLEM: every conclusion in full.")
 @click.option(
+    "--replicate",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With PROBLEM: the rounds of one replicate; the first is 0.",
+)
+@click.option(
     "--methods", "is_methods", is_flag=True, help="A paragraph with the run's exact settings."
 )
 def show_command(
-    store: str, run_id: str, problem_id: str | None, is_whole: bool, is_methods: bool
+    store: str,
+    run_id: str,
+    problem_id: str | None,
+    is_whole: bool,
+    replicate: int | None,
+    is_methods: bool,
 ) -> int:
     """Show a run: its settings, its command, its results; or one problem.
 
     With PROBLEM, which is an id or the name in the problem file, its rounds are shown: every trajectory
-    with the verdict on it, which messages the next round sees, and the answer.
+    with the verdict on it, which messages the next round sees, and the answer. A run of several replicates
+    shows which share of them is right on each problem, and of one problem a line for each.
     """
     from pacore.api.store import open_store
 
-    if is_whole and problem_id is None:
-        raise BadInput("--whole: is for one problem; name it after the run")
+    for flag, is_given in (("--whole", is_whole), ("--replicate", replicate is not None)):
+        if is_given and problem_id is None:
+            raise BadInput(f"{flag}: is for one problem; name it after the run")
     opened = open_store(store)
     if is_methods:
         click.echo(visible(opened.methods(run_id)))
         return Exit.COMPLETE
     if problem_id is not None:
-        click.echo(str(opened.problem(run_id, problem_id, is_whole=is_whole)))
+        click.echo(str(opened.problem(run_id, problem_id, is_whole=is_whole, replicate=replicate)))
         return Exit.COMPLETE
     click.echo(f"{opened.configuration(run_id)}\n")
     click.echo(str(opened.results(run_id)))

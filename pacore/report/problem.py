@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,11 +21,13 @@ from pacore.report.rendering.sheet import (
     FIGURE,
     TEXT,
     Facts,
+    Format,
     Heading,
     Note,
     Part,
     Passage,
     Sheet,
+    decimals,
     number,
     table,
 )
@@ -43,6 +45,8 @@ _WHOLE_CHARACTERS = 2**31 - 1
 _TURN_CHARACTERS = 2_000
 
 _GOLD_CHARACTERS = 300
+
+_LISTED_REPLICATES = 64
 
 
 def round_heading(plan: Plan, round_: int) -> str:
@@ -101,6 +105,26 @@ class SlotRow(ReportRow):
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicateRow(ReportRow):
+    """One replicate in a line: its answer or why it has none, the verdict, tokens, and of the ``messages``
+    that its last round saw how many are ``correct``, None where they are not graded.
+    """
+
+    QUERY: ClassVar[str] = "problem/replicates"
+
+    replicate: int
+    answer: str | None
+    status: str
+    is_evidence: bool
+    reason: str | None
+    verdict: str | None
+    score: float | None
+    messages: int | None
+    correct: int | None
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicateEnd(ReportRow):
     """The answer of one replicate or why it has none, the verdict, and the text it was read from."""
 
@@ -121,42 +145,99 @@ class ReplicateEnd(ReportRow):
 
 
 def problem_sheet(
-    warehouse: Warehouse, run_id: str, problem_id: str, *, is_whole: bool = False
+    warehouse: Warehouse,
+    run_id: str,
+    problem_id: str,
+    *,
+    is_whole: bool = False,
+    replicate: int | None = None,
 ) -> Sheet:
-    """The rounds, messages and answer of one problem, by its id or by its name in its file.
+    """The rounds, messages and answer of one problem, by its id or by its name in its file; where a run
+    has several replicates a line for each, and the rounds of the 0-based ``replicate`` that is named.
 
-    ``is_whole`` shows each conclusion in full, below its round. Raises BadInput for an unknown problem id,
-    naming those that are close to it.
+    ``is_whole`` shows each conclusion in full, below its round; without ``replicate`` those of all. Raises
+    BadInput for an unknown problem id, naming those that are close to it, and for an unknown replicate.
     """
     run = open_run(warehouse.store, run_id)
     problem = _problem_named(warehouse, run_id, problem_id)
     problem_id = problem.problem_id
     name = original_name(problem_id, json.loads(problem.metadata or "{}"))
     named = problem_id if name == problem_id else f"{problem_id} ({name})"
-    place = {"run_id": run_id, "problem_id": problem_id}
-    ends = {row.replicate: row for row in warehouse.read(ReplicateEnd, **place)}
+    count = run.plan.replicates
+    if replicate is not None and replicate not in range(count):
+        raise BadInput(f"--replicate {replicate}: run {run_id} has replicates 0 to {count - 1}")
     sections: list[Sequence[Part]] = [
         [Passage(problem.statement)],
         [Facts([("gold", _beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
     ]
+    if replicate is not None:
+        sections += _rounds(warehouse, run, problem_id, [replicate], is_whole)
+    elif count == 1 or is_whole:
+        sections += _rounds(warehouse, run, problem_id, range(count), is_whole)
+    else:
+        sections += _replicates(warehouse, run, problem_id)
+    return Sheet(f"problem {named} · {headline(run)}", sections)
+
+
+def _rounds(
+    warehouse: Warehouse, run: Run, problem_id: str, replicates: Sequence[int], is_whole: bool
+) -> Iterator[Sequence[Part]]:
+    """The rounds and the answer of some replicates of a problem."""
+    place = {"run_id": run.run_id, "problem_id": problem_id, "replicates": list(replicates)}
+    ends = {row.replicate: row for row in warehouse.read(ReplicateEnd, **place)}
     characters = _WHOLE_CHARACTERS if is_whole else _EXCERPT_CHARACTERS
     every = warehouse.read(SlotRow, **place, characters=characters)
     slots: dict[int, dict[int, list[SlotRow]]] = {}
     for slot in every:
         slots.setdefault(slot.replicate, {}).setdefault(slot.round, []).append(slot)
-    for replicate in range(run.plan.replicates):
+    for replicate in replicates:
         if run.plan.replicates > 1:
-            sections.append([Heading(f"replicate {replicate}")])
+            yield [Heading(f"replicate {replicate}")]
         for round_, rows in slots.get(replicate, {}).items():
-            sections.append(_round(run, round_, rows))
-            sections += [_conclusion_of(row) for row in rows if is_whole]
-        sections += _answer(
+            yield _round(run, round_, rows)
+            yield from (_conclusion_of(row) for row in rows if is_whole)
+        yield from _answer(
             ends.get(replicate), _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS
         )
     last = run.plan.rounds
     if last > 1 and not any(slot.verdict for slot in every if slot.round < last):
-        sections.append([only_answers_graded(run_id)])
-    return Sheet(f"problem {named} · {headline(run)}", sections)
+        yield [only_answers_graded(run.run_id)]
+
+
+def _replicates(warehouse: Warehouse, run: Run, problem_id: str) -> Iterator[Sequence[Part]]:
+    """The replicates of a problem, a line each."""
+    rows = warehouse.read(
+        ReplicateRow, run_id=run.run_id, problem_id=problem_id, rows=_LISTED_REPLICATES
+    )
+    columns: list[tuple[str, Format, Callable[[ReplicateRow], object]]] = [
+        ("replicate", FIGURE, lambda row: row.replicate),
+        ("verdict", TEXT, lambda row: row.verdict),
+        ("score", decimals(2), lambda row: row.score),
+        ("tokens", COUNT, lambda row: row.tokens),
+        ("answer", TEXT, _short_answer),
+    ]
+    if run.plan.rounds > 1:
+        columns.insert(3, ("right messages", FIGURE, _right_messages))
+    shown: list[Part] = [table(rows, *columns)]
+    if more := run.plan.replicates - len(rows):
+        shown.append(Note(f" … and {more:,} more replicates", "faint"))
+    yield shown
+    yield [Note("--replicate N shows the rounds of one", "faint")]
+    if run.plan.rounds > 1 and not any(row.correct is not None for row in rows):
+        yield [only_answers_graded(run.run_id)]
+
+
+def _short_answer(row: ReplicateRow) -> str:
+    """An answer, or why there is none."""
+    if row.status == "answered":
+        return excerpt(row.answer or "", 60)
+    return f"{ABSENT} {row.status.replace('_', ' ')}: {excerpt(row.reason or '', 60)}"
+
+
+def _right_messages(row: ReplicateRow) -> str:
+    if row.messages is None or row.correct is None:
+        return ABSENT
+    return f"{row.correct} of {row.messages}"
 
 
 def _problem_named(warehouse: Warehouse, run_id: str, problem_id: str) -> ProblemRow:

@@ -15,11 +15,14 @@ from pacore.evaluation.accuracy import Missing, Totals
 from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
 from pacore.report.rendering.sheet import (
     COUNT,
+    FIGURE,
+    SHARE,
     TEXT,
     Facts,
     Note,
     Part,
     Sheet,
+    Table,
     cut,
     decimals,
     table,
@@ -42,11 +45,14 @@ _LISTED = 20
 
 FINISH_WORDS = 4
 
+DISTINCT_ANSWERS = 4
+"""Of a problem, in a run's table of results."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResultRow(ReportRow):
-    """A problem of a run by its name in its file: its answer, or those of its replicates, with their mean
-    score and tokens.
+    """A problem of a run by its name in its file: its answer, or the distinct ones of its replicates with
+    their numbers, how many of the ``scored`` ones are ``correct``, their accuracy, and tokens.
     """
 
     QUERY: ClassVar[str] = "run/results"
@@ -54,6 +60,8 @@ class ResultRow(ReportRow):
     problem: str
     answer: str | None
     gold: str | None
+    correct: int
+    scored: int
     accuracy: float | None
     trajectories: int
     tokens: int | None
@@ -146,35 +154,53 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
 
 def results(warehouse: Warehouse, run_id: str) -> list[ResultRow]:
     """The first problems of a run in the order of their file, under the names that it has."""
-    place = {"run_id": run_id, "rows": RESULT_ROWS}
+    place: dict[str, object] = {"run_id": run_id, "rows": RESULT_ROWS}
     names = {
         row.problem_id: original_name(row.problem_id, json.loads(row.metadata))
         for row in warehouse.read(FurtherFields, **place)
     }
-    rows = warehouse.read(ResultRow, **place)
+    rows = warehouse.read(ResultRow, **place, answers=DISTINCT_ANSWERS)
     return [replace(row, problem=names.get(row.problem, row.problem)) for row in rows]
 
 
 def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
-    """A run's problems with answers and scores, cut to the first thirty, and its totals.
+    """A run's problems with answers and scores, cut to the first thirty, and its totals. Where there are
+    replicates a problem has the share of them that is right.
 
     ``progress`` adds time and speed of the process that made them.
     """
     rows = found.results[:_SHOWN_ROWS]
-    shown: list[Part] = [
-        table(
-            rows,
-            ("problem", TEXT, lambda row: row.problem),
-            ("answer", cut(60), lambda row: row.answer),
-            ("gold", cut(30), lambda row: row.gold),
-            ("score", decimals(2), lambda row: row.accuracy),
-            ("trajectories", COUNT, lambda row: row.trajectories),
-            ("tokens", COUNT, lambda row: row.tokens),
-        )
-    ]
+    shown: list[Part] = [_replicates(rows) if found.run.plan.replicates > 1 else _answers(rows)]
     if found.run.problems > len(rows):
         shown.append(Note(f" … and {found.run.problems - len(rows):,} more problems", "faint"))
+    if found.run.plan.replicates > 1:
+        hint = f"pacore show {found.run.run_id} PROBLEM lists the replicates of one"
+        shown.append(Note(hint, "faint"))
     return Sheet(headline(found.run), [shown, [Facts(list(_totals(found, progress)))]])
+
+
+def _answers(rows: Sequence[ResultRow]) -> Table:
+    return table(
+        rows,
+        ("problem", TEXT, lambda row: row.problem),
+        ("answer", cut(60), lambda row: row.answer),
+        ("gold", cut(30), lambda row: row.gold),
+        ("score", decimals(2), lambda row: row.accuracy),
+        ("trajectories", COUNT, lambda row: row.trajectories),
+        ("tokens", COUNT, lambda row: row.tokens),
+    )
+
+
+def _replicates(rows: Sequence[ResultRow]) -> Table:
+    return table(
+        rows,
+        ("problem", TEXT, lambda row: row.problem),
+        ("right", FIGURE, lambda row: f"{row.correct:,} of {row.scored:,}"),
+        ("accuracy", SHARE, lambda row: row.accuracy),
+        ("gold", cut(30), lambda row: row.gold),
+        ("answers", cut(60), lambda row: row.answer),
+        ("tokens", COUNT, lambda row: row.tokens),
+    )
 
 
 def _totals(found: RunResults, progress: Progress | None) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ from pacore.report.plan import forecast_sheet
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import fitted, to_text
-from pacore.report.run import ResultRow, failures_sheet, next_commands, result_sheet, run_results
+from pacore.report.run import failures_sheet, next_commands, result_sheet, run_results
 from pacore.report.status import status_sheet
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
@@ -34,7 +34,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.text import CONTROLS, excerpt, visible, visible_lines
 from pacore.warehouse.views import Warehouse
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Pacore
 from tests.fixtures.golden_files import golden
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.small_store import (
@@ -142,24 +142,53 @@ def test_thirty_problems_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_replicates_stand_side_by_side_with_their_mean_score(tmp_path: Path) -> None:
+def test_replicates_are_a_line_a_problem_with_the_share_that_is_right(tmp_path: Path) -> None:
     config = scripted_config(
         tmp_path / "store",
-        write_problems(tmp_path / "problems.jsonl", 1),
+        write_problems(tmp_path / "problems.jsonl", 3),
         model="scripted?words=5&empty=0.3",
         widths=(2,),
-        replicates=4,
+        replicates=9,
         run_id="many",
     )
     run_stages(config)
     with Warehouse(open_store(config.store)) as warehouse:
-        (row,) = warehouse.read(ResultRow, run_id="many", rows=30)
-        parts = str(row.answer).split(" | ")
-        scored = [given for (given,) in warehouse.query("SELECT score FROM scores").rows]
-        shown = to_text(problem_sheet(warehouse, "many", "sum-0000"), WIDTH)
-    assert len(parts) == len(scored) == 4
-    assert row.accuracy == pytest.approx(sum(scored) / 4)
-    assert [f"replicate {number}" in shown for number in range(5)] == [True] * 4 + [False]
+        found = run_results(warehouse, "many")
+        asked = "SELECT problem_id, score FROM scores ORDER BY ALL"
+        scored: dict[str, list[float]] = {}
+        for name, score in warehouse.query(asked).rows:
+            scored.setdefault(name, []).append(score)
+        page = to_text(result_sheet(found), 80)
+        lines = to_text(problem_sheet(warehouse, "many", "sum-0000"), 80)
+        one = to_text(problem_sheet(warehouse, "many", "sum-0000", replicate=8), 80)
+        every = to_text(problem_sheet(warehouse, "many", "sum-0000", is_whole=True), 80)
+        with pytest.raises(BadInput, match="--replicate 9: run many has replicates 0 to 8"):
+            problem_sheet(warehouse, "many", "sum-0000", replicate=9)
+    assert len(found.results) == 3
+    for row in found.results:
+        given = scored[row.problem]
+        assert (row.scored, row.correct) == (len(given), sum(score == 1 for score in given))
+        assert row.accuracy == pytest.approx(sum(given) / len(given))
+        assert f"{row.problem}  {row.correct} of {row.scored}" in page
+        counted = [
+            int(part.split("\u00d7")[1]) for part in str(row.answer).split(", ") if "\u00d7" in part
+        ]
+        assert counted == sorted(counted, reverse=True)
+        assert len(counted) <= 4
+        assert sum(counted) == 9 or "other" in str(row.answer)
+    numbers = [line.split()[0] for line in lines.splitlines() if re.match(r" +\d  ", line)]
+    assert numbers == [str(number) for number in range(9)]
+    assert "round 1 of 2" not in lines
+    assert "replicate 8" in one and "replicate 7" not in one and "round 1 of 2" in one
+    assert [f"replicate {number}" in every for number in range(10)] == [True] * 9 + [False]
+
+
+def test_one_replicate_is_asked_for_with_its_problem(command: Pacore, tmp_path: Path) -> None:
+    done = command("show", "some", "--replicate", "1", "--store", str(tmp_path))
+    assert (done.returncode, done.stderr) == (
+        2,
+        "pacore: --replicate: is for one problem; name it after the run\n",
+    )
 
 
 def test_status_of_a_run_under_way_counts_shards_by_round(tmp_path: Path) -> None:

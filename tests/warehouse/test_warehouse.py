@@ -443,9 +443,9 @@ def test_round_queries_serve_hundreds_of_threads_at_once(store: Backend) -> None
 
 
 def test_results_are_rows_for_a_table_and_failed_problems_are_named(warehouse: Warehouse) -> None:
-    first, second = warehouse.read(ResultRow, run_id="demo", rows=2)
+    first, second = warehouse.read(ResultRow, run_id="demo", rows=2, answers=4)
     assert first == ResultRow(
-        "sum-1", answer="2", gold="2", accuracy=1.0, trajectories=4, tokens=73
+        "sum-1", answer="2", gold="2", correct=1, scored=1, accuracy=1.0, trajectories=4, tokens=73
     )
     assert second.problem == "sum-2"
     assert run_results(warehouse, "demo").failed == ["sum-3"]

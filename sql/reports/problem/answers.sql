@@ -1,4 +1,4 @@
--- Grain: one row per replicate of problem $problem_id in run $run_id that has ended; `message` is
+-- Grain: one row per replicate of $replicates of problem $problem_id in run $run_id that has ended; `message` is
 -- the whole text the answer was read from.
 SELECT
     answers.replicate,
@@ -23,5 +23,8 @@ LEFT JOIN messages
     AND messages.problem_id = answers.problem_id
     AND messages.replicate = answers.replicate
     AND messages.trajectory_id = answers.trajectory_id
-WHERE answers.run_id = $run_id AND answers.problem_id = $problem_id
+WHERE
+    answers.run_id = $run_id
+    AND answers.problem_id = $problem_id
+    AND list_contains($replicates, answers.replicate)
 ORDER BY answers.replicate
