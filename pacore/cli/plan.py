@@ -48,7 +48,7 @@ def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int
 def problems_command(place: str, fields: str | None, limit: int | None) -> int:
     """Describe a problem set: shapes, graders, digest, and the first problem.
 
-    SET is a file of JSONL, JSON, CSV or Parquet, compressed or not, a folder of such files, or a
+    SET is a file of JSONL, JSON, CSV, TSV or Parquet, compressed or not, a folder of such files, or a
     pattern in quotes ('data/*.parquet'); local, or any URL that fsspec reads (hf://, s3://, https://,
     zip://NAME::ARCHIVE).
 

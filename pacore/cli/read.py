@@ -89,7 +89,7 @@ def show_command(
 @click.option(
     "--output",
     metavar="FILE",
-    help="Write the result to FILE: .parquet, .arrow, .csv, .json or .jsonl.",
+    help="Write the result to FILE: .parquet, .arrow, .csv, .tsv, .json or .jsonl.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE where there is one.")
 @with_prices

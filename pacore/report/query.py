@@ -50,12 +50,14 @@ EXPLAINED = ("explain_key", "explain_value")
 def query_output(result: QueryResult, form: str, width: int | None = None) -> Iterator[str]:
     """A result in pieces of text, line breaks included: one of `TEXT_FORMS`.
 
-    ``spreadsheet`` is CSV without formulas, ``json`` a list and ``jsonl`` lines of objects. All are
-    streamed; a table shows the first thousand rows. Raises BadInput for another format, and where
-    a row cannot be computed.
+    ``spreadsheet`` is CSV without formulas, ``tsv`` CSV with tabs between cells, ``json`` a list and
+    ``jsonl`` lines of objects. All are streamed; a table shows the first thousand rows. Raises BadInput
+    for another format, and where a row cannot be computed.
     """
     if form in ("csv", "spreadsheet"):
         return to_csv(result.columns, result.rows, form == "spreadsheet")
+    if form == "tsv":
+        return to_csv(result.columns, result.rows, separator="\t")
     if form == "json":
         return to_json_list(result.columns, result.rows)
     if form == "jsonl":

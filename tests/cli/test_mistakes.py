@@ -192,7 +192,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     "flips mine --limit 0": (2, "--limit: must be a whole number from 1 on"),
     "query --format xls SELECT": (
         2,
-        "--format: 'xls' is none of table, csv, spreadsheet, json, jsonl, parquet, arrow",
+        "--format: 'xls' is none of table, csv, tsv, spreadsheet, json, jsonl, parquet, arrow",
     ),
     "query --timeout soon SELECT": (2, "--timeout soon: is no number of seconds above 0"),
     # Somebody who grades, compares strategies, and wants training data.

@@ -218,6 +218,7 @@ READ: list[tuple[str, str | bytes]] = [
     # Compressed.
     *((f"lines.jsonl.{end}", pack(LINES.encode())) for end, pack in PACKERS.items()),
     *((f"packed {end}.jsonl", pack(LINES.encode())) for end, pack in PACKERS.items()),
+    *((f"tab.tsv.{end}", pack(table("\t").encode())) for end, pack in PACKERS.items()),
     ("table.csv.zst", zstandard.compress(table(";").encode())),
     ("array.json.bz2", bz2.compress(ARRAY.encode())),
     (

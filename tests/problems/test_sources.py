@@ -58,7 +58,7 @@ def refusal(url: str) -> str:
     return str(caught.value)
 
 
-A_FILE = "file of rows (JSONL, JSON, CSV or Parquet)"
+A_FILE = "file of rows (JSONL, JSON, CSV, TSV or Parquet)"
 
 
 HUB = {

@@ -89,7 +89,7 @@ def test_a_file_of_columns_keeps_their_types_and_values(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".NDJSON"])
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".json", ".jsonl", ".NDJSON"])
 def test_a_file_of_text_is_what_would_be_printed(tmp_path: Path, ask: Ask, ending: str) -> None:
     path, text = tmp_path / f"answers{ending}", "SELECT problem_id, reason FROM answers"
     assert ask(text, "--output", str(path)).stderr == f"{path}: 4 rows\n"

@@ -98,8 +98,9 @@ def test_any_text_comes_back_out_of_csv_and_json(texts: list[str]) -> None:
     def written(form: str) -> str:
         return "".join(query_output(QueryResult(("a", "b"), iter((t, 1) for t in texts)), form))
 
-    read = list(csv.DictReader(io.StringIO(written("csv"), newline="")))
-    assert [row["a"] for row in read] == texts
+    for form, separator in (("csv", ","), ("tsv", "\t")):
+        file = io.StringIO(written(form), newline="")
+        assert [row["a"] for row in csv.DictReader(file, delimiter=separator)] == texts
     assert [row["a"] for row in json.loads(written("json"))] == texts
     lines = written("jsonl").split("\n")
     assert [json.loads(line)["a"] for line in lines[:-1]] == texts and lines[-1] == ""
@@ -118,5 +119,5 @@ def test_csv_and_json_are_streamed_and_a_table_is_cut_aloud(warehouse: Warehouse
 
 def test_another_format_is_bad_input(warehouse: Warehouse) -> None:
     result: Any = warehouse.query("SELECT 1")
-    with pytest.raises(BadInput, match="'yaml' is none of table, csv, spreadsheet, json"):
+    with pytest.raises(BadInput, match="'yaml' is none of table, csv, tsv, spreadsheet, json"):
         query_output(result, "yaml")

@@ -229,8 +229,8 @@ class ConfigFields(Settings):
 
     problems: str = _operational(
         ...,
-        "Problem set: JSONL, JSON, CSV or Parquet; a file, a folder or a pattern of files, local or any "
-        "fsspec URL.",
+        "Problem set: JSONL, JSON, CSV, TSV or Parquet; a file, a folder or a pattern of files, local or "
+        "any fsspec URL.",
         min_length=1,
     )
     engine: EngineName = _operational(

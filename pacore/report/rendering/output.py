@@ -27,7 +27,7 @@ from typing import Any
 from pacore.errors import BadInput, PacoreError, Refused
 from pacore.text import CONTROLS, visible
 
-TEXT_FORMS = ("table", "csv", "spreadsheet", "json", "jsonl")
+TEXT_FORMS = ("table", "csv", "tsv", "spreadsheet", "json", "jsonl")
 COLUMNAR_FORMS = ("parquet", "arrow")
 """Forms that keep the types of columns; they are bytes, and need a file."""
 
@@ -36,6 +36,7 @@ ENDINGS = {
     ".arrow": "arrow",
     ".feather": "arrow",
     ".csv": "csv",
+    ".tsv": "tsv",
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -68,13 +69,15 @@ def form_of(form: str | None, output: str | None) -> str:
     return found
 
 
-def to_csv(columns: Sequence[str], rows: _Rows, is_spreadsheet: bool = False) -> Iterator[str]:
+def to_csv(
+    columns: Sequence[str], rows: _Rows, is_spreadsheet: bool = False, separator: str = ","
+) -> Iterator[str]:
     """RFC 4180 with a header, but for its line ends, which are ``\\n`` as in other text; for a
-    spreadsheet without formulas.
+    spreadsheet without formulas, or with another ``separator`` of cells.
     """
     buffer = io.StringIO()
     # A writer told to end lines otherwise leaves texts with a lone \r unquoted.
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = csv.writer(buffer, lineterminator="\r\n", delimiter=separator)
     made = _harmless if is_spreadsheet else _unchanged
     written_out = visible if sys.stdout.isatty() else _unchanged
     for row in chain([columns], rows):

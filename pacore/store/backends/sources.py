@@ -140,7 +140,7 @@ def _nothing(url: str, there: list[str]) -> str:
     if not names:
         what = "nothing matches" if is_pattern else "it is empty"
     kind = "no file" if is_pattern else "a folder without a file"
-    return f"{kind} of rows (JSONL, JSON, CSV or Parquet); {what}"
+    return f"{kind} of rows (JSONL, JSON, CSV, TSV or Parquet); {what}"
 
 
 def _is_shown(path: str) -> bool:
