@@ -33,9 +33,10 @@ def comparison_sheet(found: Comparison, decision: Decision | None = None) -> She
     """Both runs side by side, their difference over common problems with its tests, and the gate."""
     runs = (found.first, found.second)
     columns = [Column(""), *(Column(run.run_id, FIGURE) for run in runs)]
+    both = f"{found.first.run_id} and {found.second.run_id}"
     sections: list[list[Part]] = [
-        [Table(columns, [*_rows(found), *_shared(found)])],
-        [Facts(list(_tests(found)))],
+        [Table(columns, [*_rows(found), *_shared(found)], caption=f"runs {both} side by side")],
+        [Facts(list(_tests(found)), f"difference between runs {both}")],
     ]
     if decision is not None:
         reasons = (Note(f"  {reason}") for reason in decision.reasons)

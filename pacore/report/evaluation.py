@@ -161,14 +161,15 @@ def _curves(found: Measures) -> Iterator[Curve]:
 def evaluation_sheet(run: Run, found: Measures) -> Sheet:
     """The measures of a run: accuracy, cost, estimates by pool and k, and messages by round."""
     facts = [*_accuracy(found), *health_facts(found.totals), *_spent(found)]
-    sections: list[Sequence[Part]] = [[Facts(facts)]]
+    sections: list[Sequence[Part]] = [[Facts(facts, "accuracy and cost")]]
     for pool, group in groupby(found.pools, key=lambda row: row.pool):
         rows = list(group)
         # With one round, the answers of the replicates are the members of the pool.
         if len(rows) > 1 and (pool == "first_round" or run.plan.rounds > 1):
             of = f"{rows[0].problems:,} of {run.problems:,} problems"
             heading = Heading(f"{POOLS[pool]}, k taken without replacement, {of}")
-            sections.append([heading, _pool(rows)])
+            caption = f"{POOLS[pool]}: accuracy by their number k"
+            sections.append([heading, _pool(rows, caption)])
     if found.rounds:
         sections.append([Heading("messages"), _rounds(found.rounds)])
     if not found.is_graded:
@@ -204,7 +205,7 @@ def _spent(found: Measures) -> Iterator[tuple[str, str]]:
         yield "cost", f"{summary.currency} {each} an answer, {money}, {new}"
 
 
-def _pool(rows: Sequence[PoolMeasures]) -> Table:
+def _pool(rows: Sequence[PoolMeasures], caption: str) -> Table:
     """Every estimate in a line of its own, with its intervals."""
     columns = [
         Column("estimate"),
@@ -214,7 +215,7 @@ def _pool(rows: Sequence[PoolMeasures]) -> Table:
         Column("tokens", COUNT),
     ]
     lines = [_estimate(row, name, sign) for name, sign in ESTIMATES.items() for row in rows]
-    return Table(columns, lines)
+    return Table(columns, lines, caption=caption)
 
 
 def _estimate(row: PoolMeasures, name: str, sign: str) -> list[object]:
@@ -238,6 +239,7 @@ def _rounds(rows: Sequence[RoundGap]) -> Table:
         ("some correct", SHARE, lambda row: row.oracle),
         ("answers", SHARE, lambda row: row.accuracy),
         ("oracle gap", SHARE, lambda row: row.gap),
+        caption="messages of each round, and the answers made from them",
     )
 
 
@@ -265,6 +267,7 @@ def _grading_page(
         ("timeout", COUNT, lambda row: row.timeout),
         ("crash", COUNT, lambda row: row.crash),
         ("accuracy", SHARE, lambda row: row.accuracy),
+        caption=f"verdicts of each round by grading {named.grading}",
     )
     return Sheet(
         headline(run),
@@ -283,6 +286,7 @@ def gradings_table(gradings: Sequence[GradingAccuracy]) -> Table:
         ("accuracy", SHARE, lambda row: row.accuracy),
         ("scored", FIGURE, lambda row: f"{number(row.scored)}/{number(row.planned)}"),
         ("", TEXT, lambda row: "current" if row.stands else ""),
+        caption="accuracy by each grading",
     )
 
 

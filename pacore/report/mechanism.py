@@ -92,7 +92,7 @@ def mechanism_sheet(run: Run, found: Mechanism) -> Sheet:
     for round_ in sorted(rounds):
         does = STEPS[run.plan.step(round_).kind]
         heading = Heading(f"round {round_} {does}, seeing messages of round {round_ - 1}")
-        first, *others = _round(found.shares_of(round_), found.overlaps_of(round_))
+        first, *others = _round(round_, found.shares_of(round_), found.overlaps_of(round_))
         sections += [[heading, first], *([other] for other in others)]
     if found.words:
         heading = Heading("words that speak of references; round 1 saw none")
@@ -163,7 +163,9 @@ def _messages(rows: Sequence[RoundMessages]) -> Table:
 
 
 def _round(
-    shares: Mapping[tuple[str, int], Share], overlaps: Mapping[str, Overlap]
+    round_: int,
+    shares: Mapping[tuple[str, int], Share],
+    overlaps: Mapping[str, Overlap],
 ) -> Iterator[Table]:
     rows: list[tuple[str, Known | None]] = []
     if shares:
@@ -176,13 +178,18 @@ def _round(
         if ("correct", part) in shares
     ]
     if outcomes:
-        yield _figures(outcomes, "messages right", "outcome right", "outcome, 95 %")
+        caption = f"outcome of round {round_} by the share of right messages it saw"
+        yield _figures(outcomes, "messages right", "outcome right", "outcome, 95 %", caption)
     if references := sorted(part for name, part in shares if name == "position_copied"):
-        yield _positions(shares, references)
+        yield _positions(round_, shares, references)
 
 
 def _figures(
-    rows: Sequence[tuple[str, Known | None]], first: str, value: str, interval: str
+    rows: Sequence[tuple[str, Known | None]],
+    first: str,
+    value: str,
+    interval: str,
+    caption: str = "",
 ) -> Table:
     return table(
         rows,
@@ -191,10 +198,13 @@ def _figures(
         (interval, FIGURE, lambda row: _interval(row[1])),
         ("episodes", COUNT, lambda row: _counts(row[1])[0]),
         ("problems", COUNT, lambda row: _counts(row[1])[1]),
+        caption=caption,
     )
 
 
-def _positions(shares: Mapping[tuple[str, int], Share], references: Sequence[int]) -> Table:
+def _positions(
+    round_: int, shares: Mapping[tuple[str, int], Share], references: Sequence[int]
+) -> Table:
     def copied(reference: int) -> Share:
         return shares["position_copied", reference]
 
@@ -211,6 +221,7 @@ def _positions(shares: Mapping[tuple[str, int], Share], references: Sequence[int
             FIGURE,
             lambda reference: _value(shares.get(("position_right_when_correct", reference))),
         ),
+        caption=f"how often round {round_} copies each reference",
     )
 
 
@@ -240,6 +251,7 @@ def interventions_sheet(run_id: str, round_: int, found: Sequence[EditResult]) -
         ("difference", POINTS, lambda one: one.against and one.against.difference),
         ("difference, 95 %", FIGURE, lambda one: _difference_interval(one.against)),
         ("problems", COUNT, lambda one: one.against and one.against.problems),
+        caption="effect of each edit",
     )
     note = Note(
         "Accuracy is of all episodes. Control (same, the sets as they were), edited and their "

@@ -51,7 +51,19 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
         found.new_tokens(numbers),
     ]
     pairs = [*_forecast_facts(found), *_reused_facts(found, earlier)]
-    return Sheet(None, [[Table(columns, [*rows, total])], [Facts(pairs)]])
+    return Sheet(
+        None,
+        [
+            [
+                Table(
+                    columns,
+                    [*rows, total],
+                    caption="trajectories that each round reuses and generates",
+                )
+            ],
+            [Facts(pairs, "what the run would reuse and generate")],
+        ],
+    )
 
 
 def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:

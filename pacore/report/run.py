@@ -176,7 +176,10 @@ def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
     if found.run.plan.replicates > 1:
         hint = f"pacore show {found.run.run_id} PROBLEM lists the replicates of one"
         shown.append(Note(hint, "faint"))
-    return Sheet(headline(found.run), [shown, [Facts(list(_totals(found, progress)))]])
+    return Sheet(
+        headline(found.run),
+        [shown, [Facts(list(_totals(found, progress)), "accuracy, failures and tokens")]],
+    )
 
 
 def _answers(rows: Sequence[ResultRow]) -> Table:
@@ -188,6 +191,7 @@ def _answers(rows: Sequence[ResultRow]) -> Table:
         ("score", decimals(2), lambda row: row.accuracy),
         ("trajectories", COUNT, lambda row: row.trajectories),
         ("tokens", COUNT, lambda row: row.tokens),
+        caption="answer to each problem",
     )
 
 
@@ -200,6 +204,7 @@ def _replicates(rows: Sequence[ResultRow]) -> Table:
         ("gold", cut(30), lambda row: row.gold),
         ("answers", cut(60), lambda row: row.answer),
         ("tokens", COUNT, lambda row: row.tokens),
+        caption="answers to each problem",
     )
 
 

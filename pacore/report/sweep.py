@@ -65,6 +65,7 @@ def sweep_sheet(title: str, result: SweepResult) -> Sheet:
         ("points/1k", PER_THOUSAND, lambda arm: arm.accuracy_per_thousand_tokens),
         *([money] if result.currency is not None else []),
         ("frontier", TEXT, lambda arm: "●" if arm.name in result.frontier else ""),
+        caption="accuracy and cost of each strategy",
     )
     saved = result.alone_tokens - result.new_tokens
     saved_share = saved / result.alone_tokens if result.alone_tokens else None
@@ -74,7 +75,15 @@ def sweep_sheet(title: str, result: SweepResult) -> Sheet:
         ("generated now", f"{result.new_tokens:,} tokens"),
         ("not generated", f"{saved:,} tokens ({share(saved_share)})"),
     ]
-    return Sheet(title, [[arms], *_differences(result), *_equal_cost(result), [Facts(spent)]])
+    return Sheet(
+        title,
+        [
+            [arms],
+            *_differences(result),
+            *_equal_cost(result),
+            [Facts(spent, "tokens of the sweep")],
+        ],
+    )
 
 
 PER_THOUSAND = Format(lambda gain: number(None if gain is None else 100 * gain, 1))

@@ -162,6 +162,32 @@ def test_a_report_is_written_as_markdown_latex_html_and_json(store: pacore.Store
     assert '"paired"' in report.written("json")
 
 
+def test_each_table_of_latex_is_a_float_with_a_caption_and_a_label_of_its_own(
+    store: pacore.Store,
+) -> None:
+    latex = store.compare("mine", "wider").written("latex")
+    assert r"\caption{Difference between runs mine and wider.}" in latex
+    assert r"\label{tab:difference-between-runs-mine-and-wider}" in latex
+    latex = store.evaluate("wider").written("latex")
+    floats = latex.count(r"\begin{table}[htbp]")
+    labels = re.findall(r"\\label\{tab:([a-z0-9-]+)\}", latex)
+    assert floats == latex.count(r"\end{table}") == latex.count(r"\caption{") == len(labels) > 3
+    assert len(set(labels)) == len(labels) and "run-wider-accuracy-and-cost" in labels
+    assert r"K = {[}4, 1{]}" in latex
+
+
+def test_latex_of_a_page_of_text_keeps_its_title_and_equal_captions_get_labels_apart() -> None:
+    from pacore.report.rendering.markup import to_latex
+    from pacore.report.rendering.sheet import Facts, Heading, Note, Part, Sheet
+
+    assert to_latex(Sheet("a & b", [[Note("x--y")]])) == "\\paragraph{a \\& b}\n\nx-{}-y\n"
+    parts: list[Part] = [Heading("one"), Facts([("[a]", "*")]), Facts([("  b", "")])]
+    latex = to_latex(Sheet(None, [parts]))
+    assert r"\paragraph" not in latex
+    assert re.findall(r"\\label\{(.*?)\}", latex) == ["tab:one", "tab:one-2"]
+    assert r"{[}a{]} & {*} \\" in latex and r"\quad b &  \\" in latex
+
+
 def test_a_report_without_a_figure_says_so(store: pacore.Store) -> None:
     with pytest.raises(pacore.Refused, match="no figure"):
         store.status().figure()
@@ -245,7 +271,8 @@ def test_what_a_model_wrote_is_shown_as_itself_in_html_and_latex(text: str) -> N
     assert commands <= {
         "begin", "end", "toprule", "midrule", "bottomrule", "paragraph", "linewidth", "textbackslash",
         "textasciicircum", "textasciitilde", "textperiodcentered", "ldots", "textbullet", "approx", "geq",
-        "textless", "textgreater", "textbar", "textquotedbl",
+        "textless", "textgreater", "textbar", "textquotedbl", "textasciigrave", "rightarrow", "leq",
+        "times", "quad", "caption", "label", "centering",
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Every text reads as itself, whoever wrote it: nothing in it is a link, a tag, a 
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -89,32 +90,88 @@ def _html(text: str) -> str:
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
-    "\N{EN DASH}": "--", "·": r"\textperiodcentered{}",
+    "[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}",
+    "\N{EN DASH}": "--", "·": r"\textperiodcentered{}", "→": r"$\rightarrow$", "≤": r"$\leq$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$", "\N{MINUS SIGN}": "$-$",
     "…": r"\ldots{}", "●": r"\textbullet{}", "≈": r"$\approx$", "≥": r"$\geq$", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
-"""Characters that LaTeX takes for commands, or that its usual fonts lack, and what prints them."""
+"""Characters that LaTeX takes for commands, or that its usual fonts lack, and what prints them.
+
+A bracket or an asterisk at the beginning of a row would belong to the end of the row before it.
+"""
+
+_LIGATURES = re.compile(r"[-,'!?](?=[-,'`])")
+"""Characters that LaTeX joins with the next one to another: two hyphens to a dash."""
+
+_LABEL_CHARACTERS = 60
 
 
 def to_latex(sheet: Sheet) -> str:
-    r"""A page as LaTeX for the body of a document: tables with the rules of the package ``booktabs``.
+    r"""A page as LaTeX for the body of a document: each table is a float with a caption and a label, with
+    the rules of the package ``booktabs``.
 
-    ``\textquotedbl`` needs the font encoding T1.
+    The title of the page is in each caption; where there is no table it is a heading. Labels are made
+    of captions, ``tab:run-low-accuracy-by-grading``: equal pages have equal ones. ``\textquotedbl`` needs
+    the font encoding T1.
     """
-    title = [] if sheet.title is None else [rf"\paragraph{{{_latex(sheet.title)}}}"]
-    return "\n\n".join([*title, *map(_latex_part, _parts(sheet))]) + "\n"
+    parts = _parts(sheet)
+    has_tables = any(isinstance(part, Table | Facts) for part in parts)
+    written = []
+    if sheet.title is not None and not has_tables:
+        written.append(rf"\paragraph{{{_latex(sheet.title)}}}")
+    labels: set[str] = set()
+    heading = ""
+    for place, part in enumerate(parts):
+        if isinstance(part, Table | Facts):
+            caption = part.caption or heading or _CAPTIONS[type(part)]
+            label = _label(sheet.title, caption, labels)
+            labels.add(label)
+            written.append(_float(part, _sentences(caption, sheet.title), label))
+        elif isinstance(part, Heading):
+            heading = part.text
+            # It is the caption of a table that follows.
+            if not isinstance(next(iter(parts[place + 1 :]), None), Table | Facts):
+                written.append(rf"\paragraph{{{_latex(part.text)}}}")
+        else:
+            written.append(_latex_text(part))
+    return "\n\n".join(written) + "\n"
 
 
-def _latex_part(part: Part) -> str:
+_CAPTIONS: dict[type[Part], str] = {Table: "results", Facts: "summary"}
+
+
+def _sentences(*texts: str | None) -> str:
+    return " ".join(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in texts if text)
+
+
+def _label(title: str | None, caption: str, taken: set[str]) -> str:
+    """A label of letters, digits and hyphens: what the page is of, and what the table shows."""
+    of = (title or "").partition(" · ")[0]
+    words = re.sub("[^a-z0-9]+", "-", f"{of} {caption}".lower()).strip("-")
+    if len(words) > _LABEL_CHARACTERS:
+        words = words[:_LABEL_CHARACTERS].rpartition("-")[0] or words[:_LABEL_CHARACTERS]
+    label = words or "table"
+    if label in taken:
+        label = next(f"{label}-{n}" for n in itertools.count(2) if f"{label}-{n}" not in taken)
+    return label
+
+
+def _float(part: Table | Facts, caption: str, label: str) -> str:
     match part:
         case Table():
             ends = "".join("r" if column.format.is_number else "l" for column in part.columns)
             head = _latex_row([column.title for column in part.columns])
-            return _tabular(ends, [head, r"\midrule", *map(_latex_row, part.cells)])
+            made = _tabular(ends, [head, r"\midrule", *map(_latex_row, part.cells)])
         case Facts():
-            return _tabular("lp{0.7\\linewidth}", [_latex_row(pair) for pair in part.pairs])
-        case Heading():
-            return rf"\paragraph{{{_latex(part.text)}}}"
+            made = _tabular("lp{0.7\\linewidth}", [_latex_row(pair) for pair in part.pairs])
+    said = rf"\caption{{{_latex(caption)}}}"
+    named = rf"\label{{tab:{label}}}"
+    return "\n".join([r"\begin{table}[htbp]", r"\centering", said, named, made, r"\end{table}"])
+
+
+def _latex_text(part: Note | Passage) -> str:
+    match part:
         case Note():
             return _latex(part.text)
         case Passage():
@@ -134,4 +191,7 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in visible(text))
+    apart = _LIGATURES.sub(lambda found: f"{found[0]}\0", visible(text))
+    indent = r"\quad " if text.startswith("  ") else ""
+    written = "".join(_LATEX.get(character, character) for character in apart.lstrip())
+    return indent + written.replace("\0", "{}")

@@ -80,12 +80,14 @@ class Table:
     """Rows of values, one for each column.
 
     ``narrowest``: where a terminal has no room for columns of so many characters, rows are shown side by
-    side, a line for each column, or below each other, a value a line; None never does that.
+    side, a line for each column, or below each other, a value a line; None never does that. ``caption``
+    says what it shows where it stands away from its page; the heading before it does where it is empty.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[object]]
     narrowest: int | None = None
+    caption: str = ""
 
     @property
     def cells(self) -> list[list[str]]:
@@ -100,19 +102,25 @@ class Table:
 Shown = TypeVar("Shown")
 
 
-def table(rows: Sequence[Shown], *columns: tuple[str, Format, Callable[[Shown], object]]) -> Table:
+def table(
+    rows: Sequence[Shown],
+    *columns: tuple[str, Format, Callable[[Shown], object]],
+    caption: str = "",
+) -> Table:
     """A table of records: the title of each column, its format, and its value of a record."""
     return Table(
         [Column(title, form) for title, form, _ in columns],
         [[value(row) for _, _, value in columns] for row in rows],
+        caption=caption,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Labelled lines; one without a label continues the fact above it."""
+    """Labelled lines; one without a label continues the fact above it. ``caption`` is as in `Table`."""
 
     pairs: Sequence[tuple[str, str]]
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
