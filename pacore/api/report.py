@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from pacore.errors import Refused
-from pacore.report.rendering.markup import to_html, to_latex, to_markdown
+from pacore.report.rendering.markup import MARKUP
 from pacore.report.rendering.sheet import Sheet, to_json
 from pacore.report.rendering.terminal import to_text
 
@@ -47,8 +47,7 @@ class Report(Generic[Data_co]):
             return str(self)
         if form == "json":
             return to_json(self.data)
-        write = {"markdown": to_markdown, "html": to_html, "latex": to_latex}[form]
-        return "\n".join(map(write, self.sheets)).rstrip("\n")
+        return "\n".join(map(MARKUP[form], self.sheets)).rstrip("\n")
 
     def figure(self) -> Figure:
         """The figure of the result, of matplotlib. Raises Refused for a result that has none."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pacore.api.progress import WHOLE, progress_shown, run_flow, tell, waiting
 from pacore.api.report import Report
@@ -14,9 +15,16 @@ from pacore.core.validation import validated
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Exit, Interrupted, Refused, StoreError
 from pacore.problems.survey import ProblemSurvey
-from pacore.report.plan import forecast_sheet
+from pacore.report.plan import forecast_figure, forecast_sheet
 from pacore.report.rendering.sheet import Sheet
-from pacore.report.run import ProblemsFailed, RunResults, failures_sheet, result_sheet, run_results
+from pacore.report.run import (
+    ProblemsFailed,
+    RunResults,
+    failures_sheet,
+    result_sheet,
+    run_figure,
+    run_results,
+)
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.loop import finish_shards
 from pacore.runs.planning.forecast import Preview, preview
@@ -28,6 +36,9 @@ from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import faults_of, repair_hint
 from pacore.store.run import Run, is_closed, open_run
 from pacore.warehouse.views import ReportWarehouse
+
+if TYPE_CHECKING:
+    from pacore.report.rendering.plots import Figure
 
 
 def _nothing(_: object) -> None:
@@ -61,7 +72,8 @@ def plan(
     Raises BadInput and Refused as a run does.
     """
     found = preview(_settings(config), on_notice, on_survey, on_step)
-    return Report(found, [forecast_sheet(*found)])
+    sheet = forecast_sheet(found.forecast, found.earlier)
+    return Report(found, [sheet], partial(forecast_figure, found.forecast))
 
 
 def run(
@@ -127,14 +139,15 @@ def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -
             raise Interrupted(
                 f"run {begun.run_id} was interrupted; resume({begun.run_id!r}) goes on"
             )
-        return run_report(made.found or results_of(config.store, begun.run_id), made.progress)
+        found = made.found or results_of(config.store, begun.run_id)
+        return run_report(config.store, found, made.progress)
     left = _shards_left(open_store(config.store), begun)
     with Work.of(config, begun, left) as work:
         if progress:
             work.progress.listener = tell
         with progress_shown(work.progress) if progress else nullcontext():
             finish_shards(work)
-    return run_report(results_of(config.store, begun.run_id))
+    return run_report(config.store, results_of(config.store, begun.run_id))
 
 
 class Made(NamedTuple):
@@ -213,9 +226,16 @@ def results_of(store_url: str, run_id: str) -> RunResults:
         return run_results(warehouse, run_id)
 
 
-def run_report(found: RunResults, progress: Progress | None = None) -> RunReport:
-    """Results as a report; ``progress`` adds time and speed of the process that made them."""
+def run_report(store_url: str, found: RunResults, progress: Progress | None = None) -> RunReport:
+    """Results as a report; ``progress`` adds time and speed of the process that made them. Its figure is
+    drawn from the tables as they are by then.
+    """
+
+    def drawn() -> Figure:
+        with ReportWarehouse(open_store(store_url), [found.run.run_id]) as warehouse:
+            return run_figure(warehouse, found.run.run_id)
+
     sheets: list[Sheet] = [result_sheet(found, progress)]
     if found.failed:
         sheets.append(failures_sheet(found))
-    return RunReport(found, sheets)
+    return RunReport(found, sheets, drawn)

@@ -120,7 +120,7 @@ class Store:
 
     def results(self, run_id: str) -> RunReport:
         """Problems of a run with answers and scores, and its totals. Raises Refused for an unknown run."""
-        return run_report(results_of(self.url, run_id))
+        return run_report(self.url, results_of(self.url, run_id))
 
     def configuration(self, run_id: str) -> Report[Mapping[str, Any]]:
         """The settings a run was started with, and its command line. Raises Refused for an unknown run."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import click
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from pacore.api.evaluation import gated, sweep
 from pacore.api.progress import spoken, tell, waiting
-from pacore.api.report import Form
+from pacore.api.report import Form, Report
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import (
     with_figure,
@@ -31,7 +32,7 @@ from pacore.evaluation.comparison import Criteria
 from pacore.evaluation.flips import compare_gradings, compare_runs
 from pacore.evaluation.sweep import begin_sweep
 from pacore.problems.survey import survey_problems
-from pacore.report.flips import flips_output
+from pacore.report.flips import flips_figure, flips_output
 from pacore.report.rendering.sheet import to_json
 from pacore.report.sweep import sweep_csv
 from pacore.runs.problems import check_engine
@@ -125,7 +126,8 @@ def _criteria(given: dict[str, Any]) -> Criteria:
     type=click.IntRange(min=1),
     help="Most flips to show; without it 50 in a table, and all in the other formats.",
 )
-@with_format("table", "csv", "spreadsheet", "json")
+@with_figure
+@with_format("table", "csv", "tsv", "spreadsheet", "json", "jsonl", "markdown", "latex", "html")
 @click.argument("run_id", metavar="RUN")
 @click.argument("other", metavar="[RUN]", required=False)
 def flips_command(
@@ -136,6 +138,7 @@ def flips_command(
     after: str | None,
     limit: int | None,
     form: str,
+    figure: str | None,
 ) -> int:
     """Show which verdicts differ between two gradings of a run, or between two runs.
 
@@ -155,6 +158,8 @@ def flips_command(
         )
         for part in flips_output(warehouse, compared, form, limit):
             click.echo(part, nl=False)
+        if figure is not None:
+            write_figure(Report(compared, [], partial(flips_figure, warehouse, compared)), figure)
     return Exit.COMPLETE
 
 

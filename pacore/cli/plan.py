@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from pacore.api.progress import waiting
+from pacore.api.report import Form
 from pacore.api.runs import plan
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
+from pacore.cli.options import print_report, with_report
 from pacore.errors import Exit
 from pacore.report.problem import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
@@ -17,7 +19,10 @@ from pacore.text import shown
 
 @click.command()
 @with_run_options
-def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int:
+@with_report
+def plan_command(
+    config_file: str | None, like: str | None, form: Form, figure: str | None, **flags: Any
+) -> int:
     """Say what a run would generate and reuse; generates nothing.
 
     Reads the store and, where it answers, the endpoint.
@@ -30,7 +35,7 @@ def plan_command(config_file: str | None, like: str | None, **flags: Any) -> int
             lambda survey: say_cautions(survey.cautions),
             step,
         )
-    click.echo(str(found))
+    print_report(found, form, figure)
     return Exit.COMPLETE
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from pacore.cli.options import OneOf, with_bounds, with_format, with_prices, with_store
+from pacore.cli.options import (
+    OneOf,
+    with_bounds,
+    with_figure,
+    with_format,
+    with_prices,
+    with_store,
+    write_figure,
+)
 from pacore.errors import BadInput, Exit
 from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS, form_of, written_whole
 from pacore.text import visible
@@ -47,6 +55,7 @@ def status_command(store: str, run_ids: tuple[str, ...]) -> int:
 @click.option(
     "--methods", "is_methods", is_flag=True, help="A paragraph with the run's exact settings."
 )
+@with_figure
 def show_command(
     store: str,
     run_id: str,
@@ -54,6 +63,7 @@ def show_command(
     is_whole: bool,
     replicate: int | None,
     is_methods: bool,
+    figure: str | None,
 ) -> int:
     """Show a run: its settings, its command, its results; or one problem.
 
@@ -66,6 +76,8 @@ def show_command(
     for flag, is_given in (("--whole", is_whole), ("--replicate", replicate is not None)):
         if is_given and problem_id is None:
             raise BadInput(f"{flag}: is for one problem; name it after the run")
+    if figure is not None and problem_id is not None:
+        raise BadInput("--figure: is of a run; leave the problem out")
     opened = open_store(store)
     if is_methods:
         click.echo(visible(opened.methods(run_id)))
@@ -74,7 +86,9 @@ def show_command(
         click.echo(str(opened.problem(run_id, problem_id, is_whole=is_whole, replicate=replicate)))
         return Exit.COMPLETE
     click.echo(f"{opened.configuration(run_id)}\n")
-    click.echo(str(opened.results(run_id)))
+    results = opened.results(run_id)
+    click.echo(str(results))
+    write_figure(results, figure)
     return Exit.COMPLETE
 
 

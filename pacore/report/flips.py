@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from pacore.evaluation.flips import (
     AnswerFlip,
@@ -12,6 +13,7 @@ from pacore.evaluation.flips import (
     TrajectoryFlipCount,
 )
 from pacore.report.query import query_output
+from pacore.report.rendering.markup import MARKUP
 from pacore.report.rendering.sheet import (
     ABSENT,
     FIGURE,
@@ -29,6 +31,9 @@ from pacore.report.rendering.terminal import to_text
 from pacore.text import excerpt
 from pacore.warehouse.views import Warehouse
 
+if TYPE_CHECKING:
+    from pacore.report.rendering.plots import Figure
+
 SHOWN_FLIPS = 50
 EVERY_FLIP = 2**62
 
@@ -39,16 +44,48 @@ FlipCount = TrajectoryFlipCount | AnswerFlipCount
 def flips_output(
     warehouse: Warehouse, query: FlipQuery, form: str, limit: int | None, width: int | None = None
 ) -> Iterator[str]:
-    """The flips in pieces of text, line breaks included: ``table``, or a form of `query_output`.
+    """The flips in pieces of text, line breaks included: ``table``, markup, or a form of `query_output`.
 
-    ``limit`` None shows fifty of them in a table, and all elsewhere.
+    ``limit`` None shows fifty of them on a page, and all elsewhere.
     """
-    if form != "table":
+    write = MARKUP.get(form)
+    if form != "table" and write is None:
         rows = EVERY_FLIP if limit is None else limit
         name = f"reports/{query.flips.QUERY}"
         return query_output(warehouse.stream(name, **query.parameters, rows=rows), form)
     shown = SHOWN_FLIPS if limit is None else limit
-    return iter([to_text(_sheet(warehouse, query, shown), width) + "\n"])
+    sheet = _sheet(warehouse, query, shown)
+    return iter([to_text(sheet, width) + "\n" if write is None else write(sheet)])
+
+
+def flips_figure(warehouse: Warehouse, query: FlipQuery) -> Figure:
+    """How many verdicts changed from right to wrong, from wrong to right, and in other ways."""
+    # matplotlib takes a second to import, which flips without a figure do not wait for.
+    from pacore.report.rendering.plots import Bar, bar_figure
+
+    counts: Sequence[FlipCount] = warehouse.read(query.counts, **query.parameters)
+    pairs = {(row.before, row.after): row.changed for row in counts}
+    shown = dict.fromkeys([("correct", "wrong"), ("wrong", "correct")], 0)
+    shown |= {pair: changed for pair, changed in pairs.items() if changed}
+    bars = [
+        Bar(f"{_named(before)} → {_named(after)}", count, _kind(before, after))
+        for (before, after), count in shown.items()
+    ]
+    changed, compared = sum(row.changed for row in counts), sum(row.compared for row in counts)
+    side = "run" if query.counts is AnswerFlipCount else "grading"
+    sides = [f"{side} {query.parameters[name]}" for name in ("before", "after")]
+    title = f"{query.noun.capitalize()} whose verdict changed from {sides[0]} to {sides[1]}"
+    return bar_figure(bars, title, f"{query.noun}; {changed:,} of {compared:,} changed")
+
+
+def _named(verdict: str) -> str:
+    return "right" if verdict == "correct" else verdict.replace("_", " ")
+
+
+def _kind(before: str, after: str) -> Literal["better", "worse", "other"]:
+    if before == after or "correct" not in (before, after):
+        return "other"
+    return "better" if after == "correct" else "worse"
 
 
 def _sheet(warehouse: Warehouse, query: FlipQuery, limit: int) -> Sheet:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pacore.core.config.command import command_line
 from pacore.core.problem import original_name
@@ -33,6 +33,9 @@ from pacore.store.run import Run, headline, open_run
 from pacore.text import excerpt, visible
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
+
+if TYPE_CHECKING:
+    from pacore.report.rendering.plots import Figure
 
 RESULT_ROWS = 200
 """Problems in a run's table of results; the terminal shows fewer."""
@@ -98,6 +101,19 @@ class FinishWord(ReportRow):
     finish_said: str
     finish_reason: str
     trajectories: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOfProblem(ReportRow):
+    """A round of a problem: the mean score of its trajectories, None where none is graded, and tokens."""
+
+    QUERY: ClassVar[str] = "run/rounds"
+
+    round: int
+    problem_id: str
+    accuracy: float | None
+    new_tokens: int
+    reused_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,37 @@ def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
         headline(found.run),
         [shown, [Facts(list(_totals(found, progress)), "accuracy, failures and tokens")]],
     )
+
+
+def run_figure(warehouse: Warehouse, run_id: str) -> Figure:
+    """The accuracy of each round with its interval over problems, and its tokens. Raises Refused for an
+    unknown run.
+    """
+    # matplotlib and statistics take a second to import, which results without a figure do not wait for.
+    from pacore.evaluation.statistics.bootstrap import ratio
+    from pacore.report.rendering.plots import Dots, Interval, Stacks, rounds_figure
+
+    run = open_run(warehouse.store, run_id)
+    by_round: dict[int, list[RoundOfProblem]] = {n: [] for n in range(1, run.plan.rounds + 1)}
+    for row in warehouse.read(RoundOfProblem, run_id=run_id):
+        by_round[row.round].append(row)
+    names: list[str] = []
+    values: list[Interval | None] = []
+    for number, rows in by_round.items():
+        scores = [row.accuracy for row in rows if row.accuracy is not None]
+        found = ratio(scores, [1.0] * len(scores)) if scores else None
+        values.append(Interval("", found.value, found.low, found.high) if found else None)
+        graded = "" if scores else "\nnot graded" if rows else "\nnot made yet"
+        names.append(f"round {number}, width {run.plan.step(number).label}{graded}")
+    tokens = {
+        "reused": [float(sum(row.reused_tokens for row in rows)) for rows in by_round.values()],
+        "generated": [float(sum(row.new_tokens for row in rows)) for rows in by_round.values()],
+    }
+    panels: list[Dots | Stacks] = [
+        Dots("accuracy, %\n(bars: 95 %, new problems of this kind)", values),
+        Stacks("tokens of the round", tokens),
+    ]
+    return rounds_figure(names, panels, f"Accuracy and tokens by round: {headline(run)}")
 
 
 def _answers(rows: Sequence[ResultRow]) -> Table:

@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 
 import pytest
+from matplotlib.patches import Rectangle
 
 from pacore.core.grading.extraction.extract import extract
 from pacore.errors import BadInput, Refused
 from pacore.evaluation.flips import compare_gradings, compare_runs
-from pacore.report.flips import flips_output
+from pacore.report.flips import flips_figure, flips_output
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, begin_grading
 from pacore.warehouse.views import Warehouse
@@ -135,6 +136,29 @@ def test_the_runs_own_grading_is_compared_on_the_answers_it_gave(store: Backend)
 
 def test_two_runs_are_compared_on_the_problems_both_answered(store: Backend) -> None:
     assert is_golden("runs.txt", between(store, "demo", "other"))
+
+
+def test_the_figure_counts_what_became_wrong_and_what_became_right(store: Backend) -> None:
+    with Warehouse(store, ["demo", "other"]) as warehouse:
+        (axes,) = flips_figure(warehouse, compare_runs(warehouse, "demo", "other")).axes
+    assert axes.get_title() == "Answers whose verdict changed from run demo to run other"
+    named = [label.get_text() for label in axes.get_yticklabels()]
+    widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
+    counts = dict(zip(named, widths, strict=True))
+    assert counts == {"right → wrong": 1, "wrong → right": 0, "timeout → no answer": 1}
+    with Warehouse(store, ["demo"]) as warehouse:
+        compared = compare_gradings(warehouse, "demo", MATH.grading_id, LENIENT.grading_id)
+        (axes,) = flips_figure(warehouse, compared).axes
+    assert axes.get_title().startswith("Trajectories whose verdict changed from grading ")
+    assert axes.get_yticklabels()[0].get_text() == "right → wrong"
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "latex"])
+def test_a_page_of_flips_has_what_a_terminal_shows_in_every_markup(
+    store: Backend, form: str
+) -> None:
+    page = between(store, "demo", "other", form)
+    assert "sum-1" in page and "sum-4" in page and "both graded" in page
 
 
 def test_only_so_many_are_shown_and_the_others_counted(store: Backend) -> None:

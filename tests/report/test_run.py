@@ -10,7 +10,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from pacore.report.plan import forecast_sheet
 from pacore.report.problem import problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import fitted, to_text
-from pacore.report.run import failures_sheet, next_commands, result_sheet, run_results
+from pacore.report.run import failures_sheet, next_commands, result_sheet, run_figure, run_results
 from pacore.report.status import status_sheet
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.planning.forecast import Forecast, RoundForecast, TooLong
@@ -80,9 +79,9 @@ def output(warehouse: Warehouse, text: str, form: str, width: int = WIDTH) -> st
 def forecast() -> Forecast:
     first, second, last = Plan(widths=(32, 4)).steps
     rounds = [
-        RoundForecast(first, 128, 32, 0, 0, 32, Counter(night=40, morning=24)),
-        RoundForecast(second, 16, 8, 8, 0, 4, Counter(night=4)),
-        RoundForecast(last, 4, 2, 2, sources=Counter(night=2)),
+        RoundForecast(first, 128, 32, 0, 0, 32, {"night": 40, "morning": 24}),
+        RoundForecast(second, 16, 8, 8, 0, 4, {"night": 4}),
+        RoundForecast(last, 4, 2, 2, sources={"night": 2}),
     ]
     why = "131073 prompt tokens and 1 to generate do not fit a window of 131072"
     too_long = [TooLong(1, "sum-0003", why), TooLong(2, "sum-0001", why)]
@@ -181,6 +180,23 @@ def test_replicates_are_a_line_a_problem_with_the_share_that_is_right(tmp_path: 
     assert "round 1 of 2" not in lines
     assert "replicate 8" in one and "replicate 7" not in one and "round 1 of 2" in one
     assert [f"replicate {number}" in every for number in range(10)] == [True] * 9 + [False]
+
+
+@pytest.mark.slow
+def test_the_figure_of_a_run_has_accuracy_with_intervals_and_tokens_by_round(
+    warehouse: Warehouse,
+) -> None:
+    figure = run_figure(warehouse, "demo")
+    accuracy, tokens = figure.axes
+    assert figure.get_suptitle() == "Accuracy and tokens by round: run demo · scripted · K = [3, 1]"
+    named = [label.get_text() for label in accuracy.get_xticklabels()]
+    assert named == ["round 1, width 3\nnot graded", "round 2, width 1"]
+    assert [text.get_text() for text in accuracy.texts] == ["33.3 %"]
+    assert len(accuracy.containers) == 1
+    asked = "SELECT sum(completion_tokens) FROM trajectories GROUP BY round ORDER BY round"
+    given = [float(count) for (count,) in warehouse.query(asked).rows]
+    heights = [[bar.get_height() for bar in part] for part in tokens.containers]
+    assert [sum(parts) for parts in zip(*heights, strict=True)] == given
 
 
 def test_one_replicate_is_asked_for_with_its_problem(command: Pacore, tmp_path: Path) -> None:

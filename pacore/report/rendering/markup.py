@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pacore.report.rendering.sheet import Facts, Heading, Note, Part, Passage, Sheet, Table
 from pacore.text import as_markdown, visible, visible_lines
@@ -195,3 +195,11 @@ def _latex(text: str) -> str:
     indent = r"\quad " if text.startswith("  ") else ""
     written = "".join(_LATEX.get(character, character) for character in apart.lstrip())
     return indent + written.replace("\0", "{}")
+
+
+MARKUP: Mapping[str, Callable[[Sheet], str]] = {
+    "markdown": to_markdown,
+    "html": to_html,
+    "latex": to_latex,
+}
+"""What writes a page, by the name of the form."""

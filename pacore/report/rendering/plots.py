@@ -1,10 +1,12 @@
-"""Figures: the frontier of accuracy against cost, curves over k, values with their intervals."""
+"""Figures: the frontier of accuracy against cost, curves over k, values with their intervals, rounds of a
+run, and counts.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -51,6 +53,31 @@ class Curve:
     values: Sequence[Estimate]
 
 
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """A panel of values in [0, 1] with their intervals, one for each round; None for one that has none."""
+
+    label: str
+    values: Sequence[Interval | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """A panel of bars, one for each round, of parts one upon the other: the values of each by its name."""
+
+    label: str
+    parts: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A count under a name; what it counts is ``better``, ``worse`` or neither."""
+
+    name: str
+    count: int
+    kind: Literal["better", "worse", "other"] = "other"
+
+
 def image(figure: Figure, form: str = "svg") -> bytes:
     """A figure as ``svg``, ``png`` or ``pdf``: equal figures give equal bytes."""
     from matplotlib import rc_context
@@ -90,6 +117,82 @@ def _figure(title: str) -> tuple[Figure, Axes]:
     # Dollars in a name would begin mathematics.
     axes.set_title(title, parse_math=False)
     return figure, axes
+
+
+STACK_COLOURS = ("tab:blue", "tab:orange", "0.75", "tab:red")
+"""Of the parts of a bar, in their order."""
+
+
+def rounds_figure(names: Sequence[str], panels: Sequence[Dots | Stacks], title: str) -> Figure:
+    """Panels one below the other over the rounds of a run, which have these names."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(WIDTH_INCHES, 3.2 * len(panels)), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
+        axes.grid(visible=True, axis="y", color="0.92")
+        axes.set_axisbelow(True)
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.set_xticks(range(len(names)), names, parse_math=False)
+        axes.set_ylabel(panel.label)
+        if isinstance(panel, Dots):
+            _dots(axes, panel)
+        else:
+            _stacks(axes, panel)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tokens(value)))
+    return figure
+
+
+def _dots(axes: Axes, panel: Dots) -> None:
+    axes.set_ylim(-5, 105)
+    for place, row in enumerate(panel.values):
+        if row is None:
+            continue
+        value = 100 * row.value
+        if row.low is not None and row.high is not None:
+            bars = _reach(value, row.low, row.high)
+            axes.errorbar(place, value, yerr=bars, color="0.6", capsize=3, linewidth=1, zorder=2)
+        axes.plot(place, value, "o", markersize=7, color="tab:blue", zorder=3)
+        axes.annotate(
+            f"{value:.1f} %",
+            (place, value),
+            xytext=(8, -3),
+            textcoords="offset points",
+            fontsize=9,
+        )
+
+
+def _stacks(axes: Axes, panel: Stacks) -> None:
+    shown = {name: values for name, values in panel.parts.items() if any(values)}
+    colours = dict(zip(panel.parts, STACK_COLOURS, strict=False))
+    below = [0.0] * max(map(len, panel.parts.values()), default=0)
+    for name, values in shown.items():
+        places = range(len(values))
+        axes.bar(places, values, 0.5, bottom=below, label=name, color=colours[name])
+        below = [low + value for low, value in zip(below, values, strict=True)]
+    axes.set_ylim(0, 1.12 * max(below, default=0.0) or 1.0)
+    if shown:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+BAR_COLOURS = {"better": "tab:green", "worse": "tab:red", "other": "0.6"}
+
+
+def bar_figure(rows: Sequence[Bar], title: str, label: str) -> Figure:
+    """Counts as bars, one below the other in the order given, each with its number."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = _figure(title)
+    colours = [BAR_COLOURS[row.kind] for row in rows]
+    bars = axes.barh(range(len(rows)), [row.count for row in rows], 0.6, color=colours)
+    axes.bar_label(bars, [f"{row.count:,}" for row in rows], padding=4)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], parse_math=False)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, max([1.1 * row.count for row in rows], default=0) or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(label)
+    return figure
 
 
 def interval_figure(rows: Sequence[Interval], title: str, label: str) -> Figure:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine, EngineInfo
@@ -57,7 +57,7 @@ class RoundForecast:
     ``trajectories`` counts slots. Each is ``stored``, or ``to_generate``, or ``shared``: it takes a
     draw that another slot has generated already by then, as replicates of a pool do; or its prompt
     is ``too_long``, so that it is not sent and gives no message. ``sources`` counts the stored ones by
-    the run that generated them.
+    the run that generated them, ``stored_tokens`` are those of the ``counted`` ones among them.
     """
 
     step: Step
@@ -66,14 +66,24 @@ class RoundForecast:
     unknown: int = 0
     shared: int = 0
     too_long: int = 0
-    sources: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, int] = field(default_factory=dict)
+    stored_tokens: int = 0
+    counted: int = 0
 
     @property
     def stored(self) -> int:
-        return self.sources.total()
+        return sum(self.sources.values())
+
+    @property
+    def expected_tokens(self) -> float | None:
+        """What it will generate if that is as long as what is stored; None where nothing tells."""
+        if not self.to_generate:
+            return 0.0
+        return self.to_generate * self.stored_tokens / self.counted if self.counted else None
 
 
-class TooLong(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TooLong:
     """A prompt that does not fit the window for certain: where, and by how much."""
 
     round: int
@@ -118,16 +128,23 @@ class Forecast:
         return found
 
     @property
+    def expected_tokens(self) -> float | None:
+        """`RoundForecast.expected_tokens` of all rounds; None where one of them has none."""
+        known = [round_.expected_tokens for round_ in self.rounds]
+        return None if None in known else sum(tokens or 0.0 for tokens in known)
+
+    @property
     def sources(self) -> Counter[str]:
         """The stored trajectories of all rounds by the run that generated them."""
-        return sum((round_.sources for round_ in self.rounds), Counter())
+        return sum((Counter(round_.sources) for round_ in self.rounds), Counter())
 
     def total(self, name: str) -> int:
         found: int = sum(getattr(round_, name) for round_ in self.rounds)
         return found
 
 
-class Preview(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Preview:
     """``forecast`` is what would be generated; ``earlier`` the run most like it, None without one."""
 
     forecast: Forecast
@@ -329,10 +346,13 @@ class Forecaster:
         missing: list[str] = []
         entries = self._journal.find_many(request.trajectory_id for _, request in sent)
         for (slot, request), entry in zip(sent, entries, strict=True):
-            if (run_id := self._generated_by(slot, request, entry)) is None:
+            if (stored := self._stored(slot, request, entry)) is None:
                 missing.append(slot.history.current.trajectory_id)
-            else:
-                forecast.sources[run_id] += 1
+                continue
+            forecast.sources[stored.run_id] = forecast.sources.get(stored.run_id, 0) + 1
+            if (tokens := stored.generation.completion_tokens) is not None:
+                forecast.stored_tokens += tokens
+                forecast.counted += 1
         new = set(missing) - self._pending
         self._pending |= new
         forecast.to_generate += len(new)
@@ -354,15 +374,15 @@ class Forecaster:
                 is_long = self._overflow(longest, step.max_tokens) is not None
                 found.may_be_long += step.width * is_long
 
-    def _generated_by(self, slot: OpenSlot, request: Request, entry: Entry | None) -> str | None:
-        """The run by which the journal has a finished generation of a slot, from a request and its entry
-        on; None where it has none: the slot's current attempt is then the one to be made.
+    def _stored(self, slot: OpenSlot, request: Request, entry: Entry | None) -> Entry | None:
+        """The journal's finished generation of a slot, from a request and its entry on; None where it has
+        none: the slot's current attempt is then the one to be made.
         """
         while entry is not None:
             _end(slot, request, entry.generation)
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)
-                return entry.run_id
+                return entry
             request = slot.begin(self._recipe)
             entry = self._journal.find(request.trajectory_id)
         return None

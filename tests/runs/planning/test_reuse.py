@@ -13,7 +13,7 @@ from pacore.core.plan import default_shard_size, shards
 from pacore.core.problem import set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.problems.files import read_problem_set
-from pacore.report.plan import forecast_sheet
+from pacore.report.plan import forecast_figure, forecast_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.runs.planning.reuse import Earlier, Planned, nearest
@@ -161,6 +161,41 @@ def test_the_runs_that_generated_what_is_reused_are_named_with_their_counts(
     fewer = said(scripted_config(place, problems, widths=(), replicates=3))
     assert "reused      6 of run first, 3 of run second" in fewer
     assert "nearest" not in fewer
+
+
+def test_the_figure_of_a_plan_has_what_is_reused_and_to_generate_by_round(place: Path) -> None:
+    found, _ = forecast(planned(place, replicates=3))
+    trajectories, tokens = forecast_figure(found).axes
+    heights = [[bar.get_height() for bar in part] for part in trajectories.containers]
+    assert heights == [[20.0, 10.0, 5.0], [40.0, 20.0, 10.0]]
+    legend = trajectories.get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["reused", "to generate"]
+    reused, expected = ([bar.get_height() for bar in part] for part in tokens.containers)
+    assert reused == [round_.stored_tokens for round_ in found.rounds]
+    assert expected == pytest.approx([2 * one for one in reused])
+    assert found.expected_tokens == pytest.approx(2 * sum(reused))
+    other, _ = forecast(planned(place, temperature=0.7))
+    assert other.expected_tokens is None
+    assert [len(axes.containers) for axes in forecast_figure(other).axes] == [1, 1]
+
+
+def test_a_plan_is_written_as_json_and_drawn_by_the_command(
+    place: Path, tmp_path: Path, command: Pacore
+) -> None:
+    done = command(
+        "plan", "--problems", str(place / "problems.jsonl"), "--engine", "scripted",
+        "--widths", "4,2", "--max-tokens", "64", "--store", str(place / "store"), "--format", "json",
+        "--figure", str(tmp_path / "plan.svg"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["sources"] for one in found["forecast"]["rounds"]] == [
+        {"base": n} for n in (20, 10, 5)
+    ]
+    assert found["earlier"]["run_id"] == "base"
+    assert (tmp_path / "plan.svg").read_text().startswith("<?xml")
 
 
 def test_a_plan_that_reuses_nothing_names_no_run_but_the_nearest(place: Path) -> None:
