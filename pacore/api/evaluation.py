@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from typing import Any
 
 from pacore.api.progress import progress_shown, run_flow
@@ -59,7 +60,13 @@ def evaluated(
         found = _by_flow(evaluation) if by_flow else _here(evaluation, progress)
     measures = {one.found.run_id: one.found for one in found}
     sheets = [*(one.grading for one in found), *(one.measures for one in found)]
-    return Report(measures, sheets, lambda: evaluation_figure(list(measures.values())))
+    records = {
+        one.found.run_id: {**asdict(one.found), "gradings": one.gradings, "verdicts": one.rounds}
+        for one in found
+    }
+    return Report(
+        measures, sheets, lambda: evaluation_figure(list(measures.values())), records=records
+    )
 
 
 def _by_flow(evaluation: Evaluation) -> list[EvaluatedRun]:
@@ -127,7 +134,9 @@ def gated(
         found = compare_pairs(warehouse, run_a, run_b, margin)
         decision = None if criteria is None else decide(found, criteria, warehouse.run_checks())
     sheet = comparison_sheet(found, decision)
-    return Report(found, [sheet], lambda: comparison_figure(found)), decision
+    decided = {} if decision is None else {"decision": decision}
+    records = {**asdict(found), **decided}
+    return Report(found, [sheet], lambda: comparison_figure(found), records), decision
 
 
 def mechanism(runs: str | Sequence[str], *, store: str = "./store") -> Report[Sequence[Mechanism]]:
@@ -160,5 +169,10 @@ def sweep(
         raise Interrupted("the sweep was interrupted; the same sweep goes on")
     found = state.result(raise_on_failure=False)
     assert isinstance(found, SweepOutcome)
-    sheet = sweep_sheet(found.title, found.result)
-    return Report(found, [sheet], lambda: sweep_figure(found.title, found.result))
+    sheet = sweep_sheet(found.title, found.result, found.files)
+    return Report(
+        found,
+        [sheet],
+        lambda: sweep_figure(found.title, found.result),
+        records={**asdict(found.result), "files": found.files},
+    )

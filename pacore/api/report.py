@@ -24,11 +24,13 @@ class Report(Generic[Data_co]):
     """A result: ``data`` are its records, ``sheets`` the pages that show them.
 
     `str` gives what a terminal shows, and a notebook shows it as HTML. ``drawing`` makes its figure.
+    ``records`` are what is written as JSON where the pages show more than ``data``.
     """
 
     data: Data_co
     sheets: Sequence[Sheet]
     drawing: Callable[[], Figure] | None = None
+    records: object = None
 
     def __str__(self) -> str:
         return "\n\n".join(map(to_text, self.sheets))
@@ -40,13 +42,13 @@ class Report(Generic[Data_co]):
         return self.written("html")
 
     def written(self, form: Form) -> str:
-        """The result in a form, without an ending line break: for a terminal, as markup, or, of ``data``
-        alone, as JSON.
+        """The result in a form, without an ending line break: for a terminal, as markup, or its records as
+        JSON.
         """
         if form == "table":
             return str(self)
         if form == "json":
-            return to_json(self.data)
+            return to_json(self.data if self.records is None else self.records)
         return "\n".join(map(MARKUP[form], self.sheets)).rstrip("\n")
 
     def figure(self) -> Figure:

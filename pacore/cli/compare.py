@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from pacore.api.progress import spoken, tell, waiting
 from pacore.api.report import Form, Report
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import (
+    print_report,
     with_figure,
     with_format,
     with_prices,
@@ -33,7 +33,6 @@ from pacore.evaluation.flips import compare_gradings, compare_runs
 from pacore.evaluation.sweep import begin_sweep
 from pacore.problems.survey import survey_problems
 from pacore.report.flips import flips_figure, flips_output
-from pacore.report.rendering.sheet import to_json
 from pacore.report.sweep import sweep_csv
 from pacore.runs.problems import check_engine
 from pacore.runs.work import Work
@@ -96,12 +95,7 @@ def compare_command(
     report, decision = gated(
         run_a, run_b, store, margin=margin, prices=prices, criteria=wanted if gate else None
     )
-    if form == "json":
-        decided = {} if decision is None else {"decision": decision}
-        click.echo(to_json({**asdict(report.data), **decided}))
-    else:
-        click.echo(report.written(form))
-    write_figure(report, figure)
+    print_report(report, form, figure)
     is_refused = decision is not None and decision.word == "NO-GO"
     return Exit.NO_GO if is_refused else Exit.COMPLETE
 
@@ -188,13 +182,10 @@ def sweep_to_end(
             check_engine(planned.pool)
     say_cautions(read.cautions)
     report = sweep(config, _spoken_run)
-    result = report.data.result
-    if form == "csv":
-        click.echo(sweep_csv(result).rstrip("\n"))
-    elif form == "json":
-        click.echo(to_json(result))
-    else:
-        click.echo(report.written(form))
+    if form != "csv":
+        print_report(report, form, figure)
+        return Exit.COMPLETE
+    click.echo(sweep_csv(report.data.result).rstrip("\n"))
     write_figure(report, figure)
     for file in report.data.files:
         click.echo(file, err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from pacore.report.rendering.plots import Figure
 
 
-def sweep_sheet(title: str, result: SweepResult) -> Sheet:
-    """The arms as a table, cheapest first, those on the frontier marked, and what sharing saved."""
+def sweep_sheet(title: str, result: SweepResult, files: Sequence[str] = ()) -> Sheet:
+    """The arms as a table, cheapest first, those on the frontier marked, what sharing saved, and the
+    addresses of the files that keep it.
+    """
     cheapest_first = sorted(result.arms, key=lambda arm: (arm.effective_tokens or 0.0, arm.name))
     money = (f"{result.currency} an answer", decimals(6), lambda arm: arm.money)
     arms = table(
@@ -75,15 +77,12 @@ def sweep_sheet(title: str, result: SweepResult) -> Sheet:
         ("generated now", f"{result.new_tokens:,} tokens"),
         ("not generated", f"{saved:,} tokens ({share(saved_share)})"),
     ]
-    return Sheet(
-        title,
-        [
-            [arms],
-            *_differences(result),
-            *_equal_cost(result),
-            [Facts(spent, "tokens of the sweep")],
-        ],
-    )
+    sections: list[list[Part]] = [[arms], *_differences(result), *_equal_cost(result)]
+    sections.append([Facts(spent, "tokens of the sweep")])
+    if files:
+        kept = [("" if place else "files", file) for place, file in enumerate(files)]
+        sections.append([Facts(kept, "files of the sweep")])
+    return Sheet(title, sections)
 
 
 PER_THOUSAND = Format(lambda gain: number(None if gain is None else 100 * gain, 1))

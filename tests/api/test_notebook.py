@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -160,6 +161,18 @@ def test_a_report_is_written_as_markdown_latex_html_and_json(store: pacore.Store
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert r"\%" in latex and not re.search(r"(?<!\\)[%#]", latex)
     assert '"paired"' in report.written("json")
+
+
+def test_json_has_what_the_pages_show(store: pacore.Store) -> None:
+    evaluated = json.loads(store.evaluate("wider").written("json"))["wider"]
+    assert [row["stands"] for row in evaluated["gradings"]].count(True) == 1
+    assert [row["round"] for row in evaluated["verdicts"]] == [1, 2]
+    assert (
+        evaluated["totals"]["accuracy"] is not None and evaluated["rounds"] and evaluated["pools"]
+    )
+    compared = json.loads(store.compare("mine", "wider").written("json"))
+    assert {"first", "second", "paired", "sharing"} <= compared.keys()
+    assert len(json.loads(store.results("mine").written("json"))["results"]) == PROBLEMS
 
 
 def test_each_table_of_latex_is_a_float_with_a_caption_and_a_label_of_its_own(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from flows.sweep import sweep
 from pacore.core.config.sweep import SweepConfig
 from pacore.evaluation.equal_cost import EqualCost
 from pacore.evaluation.sweep import SweepResult, SweepRow
+from pacore.report.rendering.markup import MARKUP
 from pacore.report.rendering.sheet import to_json
 from pacore.report.rendering.terminal import to_text
 from pacore.report.sweep import SweepOutcome, sweep_csv, sweep_sheet
@@ -203,6 +205,14 @@ def test_its_files_are_what_they_say(swept: SweepOutcome) -> None:
     assert table.read_text().startswith("run mine.pool · scripted?words=20")
 
 
+@pytest.mark.parametrize("form", ["markdown", "html", "latex"])
+def test_its_page_has_every_arm_and_file_in_every_markup(swept: SweepOutcome, form: str) -> None:
+    page = MARKUP[form](sweep_sheet(swept.title, swept.result, swept.files))
+    plain = re.sub(r"[\\{}]", "", page)
+    assert [file for file in swept.files if Path(file).name not in plain] == []
+    assert [arm.name for arm in swept.result.arms if arm.name not in plain] == []
+
+
 def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
     swept: SweepOutcome, config: SweepConfig, pacore: Pacore, prefect_api: str
 ) -> None:
@@ -214,7 +224,9 @@ def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
     ]  # fmt: skip
     again = pacore("sweep", *flags, "--format", "json")
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout) == json.loads(to_json(swept.result))
+    told = json.loads(again.stdout)
+    assert told.pop("files") == list(swept.files)
+    assert told == json.loads(to_json(swept.result))
     assert journal_size(config.run.store) == paid
     assert prefect_api
 
