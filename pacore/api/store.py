@@ -14,7 +14,7 @@ from pacore.api.report import Report
 from pacore.api.runs import RunReport, results_of, run_report
 from pacore.errors import Refused
 from pacore.report.configuration import configuration_sheet, methods
-from pacore.report.problem import problem_sheet
+from pacore.report.problem import ProblemOfRun, problem_of_run, problem_sheet
 from pacore.report.query import query_sheet
 from pacore.report.rendering.markup import to_html
 from pacore.report.rendering.terminal import to_text
@@ -138,7 +138,7 @@ class Store:
         *,
         is_whole: bool = False,
         replicate: int | None = None,
-    ) -> Report[str]:
+    ) -> Report[ProblemOfRun]:
         """The rounds, messages and answer of one problem; ``is_whole`` shows conclusions in full.
 
         Of a run with several replicates it has a line for each, or the rounds of the 0-based ``replicate``.
@@ -146,10 +146,10 @@ class Store:
         """
         open_run(self.backend, run_id)
         with Warehouse(self.backend, [run_id]) as warehouse:
-            sheet = problem_sheet(
+            found = problem_of_run(
                 warehouse, run_id, problem_id, is_whole=is_whole, replicate=replicate
             )
-        return Report(problem_id, [sheet])
+        return Report(found, [problem_sheet(found, is_whole=is_whole)])
 
     def query(
         self, sql: str, runs: Sequence[str] | None = None, prices: str | None = None

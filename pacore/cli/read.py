@@ -6,22 +6,25 @@ none of what the others do.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pacore.cli.options import (
     OneOf,
     with_bounds,
-    with_figure,
     with_format,
     with_prices,
+    with_report,
     with_store,
     write_figure,
 )
 from pacore.errors import BadInput, Exit
 from pacore.report.rendering.output import COLUMNAR_FORMS, TEXT_FORMS, form_of, written_whole
 from pacore.text import visible
+
+if TYPE_CHECKING:
+    from pacore.api.report import Form
 
 
 @click.command()
@@ -55,7 +58,7 @@ def status_command(store: str, run_ids: tuple[str, ...]) -> int:
 @click.option(
     "--methods", "is_methods", is_flag=True, help="A paragraph with the run's exact settings."
 )
-@with_figure
+@with_report
 def show_command(
     store: str,
     run_id: str,
@@ -63,6 +66,7 @@ def show_command(
     is_whole: bool,
     replicate: int | None,
     is_methods: bool,
+    form: Form,
     figure: str | None,
 ) -> int:
     """Show a run: its settings, its command, its results; or one problem.
@@ -72,6 +76,7 @@ def show_command(
     shows which share of them is right on each problem, and of one problem a line for each.
     """
     from pacore.api.store import open_store
+    from pacore.report.rendering.sheet import to_json
 
     for flag, is_given in (("--whole", is_whole), ("--replicate", replicate is not None)):
         if is_given and problem_id is None:
@@ -83,11 +88,14 @@ def show_command(
         click.echo(visible(opened.methods(run_id)))
         return Exit.COMPLETE
     if problem_id is not None:
-        click.echo(str(opened.problem(run_id, problem_id, is_whole=is_whole, replicate=replicate)))
+        problem = opened.problem(run_id, problem_id, is_whole=is_whole, replicate=replicate)
+        click.echo(problem.written(form))
         return Exit.COMPLETE
-    click.echo(f"{opened.configuration(run_id)}\n")
-    results = opened.results(run_id)
-    click.echo(str(results))
+    settings, results = opened.configuration(run_id), opened.results(run_id)
+    if form == "json":
+        click.echo(to_json({"settings": settings.data, "results": results.data}))
+    else:
+        click.echo(f"{settings.written(form)}\n\n{results.written(form)}")
     write_figure(results, figure)
     return Exit.COMPLETE
 

@@ -144,53 +144,71 @@ class ReplicateEnd(ReportRow):
     message: str | None
 
 
-def problem_sheet(
+@dataclass(frozen=True, slots=True)
+class ProblemOfRun:
+    """A problem of a run as far as it is shown: of the replicates ``named`` every slot and answer; or,
+    where there are several and none is named, a line for each of the first ones.
+    """
+
+    run: Run
+    problem: ProblemRow
+    named: Sequence[int]
+    slots: Sequence[SlotRow] = ()
+    answers: Sequence[ReplicateEnd] = ()
+    replicates: Sequence[ReplicateRow] = ()
+
+
+def problem_of_run(
     warehouse: Warehouse,
     run_id: str,
     problem_id: str,
     *,
     is_whole: bool = False,
     replicate: int | None = None,
-) -> Sheet:
-    """The rounds, messages and answer of one problem, by its id or by its name in its file; where a run
-    has several replicates a line for each, and the rounds of the 0-based ``replicate`` that is named.
+) -> ProblemOfRun:
+    """A problem by its id or by its name in its file, with all of the 0-based ``replicate``.
 
-    ``is_whole`` shows each conclusion in full, below its round; without ``replicate`` those of all. Raises
-    BadInput for an unknown problem id, naming those that are close to it, and for an unknown replicate.
+    Without ``replicate`` of a run that has several it has a line for each, or, if it is to be shown whole,
+    all of all. Raises BadInput for an unknown problem id, naming those that are close to it, and for an
+    unknown replicate.
     """
     run = open_run(warehouse.store, run_id)
     problem = _problem_named(warehouse, run_id, problem_id)
-    problem_id = problem.problem_id
-    name = original_name(problem_id, json.loads(problem.metadata or "{}"))
-    named = problem_id if name == problem_id else f"{problem_id} ({name})"
+    place = {"run_id": run_id, "problem_id": problem.problem_id}
     count = run.plan.replicates
     if replicate is not None and replicate not in range(count):
         raise BadInput(f"--replicate {replicate}: run {run_id} has replicates 0 to {count - 1}")
-    sections: list[Sequence[Part]] = [
-        [Passage(problem.statement)],
-        [Facts([("gold", _beginning(problem.gold or ABSENT, _MESSAGE_CHARACTERS))])],
-    ]
-    if replicate is not None:
-        sections += _rounds(warehouse, run, problem_id, [replicate], is_whole)
-    elif count == 1 or is_whole:
-        sections += _rounds(warehouse, run, problem_id, range(count), is_whole)
-    else:
-        sections += _replicates(warehouse, run, problem_id)
-    return Sheet(f"problem {named} · {headline(run)}", sections)
-
-
-def _rounds(
-    warehouse: Warehouse, run: Run, problem_id: str, replicates: Sequence[int], is_whole: bool
-) -> Iterator[Sequence[Part]]:
-    """The rounds and the answer of some replicates of a problem."""
-    place = {"run_id": run.run_id, "problem_id": problem_id, "replicates": list(replicates)}
-    ends = {row.replicate: row for row in warehouse.read(ReplicateEnd, **place)}
+    if replicate is None and count > 1 and not is_whole:
+        lines = warehouse.read(ReplicateRow, **place, rows=_LISTED_REPLICATES)
+        return ProblemOfRun(run, problem, (), replicates=lines)
+    named = list(range(count)) if replicate is None else [replicate]
     characters = _WHOLE_CHARACTERS if is_whole else _EXCERPT_CHARACTERS
-    every = warehouse.read(SlotRow, **place, characters=characters)
+    slots = warehouse.read(SlotRow, **place, replicates=named, characters=characters)
+    answers = warehouse.read(ReplicateEnd, **place, replicates=named)
+    return ProblemOfRun(run, problem, named, slots, answers)
+
+
+def problem_sheet(found: ProblemOfRun, *, is_whole: bool = False) -> Sheet:
+    """The rounds, messages and answer of a problem, or its replicates in a line each; ``is_whole`` shows
+    each conclusion in full, below its round.
+    """
+    problem_id, metadata = found.problem.problem_id, found.problem.metadata
+    name = original_name(problem_id, json.loads(metadata or "{}"))
+    named = problem_id if name == problem_id else f"{problem_id} ({name})"
+    gold = _beginning(found.problem.gold or ABSENT, _MESSAGE_CHARACTERS)
+    sections: list[Sequence[Part]] = [[Passage(found.problem.statement)], [Facts([("gold", gold)])]]
+    sections += _rounds(found, is_whole) if found.named else _replicates(found)
+    return Sheet(f"problem {named} · {headline(found.run)}", sections)
+
+
+def _rounds(found: ProblemOfRun, is_whole: bool) -> Iterator[Sequence[Part]]:
+    """The rounds and the answer of some replicates of a problem."""
+    run = found.run
+    ends = {row.replicate: row for row in found.answers}
     slots: dict[int, dict[int, list[SlotRow]]] = {}
-    for slot in every:
+    for slot in found.slots:
         slots.setdefault(slot.replicate, {}).setdefault(slot.round, []).append(slot)
-    for replicate in replicates:
+    for replicate in found.named:
         if run.plan.replicates > 1:
             yield [Heading(f"replicate {replicate}")]
         for round_, rows in slots.get(replicate, {}).items():
@@ -200,15 +218,13 @@ def _rounds(
             ends.get(replicate), _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS
         )
     last = run.plan.rounds
-    if last > 1 and not any(slot.verdict for slot in every if slot.round < last):
+    if last > 1 and not any(slot.verdict for slot in found.slots if slot.round < last):
         yield [only_answers_graded(run.run_id)]
 
 
-def _replicates(warehouse: Warehouse, run: Run, problem_id: str) -> Iterator[Sequence[Part]]:
+def _replicates(found: ProblemOfRun) -> Iterator[Sequence[Part]]:
     """The replicates of a problem, a line each."""
-    rows = warehouse.read(
-        ReplicateRow, run_id=run.run_id, problem_id=problem_id, rows=_LISTED_REPLICATES
-    )
+    run, rows = found.run, found.replicates
     columns: list[tuple[str, Format, Callable[[ReplicateRow], object]]] = [
         ("replicate", FIGURE, lambda row: row.replicate),
         ("verdict", TEXT, lambda row: row.verdict),

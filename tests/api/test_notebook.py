@@ -173,6 +173,12 @@ def test_json_has_what_the_pages_show(store: pacore.Store) -> None:
     compared = json.loads(store.compare("mine", "wider").written("json"))
     assert {"first", "second", "paired", "sharing"} <= compared.keys()
     assert len(json.loads(store.results("mine").written("json"))["results"]) == PROBLEMS
+    lines = json.loads(store.problem("mine", "sum-0001").written("json"))
+    assert [row["replicate"] for row in lines["replicates"]] == list(
+        range(len(lines["replicates"]))
+    )
+    one = json.loads(store.problem("mine", "sum-0001", replicate=0).written("json"))
+    assert one["named"] == [0] and one["slots"] and one["answers"] and not one["replicates"]
 
 
 def test_each_table_of_latex_is_a_float_with_a_caption_and_a_label_of_its_own(

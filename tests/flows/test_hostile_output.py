@@ -29,7 +29,7 @@ from pacore.core.prompt import SYNTHESIS
 from pacore.core.trajectory import Generation, normalise
 from pacore.engine.faults import whole_text
 from pacore.report.audit import explanation_json, explanation_text
-from pacore.report.problem import problem_sheet
+from pacore.report.problem import problem_of_run, problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import to_text
 from pacore.report.run import failures_sheet, next_commands, result_sheet, run_results
@@ -154,7 +154,7 @@ def test_every_problem_of_a_run_ends_with_an_answer_row_and_no_invariant_is_brok
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_problem_is_shown_without_anything_that_steers_a_terminal(done: Done, case: str) -> None:
     with warehouse_of(done) as warehouse:
-        shown = to_text(problem_sheet(warehouse, "hostile", IDS[case]))
+        shown = to_text(problem_sheet(problem_of_run(warehouse, "hostile", IDS[case])))
     explained = explanation_text(explain(open_store(done.store), "hostile", IDS[case]))
     parsed = explanation_json(explain(open_store(done.store), "hostile", IDS[case]))
     assert "case:" in shown

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pacore.report.problem import problem_sheet
+from pacore.report.problem import problem_of_run, problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import to_text
 from pacore.report.run import result_sheet, run_results
@@ -84,7 +84,7 @@ def test_fifty_megabytes_of_one_character_are_a_long_text(tmp_path: Path, text: 
     with Warehouse(store, ["hostile"]) as warehouse:
         lengths = warehouse.query("SELECT length(content) FROM trajectory_texts").rows
         assert list(lengths) == [(len(text),), (len(text),)]
-        assert len(to_text(problem_sheet(warehouse, "hostile", "any"))) < 20_000
+        assert len(to_text(problem_sheet(problem_of_run(warehouse, "hostile", "any")))) < 20_000
         assert len(to_text(result_sheet(run_results(warehouse, "hostile")))) < 3_000
         shown = "".join(query_output(warehouse.query("SELECT * FROM trajectory_texts"), "table"))
     assert len(shown) < 20_000

@@ -22,7 +22,7 @@ from pacore.core.plan import Plan
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput, Refused
 from pacore.report.plan import forecast_sheet
-from pacore.report.problem import problem_sheet
+from pacore.report.problem import problem_of_run, problem_sheet
 from pacore.report.query import query_output
 from pacore.report.rendering.terminal import fitted, to_text
 from pacore.report.run import failures_sheet, next_commands, result_sheet, run_figure, run_results
@@ -106,7 +106,7 @@ def test_results_read_as_they_should(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("problem_id", ["sum-1", "sum-2", "sum-3", "sum-4"])
 def test_a_problem_reads_as_it_should(warehouse: Warehouse, problem_id: str) -> None:
-    shown = to_text(problem_sheet(warehouse, "demo", problem_id), WIDTH)
+    shown = to_text(problem_sheet(problem_of_run(warehouse, "demo", problem_id)), WIDTH)
     assert is_golden(f"show-{problem_id}.txt", shown)
 
 
@@ -158,11 +158,16 @@ def test_replicates_are_a_line_a_problem_with_the_share_that_is_right(tmp_path: 
         for name, score in warehouse.query(asked).rows:
             scored.setdefault(name, []).append(score)
         page = to_text(result_sheet(found), 80)
-        lines = to_text(problem_sheet(warehouse, "many", "sum-0000"), 80)
-        one = to_text(problem_sheet(warehouse, "many", "sum-0000", replicate=8), 80)
-        every = to_text(problem_sheet(warehouse, "many", "sum-0000", is_whole=True), 80)
+        lines = to_text(problem_sheet(problem_of_run(warehouse, "many", "sum-0000")), 80)
+        one = to_text(problem_sheet(problem_of_run(warehouse, "many", "sum-0000", replicate=8)), 80)
+        every = to_text(
+            problem_sheet(
+                problem_of_run(warehouse, "many", "sum-0000", is_whole=True), is_whole=True
+            ),
+            80,
+        )
         with pytest.raises(BadInput, match="--replicate 9: run many has replicates 0 to 8"):
-            problem_sheet(warehouse, "many", "sum-0000", replicate=9)
+            problem_sheet(problem_of_run(warehouse, "many", "sum-0000", replicate=9))
     assert len(found.results) == 3
     for row in found.results:
         given = scored[row.problem]
@@ -221,9 +226,9 @@ def test_status_of_a_run_under_way_counts_shards_by_round(tmp_path: Path) -> Non
 
 def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Warehouse) -> None:
     with pytest.raises(BadInput, match=r"no problem 'sum_2' .did you mean .*sum-2"):
-        to_text(problem_sheet(warehouse, "demo", "sum_2"))
+        to_text(problem_sheet(problem_of_run(warehouse, "demo", "sum_2")))
     with pytest.raises(BadInput, match=r"the first of its 4 problems: sum-1, sum-2, sum-3, sum-4$"):
-        to_text(problem_sheet(warehouse, "demo", "quite another"))
+        to_text(problem_sheet(problem_of_run(warehouse, "demo", "quite another")))
 
 
 @pytest.mark.slow
@@ -231,7 +236,7 @@ def test_an_unknown_problem_is_bad_input_that_names_close_ones(warehouse: Wareho
 def test_no_line_of_a_report_is_wider_than_the_terminal(warehouse: Warehouse, width: int) -> None:
     shown = [
         to_text(result_sheet(run_results(warehouse, "demo")), width),
-        to_text(problem_sheet(warehouse, "demo", "sum-3"), width),
+        to_text(problem_sheet(problem_of_run(warehouse, "demo", "sum-3")), width),
         to_text(status_sheet(warehouse.store, None), width),
         to_text(forecast_sheet(forecast()), width),
         output(warehouse, "FROM trajectories LIMIT 3", "table", width),
@@ -287,7 +292,10 @@ def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None
         to_text(result_sheet(run_results(hostile, "demo")), 300),
         to_text(failures_sheet(run_results(hostile, "demo")), 300),
         next_commands(run_results(hostile, "demo"), "./store"),
-        *(to_text(problem_sheet(hostile, "demo", f"sum-{n}\u202e[b]"), 300) for n in range(1, 5)),
+        *(
+            to_text(problem_sheet(problem_of_run(hostile, "demo", f"sum-{n}\u202e[b]")), 300)
+            for n in range(1, 5)
+        ),
         output(hostile, "SELECT problem_id, conclusion FROM trajectories", "table"),
         output(hostile, "FROM trajectories", "table"),
         output(hostile, 'SELECT 1 AS "\x1b[2J [red]x[/]"', "table"),
@@ -300,7 +308,7 @@ def test_hostile_text_is_written_out_in_every_report(hostile: Warehouse) -> None
     assert "one\\rtwo" in problem_shown and "\\U000e0041" in problem_shown
     assert "\\x1b[2J [red]x[/]" in reports[-1]
     with pytest.raises(BadInput) as unknown:
-        to_text(problem_sheet(hostile, "demo", "sum-1"))
+        to_text(problem_sheet(problem_of_run(hostile, "demo", "sum-1")))
     with pytest.raises(BadInput) as wrong:
         output(hostile, "SELECT conclusion::INTEGER FROM trajectories", "json")
     for error in (unknown, wrong):
@@ -357,12 +365,12 @@ def _read(descriptor: int) -> bytes:
 @pytest.mark.slow
 def test_on_a_terminal_only_the_reports_own_styles_are_escapes(hostile: Warehouse) -> None:
     code = (
-        "import sys; from pacore.report.problem import problem_sheet\n"
+        "import sys; from pacore.report.problem import problem_of_run, problem_sheet\n"
         "from pacore.report.rendering.terminal import to_text\n"
         "from pacore.store.backends.opening import open_store\n"
         "from pacore.warehouse.views import Warehouse\n"
         "with Warehouse(open_store(sys.argv[1])) as warehouse:\n"
-        "    print(to_text(problem_sheet(warehouse, 'demo', sys.argv[2])))\n"
+        "    print(to_text(problem_sheet(problem_of_run(warehouse, 'demo', sys.argv[2]))))\n"
     )
     root = str(Path(hostile.store.uri("runs")).parent)
     shown = on_a_terminal(code, root, "sum-1\u202e[b]")
@@ -391,6 +399,6 @@ def test_a_long_final_message_is_cut_and_the_rest_counted(tmp_path: Path) -> Non
     rows = rows_of()
     select(rows, "messages", problem_id="sum-1", round=2)[0]["text"] = "x" * 5000
     with Warehouse(small_store(tmp_path / "store", rows)) as warehouse:
-        shown = to_text(problem_sheet(warehouse, "demo", "sum-1"), WIDTH)
+        shown = to_text(problem_sheet(problem_of_run(warehouse, "demo", "sum-1")), WIDTH)
     assert "… and 1,000 more characters" in shown
     assert shown.count("x") < 4100
