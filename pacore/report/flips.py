@@ -92,14 +92,16 @@ def _sheet(warehouse: Warehouse, query: FlipQuery, limit: int) -> Sheet:
     counts: Sequence[FlipCount] = warehouse.read(query.counts, **query.parameters)
     changed = sum(row.changed for row in counts)
     rows: Sequence[Flip] = warehouse.read(query.flips, **query.parameters, rows=limit)
-    sections: list[list[Part]] = [[Facts(list(_counted(query.noun, counts, changed)))]]
+    sections: list[list[Part]] = [
+        [Facts(list(_counted(query.noun, counts, changed)), "how many verdicts changed")]
+    ]
     if rows:
         sections.append([_table(rows)])
     if changed > len(rows):
         sections[-1].append(
             Note(f" … and {changed - len(rows):,} more; --limit shows more", "faint")
         )
-    sides = Facts([("from", query.sides[0]), ("to", query.sides[1])])
+    sides = Facts([("from", query.sides[0]), ("to", query.sides[1])], "what is compared")
     return Sheet(query.title, sections, [sides])
 
 
@@ -137,6 +139,7 @@ def _table(rows: Sequence[Flip]) -> Table:
         ("to", TEXT, lambda row: _verdict(row.after, row.after_score)),
         ("answer", TEXT, _answer),
         ("gold", cut(30), lambda row: row.gold),
+        caption="verdicts that changed",
     )
 
 

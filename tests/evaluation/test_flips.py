@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,13 @@ def test_a_page_of_flips_has_what_a_terminal_shows_in_every_markup(
 ) -> None:
     page = between(store, "demo", "other", form)
     assert "sum-1" in page and "sum-4" in page and "both graded" in page
+    captions = re.findall(r"\\caption\{(.*?)\. Runs demo and other", page)
+    if form == "latex":
+        assert captions == [
+            "What is compared",
+            "How many verdicts changed",
+            "Verdicts that changed",
+        ]
 
 
 def test_only_so_many_are_shown_and_the_others_counted(store: Backend) -> None:
