@@ -130,7 +130,7 @@ def resume_command(run_id: str, store: str, **flags: Any) -> int:
     help="Most tokens to generate this time; without it, as before.",
 )
 @click.option("--endpoint", "endpoints", multiple=True, help="Other endpoints than the run had.")
-@click.option("--concurrency", type=int, help="Requests in flight at each endpoint.")
+@click.option("--concurrency", type=int, help="Most requests in flight at each endpoint.")
 @with_bounds
 @click.argument("run_id", metavar="RUN")
 def retry_command(run_id: str, store: str, where: str, max_tokens: int | None, **flags: Any) -> int:

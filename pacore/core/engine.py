@@ -80,7 +80,8 @@ class EngineFault(Exception):
     what the try is known to have cost, ``requests`` how many were sent for it. ``detail`` is one line
     and carries no secret. ``refusal`` is set where a server refused the request, ``partial`` where
     text came before it broke off. ``is_endpoints``: the refusal is of one endpoint of
-    several that has served nothing yet, so that another may take the request.
+    several that has served nothing yet, so that another may take the request. ``is_overload``: a server
+    refused it for its load.
     """
 
     def __init__(  # noqa: PLR0913 - one record of all that is known of a failed try
@@ -104,6 +105,7 @@ class EngineFault(Exception):
         self.partial = partial
         self.requests = 1
         self.is_endpoints = False
+        self.is_overload = False
 
     def as_generation(self, tries: int = 1, wasted_tokens: int = 0) -> Generation:
         """The tombstone of a trajectory whose last try was this one.
@@ -131,7 +133,7 @@ class Engine(Protocol):
     ``cause_of`` looks for the reason of refusals that are all alike. ``generated_tokens`` is how many
     tokens the engine's servers have generated since they started, for other clients and in unfinished
     requests too; None where one of them does not report it.
-    ``slots`` is how many requests the engine takes at a time.
+    ``slots`` is how many requests the engine takes at a time; it may change after any of these calls.
     """
 
     @property

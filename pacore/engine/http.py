@@ -11,7 +11,7 @@ import itertools
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
+from pacore.engine.capacity import MOST_REQUESTS, Capacity
 from pacore.engine.causes import find_base_url, find_cause, may_be_wrong_base, wrong_base
 from pacore.engine.chat.completion import read_generation
 from pacore.engine.chat.responses import (
@@ -28,6 +29,7 @@ from pacore.engine.chat.responses import (
     Response,
     read_count,
     read_generated_tokens,
+    read_load,
     read_models,
     read_version,
     tokenize_text,
@@ -38,6 +40,9 @@ from pacore.engine.faults import Origin
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
 from pacore.errors import BadInput, EngineUnavailable
 from pacore.text import shown
+
+OVERLOADED = (429, 503)
+"""Statuses by which a server refuses a request for its load."""
 
 _FIRST_BACKOFF_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 30.0
@@ -50,14 +55,16 @@ class Endpoint:
     """One server: its address, its reported version, its capabilities and its current load.
 
     ``root`` is the URL without ``/v1``, under which servers have their routes outside OpenAI's
-    interface. ``requests`` and ``expected_tokens`` are outstanding. ``tokenizes`` and ``counts``
-    become False when the server turns out to have no tokenizer route, or no counter of generated
-    tokens. ``wire`` is the wire format that it accepts, as far as its refusals have shown.
+    interface. ``capacity`` bounds ``requests``, which are outstanding, as ``expected_tokens`` are.
+    ``tokenizes`` and ``counts`` become False when the server turns out to have no tokenizer route, or no
+    counter of generated tokens. ``wire`` is the wire format that it accepts, as far as its refusals
+    have shown.
     ``has_served``: a complete response has come from it. ``faults`` counts its last faults in a
     row, and until ``backs_off_until`` (monotonic seconds) it takes no request.
     """
 
     origin: Origin
+    capacity: Capacity = field(default_factory=lambda: Capacity(MOST_REQUESTS))
     version: str | None = None
     requests: int = 0
     expected_tokens: int = 0
@@ -69,9 +76,11 @@ class Endpoint:
     counts: bool = True
 
     @staticmethod
-    def at(url: str, secret: str | None = None) -> Endpoint:
-        """The endpoint of a base URL. Raises BadInput for an unusable one."""
-        return Endpoint(Origin(_checked_url(url), secret))
+    def at(url: str, secret: str | None = None, most: int = MOST_REQUESTS) -> Endpoint:
+        """The endpoint of a base URL, with ``most`` requests at a time. Raises BadInput for an unusable
+        one.
+        """
+        return Endpoint(Origin(_checked_url(url), secret), Capacity(most))
 
     @property
     def url(self) -> str:
@@ -101,14 +110,17 @@ class Endpoint:
 
 
 def least_loaded(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
-    """The endpoint with the fewest outstanding requests, then tokens, then the first in order.
+    """The endpoint that is the least full, then that with the fewest outstanding tokens, then the first.
 
     Endpoints that back off at ``now`` are left out; where all do, the one whose backoff ends first.
     """
     available = [endpoint for endpoint in endpoints if endpoint.backs_off_until <= now]
     if not available:
         return min(endpoints, key=lambda endpoint: endpoint.backs_off_until)
-    return min(available, key=lambda endpoint: (endpoint.requests, endpoint.expected_tokens))
+    return min(
+        available,
+        key=lambda one: (one.requests / one.capacity.limit, one.expected_tokens),
+    )
 
 
 def _checked_url(url: str) -> str:
@@ -156,9 +168,9 @@ class HttpEngine:
     """Samples trajectories from OpenAI-compatible servers, over pooled connections.
 
     ``endpoints`` are base URLs such as ``http://127.0.0.1:8000/v1``, all serving ``model``.
-    ``concurrency`` is the number of simultaneous requests per endpoint; ``slots`` is its sum over
-    all endpoints. ``generate`` makes one attempt; the caller retries. Raises
-    `pacore.errors.BadInput` for an unusable endpoint or key.
+    ``concurrency`` is the most simultaneous requests per endpoint; ``slots`` is how many keep the
+    endpoints busy, as far as that is known by now. ``generate`` makes one attempt; the caller retries.
+    Raises `pacore.errors.BadInput` for an unusable endpoint or key.
     """
 
     def __init__(  # noqa: PLR0913 - address, key, certificates and timeouts of one connection
@@ -175,15 +187,16 @@ class HttpEngine:
         if not endpoints:
             raise BadInput("endpoints: engine http needs at least one")
         key = _checked_key(api_key)
-        self._endpoints = tuple(Endpoint.at(url, key) for url in endpoints)
+        self._endpoints = tuple(Endpoint.at(url, key, concurrency) for url in endpoints)
         self._model = model
-        self._concurrency = concurrency
         self._timeout_seconds = timeout_seconds
         self._transport = Transport(key, timeout_seconds, connect_timeout_seconds, trust)
 
     @property
     def slots(self) -> int:
-        return self._concurrency * len(self._endpoints)
+        now = time.monotonic()
+        available = [one for one in self._endpoints if one.backs_off_until <= now]
+        return sum(one.capacity.limit for one in available or self._endpoints)
 
     async def describe(self) -> EngineInfo:
         """Request the model list of every endpoint; the window is the smallest ``max_model_len``.
@@ -219,6 +232,8 @@ class HttpEngine:
             if fault.refusal is not None and others and not endpoint.has_served:
                 fault.is_endpoints = True
                 fault.transient = any(one.has_served for one in others)
+            if fault.is_overload:
+                endpoint.capacity.shrink(endpoint.requests, time.monotonic())
             if fault.transient or fault.is_endpoints:
                 endpoint.back_off(time.monotonic(), fault.retry_after_seconds)
             raise
@@ -226,6 +241,8 @@ class HttpEngine:
             endpoint.requests -= 1
             endpoint.expected_tokens -= expected_tokens
         endpoint.record_success()
+        tokens = generation.completion_tokens or 0
+        endpoint.capacity.see_completion(tokens, endpoint.requests + 1, time.monotonic())
         return generation
 
     async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
@@ -240,7 +257,9 @@ class HttpEngine:
         return await self._tokenize(endpoint, tokenize_turns(recipe, turns))
 
     async def generated_tokens(self) -> int | None:
-        """The sum of the servers' counters, where all of them are vLLM, SGLang or llama.cpp."""
+        """The sum of the servers' counters, where all of them are vLLM, SGLang or llama.cpp; the slots
+        follow the load that they report with them.
+        """
         counts = await asyncio.gather(*(self._count(endpoint) for endpoint in self._endpoints))
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
@@ -281,7 +300,11 @@ class HttpEngine:
         )
         latency_seconds = time.monotonic() - started
         now = datetime.now(UTC)
-        generation = read_generation(endpoint.origin, response, now, request.recipe.max_tokens)
+        try:
+            generation = read_generation(endpoint.origin, response, now, request.recipe.max_tokens)
+        except EngineFault as fault:
+            fault.is_overload = response.status in OVERLOADED
+            raise
         if generation.finish_reason != "context_overflow":
             generation = await self._with_counts(endpoint, request, generation)
         return replace(
@@ -330,7 +353,10 @@ class HttpEngine:
             response = await self._transport.send(endpoint.origin, f"{endpoint.root}/metrics")
         except EngineFault:
             return None
-        counted = read_generated_tokens(response.body.decode("utf-8", "replace"))
+        metrics = response.body.decode("utf-8", "replace")
+        if (load := read_load(metrics)) is not None:
+            endpoint.capacity.see_load(load, endpoint.requests, time.monotonic())
+        counted = read_generated_tokens(metrics)
         endpoint.counts = counted is not None
         return counted
 

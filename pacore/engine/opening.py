@@ -13,6 +13,7 @@ from pacore.core.config.run import RunConfig
 from pacore.core.config.vllm_options import CONTENT
 from pacore.core.engine import Engine
 from pacore.core.recipe import Recipe
+from pacore.engine.capacity import FIRST_REQUESTS
 from pacore.engine.checkpoint import (
     checkpoint_folder,
     checkpoint_revision,
@@ -84,7 +85,7 @@ def open_engine(
     configuration from which no engine can be opened.
     """
     if config.engine == "scripted":
-        return ScriptedEngine(config.model, slots=config.concurrency)
+        return ScriptedEngine(config.model, slots=min(config.concurrency, FIRST_REQUESTS))
     # What speaks HTTP is loaded for engines that do.
     if config.engine == "vllm":
         from pacore.engine.vllm.engine import VllmEngine

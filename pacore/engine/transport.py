@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import resource
 import socket
 import ssl
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ METADATA_TIMEOUT_SECONDS = 30.0
 
 IDLE_CONNECTION_SECONDS = 4.0
 """Idle connections are closed before uvicorn, which vLLM runs on, closes them after 5 s."""
+
+_OPEN_FILES = 65_536
 
 _PROBE_SECONDS = 30
 """TCP keepalive time and interval: a server that is gone is noticed within minutes, however long one
@@ -132,6 +135,7 @@ class Transport:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
+            _allow_open_files()
             # The engine's slots already limit the connections.
             connector = aiohttp.TCPConnector(
                 limit=0,
@@ -146,6 +150,14 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files as far as this process may: each request in flight is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _location(response: aiohttp.ClientResponse) -> str | None:

@@ -19,6 +19,7 @@ from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.core.quorum import Retry
 from pacore.core.trajectory import Generation, Request
+from pacore.engine.capacity import FIRST_REQUESTS
 from pacore.engine.opening import open_engine
 from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError, StoreError
@@ -99,7 +100,7 @@ class WorkLimits:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How a run generates: what opens its engine, how many requests that takes at a time, and how a
+    """How a run generates: what opens its engine, how many requests that takes at first, and how a
     request is tried again.
 
     ``open`` is given the progress that hears what the engine has to say.
@@ -122,7 +123,8 @@ class EngineSettings:
             config.retry_wait_max_seconds,
             config.early_stop,
         )
-        return EngineSettings(opened, config.concurrency * max(1, len(config.endpoints)), retry)
+        first = min(config.concurrency, FIRST_REQUESTS)
+        return EngineSettings(opened, first * max(1, len(config.endpoints)), retry)
 
 
 class Work:
@@ -149,9 +151,7 @@ class Work:
         self.progress = Progress(planned=run.trajectories)
         self.producer: dict[str, object] = {}
         self._tables = ThreadPoolExecutor(TABLE_THREADS, thread_name_prefix="tables")
-        slots = 0 if engine is None else engine.slots
-        least = run.shard_size * run.plan.replicates
-        self._active = Gate(max(FEWEST_ACTIVE_SHARDS, -(-BACKLOG_PER_SLOT * slots // least)))
+        self._active = Gate(self._active_shards(0 if engine is None else engine.slots))
         self._shards = run.shards
         # Several schedulers on one run take its shards in different orders, and so seldom work on the
         # same one; in one order, one catches up and both send the same from there on.
@@ -168,6 +168,7 @@ class Work:
                 engine.retry,
                 self._on_open,
                 self.progress,
+                lambda slots: self._active.widen(self._active_shards(slots)),
             )
             self.ahead = Ahead(
                 run.plan, run.recipe, self.journal, partial(self._dispatcher.begin, run.run_id),
@@ -179,6 +180,11 @@ class Work:
         """The work that a configuration makes of its run."""
         limits = WorkLimits(config.attempts, config.grading_timeout_seconds)
         return Work(open_store(config.store), run, limits, EngineSettings.of(config), left)
+
+    def _active_shards(self, slots: int) -> int:
+        """How many shards in memory keep so many slots busy, whatever round they are in."""
+        least = self.run.shard_size * self.run.plan.replicates
+        return max(FEWEST_ACTIVE_SHARDS, -(-BACKLOG_PER_SLOT * slots // least))
 
     def _watched(self, engine: Engine) -> Engine:
         return WatchedEngine(engine, FirstFacts(self.store, self.run.run_id), self.progress.say)

@@ -352,7 +352,12 @@ class ConfigFields(Settings):
         "Environment variable that holds the endpoint's key, if it needs one.",
         pattern=_VARIABLE,
     )
-    concurrency: int = _operational(64, "Requests in flight at each endpoint.", ge=1, le=4096)
+    concurrency: int = _operational(
+        1024,
+        "Most requests in flight at each endpoint; how many keep it busy is found while it works.",
+        ge=1,
+        le=4096,
+    )
     timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
     connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
     tls_verify: bool = _operational(

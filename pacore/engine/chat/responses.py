@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Request
+from pacore.engine.capacity import ServerLoad
 from pacore.engine.faults import Origin, read_error, read_json
 from pacore.errors import EngineUnavailable
 
@@ -22,11 +23,25 @@ NO_SUCH_ROUTE = frozenset({404, 405, 501})
 MOST_TOKENS = 2**31 - 1
 """Largest token count that is accepted: the largest value of the tables' columns."""
 
-_GENERATED = re.compile(
-    r"^(?:vllm:generation_tokens_total|sglang:generation_tokens_total|llamacpp:tokens_predicted_total)"
-    r"(?:\{[^\n]*\})? +(\S+)",
-    re.MULTILINE,
+
+def _metric(*names: str) -> re.Pattern[str]:
+    """The values of a metric in the Prometheus format, under any of its names and any labels."""
+    either = "|".join(map(re.escape, names))
+    return re.compile(rf"^(?:{either})(?:\{{[^\n]*\}})? +(\S+)", re.MULTILINE)
+
+
+_GENERATED = _metric(
+    "vllm:generation_tokens_total",
+    "sglang:generation_tokens_total",
+    "llamacpp:tokens_predicted_total",
 )
+_RUNNING = _metric(
+    "vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing"
+)
+_WAITING = _metric(
+    "vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred"
+)
+_PREEMPTIONS = _metric("vllm:num_preemptions_total")
 
 
 class Response(NamedTuple):
@@ -174,12 +189,27 @@ def read_count(response: Response) -> int | None:
     return positive(response.json_object.get("count"))
 
 
+def read_load(metrics: str) -> ServerLoad | None:
+    """The load that a server reports in its metrics, the sum over all engines and models; None where it
+    does not say how many requests run and wait.
+    """
+    running, waiting = _sum_of(_RUNNING, metrics), _sum_of(_WAITING, metrics)
+    if running is None or waiting is None:
+        return None
+    return ServerLoad(running, waiting, _sum_of(_PREEMPTIONS, metrics) or 0)
+
+
 def read_generated_tokens(metrics: str) -> int | None:
     """Tokens generated since the server started, the sum over all engines and models, read from its
     metrics in the Prometheus format; None where it has no such counter.
     """
+    return _sum_of(_GENERATED, metrics)
+
+
+def _sum_of(metric: re.Pattern[str], metrics: str) -> int | None:
+    """The sum of a metric over its labels; None where it is not reported, or is no finite number."""
     try:
-        counts = [float(found) for found in _GENERATED.findall(metrics)]
+        counts = [float(found) for found in metric.findall(metrics)]
     except ValueError:
         return None
     total = sum(counts)

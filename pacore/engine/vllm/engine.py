@@ -12,6 +12,7 @@ from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
+from pacore.engine.capacity import FIRST_REQUESTS
 from pacore.engine.checkpoint import checkpoint_folder, served_name
 from pacore.engine.http import HttpEngine
 from pacore.engine.vllm.reuse import SERVERS
@@ -65,7 +66,8 @@ class VllmEngine:
 
     @property
     def slots(self) -> int:
-        return self._concurrency
+        server = None if self._starting is None else _started(self._starting)
+        return min(self._concurrency, FIRST_REQUESTS) if server is None else server.http.slots
 
     async def describe(self) -> EngineInfo:
         """Start the server unless it runs, which takes a minute or more.

@@ -28,7 +28,10 @@ from pacore.store.journal import Journal
 ADMITTED_PER_SLOT = 2
 
 
-METER_SECONDS = 5.0
+METER_SECONDS, FIRST_METER_SECONDS = 5.0, 0.5
+"""Between two readings of the servers' metrics; the second at first, and while the slots change."""
+
+FIRST_METERS = 20
 
 
 PAUSED_PER_SLOT = 8
@@ -45,6 +48,7 @@ class _Batch:
     on_filled: Callable[[Filled], None]
     done: Future[list[Filled]]
     looked_up: float
+    priority: Priority
     on_kept: OnKept | None = None
     admitted: int = 0
     filled: dict[int, Filled] = field(default_factory=dict)
@@ -71,8 +75,9 @@ class Dispatcher:
     """Drives one engine for all shards of a process.
 
     ``open_engine`` is called once, when the first request comes; ``on_open`` is then called with what
-    the engine reports of itself. ``progress`` is kept up to date: whether requests are at the engine,
-    and every few seconds how many tokens its servers have generated. Not usable after `close`.
+    the engine reports of itself, and ``on_slots`` with each new number of its slots. ``progress`` is kept
+    up to date: whether requests are at the engine, and every few seconds how many tokens its servers have
+    generated. Not usable after `close`.
     """
 
     def __init__(
@@ -82,10 +87,12 @@ class Dispatcher:
         retry: RetryPolicy,
         on_open: Callable[[EngineInfo], None] | None = None,
         progress: Progress | None = None,
+        on_slots: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._open_engine = open_engine
         self._retry = retry
         self._on_open = on_open
+        self._on_slots = on_slots
         self._progress = Progress() if progress is None else progress
         self._opening_lock = threading.Lock()
         self._calls: set[Future[Any]] = set()
@@ -131,11 +138,11 @@ class Dispatcher:
         self._open()
         if looked_up is None:
             looked_up = time.monotonic()
-        batch = _Batch(requests, run_id, on_filled, done, looked_up, on_kept)
+        batch = _Batch(requests, run_id, on_filled, done, looked_up, priority, on_kept)
         with self._calls_lock:
             if self._is_stopped.is_set():
                 raise Interrupted("stopped")
-            self._loop.call_soon_threadsafe(self._begin, batch, priority)
+            self._loop.call_soon_threadsafe(self._begin, batch)
         return done
 
     def fill(
@@ -149,7 +156,7 @@ class Dispatcher:
         """`begin`, and wait for it; raises as `begin` and `filled`."""
         return filled(self.begin(run_id, requests, priority, on_filled, looked_up))
 
-    def _begin(self, batch: _Batch, priority: Priority) -> None:
+    def _begin(self, batch: _Batch) -> None:
         if self._is_stopped.is_set():
             batch.fail(None)
             return
@@ -157,7 +164,7 @@ class Dispatcher:
             batch.fail(self._failure)
             return
         self._tickets += 1
-        heapq.heappush(self._waiting, (priority, self._tickets, batch))
+        heapq.heappush(self._waiting, (batch.priority, self._tickets, batch))
         self._admit()
 
     def _admit(self) -> None:
@@ -177,7 +184,9 @@ class Dispatcher:
             same.append((batch, place))
             if len(same) == 1:
                 task = self._loop.create_task(
-                    self._sampler.fill(request, batch.run_id, batch.looked_up, batch.on_kept)
+                    self._sampler.fill(
+                        request, batch.run_id, batch.looked_up, batch.priority, batch.on_kept
+                    )
                 )
                 self._tasks.add(task)
                 self._progress.work(True)
@@ -266,16 +275,26 @@ class Dispatcher:
         )
 
     async def _meter(self) -> None:
-        """Report what the servers have generated, every few seconds while requests are at them."""
+        """Read the servers' metrics every few seconds while requests are at them: report what they have
+        generated, and use the slots that the engine makes of it.
+        """
         assert self._engine is not None and self._sampler is not None
         is_owned = self._sampler.info.is_owned
+        reads = 0
         while True:
+            slots = self._engine.slots
             # What an owned server has generated before the first request is where the count begins.
-            if self._tasks or is_owned:
+            if self._tasks or (is_owned and not reads):
                 counted = await self._engine.generated_tokens()
+                reads += 1
                 if counted is not None:
                     self._progress.meter(counted, is_owned)
-            await asyncio.sleep(METER_SECONDS)
+            if self._engine.slots != slots:
+                self._on_slots(self._engine.slots)
+                self._sampler.places.look()
+                self._admit()
+            is_first = reads < FIRST_METERS or self._engine.slots != slots
+            await asyncio.sleep(FIRST_METER_SECONDS if is_first else METER_SECONDS)
 
     def _pause(self, change: int) -> None:
         """While a request waits to be tried again, another takes its place."""
@@ -347,7 +366,7 @@ class Gate:
     """Admits a bounded number of holders, the smallest priority first."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._free = self._places = places
         self._waiting: list[tuple[Priority, int, threading.Event]] = []
         self._tickets = 0
         self._lock = threading.Lock()
@@ -367,6 +386,16 @@ class Gate:
             called.wait()
         if self._is_shut:
             raise Interrupted("stopped")
+
+    def widen(self, places: int) -> None:
+        """Admit so many from now on, if that is more than before."""
+        with self._lock:
+            more, self._places = max(0, places - self._places), max(places, self._places)
+            for _ in range(more):
+                if self._waiting:
+                    heapq.heappop(self._waiting)[2].set()
+                else:
+                    self._free += 1
 
     def leave(self) -> None:
         with self._lock:

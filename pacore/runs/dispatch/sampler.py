@@ -21,6 +21,7 @@ from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import EngineUnavailable
+from pacore.runs.dispatch.places import Order, Places
 from pacore.runs.dispatch.writers import Filled, OnKept, Writers
 
 FRESH_SECONDS = 1.0
@@ -67,6 +68,7 @@ class _Tries:
 
     run_id: str
     looked_up: float
+    order: Order = ()
     on_kept: OnKept | None = None
     made: int = 0
     wasted_tokens: int = 0
@@ -91,27 +93,36 @@ class Sampler:
         under_way: Callable[[], int],
     ) -> None:
         self.info = info
-        self.slots = engine.slots
         self.early_stop = _EarlyStop(retry.early_stop, engine.cause_of, on_pause, under_way)
         self._engine = engine
         self._writers = writers
         self._retry = retry
         self._on_pause = on_pause
-        self._free = asyncio.Semaphore(engine.slots)
+        self.places = Places(lambda: engine.slots)
         self._counts: dict[str, asyncio.Task[int | None]] = {}
 
+    @property
+    def slots(self) -> int:
+        """How many requests the engine takes at a time, as of now."""
+        return self._engine.slots
+
     async def fill(
-        self, request: Request, run_id: str, looked_up: float, on_kept: OnKept | None = None
+        self,
+        request: Request,
+        run_id: str,
+        looked_up: float,
+        order: Order = (),
+        on_kept: OnKept | None = None,
     ) -> Filled:
         """Try until the model finishes or the policy allows no further try; the last fault is a tombstone.
 
-        ``looked_up`` is when, by the monotonic clock, the journal had nothing of it; ``on_kept`` is called
-        with what it has then. Raises StoreError where the journal fails, EngineUnavailable where all
-        first requests fail alike.
+        ``looked_up`` is when, by the monotonic clock, the journal had nothing of it; of requests that wait
+        for a slot the smallest ``order`` is next; ``on_kept`` is called with what the journal has then.
+        Raises StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled.refused(request.trajectory_id, too_long)
-        return await self._fill(request, _Tries(run_id, looked_up, on_kept))
+        return await self._fill(request, _Tries(run_id, looked_up, order, on_kept))
 
     async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
@@ -167,7 +178,7 @@ class Sampler:
         return filled
 
     async def _try(self, request: Request, tries: _Tries) -> Filled:
-        async with self._free:
+        async with self.places.taken(tries.order):
             if time.monotonic() - tries.looked_up > FRESH_SECONDS:
                 tries.looked_up = time.monotonic()
                 if (found := await self._writers.find(request.trajectory_id)) is not None:
