@@ -6,7 +6,8 @@ Every client has a simulated server of its own (`benchmarks.endpoint`) and reque
 so that each has the same work. What no client can be faster than is the larger of two times: all tokens at
 the speed of full slots, and the longest chain of one problem's rounds, each as long as its longest
 trajectory. Prints a line a client and workload, with medians over the runs; ratios are to that bound,
-and of wall time to `reference`.
+and of wall time to `reference`. `pacore-known` is pacore with an earlier run of the same problems, by other
+seeds, in its store.
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ from typing import Any
 from benchmarks.endpoint.server import MODEL, speed_of
 from benchmarks.endpoint.server import parser as server_parser
 from pacore.core.config.run import RunConfig
-
-CLIENTS = ("pacore", "reference", "pooled", "barrier")
 
 SERVER_SECONDS = 20.0
 
@@ -149,11 +148,15 @@ def measure(
 ) -> Measured:
     """One client on one workload, once. Raises SystemExit where it failed."""
     folder = Path(tempfile.mkdtemp(prefix="makespan-"))
-    log = folder / "log.jsonl"
+    log, seen = folder / "log.jsonl", 0
     try:
         with _served(log, options) as url:
             config = _config(_problems(folder, workload.problems), workload, folder / "store", url)
             command = _command(client, config, folder, more)
+            if client == "pacore-known":
+                earlier = [*command, "--seed-root", "earlier", "--run-id", "earlier"]
+                subprocess.run(earlier, capture_output=True, check=True)
+                seen = sum(1 for _ in log.open())
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             began = time.monotonic()
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -162,7 +165,7 @@ def measure(
             if done.returncode:
                 raise SystemExit(f"{client}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return _measured([json.loads(line) for line in log.open()], options, wall, cpu)
+        return _measured([json.loads(line) for line in log.open()][seen:], options, wall, cpu)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

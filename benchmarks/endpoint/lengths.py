@@ -12,8 +12,8 @@ from statistics import NormalDist
 
 import pyarrow.parquet as pq
 
-Lengths = Callable[[str, int], int]
-"""Tokens of the trajectory of a prompt and a seed."""
+Lengths = Callable[[str, str, int], int]
+"""Tokens of the trajectory of a problem, one of its prompts and a seed."""
 
 
 def _uniform(*parts: object) -> float:
@@ -28,10 +28,10 @@ def long_tailed(median_tokens: int, between: float = 0.6, within: float = 0.5) -
     """
     normal = NormalDist()
 
-    def length(prompt: str, seed: int) -> int:
-        problem = between * normal.inv_cdf(_uniform("problem", prompt))
+    def length(problem: str, prompt: str, seed: int) -> int:
+        common = between * normal.inv_cdf(_uniform("problem", problem))
         own = within * normal.inv_cdf(_uniform("trajectory", prompt, seed))
-        return max(1, round(median_tokens * math.exp(problem + own)))
+        return max(1, round(median_tokens * math.exp(common + own)))
 
     return length
 
@@ -48,8 +48,8 @@ def measured(file: Path, model: str, scale: float) -> Lengths:
         raise ValueError(f"{file}: has no trajectories of {model}")
     names = sorted(pools)
 
-    def length(prompt: str, seed: int) -> int:
-        pool = pools[names[int(_uniform("problem", prompt) * len(names))]]
+    def length(problem: str, prompt: str, seed: int) -> int:
+        pool = pools[names[int(_uniform("problem", problem) * len(names))]]
         return max(1, round(pool[int(_uniform("trajectory", prompt, seed) * len(pool))] * scale))
 
     return length

@@ -106,14 +106,14 @@ class SimulatedServer:
         body: Mapping[str, Any] = json.loads(await asked.read())
         prompt = "\n".join(turn["content"] for turn in body["messages"])
         prefix = hashlib.sha256(prompt.encode()).hexdigest()
-        length = self._lengths(prefix, int(body.get("seed") or 0))
+        named = _PROBLEM.search(prompt)
+        problem = named[1] if named else prefix
+        length = self._lengths(problem, prefix, int(body.get("seed") or 0))
         wanted = body.get("max_completion_tokens") or body.get("max_tokens")
         reason = "stop"
         if wanted is not None and length > int(wanted):
             length, reason = int(wanted), "length"
         job = Job(len(prompt) // CHARACTERS_A_TOKEN, length, prefix, int(body.get("priority") or 0))
-        named = _PROBLEM.search(prompt)
-        problem = named[1] if named else ""
         ended = self._ends[id(job)] = asyncio.get_running_loop().create_future()
         self._batching.submit(job, self._now())
         self._most = max(self._most, self._batching.running + self._batching.waiting)

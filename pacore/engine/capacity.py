@@ -71,7 +71,7 @@ class Capacity:
         spare = max(_FEWEST_WAITING, load.running // _WAITING_SHARE)
         if load.waiting > spare:
             self._set(in_flight - load.waiting + spare)
-        elif in_flight >= self.limit and now >= self._held_until:
+        elif not load.waiting and in_flight >= self.limit and now >= self._held_until:
             self._set(self.limit * 2)
 
     def see_completion(self, tokens: int, in_flight: int, now: float) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from pacore.core.plan import Plan
@@ -23,8 +24,9 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import Fits, OpenSlot, Round, open_slots
 from pacore.core.trajectory import Generation, Request, Trajectory
 from pacore.errors import PacoreError
-from pacore.runs.dispatch.dispatcher import Priority
-from pacore.runs.dispatch.writers import Filled, OnKept
+from pacore.runs.dispatch.order import WorkOrder
+from pacore.runs.dispatch.places import Priority
+from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.store.journal import Journal
 
 FitsOf = Callable[[int], Fits]
@@ -37,33 +39,38 @@ class Begin(Protocol):
     def __call__(
         self,
         requests: Sequence[Request],
-        priority: Priority,
+        priority: Callable[[], Priority],
         on_filled: Callable[[Filled], None],
         looked_up: float,
-        on_kept: OnKept | None,
+        follower: Follower | None,
     ) -> Future[list[Filled]]: ...
 
 
 @dataclass(slots=True, eq=False)
 class _Followed:
-    """One message set while its slots are filled: those that are open by prompt and draw, and what came.
+    """One message set while its slots are filled: those that are open by prompt and draw, and what came."""
 
-    ``order`` is its shard's, for the priority of what it sends.
-    """
-
+    ahead: Ahead
     round: Round
     shard: int
-    order: int
     fits: FitsOf
     open: dict[tuple[str, int], OpenSlot]
     outcomes: dict[int, SlotOutcome] = field(default_factory=dict)
     is_ended: bool = False
 
+    def sent(self, request: Request) -> None:
+        del request
+        self.ahead.order.expected.begin(self.round.problem.problem_id)
+
+    def kept(self, request: Request, made: Generation) -> None:
+        self.ahead.note(self, request, made)
+
 
 class Ahead:
     """What a run sends ahead of its stages. Safe to use from several threads.
 
-    ``begin`` sends requests, and ``count`` is called with each trajectory that was settled for one of them.
+    ``begin`` sends requests, and ``count`` is called with each trajectory that was settled for one of them;
+    ``order`` gives the priority of what is sent, and is told how long each was that is followed.
     """
 
     def __init__(
@@ -73,7 +80,9 @@ class Ahead:
         journal: Journal,
         begin: Begin,
         count: Callable[[Filled], None],
+        order: WorkOrder,
     ) -> None:
+        self.order = order
         self._plan = plan
         self._recipe = recipe
         self._journal = journal
@@ -92,17 +101,20 @@ class Ahead:
             self._reached[shard] = round_
 
     def follow(
-        self, round_: Round, slots: Sequence[OpenSlot], shard: int, order: int, fits: FitsOf
-    ) -> OnKept | None:
+        self,
+        round_: Round,
+        slots: Sequence[OpenSlot],
+        shard: int,
+        fits: FitsOf,
+    ) -> Follower | None:
         """Begin the next round when all slots are filled.
 
-        Returns what has to be called with each trajectory that fills one; None after the last round.
+        Returns what has to be told of each request for one; None in the last round.
         """
         if round_.place[0] >= self._plan.rounds:
             return None
         open_ = {(slot.prompt.digest, slot.place.draw): slot for slot in slots}
-        followed = _Followed(round_, shard, order, fits, open_)
-        return lambda request, made: self._note(followed, request, made)
+        return _Followed(self, round_, shard, fits, open_)
 
     def has_sent(self, trajectory_id: str) -> bool:
         """Whether a trajectory was requested ahead, so that it may have come since one looked for it."""
@@ -125,7 +137,7 @@ class Ahead:
         """Begin nothing any more. May be called again."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _note(self, followed: _Followed, request: Request, made: Generation) -> None:
+    def note(self, followed: _Followed, request: Request, made: Generation) -> None:
         """Note what fills a slot. Only its message is kept, and only of trajectories that finished: what
         becomes of the others is for the stage to decide.
         """
@@ -136,6 +148,7 @@ class Ahead:
         if not made.is_finished:
             followed.is_ended = True
             return
+        self.order.expected.see(slot.place.problem_id, made.completion_tokens, made.latency_seconds)
         outcome = SlotOutcome.of(Trajectory.of(slot.place, request, made), slot.prompt.compaction)
         with self._lock:
             followed.outcomes[slot.place.slot] = outcome
@@ -166,20 +179,22 @@ class Ahead:
         number = round_.place[0]
         slots = open_slots(round_.prompts(before.fits(number)))
         requests = [slot.begin(self._recipe) for slot in slots]
-        on_kept = self.follow(round_, slots, before.shard, before.order, before.fits)
+        follower = self.follow(round_, slots, before.shard, before.fits)
         looked_up = time.monotonic()
         entries = self._journal.find_many([request.trajectory_id for request in requests])
         missing = []
         for request, entry in zip(requests, entries, strict=True):
             if entry is None:
                 missing.append(request)
-            elif on_kept is not None:
-                on_kept(request, entry.generation)
+            elif follower is not None:
+                follower.kept(request, entry.generation)
         with self._lock:
             if missing and self._reached.get(before.shard, 0) < number:
                 self._sent.update(request.trajectory_id for request in missing)
-                priority = -number, before.order
-                self._begin(missing, priority, self._note_filled, looked_up, on_kept)
+                priority = partial(
+                    self.order.priority, before.shard, number, round_.problem.problem_id
+                )
+                self._begin(missing, priority, self._note_filled, looked_up, follower)
 
     def _note_filled(self, filled: Filled) -> None:
         with self._lock:

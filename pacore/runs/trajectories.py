@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,8 +30,8 @@ from pacore.core.round import (
 )
 from pacore.core.trajectory import Generation, Request, Trajectory, normalise
 from pacore.errors import StoreError
-from pacore.runs.dispatch.dispatcher import Priority, filled
-from pacore.runs.dispatch.writers import OnKept
+from pacore.runs.dispatch.dispatcher import filled
+from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.work import ShardWork, StageReport, Work
 from pacore.store.commits import Commit, Draft, find_commit
@@ -46,13 +47,13 @@ class _RunSlot(OpenSlot):
 
 
 class _OpenSet(NamedTuple):
-    """A message set while its slots are filled: the passes that are left, and what has to be called with
-    each trajectory that fills one, if its next round may begin ahead.
+    """A message set while its slots are filled: the passes that are left, and what follows its requests, if
+    its next round may begin ahead.
     """
 
     slots: list[_RunSlot]
     passes: Iterator[Pass]
-    on_kept: OnKept | None
+    follower: Follower | None
 
 
 def fill(shard: ShardWork, round_: int) -> StageReport:
@@ -70,7 +71,7 @@ def fill(shard: ShardWork, round_: int) -> StageReport:
             retries = work.retries()
             sets = [_open_set(shard, round_, one, retries) for one in inputs]
             del inputs
-            slots = _fill_slots(work, shard.priority(round_), sets)
+            slots = _fill_slots(shard, sets)
             del sets
             seen = {"retries": len(retries)} if retries else {}
             commit = work.with_tables(lambda: _publish(shard, round_, slots, seen))
@@ -118,19 +119,20 @@ def _open_set(
     round_ = Round(run.plan, run.recipe, problem, (number, replicate), messages)
     prompts = round_.prompts(_fits_of(work, number))
     slots = [_RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
-    on_kept = None
+    follower = None
     if work.ahead is not None and not retries:
-        place = shard.shard.number, shard.priority(number)[1]
-        on_kept = work.ahead.follow(round_, slots, *place, partial(_fits_of, work))
+        fits_of = partial(_fits_of, work)
+        follower = work.ahead.follow(round_, slots, shard.shard.number, fits_of)
     left = passes(run.plan, slots, retries, lambda: _outcomes(work, slots))
-    return _OpenSet(slots, left, on_kept)
+    return _OpenSet(slots, left, follower)
 
 
-def _fill_slots(work: Work, priority: Priority, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
+def _fill_slots(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
     """Find each slot of some sets in the journal or have it generated.
 
     Returns when every slot has its attempts.
     """
+    work = shard.work
     going = [(one, now) for one in sets if (now := next(one.passes, None))]
     is_first = True
     while going:
@@ -139,11 +141,12 @@ def _fill_slots(work: Work, priority: Priority, sets: Sequence[_OpenSet]) -> lis
             work.progress.add(planned=sum(len(now.slots) for _, now in going))
         wanted = _look_up(work, going)
         begun = [
-            work.begin([request for _, request in missing], priority, looked_up, one.on_kept)
+            list(_begun(shard, one, [request for _, request in missing], looked_up))
             for (one, _), missing in zip(going, wanted, strict=True)
         ]
-        for missing, done in zip(wanted, begun, strict=True):
-            for (slot, _), result in zip(missing, filled(done), strict=True):
+        for missing, parts in zip(wanted, begun, strict=True):
+            results = [result for part in parts for result in filled(part)]
+            for (slot, _), result in zip(missing, results, strict=True):
                 if result.generation is not None:
                     _refuse(slot, result.generation)
                 else:
@@ -151,6 +154,26 @@ def _fill_slots(work: Work, priority: Priority, sets: Sequence[_OpenSet]) -> lis
         going = [(one, now) for one, _ in going if (now := next(one.passes, None))]
         is_first = False
     return [slot for one in sets for slot in _filled(one.slots)]
+
+
+def _begun(
+    shard: ShardWork, one: _OpenSet, requests: Sequence[Request], looked_up: float
+) -> Iterator[Future[list[Filled]]]:
+    """Begin the requests of a set, by the priority of its problem.
+
+    Where nothing is known of how long its trajectories are, the first goes before the others of any
+    problem.
+    """
+    work, place = shard.work, one.slots[0].place
+    number, problem_id = shard.shard.number, place.problem_id
+    order = work.order
+    is_known = one.follower is None or place.round > 1 or order.expected.is_known(problem_id)
+    probes = 0 if is_known else 1
+    if probes:
+        first = partial(order.first, number)
+        yield work.begin(requests[:probes], first, looked_up, one.follower)
+    priority = partial(order.priority, number, place.round, problem_id)
+    yield work.begin(requests[probes:], priority, looked_up, one.follower)
 
 
 def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:
@@ -201,8 +224,8 @@ def _look_up(work: Work, going: Sequence[tuple[_OpenSet, Pass]]) -> list[_Missin
         for place, earlier, request, entry in zip(places, before, requests, entries, strict=True):
             one, _, slot = tried[place]
             if entry is not None:
-                if one.on_kept is not None:
-                    one.on_kept(request, entry.generation)
+                if one.follower is not None:
+                    one.follower.kept(request, entry.generation)
                 if _note(work, slot, entry):
                     tombstones.append(place)
             elif (overflowed := work.refused_ahead(request.trajectory_id)) is not None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,10 +24,12 @@ from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError, StoreError
 from pacore.home import state_path
 from pacore.runs.ahead import Ahead
-from pacore.runs.dispatch.dispatcher import Dispatcher, Gate, Priority
+from pacore.runs.dispatch.dispatcher import Dispatcher
+from pacore.runs.dispatch.order import WorkOrder
+from pacore.runs.dispatch.places import Gate, Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy
-from pacore.runs.dispatch.writers import Filled, OnKept
+from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -60,6 +61,9 @@ FEWEST_ACTIVE_SHARDS = 16
 
 
 BACKLOG_PER_SLOT = 8
+
+HISTORY_SECONDS = 2.0
+"""How long the first requests wait for what the store knows of the lengths of their trajectories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +157,8 @@ class Work:
         self._tables = ThreadPoolExecutor(TABLE_THREADS, thread_name_prefix="tables")
         self._active = Gate(self._active_shards(0 if engine is None else engine.slots))
         self._shards = run.shards
-        # Several schedulers on one run take its shards in different orders, and so seldom work on the
-        # same one; in one order, one catches up and both send the same from there on.
-        self._order = random.sample(range(len(self._shards)), len(self._shards))
+        self._order = WorkOrder(run)
+        self._history: Future[None] | None = None
         self._texts: dict[str, set[str]] = {}
         self._texts_lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
@@ -172,8 +175,9 @@ class Work:
             )
             self.ahead = Ahead(
                 run.plan, run.recipe, self.journal, partial(self._dispatcher.begin, run.run_id),
-                self._count,
+                self._count, self._order,
             )  # fmt: skip
+            self._history = self._tables.submit(self._order.learn, store)
 
     @staticmethod
     def of(config: RunConfig, run: Run, left: Sequence[OpenShard]) -> Work:
@@ -233,9 +237,9 @@ class Work:
     def begin(
         self,
         requests: Sequence[Request],
-        priority: Priority,
+        priority: Callable[[], Priority],
         looked_up: float,
-        on_kept: OnKept | None = None,
+        follower: Follower | None = None,
     ) -> Future[list[Filled]]:
         """Begin to have generated what the journal lacked at ``looked_up``; see `Dispatcher.begin`.
 
@@ -254,7 +258,7 @@ class Work:
         if ahead is not None and any(ahead.has_sent(one.trajectory_id) for one in requests):
             # What has come since is in the journal, and what has not is joined in flight.
             looked_up = -math.inf
-        return self._dispatcher.begin(run_id, requests, priority, self._note, looked_up, on_kept)
+        return self._dispatcher.begin(run_id, requests, priority, self._note, looked_up, follower)
 
     def is_counted(self, trajectory_id: str) -> bool:
         """Whether a trajectory was generated ahead of its stage, and so counted; True once for each."""
@@ -295,9 +299,12 @@ class Work:
         finally:
             self._active.leave()
 
-    def priority(self, shard: Shard, round_: int) -> Priority:
-        """Later rounds first, so that problems that began get finished."""
-        return -round_, self._order[shard.number]
+    @property
+    def order(self) -> WorkOrder:
+        """What decides which request is next; what the store knows is waited for a short time."""
+        if self._history is not None:
+            wait([self._history], HISTORY_SECONDS)
+        return self._order
 
     def with_tables(self, work: Callable[[], _T]) -> _T:
         """Do ``work`` in one of the threads that read and write tables, and wait for it."""
@@ -367,4 +374,5 @@ class ShardWork:
         return list(problems_of(self.work.store, self.work.run, self.shard))
 
     def priority(self, round_: int) -> Priority:
-        return self.work.priority(self.shard, round_)
+        """That of the shard; see `WorkOrder`."""
+        return self.work.order.priority(self.shard.number, round_)

@@ -16,9 +16,9 @@ class Engine:
         self.log: list[str] = []
         self.free: dict[str, asyncio.Event] = {}
 
-    async def work(self, name: str, order: float = 0.0) -> None:
+    async def work(self, name: str, priority: int = 0) -> None:
         self.free[name] = asyncio.Event()
-        async with self.places.taken((order,)):
+        async with self.places.taken((priority,)):
             self.log.append(name)
             await self.free[name].wait()
 
@@ -28,10 +28,10 @@ async def _settled() -> None:
         await asyncio.sleep(0)
 
 
-def test_of_those_who_wait_the_smallest_order_is_next_and_then_the_first_to_come() -> None:
+def test_of_those_who_wait_the_smallest_priority_is_next_and_then_the_first_to_come() -> None:
     async def go() -> list[str]:
         engine = Engine(1)
-        orders = {"first": 5.0, "late": 3.0, "early": 1.0, "second": 3.0}
+        orders = {"first": 5, "late": 3, "early": 1, "second": 3}
         tasks = [asyncio.create_task(engine.work(name, order)) for name, order in orders.items()]
         await _settled()
         for _ in orders:

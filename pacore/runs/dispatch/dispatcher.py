@@ -1,8 +1,7 @@
 """The dispatcher: takes requests from many threads, keeps the engine busy, journals what comes back.
 
-One event loop in one thread drives the engine. A thread submits a shard's requests together and is
-woken once, when all of them are settled; the loop admits them one at a time, later rounds first, so
-that problems that began get finished. `Gate` bounds how many threads hold a shard's prompts at a time.
+One event loop in one thread drives the engine. A thread submits requests together and is woken once, when
+all of them are settled; the loop admits them one at a time, by their priority.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ from typing import Any, TypeVar
 from pacore.core.engine import Engine, EngineInfo
 from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
+from pacore.runs.dispatch.places import Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy, Sampler
-from pacore.runs.dispatch.writers import Filled, OnKept, Writers
+from pacore.runs.dispatch.writers import Filled, Follower, Writers
 from pacore.store.journal import Journal
 
 ADMITTED_PER_SLOT = 2
@@ -33,6 +33,9 @@ METER_SECONDS, FIRST_METER_SECONDS = 5.0, 0.5
 
 FIRST_METERS = 20
 
+
+ORDERED_SECONDS = 0.5
+"""Between two looks at priorities that may have changed."""
 
 PAUSED_PER_SLOT = 8
 """Requests waiting to try again whose place another takes, so that the engine stays busy; bounded,
@@ -48,8 +51,8 @@ class _Batch:
     on_filled: Callable[[Filled], None]
     done: Future[list[Filled]]
     looked_up: float
-    priority: Priority
-    on_kept: OnKept | None = None
+    priority: Callable[[], Priority]
+    follower: Follower | None = None
     admitted: int = 0
     filled: dict[int, Filled] = field(default_factory=dict)
 
@@ -106,6 +109,7 @@ class Dispatcher:
         self._in_flight: dict[str, list[tuple[_Batch, int]]] = {}
         self._tasks: set[asyncio.Task[Filled]] = set()
         self._paused = 0
+        self._ordered = 0.0
         self._loop = asyncio.new_event_loop()
         self._writers = Writers(journal, self._loop)
         self._thread = threading.Thread(
@@ -117,19 +121,20 @@ class Dispatcher:
         self,
         run_id: str,
         requests: Sequence[Request],
-        priority: Priority,
+        priority: Callable[[], Priority],
         on_filled: Callable[[Filled], None] = lambda _: None,
         looked_up: float | None = None,
-        on_kept: OnKept | None = None,
+        follower: Follower | None = None,
     ) -> Future[list[Filled]]:
         """Have requests filled and journalled; the future is done when all are, in their order.
 
         None of them was in the journal at ``looked_up`` of the monotonic clock, or just now; what
         has waited since is looked up again before it is sent, so that two schedulers on one run pay
         twice for what is in flight and no more.
-        ``on_filled`` is called with each as it is settled, in another thread, and before it ``on_kept``
-        with each that was generated now. Raises EngineUnavailable when the engine cannot be opened,
-        Interrupted after `stop`; the future's exceptions are those of `filled`.
+        ``priority`` may change while they wait. ``on_filled`` is called with each as it is settled, in
+        another thread, and before it ``follower``, with each that is generated now. Raises
+        EngineUnavailable when the engine cannot be opened, Interrupted after `stop`; the future's
+        exceptions are those of `filled`.
         """
         done: Future[list[Filled]] = Future()
         if not requests:
@@ -138,7 +143,7 @@ class Dispatcher:
         self._open()
         if looked_up is None:
             looked_up = time.monotonic()
-        batch = _Batch(requests, run_id, on_filled, done, looked_up, priority, on_kept)
+        batch = _Batch(requests, run_id, on_filled, done, looked_up, priority, follower)
         with self._calls_lock:
             if self._is_stopped.is_set():
                 raise Interrupted("stopped")
@@ -154,7 +159,7 @@ class Dispatcher:
         looked_up: float | None = None,
     ) -> list[Filled]:
         """`begin`, and wait for it; raises as `begin` and `filled`."""
-        return filled(self.begin(run_id, requests, priority, on_filled, looked_up))
+        return filled(self.begin(run_id, requests, lambda: priority, on_filled, looked_up))
 
     def _begin(self, batch: _Batch) -> None:
         if self._is_stopped.is_set():
@@ -164,12 +169,13 @@ class Dispatcher:
             batch.fail(self._failure)
             return
         self._tickets += 1
-        heapq.heappush(self._waiting, (batch.priority, self._tickets, batch))
+        heapq.heappush(self._waiting, (batch.priority(), self._tickets, batch))
         self._admit()
 
     def _admit(self) -> None:
         """Begin requests of the first batches until as many are under way as keep the engine busy."""
         assert self._sampler is not None
+        self._order()
         slots = self._sampler.slots
         places = ADMITTED_PER_SLOT * slots + min(self._paused, PAUSED_PER_SLOT * slots)
         while self._waiting and len(self._tasks) < places:
@@ -185,12 +191,21 @@ class Dispatcher:
             if len(same) == 1:
                 task = self._loop.create_task(
                     self._sampler.fill(
-                        request, batch.run_id, batch.looked_up, batch.priority, batch.on_kept
+                        request, batch.run_id, batch.looked_up, batch.priority(), batch.follower
                     )
                 )
                 self._tasks.add(task)
                 self._progress.work(True)
                 task.add_done_callback(partial(self._end, request.trajectory_id))
+
+    def _order(self) -> None:
+        """Take priorities that have changed since, now and then."""
+        now = time.monotonic()
+        if now < self._ordered + ORDERED_SECONDS:
+            return
+        self._ordered = now
+        self._waiting = [(batch.priority(), ticket, batch) for _, ticket, batch in self._waiting]
+        heapq.heapify(self._waiting)
 
     def _end(self, trajectory_id: str, task: asyncio.Task[Filled]) -> None:
         self._tasks.discard(task)
@@ -357,57 +372,3 @@ def filled(done: Future[list[Filled]]) -> list[Filled]:
     journal fails, Interrupted after `Dispatcher.stop`.
     """
     return _result(done)
-
-
-Priority = tuple[int, int]
-
-
-class Gate:
-    """Admits a bounded number of holders, the smallest priority first."""
-
-    def __init__(self, places: int) -> None:
-        self._free = self._places = places
-        self._waiting: list[tuple[Priority, int, threading.Event]] = []
-        self._tickets = 0
-        self._lock = threading.Lock()
-        self._is_shut = False
-
-    def enter(self, priority: Priority) -> None:
-        """Wait for a place. Raises Interrupted once the gate is shut."""
-        with self._lock:
-            if not self._is_shut and self._free and not self._waiting:
-                self._free -= 1
-                return
-            called = threading.Event()
-            if not self._is_shut:
-                self._tickets += 1
-                heapq.heappush(self._waiting, (priority, self._tickets, called))
-        if not self._is_shut:
-            called.wait()
-        if self._is_shut:
-            raise Interrupted("stopped")
-
-    def widen(self, places: int) -> None:
-        """Admit so many from now on, if that is more than before."""
-        with self._lock:
-            more, self._places = max(0, places - self._places), max(places, self._places)
-            for _ in range(more):
-                if self._waiting:
-                    heapq.heappop(self._waiting)[2].set()
-                else:
-                    self._free += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            if self._waiting:
-                heapq.heappop(self._waiting)[2].set()
-            else:
-                self._free += 1
-
-    def shut(self) -> None:
-        """Raise Interrupted in every thread that waits or enters from now on."""
-        with self._lock:
-            self._is_shut = True
-            for _, _, called in self._waiting:
-                called.set()
-            self._waiting.clear()

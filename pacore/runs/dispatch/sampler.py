@@ -21,8 +21,8 @@ from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import EngineUnavailable
-from pacore.runs.dispatch.places import Order, Places
-from pacore.runs.dispatch.writers import Filled, OnKept, Writers
+from pacore.runs.dispatch.places import Places, Priority
+from pacore.runs.dispatch.writers import Filled, Follower, Writers
 
 FRESH_SECONDS = 1.0
 """How long a look-up in the journal counts as fresh: another scheduler may work on the same run."""
@@ -68,8 +68,8 @@ class _Tries:
 
     run_id: str
     looked_up: float
-    order: Order = ()
-    on_kept: OnKept | None = None
+    priority: Priority = ()
+    follower: Follower | None = None
     made: int = 0
     wasted_tokens: int = 0
     partial: Generation | None = None
@@ -111,18 +111,18 @@ class Sampler:
         request: Request,
         run_id: str,
         looked_up: float,
-        order: Order = (),
-        on_kept: OnKept | None = None,
+        priority: Priority = (),
+        follower: Follower | None = None,
     ) -> Filled:
         """Try until the model finishes or the policy allows no further try; the last fault is a tombstone.
 
         ``looked_up`` is when, by the monotonic clock, the journal had nothing of it; of requests that wait
-        for a slot the smallest ``order`` is next; ``on_kept`` is called with what the journal has then.
+        for a slot the smallest ``priority`` is next; ``follower`` is told of it.
         Raises StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled.refused(request.trajectory_id, too_long)
-        return await self._fill(request, _Tries(run_id, looked_up, order, on_kept))
+        return await self._fill(request, _Tries(run_id, looked_up, priority, follower))
 
     async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
@@ -178,11 +178,13 @@ class Sampler:
         return filled
 
     async def _try(self, request: Request, tries: _Tries) -> Filled:
-        async with self.places.taken(tries.order):
+        async with self.places.taken(tries.priority):
             if time.monotonic() - tries.looked_up > FRESH_SECONDS:
                 tries.looked_up = time.monotonic()
                 if (found := await self._writers.find(request.trajectory_id)) is not None:
                     return found
+            if tries.follower is not None:
+                tries.follower.sent(request)
             try:
                 made = await self._engine.generate(request)
             except EngineFault as fault:
@@ -203,7 +205,7 @@ class Sampler:
         """Make a generation durable; an overflow is no part of the journal."""
         if generation.finish_reason == "context_overflow":
             return Filled.refused(request.trajectory_id, generation)
-        return await self._writers.add(request, generation, tries.run_id, tries.on_kept)
+        return await self._writers.add(request, generation, tries.run_id, tries.follower)
 
     async def _pause(self, seconds: float) -> None:
         """Wait to try again, holding nothing."""

@@ -7,10 +7,10 @@ what finished in one of its iterations, and is called back once for all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from pacore.core.trajectory import UNFINISHED, FinishReason, Generation, Request
 from pacore.errors import StoreError
@@ -53,8 +53,14 @@ class Filled:
         return self.finish_reason not in UNFINISHED
 
 
-OnKept = Callable[[Request, Generation], None]
-"""Called, in a thread of `Writers`, with a request and what the journal now has of it."""
+class Follower(Protocol):
+    """Is called with requests: with each that is sent to the engine, in the event loop, and with what the
+    journal then has of it, in a thread of `Writers`.
+    """
+
+    def sent(self, request: Request) -> None: ...
+
+    def kept(self, request: Request, made: Generation) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +68,7 @@ class _Entry:
     request: Request
     generation: Generation
     run_id: str
-    on_kept: OnKept | None
+    follower: Follower | None
     durable: asyncio.Future[Filled]
     outcome: Filled | BaseException | None = None
 
@@ -81,13 +87,13 @@ class Writers:
         request: Request,
         generation: Generation,
         run_id: str,
-        on_kept: OnKept | None = None,
+        follower: Follower | None = None,
     ) -> Filled:
         """Make a generation durable; returns what the journal has, which may be another scheduler's.
 
         Raises StoreError.
         """
-        entry = _Entry(request, generation, run_id, on_kept, self._loop.create_future())
+        entry = _Entry(request, generation, run_id, follower, self._loop.create_future())
         if not self._finished:
             self._loop.call_soon(self._submit)
         self._finished.append(entry)
@@ -109,8 +115,8 @@ class Writers:
         for entry in entries:
             try:
                 kept = self._journal.add(entry.request, entry.generation, entry.run_id)
-                if entry.on_kept is not None:
-                    entry.on_kept(entry.request, kept.generation)
+                if entry.follower is not None:
+                    entry.follower.kept(entry.request, kept.generation)
                 entry.outcome = Filled.of(kept.trajectory_id, kept.generation)
             except StoreError as fault:
                 # An entry that cannot be read costs itself, and not those written after it.

@@ -1,0 +1,65 @@
+"""The order of a run's work: which shard and which request is next. It changes no id and no table."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from pacore.runs.dispatch.places import Priority
+from pacore.runs.planning.expected import Expected, stored_tokens
+from pacore.store.backends.protocol import Backend
+from pacore.store.parquet import read_column
+from pacore.store.run import Run
+
+FIRST = -1_000
+
+
+class WorkOrder:
+    """Longest expected problem first; of those of one magnitude, later rounds first.
+
+    Several schedulers on one run take its shards in different orders, and so seldom work on the same one;
+    in one order, one catches up and both send the same from there on.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.expected = Expected()
+        self._run = run
+        self._shards = random.sample(range(len(run.shards)), len(run.shards))
+
+    def learn(self, store: Backend) -> None:
+        """Take from the store how long trajectories of the run's problems are."""
+        stored = stored_tokens(store, self._run)
+        if not stored:
+            return
+        self.expected.learn(stored)
+        with store.open(self._run.problem_set) as frozen:
+            problem_ids = read_column(frozen, "problem_id")
+        longest = [
+            max(_magnitude(stored.get(name, 0.0)) for name in problem_ids[one.start : one.stop])
+            for one in self._run.shards
+        ]
+        first = sorted(
+            range(len(longest)), key=lambda number: (-longest[number], self._shards[number])
+        )
+        ranks = {number: rank for rank, number in enumerate(first)}
+        self._shards = [ranks[number] for number in range(len(longest))]
+
+    def first(self, shard: int) -> Priority:
+        """The priority of a problem's first request, which shows how long the others will be."""
+        return FIRST, 0, self._shards[shard]
+
+    def priority(self, shard: int, round_: int, problem_id: str | None = None) -> Priority:
+        """The priority of a problem's requests in a 1-based round; without a problem, that of a shard, of
+        which those in later rounds are first, so that problems that began get finished.
+        """
+        order = self._shards[shard]
+        if problem_id is None:
+            return -round_, order
+        return -_magnitude(self.expected.tokens(problem_id)), -round_, order
+
+
+def _magnitude(tokens: float) -> int:
+    """The power of the root of 2 that a number of tokens is nearest to: within one, each scheduler has an
+    order of its own.
+    """
+    return round(2 * math.log2(max(1.0, tokens)))

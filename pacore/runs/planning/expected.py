@@ -1,0 +1,127 @@
+"""How long trajectories are expected to be, so that the longest problems begin first.
+
+Known from what the store has of the same problems, by the same model or else by another, and corrected by
+what a run sees itself. It decides nothing but the order of work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from pacore.errors import StoreError
+from pacore.store.backends.protocol import Backend
+from pacore.store.commits import current_files
+from pacore.store.parquet import read_rows
+from pacore.store.run import Run, list_runs, open_runs
+
+MOST_RUNS = 200
+"""Runs whose records are looked at: those with the last names."""
+
+MOST_ROWS = 50_000
+"""Trajectories that are read: more would tell hardly more of each problem."""
+
+STORED_WEIGHT = 4
+"""As how many trajectories of a run itself the stored mean of a problem counts."""
+
+
+class Expected:
+    """Expected tokens of a trajectory of each problem. Safe to use from several threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stored: dict[str, float] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._began: dict[str, float] = {}
+        self._count = self._tokens = 0
+        self._timed_tokens, self._seconds = 0, 0.0
+
+    def learn(self, stored: Mapping[str, float]) -> None:
+        """Take the stored means of problems, by id."""
+        with self._lock:
+            self._stored = dict(stored)
+
+    def is_known(self, problem_id: str) -> bool:
+        """Whether anything is known of a problem itself."""
+        with self._lock:
+            return problem_id in self._stored or problem_id in self._seen
+
+    def begin(self, problem_id: str) -> None:
+        """Note that a trajectory of a problem begins now."""
+        with self._lock:
+            self._began.setdefault(problem_id, self._clock())
+
+    def see(self, problem_id: str, tokens: int | None, seconds: float | None = None) -> None:
+        """Take the length of a trajectory of this run, and how long it took."""
+        if not tokens:
+            return
+        with self._lock:
+            if seconds:
+                self._timed_tokens += tokens
+                self._seconds += seconds
+            count, total = self._seen.get(problem_id, (0, 0))
+            self._seen[problem_id] = count + 1, total + tokens
+            self._count += 1
+            self._tokens += tokens
+
+    def tokens(self, problem_id: str) -> float:
+        """Expected tokens of a trajectory of a problem.
+
+        Of one none of whose trajectories has come, what the first would have by now if it is as fast as
+        others, or the mean of all, whichever is more; 0 where nothing is known at all.
+        """
+        with self._lock:
+            count, total = self._seen.get(problem_id, (0, 0))
+            stored = self._stored.get(problem_id)
+            if stored is not None:
+                return (stored * STORED_WEIGHT + total) / (STORED_WEIGHT + count)
+            if count:
+                return total / count
+            if not self._count:
+                return 0.0
+            mean, began = self._tokens / self._count, self._began.get(problem_id)
+            if began is None or not self._seconds:
+                return mean
+            return max(mean, (self._clock() - began) * self._timed_tokens / self._seconds)
+
+
+def stored_tokens(store: Backend, run: Run) -> dict[str, float]:
+    """Mean tokens of the stored trajectories of a run's problems in round 1, by problem id.
+
+    They are of other runs on the same problem set, those of the same model if there are any, the last
+    first.
+    """
+    names = [name for name in list_runs(store) if name != run.run_id][-MOST_RUNS:]
+    try:
+        same = [one for one in open_runs(store, names) if one.problem_set == run.problem_set]
+    except StoreError:
+        # A record that cannot be read is no reason not to run; the commands that need it say so.
+        return {}
+    by_model = [one for one in same if one.recipe.model == run.recipe.model]
+    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for problem_id, tokens in _lengths(store, by_model or same):
+        count, total = sums[problem_id]
+        sums[problem_id] = count + 1, total + tokens
+    return {problem_id: total / count for problem_id, (count, total) in sums.items()}
+
+
+def _lengths(store: Backend, runs: Sequence[Run]) -> Iterator[tuple[str, int]]:
+    """Problem id and tokens of trajectories of some runs, of at most `MOST_ROWS` rows."""
+    left = MOST_ROWS
+    for run in sorted(runs, key=lambda one: one.created_at, reverse=True):
+        try:
+            keys = current_files(store, run.run_id).get("trajectories", [])
+            for key in (key for key in keys if "/round=1/" in key):
+                with store.open(key) as file:
+                    for row in read_rows(file, ["problem_id", "completion_tokens"]):
+                        left -= 1
+                        if row["completion_tokens"]:
+                            yield row["problem_id"], row["completion_tokens"]
+                if left <= 0:
+                    return
+        except (StoreError, KeyError):
+            # Its files are missing or damaged, which the audit reports.
+            continue
