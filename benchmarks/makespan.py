@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,11 +113,11 @@ def _problems(folder: Path, count: int) -> Path:
     return file
 
 
-def _config(problems: Path, workload: Workload, store: Path, url: str) -> dict[str, Any]:
+def _config(problems: Path, workload: Workload, store: Path, urls: Sequence[str]) -> dict[str, Any]:
     return {
         "problems": str(problems),
         "model": MODEL,
-        "endpoints": [url],
+        "endpoints": list(urls),
         "widths": list(workload.widths),
         "replicates": workload.replicates,
         "store": str(store),
@@ -129,7 +129,7 @@ def _command(client: str, config: dict[str, Any], folder: Path, more: Sequence[s
     if client.startswith("pacore"):
         return [
             sys.executable, "-m", "pacore.cli", "run", "--problems", config["problems"],
-            "--model", MODEL, "--endpoint", config["endpoints"][0],
+            "--model", MODEL, *(f"--endpoint={url}" for url in config["endpoints"]),
             "--widths", ",".join(map(str, config["widths"])),
             "--replicates", str(config["replicates"]),
             "--store", config["store"], "--run-id", config["run_id"], *more,
@@ -144,19 +144,24 @@ def _command(client: str, config: dict[str, Any], folder: Path, more: Sequence[s
 
 
 def measure(
-    client: str, workload: Workload, options: Sequence[str], more: Sequence[str]
+    client: str, workload: Workload, servers: Sequence[Sequence[str]], more: Sequence[str]
 ) -> Measured:
     """One client on one workload, once. Raises SystemExit where it failed."""
     folder = Path(tempfile.mkdtemp(prefix="makespan-"))
-    log, seen = folder / "log.jsonl", 0
+    logs, seen = [folder / f"log-{number}.jsonl" for number in range(len(servers))], 0
     try:
-        with _served(log, options) as url:
-            config = _config(_problems(folder, workload.problems), workload, folder / "store", url)
+        with ExitStack() as stack:
+            urls = [
+                stack.enter_context(_served(log, options))
+                for log, options in zip(logs, servers, strict=True)
+            ]
+            problems = _problems(folder, workload.problems)
+            config = _config(problems, workload, folder / "store", urls)
             command = _command(client, config, folder, more)
             if client == "pacore-known":
                 earlier = [*command, "--seed-root", "earlier", "--run-id", "earlier"]
                 subprocess.run(earlier, capture_output=True, check=True)
-                seen = sum(1 for _ in log.open())
+                seen = len(_lines(logs))
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             began = time.monotonic()
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -165,25 +170,34 @@ def measure(
             if done.returncode:
                 raise SystemExit(f"{client}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return _measured([json.loads(line) for line in log.open()][seen:], options, wall, cpu)
+        return _measured(_lines(logs)[seen:], servers, wall, cpu)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _lines(logs: Sequence[Path]) -> list[dict[str, Any]]:
+    """The requests that ended, in the order of their ends, with times of one clock."""
+    lines = [json.loads(line) for log in logs for line in log.open()]
+    return sorted(lines, key=lambda line: float(line["ended"]))
+
+
 def _measured(
-    lines: list[dict[str, Any]], options: Sequence[str], wall: float, cpu: float
+    lines: list[dict[str, Any]], servers: Sequence[Sequence[str]], wall: float, cpu: float
 ) -> Measured:
-    speed = speed_of(server_parser().parse_args(["--port", "0", "--log", "-", *options]))
+    parsed = [
+        server_parser().parse_args(["--port", "0", "--log", "-", *options]) for options in servers
+    ]
+    speeds = list(map(speed_of, parsed))
     first = min(line["arrived"] for line in lines)
     last = max(line["ended"] for line in lines)
     tokens = sum(line["tokens"] for line in lines if not line["left"])
-    work = tokens / speed.tokens_per_second
-    longest = _longest_chain(lines) / speed.rate(1)
+    work = tokens / sum(speed.tokens_per_second for speed in speeds)
+    longest = _longest_chain(lines) / max(speed.rate(1) for speed in speeds)
     occupied = sum(line["ended"] - (line["started"] or line["ended"]) for line in lines)
     arrivals = max(line["arrived"] for line in lines)
     return Measured(
         wall, last - first, cpu, max(work, longest), len(lines),
-        occupied / (last - first) / speed.slots, arrivals, last,
+        occupied / (last - first) / sum(speed.slots for speed in speeds), arrivals, last,
     )  # fmt: skip
 
 
@@ -209,10 +223,12 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", default=["150x16,4"])
     parser.add_argument("--clients", default="pacore,reference,pooled,barrier")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--server", default="", help="options of the server, as one text")
+    parser.add_argument(
+        "--server", action="append", help="options of a server, as one text; for each server"
+    )
     parser.add_argument("--pacore", default="", help="further flags of pacore run, as one text")
     given = parser.parse_args()
-    options, more = given.server.split(), given.pacore.split()
+    servers, more = [text.split() for text in given.server or [""]], given.pacore.split()
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
     print(
         f"{'workload':12} {'client':10} {'wall s':>8} {'engine s':>9} {'bound s':>8} {'engine/bound':>13}"
@@ -223,7 +239,7 @@ def main() -> None:
         found: dict[str, list[Measured]] = defaultdict(list)
         for _ in range(given.runs):
             for client in given.clients.split(","):
-                found[client].append(measure(client, workload, options, more))
+                found[client].append(measure(client, workload, servers, more))
         walls = {
             client: statistics.median(one.wall_seconds for one in all_)
             for client, all_ in found.items()

@@ -5,7 +5,7 @@
 A response comes when the simulated batching says that its last token is there, so a client sees what a
 server of that speed does to it: queues, a step that slows down with the batch, prefills, a prefix cache,
 preemption. Its log has a line for each request that ended: when it arrived, started and ended, in seconds
-since the first arrival, its tokens, and whether its client left.
+of the machine's clock, its tokens, and whether its client left.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class SimulatedServer:
         self._slows_after = slows_after_seconds
         self._slows_by = slows_by
         self._began: float | None = None
+        self._offset = 0.0
         self._ends: dict[int, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._prefixes: dict[str, int] = {}
@@ -85,7 +86,7 @@ class SimulatedServer:
 
     def _now(self) -> float:
         if self._began is None:
-            self._began = time.monotonic()
+            self._began = self._offset = time.monotonic()
             loop = asyncio.get_running_loop()
             if self._dies_after is not None:
                 loop.call_later(self._dies_after, self._die)
@@ -137,9 +138,9 @@ class SimulatedServer:
             "problem": problem,
             "prefix": job.prefix[:16],
             "priority": job.priority,
-            "arrived": round(job.arrived, 4),
-            "started": job.started,
-            "ended": job.ended if job.ended is not None else self._now(),
+            "arrived": job.arrived + self._offset,
+            "started": None if job.started is None else job.started + self._offset,
+            "ended": (self._now() if job.ended is None else job.ended) + self._offset,
             "tokens": job.length,
             "prompt_tokens": job.prompt_tokens,
             "preemptions": job.preemptions,
