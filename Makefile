@@ -61,6 +61,7 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	@$(VENV)/python -m benchmarks.overhead
+	@$(VENV)/python -m benchmarks.makespan
 
 chaos: .venv/.installed
 	@$(VENV)/python -m benchmarks.chaos
