@@ -101,23 +101,25 @@ def _intervals(solved: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
     with duckdb.connect() as connection:
         connection.register("made", pa.table(columns))
         connection.execute(
-            "CREATE TABLE scores AS SELECT *, if(score = 1, 'correct', 'wrong') AS verdict FROM made"
+            "CREATE TABLE last_verdicts AS SELECT *, if(score = 1, 'correct', 'wrong') AS verdict FROM made"
         )
         connection.execute(
-            "CREATE VIEW answers AS SELECT run_id, problem_id, replicate, 0 AS trajectory_id FROM scores"
+            "CREATE VIEW answers AS SELECT run_id, problem_id, replicate, 0 AS trajectory_id "
+            "FROM last_verdicts"
         )
         connection.execute(
             "CREATE VIEW outcomes AS SELECT run_id, problem_id, replicate, 'answered' AS status, "
-            "'answered' AS outcome, true AS is_evidence FROM scores"
+            "'answered' AS outcome, true AS is_evidence FROM last_verdicts"
         )
         connection.execute(
             "CREATE VIEW runs AS SELECT DISTINCT run_id, 1 AS rounds, NULL::INTEGER AS pool, "
-            f"{problems} AS problems, {replicates} AS replicates FROM scores"
+            f"{problems} AS problems, {replicates} AS replicates FROM last_verdicts"
         )
         connection.execute(
             "CREATE VIEW trajectories AS SELECT *, 1 AS round, 0 AS trajectory_id, "
-            "'present' AS conclusion_status FROM scores"
+            "'present' AS conclusion_status FROM last_verdicts"
         )
+        connection.execute("SET VARIABLE fewest_rounds = 1")
         connection.execute(f"CREATE VIEW student_t AS {sql('views/student_t')}")
         cursor = connection.execute(sql("marts/accuracy"))
         names = [column[0] for column in cursor.description or ()]

@@ -178,11 +178,13 @@ GROWN = ("trajectories", "verdicts")
 
 class Staged(NamedTuple):
     """What the views of a warehouse are made over: the paths of each table's files, as its reader
-    opens them, the files of each run, and what keeps runs from being among them.
+    opens them, the files of each run, the rounds of the run that has fewest, and what keeps runs from
+    being among them.
     """
 
     paths: dict[str, list[str]]
     runs: dict[str, RunFiles]
+    fewest_rounds: int
     faults: list[Fault]
 
 
@@ -219,7 +221,8 @@ def table_files(
     if prices:
         files["prices"] = [_written(PRICES, prices, folder)]
     paths = {name: found or [_empty_file(name, folder)] for name, found in files.items()}
-    return Staged(paths, {run.run_id: tables[run.run_id] for run in runs}, faults)
+    fewest_rounds = min((run.plan.rounds for run in runs), default=1)
+    return Staged(paths, {run.run_id: tables[run.run_id] for run in runs}, fewest_rounds, faults)
 
 
 class _Whole(NamedTuple):

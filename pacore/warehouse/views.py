@@ -114,6 +114,7 @@ class Warehouse:
         self._left_out: set[str] = set()
         self._files: dict[str, list[str]] = {}
         self._runs: dict[str, RunFiles] = {}
+        self._fewest_rounds = 1
         self._reader = store.reader()
         self._made: set[str] = set()
         self._making = threading.Lock()
@@ -159,6 +160,7 @@ class Warehouse:
         staged = table_files(self.store, self._reader, unique, folder, self._prices)
         self._leave_out(staged.faults)
         self._files, self._runs = staged.paths, staged.runs
+        self._fewest_rounds = staged.fewest_rounds
         lent = [
             path
             for (lender,) in self.stream("views/lenders").rows
@@ -228,6 +230,8 @@ class Warehouse:
             # A table has a file without rows where some of its files may lack columns.
             is_older = any(self._is_own(path) for path in self._files.get("trajectories", ()))
             cursor.execute("SET VARIABLE has_older_files = $is_older", {"is_older": is_older})
+            # Rounds before it are no run's last, and a query for last rounds opens no file of them.
+            cursor.execute(f"SET VARIABLE fewest_rounds = {self._fewest_rounds}")
             cursor.execute("SET VARIABLE templates = $parts", {"parts": TEMPLATE_PARTS})
             cursor.execute(f"SET VARIABLE numbers = {self._numbers}::BIGINT[]")
             yield cursor

@@ -48,21 +48,22 @@ WITH finals AS (
         outcomes.outcome,
         outcomes.is_evidence,
         last_round.conclusion_status,
-        scores.verdict,
-        scores.score
+        if(outcomes.is_evidence, given.verdict, NULL) AS verdict,
+        if(outcomes.is_evidence, given.score, NULL) AS score
     FROM outcomes
     JOIN runs USING (run_id)
     LEFT JOIN answers USING (run_id, problem_id, replicate)
     LEFT JOIN trajectories AS last_round
         ON last_round.run_id = outcomes.run_id
         AND last_round.round = runs.rounds
+        AND last_round.round >= getvariable('fewest_rounds')
         AND last_round.problem_id = outcomes.problem_id
         AND last_round.replicate = outcomes.replicate
         AND last_round.trajectory_id = answers.trajectory_id
-    LEFT JOIN scores
-        ON scores.run_id = outcomes.run_id
-        AND scores.problem_id = outcomes.problem_id
-        AND scores.replicate = outcomes.replicate
+    LEFT JOIN last_verdicts AS given
+        ON given.run_id = outcomes.run_id
+        AND given.problem_id = outcomes.problem_id
+        AND given.replicate = outcomes.replicate
 ),
 
 by_problem AS (

@@ -10,34 +10,10 @@ WITH slots AS (
         problem_id,
         replicate,
         count(*) AS width,
-        count(*) FILTER (
-            finish_reason IN ('rejected', 'engine_error', 'timeout', 'cancelled')
-        ) AS unfilled,
+        count(*) FILTER (NOT is_filled) AS unfilled,
         count(*) FILTER (NOT is_evidence) AS silent,
-        count(*) FILTER (
-            conclusion_status = 'present'
-            OR (
-                conclusion_status = 'truncated'
-                AND runs.truncated = 'tail'
-                AND runs.steps[round] = 'sample'
-                AND round < runs.rounds
-                AND reasoning_characters + content_characters > 0
-            )
-            OR (
-                conclusion_status <> 'none'
-                AND runs.compaction = 'reference'
-                AND round < runs.rounds
-                AND content_characters > 0
-            )
-            OR (
-                conclusion_status = 'truncated'
-                AND runs.bound_tokens[round] IS NOT NULL
-                AND thinking_closed IS NULL
-                AND content_characters > 0
-            )
-        ) AS conclusions
-    FROM trajectories
-    JOIN runs USING (run_id)
+        count(*) FILTER (may_be_message) AS conclusions
+    FROM filled_slots
     GROUP BY run_id, round, problem_id, replicate
 ),
 

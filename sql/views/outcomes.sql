@@ -27,31 +27,46 @@ ended AS (
         answers.replicate,
         answers.status,
         coalesce(answers.failed_round, runs.rounds) AS round,
-        if(runs.on_shortfall = 'proceed', 1, sets.need) AS need,
-        sets.conclusions,
-        coalesce(sets.silent, 1) AS silent
+        if(runs.on_shortfall = 'proceed', 1, runs.needed_messages[round]) AS need
     FROM answers
     JOIN runs USING (run_id)
-    LEFT JOIN message_sets AS sets
-        ON sets.run_id = answers.run_id
-        AND sets.round = coalesce(answers.failed_round, runs.rounds)
-        AND sets.problem_id = answers.problem_id
-        AND sets.replicate = answers.replicate
+),
+
+-- Few end without an answer, and only their slots are counted: `need` messages, of which `conclusions` slots
+-- could have one and `silent` ones say nothing of the model.
+sets AS (
+    SELECT
+        run_id,
+        round,
+        problem_id,
+        replicate,
+        count(*) FILTER (NOT is_evidence) AS silent,
+        count(*) FILTER (may_be_message) AS conclusions
+    FROM filled_slots
+    SEMI JOIN (SELECT * FROM ended WHERE status <> 'answered') AS unanswered
+        USING (run_id, round, problem_id, replicate)
+    GROUP BY run_id, round, problem_id, replicate
 )
 
 SELECT
-    run_id,
-    problem_id,
-    replicate,
+    planned.run_id,
+    planned.problem_id,
+    planned.replicate,
     ended.status,
     ended.round AS ended_in,
     CASE
         WHEN ended.status IS NULL THEN 'pending'
         WHEN ended.status = 'answered' THEN 'answered'
-        WHEN ended.silent > 0 AND coalesce(ended.conclusions + ended.silent >= ended.need, true)
+        WHEN coalesce(sets.silent, 1) > 0
+            AND coalesce(sets.conclusions + sets.silent >= ended.need, true)
             THEN 'lost'
         ELSE 'no_answer'
     END AS outcome,
     outcome IN ('answered', 'no_answer') AS is_evidence
 FROM planned
 LEFT JOIN ended USING (run_id, problem_id, replicate)
+LEFT JOIN sets
+    ON sets.run_id = ended.run_id
+    AND sets.round = ended.round
+    AND sets.problem_id = ended.problem_id
+    AND sets.replicate = ended.replicate

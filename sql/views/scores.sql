@@ -19,20 +19,13 @@ SELECT
     run_id,
     problem_id,
     replicate,
-    given.grading,
-    given.grader,
-    given.verdict,
-    given.score,
-    coalesce(own.gold_answer, problems.gold) AS gold,
-    given.answer,
-    given.trajectory_id,
-    given.grader_version
-FROM (
-    SELECT verdicts.* FROM verdicts JOIN runs USING (run_id) WHERE verdicts.round = runs.rounds
-    UNION ALL BY NAME
-    SELECT * FROM own_verdicts WHERE trajectory_id IS NULL
-) AS given
-SEMI JOIN (SELECT * FROM outcomes WHERE is_evidence) AS had
-    USING (run_id, problem_id, replicate)
-LEFT JOIN own_verdicts AS own USING (run_id, problem_id, replicate)
-LEFT JOIN problems USING (run_id, problem_id)
+    grading,
+    grader,
+    verdict,
+    score,
+    gold,
+    answer,
+    trajectory_id,
+    grader_version
+FROM last_verdicts
+SEMI JOIN (SELECT * FROM outcomes WHERE is_evidence) AS had USING (run_id, problem_id, replicate)

@@ -1,0 +1,34 @@
+-- Grain: one row per run, round, problem, replicate and slot: whether its current attempt filled it, and whether
+-- there could be a message in it.
+-- `is_filled` is false where the engine failed; `may_be_message`: where answers alone are messages, whether there
+-- may be one in it.
+SELECT
+    run_id,
+    round,
+    problem_id,
+    replicate,
+    slot,
+    is_evidence,
+    finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled') AS is_filled,
+    conclusion_status = 'present'
+    OR (
+        conclusion_status = 'truncated'
+        AND runs.truncated = 'tail'
+        AND runs.steps[round] = 'sample'
+        AND round < runs.rounds
+        AND reasoning_characters + content_characters > 0
+    )
+    OR (
+        conclusion_status <> 'none'
+        AND runs.compaction = 'reference'
+        AND round < runs.rounds
+        AND content_characters > 0
+    )
+    OR (
+        conclusion_status = 'truncated'
+        AND runs.bound_tokens[round] IS NOT NULL
+        AND thinking_closed IS NULL
+        AND content_characters > 0
+    ) AS may_be_message
+FROM trajectories
+JOIN runs USING (run_id)
