@@ -20,7 +20,7 @@ HISTORY = {"trajectories": "all_trajectories", "verdicts": "given_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
 name has one row for each trajectory's slot, and one verdict on it."""
 
-MATERIALIZED = frozenset(("verdicts", "outcomes", "scores", "pools"))
+MATERIALIZED = frozenset(("standing_verdicts", "outcomes", "scores", "pools"))
 """What most reports read, some of them many times over; at most a narrow row for each trajectory."""
 
 _COMMENT = re.compile(r"--[^\n]*")

@@ -13,19 +13,30 @@
 --   accuracy DOUBLE in [0, 1]: Share in which this reference is right.
 --   right_episodes BIGINT: Episodes whose trajectory is right.
 --   right_when_correct DOUBLE in [0, 1]: Share of these in which this reference is right too.
+WITH placed AS (
+    SELECT
+        run_id,
+        round,
+        problem_id,
+        step,
+        answer_key AS output_key,
+        is_right AS is_output_right,
+        unnest("references", recursive := true)
+    FROM episodes
+    WHERE is_decided AND answers > 1 AND answer_key IS NOT NULL
+)
+
 SELECT
     run_id,
     round,
-    any_value(episodes.step) AS step,
-    seen_answers.reference,
+    any_value(step) AS step,
+    reference,
     count(*) AS episodes,
     count(DISTINCT problem_id) AS problems,
-    avg(coalesce(seen_answers.answer_key = episodes.answer_key, false)::INTEGER) AS copied,
-    avg(seen_answers.is_right::INTEGER) AS accuracy,
-    count(*) FILTER (episodes.is_right) AS right_episodes,
-    avg(seen_answers.is_right::INTEGER) FILTER (episodes.is_right) AS right_when_correct
-FROM seen_answers
-JOIN episodes USING (run_id, round, problem_id, replicate, slot)
-WHERE episodes.is_decided AND episodes.answers > 1 AND episodes.answer_key IS NOT NULL
-GROUP BY run_id, round, seen_answers.reference
-ORDER BY run_id, round, seen_answers.reference
+    avg(coalesce(answer_key = output_key, false)::INTEGER) AS copied,
+    avg(is_right::INTEGER) AS accuracy,
+    count(*) FILTER (is_output_right) AS right_episodes,
+    avg(is_right::INTEGER) FILTER (is_output_right) AS right_when_correct
+FROM placed
+GROUP BY run_id, round, reference
+ORDER BY run_id, round, reference

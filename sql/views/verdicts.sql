@@ -9,15 +9,5 @@
 --   trajectories.completion_tokens
 --   trajectories.prompt_digest
 --   trajectories.draw
-SELECT
-    given.*,
-    current.finish_reason,
-    current.conclusion_status,
-    current.completion_tokens,
-    current.prompt_digest,
-    current.draw
-FROM all_verdicts AS given
-JOIN gradings USING (run_id, grading)
-JOIN trajectories AS current
-    USING (run_id, round, problem_id, replicate, slot, trajectory_id)
-WHERE gradings.stands AND current.is_evidence
+SELECT * EXCLUDE (prompt_positions, prompt_messages)
+FROM standing_verdicts

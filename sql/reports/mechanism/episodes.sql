@@ -9,6 +9,17 @@ WITH mine AS (
     WHERE run_id = $run_id AND is_decided
 ),
 
+placed AS (
+    SELECT
+        round,
+        problem_id,
+        answer_key AS output_key,
+        is_right AS is_output_right,
+        unnest("references", recursive := true)
+    FROM mine
+    WHERE answers > 1 AND answer_key IS NOT NULL
+),
+
 asked AS (
     SELECT
         round,
@@ -58,24 +69,22 @@ asked AS (
                 'measure': 'position_copied',
                 'part': reference,
                 'is_of': true,
-                'is_such': seen_answers.answer_key = mine.answer_key
+                'is_such': answer_key = output_key
             },
             {
                 'measure': 'position_accuracy',
                 'part': reference,
                 'is_of': true,
-                'is_such': seen_answers.is_right
+                'is_such': is_right
             },
             {
                 'measure': 'position_right_when_correct',
                 'part': reference,
-                'is_of': mine.is_right,
-                'is_such': seen_answers.is_right
+                'is_of': is_output_right,
+                'is_such': is_right
             }
         ], recursive := true)
-    FROM seen_answers
-    JOIN mine USING (run_id, round, problem_id, replicate, slot)
-    WHERE mine.answers > 1 AND mine.answer_key IS NOT NULL
+    FROM placed
 )
 
 SELECT
