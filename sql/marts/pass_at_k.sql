@@ -10,15 +10,9 @@
 --   problems BIGINT: Problems with a scored member.
 --   members BIGINT: Scored members of the problem that has fewest.
 WITH counted AS (
-    SELECT
-        run_id,
-        pool,
-        problem_id,
-        count(score) AS members,
-        count(*) FILTER (verdict = 'correct') AS correct
-    FROM pools
-    GROUP BY run_id, pool, problem_id
-    HAVING count(score) > 0
+    SELECT run_id, pool, k, members, correct, count(*) AS problems
+    FROM pool_numbers
+    GROUP BY run_id, pool, k, members, correct
 ),
 
 chances AS (
@@ -27,6 +21,7 @@ chances AS (
         pool,
         k,
         members,
+        problems,
         if(members < k, NULL, 1 - coalesce(list_aggregate(list_transform(
             range(members - correct + 1, members + 1),
             lambda i: greatest(0, 1 - k / nullif(i, 0)::DOUBLE)
@@ -35,17 +30,16 @@ chances AS (
             range(0, k),
             lambda i: greatest(0, correct - i) / nullif(members - i, 0)::DOUBLE
         ), 'product')) AS all_correct
-    FROM pool_sizes
-    JOIN counted USING (run_id, pool)
+    FROM counted
 )
 
 SELECT
     run_id,
     pool,
     k,
-    if(count(any_correct) = count(*), avg(any_correct), NULL) AS pass_at_k,
-    if(count(all_correct) = count(*), avg(all_correct), NULL) AS pass_power_k,
-    count(*) AS problems,
+    if(min(members) < k, NULL, sum(any_correct * problems) / nullif(sum(problems), 0)) AS pass_at_k,
+    if(min(members) < k, NULL, sum(all_correct * problems) / nullif(sum(problems), 0)) AS pass_power_k,
+    sum(problems)::BIGINT AS problems,
     min(members) AS members
 FROM chances
 GROUP BY run_id, pool, k

@@ -7,7 +7,8 @@
 -- Counting: for each number `top` of votes that may win, the classes that could reach it (rivals) are gone
 -- through one after the other, keeping how many subsets (`ways`) there are by members used and classes tied
 -- at the top, and their winners' scores added up (`won`); members of all other classes fill what is left.
-WITH RECURSIVE voters AS (
+-- Of many problems most are alike in the sizes and accuracies of their classes: each kind is counted once.
+WITH RECURSIVE voters AS MATERIALIZED (
     SELECT run_id, pool, problem_id, member, answer_key, score
     FROM pools
     WHERE score IS NOT NULL
@@ -19,19 +20,6 @@ sizes AS (
     GROUP BY run_id, pool, problem_id
 ),
 
-asked AS (
-    SELECT
-        run_id,
-        pool,
-        problem_id,
-        n,
-        k,
-        n * k * k <= 34000000 AND n <= 1000 AS countable
-    FROM pool_sizes
-    JOIN sizes USING (run_id, pool)
-    WHERE enough = problems
-),
-
 classes AS (
     SELECT run_id, pool, problem_id, answer_key, count(*) AS size, avg(score) AS accuracy
     FROM voters
@@ -39,38 +27,78 @@ classes AS (
     GROUP BY run_id, pool, problem_id, answer_key
 ),
 
-tops AS (
-    SELECT run_id, pool, problem_id, unnest(range(1, max(size) + 1)) AS top
+profiles AS (
+    SELECT run_id, pool, problem_id, list({'size': size, 'accuracy': accuracy} ORDER BY size, accuracy) AS profile
     FROM classes
     GROUP BY run_id, pool, problem_id
 ),
 
-rivals AS (
+numbered AS (
+    SELECT n, profile, row_number() OVER () AS kind
+    FROM profiles
+    JOIN sizes USING (run_id, pool, problem_id)
+    GROUP BY n, profile
+),
+
+kinds AS (
+    SELECT run_id, pool, problem_id, numbered.kind
+    FROM profiles
+    JOIN sizes USING (run_id, pool, problem_id)
+    JOIN numbered USING (n, profile)
+),
+
+asked AS (
     SELECT
         run_id,
         pool,
         problem_id,
+        n,
+        k,
+        n * k * k <= 34000000 AND n <= 1000 AS countable,
+        kinds.kind
+    FROM pool_sizes
+    JOIN sizes USING (run_id, pool)
+    LEFT JOIN kinds USING (run_id, pool, problem_id)
+    WHERE enough = problems
+),
+
+tops AS (
+    SELECT kind, unnest(range(1, list_last(profile).size + 1)) AS top
+    FROM numbered
+),
+
+members AS (
+    SELECT kind, n, unnest(profile, recursive := true)
+    FROM numbered
+),
+
+rivals AS (
+    SELECT
+        kind,
         top,
+        n,
         size,
         accuracy,
-        row_number() OVER (PARTITION BY run_id, pool, problem_id, top ORDER BY answer_key) AS turn
+        row_number() OVER (PARTITION BY kind, top ORDER BY size, accuracy) AS turn
     FROM tops
-    JOIN classes USING (run_id, pool, problem_id)
+    JOIN members USING (kind)
     WHERE size >= top
 ),
 
 fillers AS (
-    SELECT run_id, pool, problem_id, top, count(*) AS rivals, any_value(n) - sum(size) AS others
+    SELECT
+        kind,
+        top,
+        any_value(n) AS n,
+        count(*) AS rivals,
+        any_value(n) - sum(size) AS others
     FROM rivals
-    JOIN sizes USING (run_id, pool, problem_id)
-    GROUP BY run_id, pool, problem_id, top
+    GROUP BY kind, top
 ),
 
 states AS (
     SELECT
-        run_id,
-        pool,
-        problem_id,
+        kind,
         k,
         top,
         0::BIGINT AS turn,
@@ -78,16 +106,14 @@ states AS (
         0::BIGINT AS tied,
         1.0::DOUBLE AS ways,
         0.0::DOUBLE AS won
-    FROM asked
-    JOIN tops USING (run_id, pool, problem_id)
-    WHERE countable AND top <= k
+    FROM (SELECT DISTINCT kind, k FROM asked WHERE countable)
+    JOIN tops USING (kind)
+    WHERE top <= k
     UNION ALL
-    SELECT run_id, pool, problem_id, k, top, turn, used, tied, sum(ways), sum(won)
+    SELECT kind, k, top, turn, used, tied, sum(ways), sum(won)
     FROM (
         SELECT
-            before.run_id,
-            before.pool,
-            before.problem_id,
+            before.kind,
             before.k,
             before.top,
             rivals.turn,
@@ -97,9 +123,7 @@ states AS (
             (before.won + if(votes = before.top, rivals.accuracy * before.ways, 0)) * choices AS won
         FROM states AS before
         JOIN rivals
-            ON rivals.run_id = before.run_id
-            AND rivals.pool = before.pool
-            AND rivals.problem_id = before.problem_id
+            ON rivals.kind = before.kind
             AND rivals.top = before.top
             AND rivals.turn = before.turn + 1
         CROSS JOIN LATERAL (
@@ -111,24 +135,21 @@ states AS (
             FROM (SELECT unnest(range(0, least(before.top, before.k - before.used) + 1)) AS votes)
         )
     )
-    GROUP BY run_id, pool, problem_id, k, top, turn, used, tied
+    GROUP BY kind, k, top, turn, used, tied
 ),
 
 counted AS (
     SELECT
-        run_id,
-        pool,
-        problem_id,
+        kind,
         k,
         sum(won / nullif(tied, 0) * exp(
             lgamma(others + 1) - lgamma(k - used + 1) - lgamma(others - k + used + 1)
             - lgamma(n + 1) + lgamma(k + 1) + lgamma(n - k + 1)
         )) AS accuracy
     FROM states
-    JOIN fillers USING (run_id, pool, problem_id, top)
-    JOIN sizes USING (run_id, pool, problem_id)
+    JOIN fillers USING (kind, top)
     WHERE turn = rivals AND tied > 0 AND k - used <= others
-    GROUP BY run_id, pool, problem_id, k
+    GROUP BY kind, k
 ),
 
 shuffled AS (
@@ -196,5 +217,5 @@ SELECT
     if(asked.countable, 'exact', 'resampled') AS method,
     asked.n AS members
 FROM asked
-LEFT JOIN counted USING (run_id, pool, problem_id, k)
+LEFT JOIN counted USING (kind, k)
 LEFT JOIN resampled USING (run_id, pool, problem_id, k)

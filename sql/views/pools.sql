@@ -18,18 +18,13 @@ WHERE round = 1
 GROUP BY run_id, problem_id, trajectory_id
 UNION ALL
 SELECT
-    scores.run_id,
+    run_id,
     'answers' AS pool,
-    scores.problem_id,
-    scores.replicate::VARCHAR AS member,
-    graded.answer_key,
-    scores.verdict,
-    scores.score,
-    graded.completion_tokens
-FROM scores
-JOIN runs USING (run_id)
-LEFT JOIN verdicts AS graded
-    ON graded.run_id = scores.run_id
-    AND graded.round = runs.rounds
-    AND graded.problem_id = scores.problem_id
-    AND graded.replicate = scores.replicate
+    problem_id,
+    replicate::VARCHAR AS member,
+    answer_key,
+    verdict,
+    score,
+    completion_tokens
+FROM last_verdicts
+SEMI JOIN (SELECT * FROM outcomes WHERE is_evidence) AS had USING (run_id, problem_id, replicate)
