@@ -104,7 +104,7 @@ stated AS MATERIALIZED (
                 range(1, len(words) - 3),
                 lambda i: hash(words[i], words[i + 1], words[i + 2], words[i + 3], words[i + 4])
             )) AS shingles
-        FROM (SELECT *, regexp_extract_all(lower(said), '\S+') AS words FROM asked)
+        FROM (SELECT *, spaced(said) AS parts, without_empty(parts) AS words FROM asked)
     )
 ),
 
@@ -117,13 +117,7 @@ placed AS (
             range(1, len(words) - 3),
             lambda i: hash(words[i], words[i + 1], words[i + 2], words[i + 3], words[i + 4])
         ), [])) AS shingle
-    FROM (SELECT *, regexp_extract_all(lower(text), '\S+') AS words FROM shown)
-),
-
-wanted AS (
-    SELECT view, shingle
-    FROM stated
-    GROUP BY view, shingle
+    FROM (SELECT *, spaced(text) AS parts, without_empty(parts) AS words FROM shown)
 ),
 
 met AS (
@@ -134,7 +128,7 @@ met AS (
         bool_or(is_seen AND NOT of_witness) AS is_in_others,
         bool_or(NOT is_seen) AS is_in_unseen
     FROM placed
-    SEMI JOIN wanted USING (view, shingle)
+    SEMI JOIN stated USING (view, shingle)
     GROUP BY view, shingle
 ),
 
