@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -309,7 +309,7 @@ def test_pass_at_k_and_pass_power_k_and_their_variances_equal_enumeration(
         chances = [chance(members, count, k) for count in range(members + 1)]
         mean = math.fsum(w * c for w, c in zip(weights, chances, strict=True))
         variance = math.fsum(w * (c - mean) ** 2 for w, c in zip(weights, chances, strict=True))
-        found = pass_of(k, chance)(pool, random_, 0)
+        found = pass_of(k, chance)(pool, lambda: random_, 0)
         assert found == pytest.approx(variance * members / (members - 1), abs=1e-12)
 
 
@@ -353,7 +353,7 @@ def test_problems_with_pools_that_are_alike_cost_one_of_them_and_weigh_as_many()
         exact.append(float(np.var(votes)) * 3 / 2)
     asked: list[int] = []
 
-    def counted(pool: Pool, random_: np.random.Generator, resamples: int) -> float:
+    def counted(pool: Pool, random_: Callable[[], np.random.Generator], resamples: int) -> float:
         asked.append(resamples)
         return majority_of(2)(pool, random_, resamples)
 

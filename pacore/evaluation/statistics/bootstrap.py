@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -76,9 +76,9 @@ class Estimate:
     these_high: float | None
 
 
-Variance = Callable[[Pool, np.random.Generator, int], float]
+Variance = Callable[[Pool, Callable[[], np.random.Generator], int], float]
 """The variance of a problem's estimate, were the samples of its pool drawn anew: known, or found with a
-generator and a number of resamples.
+generator, which is made when it is called for, and a number of resamples.
 """
 
 
@@ -157,10 +157,10 @@ def majority_of(k: int) -> Variance:
     Its error may leave the variance of a pool below 0, which their sum needs so as not to be too large.
     """
 
-    def variance(pool: Pool, random: np.random.Generator, resamples: int) -> float:
+    def variance(pool: Pool, random: Callable[[], np.random.Generator], resamples: int) -> float:
         if len(set(pool.classes)) == 1:
             return 0.0
-        found = resampled_votes(pool, k, random, resamples)
+        found = resampled_votes(pool, k, random(), resamples)
         members = len(pool.scores)
         spread = float(found.scores.var(ddof=1)) - found.noise
         # A pool drawn from a pool of n varies less than one drawn anew by (n - 1) / n.
@@ -230,7 +230,10 @@ def two_level(
         return Estimate(value, low, high, None, None)
     alike = Counter(pools)
     own = math.fsum(
-        many * variance(pool, _random(name, pool), max(FEWEST_RESAMPLES, resamples * many // count))
+        many
+        * variance(
+            pool, partial(_random, name, pool), max(FEWEST_RESAMPLES, resamples * many // count)
+        )
         for pool, many in alike.items()
     )
     own /= count**2
