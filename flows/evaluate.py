@@ -83,6 +83,7 @@ def _grade(evaluation: Evaluation) -> State[Any] | None:
 def _report(evaluation: Evaluation) -> State[Any]:
     """Check, and report where no check returns rows. The state's data are an `EvaluatedRun` of each run."""
     said, reports = [], []
+    doing = evaluation.progress.do
     with ReportWarehouse(evaluation.store, evaluation.config.runs, evaluation.prices) as warehouse:
         with given(WAREHOUSE, warehouse):
             broken = checks()
@@ -90,7 +91,7 @@ def _report(evaluation: Evaluation) -> State[Any]:
             fault = refusal(broken)
             return Failed(name="ChecksFailed", message=str(fault), data=fault)
         for run_id in evaluation.config.runs:
-            evaluated = evaluated_run(warehouse, run_id)
+            evaluated = evaluated_run(warehouse, run_id, doing)
             reports.append(evaluated)
             total, page = evaluated.found.totals, evaluated.measures
             summary = f"run {run_id}: accuracy {accuracy_of(total)}, by {evaluated.current.grader}"
@@ -102,4 +103,5 @@ def _report(evaluation: Evaluation) -> State[Any]:
             report_artifact(run_id, replace(page, sections=[*page.sections, by_grading]))
             results_artifact(run_id, results(warehouse, run_id), summary)
             said.append(summary)
+    doing(None)
     return Completed(message="; ".join(said), data=reports)

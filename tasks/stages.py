@@ -56,4 +56,4 @@ def verdicts(batch: GradingBatch) -> list[StageReport]:
 @task(name="checks", task_run_name="checks", **SETTINGS)
 def checks() -> dict[str, list[CheckRow]]:
     """Rows that break an invariant, by the invariant's name; the others are left out."""
-    return WAREHOUSE.get().broken_checks()
+    return WAREHOUSE.get().broken_checks(EVALUATION.get().progress.do)

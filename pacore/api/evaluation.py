@@ -85,13 +85,16 @@ def _by_flow(evaluation: Evaluation) -> list[EvaluatedRun]:
 
 
 def _here(evaluation: Evaluation, progress: bool) -> list[EvaluatedRun]:
+    runs, doing = evaluation.config.runs, evaluation.progress.do
     with progress_shown(evaluation.progress) if progress else nullcontext():
         grade_all(evaluation, evaluation.batches())
-    runs = evaluation.config.runs
-    with ReportWarehouse(evaluation.store, runs, evaluation.prices) as warehouse:
-        if broken := warehouse.broken_checks():
-            raise refusal(broken)
-        return [evaluated_run(warehouse, run_id) for run_id in runs]
+        with ReportWarehouse(evaluation.store, runs, evaluation.prices) as warehouse:
+            if not (broken := warehouse.broken_checks(doing)):
+                found = [evaluated_run(warehouse, run_id, doing) for run_id in runs]
+        doing(None)
+    if broken:
+        raise refusal(broken)
+    return found
 
 
 def compare(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from pacore.core.config.evaluate import EvaluateConfig
@@ -16,7 +17,7 @@ from pacore.evaluation.gradings import (
     ungraded,
     wanted_grading,
 )
-from pacore.runs.dispatch.progress import GradingProgress
+from pacore.runs.dispatch.progress import Awaited, GradingProgress
 from pacore.runs.verdicts import OpenGrading, UngradedShard, grade_shard
 from pacore.runs.work import StageReport
 from pacore.store.backends.opening import open_store
@@ -42,6 +43,27 @@ class GradingBatch(NamedTuple):
         return f"{self.run_id} " + "-".join(f"s{number}" for number in ends)
 
 
+@dataclass
+class EvaluationProgress(GradingProgress):
+    """How far an evaluation is: its grading, and what it does once that has ended."""
+
+    doing: Awaited | None = None
+
+    def do(self, doing: str | None) -> None:
+        """Set what is done from now on; None where nothing is left but what is shown of the grading."""
+        self.doing = None if doing is None else Awaited(doing, self.clock())
+
+    @property
+    def stage(self) -> tuple[object, ...]:
+        return *super().stage, self.doing
+
+    def line(self) -> str:
+        if self.doing is None:
+            return super().line()
+        seconds = self.clock() - self.doing.since
+        return f"{self.doing.what}, {seconds:.0f} s so far ({super().line()})"
+
+
 class Evaluation:
     """Runs opened for grading, by whoever begins it. A context manager; `close` ends it.
 
@@ -55,7 +77,7 @@ class Evaluation:
         self.config = config
         self.prices: list[Price] = [] if config.prices is None else read_prices(config.prices)
         self.store = open_store(config.store)
-        self.progress = GradingProgress()
+        self.progress = EvaluationProgress()
         self.producer: dict[str, object] = {}
         self._stopped = threading.Event()
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="grading")

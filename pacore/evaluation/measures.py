@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import ClassVar
@@ -133,17 +133,26 @@ class Measures:
         return self.summary.sequence > 0
 
 
-def measure(warehouse: Warehouse, run_id: str) -> Measures:
-    """Read the measures of a run. Raises Refused for an unknown one."""
+def measure(
+    warehouse: Warehouse, run_id: str, begin: Callable[[str], None] = lambda _: None
+) -> Measures:
+    """Read the measures of a run. Raises Refused for an unknown one.
+
+    ``begin`` is called with a line about each part of the work before it is begun.
+    """
     run = open_run(warehouse.store, run_id)
+    begin(f"measuring run {run_id}: accuracy and cost")
     (totals,) = warehouse.read(Totals, run_id=run_id)
     (summary,) = warehouse.read(Summary, run_id=run_id)
+    begin(f"measuring run {run_id}: votes")
     members = _members(warehouse, run_id)
     votes = _votes(warehouse, run_id)
-    pools = [
-        PoolMeasures(**asdict(row), intervals=dict(_estimates(run, row, members[row.pool], votes)))
-        for row in warehouse.read(PoolRow, run_id=run_id)
-    ]
+    pools = []
+    for row in warehouse.read(PoolRow, run_id=run_id):
+        begin(f"measuring run {run_id}: intervals of {row.pool}, k = {row.k}")
+        intervals = dict(_estimates(run, row, members[row.pool], votes))
+        pools.append(PoolMeasures(**asdict(row), intervals=intervals))
+    begin(f"measuring run {run_id}: rounds")
     rounds = warehouse.read(RoundGap, run_id=run_id)
     missing = warehouse.read(Missing, run_id=run_id)
     return Measures(run_id, totals, missing, summary, pools, rounds)

@@ -4,7 +4,7 @@ by round, the accuracy by each grading; and why nothing is reported where checks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -116,9 +116,14 @@ class EvaluatedRun(NamedTuple):
         return current_accuracy(self.gradings)
 
 
-def evaluated_run(warehouse: Warehouse, run_id: str) -> EvaluatedRun:
-    """What the current grading of a run gives. Raises Refused for an unknown run."""
-    run, found = open_run(warehouse.store, run_id), measure(warehouse, run_id)
+def evaluated_run(
+    warehouse: Warehouse, run_id: str, begin: Callable[[str], None] = lambda _: None
+) -> EvaluatedRun:
+    """What the current grading of a run gives; ``begin`` as in `measure`.
+
+    Raises Refused for an unknown run.
+    """
+    run, found = open_run(warehouse.store, run_id), measure(warehouse, run_id, begin)
     gradings = warehouse.read(GradingAccuracy, run_id=run_id)
     current = current_accuracy(gradings)
     rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)

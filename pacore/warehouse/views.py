@@ -263,13 +263,24 @@ class Warehouse:
                 self._find_damage(statement(name))
             raise
 
-    def run_checks(self) -> dict[str, list[CheckRow]]:
-        """For every invariant by name, the rows that break it, the first hundred at most."""
-        return {name: self._check(name) for name in check_names()}
+    def run_checks(
+        self, begin: Callable[[str], None] = lambda _: None
+    ) -> dict[str, list[CheckRow]]:
+        """For every invariant by name, the rows that break it, the first hundred at most.
 
-    def broken_checks(self) -> dict[str, list[CheckRow]]:
+        ``begin`` is called with a line about each before it is looked at.
+        """
+        names, found = check_names(), {}
+        for number, name in enumerate(names, 1):
+            begin(f"check {number} of {len(names)}: {name}")
+            found[name] = self._check(name)
+        return found
+
+    def broken_checks(
+        self, begin: Callable[[str], None] = lambda _: None
+    ) -> dict[str, list[CheckRow]]:
         """As `run_checks`, of the invariants that some row breaks alone."""
-        return {name: rows for name, rows in self.run_checks().items() if rows}
+        return {name: rows for name, rows in self.run_checks(begin).items() if rows}
 
     def _check(self, name: str) -> list[CheckRow]:
         found = self.stream(f"checks/{name}")

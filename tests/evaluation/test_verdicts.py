@@ -22,9 +22,11 @@ from pacore.errors import BadInput, Interrupted, Refused
 from pacore.evaluation.batches import (
     MOST_BATCHES,
     Evaluation,
+    EvaluationProgress,
     grade_all,
 )
 from pacore.evaluation.gradings import end, grading_by, ungraded
+from pacore.report.evaluation import evaluated_run
 from pacore.runs.verdicts import Item, OpenGrading, ShardGrading, UngradedShard, grade_shard
 from pacore.sandbox.grade import grade_answers, grader_version
 from pacore.store.backends.opening import open_store
@@ -34,7 +36,9 @@ from pacore.store.gradings import Grading, begin_grading, read_gradings
 from pacore.store.layout import OWN, Unit
 from pacore.store.parquet import read_rows
 from pacore.store.run import open_run, problems_of
-from tests.fixtures.graded import grade_rows, verdict_rows
+from pacore.warehouse.relations import check_names
+from pacore.warehouse.views import ReportWarehouse
+from tests.fixtures.graded import grade_rows, graded_store, verdict_rows
 from tests.fixtures.pipeline import run_stages, scripted_config, table
 from tests.fixtures.small_store import begin_run, problem, publish_rows, rows_of, small_store
 
@@ -377,3 +381,33 @@ def test_a_grading_is_done_in_a_few_hundred_parts_at_most(tmp_path: Path) -> Non
     assert len(batches) <= MOST_BATCHES
     assert [work.number for batch in batches for work in batch.works] == list(range(count))
     assert [batch.name for batch in batches[:2]] == ["wide s0-s1", "wide s2-s3"]
+
+
+def test_progress_says_what_is_done_after_grading_and_for_how_long() -> None:
+    now = 100.0
+    progress = EvaluationProgress(clock=lambda: now)
+    progress.add(planned=8, reused=8)
+    graded = "8/8 trajectories, 0 answers graded, 0 known"
+    assert progress.line() == graded
+    before = progress.stage
+    progress.do("check 2 of 19: conclusions")
+    now = 107.0
+    assert progress.line() == f"check 2 of 19: conclusions, 7 s so far ({graded})"
+    assert progress.stage != before
+    progress.do(None)
+    assert (progress.line(), progress.stage) == (graded, before)
+
+
+def test_every_check_and_each_part_of_measuring_is_named_before_it_begins(tmp_path: Path) -> None:
+    begun: list[str] = []
+    with ReportWarehouse(graded_store(tmp_path), ["demo"]) as warehouse:
+        assert not warehouse.broken_checks(begun.append)
+        names = check_names()
+        assert begun == [
+            f"check {number} of {len(names)}: {name}" for number, name in enumerate(names, 1)
+        ]
+        begun.clear()
+        evaluated_run(warehouse, "demo", begun.append)
+    assert begun[0] == "measuring run demo: accuracy and cost"
+    assert "measuring run demo: intervals of first_round, k = 1" in begun
+    assert begun[-1] == "measuring run demo: rounds"
