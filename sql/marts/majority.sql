@@ -17,20 +17,15 @@ WITH voted AS (
     GROUP BY run_id, pool, k
 ),
 
-spent AS (
-    SELECT run_id, pool, avg(tokens) AS tokens
-    FROM (
-        SELECT
-            run_id,
-            pool,
-            problem_id,
-            if(count(completion_tokens) = count(*), avg(completion_tokens), NULL) AS tokens
-        FROM pools
-        WHERE score IS NOT NULL
-        GROUP BY run_id, pool, problem_id
-    )
-    GROUP BY run_id, pool
-    HAVING count(tokens) = count(*)
+sizes AS (
+    SELECT
+        run_id,
+        pool,
+        k,
+        count(*) AS problems,
+        if(count(tokens) = count(*), avg(tokens), NULL) AS tokens
+    FROM pool_numbers
+    GROUP BY run_id, pool, k
 )
 
 SELECT
@@ -39,10 +34,9 @@ SELECT
     k,
     voted.accuracy AS maj_at_k,
     CASE WHEN voted.is_exact THEN 'exact' WHEN NOT voted.is_exact THEN 'resampled' END AS method,
-    pool_sizes.problems,
-    k * spent.tokens AS tokens
-FROM pool_sizes
+    sizes.problems,
+    k * sizes.tokens AS tokens
+FROM sizes
 SEMI JOIN graded_runs USING (run_id)
 LEFT JOIN voted USING (run_id, pool, k)
-LEFT JOIN spent USING (run_id, pool)
 ORDER BY run_id, pool, k

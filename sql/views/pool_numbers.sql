@@ -1,13 +1,19 @@
 -- Grain: one row per run, pool, problem with a scored member and number k of members to be taken: the powers of
 -- two up to the largest pool of a problem, that pool's own size, and those the warehouse was opened with.
--- `members` are those with a score, of which `correct` are right; there may be fewer than k.
+-- `members` are those with a score, of which `correct` are right; there may be fewer than k. `tokens` is their
+-- mean, null where not all are known.
 WITH counted AS (
     SELECT
         run_id,
         pool,
         problem_id,
         count(score) AS members,
-        count(*) FILTER (verdict = 'correct') AS correct
+        count(*) FILTER (verdict = 'correct') AS correct,
+        if(
+            count(completion_tokens) FILTER (score IS NOT NULL) = count(score),
+            avg(completion_tokens) FILTER (score IS NOT NULL),
+            NULL
+        ) AS tokens
     FROM pools
     GROUP BY run_id, pool, problem_id
     HAVING count(score) > 0
@@ -37,6 +43,7 @@ SELECT
     problem_id,
     k,
     counted.members,
-    counted.correct
+    counted.correct,
+    counted.tokens
 FROM numbers
 JOIN counted USING (run_id, pool)
