@@ -177,7 +177,7 @@ def _measured(url: str, names: list[str], options: argparse.Namespace) -> Iterat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", type=Shape.of, default=Shape.of("5000x16,4"))
-    parser.add_argument("--folder", type=Path, default=Path("bench-sql"))
+    parser.add_argument("--folder", type=Path, default=Path("build/bench-sql"))
     parser.add_argument("--only", default="", help="queries whose names contain this")
     parser.add_argument("--once", action="store_true", help="one reading of each query, no count")
     parser.add_argument("--memory-mb", type=int, default=4096, help="memory to plan queries with")
