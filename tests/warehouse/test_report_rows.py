@@ -32,6 +32,7 @@ PARAMETERS = {
     "run_id": "demo", "run_ids": ["demo"], "before": "run", "after": MATH.grading_id,
     "grading": MATH.grading_id, "rows": 100, "round": 1, "problem_id": "sum-1",
     "problem_ids": ["sum-1", "sum-2"], "a": "demo", "b": "demo", "characters": 100,
+    "replicates": [0], "answers": 3,
 }  # fmt: skip
 
 
