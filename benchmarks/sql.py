@@ -60,6 +60,8 @@ def _parameters(name: str, grading: str) -> dict[str, Any]:
         "round": 1,
         "rows": 20,
         "characters": 500,
+        "replicates": [0],
+        "answers": 3,
     }
     if name.startswith("flips/trajector"):
         given |= {"before": "run", "after": grading}
