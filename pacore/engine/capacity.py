@@ -70,7 +70,10 @@ class Capacity:
             return
         spare = max(_FEWEST_WAITING, load.running // _WAITING_SHARE)
         if load.waiting > spare:
-            self._set(in_flight - load.waiting + spare)
+            wanted = in_flight - load.waiting + spare
+            is_shared = load.running + load.waiting > in_flight + spare
+            # Whoever sends fewest would be left with nothing where others fill the queue.
+            self._set(max(wanted, FIRST_REQUESTS) if is_shared else wanted)
         elif not load.waiting and in_flight >= self.limit and now >= self._held_until:
             self._set(self.limit * 2)
 

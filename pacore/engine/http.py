@@ -37,7 +37,7 @@ from pacore.engine.chat.responses import (
 )
 from pacore.engine.chat.wire_format import STANDARD_FORMAT, WireFormat
 from pacore.engine.faults import Origin
-from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust
+from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust, most_connections
 from pacore.errors import BadInput, EngineUnavailable
 from pacore.text import shown
 
@@ -187,7 +187,8 @@ class HttpEngine:
         if not endpoints:
             raise BadInput("endpoints: engine http needs at least one")
         key = _checked_key(api_key)
-        self._endpoints = tuple(Endpoint.at(url, key, concurrency) for url in endpoints)
+        most = min(concurrency, max(1, most_connections() // len(endpoints)))
+        self._endpoints = tuple(Endpoint.at(url, key, most) for url in endpoints)
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._transport = Transport(key, timeout_seconds, connect_timeout_seconds, trust)

@@ -33,7 +33,8 @@ METADATA_TIMEOUT_SECONDS = 30.0
 IDLE_CONNECTION_SECONDS = 4.0
 """Idle connections are closed before uvicorn, which vLLM runs on, closes them after 5 s."""
 
-_OPEN_FILES = 65_536
+_OPEN_FILES, _OTHER_FILES = 65_536, 256
+"""Files this process opens at most, and how many of them are left for anything but connections."""
 
 _PROBE_SECONDS = 30
 """TCP keepalive time and interval: a server that is gone is noticed within minutes, however long one
@@ -135,7 +136,6 @@ class Transport:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            _allow_open_files()
             # The engine's slots already limit the connections.
             connector = aiohttp.TCPConnector(
                 limit=0,
@@ -152,12 +152,14 @@ class Transport:
         return self._session
 
 
-def _allow_open_files() -> None:
-    """Raise the limit of open files as far as this process may: each request in flight is one."""
+def most_connections() -> int:
+    """How many connections this process may have, once it may open as many files as it is allowed to."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return _OPEN_FILES if soft == resource.RLIM_INFINITY else max(1, soft - _OTHER_FILES)
 
 
 def _location(response: aiohttp.ClientResponse) -> str | None:

@@ -91,14 +91,22 @@ class Ahead:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._lock = threading.Lock()
         self._reached: dict[int, int] = {}
+        self._going: set[Future[None]] = set()
         self._sent: set[str] = set()
         self._counted: set[str] = set()
         self._refused: dict[str, Generation] = {}
 
     def reach(self, shard: int, round_: int) -> None:
-        """Note that a shard's stage has begun a round: from here on its requests are its own."""
+        """Note that a shard's stage has begun a round: from here on its requests are its own.
+
+        Raises what went wrong with any request ahead, if it is no PacoreError.
+        """
         with self._lock:
             self._reached[shard] = round_
+            ended = [one for one in self._going if one.done()]
+            self._going.difference_update(ended)
+        for one in ended:
+            one.result()
 
     def follow(
         self,
@@ -135,7 +143,7 @@ class Ahead:
 
     def close(self) -> None:
         """Begin nothing any more. May be called again."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown()
 
     def note(self, followed: _Followed, request: Request, made: Generation) -> None:
         """Note what fills a slot. Only its message is kept, and only of trajectories that finished: what
@@ -156,8 +164,8 @@ class Ahead:
             is_filled = not followed.open
         if is_filled:
             # After `close` there is nothing to go on with.
-            with suppress(RuntimeError):
-                self._thread.submit(self._go_on, followed)
+            with suppress(RuntimeError), self._lock:
+                self._going.add(self._thread.submit(self._go_on, followed))
 
     def _go_on(self, followed: _Followed) -> None:
         """Send the next round of a set. Faults are the stage's, which meets them itself."""

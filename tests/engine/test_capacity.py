@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +54,34 @@ def test_a_server_that_preempts_is_sent_fewer_and_not_more_for_a_while() -> None
     assert capacity.limit == 96
     capacity.see_load(ServerLoad(96, 0, 5), 96, 40.0)
     assert capacity.limit == 192
+
+
+def test_other_clients_of_a_server_do_not_leave_a_run_without_its_part() -> None:
+    capacity = Capacity(1024)
+    for second in range(10):
+        capacity.see_load(ServerLoad(96, 700), 64, float(second))
+    assert capacity.limit == FIRST_REQUESTS
+    alone = Capacity(1024)
+    alone.see_load(ServerLoad(4, 60), 64, 0.0)
+    assert alone.limit == 8
+
+
+def test_no_more_are_sent_than_files_may_be_open() -> None:
+    """A process whose limit is low sends fewer, and one that may raise it does."""
+    program = (
+        "import resource\n"
+        "from pacore.engine.http import HttpEngine\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, HARD))\n"
+        "engine = HttpEngine(['http://127.0.0.1:1/v1', 'http://127.0.0.1:2/v1'], 'm', api_key=None,\n"
+        "    concurrency=1000, timeout_seconds=1, connect_timeout_seconds=1)\n"
+        "print([one.capacity.most for one in engine._endpoints])\n"
+    )
+    for limits, most in ((("300", "300"), 22), (("300", "4096"), 1000)):
+        text = program.replace("SOFT", limits[0]).replace("HARD", limits[1])
+        done = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"[{most}, {most}]\n"
 
 
 def test_refusals_for_load_that_come_together_count_once() -> None:

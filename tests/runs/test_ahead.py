@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine
+from pacore.core.round import Round, anything_fits, open_slots
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.scripted import ScriptedEngine
+from pacore.runs.ahead import Ahead
+from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.loop import finish_shard
 from pacore.runs.problems import begin, open_shards
 from pacore.runs.work import EngineSettings, Work, WorkLimits
 from pacore.store.backends.opening import open_store
+from pacore.store.journal import Journal
+from pacore.store.run import problems_of
 from tests.fixtures.pipeline import oracle, scripted_config, table, tables, write_problems
 
 PROBLEMS, WIDTHS = 4, (3, 2)
@@ -42,8 +49,6 @@ class HeldEngine(ScriptedEngine):
             self.requests.append((2 if is_synthesis else 1, text))
             self._changed.notify_all()
         if self._held in text and not is_synthesis:
-            import asyncio
-
             while not self.released.is_set():
                 await asyncio.sleep(0.01)
         return await super().generate(request)
@@ -116,6 +121,31 @@ def test_what_went_ahead_is_what_the_stages_would_have_made(
             for opened in work.left:
                 finish_shard(work.shard(opened))
     assert tables(ahead.store, "ahead") == tables(split.store, "ahead")
+
+
+def test_what_goes_wrong_ahead_and_is_no_fault_of_store_or_engine_is_raised_in_the_stage(
+    tmp_path: Path,
+) -> None:
+    config = _config(tmp_path)
+    run = begin(config)
+    store = open_store(config.store)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("in begin")
+
+    ahead = Ahead(run.plan, run.recipe, Journal(store), refuse, lambda _: None, WorkOrder(run))
+    problem = next(problems_of(store, run, run.shards[0]))
+    round_ = Round(run.plan, run.recipe, problem, (1, 0))
+    slots = open_slots(round_.prompts())
+    follower = ahead.follow(round_, slots, 0, lambda _: anything_fits)
+    assert follower is not None
+    for slot in slots:
+        request = slot.begin(run.recipe)
+        follower.kept(request, Generation("stop", content="\\boxed{1}", completion_tokens=3))
+    ahead.close()
+    with pytest.raises(ZeroDivisionError, match="in begin"):
+        ahead.reach(0, 2)
+    ahead.reach(0, 3)
 
 
 def test_a_set_that_is_short_sends_nothing_ahead(tmp_path: Path) -> None:
