@@ -183,6 +183,7 @@ PARAMETERS: dict[str, Any] = {
     "run_id": RUN, "run_ids": [RUN], "before": "run", "after": MATH.grading_id,
     "grading": MATH.grading_id, "rows": 100_000, "round": 1, "problem_id": "sum-0003",
     "problem_ids": ["sum-0003", "sum-0004"], "a": RUN, "b": RUN, "characters": 2000,
+    "replicates": [0], "answers": 3,
 }  # fmt: skip
 
 
@@ -192,7 +193,7 @@ def named_queries() -> Iterator[tuple[str, dict[str, Any]]]:
     reports = [path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in files]
     for name in [*(f"checks/{name}" for name in check_names()), *reports]:
         named = set(re.findall(r"\$(\w+)", sql(name)))
-        yield name, {name: value for name, value in PARAMETERS.items() if name in named}
+        yield name, {parameter: PARAMETERS[parameter] for parameter in named}
 
 
 TESTS = (
