@@ -194,7 +194,7 @@ def _response(job: Job, reason: str, seed: int) -> dict[str, Any]:
 
 async def serve(server: SimulatedServer, port: int) -> None:
     """Serve for ever."""
-    runner = web.ServerRunner(web.Server(server.handle))
+    runner = web.ServerRunner(web.Server(server.handle, handler_cancellation=True))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
     await asyncio.Event().wait()

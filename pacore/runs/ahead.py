@@ -93,7 +93,6 @@ class Ahead:
         self._reached: dict[int, int] = {}
         self._going: set[Future[None]] = set()
         self._sent: set[str] = set()
-        self._counted: set[str] = set()
         self._refused: dict[str, Generation] = {}
 
     def reach(self, shard: int, round_: int) -> None:
@@ -133,11 +132,13 @@ class Ahead:
         return self._refused.pop(trajectory_id, None)
 
     def takes(self, trajectory_id: str) -> bool:
-        """Whether a trajectory was generated ahead and counted; True once for each."""
+        """Whether a trajectory was requested ahead, and so is counted once it is settled; True only once.
+
+        The journal may have it a moment before that.
+        """
         with self._lock:
-            if trajectory_id not in self._counted:
+            if trajectory_id not in self._sent:
                 return False
-            self._counted.discard(trajectory_id)
             self._sent.discard(trajectory_id)
             return True
 
@@ -197,6 +198,8 @@ class Ahead:
             elif follower is not None:
                 follower.kept(request, entry.generation)
         with self._lock:
+            # The stage of the round before may follow a set that went ahead, whose next round has begun.
+            missing = [one for one in missing if one.trajectory_id not in self._sent]
             if missing and self._reached.get(before.shard, 0) < number:
                 self._sent.update(request.trajectory_id for request in missing)
                 priority = partial(
@@ -205,8 +208,6 @@ class Ahead:
                 self._begin(missing, priority, self._note_filled, looked_up, follower)
 
     def _note_filled(self, filled: Filled) -> None:
-        with self._lock:
-            self._counted.add(filled.trajectory_id)
-            if filled.generation is not None:
-                self._refused[filled.trajectory_id] = filled.generation
+        if filled.generation is not None:
+            self._refused[filled.trajectory_id] = filled.generation
         self._count(filled)

@@ -261,7 +261,7 @@ class Work:
         return self._dispatcher.begin(run_id, requests, priority, self._note, looked_up, follower)
 
     def is_counted(self, trajectory_id: str) -> bool:
-        """Whether a trajectory was generated ahead of its stage, and so counted; True once for each."""
+        """Whether a trajectory was requested ahead of its stage, and so is counted; True once for each."""
         return self.ahead is not None and self.ahead.takes(trajectory_id)
 
     def refused_ahead(self, trajectory_id: str) -> Generation | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pacore.engine.scripted import ScriptedEngine
 from pacore.runs.ahead import Ahead
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.sampler import RetryPolicy
+from pacore.runs.dispatch.writers import Filled
 from pacore.runs.loop import finish_shard
 from pacore.runs.problems import begin, open_shards
 from pacore.runs.work import EngineSettings, Work, WorkLimits
@@ -146,6 +147,46 @@ def test_what_goes_wrong_ahead_and_is_no_fault_of_store_or_engine_is_raised_in_t
     with pytest.raises(ZeroDivisionError, match="in begin"):
         ahead.reach(0, 2)
     ahead.reach(0, 3)
+
+
+def test_a_trajectory_that_went_ahead_is_counted_once_whenever_its_stage_finds_it(
+    tmp_path: Path,
+) -> None:
+    """The journal has it a moment before it is reported; a stage that looks then leaves it uncounted."""
+    config = _config(tmp_path)
+    run = begin(config)
+    store = open_store(config.store)
+    sent: list[tuple[list[Request], Callable[[Filled], None]]] = []
+    counted: list[str] = []
+
+    def keep(*given: Any, **__: Any) -> Any:
+        sent.append((given[0], given[2]))
+        return Future()
+
+    ahead = Ahead(
+        run.plan, run.recipe, Journal(store), keep, lambda one: counted.append(one.trajectory_id),
+        WorkOrder(run),
+    )  # fmt: skip
+    problem = next(problems_of(store, run, run.shards[0]))
+    round_ = Round(run.plan, run.recipe, problem, (1, 0))
+    for _ in range(2):  # as a set that goes ahead, and as its own stage finds it
+        slots = open_slots(round_.prompts())
+        follower = ahead.follow(round_, slots, 0, lambda _: anything_fits)
+        assert follower is not None
+        for slot in slots:
+            made = Generation("stop", content="\\boxed{1}", completion_tokens=3)
+            follower.kept(slot.begin(run.recipe), made)
+    ahead.close()
+    ((requests, on_filled),) = sent
+    assert len(requests) == WIDTHS[1]
+    first, second = (request.trajectory_id for request in requests)
+    assert ahead.has_sent(first)
+    assert ahead.takes(first)
+    assert not ahead.takes(first)
+    for one in (first, second):
+        on_filled(Filled(one, "stop", 3))
+    assert ahead.takes(second)
+    assert counted == [first, second]
 
 
 def test_a_set_that_is_short_sends_nothing_ahead(tmp_path: Path) -> None:
