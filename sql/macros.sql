@@ -1,10 +1,16 @@
--- Macros that relations are made with: the place of a file, text that may be null, text as JSON, and words.
+-- Macros that relations are made with: the place of a file, how a trajectory ended, text that may be null, text as
+-- JSON, and words.
 --
 -- Every data file lies at …/run_id=<run>/round=<round>/<name>. Only these two folders count, by their
 -- place: DuckDB's own partitions would make a column of every folder called name=value above them, and
 -- null of a run called NULL. DuckDB computes these for each file, and opens no file that a query leaves out.
 CREATE MACRO run_of(path) AS substr(string_split(path, '/')[-3], 8);
 CREATE MACRO round_of(path) AS CAST(substr(string_split(path, '/')[-2], 7) AS INTEGER);
+
+-- Whether the model ended a trajectory, and not the engine.
+CREATE MACRO is_finished(finish_reason) AS finish_reason NOT IN (
+    'rejected', 'engine_error', 'timeout', 'cancelled'
+);
 
 -- DuckDB 2.0.0 takes every row of a page for null where the page's values are all equal, nulls aside, and a
 -- filter is false of that value; so IS NULL gives them all. It does so where the page states its least and

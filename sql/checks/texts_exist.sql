@@ -11,4 +11,4 @@ FROM all_trajectories AS tried
 ANTI JOIN trajectory_texts AS texts
     ON texts.run_id = tried.text_run_id
     AND texts.trajectory_id = tried.trajectory_id
-WHERE tried.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+WHERE is_finished(tried.finish_reason)

@@ -27,7 +27,7 @@ expected AS (
         standing.round >= ended.first_round
         AND problems.gold IS NOT NULL
         AND NOT (ended.grader = 'auto' AND coalesce(starts_with(problems.grader, 'judge'), false))
-        AND standing.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+        AND is_finished(standing.finish_reason)
 ),
 
 found AS (

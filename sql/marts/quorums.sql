@@ -20,7 +20,7 @@ WITH attempts AS (
         replicate,
         slot,
         retry_of,
-        finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled') AS finished
+        is_finished(finish_reason) AS finished
     FROM all_trajectories
 ),
 

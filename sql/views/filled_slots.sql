@@ -9,7 +9,7 @@ SELECT
     replicate,
     slot,
     is_evidence,
-    finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled') AS is_filled,
+    is_finished(finish_reason) AS is_filled,
     conclusion_status = 'present'
     OR (
         conclusion_status = 'truncated'

@@ -11,7 +11,7 @@
 -- Few slots have a second attempt, so the later ones are looked up rather than all of them sorted.
 SELECT
     last.*,
-    last.finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+    is_finished(last.finish_reason)
     AND NOT (last.finish_reason = 'context_overflow' AND last.round = 1) AS is_evidence
 FROM all_trajectories AS last
 ANTI JOIN all_trajectories AS later
