@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import Interrupted, StoreError
-from pacore.runs.dispatch.dispatcher import ADMITTED_PER_SLOT, Dispatcher
+from pacore.runs.dispatch.dispatcher import ADMITTED_PER_SLOT, Dispatcher, filled
+from pacore.runs.dispatch.places import Priority
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.dispatch.writers import Filled
 from pacore.store.backends.opening import open_store
@@ -86,6 +87,16 @@ def requests(*draws: int) -> list[Request]:
     return [Request.of(RECIPE, turns, "p" * 64, draw) for draw in draws]
 
 
+def fill(
+    dispatcher: Dispatcher,
+    asked: Sequence[Request],
+    priority: Priority = (0, 0),
+    on_filled: Callable[[Filled], None] = lambda _: None,
+) -> list[Filled]:
+    """Have requests of one run filled, and wait for it."""
+    return filled(dispatcher.begin("run", asked, lambda: priority, on_filled))
+
+
 class Bench:
     """A dispatcher over a counted engine and a journal in a folder."""
 
@@ -96,7 +107,7 @@ class Bench:
         self.dispatcher = Dispatcher(lambda: self.engine, self.journal, retry)
 
     def fill(self, *draws: int, priority: tuple[int, int] = (0, 0)) -> list[Filled]:
-        return self.dispatcher.fill(requests(*draws), "run", priority)
+        return fill(self.dispatcher, requests(*draws), priority)
 
 
 @pytest.fixture
@@ -109,10 +120,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_results_come_in_the_order_of_the_requests_and_are_all_journalled(bench: Bench) -> None:
     asked = requests(*range(40))
     heard: list[str] = []
-    filled = bench.dispatcher.fill(
-        asked, "run", (0, 0), lambda one: heard.append(one.trajectory_id)
-    )
-    assert [one.trajectory_id for one in filled] == [one.trajectory_id for one in asked]
+    made = fill(bench.dispatcher, asked, on_filled=lambda one: heard.append(one.trajectory_id))
+    assert [one.trajectory_id for one in made] == [one.trajectory_id for one in asked]
     assert sorted(heard) == sorted(one.trajectory_id for one in asked)
     for number, request in enumerate(asked):
         entry = bench.journal.find(request.trajectory_id)
@@ -126,14 +135,14 @@ def test_no_more_requests_reach_the_engine_than_it_has_slots(bench: Bench) -> No
 
 
 def test_nothing_to_fill_opens_no_engine(bench: Bench) -> None:
-    assert bench.dispatcher.fill([], "run", (0, 0)) == []
+    assert fill(bench.dispatcher, []) == []
     assert not bench.engine.asked
 
 
 def test_one_trajectory_wanted_in_several_places_is_generated_once(bench: Bench) -> None:
-    filled = bench.fill(5, 6, *[5] * (ADMITTED_PER_SLOT * SLOTS))
+    made = bench.fill(5, 6, *[5] * (ADMITTED_PER_SLOT * SLOTS))
     assert sorted(bench.engine.asked) == [5, 6]
-    assert {one.trajectory_id for one in filled} == {one.trajectory_id for one in requests(5, 6)}
+    assert {one.trajectory_id for one in made} == {one.trajectory_id for one in requests(5, 6)}
 
 
 def test_later_rounds_are_admitted_before_earlier_ones(bench: Bench) -> None:
@@ -151,8 +160,8 @@ def test_later_rounds_are_admitted_before_earlier_ones(bench: Bench) -> None:
 
 def test_a_passing_fault_is_tried_again_and_what_it_cost_is_kept(bench: Bench) -> None:
     bench.engine.faults[3] = EngineFault("engine_error", "busy", transient=True, wasted_tokens=11)
-    (filled,) = bench.fill(3)
-    entry = bench.journal.find(filled.trajectory_id)
+    (made,) = bench.fill(3)
+    entry = bench.journal.find(made.trajectory_id)
     assert entry is not None
     assert (entry.generation.finish_reason, entry.generation.tries) == ("stop", 2)
     assert entry.generation.wasted_tokens == 11
@@ -160,11 +169,11 @@ def test_a_passing_fault_is_tried_again_and_what_it_cost_is_kept(bench: Bench) -
 
 def test_a_fault_that_will_not_pass_is_a_tombstone_after_one_try(bench: Bench) -> None:
     bench.engine.faults[3] = EngineFault("rejected", "no such thing", transient=False)
-    (filled,) = bench.fill(3)
-    entry = bench.journal.find(filled.trajectory_id)
+    (made,) = bench.fill(3)
+    entry = bench.journal.find(made.trajectory_id)
     assert entry is not None
     assert (entry.generation.finish_reason, entry.generation.tries) == ("rejected", 1)
-    assert not filled.is_finished
+    assert not made.is_finished
 
 
 def test_requests_that_wait_to_try_again_give_their_places_to_others(tmp_path: Path) -> None:
@@ -190,12 +199,12 @@ def test_what_another_scheduler_journalled_meanwhile_is_adopted_and_not_sent(ben
     bench.engine.seconds = 0.6
     *_, last = asked = requests(*range(4 * SLOTS))
     with ThreadPoolExecutor(1) as threads:
-        filling = threads.submit(bench.dispatcher.fill, asked, "run", (0, 0))
+        filling = threads.submit(fill, bench.dispatcher, asked)
         theirs = Generation("stop", content="theirs", completion_tokens=3)
         bench.journal.add(last, theirs, "run")
-        filled = filling.result()
+        made = filling.result()
     assert last.draw not in bench.engine.asked
-    assert (filled[-1].is_finished, filled[-1].completion_tokens) == (True, 3)
+    assert (made[-1].is_finished, made[-1].completion_tokens) == (True, 3)
 
 
 def test_stopping_wakes_every_waiting_thread_and_keeps_what_was_journalled(bench: Bench) -> None:
@@ -242,7 +251,7 @@ def test_an_engine_that_starts_after_the_stop_holds_up_nobody(
 
     dispatcher = Dispatcher(opened, bench.journal, RetryPolicy())
     with ThreadPoolExecutor(2) as threads:
-        waiting = threads.submit(dispatcher.fill, requests(0), "run", (0, 0))
+        waiting = threads.submit(fill, dispatcher, requests(0))
         began.wait()
         dispatcher.stop()
         closing = threads.submit(dispatcher.close) if is_closed else None

@@ -34,7 +34,7 @@ from tests.fixtures.faulty_server import (
 from tests.fixtures.http_tries import CHAT, KEY, error_body
 from tests.fixtures.pipeline import journal_size, run_stages, table, write_problems
 from tests.fixtures.served import served
-from tests.runs.test_dispatch import CountedEngine
+from tests.runs.test_dispatch import CountedEngine, fill
 
 MOST = 4
 
@@ -65,7 +65,8 @@ class Bench:
         self.engine.faults |= {draw: refused(message) for draw in draws}
 
     def fill(self, *draws: int, prompts: int = 3) -> list[Filled]:
-        return self.dispatcher.fill(requests(*draws, prompts=prompts), "run", (0, 0))
+        asked = requests(*draws, prompts=prompts)
+        return fill(self.dispatcher, asked)
 
     def journalled(self, *draws: int, prompts: int = 3) -> list[bool]:
         found = (self.journal.find(r.trajectory_id) for r in requests(*draws, prompts=prompts))

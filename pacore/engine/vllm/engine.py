@@ -65,8 +65,13 @@ class VllmEngine:
         self._is_closed = False
 
     @property
+    def _up(self) -> _Server | None:
+        """The server, once its start has succeeded."""
+        return None if self._starting is None else _started(self._starting)
+
+    @property
     def slots(self) -> int:
-        server = None if self._starting is None else _started(self._starting)
+        server = self._up
         return min(self._concurrency, FIRST_REQUESTS) if server is None else server.http.slots
 
     async def describe(self) -> EngineInfo:
@@ -98,8 +103,7 @@ class VllmEngine:
         return await server.http.cause_of(request, refusal)
 
     async def generated_tokens(self) -> int | None:
-        starting = self._starting
-        server = None if starting is None else _started(starting)
+        server = self._up
         return None if server is None else await server.http.generated_tokens()
 
     async def close(self) -> None:

@@ -150,17 +150,6 @@ class Dispatcher:
             self._loop.call_soon_threadsafe(self._begin, batch)
         return done
 
-    def fill(
-        self,
-        requests: Sequence[Request],
-        run_id: str,
-        priority: Priority,
-        on_filled: Callable[[Filled], None] = lambda _: None,
-        looked_up: float | None = None,
-    ) -> list[Filled]:
-        """`begin`, and wait for it; raises as `begin` and `filled`."""
-        return filled(self.begin(run_id, requests, lambda: priority, on_filled, looked_up))
-
     def _begin(self, batch: _Batch) -> None:
         if self._is_stopped.is_set():
             batch.fail(None)
