@@ -128,8 +128,13 @@ class Ahead:
         return trajectory_id in self._sent
 
     def refused(self, trajectory_id: str) -> Generation | None:
-        """The context overflow of a trajectory that went ahead, which no journal has; given once."""
-        return self._refused.pop(trajectory_id, None)
+        """The context overflow of a trajectory that went ahead, which no journal has; given once, and so
+        taken.
+        """
+        found = self._refused.pop(trajectory_id, None)
+        if found is not None:
+            self.takes(trajectory_id)
+        return found
 
     def takes(self, trajectory_id: str) -> bool:
         """Whether a trajectory was requested ahead, and so is counted once it is settled; True only once.

@@ -169,11 +169,13 @@ def _begun(
     order = work.order
     is_known = one.follower is None or place.round > 1 or order.expected.is_known(problem_id)
     probes = 0 if is_known else 1
-    if probes:
-        first = partial(order.first, number)
-        yield work.begin(requests[:probes], first, looked_up, one.follower)
     priority = partial(order.priority, number, place.round, problem_id)
-    yield work.begin(requests[probes:], priority, looked_up, one.follower)
+    for part, by in (
+        (requests[:probes], partial(order.first, number)),
+        (requests[probes:], priority),
+    ):
+        if part:
+            yield work.begin(part, by, looked_up, one.follower)
 
 
 def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:

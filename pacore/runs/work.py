@@ -243,17 +243,13 @@ class Work:
     ) -> Future[list[Filled]]:
         """Begin to have generated what the journal lacked at ``looked_up``; see `Dispatcher.begin`.
 
-        Raises StoreError for any request where there is no engine.
+        Raises StoreError where there is no engine.
         """
-        if self._dispatcher is None and requests:
+        if self._dispatcher is None:
             raise StoreError(
                 f"{len(requests):,} of its trajectories are not in the journal: their entries are "
                 "lost, or their prompts did not fit the model's window"
             )
-        if self._dispatcher is None:
-            nothing: Future[list[Filled]] = Future()
-            nothing.set_result([])
-            return nothing
         run_id, ahead = self.run.run_id, self.ahead
         if ahead is not None and any(ahead.has_sent(one.trajectory_id) for one in requests):
             # What has come since is in the journal, and what has not is joined in flight.
@@ -266,10 +262,7 @@ class Work:
 
     def refused_ahead(self, trajectory_id: str) -> Generation | None:
         """The context overflow of a trajectory that was requested ahead of its stage; given once."""
-        if self.ahead is None or (found := self.ahead.refused(trajectory_id)) is None:
-            return None
-        self.ahead.takes(trajectory_id)
-        return found
+        return None if self.ahead is None else self.ahead.refused(trajectory_id)
 
     def _note(self, filled: Filled) -> None:
         """Count a trajectory that was settled now, unless it went ahead."""
@@ -302,8 +295,8 @@ class Work:
     @property
     def order(self) -> WorkOrder:
         """What decides which request is next; what the store knows is waited for a short time."""
-        if self._history is not None:
-            wait([self._history], HISTORY_SECONDS)
+        if self._history is not None and wait([self._history], HISTORY_SECONDS).done:
+            self._history.result()
         return self._order
 
     def with_tables(self, work: Callable[[], _T]) -> _T:
@@ -375,4 +368,4 @@ class ShardWork:
 
     def priority(self, round_: int) -> Priority:
         """That of the shard; see `WorkOrder`."""
-        return self.work.order.priority(self.shard.number, round_)
+        return self.work.order.of_shard(self.shard.number, round_)

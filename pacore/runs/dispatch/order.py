@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+from pacore.errors import StoreError
 from pacore.runs.dispatch.places import Priority
 from pacore.runs.planning.expected import Expected, stored_tokens
 from pacore.store.backends.protocol import Backend
@@ -12,6 +13,7 @@ from pacore.store.parquet import read_column
 from pacore.store.run import Run
 
 FIRST = -1_000
+"""Before any magnitude of tokens."""
 
 
 class WorkOrder:
@@ -27,13 +29,19 @@ class WorkOrder:
         self._shards = random.sample(range(len(run.shards)), len(run.shards))
 
     def learn(self, store: Backend) -> None:
-        """Take from the store how long trajectories of the run's problems are."""
-        stored = stored_tokens(store, self._run)
-        if not stored:
+        """Take from the store how long trajectories of the run's problems are.
+
+        What cannot be read of it is no reason not to run: whoever needs that meets it.
+        """
+        try:
+            stored = stored_tokens(store, self._run)
+            if not stored:
+                return
+            with store.open(self._run.problem_set) as frozen:
+                problem_ids = read_column(frozen, "problem_id")
+        except (StoreError, KeyError):
             return
         self.expected.learn(stored)
-        with store.open(self._run.problem_set) as frozen:
-            problem_ids = read_column(frozen, "problem_id")
         longest = [
             max(_magnitude(stored.get(name, 0.0)) for name in problem_ids[one.start : one.stop])
             for one in self._run.shards
@@ -48,14 +56,14 @@ class WorkOrder:
         """The priority of a problem's first request, which shows how long the others will be."""
         return FIRST, 0, self._shards[shard]
 
-    def priority(self, shard: int, round_: int, problem_id: str | None = None) -> Priority:
-        """The priority of a problem's requests in a 1-based round; without a problem, that of a shard, of
-        which those in later rounds are first, so that problems that began get finished.
-        """
-        order = self._shards[shard]
-        if problem_id is None:
-            return -round_, order
-        return -_magnitude(self.expected.tokens(problem_id)), -round_, order
+    def priority(self, shard: int, round_: int, problem_id: str) -> Priority:
+        """The priority of the requests of one of a shard's problems in a 1-based round."""
+        magnitude = _magnitude(self.expected.tokens(problem_id))
+        return -magnitude, -round_, self._shards[shard]
+
+    def of_shard(self, shard: int, round_: int) -> Priority:
+        """The priority of a shard: later rounds first, so that problems that began get finished."""
+        return -round_, self._shards[shard]
 
 
 def _magnitude(tokens: float) -> int:

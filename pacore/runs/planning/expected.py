@@ -92,14 +92,10 @@ def stored_tokens(store: Backend, run: Run) -> dict[str, float]:
     """Mean tokens of the stored trajectories of a run's problems in round 1, by problem id.
 
     They are of other runs on the same problem set, those of the same model if there are any, the last
-    first.
+    first. Raises StoreError for a run whose record cannot be read.
     """
     names = [name for name in list_runs(store) if name != run.run_id][-MOST_RUNS:]
-    try:
-        same = [one for one in open_runs(store, names) if one.problem_set == run.problem_set]
-    except StoreError:
-        # A record that cannot be read is no reason not to run; the commands that need it say so.
-        return {}
+    same = [one for one in open_runs(store, names) if one.problem_set == run.problem_set]
     by_model = [one for one in same if one.recipe.model == run.recipe.model]
     sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for problem_id, tokens in _lengths(store, by_model or same):

@@ -127,7 +127,7 @@ def test_the_longest_problems_go_first_and_of_equal_ones_those_in_later_rounds(
     }
     assert sorted(priorities, key=lambda name: priorities[name]) == ["p2", "p3", "p1"]
     assert all(order.first(shard) < priority for shard, priority in enumerate(priorities.values()))
-    assert order.priority(0, 2) < order.priority(1, 1), "shards that began go on first"
+    assert order.of_shard(0, 2) < order.of_shard(1, 1), "shards that began go on first"
 
 
 def test_shards_with_long_problems_begin_first_and_each_scheduler_has_its_own_order(
@@ -147,7 +147,7 @@ def test_shards_with_long_problems_begin_first_and_each_scheduler_has_its_own_or
     for _ in range(20):
         order = WorkOrder(run)
         order.learn(store)
-        priorities = [order.priority(shard, 1) for shard in range(6)]
+        priorities = [order.of_shard(shard, 1) for shard in range(6)]
         shards = sorted(range(6), key=priorities.__getitem__)
         orders.add(tuple(shards))
         if lengths[longest] > 2 * lengths[shortest]:
