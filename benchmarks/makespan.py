@@ -33,6 +33,7 @@ from typing import Any
 from benchmarks.endpoint.server import MODEL, speed_of
 from benchmarks.endpoint.server import parser as server_parser
 from pacore.core.config.run import RunConfig
+from tests.fixtures.s3_server import free_ports
 
 SERVER_SECONDS = 20.0
 
@@ -52,10 +53,6 @@ class Workload:
         problems, _, widths = rest.partition("x")
         return Workload(int(problems), tuple(map(int, widths.split(","))), int(many or 1))
 
-    @property
-    def trajectories(self) -> int:
-        return self.problems * self.replicates * (sum(self.widths) + 1)
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -69,19 +66,11 @@ class Measured:
     bound_seconds: float
     requests: int
     busy: float
-    first_seconds: float
-    last_seconds: float
-
-
-def _port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager
 def _served(log: Path, options: Sequence[str]) -> Iterator[str]:
-    port = _port()
+    (port,) = free_ports(1)
     command = [
         sys.executable, "-m", "benchmarks.endpoint.server", "--port", str(port), "--log", str(log),
         *options,
@@ -194,10 +183,9 @@ def _measured(
     work = tokens / sum(speed.tokens_per_second for speed in speeds)
     longest = _longest_chain(lines) / max(speed.rate(1) for speed in speeds)
     occupied = sum(line["ended"] - (line["started"] or line["ended"]) for line in lines)
-    arrivals = max(line["arrived"] for line in lines)
     return Measured(
         wall, last - first, cpu, max(work, longest), len(lines),
-        occupied / (last - first) / sum(speed.slots for speed in speeds), arrivals, last,
+        occupied / (last - first) / sum(speed.slots for speed in speeds),
     )  # fmt: skip
 
 

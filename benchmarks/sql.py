@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -34,12 +33,12 @@ from pacore.core.identity import sha256_hex
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.relations import MARTS, SQL_FOLDER, check_names, statement
 from pacore.warehouse.views import ReportWarehouse, Warehouse
+from tests.fixtures.report_parameters import named_in, report_parameters
 
 SCAN = "SELECT bit_xor(hash(tried)) FROM all_trajectories AS tried"
 
 PROBLEM = "sum-000007"
 
-_PARAMETER = re.compile(r"\$(\w+)")
 
 Reading = Callable[[], int]
 """Runs a query to its end; how many rows it gave."""
@@ -47,26 +46,10 @@ Reading = Callable[[], int]
 
 def _parameters(name: str, grading: str) -> dict[str, Any]:
     """What a report's query is given: all that its text names."""
-    given: dict[str, Any] = {
-        "run_id": RUN,
-        "run_ids": [RUN],
-        "a": RUN,
-        "b": RUN,
-        "before": RUN,
-        "after": RUN,
-        "grading": grading,
-        "problem_id": PROBLEM,
-        "problem_ids": [PROBLEM],
-        "round": 1,
-        "rows": 20,
-        "characters": 500,
-        "replicates": [0],
-        "answers": 3,
-    }
-    if name.startswith("flips/trajector"):
-        given |= {"before": "run", "after": grading}
-    text = statement(f"reports/{name}")
-    return {key: given[key] for key in set(_PARAMETER.findall(text))}
+    given = report_parameters(RUN, grading, [PROBLEM], rows=20, characters=500)
+    if not name.startswith("flips/trajector"):
+        given |= {"before": RUN, "after": RUN}
+    return named_in(statement(f"reports/{name}"), given)
 
 
 def queries() -> list[str]:

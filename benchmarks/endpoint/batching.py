@@ -46,8 +46,8 @@ class Speed:
 class Job:
     """A request: tokens of its prompt, of its completion, and what it has come to.
 
-    ``prefix`` names its prompt for the prefix cache. ``waited`` and ``ended`` are in seconds since it
-    arrived; ``prefills`` counts how often its prompt was computed, which each preemption adds to.
+    ``prefix`` names its prompt for the prefix cache. ``done`` is how many tokens it had been given when it
+    was last preempted, and ``until`` the service at which it ends.
     """
 
     prompt_tokens: int
@@ -58,7 +58,6 @@ class Job:
     started: float | None = None
     ended: float | None = None
     done: int = 0
-    prefills: int = 0
     preemptions: int = 0
     until: float = 0.0
     ticket: int = 0
@@ -77,7 +76,6 @@ class Batching:
     now: float = 0.0
     generated_tokens: float = 0.0
     preemptions: int = 0
-    busy_seconds: float = 0.0
     slowed: float = 1.0
     _running: list[tuple[float, int, Job]] = field(default_factory=list)
     _waiting: list[tuple[tuple[int, int], Job]] = field(default_factory=list)
@@ -150,7 +148,6 @@ class Batching:
         if not self._running:
             self._stall = 0.0
             return
-        self.busy_seconds += elapsed
         stalled = min(elapsed, self._stall)
         self._stall -= stalled
         tokens = (elapsed - stalled) * self._rate()
@@ -176,7 +173,6 @@ class Batching:
             uncached = job.done + (0 if job.prefix in self._cached else job.prompt_tokens)
             if job.prefix:
                 self._cached.add(job.prefix)
-            job.prefills += 1
             # All requests wait while a prompt is computed.
             self._stall += uncached * self.speed.prefill_seconds * self.slowed
             job.until = self.service + job.length - job.done

@@ -58,8 +58,6 @@ class SimulatedServer:
         self._offset = 0.0
         self._ends: dict[int, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._prefixes: dict[str, int] = {}
-        self._most = 0
 
     async def handle(self, asked: web.BaseRequest) -> web.StreamResponse:
         """Answer any request of the interface."""
@@ -117,7 +115,6 @@ class SimulatedServer:
         job = Job(len(prompt) // CHARACTERS_A_TOKEN, length, prefix, int(body.get("priority") or 0))
         ended = self._ends[id(job)] = asyncio.get_running_loop().create_future()
         self._batching.submit(job, self._now())
-        self._most = max(self._most, self._batching.running + self._batching.waiting)
         self._wake()
         has_left = False
         try:

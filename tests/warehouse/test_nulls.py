@@ -27,6 +27,7 @@ from tests.fixtures.corruption import Row, repack, rows_of
 from tests.fixtures.graded import MATH, grade_rows, verdict_rows
 from tests.fixtures.in_memory import InMemory, over_memory
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
+from tests.fixtures.report_parameters import named_in, report_parameters
 from tests.fixtures.stores import fresh_url
 
 RUN = "night"
@@ -179,12 +180,9 @@ def bag(rows: list[tuple[Any, ...]]) -> list[str]:
     return sorted(repr(alike(row)) for row in rows)
 
 
-PARAMETERS: dict[str, Any] = {
-    "run_id": RUN, "run_ids": [RUN], "before": "run", "after": MATH.grading_id,
-    "grading": MATH.grading_id, "rows": 100_000, "round": 1, "problem_id": "sum-0003",
-    "problem_ids": ["sum-0003", "sum-0004"], "a": RUN, "b": RUN, "characters": 2000,
-    "replicates": [0], "answers": 3,
-}  # fmt: skip
+PARAMETERS = report_parameters(
+    RUN, MATH.grading_id, ["sum-0003", "sum-0004"], rows=100_000, characters=2000
+)
 
 
 def named_queries() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -192,8 +190,7 @@ def named_queries() -> Iterator[tuple[str, dict[str, Any]]]:
     files = sorted((SQL_FOLDER / "reports").rglob("*.sql"))
     reports = [path.relative_to(SQL_FOLDER).with_suffix("").as_posix() for path in files]
     for name in [*(f"checks/{name}" for name in check_names()), *reports]:
-        named = set(re.findall(r"\$(\w+)", sql(name)))
-        yield name, {parameter: PARAMETERS[parameter] for parameter in named}
+        yield name, named_in(sql(name), PARAMETERS)
 
 
 TESTS = (

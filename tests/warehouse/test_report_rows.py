@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, dataclass
@@ -19,6 +18,7 @@ from pacore.warehouse.report_rows import ReportRow, check_columns, records
 from pacore.warehouse.views import Warehouse
 from tests.conftest import ROOT
 from tests.fixtures.graded import MATH, graded_store
+from tests.fixtures.report_parameters import named_in, report_parameters
 
 REPORTS = SQL_FOLDER / "reports"
 
@@ -28,12 +28,7 @@ QUERIES = sorted(
 )
 
 
-PARAMETERS = {
-    "run_id": "demo", "run_ids": ["demo"], "before": "run", "after": MATH.grading_id,
-    "grading": MATH.grading_id, "rows": 100, "round": 1, "problem_id": "sum-1",
-    "problem_ids": ["sum-1", "sum-2"], "a": "demo", "b": "demo", "characters": 100,
-    "replicates": [0], "answers": 3,
-}  # fmt: skip
+PARAMETERS = report_parameters("demo", MATH.grading_id, ["sum-1", "sum-2"])
 
 
 def every_record() -> Iterator[type[ReportRow]]:
@@ -65,8 +60,7 @@ def test_every_query_of_a_report_has_one_record() -> None:
 def test_the_columns_of_a_query_are_the_fields_of_its_record(
     warehouse: Warehouse, query: str
 ) -> None:
-    named = set(re.findall(r"\$(\w+)", sql(f"reports/{query}")))
-    rows = warehouse.read(RECORDS[query], **{name: PARAMETERS[name] for name in named})
+    rows = warehouse.read(RECORDS[query], **named_in(sql(f"reports/{query}"), PARAMETERS))
     assert all(type(row) is RECORDS[query] for row in rows)
 
 
