@@ -94,7 +94,7 @@ class Batching:
 
     def submit(self, job: Job, now: float) -> None:
         """Add a request that arrives now."""
-        self._advance(now)
+        self.advance(now)
         self._tickets += 1
         job.ticket, job.arrived = self._tickets, now
         self._queue(job)
@@ -102,7 +102,7 @@ class Batching:
 
     def cancel(self, job: Job, now: float) -> None:
         """Drop a request, as a server does whose client has closed the connection."""
-        self._advance(now)
+        self.advance(now)
         before = len(self._running)
         self._running = [one for one in self._running if one[2] is not job]
         self._waiting = [one for one in self._waiting if one[1] is not job]
@@ -114,7 +114,7 @@ class Batching:
 
     def slow_down(self, factor: float, now: float) -> None:
         """Take so many times as long for each step from now on."""
-        self._advance(now)
+        self.advance(now)
         self.slowed *= factor
 
     def next_event(self) -> float | None:
@@ -129,7 +129,7 @@ class Batching:
 
     def ended(self, now: float) -> list[Job]:
         """The requests that have ended by now, in the order of their ends."""
-        self._advance(now)
+        self.advance(now)
         ended = []
         while self._running and self._running[0][0] <= self.service + 1e-6:
             _, _, job = heapq.heappop(self._running)
@@ -143,7 +143,8 @@ class Batching:
     def _rate(self) -> float:
         return self.speed.rate(len(self._running)) / self.slowed
 
-    def _advance(self, now: float) -> None:
+    def advance(self, now: float) -> None:
+        """Give the running requests what they are due by now."""
         elapsed, self.now = now - self.now, now
         if not self._running:
             self._stall = 0.0

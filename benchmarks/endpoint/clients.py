@@ -22,7 +22,7 @@ import aiohttp
 
 from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.config.run import RunConfig
-from pacore.core.engine import Cause, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, EngineInfo, Hint, Refusal
 from pacore.core.problem import Problem, Turn
 from pacore.core.quorum import SlotOutcome
 from pacore.core.recipe import Recipe
@@ -54,7 +54,11 @@ class PlainClient:
     async def describe(self) -> EngineInfo:
         return EngineInfo("plain")
 
-    async def generate(self, request: Request) -> Generation:
+    async def generate(
+        self,
+        request: Request,
+        hint: Hint = NO_HINT,  # noqa: ARG002 - the engines' signature
+    ) -> Generation:
         async with self._limit:
             if not self._is_pooled:
                 async with self._opened() as session:

@@ -75,6 +75,8 @@ class SimulatedServer:
 
     def _metrics(self) -> str:
         found = self._batching
+        if self._began is not None:
+            found.advance(self._now())
         return (
             f"vllm:generation_tokens_total {found.generated_tokens:.0f}\n"
             f"vllm:num_requests_running {found.running}\n"

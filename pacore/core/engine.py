@@ -42,6 +42,29 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """When and where a request is best sent; it changes nothing of what comes back.
+
+    Of two requests that wait the one with the smaller ``priority`` is next; its parts count in their order.
+    ``expected_tokens`` is how long the trajectory is expected to be, 0 where nothing is known.
+    """
+
+    priority: tuple[int, ...] = ()
+    expected_tokens: float = 0.0
+
+    @property
+    def level(self) -> int:
+        """The priority as the one number that servers take, the smallest first; its last parts left out."""
+        first, second = (*self.priority, 0, 0)[:2]
+        return first * _LEVELS + second
+
+
+_LEVELS = 1_000
+
+NO_HINT = Hint()
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A server's refusal of a request, whose cause may be the request or how the run is configured.
 
@@ -127,12 +150,14 @@ class Engine(Protocol):
     """Samples trajectories. All methods are called from one event loop.
 
     ``describe`` raises `pacore.errors.EngineUnavailable` when no server answers or the model is not
-    served. ``generate`` makes one try: it returns a generation (finish reason ``stop``, ``length``
-    or ``context_overflow``) or raises `EngineFault`; nothing else, whatever the server does, but
-    ``asyncio.CancelledError``. ``count_prompt_tokens`` returns None where it cannot be known.
-    ``cause_of`` looks for the reason of refusals that are all alike. ``generated_tokens`` is how many
-    tokens the engine's servers have generated since they started, for other clients and in unfinished
-    requests too; None where one of them does not report it.
+    served. ``generate`` makes one try, of which ``hint`` says when and where: it returns a generation
+    (finish reason ``stop``, ``length`` or ``context_overflow``) or raises `EngineFault`; nothing else,
+    whatever the server does, but ``asyncio.CancelledError``.
+
+    ``count_prompt_tokens`` returns None where it cannot be known. ``cause_of`` looks for the reason of
+    refusals that are all alike. ``generated_tokens`` is how many tokens the engine's servers have
+    generated since they started, for other clients and in unfinished requests too; None where one of
+    them does not report it.
     ``slots`` is how many requests the engine takes at a time; it may change after any of these calls.
     """
 
@@ -141,7 +166,7 @@ class Engine(Protocol):
 
     async def describe(self) -> EngineInfo: ...
 
-    async def generate(self, request: Request) -> Generation: ...
+    async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation: ...
 
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None: ...
 

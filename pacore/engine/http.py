@@ -1,7 +1,7 @@
 """Engine ``http``: one or many OpenAI-compatible endpoints.
 
-A request goes to the least loaded endpoint that is not backing off. One that is down refuses at once
-and therefore always looks idle; without backoff after a fault every request would be sent to it.
+A request goes to the least loaded endpoint of those that take one (`pacore.engine.endpoint.Health`), and
+near the end to a second one where that is expected to be much faster (`pacore.engine.rivals`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import itertools
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, EngineFault, EngineInfo, Hint, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
-from pacore.engine.capacity import MOST_REQUESTS, Capacity
+from pacore.engine.capacity import Capacity
 from pacore.engine.causes import find_base_url, find_cause, may_be_wrong_base, wrong_base
 from pacore.engine.chat.completion import read_generation
 from pacore.engine.chat.responses import (
@@ -32,11 +32,13 @@ from pacore.engine.chat.responses import (
     read_load,
     read_models,
     read_version,
+    takes_priority,
     tokenize_text,
     tokenize_turns,
 )
-from pacore.engine.chat.wire_format import STANDARD_FORMAT, WireFormat
+from pacore.engine.endpoint import Endpoint, least_loaded, places
 from pacore.engine.faults import Origin
+from pacore.engine.rivals import Rivals
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust, most_connections
 from pacore.errors import BadInput, EngineUnavailable
 from pacore.text import shown
@@ -44,83 +46,10 @@ from pacore.text import shown
 OVERLOADED = (429, 503)
 """Statuses by which a server refuses a request for its load."""
 
-_FIRST_BACKOFF_SECONDS = 1.0
-_MAX_BACKOFF_SECONDS = 30.0
+METRICS_TIMEOUT_SECONDS = 10.0
+"""A server that does not report its metrics within so long is silent."""
 
 _ROUTE = re.compile(r"/+(chat/completions|completions|models)?/*$")
-
-
-@dataclass(slots=True, eq=False)
-class Endpoint:
-    """One server: its address, its reported version, its capabilities and its current load.
-
-    ``root`` is the URL without ``/v1``, under which servers have their routes outside OpenAI's
-    interface. ``capacity`` bounds ``requests``, which are outstanding, as ``expected_tokens`` are.
-    ``tokenizes`` and ``counts`` become False when the server turns out to have no tokenizer route, or no
-    counter of generated tokens. ``wire`` is the wire format that it accepts, as far as its refusals
-    have shown.
-    ``has_served``: a complete response has come from it. ``faults`` counts its last faults in a
-    row, and until ``backs_off_until`` (monotonic seconds) it takes no request.
-    """
-
-    origin: Origin
-    capacity: Capacity = field(default_factory=lambda: Capacity(MOST_REQUESTS))
-    version: str | None = None
-    requests: int = 0
-    expected_tokens: int = 0
-    faults: int = 0
-    backs_off_until: float = 0.0
-    tokenizes: bool = True
-    wire: WireFormat = STANDARD_FORMAT
-    has_served: bool = False
-    counts: bool = True
-
-    @staticmethod
-    def at(url: str, secret: str | None = None, most: int = MOST_REQUESTS) -> Endpoint:
-        """The endpoint of a base URL, with ``most`` requests at a time. Raises BadInput for an unusable
-        one.
-        """
-        return Endpoint(Origin(_checked_url(url), secret), Capacity(most))
-
-    @property
-    def url(self) -> str:
-        return self.origin.endpoint
-
-    @property
-    def root(self) -> str:
-        return self.url.removesuffix("/v1")
-
-    def back_off(self, now: float, retry_after_seconds: float | None = None) -> None:
-        """Take no request for ``retry_after_seconds``, or for a time that doubles with each fault
-        in a row; ``now`` is in monotonic seconds.
-
-        Faults during the backoff are ignored: their requests were sent before it began.
-        """
-        if now < self.backs_off_until:
-            return
-        doubled = min(_FIRST_BACKOFF_SECONDS * 2 ** min(self.faults, 16), _MAX_BACKOFF_SECONDS)
-        self.faults += 1
-        wait_seconds = doubled if retry_after_seconds is None else retry_after_seconds
-        self.backs_off_until = now + wait_seconds
-
-    def record_success(self) -> None:
-        """Reset the faults after a complete response."""
-        self.faults = 0
-        self.has_served = True
-
-
-def least_loaded(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
-    """The endpoint that is the least full, then that with the fewest outstanding tokens, then the first.
-
-    Endpoints that back off at ``now`` are left out; where all do, the one whose backoff ends first.
-    """
-    available = [endpoint for endpoint in endpoints if endpoint.backs_off_until <= now]
-    if not available:
-        return min(endpoints, key=lambda endpoint: endpoint.backs_off_until)
-    return min(
-        available,
-        key=lambda one: (one.requests / one.capacity.limit, one.expected_tokens),
-    )
 
 
 def _checked_url(url: str) -> str:
@@ -188,16 +117,17 @@ class HttpEngine:
             raise BadInput("endpoints: engine http needs at least one")
         key = _checked_key(api_key)
         most = min(concurrency, max(1, most_connections() // len(endpoints)))
-        self._endpoints = tuple(Endpoint.at(url, key, most) for url in endpoints)
+        self._endpoints = tuple(
+            Endpoint(Origin(_checked_url(url), key), Capacity(most)) for url in endpoints
+        )
+        self._rivals = Rivals(self._endpoints)
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._transport = Transport(key, timeout_seconds, connect_timeout_seconds, trust)
 
     @property
     def slots(self) -> int:
-        now = time.monotonic()
-        available = [one for one in self._endpoints if one.backs_off_until <= now]
-        return sum(one.capacity.limit for one in available or self._endpoints)
+        return places(self._endpoints, time.monotonic())
 
     async def describe(self) -> EngineInfo:
         """Request the model list of every endpoint; the window is the smallest ``max_model_len``.
@@ -221,29 +151,28 @@ class HttpEngine:
             model_root=_distinct(card.root for card in cards),
         )
 
-    async def generate(self, request: Request) -> Generation:
+    async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
         endpoint = least_loaded(self._endpoints, time.monotonic())
-        expected_tokens = request.recipe.max_tokens or 0
-        endpoint.requests += 1
-        endpoint.expected_tokens += expected_tokens
+        send = partial(self._send, request=request, hint=hint)
+        if len(self._endpoints) > 1:
+            return await self._rivals.send(endpoint, hint.expected_tokens, send)
+        with endpoint.outstanding(hint.expected_tokens, time.monotonic()):
+            return await send(endpoint)
+
+    async def _send(self, endpoint: Endpoint, request: Request, hint: Hint) -> Generation:
+        """One try at an endpoint, whose load and health follow it."""
         try:
-            generation = await self._negotiate(endpoint, request)
+            generation = await self._negotiate(endpoint, request, hint)
         except EngineFault as fault:
             others = [one for one in self._endpoints if one is not endpoint]
             if fault.refusal is not None and others and not endpoint.has_served:
                 fault.is_endpoints = True
                 fault.transient = any(one.has_served for one in others)
-            if fault.is_overload:
-                endpoint.capacity.shrink(endpoint.requests, time.monotonic())
             if fault.transient or fault.is_endpoints:
-                endpoint.back_off(time.monotonic(), fault.retry_after_seconds)
+                endpoint.see_fault(fault, time.monotonic())
             raise
-        finally:
-            endpoint.requests -= 1
-            endpoint.expected_tokens -= expected_tokens
-        endpoint.record_success()
         tokens = generation.completion_tokens or 0
-        endpoint.capacity.see_completion(tokens, endpoint.requests + 1, time.monotonic())
+        endpoint.see_response(tokens, generation.latency_seconds, time.monotonic())
         return generation
 
     async def cause_of(self, request: Request, refusal: Refusal) -> Cause:
@@ -259,20 +188,21 @@ class HttpEngine:
 
     async def generated_tokens(self) -> int | None:
         """The sum of the servers' counters, where all of them are vLLM, SGLang or llama.cpp; the slots
-        follow the load that they report with them.
+        follow the load that they report with them, and what takes too long is sent again.
         """
         counts = await asyncio.gather(*(self._count(endpoint) for endpoint in self._endpoints))
+        self._rivals.look(time.monotonic())
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
     async def close(self) -> None:
         await self._transport.close()
 
-    async def _negotiate(self, endpoint: Endpoint, request: Request) -> Generation:
+    async def _negotiate(self, endpoint: Endpoint, request: Request, hint: Hint) -> Generation:
         """Send a request; after a refusal that another wire format may cure, send it in that."""
         for sent in itertools.count(1):
             wire = endpoint.wire
-            body = wire.body(request)
+            body = wire.body(request, hint)
             try:
                 generation = await self._complete(endpoint, request, body)
             except EngineFault as fault:
@@ -351,14 +281,21 @@ class HttpEngine:
         if not endpoint.counts:
             return None
         try:
-            response = await self._transport.send(endpoint.origin, f"{endpoint.root}/metrics")
+            response = await self._transport.send(
+                endpoint.origin,
+                f"{endpoint.root}/metrics",
+                timeout_seconds=METRICS_TIMEOUT_SECONDS,
+            )
         except EngineFault:
+            endpoint.health.is_silent = endpoint.speed.is_counted
             return None
-        metrics = response.body.decode("utf-8", "replace")
-        if (load := read_load(metrics)) is not None:
-            endpoint.capacity.see_load(load, endpoint.requests, time.monotonic())
-        counted = read_generated_tokens(metrics)
+        metrics, now = response.body.decode("utf-8", "replace"), time.monotonic()
+        endpoint.health.is_silent = False
+        load, counted = read_load(metrics), read_generated_tokens(metrics)
+        if not endpoint.speed.is_counted and takes_priority(metrics):
+            endpoint.wire = replace(endpoint.wire, has_priority=True)
         endpoint.counts = counted is not None
+        endpoint.see_metrics(load, counted, now)
         return counted
 
     async def _get(self, endpoint: Endpoint, url: str) -> Response | None:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from pacore.core.config.fields import SCRIPTED_MODEL
-from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, EngineFault, EngineInfo, Hint, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import FinishReason, Generation, Request
@@ -301,7 +301,11 @@ class ScriptedEngine:
         window_tokens = self._script.window
         return EngineInfo("scripted", SCRIPT_VERSION, window_tokens, (self._model,))
 
-    async def generate(self, request: Request) -> Generation:
+    async def generate(
+        self,
+        request: Request,
+        hint: Hint = NO_HINT,  # noqa: ARG002 - the engines' signature
+    ) -> Generation:
         draws = RandomNumbers.of(request)
         wait_seconds = self._script.latency_ms / 1000 * (0.5 + uniform(draws.wait))
         await asyncio.sleep(wait_seconds)

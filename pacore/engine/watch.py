@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pacore.core.engine import Cause, Engine, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, Engine, EngineInfo, Hint, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
@@ -91,8 +91,8 @@ class WatchedEngine:
         self._compare(self._described)
         return info
 
-    async def generate(self, request: Request) -> Generation:
-        generation = await self._engine.generate(request)
+    async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
+        generation = await self._engine.generate(request, hint)
         facts: ServerFacts = {
             "served_model": generation.served_model,
             "fingerprint": generation.fingerprint,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from pacore.core.engine import Hint
 from pacore.core.plan import Plan
 from pacore.core.quorum import Shortfall, SlotOutcome
 from pacore.core.recipe import Recipe
@@ -25,7 +26,6 @@ from pacore.core.round import Fits, OpenSlot, Round, open_slots
 from pacore.core.trajectory import Generation, Request, Trajectory
 from pacore.errors import PacoreError
 from pacore.runs.dispatch.order import WorkOrder
-from pacore.runs.dispatch.places import Priority
 from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.store.journal import Journal
 
@@ -39,7 +39,7 @@ class Begin(Protocol):
     def __call__(
         self,
         requests: Sequence[Request],
-        priority: Callable[[], Priority],
+        hint: Callable[[], Hint],
         on_filled: Callable[[Filled], None],
         looked_up: float,
         follower: Follower | None,
@@ -70,7 +70,7 @@ class Ahead:
     """What a run sends ahead of its stages. Safe to use from several threads.
 
     ``begin`` sends requests, and ``count`` is called with each trajectory that was settled for one of them;
-    ``order`` gives the priority of what is sent, and is told how long each was that is followed.
+    ``order`` gives the hint for what is sent, and is told how long each was that is followed.
     """
 
     def __init__(
@@ -207,10 +207,8 @@ class Ahead:
             missing = [one for one in missing if one.trajectory_id not in self._sent]
             if missing and self._reached.get(before.shard, 0) < number:
                 self._sent.update(request.trajectory_id for request in missing)
-                priority = partial(
-                    self.order.priority, before.shard, number, round_.problem.problem_id
-                )
-                self._begin(missing, priority, self._note_filled, looked_up, follower)
+                hint = partial(self.order.hint, before.shard, number, round_.problem.problem_id)
+                self._begin(missing, hint, self._note_filled, looked_up, follower)
 
     def _note_filled(self, filled: Filled) -> None:
         if filled.generation is not None:

@@ -169,13 +169,12 @@ def _begun(
     order = work.order
     is_known = one.follower is None or place.round > 1 or order.expected.is_known(problem_id)
     probes = 0 if is_known else 1
-    priority = partial(order.priority, number, place.round, problem_id)
-    for part, by in (
+    for part, hint in (
         (requests[:probes], partial(order.first, number)),
-        (requests[probes:], priority),
+        (requests[probes:], partial(order.hint, number, place.round, problem_id)),
     ):
         if part:
-            yield work.begin(part, by, looked_up, one.follower)
+            yield work.begin(part, hint, looked_up, one.follower)
 
 
 def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:

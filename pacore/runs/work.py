@@ -13,7 +13,7 @@ from functools import partial
 from typing import Self, TypeVar
 
 from pacore.core.config.run import RunConfig
-from pacore.core.engine import Engine, EngineInfo
+from pacore.core.engine import Engine, EngineInfo, Hint
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.core.quorum import Retry
@@ -237,7 +237,7 @@ class Work:
     def begin(
         self,
         requests: Sequence[Request],
-        priority: Callable[[], Priority],
+        hint: Callable[[], Hint],
         looked_up: float,
         follower: Follower | None = None,
     ) -> Future[list[Filled]]:
@@ -254,7 +254,7 @@ class Work:
         if ahead is not None and any(ahead.has_sent(one.trajectory_id) for one in requests):
             # What has come since is in the journal, and what has not is joined in flight.
             looked_up = -math.inf
-        return self._dispatcher.begin(run_id, requests, priority, self._note, looked_up, follower)
+        return self._dispatcher.begin(run_id, requests, hint, self._note, looked_up, follower)
 
     def is_counted(self, trajectory_id: str) -> bool:
         """Whether a trajectory was requested ahead of its stage, and so is counted; True once for each."""

@@ -9,7 +9,7 @@ import pytest
 
 from pacore.core.engine import EngineFault, EngineInfo
 from pacore.core.trajectory import Generation
-from pacore.engine.http import Endpoint, HttpEngine, least_loaded
+from pacore.engine.http import HttpEngine
 from pacore.errors import BadInput, EngineUnavailable
 from tests.fixtures.faulty_server import (
     MODEL,
@@ -55,44 +55,6 @@ def test_endpoints_with_nothing_to_do_are_taken_in_their_order() -> None:
             assert (len(one.received(CHAT)), len(two.received(CHAT))) == (5, 0)
 
     asyncio.run(run())
-
-
-def test_a_backoff_doubles_with_every_fault_in_a_row_up_to_a_bound() -> None:
-    endpoint, now, backoffs_seconds = Endpoint.at("http://host/v1"), 0.0, []
-    for _ in range(7):
-        endpoint.back_off(now)
-        backoffs_seconds.append(endpoint.backs_off_until - now)
-        now = endpoint.backs_off_until
-    assert backoffs_seconds == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    endpoint.record_success()
-    endpoint.back_off(now)
-    assert endpoint.backs_off_until - now == 1.0
-
-
-def test_faults_of_requests_already_under_way_do_not_prolong_a_backoff() -> None:
-    endpoint = Endpoint.at("http://host/v1")
-    for _ in range(64):
-        endpoint.back_off(now=10.0)
-    assert endpoint.backs_off_until == 11.0
-
-
-def test_where_every_endpoint_backs_off_the_first_to_end_its_backoff_is_selected() -> None:
-    one, two = Endpoint.at("http://one/v1"), Endpoint.at("http://two/v1")
-    one.back_off(0.0, retry_after_seconds=9.0)
-    two.back_off(0.0, retry_after_seconds=3.0)
-    assert least_loaded((one, two), now=1.0) is two
-    assert least_loaded((one, two), now=3.0) is two
-    one.backs_off_until = 0.0
-    assert least_loaded((one, two), now=1.0) is one
-
-
-def test_between_equally_many_requests_the_fewer_expected_tokens_decide() -> None:
-    one, two = Endpoint.at("http://one/v1"), Endpoint.at("http://two/v1")
-    one.requests, one.expected_tokens = 2, 2000
-    two.requests, two.expected_tokens = 2, 1000
-    assert least_loaded((one, two), now=1.0) is two
-    two.requests = 3
-    assert least_loaded((one, two), now=1.0) is one
 
 
 def test_a_dead_endpoint_does_not_draw_the_requests_that_another_could_answer() -> None:

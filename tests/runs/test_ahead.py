@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pacore.core.config.run import RunConfig
-from pacore.core.engine import Engine
+from pacore.core.engine import NO_HINT, Engine, Hint
 from pacore.core.round import Round, anything_fits, open_slots
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.scripted import ScriptedEngine
@@ -43,7 +43,7 @@ class HeldEngine(ScriptedEngine):
         self._held = held
         self._changed = threading.Condition()
 
-    async def generate(self, request: Request) -> Generation:
+    async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
         text = request.turns[-1].content
         is_synthesis = "reference" in text.lower()
         with self._changed:
@@ -52,7 +52,7 @@ class HeldEngine(ScriptedEngine):
         if self._held in text and not is_synthesis:
             while not self.released.is_set():
                 await asyncio.sleep(0.01)
-        return await super().generate(request)
+        return await super().generate(request, hint)
 
     def wait_for(self, met: Callable[[list[tuple[int, str]]], bool], seconds: float) -> bool:
         with self._changed:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, EngineFault, EngineInfo, Hint, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
@@ -49,7 +49,11 @@ class CountedEngine:
         await asyncio.sleep(3600.0 if self.is_starting else 0.0)
         return EngineInfo("counted", "1")
 
-    async def generate(self, request: Request) -> Generation:
+    async def generate(
+        self,
+        request: Request,
+        hint: Hint = NO_HINT,  # noqa: ARG002 - the engines' signature
+    ) -> Generation:
         self.asked.append(request.draw)
         self.now += 1
         self.most = max(self.most, self.now)
@@ -94,7 +98,7 @@ def fill(
     on_filled: Callable[[Filled], None] = lambda _: None,
 ) -> list[Filled]:
     """Have requests of one run filled, and wait for it."""
-    return filled(dispatcher.begin("run", asked, lambda: priority, on_filled))
+    return filled(dispatcher.begin("run", asked, lambda: Hint(priority), on_filled))
 
 
 class Bench:

@@ -199,6 +199,11 @@ def read_load(metrics: str) -> ServerLoad | None:
     return ServerLoad(running, waiting, _sum_of(_PREEMPTIONS, metrics) or 0)
 
 
+def takes_priority(metrics: str) -> bool:
+    """Whether metrics are of a server whose requests may have a priority, the smallest first: of vLLM."""
+    return "vllm:" in metrics
+
+
 def read_generated_tokens(metrics: str) -> int | None:
     """Tokens generated since the server started, the sum over all engines and models, read from its
     metrics in the Prometheus format; None where it has no such counter.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pacore.core.engine import Refusal
+from pacore.core.engine import NO_HINT, Hint, Refusal
 from pacore.core.trajectory import Request
 from pacore.engine.chat.responses import sampling_payload
 
@@ -54,12 +54,15 @@ class WireFormat:
     """The format in which a server accepts requests; the defaults are the standard format.
 
     ``renamed`` are the fields sent under their name in `OTHER_NAMES`. ``streams`` requests a
-    streamed response, and ``requests_usage`` token counts in its stream.
+    streamed response, and ``requests_usage`` token counts in its stream. ``has_priority`` sends the
+    priority of a request, which vLLM takes as a field of its own: no answer depends on it, so it is no
+    part of ``label``.
     """
 
     renamed: tuple[str, ...] = ()
     streams: bool = False
     requests_usage: bool = True
+    has_priority: bool = False
 
     @property
     def label(self) -> str | None:
@@ -68,7 +71,7 @@ class WireFormat:
         stream = (usage,) if self.streams else ()
         return ", ".join((*(OTHER_NAMES[name] for name in self.renamed), *stream)) or None
 
-    def body(self, request: Request) -> dict[str, object]:
+    def body(self, request: Request, hint: Hint = NO_HINT) -> dict[str, object]:
         """The JSON body of the request in this format."""
         body: dict[str, object] = {
             OTHER_NAMES[name] if name in self.renamed else name: value
@@ -78,6 +81,8 @@ class WireFormat:
             body["stream"] = True
             if self.requests_usage:
                 body["stream_options"] = {"include_usage": True}
+        if self.has_priority and hint.level:
+            body["priority"] = hint.level
         return body
 
     def after(self, refusal: Refusal, body: Mapping[str, object]) -> WireFormat | None:
@@ -90,6 +95,8 @@ class WireFormat:
         if not self.streams and _WANTS_STREAM.search(message):
             return replace(self, streams=True)
         field = named_field(refusal, body)
+        if field == "priority":
+            return replace(self, has_priority=False)
         if field not in OTHER_NAMES or field in self.renamed or not _is_unknown(field, refusal):
             return None
         return replace(self, renamed=tuple(sorted((*self.renamed, field))))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from pacore.core.engine import Cause, EngineFault, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, EngineFault, EngineInfo, Hint, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request
@@ -84,12 +84,12 @@ class VllmEngine:
         # No model root: it is a local path, and the checkpoint's content is in the recipe's digest.
         return replace(await server.http.describe(), name="vllm", model_root=None, is_owned=True)
 
-    async def generate(self, request: Request) -> Generation:
+    async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
         try:
             server = await self._server()
         except EngineUnavailable as unavailable:
             raise EngineFault("engine_error", str(unavailable), transient=False) from None
-        return replace(await server.http.generate(request), engine="vllm")
+        return replace(await server.http.generate(request, hint), engine="vllm")
 
     async def count_prompt_tokens(self, recipe: Recipe, turns: Sequence[Turn]) -> int | None:
         try:

@@ -160,11 +160,16 @@ def _defaults() -> list[str]:
     """Options of every server, unless the user sets them.
 
     Sampling parameters come from the recipe only, not from the checkpoint's generation config.
-    Responses report the cached tokens of the prompt, which have a price of their own. Chunked prefill
+    Responses report the cached tokens of the prompt, which have a price of their own. Requests run in the
+    order of their priorities. Chunked prefill
     is off on CPUs, where vLLM 0.32 crashes with it on a request with a seed ("CPU Generator does not
     use offset"), as every request of pacore has one.
     """
-    always = ["--generation-config=vllm", "--enable-prompt-tokens-details"]
+    always = [
+        "--generation-config=vllm",
+        "--enable-prompt-tokens-details",
+        "--scheduling-policy=priority",
+    ]
     return [*always, "--no-enable-chunked-prefill"] if _is_for_cpus() else always
 
 

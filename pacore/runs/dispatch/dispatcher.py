@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from pacore.core.engine import Engine, EngineInfo
+from pacore.core.engine import Engine, EngineInfo, Hint
 from pacore.core.trajectory import Request
 from pacore.errors import EngineUnavailable, Interrupted, PacoreError
 from pacore.runs.dispatch.places import Priority
@@ -28,7 +28,7 @@ from pacore.store.journal import Journal
 ADMITTED_PER_SLOT = 2
 
 
-METER_SECONDS, FIRST_METER_SECONDS = 5.0, 0.5
+METER_SECONDS, FIRST_METER_SECONDS = 2.0, 0.5
 """Between two readings of the servers' metrics; the second at first, and while the slots change."""
 
 FIRST_METERS = 20
@@ -51,7 +51,7 @@ class _Batch:
     on_filled: Callable[[Filled], None]
     done: Future[list[Filled]]
     looked_up: float
-    priority: Callable[[], Priority]
+    hint: Callable[[], Hint]
     follower: Follower | None = None
     admitted: int = 0
     filled: dict[int, Filled] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Dispatcher:
         self,
         run_id: str,
         requests: Sequence[Request],
-        priority: Callable[[], Priority],
+        hint: Callable[[], Hint],
         on_filled: Callable[[Filled], None] = lambda _: None,
         looked_up: float | None = None,
         follower: Follower | None = None,
@@ -131,8 +131,9 @@ class Dispatcher:
         None of them was in the journal at ``looked_up`` of the monotonic clock, or just now; what
         has waited since is looked up again before it is sent, so that two schedulers on one run pay
         twice for what is in flight and no more.
-        ``priority`` may change while they wait. ``on_filled`` is called with each as it is settled, in
-        another thread, and before it ``follower``, with each that is generated now. Raises
+        ``hint`` gives their priority, which may change while they wait. ``on_filled`` is called with each
+        as it is settled, in another thread, and before it ``follower``, with each that is generated now.
+        Raises
         EngineUnavailable when the engine cannot be opened, Interrupted after `stop`; the future's
         exceptions are those of `filled`.
         """
@@ -143,7 +144,7 @@ class Dispatcher:
         self._open()
         if looked_up is None:
             looked_up = time.monotonic()
-        batch = _Batch(requests, run_id, on_filled, done, looked_up, priority, follower)
+        batch = _Batch(requests, run_id, on_filled, done, looked_up, hint, follower)
         with self._calls_lock:
             if self._is_stopped.is_set():
                 raise Interrupted("stopped")
@@ -158,7 +159,7 @@ class Dispatcher:
             batch.fail(self._failure)
             return
         self._tickets += 1
-        heapq.heappush(self._waiting, (batch.priority(), self._tickets, batch))
+        heapq.heappush(self._waiting, (batch.hint().priority, self._tickets, batch))
         self._admit()
 
     def _admit(self) -> None:
@@ -180,7 +181,7 @@ class Dispatcher:
             if len(same) == 1:
                 task = self._loop.create_task(
                     self._sampler.fill(
-                        request, batch.run_id, batch.looked_up, batch.priority(), batch.follower
+                        request, batch.run_id, batch.looked_up, batch.hint(), batch.follower
                     )
                 )
                 self._tasks.add(task)
@@ -193,7 +194,9 @@ class Dispatcher:
         if now < self._ordered + ORDERED_SECONDS:
             return
         self._ordered = now
-        self._waiting = [(batch.priority(), ticket, batch) for _, ticket, batch in self._waiting]
+        self._waiting = [
+            (batch.hint().priority, ticket, batch) for _, ticket, batch in self._waiting
+        ]
         heapq.heapify(self._waiting)
 
     def _end(self, trajectory_id: str, task: asyncio.Task[Filled]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+from pacore.core.engine import Hint
 from pacore.errors import StoreError
 from pacore.runs.dispatch.places import Priority
 from pacore.runs.planning.expected import Expected, stored_tokens
@@ -52,14 +53,14 @@ class WorkOrder:
         ranks = {number: rank for rank, number in enumerate(first)}
         self._shards = [ranks[number] for number in range(len(longest))]
 
-    def first(self, shard: int) -> Priority:
-        """The priority of a problem's first request, which shows how long the others will be."""
-        return FIRST, 0, self._shards[shard]
+    def first(self, shard: int) -> Hint:
+        """For a problem's first request, which shows how long the others will be."""
+        return Hint((FIRST, 0, self._shards[shard]))
 
-    def priority(self, shard: int, round_: int, problem_id: str) -> Priority:
-        """The priority of the requests of one of a shard's problems in a 1-based round."""
-        magnitude = _magnitude(self.expected.tokens(problem_id))
-        return -magnitude, -round_, self._shards[shard]
+    def hint(self, shard: int, round_: int, problem_id: str) -> Hint:
+        """For the requests of one of a shard's problems in a 1-based round."""
+        tokens = self.expected.tokens(problem_id)
+        return Hint((-_magnitude(tokens), -round_, self._shards[shard]), tokens)
 
     def of_shard(self, shard: int, round_: int) -> Priority:
         """The priority of a shard: later rounds first, so that problems that began get finished."""

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from pacore.core.engine import Cause, Engine, EngineFault, EngineInfo, Refusal
+from pacore.core.engine import NO_HINT, Cause, Engine, EngineFault, EngineInfo, Hint, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
 from pacore.errors import EngineUnavailable
-from pacore.runs.dispatch.places import Places, Priority
+from pacore.runs.dispatch.places import Places
 from pacore.runs.dispatch.writers import Filled, Follower, Writers
 
 FRESH_SECONDS = 1.0
@@ -68,7 +68,7 @@ class _Tries:
 
     run_id: str
     looked_up: float
-    priority: Priority = ()
+    hint: Hint = NO_HINT
     follower: Follower | None = None
     made: int = 0
     wasted_tokens: int = 0
@@ -111,18 +111,18 @@ class Sampler:
         request: Request,
         run_id: str,
         looked_up: float,
-        priority: Priority = (),
+        hint: Hint = NO_HINT,
         follower: Follower | None = None,
     ) -> Filled:
         """Try until the model finishes or the policy allows no further try; the last fault is a tombstone.
 
         ``looked_up`` is when, by the monotonic clock, the journal had nothing of it; of requests that wait
-        for a slot the smallest ``priority`` is next; ``follower`` is told of it.
+        for a slot that with the smallest priority in its ``hint`` is next; ``follower`` is told of it.
         Raises StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled.refused(request.trajectory_id, too_long)
-        return await self._fill(request, _Tries(run_id, looked_up, priority, follower))
+        return await self._fill(request, _Tries(run_id, looked_up, hint, follower))
 
     async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
@@ -178,7 +178,7 @@ class Sampler:
         return filled
 
     async def _try(self, request: Request, tries: _Tries) -> Filled:
-        async with self.places.taken(tries.priority):
+        async with self.places.taken(tries.hint.priority):
             if time.monotonic() - tries.looked_up > FRESH_SECONDS:
                 tries.looked_up = time.monotonic()
                 if (found := await self._writers.find(request.trajectory_id)) is not None:
@@ -186,7 +186,7 @@ class Sampler:
             if tries.follower is not None:
                 tries.follower.sent(request)
             try:
-                made = await self._engine.generate(request)
+                made = await self._engine.generate(request, tries.hint)
             except EngineFault as fault:
                 tries.made += fault.requests
                 tries.wasted_tokens += fault.wasted_tokens

@@ -123,10 +123,12 @@ def test_the_longest_problems_go_first_and_of_equal_ones_those_in_later_rounds(
     order.expected.learn({"p1": 100.0, "p2": 1000.0, "p3": 104.0})
     named = {"p1": (1, 1), "p2": (2, 1), "p3": (3, 2)}
     priorities = {
-        name: order.priority(shard, round_, name) for name, (shard, round_) in named.items()
+        name: order.hint(shard, round_, name).priority for name, (shard, round_) in named.items()
     }
     assert sorted(priorities, key=lambda name: priorities[name]) == ["p2", "p3", "p1"]
-    assert all(order.first(shard) < priority for shard, priority in enumerate(priorities.values()))
+    assert all(
+        order.first(shard).priority < priority for shard, priority in enumerate(priorities.values())
+    )
     assert order.of_shard(0, 2) < order.of_shard(1, 1), "shards that began go on first"
 
 
