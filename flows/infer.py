@@ -19,7 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pacore.core.config.run import RunConfig
 from pacore.report.accuracy import accuracy_of
 from pacore.report.run import ProblemsFailed, run_results
-from pacore.runs.problems import close
+from pacore.runs.problems import close, note_budget_stop
 from pacore.runs.work import StageReport, Work
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
@@ -49,7 +49,8 @@ def infer(config: RunConfig) -> State[Any]:
     """Run PaCoRe on a problem set: every round, the answers and the verdicts on them.
 
     Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
-    stayed without an answer, naming them; as PartialFailure when tasks failed; or Cancelled.
+    stayed without an answer, naming them; as PartialFailure when tasks failed; as "Incomplete: budget"
+    when its budget is spent; or Cancelled.
     """
     config = dated(config)
     store_url = open_store(config.store).url
@@ -67,7 +68,10 @@ def _fill(work: Work) -> State[Any] | None:
     """Do what is left of a run; the state to end in where that is the end."""
     run_id = work.run.run_id
     interrupted = f"run {run_id} was interrupted; pacore resume {run_id} finishes it"
-    return finish(_submit(work), ProgressArtifact(run_id, work.progress), work.stop, interrupted)
+    artifact = ProgressArtifact(run_id, work.progress)
+    ended = finish(_submit(work), artifact, work.stop, interrupted)
+    note_budget_stop(work)
+    return ended
 
 
 def _submit(work: Work) -> list[PrefectFuture[StageReport]]:

@@ -6,6 +6,7 @@ owned server stays warm in between.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from prefect import flow
@@ -18,13 +19,16 @@ from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
 from pacore.engine.vllm.reuse import reusing_servers
+from pacore.errors import BudgetSpent
 from pacore.evaluation.judging import finish_judging
 from pacore.evaluation.sweep import begin_opinion, begin_sweep
 from pacore.report.sweep import conclude_sweep
+from pacore.runs.planning.budget import part_of
 from pacore.store.backends.opening import open_store
 from tasks.artifacts import sweep_artifact
 from tasks.schedule import dated
 from tasks.settings import RUN_SETTINGS
+from tasks.waiting import INCOMPLETE
 
 DONE = ("Completed", "CompletedWithFailures")
 
@@ -42,10 +46,15 @@ def sweep(config: SweepConfig) -> State[Any]:
     not go on.
     """
     config = config.model_copy(update={"run": dated(config.run)})
-    planned = begin_sweep(config)
+    planned, began = begin_sweep(config), time.monotonic()
     with reusing_servers():
         for run in planned.configs:
-            state: State[Any] = infer(run, return_state=True)
+            others = [other for other in planned.configs if other is not run]
+            try:
+                bounded = part_of(run, others, began)
+            except BudgetSpent as spent:
+                return Failed(name=INCOMPLETE, message=str(spent), data=spent)
+            state: State[Any] = infer(bounded, return_state=True)
             if state.name not in DONE:
                 return _stopped(state)
         judging = begin_opinion(config, planned)

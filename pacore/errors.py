@@ -9,6 +9,7 @@
     ├── ServerUnavailable       1   no Prefect server answers where one is expected
     ├── HomeUnusable            1   the folder of logs and server records cannot be written
     ├── LimitReached            1   a query needs more memory or time than it may take
+    ├── BudgetSpent             5   a run's budget is spent; a larger one goes on
     └── Interrupted           130   stopped by a person; the same command resumes the run
 
 One bad *trajectory* is never one of these: it is a row with a finish reason.
@@ -43,6 +44,10 @@ class Exit(IntEnum):
     REFUSED = 2, "bad input, or refused; nothing was written"
     FAILED_PROBLEMS = 3, "completed, and some problems failed; each is named"
     NO_GO = 4, "`compare --gate` says NO-GO; every reason is named"
+    BUDGET_SPENT = (
+        5,
+        "incomplete: the run's budget is spent; the same command with a larger one goes on",
+    )
     INTERRUPTED = 130, "interrupted by Ctrl-C or SIGTERM; the same command resumes"
 
 
@@ -74,6 +79,12 @@ class ChecksFailed(PacoreError):
 
 class LimitReached(PacoreError):
     """A query that needs more memory or more time than it was given."""
+
+
+class BudgetSpent(PacoreError):
+    """The budget of a run is spent before it is complete; everything finished so far is in the store."""
+
+    exit_code = Exit.BUDGET_SPENT
 
 
 class EngineUnavailable(PacoreError):

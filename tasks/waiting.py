@@ -13,13 +13,16 @@ from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Failed
 
-from pacore.errors import Interrupted, PacoreError
+from pacore.errors import BudgetSpent, Interrupted, PacoreError
 from tasks.artifacts import ProgressArtifact
 
 PROGRESS_SECONDS = 2.0
 
 LAST_UPDATE_SECONDS = 30.0
 """How long a flow waits at its end for the last update of its artifact."""
+
+INCOMPLETE = "Incomplete: budget"
+"""The state of a flow whose budget was spent before it was complete."""
 
 Futures = Sequence[PrefectFuture[Any]]
 
@@ -114,5 +117,7 @@ def _partial_failure(faults: Sequence[BaseException], tasks: int) -> State[Any]:
     """
     first = faults[0]
     said = str(first) if isinstance(first, PacoreError) else f"{type(first).__name__}: {first}"
+    if isinstance(first, BudgetSpent):
+        return Failed(name=INCOMPLETE, message=said, data=first)
     message = f"{len(faults)} of {tasks} tasks did not complete; first: {said}"
     return Failed(name="PartialFailure", message=message, data=first)

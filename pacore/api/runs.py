@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pacore.api.progress import WHOLE, progress_shown, run_flow, tell, waiting
 from pacore.api.report import Report
+from pacore.core.config.command import resume_command_line
 from pacore.core.config.run import RunConfig, differences
 from pacore.core.validation import validated
 from pacore.engine.opening import resolve_recipe
-from pacore.errors import Exit, Interrupted, Refused, StoreError
+from pacore.errors import BudgetSpent, Exit, Interrupted, Refused, StoreError
 from pacore.problems.survey import ProblemSurvey
 from pacore.report.plan import forecast_figure, forecast_sheet
 from pacore.report.rendering.sheet import Sheet
@@ -85,7 +86,8 @@ def run(
     Without ``prefect`` no server is needed; with it the run is a flow run of the configured Prefect server,
     or of a local one that is started. ``progress`` shows lines or a bar of progress on stderr, which runs
     through Prefect always do. Raises BadInput and Refused before anything is generated, EngineUnavailable
-    and StoreError where the run could not go on, and Interrupted where it was cancelled in Prefect; what
+    and StoreError where the run could not go on, BudgetSpent where its budget stopped it, and Interrupted
+    where it was cancelled in Prefect; what
     was generated is in the store then, and the same call resumes it. Problems that failed raise nothing:
     they are ``failed``.
     """
@@ -142,7 +144,7 @@ def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -
         found = made.found or results_of(config.store, begun.run_id)
         return run_report(config.store, found, made.progress)
     left = _shards_left(open_store(config.store), begun)
-    with Work.of(config, begun, left) as work:
+    with _says_how_to_go_on(config, begun), Work.of(config, begun, left) as work:
         if progress:
             work.progress.listener = tell
         with progress_shown(work.progress) if progress else nullcontext():
@@ -190,7 +192,7 @@ def finish_run(config: RunConfig, begun: Run, before: Callable[[], None] = lambd
         return Made(Exit.COMPLETE, begun)
     before()
     started = time.monotonic()
-    with Work.of(config, begun, left) as work:
+    with _says_how_to_go_on(config, begun), Work.of(config, begun, left) as work:
         work.progress.listener = tell
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
@@ -206,6 +208,19 @@ def finish_run(config: RunConfig, begun: Run, before: Callable[[], None] = lambd
     if isinstance(found, ProblemsFailed):
         found = found.results
     return Made(Exit.COMPLETE, begun, work.progress, found)
+
+
+@contextmanager
+def _says_how_to_go_on(config: RunConfig, run: Run) -> Iterator[None]:
+    """Add to a BudgetSpent which command goes on."""
+    try:
+        yield
+    except BudgetSpent as spent:
+        line = resume_command_line(config.store, run.run_id)
+        raise BudgetSpent(
+            f"run {run.run_id} is incomplete: {spent}; what was generated is in the store, and "
+            f"{line} with a larger budget goes on"
+        ) from None
 
 
 def _through_the_flow(config: RunConfig, work: Work) -> Any:

@@ -160,7 +160,6 @@ def flips_command(
 def sweep_to_end(
     run: RunConfig,
     arms: Sequence[str],
-    prices: str | None,
     form: Form | Literal["csv"],
     figure: str | None,
 ) -> int:
@@ -170,7 +169,7 @@ def sweep_to_end(
     """
     run = run.at(datetime.now(UTC))
     try:
-        config = SweepConfig(run=run, arms=tuple(arms), prices=prices)
+        config = SweepConfig(run=run, arms=tuple(arms))
     except ValidationError as invalid:
         raise BadInput(first_fault(invalid).what) from None
     with waiting() as step:
@@ -212,14 +211,12 @@ def _spoken_run(work: Work) -> Iterator[None]:
     "verbatim, or one with policies, low+compaction=answer; NAME=… names it. Repeatable.  "
     f"[default: {' '.join(DEFAULT_ARMS)}]",
 )
-@with_prices
 @with_figure
 @with_format("table", "csv", "json", "markdown", "latex", "html")
 def sweep_command(
     config_file: str | None,
     like: str | None,
     arms: tuple[str, ...],
-    prices: str | None,
     form: Form | Literal["csv"],
     figure: str | None,
     **flags: Any,
@@ -233,7 +230,6 @@ def sweep_command(
     return sweep_to_end(
         config_from(flags, config_file, like, SET_BY_ARMS),
         arms or DEFAULT_ARMS,
-        prices,
         form,
         figure,
     )

@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from pacore.cli.options import OneOf
-from pacore.core.config.command import DEFAULT_STORE, REPEATED, flag_of
+from pacore.core.config.command import DEFAULT_STORE, REPEATED, SWITCHES, flag_of
 from pacore.core.config.fields import Declared, Settings
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.validation import UNKNOWN, FieldFault, field_faults
@@ -47,6 +47,8 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 
 def _option(field: str, described: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    if field in SWITCHES:
+        return click.option(flag_of(field), field, is_flag=True, default=None, help=described)
     choices = _choices(RunConfig.model_fields[field].annotation)
     return click.option(
         flag_of(field),
@@ -71,7 +73,7 @@ def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     for name, info in reversed(RunConfig.model_fields.items()):
         default = None if info.is_required() or name in REPEATED else info.default
-        shown = "" if default in (None, {}, ()) else f"  [default: {default}]"
+        shown = "" if name in SWITCHES or default in (None, {}, ()) else f"  [default: {default}]"
         command = _option(name, f"{info.description}{shown}")(command)
     command = click.option(
         "--like",
@@ -102,7 +104,7 @@ def with_operational_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 ENGINE_FIELDS = (
     "engine", "model", "endpoints", "temperature", "top_p", "max_tokens", "omit", "concurrency",
-    "vllm_options", "api_key_env",
+    "vllm_options", "api_key_env", "max_tokens_total", "max_cost", "prices", "max_hours", "partial",
 )  # fmt: skip
 """What may differ between a run and another that is derived from it."""
 

@@ -256,8 +256,8 @@ def begin_sweep(config: SweepConfig, problems: list[Problem] | None = None) -> P
     a run of one of the names exists under another identity; nothing is written.
     """
     run = config.run
-    if config.prices:
-        read_prices(config.prices)
+    if run.prices:
+        read_prices(run.prices)
     recipe, store = resolve_recipe(run), open_store(run.store)
     if problems is None:
         problems = read_problem_set(run.problems, run.limit, run.fields)

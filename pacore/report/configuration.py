@@ -17,6 +17,7 @@ from pacore.core.recipe import ImportedRecipe, Recipe
 from pacore.report.rendering.sheet import TEXT, Facts, Heading, Part, Passage, Sheet, table
 from pacore.runs.retry import config_of
 from pacore.store.backends.protocol import Backend
+from pacore.store.budgets import BUDGET_STATUS, last_budget_stop
 from pacore.store.run import Run, headline, is_closed, open_run
 
 
@@ -38,8 +39,12 @@ def configuration_sheet(store: Backend, run_id: str, store_url: str) -> Sheet:
 
 
 def _facts(store: Backend, run: Run) -> Iterator[tuple[str, str]]:
-    open_ = "open; results are those of the shards that are committed, pacore status has all"
-    yield "state", "complete" if is_closed(store, run.run_id) else open_
+    stop = last_budget_stop(store, run.run_id)
+    open_ = (
+        f"{BUDGET_STATUS}, {stop.why} ({stop.stopped_at:%Y-%m-%d %H:%M} UTC)" if stop else "open"
+    )
+    rest = "results are those of the shards that are committed, pacore status has all"
+    yield "state", "complete" if is_closed(store, run.run_id) else f"{open_}; {rest}"
     yield "started", run.created_at[:19].replace("T", " ") + " UTC"
     yield "problems", f"{run.problems:,} ({run.problem_set}), in {len(run.shards):,} shards"
     yield "identity", run.identity_digest[:12]

@@ -17,6 +17,7 @@ from pacore.report.rendering.sheet import (
 )
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
+from pacore.store.budgets import BUDGET_STATUS, last_budget_stop
 from pacore.store.commits import Commit, current_units, read_commits
 from pacore.store.gradings import GradingRecord, as_published, current_grading, read_gradings
 from pacore.store.layout import OWN
@@ -79,7 +80,7 @@ def _status(store: Backend, run: Run, deadline: float) -> tuple[object, ...]:
     closed = "failures" if total("failed") else "complete"
     return (
         run.run_id,
-        closed if is_ended else "open",
+        closed if is_ended else _open_status(store, run.run_id),
         " ".join(rounds),
         f"{about}{settled:,}/{run.trajectories:,}",
         about + number(total("reused") + more.reused),
@@ -87,6 +88,10 @@ def _status(store: Backend, run: Run, deadline: float) -> tuple[object, ...]:
         total("failed"),
         _graders(as_published(read_gradings(store, run.run_id), units)),
     )
+
+
+def _open_status(store: Backend, run_id: str) -> str:
+    return "open" if last_budget_stop(store, run_id) is None else BUDGET_STATUS
 
 
 def _found(

@@ -182,7 +182,7 @@ def conclude_sweep(
     judge = None if judging is None else judging.config
     if judge is not None:
         run_ids.append(str(judge.run_id))
-    prices = read_prices(config.prices) if config.prices else ()
+    prices = read_prices(config.run.prices) if config.run.prices else ()
     counts = [arm.count for arm in planned.arms]
     with ReportWarehouse(store, run_ids, prices, counts) as warehouse:
         result = sweep_result(warehouse, planned, judge)

@@ -22,8 +22,11 @@ from pacore.store.layout import derived_key
 from pacore.store.run import Run
 from pacore.warehouse.files import conclusions
 
-NOT_COPIED = ("problems", "limit", "fields", "shard_size", "run_id", "store")
-"""Fields of the other run's problems and names, which a derived run does not take over."""
+NOT_COPIED = (
+    "problems", "limit", "fields", "shard_size", "run_id", "store", "max_tokens_total", "max_cost",
+    "max_hours", "partial",
+)  # fmt: skip
+"""Fields of the other run's problems, names and budget, which a derived run does not take over."""
 
 
 def derived_config(

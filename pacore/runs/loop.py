@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
-from pacore.runs.problems import close
+from pacore.runs.problems import close, note_budget_stop
 from pacore.runs.trajectories import fill
 from pacore.runs.verdicts import grade
 from pacore.runs.work import ShardWork, StageReport, Work
@@ -28,6 +28,7 @@ def finish_shards(work: Work) -> None:
                 future.result()
         except BaseException:
             work.stop()
+            note_budget_stop(work)
             raise
     close(work.store, work.run)
 

@@ -19,6 +19,7 @@ from pacore.runs.start import start_run
 from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
+from pacore.store.budgets import add_budget_stop
 from pacore.store.commits import committed_units, current_commits, read_commits, write_snapshot
 from pacore.store.layout import OWN, Unit
 from pacore.store.retries import count_retries, read_retries
@@ -150,6 +151,16 @@ def close(store: Backend, run: Run) -> dict[str, int]:
     if not open_shards(store, run):
         close_run(store, run, counts, retries)
     return counts
+
+
+def note_budget_stop(work: Work) -> None:
+    """Record that a run was stopped by its budget, if it was."""
+    account = work.budget
+    if account is not None and account.stopped is not None:
+        spent = account.spent
+        money = None if account.price is None else spent.money
+        why = str(account.stopped)
+        add_budget_stop(work.store, work.run.run_id, why, round(spent.tokens), money)
 
 
 def run_counts(store: Backend, run: Run) -> dict[str, int]:

@@ -24,12 +24,14 @@ from pacore.engine.watch import FirstFacts, WatchedEngine
 from pacore.errors import PacoreError, StoreError
 from pacore.home import state_path
 from pacore.runs.ahead import Ahead
+from pacore.runs.dispatch.budget import Budget
 from pacore.runs.dispatch.dispatcher import Dispatcher
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.places import Gate, Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.dispatch.writers import Filled, Follower
+from pacore.runs.planning.budget import budget_of
 from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -115,8 +117,8 @@ class EngineSettings:
     retry: RetryPolicy
 
     @staticmethod
-    def of(config: RunConfig) -> EngineSettings:
-        """As a configuration has them."""
+    def of(config: RunConfig, budget: Budget | None = None) -> EngineSettings:
+        """As a configuration has them, within a budget."""
 
         def opened(progress: Progress) -> Engine:
             return open_engine(config, state_path(), progress.say, progress.wait_for)
@@ -126,6 +128,7 @@ class EngineSettings:
             config.retry_wait_seconds,
             config.retry_wait_max_seconds,
             config.early_stop,
+            budget,
         )
         first = min(config.concurrency, FIRST_REQUESTS)
         return EngineSettings(opened, first * max(1, len(config.endpoints)), retry)
@@ -151,6 +154,7 @@ class Work:
         self.run = run
         self.limits = limits
         self.left = left
+        self.budget = None if engine is None else engine.retry.budget
         self.journal = Journal(store)
         self.progress = Progress(planned=run.trajectories)
         self.producer: dict[str, object] = {}
@@ -181,9 +185,11 @@ class Work:
 
     @staticmethod
     def of(config: RunConfig, run: Run, left: Sequence[OpenShard]) -> Work:
-        """The work that a configuration makes of its run."""
+        """The work that a configuration makes of its run. Raises as `budget_of` does."""
         limits = WorkLimits(config.attempts, config.grading_timeout_seconds)
-        return Work(open_store(config.store), run, limits, EngineSettings.of(config), left)
+        store = open_store(config.store)
+        budget = budget_of(config, store, run) if left else None
+        return Work(store, run, limits, EngineSettings.of(config, budget), left)
 
     def _active_shards(self, slots: int) -> int:
         """How many shards in memory keep so many slots busy, whatever round they are in."""

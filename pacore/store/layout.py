@@ -104,6 +104,14 @@ def retry_key(run_id: str, sequence: int) -> str:
     return f"{retries_prefix(run_id)}/{sequence:06d}.json"
 
 
+def budget_stops_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/budget"
+
+
+def budget_stop_key(run_id: str, sequence: int) -> str:
+    return f"{budget_stops_prefix(run_id)}/{sequence:06d}.json"
+
+
 def gradings_prefix(run_id: str) -> str:
     return f"runs/{run_id}/gradings"
 
@@ -197,7 +205,7 @@ _EXPORTED = re.compile(
     rf"|(?P<data>data/\w+/schema=\d+/run_id={_RUN_ID}/round=\d+/[A-Za-z0-9.-]+\.parquet)"
     rf"|(?P<commits>commits/run_id=(?P<of_commit>{_RUN_ID})/\w+/round=\d+/[A-Za-z0-9.]+\.json)"
     rf"|(?P<snapshots>snapshots/run_id=(?P<of_snapshot>{_RUN_ID})/\d+\.json)"
-    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
+    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/|budget/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
 )
 
 EXPORTED_KINDS = ("journal", "problems", "data", "commits", "snapshots", "runs")

@@ -22,6 +22,14 @@ class Price:
     cached_prompt_per_million: float
     completion_per_million: float
 
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: float) -> float:
+        """What some tokens cost; ``cached_tokens`` are part of ``prompt_tokens``."""
+        return (
+            (prompt_tokens - cached_tokens) * self.prompt_per_million
+            + cached_tokens * self.cached_prompt_per_million
+            + completion_tokens * self.completion_per_million
+        ) / 1e6
+
 
 PRICES = TableSchema(
     "prices",

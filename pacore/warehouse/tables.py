@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend, Reader
+from pacore.store.budgets import BUDGET_STATUS, last_budget_stop
 from pacore.store.commits import DataFile, current_tables
 from pacore.store.gradings import (
     GradingRecord,
@@ -53,15 +54,19 @@ from pacore.warehouse.prices import PRICES, Price
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run and how it ended, None for one that is open: one row of the table ``runs``."""
+    """A run and how it ended, None for one that is open: one row of the table ``runs``.
+
+    ``is_stopped``: its budget has stopped it.
+    """
 
     run: Run
     end: RunEnd | None
+    is_stopped: bool = False
 
     @property
     def status(self) -> str:
         if self.end is None:
-            return "open"
+            return BUDGET_STATUS if self.is_stopped else "open"
         return "failures" if self.end.counts.get("failed") else "complete"
 
     @property
@@ -213,7 +218,12 @@ def table_files(
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
     # A set is frozen once, perhaps by a version that knew fewer columns, whichever runs share it since.
     files["problems"].append(_empty_file("problems", folder))
-    files["runs"] = [_written(RUNS, [StartedRun(run, ends[run.run_id]) for run in runs], folder)]
+    started = [
+        StartedRun(run, end, end is None and last_budget_stop(store, run.run_id) is not None)
+        for run in runs
+        for end in [ends[run.run_id]]
+    ]
+    files["runs"] = [_written(RUNS, started, folder)]
     files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units), folder)]
     if has_older_files(runs):
         for table in GROWN:

@@ -1,7 +1,8 @@
 -- Grain: one row per run: its configuration, its problem set, and whether it has ended.
 -- Columns:
 --   run_id VARCHAR: Name of the run.
---   status VARCHAR: `open`, `complete`, or `failures` where it ended with problems that failed.
+--   status VARCHAR: `open`, `incomplete: budget` where that stopped it, `complete`, or `failures` where it ended with
+--     problems that failed.
 --   created_at TIMESTAMP in UTC: When the run was first started.
 --   finished_at TIMESTAMP in UTC: When it came to its end; null while it is open.
 --   identity_digest VARCHAR: The sha256 of everything that the run's trajectory ids follow from.

@@ -87,6 +87,11 @@ PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 OTHER_OPERATION: dict[str, dict[str, Any]] = {
+    "max_tokens_total": {"max_tokens_total": 1_000},
+    "max_cost": {"max_cost": 2.5, "prices": "prices.csv"},
+    "prices": {"prices": "prices.csv"},
+    "max_hours": {"max_hours": 8.0},
+    "partial": {"partial": True},
     "problems": {"problems": "s3://elsewhere/problems.parquet"},
     "engine": {"engine": "vllm", "endpoints": ()},
     "endpoints": {"endpoints": ("http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1")},

@@ -97,7 +97,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
         "replicates": 2,
         "run_id": "mine",
     }
-    return SweepConfig.model_validate({"run": run, "arms": ARMS, "prices": str(prices)})
+    return SweepConfig.model_validate({"run": {**run, "prices": str(prices)}, "arms": ARMS})
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
     flags = [
         "--problems", config.run.problems, "--engine", "scripted", "--model", config.run.model,
         "--store", config.run.store, "--replicates", "2", "--run-id", "mine",
-        "--prices", str(config.prices), *(part for arm in ARMS for part in ("--arm", arm)),
+        "--prices", str(config.run.prices), *(part for arm in ARMS for part in ("--arm", arm)),
     ]  # fmt: skip
     again = pacore("sweep", *flags, "--format", "json")
     assert again.returncode == 0, again.stderr

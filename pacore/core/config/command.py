@@ -17,6 +17,9 @@ REPEATED = {
 }
 """Fields whose flag may be given several times, each with one of their values."""
 
+SWITCHES = ("partial",)
+"""Fields that are off unless their flag is given, which takes no value."""
+
 DEFAULT_STORE = "./store"
 
 
@@ -53,6 +56,9 @@ def resume_command_line(store: str, run_id: str) -> str:
 def _flags(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         flag = flag_of(name)
+        if name in SWITCHES:
+            yield flag
+            continue
         for text in value if name in REPEATED else [_typed(name, value)]:
             # A value that begins with a dash would be taken for a flag.
             yield from [f"{flag}={text}"] if text.startswith("-") else [flag, text]

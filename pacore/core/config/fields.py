@@ -378,6 +378,28 @@ class ConfigFields(Settings):
         "changes; 0: never.",
         ge=0,
     )
+    max_tokens_total: int | None = _operational(
+        None,
+        "Budget in tokens, those of failed tries included: what the run may generate in all its starts. "
+        "When it is spent nothing more is sent; a larger one goes on.",
+        ge=1,
+    )
+    max_cost: float | None = _operational(
+        None, "Budget in the currency of the price table: what the run may cost in all.", gt=0.0
+    )
+    prices: str | None = _operational(
+        None,
+        "CSV of what a million tokens cost: model, prompt_per_million, completion_per_million; for "
+        "max_cost.",
+        min_length=1,
+    )
+    max_hours: float | None = _operational(
+        None, "Hours after which nothing more is sent, counted from each start.", gt=0.0
+    )
+    partial: bool = _operational(
+        False,
+        "Start although the budget is expected not to suffice, and do what it suffices for.",
+    )
     attempts: int = _operational(3, "Attempts at a trajectory before it counts as lost.", ge=1)
     shard_size: int | None = _operational(
         None, "Problems in a shard; fixed when a run first starts.", ge=1

@@ -62,6 +62,12 @@ class RunConfig(ConfigFields):
         return self
 
     @model_validator(mode="after")
+    def _can_be_counted(self) -> RunConfig:
+        if self.max_cost is not None and self.prices is None:
+            raise ValueError("max_cost: needs prices, a table of what a million tokens cost")
+        return self
+
+    @model_validator(mode="after")
     def _can_be_resumed(self) -> RunConfig:
         for pattern in PLACEHOLDERS:
             if self.run_id and pattern in self.seed_root and pattern not in self.run_id:

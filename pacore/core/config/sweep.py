@@ -175,9 +175,6 @@ class SweepConfig(PlainModel):
         description="Strategies to compare, such as single, sc:16, low, 32,4, sequential:5, "
         "verbatim, low+compaction=answer.",
     )
-    prices: str | None = Field(
-        None, description="Price table: CSV of model and prices per million tokens.", min_length=1
-    )
 
     @field_validator("run")
     @classmethod

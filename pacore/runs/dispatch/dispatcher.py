@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pacore.core.engine import Engine, EngineInfo, Hint
 from pacore.core.trajectory import Request
-from pacore.errors import EngineUnavailable, Interrupted, PacoreError
+from pacore.errors import BudgetSpent, EngineUnavailable, Interrupted, PacoreError
 from pacore.runs.dispatch.places import Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy, Sampler
@@ -78,7 +78,8 @@ class Dispatcher:
     """Drives one engine for all shards of a process.
 
     ``open_engine`` is called once, when the first request comes; ``on_open`` is then called with what
-    the engine reports of itself, and ``on_slots`` with each new number of its slots. ``progress`` is kept
+    the engine reports of itself, and ``on_slots`` with each new number of its slots. Once the budget
+    of ``retry`` is spent nothing more is sent, and what is in flight is finished. ``progress`` is kept
     up to date: whether requests are at the engine, and every few seconds how many tokens its servers have
     generated. Not usable after `close`.
     """
@@ -108,6 +109,8 @@ class Dispatcher:
         self._tickets = 0
         self._in_flight: dict[str, list[tuple[_Batch, int]]] = {}
         self._tasks: set[asyncio.Task[Filled]] = set()
+        self._spent: BudgetSpent | None = None
+        self._unserved: list[tuple[_Batch, int]] = []
         self._paused = 0
         self._ordered = 0.0
         self._loop = asyncio.new_event_loop()
@@ -165,6 +168,8 @@ class Dispatcher:
     def _admit(self) -> None:
         """Begin requests of the first batches until as many are under way as keep the engine busy."""
         assert self._sampler is not None
+        if self._spent is not None:
+            return
         self._order()
         slots = self._sampler.slots
         places = ADMITTED_PER_SLOT * slots + min(self._paused, PAUSED_PER_SLOT * slots)
@@ -205,13 +210,22 @@ class Dispatcher:
             self._progress.work(False)
         error = None if task.cancelled() else task.exception()
         is_filled = not task.cancelled() and error is None
-        for batch, place in self._in_flight.pop(trajectory_id):
+        wanted = self._in_flight.pop(trajectory_id)
+        if isinstance(error, BudgetSpent):
+            # Whoever waits is told when all that is in flight has been journalled.
+            self._spent = error
+            self._unserved += wanted
+            wanted = []
+        for batch, place in wanted:
             if is_filled:
                 batch.settle(place, task.result())
             else:
                 batch.fail(error)
         if isinstance(error, EngineUnavailable):
             self._abandon(error)
+        elif self._spent is not None:
+            if not self._tasks:
+                self._abandon(self._spent)
         elif not self._is_stopped.is_set():
             self._admit()
             self._loop.call_soon(self._look)
@@ -220,9 +234,11 @@ class Dispatcher:
         if self._sampler is not None:
             self._sampler.early_stop.look()
 
-    def _abandon(self, failure: EngineUnavailable) -> None:
+    def _abandon(self, failure: PacoreError) -> None:
         """Fail all that waits, and every later request."""
         self._failure = failure
+        for batch, _ in self._unserved:
+            batch.fail(failure)
         waiting, self._waiting = self._waiting, []
         for _, _, batch in waiting:
             batch.fail(failure)
@@ -360,7 +376,7 @@ def _result(future: Future[_Result]) -> _Result:
 def filled(done: Future[list[Filled]]) -> list[Filled]:
     """What became of requests that were begun, once all are settled.
 
-    Raises EngineUnavailable where the engine refuses all first requests alike, StoreError where the
-    journal fails, Interrupted after `Dispatcher.stop`.
+    Raises EngineUnavailable where the engine refuses all first requests alike, BudgetSpent where no more
+    may be sent, StoreError where the journal fails, Interrupted after `Dispatcher.stop`.
     """
     return _result(done)

@@ -20,7 +20,8 @@ from tenacity.wait import wait_random_exponential
 from pacore.core.engine import NO_HINT, Cause, Engine, EngineFault, EngineInfo, Hint, Refusal
 from pacore.core.round import overflow, prompt_tokens_bound
 from pacore.core.trajectory import Generation, Request
-from pacore.errors import EngineUnavailable
+from pacore.errors import BudgetSpent, EngineUnavailable
+from pacore.runs.dispatch.budget import Budget
 from pacore.runs.dispatch.places import Places
 from pacore.runs.dispatch.writers import Filled, Follower, Writers
 
@@ -42,13 +43,15 @@ _NO_CONTENT = (
 class RetryPolicy:
     """How often, and after which waits, a request is tried again after a passing fault.
 
-    ``early_stop`` is how many of the first requests may be refused alike before all is given up.
+    ``early_stop`` is how many of the first requests may be refused alike before all is given up, and
+    ``budget`` bounds all tries, the first too.
     """
 
     retries: int = 4
     wait_seconds: float = 1.0
     wait_max_seconds: float = 60.0
     early_stop: int = 8
+    budget: Budget | None = None
 
     def wait(self, state: RetryCallState) -> float:
         """The server's own ``Retry-After`` where it named one, else exponential with jitter."""
@@ -98,6 +101,7 @@ class Sampler:
         self._writers = writers
         self._retry = retry
         self._on_pause = on_pause
+        self._budget = retry.budget
         self.places = Places(lambda: engine.slots)
         self._counts: dict[str, asyncio.Task[int | None]] = {}
 
@@ -118,7 +122,8 @@ class Sampler:
 
         ``looked_up`` is when, by the monotonic clock, the journal had nothing of it; of requests that wait
         for a slot that with the smallest priority in its ``hint`` is next; ``follower`` is told of it.
-        Raises StoreError where the journal fails, EngineUnavailable where all first requests fail alike.
+        Raises StoreError where the journal fails, EngineUnavailable where all first requests fail alike,
+        and BudgetSpent.
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled.refused(request.trajectory_id, too_long)
@@ -136,9 +141,16 @@ class Sampler:
                 was_served = await self.early_stop.hold(request, fault.refusal)
                 if was_served and fault.is_endpoints:
                     return await self._fill(request, tries)
-            fault.partial = fault.partial or tries.partial
-            made = replace(fault.as_generation(tries.made), wasted_tokens=tries.wasted_tokens)
-            return await self._keep(request, made, tries)
+            return await self._keep_tombstone(request, fault, tries)
+        except BudgetSpent:
+            # What its tries have cost is in the books, and a resume tries it again.
+            await self._keep_tombstone(request, first, tries)
+            raise
+
+    async def _keep_tombstone(self, request: Request, fault: EngineFault, tries: _Tries) -> Filled:
+        fault.partial = fault.partial or tries.partial
+        made = replace(fault.as_generation(tries.made), wasted_tokens=tries.wasted_tokens)
+        return await self._keep(request, made, tries)
 
     async def prompt_tokens(self, request: Request) -> int | None:
         """Count each distinct prompt once, however many trajectories share it."""
@@ -186,7 +198,7 @@ class Sampler:
             if tries.follower is not None:
                 tries.follower.sent(request)
             try:
-                made = await self._engine.generate(request, tries.hint)
+                made = await self._generate(request, tries.hint)
             except EngineFault as fault:
                 tries.made += fault.requests
                 tries.wasted_tokens += fault.wasted_tokens
@@ -200,6 +212,16 @@ class Sampler:
             kept = await self._keep(request, made, tries)
             self.early_stop.served(made)
             return kept
+
+    async def _generate(self, request: Request, hint: Hint) -> Generation:
+        """One try at the engine, within the budget. Raises EngineFault and BudgetSpent."""
+        if self._budget is None:
+            return await self._engine.generate(request, hint)
+        reserved = await self._budget.reserve(request, hint)
+        with reserved.spending() as spent:
+            made = await self._engine.generate(request, hint)
+            spent(made)
+        return made
 
     async def _keep(self, request: Request, generation: Generation, tries: _Tries) -> Filled:
         """Make a generation durable; an overflow is no part of the journal."""

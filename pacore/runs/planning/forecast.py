@@ -260,7 +260,7 @@ class Forecaster:
     """Takes problems through the rounds as far as the journal reaches.
 
     ``info`` and ``count_tokens`` come from an engine that answers; without one no request counts
-    as too long.
+    as too long. ``on_entry`` is called with each entry of the journal that is met, tombstones too.
     """
 
     def __init__(
@@ -270,12 +270,14 @@ class Forecaster:
         journal: Journal,
         info: EngineInfo | None = None,
         count_tokens: TokenCounter | None = None,
+        on_entry: Callable[[Entry], None] = _ignore,
     ) -> None:
         self._plan = plan
         self._recipe = recipe
         self._journal = journal
         self._window_tokens = info.window_tokens if info else None
         self._count_tokens = count_tokens
+        self._on_entry = on_entry
         self._pending: set[str] = set()
         self.used: set[str] = set()
         """Ids of the stored trajectories that the plan takes, once it was forecast."""
@@ -379,6 +381,7 @@ class Forecaster:
         none: the slot's current attempt is then the one to be made.
         """
         while entry is not None:
+            self._on_entry(entry)
             _end(slot, request, entry.generation)
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)

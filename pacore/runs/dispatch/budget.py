@@ -1,0 +1,165 @@
+"""A run's budget in tokens, money and time: nothing new is sent once it is spent.
+
+What is in flight counts with what it is expected to cost, so that what is spent at the end exceeds the
+budget by what was misjudged of the requests in flight, and never by more than those. They are finished and
+kept: they are paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pacore.core.engine import EngineFault, Hint
+from pacore.core.trajectory import Generation, Request
+from pacore.errors import BudgetSpent
+from pacore.warehouse.prices import Price
+
+CHARACTERS_A_TOKEN = 4
+"""For what nothing has counted yet, such as the prompt of a request that is to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Generated ``tokens``, those of failed tries included, and ``money`` in the price table's currency."""
+
+    tokens: float = 0.0
+    money: float = 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.tokens + other.tokens, self.money + other.money)
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.tokens - other.tokens, self.money - other.money)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may spend in all its starts, and for how many hours of one start it may send requests."""
+
+    tokens: int | None = None
+    money: float | None = None
+    hours: float | None = None
+
+    def left(self, spent: Amount) -> Amount:
+        """What is left of tokens and money; infinite where there is no limit."""
+        infinite = float("inf")
+        return Amount(
+            (infinite if self.tokens is None else self.tokens) - spent.tokens,
+            (infinite if self.money is None else self.money) - spent.money,
+        )
+
+
+@dataclass(slots=True)
+class Budget:
+    """An account of one start of a run. Lives in one event loop, but for what is read of it.
+
+    ``spent`` begins with what the run has spent before; ``price`` is needed for a limit of money.
+    """
+
+    limits: Limits
+    price: Price | None = None
+    spent: Amount = Amount()
+    clock: Callable[[], float] = time.monotonic
+    stopped: BudgetSpent | None = None
+    _reserved: Amount = Amount()
+    _outstanding: int = 0
+    _began: float = field(init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    async def reserve(self, request: Request, hint: Hint) -> Reservation:
+        """Set aside what a request is expected to cost, which is waited for while others are in flight.
+
+        Raises BudgetSpent where the budget does not suffice for it; then nothing more is sent.
+        """
+        amount = self._expected(request, hint)
+        while True:
+            if self.stopped is None and (why := self._spent(amount)) is not None:
+                self.stopped = BudgetSpent(why)
+                self._changed.set()
+            if self.stopped is not None:
+                raise BudgetSpent(str(self.stopped))
+            if self._has_room(amount):
+                self._reserved += amount
+                self._outstanding += 1
+                return Reservation(self, amount)
+            await self._changed.wait()
+
+    def amount_of(self, made: Generation) -> Amount:
+        """What a generation has cost, its failed tries included."""
+        tokens = made.completion_tokens
+        if tokens is None:
+            tokens = len((made.reasoning or "") + (made.content or "")) // CHARACTERS_A_TOKEN
+        return self.amount(
+            made.prompt_tokens or 0, made.cached_prompt_tokens or 0, tokens + made.wasted_tokens
+        )
+
+    def amount(self, prompt_tokens: int, cached_tokens: int, tokens: float) -> Amount:
+        """What some tokens cost."""
+        if self.price is None:
+            return Amount(tokens)
+        return Amount(tokens, self.price.cost(prompt_tokens, cached_tokens, tokens))
+
+    def settle(self, reserved: Amount, spent: Amount) -> None:
+        """Put what a request has cost in the place of what was reserved for it."""
+        self._reserved -= reserved
+        self._outstanding -= 1
+        self.spent += spent
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _expected(self, request: Request, hint: Hint) -> Amount:
+        prompt = sum(len(turn.content) for turn in request.turns) // CHARACTERS_A_TOKEN
+        most = request.recipe.max_tokens
+        tokens = hint.expected_tokens if most is None else min(most, hint.expected_tokens)
+        return self.amount(prompt, 0, tokens)
+
+    def _has_room(self, amount: Amount) -> bool:
+        left = self.limits.left(self.spent + self._reserved + amount)
+        return left.tokens >= 0 and left.money >= 0
+
+    def _spent(self, amount: Amount) -> str | None:
+        """Why nothing more can be sent; None while something can, now or after what is in flight."""
+        hours = self.limits.hours
+        if hours is not None and self.clock() - self._began >= 3600 * hours:
+            return f"the time is over: max_hours {hours:g}"
+        left = self.limits.left(self.spent)
+        is_first = not self._outstanding
+        for name, limit, rest, needs, spent in (
+            ("max_tokens_total", self.limits.tokens, left.tokens, amount.tokens, self.spent.tokens),
+            ("max_cost", self.limits.money, left.money, amount.money, self.spent.money),
+        ):
+            if rest <= 0 or (is_first and rest < needs):
+                return f"the budget is spent: {spent:,.10g} of {name} {limit:,.10g}"
+        return None
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What is set aside for one try."""
+
+    budget: Budget
+    amount: Amount
+
+    @contextmanager
+    def spending(self) -> Iterator[Callable[[Generation], None]]:
+        """Account for one try: of its generation, which is to be passed on, or of its fault."""
+        spent = Amount()
+
+        def see(made: Generation) -> None:
+            nonlocal spent
+            spent = self.budget.amount_of(made)
+
+        try:
+            yield see
+        except EngineFault as fault:
+            spent = self.budget.amount(0, 0, fault.wasted_tokens)
+            raise
+        finally:
+            self.budget.settle(self.amount, spent)
