@@ -5,37 +5,35 @@
 Every client has a simulated server of its own (`benchmarks.endpoint`) and requests the same trajectories,
 so that each has the same work. What no client can be faster than is the larger of two times: all tokens at
 the speed of full slots, and the longest chain of one problem's rounds, each as long as its longest
-trajectory. Prints a line a client and workload, with medians over the runs; ratios are to that bound,
-and of wall time to `reference`. `pacore-known` is pacore with an earlier run of the same problems, by other
-seeds, in its store.
+trajectory. Ratios are to that bound and to `reference`. `pacore-known` is pacore with an earlier run of the
+same problems, by other seeds, in its store.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import shutil
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.endpoint.server import MODEL, speed_of
 from benchmarks.endpoint.server import parser as server_parser
+from benchmarks.processes import Spent, pacore, served, spent, start_prefect
+from benchmarks.results import Figure, Results, add_option
 from pacore.core.config.run import RunConfig
-from tests.fixtures.s3_server import free_ports
 
-SERVER_SECONDS = 20.0
+REFERENCE = "reference"
+
+ENGINE = "first request to last answer"
+
+SERVER = "benchmarks.endpoint.server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +66,6 @@ class Measured:
     busy: float
 
 
-@contextmanager
-def _served(log: Path, options: Sequence[str]) -> Iterator[str]:
-    (port,) = free_ports(1)
-    command = [
-        sys.executable, "-m", "benchmarks.endpoint.server", "--port", str(port), "--log", str(log),
-        *options,
-    ]  # fmt: skip
-    process = subprocess.Popen(command)
-    try:
-        deadline = time.monotonic() + SERVER_SECONDS
-        while time.monotonic() < deadline:
-            with socket.socket() as tried:
-                if tried.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def _problems(folder: Path, count: int) -> Path:
     file = folder / "problems.jsonl"
     with file.open("w") as written:
@@ -117,7 +94,7 @@ def _config(problems: Path, workload: Workload, store: Path, urls: Sequence[str]
 def _command(client: str, config: dict[str, Any], folder: Path, more: Sequence[str]) -> list[str]:
     if client.startswith("pacore"):
         return [
-            sys.executable, "-m", "pacore.cli", "run", "--problems", config["problems"],
+            *pacore("run", "--problems", config["problems"]),
             "--model", MODEL, *(f"--endpoint={url}" for url in config["endpoints"]),
             "--widths", ",".join(map(str, config["widths"])),
             "--replicates", str(config["replicates"]),
@@ -141,7 +118,7 @@ def measure(
     try:
         with ExitStack() as stack:
             urls = [
-                stack.enter_context(_served(log, options))
+                stack.enter_context(served(SERVER, "--log", str(log), *options))
                 for log, options in zip(logs, servers, strict=True)
             ]
             problems = _problems(folder, workload.problems)
@@ -149,17 +126,10 @@ def measure(
             command = _command(client, config, folder, more)
             if client == "pacore-known":
                 earlier = [*command, "--seed-root", "earlier", "--run-id", "earlier"]
-                subprocess.run(earlier, capture_output=True, check=True)
+                spent(earlier)
                 seen = len(_lines(logs))
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            began = time.monotonic()
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            wall = time.monotonic() - began
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            if done.returncode:
-                raise SystemExit(f"{client}: exit code {done.returncode}\n{done.stderr[-2000:]}")
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return _measured(_lines(logs)[seen:], servers, wall, cpu)
+            took = spent(command)
+        return _measured(_lines(logs)[seen:], servers, took)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,7 +141,7 @@ def _lines(logs: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _measured(
-    lines: list[dict[str, Any]], servers: Sequence[Sequence[str]], wall: float, cpu: float
+    lines: list[dict[str, Any]], servers: Sequence[Sequence[str]], took: Spent
 ) -> Measured:
     parsed = [
         server_parser().parse_args(["--port", "0", "--log", "-", *options]) for options in servers
@@ -184,7 +154,7 @@ def _measured(
     longest = _longest_chain(lines) / max(speed.rate(1) for speed in speeds)
     occupied = sum(line["ended"] - (line["started"] or line["ended"]) for line in lines)
     return Measured(
-        wall, last - first, cpu, max(work, longest), len(lines),
+        took.wall_seconds, last - first, took.cpu_seconds, max(work, longest), len(lines),
         occupied / (last - first) / sum(speed.slots for speed in speeds),
     )  # fmt: skip
 
@@ -206,6 +176,29 @@ def _longest_chain(lines: Sequence[dict[str, Any]]) -> int:
     return max(sum(of.values()) for of in rounds.values())
 
 
+def _figures(text: str, found: dict[str, list[Measured]]) -> list[Figure]:
+    """What is kept of one workload: each client's times, and pacore's to those of the reference."""
+    reference = found.get(REFERENCE, [])
+    figures = []
+    for client, runs in found.items():
+        engine, wall = [one.engine_seconds for one in runs], [one.wall_seconds for one in runs]
+        cpu = [1000 * one.cpu_seconds / one.requests for one in runs]
+        busy = [100 * one.busy for one in runs]
+        bound = [one.bound_seconds for one in runs]
+        against = "" if client == REFERENCE else REFERENCE
+        base = [one.wall_seconds for one in reference] if against else []
+        figures += [
+            Figure(text, client, ENGINE, "s", engine, "bound", bound),
+            Figure(text, client, "command to exit", "s", wall, against, base),
+            Figure(text, client, "CPU a trajectory", "ms", cpu),
+            Figure(text, client, "slots taken", "%", busy, better="higher"),
+        ]
+        if against and reference:
+            base = [one.engine_seconds for one in reference]
+            figures.append(Figure(text, client, ENGINE, "s", engine, REFERENCE, base))
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", nargs="+", default=["150x16,4"])
@@ -215,37 +208,22 @@ def main() -> None:
         "--server", action="append", help="options of a server, as one text; for each server"
     )
     parser.add_argument("--pacore", default="", help="further flags of pacore run, as one text")
+    add_option(parser)
     given = parser.parse_args()
     servers, more = [text.split() for text in given.server or [""]], given.pacore.split()
-    print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
-    print(
-        f"{'workload':12} {'client':10} {'wall s':>8} {'engine s':>9} {'bound s':>8} {'engine/bound':>13}"
-        f" {'slots':>6} {'CPU ms each':>12} {'wall/reference':>15}"
-    )
+    start_prefect()
+    results = Results("makespan", given.results)
     for text in given.workloads:
-        workload = Workload.of(text)
         found: dict[str, list[Measured]] = defaultdict(list)
         for _ in range(given.runs):
             for client in given.clients.split(","):
-                found[client].append(measure(client, workload, servers, more))
-        walls = {
-            client: statistics.median(one.wall_seconds for one in all_)
-            for client, all_ in found.items()
-        }
-        for client, all_ in found.items():
-            middle = {
-                name: statistics.median(getattr(one, name) for one in all_)
-                for name in Measured.__slots__
-            }
-            ratio = walls[client] / walls["reference"] if "reference" in walls else float("nan")
-            print(
-                f"{text:12} {client:10} {walls[client]:8.1f} {middle['engine_seconds']:9.1f}"
-                f" {middle['bound_seconds']:8.1f}"
-                f" {middle['engine_seconds'] / middle['bound_seconds']:13.2f}"
-                f" {100 * middle['busy']:5.0f}%"
-                f" {1000 * middle['cpu_seconds'] / middle['requests']:12.2f} {ratio:15.2f}",
-                flush=True,
-            )
+                found[client].append(measure(client, Workload.of(text), servers, more))
+        results.add(*_figures(_named(text, given.server, more), found))
+
+
+def _named(text: str, servers: list[str] | None, more: Sequence[str]) -> str:
+    """A workload's name: its shape, and what else was given."""
+    return " ".join([text, *(f"[{one}]" for one in servers or []), *more])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Figure:
     """A value measured once a run, and what it is compared with.
 
     ``workload`` is what was done and ``subject`` who did it. ``base`` has the values of ``ratio_to`` in the
-    same runs, or one value for all of them; without it there is no ratio.
+    same runs, or one value for all of them; without values there is no ratio.
     """
 
     workload: str
@@ -91,6 +91,15 @@ class Result:
         """What two measurements of the same thing have in common."""
         return self.benchmark, self.workload, self.subject, self.metric, self.ratio_to
 
+    @property
+    def line(self) -> str:
+        """The figure as a benchmark prints it."""
+        compared = "" if self.ratio is None else f"  {self.ratio:.3f} of {self.ratio_to}"
+        return (
+            f"{self.benchmark:9} {self.workload:20} {self.subject:26} {self.metric:28}"
+            f" {self.median:10,.4g} {self.unit:9}{compared}"
+        )
+
 
 _TYPES = {
     "str": pa.string(),
@@ -120,9 +129,12 @@ class Results:
         self._machine = {**facts, "packages": json.dumps(facts["packages"])}
 
     def add(self, *figures: Figure) -> None:
-        """Store figures that were measured together."""
+        """Store figures that were measured together, and print each."""
         now = datetime.now(UTC)
-        rows = [dataclasses.asdict(self._result(figure, now)) for figure in figures]
+        made = [self._result(figure, now) for figure in figures]
+        for result in made:
+            print(result.line, flush=True)
+        rows = [dataclasses.asdict(result) for result in made]
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{self._benchmark}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), self._folder / name)
@@ -141,7 +153,7 @@ class Results:
             median=statistics.median(values),
             minimum=min(values),
             maximum=max(values),
-            ratio_to=figure.ratio_to,
+            ratio_to=figure.ratio_to if ratios else "",
             ratio=statistics.median(ratios) if ratios else None,
             ratio_minimum=min(ratios, default=None),
             ratio_maximum=max(ratios, default=None),

@@ -166,10 +166,14 @@ class SimulatedServer:
         self._wake()
 
 
+def text_of(characters: int) -> str:
+    """A text of so many characters."""
+    return (_WORDS * (characters // len(_WORDS) + 1))[:characters]
+
+
 def _response(job: Job, reason: str, seed: int) -> dict[str, Any]:
     """What a reasoning model says in so many tokens; its answer is one of three numbers."""
-    characters = job.length * CHARACTERS_A_TOKEN
-    thought = (_WORDS * (characters // len(_WORDS) + 1))[:characters]
+    thought = text_of(job.length * CHARACTERS_A_TOKEN)
     whole = reason == "stop"
     content = f"The answer is \\boxed{{{seed % 3}}}." if whole else ""
     return {
