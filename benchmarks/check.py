@@ -2,9 +2,9 @@
 
     python -m benchmarks.check --results build/bench/results
 
-Each ratio of `expected.toml` may be worse than expected by its factor: larger where less is better, smaller
-where more is. Exit code 1, and a line for each ratio that is worse, or that a benchmark with figures did not
-measure. Benchmarks without any figures are named and not counted.
+Each ratio of `expected.toml` may be worse than expected by its factor: larger where less is better,
+smaller where more is. Exit code 1, and a line for each ratio that is worse, or that a benchmark with
+figures did not measure. Benchmarks without any figures are named and not counted.
 """
 
 from __future__ import annotations

@@ -76,7 +76,8 @@ def _section(benchmark: str, results: list[Result]) -> str:
         for name, drawn in plots_of(benchmark, results)
     )
     about = escape(ABOUT.get(benchmark, ""))
-    return f"<h2>{escape(benchmark)}</h2><p>{about}</p>{_machine(results)}{images}{_table(results)}{_parts(results)}"
+    tables = _table(results) + _parts(results)
+    return f"<h2>{escape(benchmark)}</h2><p>{about}</p>{_machine(results)}{images}{tables}"
 
 
 def _machine(results: Iterable[Result]) -> str:

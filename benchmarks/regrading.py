@@ -2,7 +2,7 @@
 
     python -m benchmarks.regrading --trajectories 20000
 
-Builds a run of short trajectories with integer answers, as `benchmarks.rerun` does, and grades every
+Builds a run of short trajectories with integer answers, as `benchmarks.published` does, and grades every
 round of it: extraction, exact rules, keys, and the verdicts published. The same files are then read
 without being graded. A second grading, by another version of the same rules, is timed too.
 """
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.rerun import WIDTH, build
+from benchmarks.published import WIDTH, build
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.store.backends.opening import open_store

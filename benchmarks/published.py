@@ -1,28 +1,9 @@
-"""How long a finished run takes to be found finished, and what it asks the store for.
-
-    python -m benchmarks.rerun --trajectories 100000
-    python -m benchmarks.rerun --trajectories 100000 --s3
-
-Builds a run of scripted trajectories (short texts) through the stages, published as the flow
-publishes them but without a journal, then times ``pacore run`` of the same line in a process of its
-own. With ``--s3`` the store is on a SeaweedFS started for it; requests are counted by the endpoint
-in between.
-"""
+"""A finished run that was never sampled: published through the stages' own functions, without a journal."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import os
-import resource
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pacore.core.answer import Answer
@@ -38,9 +19,6 @@ from pacore.store.commits import publish, write_snapshot
 from pacore.store.layout import OWN, Unit
 from pacore.store.run import Run, close_run
 from pacore.store.schema import TABLES, Row
-from tests.fixtures.forwarder import forwarding
-from tests.fixtures.pipeline import scripted_config, write_problems
-from tests.fixtures.s3_server import environment_of, seaweed
 from tests.fixtures.small_store import own_verdict
 
 WIDTH = 16
@@ -134,72 +112,3 @@ def build(config: RunConfig) -> Run:
     counts = {"answered": len(problems), "no_answer": 0, "failed": 0, "retryable": 0}
     close_run(store, run, counts)
     return run
-
-
-@contextlib.contextmanager
-def _place(folder: Path, is_s3: bool) -> Iterator[tuple[str, Any]]:
-    """A store's URL, and what counts its requests."""
-    if not is_s3:
-        yield str(folder / "store"), None
-        return
-    with seaweed(folder / "seaweed") as server, forwarding(server.endpoint) as between:
-        os.environ.update(environment_of(between.endpoint))
-        yield "s3://test/rerun", between
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trajectories", type=int, default=100_000)
-    parser.add_argument("--s3", action="store_true")
-    parser.add_argument("--runs", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, _place(Path(name), options.s3) as (url, between):
-        problems = write_problems(
-            Path(name) / "problems.jsonl", options.trajectories // (WIDTH + 1)
-        )
-        config = scripted_config(Path(name), problems, widths=(WIDTH,), run_id="rerun")
-        began = time.monotonic()
-        run = build(config.model_copy(update={"store": url}))
-        built_seconds = time.monotonic() - began
-        found: list[dict[str, float]] = []
-        for _ in range(options.runs):
-            if between is not None:
-                between.clear()
-            found.append(_rerun(url, problems, between))
-        print(
-            json.dumps(
-                {
-                    "trajectories": run.trajectories,
-                    "shards": len(run.shards),
-                    "built_seconds": round(built_seconds, 1),
-                    "reruns": found,
-                },
-                indent=2,
-            )
-        )
-
-
-def _rerun(url: str, problems: Path, between: Any) -> dict[str, float]:
-    line = [
-        sys.executable, "-m", "pacore.cli.main", "run", "--problems", str(problems), "--engine",
-        "scripted", "--widths", str(WIDTH), "--store", url, "--run-id", "rerun",
-    ]  # fmt: skip
-    began, before = time.monotonic(), _cpu_of_children()
-    done = subprocess.run(line, check=True, capture_output=True, text=True)
-    seconds = time.monotonic() - began
-    if "nothing to do" not in done.stderr:
-        raise SystemExit(f"the run was not found finished: {done.stderr}")
-    cpu_seconds = _cpu_of_children() - before
-    found = {"seconds": round(seconds, 2), "cpu_seconds": round(cpu_seconds, 2)}
-    if between is not None:
-        found |= {"requests": len(between.seen), "bytes_read": between.bytes_read}
-    return found
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-if __name__ == "__main__":
-    main()
