@@ -54,14 +54,19 @@ Sample = tuple[Request, Generation]
 
 
 @contextlib.contextmanager
-def _place(folder: Path, is_s3: bool) -> Iterator[tuple[str, Forwarder | None]]:
-    """A store's URL, and what counts its requests."""
+def _place(folder: Path, is_s3: bool) -> Iterator[tuple[str, Callable[[], Forwarder | None]]]:
+    """A store's URL, and what to call for its requests to be counted from then on."""
     if not is_s3:
-        yield str(folder / "store"), None
+        yield str(folder / "store"), lambda: None
         return
     with seaweed(folder / "seaweed") as server, forwarding(server.endpoint) as between:
-        os.environ.update(environment_of(between.endpoint))
-        yield "s3://test/store", between
+        os.environ.update(server.environment)
+
+        def count() -> Forwarder:
+            os.environ.update(environment_of(between.endpoint))
+            return between
+
+        yield "s3://test/store", count
 
 
 def _samples(problems: Path, count: int, characters: int) -> list[Sample]:
@@ -226,7 +231,7 @@ def main() -> None:
     start_prefect()
     results = Results("store", given.results)
     place = "S3" if given.s3 else "folder"
-    with tempfile.TemporaryDirectory() as name, _place(Path(name), given.s3) as (url, between):
+    with tempfile.TemporaryDirectory() as name, _place(Path(name), given.s3) as (url, count):
         problems = write_problems(Path(name) / "problems.jsonl", given.trajectories // (WIDTH + 1))
         samples = _samples(problems, given.texts, given.characters)
         measured = [rates(open_store(f"{url}-{number}"), samples) for number in range(given.runs)]
@@ -235,6 +240,7 @@ def main() -> None:
         config = scripted_config(Path(name), problems, widths=(WIDTH,), run_id=RUN)
         run = build(config.model_copy(update={"store": url}))
         found: dict[str, list[dict[str, float]]] = defaultdict(list)
+        between = count()
         for _ in range(given.runs):
             took = spent(pacore("status", "--store", url))
             found["start"].append({"CPU": took.cpu_seconds})
