@@ -1,7 +1,8 @@
 # make install   .venv with everything, pinned
 # make demo      the main job, small and real: 10 problems, a real model, a real vLLM server
 # make test      all tests; make quick: check and the tests that are not slow, in some minutes
-# make check     style, types, architecture; make bench: what pacore costs
+# make check     style, types, architecture; make bench: what pacore costs, as a page;
+#                make bench-check: whether its ratios are as good as expected
 # make chaos     500 kills at random moments, on a folder and on S3, and the tables compared
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PANDAS := .venv/pandas
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test quick chromium bubblewrap check bench chaos lock clean
+.PHONY: install demo test quick chromium bubblewrap check bench bench-check chaos lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -59,9 +60,18 @@ check: .venv/.installed
 	@$(VENV)/mypy
 	@$(VENV)/python -m pytest --quiet tests/house/test_architecture.py
 
+# Sizes for a quarter of an hour on two cores; each benchmark says what else it can measure.
 bench: .venv/.installed
-	@$(VENV)/python -m benchmarks.overhead
-	@$(VENV)/python -m benchmarks.makespan
+	@$(VENV)/python -m benchmarks.makespan --workloads 60x16,4 --clients pacore,reference,barrier
+	@$(VENV)/python -m benchmarks.throughput --in-flight 1 64 1024 --trajectories 3400
+	@$(VENV)/python -m benchmarks.overhead --sizes 3400 13600
+	@$(VENV)/python -m benchmarks.store --trajectories 20000 --texts 500
+	@$(VENV)/python -m benchmarks.store --trajectories 5000 --texts 500 --s3
+	@$(VENV)/python -m benchmarks.sql --shape 500x16,4 --only mart_ --once
+	@$(VENV)/python -m benchmarks.page
+
+bench-check: .venv/.installed
+	@$(VENV)/python -m benchmarks.check
 
 chaos: .venv/.installed
 	@$(VENV)/python -m benchmarks.chaos

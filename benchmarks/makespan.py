@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks.endpoint.server import MODEL, speed_of
 from benchmarks.endpoint.server import parser as server_parser
+from benchmarks.graded_store import Shape
 from benchmarks.processes import Spent, pacore, served, spent, start_prefect
 from benchmarks.results import Figure, Results, add_option
 from pacore.core.config.run import RunConfig
@@ -34,22 +35,6 @@ REFERENCE = "reference"
 ENGINE = "first request to last answer"
 
 SERVER = "benchmarks.endpoint.server"
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """``problems`` times the widths of the rounds before the last, and replicates."""
-
-    problems: int
-    widths: tuple[int, ...]
-    replicates: int = 1
-
-    @staticmethod
-    def of(text: str) -> Workload:
-        """``150x16,4`` or ``64*30x4``."""
-        many, _, rest = text.rpartition("*")
-        problems, _, widths = rest.partition("x")
-        return Workload(int(problems), tuple(map(int, widths.split(","))), int(many or 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +64,7 @@ def _problems(folder: Path, count: int) -> Path:
     return file
 
 
-def _config(problems: Path, workload: Workload, store: Path, urls: Sequence[str]) -> dict[str, Any]:
+def _config(problems: Path, workload: Shape, store: Path, urls: Sequence[str]) -> dict[str, Any]:
     return {
         "problems": str(problems),
         "model": MODEL,
@@ -110,7 +95,7 @@ def _command(client: str, config: dict[str, Any], folder: Path, more: Sequence[s
 
 
 def measure(
-    client: str, workload: Workload, servers: Sequence[Sequence[str]], more: Sequence[str]
+    client: str, workload: Shape, servers: Sequence[Sequence[str]], more: Sequence[str]
 ) -> Measured:
     """One client on one workload, once. Raises SystemExit where it failed."""
     folder = Path(tempfile.mkdtemp(prefix="makespan-"))
@@ -217,7 +202,7 @@ def main() -> None:
         found: dict[str, list[Measured]] = defaultdict(list)
         for _ in range(given.runs):
             for client in given.clients.split(","):
-                found[client].append(measure(client, Workload.of(text), servers, more))
+                found[client].append(measure(client, Shape.of(text), servers, more))
         results.add(*_figures(_named(text, given.server, more), found))
 
 

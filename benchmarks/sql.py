@@ -1,21 +1,20 @@
 """What the SQL of pacore costs: every mart, check and report query, beside a scan of the trajectories.
 
     python -m benchmarks.sql --shape 5000x16,4
-    python -m benchmarks.sql --shape 57200x16,4 --only mart_ --output marts.parquet
+    python -m benchmarks.sql --shape 57200x16,4 --only mart_
 
 Makes a graded run of that shape once, in ``--folder``. Each query has a process of its own with a warehouse
 as commands open it: it is run once, then again, and the second time is the warm one. CPU is user and system
 time in all threads. A mart is counted (``select count(*)``, for which DuckDB leaves out what nobody reads)
-and read in full. ``scans`` is the CPU of a query in scans: reading and hashing every column of every
-trajectory, the median of three in the same run. ``peak_mb`` is the largest resident size of the process,
-of which some 150 MB are there before any query.
+and read in full. The ratio is of the CPU of a query to that of a scan, which reads and hashes every column
+of every trajectory; the median of three in the same run. The peak is the largest resident size of the
+process, of which some 150 MB are there before any query.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -25,10 +24,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from benchmarks.graded_store import RUN, Shape, build
+from benchmarks.results import Figure, Results, add_option
 from pacore.core.identity import sha256_hex
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.relations import MARTS, SQL_FOLDER, check_names, statement
@@ -139,24 +136,14 @@ def _apart(url: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _measured(url: str, names: list[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    scan = statistics.median(_apart(url, "scan", options)["cpu"] for _ in range(3))
-    print(f"a scan takes {scan:.2f} s of CPU; load {os.getloadavg()[0]:.1f}", flush=True)
-    print(
-        f"{'query':44}{'rows':>10}{'count':>8}{'first':>8}{'CPU s':>8}{'wall s':>8}{'scans':>8}{'MB':>7}"
-    )
-    for name in names:
-        found = {**_apart(url, name, options), "scan_cpu": scan}
-        found["scans"] = found["cpu"] / scan
-        counted, first = (
-            f"{found[key]:8.2f}" if key in found else " " * 8 for key in ("count_cpu", "first_cpu")
-        )
-        print(
-            f"{name:44}{found['rows']:10,}{counted}{first}{found['cpu']:8.2f}"
-            f"{found['seconds']:8.2f}{found['scans']:8.1f}{found['peak_mb']:7.0f}",
-            flush=True,
-        )
-        yield found
+def _figures(shape: str, name: str, found: dict[str, Any], scan: float) -> Iterator[Figure]:
+    yield Figure(shape, name, "CPU, warm", "s", [found["cpu"]], "scan", [scan])
+    yield Figure(shape, name, "seconds, warm", "s", [found["seconds"]])
+    yield Figure(shape, name, "peak memory", "MB", [found["peak_mb"]])
+    if "count_cpu" in found:
+        yield Figure(shape, name, "CPU of count(*)", "s", [found["count_cpu"]])
+    if "first_cpu" in found:
+        yield Figure(shape, name, "CPU, first", "s", [found["first_cpu"]])
 
 
 def main() -> None:
@@ -166,8 +153,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="queries whose names contain this")
     parser.add_argument("--once", action="store_true", help="one reading of each query, no count")
     parser.add_argument("--memory-mb", type=int, default=4096, help="memory to plan queries with")
-    parser.add_argument("--output", type=Path, help="Parquet file for the figures")
     parser.add_argument("--contents", action="store_true", help="digests of the marts, not figures")
+    add_option(parser)
     parser.add_argument("--store", help=argparse.SUPPRESS)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -182,12 +169,10 @@ def main() -> None:
         for name in (one for one in names if one.startswith("mart_")):
             print(f"{name:44}{_contents(url, name)}", flush=True)
         return
-    rows = [
-        {"trajectories": options.shape.trajectories, "shape": options.shape.name, **found}
-        for found in _measured(url, names, options)
-    ]
-    if options.output is not None:
-        pq.write_table(pa.Table.from_pylist(rows), options.output)
+    results = Results("sql", options.results)
+    scan = statistics.median(_apart(url, "scan", options)["cpu"] for _ in range(3))
+    for name in names:
+        results.add(*_figures(options.shape.name, name, _apart(url, name, options), scan))
 
 
 if __name__ == "__main__":
