@@ -128,7 +128,7 @@ def main() -> None:
             }
             results.add(*_figures(workload, found, each, count))
             if first:
-                smallest = f"{given.sizes[0]:,}"
+                smallest = f"{given.sizes[0]:,} trajectories"
                 results.add(Figure(workload, "pacore", CPU, "ms", each["pacore"], smallest, first))
             first = first or each.get("pacore", [])
             if not given.only:

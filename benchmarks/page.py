@@ -39,6 +39,7 @@ th, td { text-align: left; padding: .2rem .7rem .2rem 0; vertical-align: top; }
 thead th { border-bottom: 1px solid #888; font-weight: 600; }
 tr.first td { border-top: 1px solid #ddd; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table.parts { width: auto; }
 img { max-width: 100%; display: block; margin: .5rem 0; }
 .note { color: #666; }
 """
@@ -105,7 +106,7 @@ def _table(results: Iterable[Result]) -> str:
         cells = (
             workload if workload != before else "", subject, metric, shown(last.median),
             _range(last.minimum, last.maximum) if last.runs > 1 else "", last.unit,
-            "\n".join(map(_ratio, found)).strip(), str(last.runs),
+            "\n".join(_ratio(one) for one in found if one.ratio is not None), str(last.runs),
             f"{last.load_before:.1f}, {last.load_after:.1f}",
         )  # fmt: skip
         drawn = "".join(
@@ -133,7 +134,7 @@ def _parts(results: Iterable[Result]) -> str:
         )
         lines.append(f"<tr><td>{escape(part.removeprefix(PART))}</td>{cells}</tr>")
     head = f"<thead><tr><th>{escape(unit)}</th>{heads}</tr></thead>"
-    return f"<table>{head}<tbody>{''.join(lines)}</tbody></table>"
+    return f"<table class='parts'>{head}<tbody>{''.join(lines)}</tbody></table>"
 
 
 def _place(key: tuple[str, str, str], rows: Iterable[tuple[str, str, str]]) -> tuple[int, int]:
@@ -144,8 +145,7 @@ def _place(key: tuple[str, str, str], rows: Iterable[tuple[str, str, str]]) -> t
 
 
 def _ratio(one: Result) -> str:
-    if one.ratio is None:
-        return ""
+    assert one.ratio is not None
     spread = ""
     if one.runs > 1:
         spread = f" ({_range(one.ratio_minimum or 0, one.ratio_maximum or 0)})"

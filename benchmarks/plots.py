@@ -82,9 +82,13 @@ def _stacks(results: Sequence[Result]) -> Figure:
     figure, axes = _axes(1.6 + 0.45 * len(workloads))
     left = [0.0] * len(workloads)
     colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
-    for number, part in enumerate(sorted(sums, key=lambda name: -sums[name])):
+    # By name, so that a part has one colour in all plots.
+    numbers = {part: number for number, part in enumerate(sorted(sums))}
+    for part in sorted(sums, key=lambda name: -sums[name]):
         widths = [values.get((workload, part), 0.0) for workload in workloads]
-        axes.barh(workloads, widths, left=left, height=0.65, color=colours[number % 20], label=part)
+        axes.barh(
+            workloads, widths, left=left, height=0.65, color=colours[numbers[part] % 20], label=part
+        )
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel(f"{results[0].metric}, {results[0].unit}")
