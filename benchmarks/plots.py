@@ -18,19 +18,28 @@ PART = "part: "
 
 MOST_RATIOS = 40
 
+AXES = {"throughput": "requests in flight", "overhead": "trajectories"}
+"""What the workloads of a benchmark differ in."""
+
+
+def _at(one: Result) -> int:
+    """The number that a workload begins with."""
+    return int(one.workload.split()[0].replace(",", ""))
+
 
 def plots_of(benchmark: str, results: Sequence[Result]) -> Iterator[tuple[str, bytes]]:
     """The plots of one benchmark, each with what it shows, as SVG."""
-    curves = [one for one in results if one.workload.endswith(" in flight")]
-    for metric in sorted({one.metric for one in curves}):
-        found = [one for one in curves if one.metric == metric and not one.subject.startswith(PART)]
-        if len({one.workload for one in found}) > 1:
-            yield metric, image(_curves(metric, found))
+    axis = AXES.get(benchmark, "")
+    compared = [one for one in results if axis and not one.subject.startswith(PART)]
+    for metric in sorted({one.metric for one in compared} - {"command to exit"}):
+        found = [one for one in compared if one.metric == metric]
+        if len({_at(one) for one in found}) > 1:
+            yield metric, image(_curves(metric, found, axis))
     parts = [one for one in results if one.subject.startswith(PART)]
     if parts:
         yield "parts", image(_stacks(parts))
     ratios = [one for one in results if one.ratio is not None]
-    if ratios and not curves:
+    if ratios and not axis:
         yield f"ratios of {benchmark}", image(_ratios(ratios))
 
 
@@ -42,12 +51,12 @@ def _axes(height: float) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _curves(metric: str, results: Sequence[Result]) -> Figure:
-    """A metric of each subject over how many are in flight."""
+def _curves(metric: str, results: Sequence[Result], axis: str) -> Figure:
+    """A metric of each subject over the number that its workloads begin with."""
     figure, axes = _axes(3.6)
     subjects: dict[str, dict[int, Result]] = defaultdict(dict)
     for one in results:
-        subjects[one.subject][int(one.workload.split()[0].replace(",", ""))] = one
+        subjects[one.subject][_at(one)] = one
     for subject, found in subjects.items():
         at = sorted(found)
         medians = [found[number].median for number in at]
@@ -55,13 +64,14 @@ def _curves(metric: str, results: Sequence[Result]) -> Figure:
         above = [found[number].maximum - found[number].median for number in at]
         axes.errorbar(at, medians, (below, above), marker="o", capsize=3, label=subject)
     axes.set_xscale("log", base=2)
+    at = sorted({_at(one) for one in results})
     axes.set_yscale("log")
     axes.set_xticks(at, [f"{number:,}" for number in at])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     low, high = axes.get_ylim()
     axes.set_yticks([tick for tick in _TICKS if low <= tick <= high])
-    axes.set_xlabel("requests in flight")
+    axes.set_xlabel(axis)
     axes.set_ylabel(f"{metric}, {results[0].unit}")
     axes.legend(loc="best")
     return figure
