@@ -64,6 +64,12 @@ class Shape:
         return f"{self.replicates}-{self.problems}-{widths}"
 
     @property
+    def text(self) -> str:
+        """As `of` reads it."""
+        many = f"{self.replicates}*" if self.replicates > 1 else ""
+        return f"{many}{self.problems}x{','.join(map(str, self.widths))}"
+
+    @property
     def trajectories(self) -> int:
         return self.problems * self.replicates * (sum(self.widths) + 1)
 

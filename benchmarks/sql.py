@@ -172,7 +172,7 @@ def main() -> None:
     results = Results("sql", options.results)
     scan = statistics.median(_apart(url, "scan", options)["cpu"] for _ in range(3))
     for name in names:
-        results.add(*_figures(options.shape.name, name, _apart(url, name, options), scan))
+        results.add(*_figures(options.shape.text, name, _apart(url, name, options), scan))
 
 
 if __name__ == "__main__":
