@@ -98,13 +98,14 @@ def _table(results: Iterable[Result]) -> str:
         if not one.subject.startswith(PART):
             rows[one.workload, one.subject, one.metric].append(one)
     heads = "".join(f'<th class="{kind}">{name}</th>' for name, kind in COLUMNS)
-    lines, before = [], ""
+    lines, before, named = [], "", ""
     for (workload, subject, metric), found in sorted(
         rows.items(), key=lambda row: _place(row[0], rows)
     ):
         last = max(found, key=lambda one: one.measured_at)
         cells = (
-            workload if workload != before else "", subject, metric, shown(last.median),
+            workload if workload != before else "",
+            subject if (workload, subject) != (before, named) else "", metric, shown(last.median),
             _range(last.minimum, last.maximum) if last.runs > 1 else "", last.unit,
             "\n".join(_ratio(one) for one in found if one.ratio is not None), str(last.runs),
             f"{last.load_before:.1f}, {last.load_after:.1f}",
@@ -114,7 +115,7 @@ def _table(results: Iterable[Result]) -> str:
             for cell, (_, kind) in zip(cells, COLUMNS, strict=True)
         )
         lines.append(f'<tr class="{"first" if workload != before else ""}">{drawn}</tr>')
-        before = workload
+        before, named = workload, subject
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
