@@ -214,6 +214,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--prefill-us", type=float, default=0.0, help="a prompt token")
     options.add_argument("--memory-tokens", type=int, default=0)
     options.add_argument("--priority", action="store_true")
+    options.add_argument(
+        "--speed", type=Path, help="measured by benchmarks.calibration; for all above"
+    )
     options.add_argument("--median-tokens", type=int, default=400)
     options.add_argument("--pools", type=Path, help="Parquet of measured lengths, and of whom:")
     options.add_argument("--pools-model", default="Qwen3-8B")
@@ -225,6 +228,8 @@ def parser() -> argparse.ArgumentParser:
 
 def speed_of(given: argparse.Namespace) -> Speed:
     """The speed that the options of a server name."""
+    if given.speed is not None:
+        return Speed(**json.loads(given.speed.read_text()))
     return Speed(
         slots=given.slots,
         step_seconds=given.step_ms / 1e3,
