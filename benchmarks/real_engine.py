@@ -3,12 +3,13 @@
     python -m benchmarks.real_engine --runs 3
 
 Every subject gets the same prompts, seeds and limits, on a model of 135 million parameters that runs on a
-CPU: pacore against a server (`pacore`) and with one of its own (`pacore owned`), `AsyncLLM` and `LLM.generate` in
-their process, what ``vllm run-batch``, ``vllm bench serve`` and ``vllm bench throughput`` run, and the
-plain client. Rates are of the engine phase, from the first request to the last answer; the ratio is to
-`AsyncLLM` in the same run, and what is printed are medians over the runs. The prefix cache is emptied
-before each. ``command s`` is from command to exit; that of subjects in a process of their own holds the
-start of the engine, as that of `pacore owned` does.
+CPU: pacore against a server (`pacore`) and with one of its own (`pacore owned`), `AsyncLLM` and
+`LLM.generate` in their process, what ``vllm run-batch``, ``vllm bench serve`` and ``vllm bench throughput``
+run, and the plain client. Rates are of the engine phase, from the first request to the last answer; the
+ratio is to `AsyncLLM` in the same run; what is printed are medians over the runs. The prefix cache is
+emptied before each. ``steps`` are those of the engine, where it counts them: they say how full its batches
+were, whatever else the machine did. ``command s`` is from command to exit; that of subjects in a process
+of their own holds the start of the engine, as that of `pacore owned` does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.real.server import (
     MODEL,
     OPTIONS,
+    STEPS,
     RealServer,
     cpu_seconds,
     environment,
@@ -62,12 +65,15 @@ ENGINE_PHASE = """
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds from the first request to the last answer, those from command to exit, of CPU; tokens."""
+    """Seconds from the first request to the last answer, those from command to exit, and of CPU; tokens,
+    and steps of the engine, 0 where it counts none.
+    """
 
     engine_seconds: float
     command_seconds: float
     cpu_seconds: float
     tokens: int
+    steps: float
 
     @property
     def rate(self) -> float:
@@ -85,17 +91,19 @@ class Process:
             env={**environment(), "VLLM_LOGGING_LEVEL": "ERROR"},
         )  # fmt: skip
         self._read("READY")
+        self._steps = 0.0
         self.start_seconds = time.monotonic() - began
         self.pid = self._process.pid
 
-    def measure(self, subject: str, config: RunConfig) -> tuple[float, int]:
-        """Seconds of the engine phase, and tokens."""
+    def measure(self, subject: str, config: RunConfig) -> tuple[float, int, float]:
+        """Seconds of the engine phase, tokens, and steps of an engine in the process."""
         assert self._process.stdin is not None
         line = json.dumps([subject, config.model_dump(mode="json")])
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        seconds, tokens = json.loads(self._read("MEASURED"))
-        return float(seconds), int(tokens)
+        seconds, tokens, steps = json.loads(self._read("MEASURED"))
+        made, self._steps = float(steps) - self._steps, float(steps)
+        return float(seconds), int(tokens), made
 
     def _read(self, word: str) -> str:
         assert self._process.stdout is not None
@@ -128,10 +136,14 @@ class Bench:
         kind, name = SUBJECTS[subject]
         process = self._process(kind)
         pids = [process.pid, *([self.server.pid] if kind == "http" else [])]
-        before = sum(map(cpu_seconds, pids))
-        seconds, tokens = process.measure(name, config)
+        before, served = sum(map(cpu_seconds, pids)), self._served_steps()
+        seconds, tokens, steps = process.measure(name, config)
         cpu = sum(map(cpu_seconds, pids)) - before
-        return Measured(seconds, process.start_seconds + seconds, cpu, tokens)
+        steps += self._served_steps() - served
+        return Measured(seconds, process.start_seconds + seconds, cpu, tokens, steps)
+
+    def _served_steps(self) -> float:
+        return self.server.counts().get(STEPS, 0.0)
 
     def _process(self, kind: str) -> Process:
         if kind not in self._processes:
@@ -153,8 +165,11 @@ class Bench:
             "--store", str(store), "--run-id=real", *engine,
         ]  # fmt: skip
         used, before = sum(os.times()[2:4]), cpu_seconds(self.server.pid)
+        served = self._served_steps()
         began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment(), check=False
+        )
         wall = time.monotonic() - began
         # What the keeper of an owned server has used ends with it, and is not counted.
         cpu = sum(os.times()[2:4]) - used + cpu_seconds(self.server.pid) - before
@@ -162,7 +177,7 @@ class Bench:
             raise SystemExit(f"pacore: exit code {done.returncode}\n{done.stderr[-2000:]}")
         with Warehouse(open_store(str(store))) as warehouse:
             ((seconds, tokens),) = list(warehouse.query(ENGINE_PHASE).rows)
-        return Measured(float(seconds), wall, cpu, int(tokens))
+        return Measured(float(seconds), wall, cpu, int(tokens), self._served_steps() - served)
 
 
 def _report(workload: Workload, found: dict[str, list[Measured]], results: Results) -> None:
@@ -175,7 +190,8 @@ def _report(workload: Workload, found: dict[str, list[Measured]], results: Resul
             f"{workload.name:16} {subject:17} {statistics.median(one.tokens for one in all_):7.0f}"
             f" {statistics.median(one.engine_seconds for one in all_):9.1f}"
             f" {statistics.median(rates):9.1f} {statistics.median(ratios):9.3f}"
-            f" {min(ratios):6.2f}-{max(ratios):4.2f} {command:10.1f}"
+            f" {min(ratios):6.2f}-{max(ratios):4.2f}"
+            f" {statistics.median(one.steps for one in all_):6.0f} {command:10.1f}"
             f" {1e3 * statistics.median(one.cpu_seconds / one.tokens for one in all_):14.2f}",
             flush=True,
         )
@@ -221,11 +237,13 @@ def main() -> None:
     parser.add_argument("--subjects", default=",".join(("pacore", "pacore owned", *SUBJECTS)))
     add_option(parser)
     given = parser.parse_args()
+    # Servers end with the benchmark, however that ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = Results("real engine", given.results)
     print(
         f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors, {fast_dtype()}\n"
         f"{'workload':16} {'subject':17} {'tokens':>7} {'engine s':>9} {'tokens/s':>9} {'/AsyncLLM':>9}"
-        f" {'range':>11} {'command s':>10} {'CPU ms a token':>14}",
+        f" {'range':>11} {'steps':>6} {'command s':>10} {'CPU ms a token':>14}",
         flush=True,
     )
     for workload in WORKLOADS:

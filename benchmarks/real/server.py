@@ -25,6 +25,9 @@ START_SECONDS = 300.0
 OPTIONS = ("--enforce-eager", "--max-num-seqs=128")
 """Of every server and engine that is measured: uncompiled as in the demo, and equally many slots."""
 
+STEPS = "vllm:iteration_tokens_total_count"
+"""The metric that counts steps of an engine."""
+
 _COUNT = re.compile(r"^(vllm:\w+)(?:\{[^}]*\})? ([0-9.eE+-]+)$", re.MULTILINE)
 
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -3,10 +3,11 @@
     python -m benchmarks.real.subjects async .models/SmolLM2-135M-Instruct
 
 Each line of its input is a configuration, as JSON; for each it sends the requests of that and prints a
-line ``MEASURED`` with the seconds from the first request to the last answer, and the tokens. ``async``
-and ``batch`` are `AsyncLLM` and ``vllm run-batch`` on it, ``generate`` is `LLM.generate`,
-``throughput`` what ``vllm bench throughput`` measures, which sends no seeds. ``plain`` is the plain client of
-`benchmarks.endpoint.clients` and ``serve`` what ``vllm bench serve`` measures, both over HTTP.
+line ``MEASURED`` with the seconds from the first request to the last answer, the tokens, and the steps
+that an engine in this process has made since it started. ``async`` and ``batch`` are `AsyncLLM` and
+``vllm run-batch`` on it, ``generate`` is `LLM.generate`, ``throughput`` what ``vllm bench throughput``
+measures, which sends no seeds. ``plain`` is the plain client of `benchmarks.endpoint.clients` and
+``serve`` what ``vllm bench serve`` measures, both over HTTP.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.endpoint.clients import PlainClient
-from benchmarks.real.server import OPTIONS, fast_dtype
+from benchmarks.real.server import OPTIONS, STEPS, fast_dtype
 from benchmarks.real.workloads import requests_of
 from pacore.core.config.run import RunConfig
 from pacore.core.trajectory import Request
@@ -53,7 +54,7 @@ def _sampling(request: Request) -> Any:
     )  # fmt: skip
 
 
-def _prompt(tokenizer: Any, request: Request) -> dict[str, Any]:
+def _prompt(tokenizer: Any, request: Request) -> Any:
     turns = [turn.as_json() for turn in request.turns]
     text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     return {"prompt_token_ids": tokenizer.encode(text, add_special_tokens=False)}
@@ -63,14 +64,31 @@ def _tokens(finished: Sequence[Any]) -> int:
     return sum(len(output.token_ids) for one in finished for output in one.outputs)
 
 
+def _options_parser() -> Any:
+    from vllm.utils import argparse_utils
+
+    made: Any = argparse_utils.FlexibleArgumentParser
+    return made()
+
+
+def _steps() -> float:
+    from prometheus_client import REGISTRY
+
+    return sum(
+        sample.value
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.name == STEPS
+    )
+
+
 def through_async_llm(model: str, url: str) -> dict[str, Measure]:  # noqa: ARG001 - as the others
     """`AsyncLLM`, and ``vllm run-batch`` on the same engine."""
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.entrypoints.launchers import run_batch
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    parser = run_batch.make_arg_parser(FlexibleArgumentParser())
+    parser = run_batch.make_arg_parser(_options_parser())
     batch = parser.parse_args(["-i", "-", "-o", "-", *_engine_options(model)])
     engine = AsyncLLM.from_engine_args(AsyncEngineArgs.from_cli_args(batch))
 
@@ -81,10 +99,10 @@ def through_async_llm(model: str, url: str) -> dict[str, Measure]:  # noqa: ARG0
         tokenizer = engine.get_tokenizer()
 
         async def one(request: Request) -> Any:
-            prompt, last = _prompt(tokenizer, request), None
-            async for last in engine.generate(prompt, _sampling(request), request.trajectory_id):
-                pass
-            return last
+            sampled, name = _sampling(request), request.trajectory_id
+            return [
+                one async for one in engine.generate(_prompt(tokenizer, request), sampled, name)
+            ][-1]
 
         finished = await asyncio.gather(*map(one, requests))
         return time.monotonic() - began, _tokens(finished)
@@ -112,9 +130,8 @@ def through_llm(model: str, url: str) -> dict[str, Measure]:  # noqa: ARG001 - a
     """`LLM.generate`, and the same without seeds, as ``vllm bench throughput`` does it."""
     from vllm import LLM
     from vllm.engine.arg_utils import EngineArgs
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    parser = EngineArgs.add_cli_args(FlexibleArgumentParser())
+    parser = EngineArgs.add_cli_args(_options_parser())
     engine = LLM.from_engine_args(
         EngineArgs.from_cli_args(parser.parse_args(_engine_options(model)))
     )
@@ -156,6 +173,7 @@ def over_http(model: str, url: str) -> dict[str, Measure]:
         from vllm.benchmarks.datasets import SampleRequest
         from vllm.benchmarks.serve import TaskType, benchmark
 
+        tokenizer: Any = AutoTokenizer.from_pretrained(model)
         samples = []
         for request in requests_of(config):
             body = STANDARD_FORMAT.body(request)
@@ -171,7 +189,7 @@ def over_http(model: str, url: str) -> dict[str, Measure]:
             task_type=TaskType.GENERATION, endpoint_type="openai-chat",
             api_url=f"{url}/chat/completions", base_url=url.removesuffix("/v1"),
             model_id=config.model, model_name=config.model,
-            tokenizer=AutoTokenizer.from_pretrained(model), input_requests=samples, logprobs=None,
+            tokenizer=tokenizer, input_requests=samples, logprobs=None,
             request_rate=float("inf"), burstiness=1.0, disable_tqdm=True, num_warmups=0,
             profile=False, selected_percentile_metrics=[], selected_percentiles=[],
             ignore_eos=False, goodput_config_dict={}, max_concurrency=None, lora_modules=None,
@@ -191,7 +209,7 @@ async def _measure(kind: str, model: str, url: str) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         subject, config = json.loads(line)
         seconds, tokens = await known[subject](RunConfig.model_validate(config))
-        print("MEASURED", json.dumps([seconds, tokens]), flush=True)
+        print("MEASURED", json.dumps([seconds, tokens, _steps()]), flush=True)
 
 
 def main() -> None:

@@ -39,7 +39,11 @@ class Workload:
         with file.open("w") as written:
             for number in range(problems or self.problems):
                 told = prose(f"{run} {number}", self.sentences)
-                row = {"id": f"p{number:04}", "problem": f"{told} How many are left?", "answer": "1"}
+                row = {
+                    "id": f"p{number:04}",
+                    "problem": f"{told} How many are left?",
+                    "answer": "1",
+                }
                 written.write(json.dumps(row) + "\n")
         return file
 
