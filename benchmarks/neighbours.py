@@ -29,7 +29,7 @@ TOKENS = 32
 
 WAYS = ("together", "n", "leader", "apart")
 
-_TOKENS_A_SENTENCE = 19
+_TOKENS_A_SENTENCE = 25
 
 
 def ask(server: RealServer, way: str, topic: str, sentences: int, width: int) -> Given:

@@ -88,7 +88,7 @@ class Process:
         command = [sys.executable, "-m", "benchmarks.real.subjects", kind, str(model), url]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**environment(), "VLLM_LOGGING_LEVEL": "ERROR"},
+            env={**environment(), "VLLM_LOGGING_LEVEL": "ERROR"}, start_new_session=True,
         )  # fmt: skip
         self._read("READY")
         self._steps = 0.0
@@ -113,7 +113,8 @@ class Process:
         raise SystemExit(f"a subject ended: {self._process.args!r}")
 
     def end(self) -> None:
-        self._process.terminate()
+        # With the engine's processes, which outlive a process that was ended.
+        os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
 
@@ -223,7 +224,8 @@ def measure(
                 found[subject].append(one)
                 print(
                     f"# {workload.name}, run {run}, {subject}: {one.tokens} tokens in"
-                    f" {one.engine_seconds:.1f} s, {one.rate:.1f} tokens/s, load {os.getloadavg()[0]:.1f}",
+                    f" {one.engine_seconds:.1f} s, {one.rate:.1f} tokens/s, {one.steps:.0f} steps,"
+                    f" {one.cpu_seconds:.0f} s of CPU, load {os.getloadavg()[0]:.1f}",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
     _report(workload, found, results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -39,8 +40,14 @@ def fast_dtype() -> str:
 
 
 def environment(cache_gib: int = 1) -> dict[str, str]:
-    """Of processes that run vLLM: the settings of the owned engine's, and routes that empty the cache."""
+    """Of processes that run vLLM: the settings of the owned engine, and routes that empty the cache.
+
+    The engine has one thread, unless ``VLLM_CPU_OMP_THREADS_BIND`` is set: where others use the cores
+    too, several would wait for each other at every operation, and a step take ten times as long.
+    """
     return {
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": "1",
         **os.environ,
         "VLLM_CPU_KVCACHE_SPACE": str(cache_gib),
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
@@ -100,8 +107,9 @@ def real_server(
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            launch.command(port), env=environment(cache_gib), stdout=output, stderr=output
-        )
+            launch.command(port), env=environment(cache_gib), stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
     try:
         root = f"http://127.0.0.1:{port}"
         while not _is_up(root):
@@ -111,7 +119,8 @@ def real_server(
         name = served_name(str(model))
         yield RealServer(f"{root}/v1", name, process.pid, time.monotonic() - began)
     finally:
-        process.terminate()
+        # With the engine's processes, which outlive a server that was ended.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
