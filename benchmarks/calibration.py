@@ -48,11 +48,14 @@ SHARED = 4
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Seconds of a step by requests running, and of a prefill by tokens, in no cache and in the cache."""
+    """Seconds of a step by requests running, and of a prefill by tokens, in no cache and in the cache;
+    tokens in a block of the cache.
+    """
 
     steps: list[tuple[int, float]]
     prefills: list[tuple[int, float]]
     cached: list[tuple[int, float]]
+    block_tokens: int
 
 
 def calibrate(server: RealServer, run: str) -> Calibration:
@@ -69,7 +72,7 @@ def calibrate(server: RealServer, run: str) -> Calibration:
         tokens = server.tokens_of(prompt)
         for points in (prefills, cached):
             points.append((tokens, send(server, [Asked(prompt, 1, seed=1)]).seconds))
-    return Calibration(steps, prefills, cached)
+    return Calibration(steps, prefills, cached, server.block_tokens)
 
 
 def replayed_requests(server: RealServer, run: str) -> tuple[list[Asked], list[Job]]:
@@ -131,7 +134,8 @@ def preempted(server: RealServer, memory_tokens: int, run: str) -> tuple[int, in
 
 def _speed(found: Sequence[Calibration]) -> Speed:
     steps = _medians([one.steps for one in found])
-    return fitted(steps, _medians([one.prefills for one in found]), SLOTS)
+    prefills = _medians([one.prefills for one in found])
+    return fitted(steps, prefills, SLOTS, found[0].block_tokens)
 
 
 def _print(found: Sequence[Calibration], speed: Speed) -> None:
@@ -147,7 +151,8 @@ def _print(found: Sequence[Calibration], speed: Speed) -> None:
             print(f"{name:28} {x:5} {1e3 * seconds:8.1f} {1e3 * line.at(x):8.1f}")
     print(
         f"fitted: a step {1e3 * speed.step_seconds:.2f} ms and {1e6 * speed.sequence_seconds:.0f} us a"
-        f" request, {1e6 * speed.prefill_seconds:.0f} us a prompt token"
+        f" request, {1e6 * speed.prefill_seconds:.0f} us a prompt token; blocks of"
+        f" {speed.block_tokens} tokens"
     )
 
 

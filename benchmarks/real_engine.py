@@ -25,7 +25,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -236,6 +236,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--workloads", default=",".join(one.name for one in WORKLOADS))
+    parser.add_argument("--problems", type=int, help="in place of each workload's own number")
     parser.add_argument("--subjects", default=",".join(("pacore", "pacore owned", *SUBJECTS)))
     add_option(parser)
     given = parser.parse_args()
@@ -250,8 +251,14 @@ def main() -> None:
     )
     for workload in WORKLOADS:
         if workload.name in given.workloads.split(","):
+            named = f"{workload.name} ({given.problems} problems)"
+            fewer = (
+                replace(workload, problems=given.problems, name=named)
+                if given.problems
+                else workload
+            )
             subjects = given.subjects.split(",")
-            measure(workload, subjects, given.runs, results, given.model)
+            measure(fewer, subjects, given.runs, results, given.model)
 
 
 if __name__ == "__main__":

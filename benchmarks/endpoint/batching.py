@@ -22,7 +22,8 @@ class Speed:
     that no cache holds takes ``prefill_seconds``. At most ``slots`` requests run, and at most
     ``memory_tokens`` tokens of prompts and completions are held; 0 is no limit. ``has_priority``: waiting
     requests are admitted by their priority, the smallest first, and the largest is preempted where memory
-    is full; otherwise in order of arrival.
+    is full; otherwise in order of arrival. The prefix cache holds whole blocks of ``block_tokens``, and
+    never a prompt's last token; 0: all of a prompt.
     """
 
     slots: int = 96
@@ -31,6 +32,12 @@ class Speed:
     prefill_seconds: float = 0.0
     memory_tokens: int = 0
     has_priority: bool = False
+    block_tokens: int = 0
+
+    def uncached_tokens(self, prompt_tokens: int) -> int:
+        """Tokens of a prompt that are computed although another one like it was."""
+        block = self.block_tokens
+        return prompt_tokens - (prompt_tokens - 1) // block * block if block else 0
 
     def rate(self, running: int) -> float:
         """Tokens a second of each of so many running requests."""
@@ -171,7 +178,11 @@ class Batching:
             _, job = heapq.heappop(self._waiting)
             if job.started is None:
                 job.started = self.now
-            uncached = job.done + (0 if job.prefix in self._cached else job.prompt_tokens)
+            is_cached = job.prefix in self._cached
+            prompt = (
+                self.speed.uncached_tokens(job.prompt_tokens) if is_cached else job.prompt_tokens
+            )
+            uncached = job.done + prompt
             if job.prefix:
                 self._cached.add(job.prefix)
             # All requests wait while a prompt is computed.

@@ -42,10 +42,14 @@ def line_through(points: Sequence[tuple[float, float]]) -> Line:
 
 
 def fitted(
-    steps: Sequence[tuple[int, float]], prefills: Sequence[tuple[int, float]], slots: int
+    steps: Sequence[tuple[int, float]],
+    prefills: Sequence[tuple[int, float]],
+    slots: int,
+    block_tokens: int = 0,
 ) -> Speed:
-    """The speed of a server whose steps took so many seconds with so many requests running, and whose
-    prompts of so many tokens, in no cache, so many until the first token.
+    """The speed of a server of so many slots, and so many tokens in a block of its cache, whose steps took
+    so many seconds with so many requests running, and whose prompts of so many tokens, in no cache, so
+    many until the first token.
     """
     step, prefill = line_through(steps), line_through(prefills)
     return Speed(
@@ -53,6 +57,7 @@ def fitted(
         step_seconds=step.fixed,
         sequence_seconds=step.slope,
         prefill_seconds=prefill.slope,
+        block_tokens=block_tokens,
     )
 
 

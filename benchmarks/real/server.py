@@ -73,9 +73,18 @@ class RealServer:
 
     def counts(self) -> dict[str, float]:
         """Its metrics by name; those of a histogram by ``_sum`` and ``_count``."""
+        return {name: float(value) for name, value in _COUNT.findall(self._metrics())}
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens in a block of its prefix cache."""
+        found = re.search(r'block_size="(\d+)"', self._metrics())
+        assert found is not None
+        return int(found[1])
+
+    def _metrics(self) -> str:
         with urllib.request.urlopen(f"{self.root}/metrics") as answered:
-            text = answered.read().decode()
-        return {name: float(value) for name, value in _COUNT.findall(text)}
+            return str(answered.read().decode())
 
     def forget(self) -> None:
         """Empty its prefix cache."""

@@ -56,6 +56,12 @@ def test_prompts_that_follow_one_of_their_kind_cost_no_prefill() -> None:
     assert apart == pytest.approx(4.1)
 
 
+def test_of_a_prompt_in_the_cache_what_fills_no_block_is_computed_again() -> None:
+    speed = Speed(slots=8, step_seconds=0.01, prefill_seconds=0.001, block_tokens=128)
+    assert makespan(speed, [Job(300, 10, "one"), Job(300, 10, "one")]) == pytest.approx(0.444)
+    assert makespan(speed, [Job(256, 10, "one"), Job(256, 10, "one")]) == pytest.approx(0.484)
+
+
 def test_a_server_takes_its_speed_from_a_file(tmp_path: Path) -> None:
     speed = Speed(slots=7, step_seconds=0.5, prefill_seconds=0.25, has_priority=True)
     file = tmp_path / "speed.json"
