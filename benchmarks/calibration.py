@@ -40,6 +40,9 @@ SENTENCES = (4, 20, 50, 100)
 
 STEP_TOKENS = 24
 
+LATE_SECONDS = 3.0
+"""By then the first requests run, and none has ended."""
+
 REPLAYED = 96
 
 SHARED = 4
@@ -91,18 +94,20 @@ def replayed_requests(server: RealServer, run: str) -> tuple[list[Asked], list[J
     return asked, jobs
 
 
-def in_order(server: RealServer, run: str) -> tuple[float, float]:
-    """Where in the order of their ends the later half of requests is on average, 0 to 1, whose priority is
-    the better one: on the real server and simulated.
+def in_order(server: RealServer, speed: Speed, run: str) -> tuple[float, float]:
+    """Where in the order of all ends those requests are on average, 0 to 1, that have the better priority
+    and arrive last, when all slots are taken and as many wait: on the real server and simulated.
     """
-    priorities = [5] * (2 * SLOTS) + [1] * SLOTS
     asked = [
-        Asked(prose(f"{run} order {number}", 2), 16, priority, seed=number)
-        for number, priority in enumerate(priorities)
+        Asked(prose(f"{run} order {number}", 2), 24, 5, seed=number) for number in range(2 * SLOTS)
+    ] + [
+        Asked(prose(f"{run} late {number}", 2), 24, 1, seed=number, after_seconds=LATE_SECONDS)
+        for number in range(SLOTS)
     ]
-    jobs = [Job(70, 16, str(number), priority) for number, priority in enumerate(priorities)]
+    jobs = [Job(80, one.tokens, one.prompt, one.priority, one.after_seconds) for one in asked]
     done = send(server, asked)
-    replay(Batching(Speed(slots=SLOTS, has_priority=True)), jobs)
+    replay(Batching(dataclasses.replace(speed, has_priority=True)), jobs)
+    priorities = [one.priority for one in asked]
     return _place(done.ends, priorities), _place([job.ended or 0.0 for job in jobs], priorities)
 
 
@@ -163,7 +168,8 @@ def _medians(lists: Sequence[list[tuple[int, float]]]) -> list[tuple[int, float]
     ]
 
 
-def measure(model: Path, runs: int, file: Path, results: Results) -> None:
+def measure(model: Path, runs: int, file: Path, results: Results) -> Speed:
+    """Calibrate and replay so many times; returns the speed of all, and writes it."""
     found, real, simulated = [], [], []
     with real_server(model, ("--enforce-eager", f"--max-num-seqs={SLOTS}")) as server:
         calibrate(server, "first")
@@ -191,9 +197,10 @@ def measure(model: Path, runs: int, file: Path, results: Results) -> None:
             "real vLLM", real,
         )
     )  # fmt: skip
+    return speed
 
 
-def measure_order(model: Path) -> None:
+def measure_order(model: Path, speed: Speed) -> None:
     """Compare order and preemption with those of a server that orders by priority and has little memory."""
     blocks, block_tokens = 24, 128
     options = (
@@ -201,7 +208,7 @@ def measure_order(model: Path) -> None:
         "--max-model-len=2048", f"--num-gpu-blocks-override={blocks}",
     )  # fmt: skip
     with real_server(model, options) as server:
-        place = in_order(server, "order")
+        place = in_order(server, speed, "order")
         print(
             f"requests of the better priority that arrive last end at {place[0]:.2f} of the order of ends,"
             f" simulated {place[1]:.2f} (in order of arrival: 0.83)"
@@ -221,8 +228,7 @@ def main() -> None:
     given = parser.parse_args()
     results = Results("calibration", given.results)
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors, {fast_dtype()}")
-    measure(given.model, given.runs, given.speed, results)
-    measure_order(given.model)
+    measure_order(given.model, measure(given.model, given.runs, given.speed, results))
 
 
 if __name__ == "__main__":

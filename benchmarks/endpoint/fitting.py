@@ -62,9 +62,11 @@ def fitted(
 
 
 def replay(server: Batching, jobs: Sequence[Job]) -> None:
-    """Let a server end requests that all arrive at once, in their order."""
-    for job in jobs:
-        server.submit(job, server.now)
+    """Let a server end requests that arrive when they say, those of one time in their order."""
+    for job in sorted(jobs, key=lambda job: job.arrived):
+        while (following := server.next_event()) is not None and following <= job.arrived:
+            server.ended(following)
+        server.submit(job, job.arrived)
     while (following := server.next_event()) is not None:
         server.ended(following)
 

@@ -18,7 +18,8 @@ HOURS = aiohttp.ClientTimeout(total=4 * 3600)
 class Asked:
     """One request: its prompt, exactly how many tokens it is to get, and what servers order by.
 
-    ``choices`` is ``n``: completions of the one prompt. ``seed`` None sends none.
+    ``choices`` is ``n``: completions of the one prompt. ``seed`` None sends none. It is sent
+    ``after_seconds``.
     """
 
     prompt: str
@@ -26,6 +27,7 @@ class Asked:
     priority: int = 0
     choices: int = 1
     seed: int | None = 0
+    after_seconds: float = 0.0
 
     def body(self, model: str) -> dict[str, object]:
         optional: dict[str, object] = {"priority": self.priority} if self.priority else {}
@@ -70,6 +72,7 @@ async def _send(
 
         async def one(request: Asked, has_begun: asyncio.Event | None = None) -> float:
             body = request.body(server.model)
+            await asyncio.sleep(request.after_seconds)
             if has_begun is not None:
                 body["stream"] = True
             async with session.post(f"{server.url}/chat/completions", json=body) as answered:
