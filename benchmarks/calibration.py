@@ -19,7 +19,9 @@ import json
 import math
 import os
 import random
+import signal
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +228,8 @@ def main() -> None:
     parser.add_argument("--speed", type=Path, default=Path("build/bench/speed.json"))
     add_option(parser)
     given = parser.parse_args()
+    # Servers end with the benchmark, however that ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = Results("calibration", given.results)
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors, {fast_dtype()}")
     measure_order(given.model, measure(given.model, given.runs, given.speed, results))

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +75,8 @@ def main() -> None:
     parser.add_argument("--ways", default=",".join(WAYS))
     add_option(parser)
     given = parser.parse_args()
+    # Servers end with the benchmark, however that ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = Results("neighbours", given.results)
     print(
         f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors, {fast_dtype()}\n"

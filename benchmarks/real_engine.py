@@ -240,6 +240,8 @@ def main() -> None:
     parser.add_argument("--subjects", default=",".join(("pacore", "pacore owned", *SUBJECTS)))
     add_option(parser)
     given = parser.parse_args()
+    if BASE not in given.subjects.split(","):
+        parser.error(f"--subjects: without {BASE}, to which the ratios are")
     # Servers end with the benchmark, however that ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results = Results("real engine", given.results)
