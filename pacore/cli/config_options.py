@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import click
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pacore.cli.options import OneOf
 from pacore.core.config.command import DEFAULT_STORE, REPEATED, SWITCHES, flag_of
@@ -27,6 +27,8 @@ from pacore.store.run import open_run
 from pacore.text import visible
 
 Config = TypeVar("Config", bound=Settings)
+
+Nested = TypeVar("Nested", bound=BaseModel)
 
 METAVARS = {
     "widths": "K1,K2,…",
@@ -279,10 +281,7 @@ def _from_yaml(path: str, text: str) -> ConfigFile:
             key.tag, key.value = f"{_MARK}str", name
         return ConfigFile(path, loader.construct_document(root), lines)
     except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        place = path if mark is None else f"{path}:{mark.line + 1}"
-        what = getattr(fault, "problem", None) or str(fault)
-        raise BadInput(f"{place}: is not YAML: {' '.join(what.split())}") from None
+        raise _not_yaml(path, fault) from None
     finally:
         loader.dispose()
 
@@ -308,6 +307,67 @@ def _keep_text(node: yaml.Node, is_text: bool) -> None:
     elif isinstance(node, yaml.MappingNode):
         for _, inner in node.value:
             _keep_text(inner, is_text)
+
+
+def read_nested_file(path: str, model: type[Nested]) -> Nested:
+    """A model from a YAML file whose fields hold others. Raises BadInput naming file, line and field."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file{near_places(path)}") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadInput(f"{path}: cannot be read: {fault}") from None
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise BadInput(f"{path}: must hold fields with values, such as 'jobs:'")
+        _keep_text(root, is_text=False)
+        lines = dict(_lines(root, ()))
+        return model.model_validate(loader.construct_document(root))
+    except yaml.YAMLError as fault:
+        raise _not_yaml(path, fault) from None
+    except ValidationError as invalid:
+        faults = field_faults(invalid)
+        # A list whose values are wrong is not empty for that.
+        inner = [one for one in faults if not any(_is_within(other, one) for other in faults)]
+        raise BadInput("\n".join(_at(path, lines, one) for one in inner)) from None
+    finally:
+        loader.dispose()
+
+
+def _lines(
+    node: yaml.Node, place: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """The line of each value of a document, by its place."""
+    yield place, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, str(key.value))
+            yield from _lines(value, inner)
+            yield inner, key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _lines(value, (*place, number))
+
+
+def _is_within(one: FieldFault, other: FieldFault) -> bool:
+    return len(one.place) > len(other.place) and one.place[: len(other.place)] == other.place
+
+
+def _at(path: str, lines: Mapping[tuple[str | int, ...], int], fault: FieldFault) -> str:
+    """A fault with the line of its field, or of what should hold it."""
+    place = next(
+        fault.place[:end] for end in range(len(fault.place), -1, -1) if fault.place[:end] in lines
+    )
+    return f"{path}:{lines[place]}: {fault}"
+
+
+def _not_yaml(path: str, fault: yaml.YAMLError) -> BadInput:
+    mark = getattr(fault, "problem_mark", None)
+    place = path if mark is None else f"{path}:{mark.line + 1}"
+    what = getattr(fault, "problem", None) or str(fault)
+    return BadInput(f"{place}: is not YAML: {' '.join(what.split())}")
 
 
 def say_cautions(cautions: Sequence[str]) -> None:

@@ -43,6 +43,9 @@ COMMANDS = {
     "import": CommandPlace("exchange", "Import trajectories made elsewhere."),
     "intervene": CommandPlace("mechanism", "Sample one round of a graded run again."),
     "mechanism": CommandPlace("mechanism", "Measure what rounds do with the messages they receive."),
+    "nightly": CommandPlace(
+        "nightly", "Run the jobs of a night, compare each with its accepted baseline, and keep a ledger."
+    ),
     "plan": CommandPlace("plan", "Say what a run would generate and reuse; generates nothing."),
     "problems": CommandPlace("plan", "Describe a problem set: shapes, graders, digest."),
     "query": CommandPlace("read", "Query the tables with SQL."),

@@ -34,7 +34,7 @@ class ComparedRun(Accuracy):
 
 @dataclass(frozen=True, slots=True)
 class ProblemAccuracy(ReportRow):
-    """The mean score of a run's answers to one problem.
+    """The mean score of a run's answers to one problem, and the share of them that the model gave.
 
     ``content_digest`` is of its question and gold answer; ``graders`` are the versions that decided.
     """
@@ -45,6 +45,7 @@ class ProblemAccuracy(ReportRow):
     problem_id: str
     content_digest: str
     accuracy: float
+    answered: float
     scored: int
     graders: list[str]
 

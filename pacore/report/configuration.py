@@ -17,8 +17,7 @@ from pacore.core.recipe import ImportedRecipe, Recipe
 from pacore.report.rendering.sheet import TEXT, Facts, Heading, Part, Passage, Sheet, table
 from pacore.runs.retry import config_of
 from pacore.store.backends.protocol import Backend
-from pacore.store.budgets import BUDGET_STATUS, last_budget_stop
-from pacore.store.run import Run, headline, is_closed, open_run
+from pacore.store.run import BUDGET_STATUS, Run, headline, is_closed, last_budget_stop, open_run
 
 
 def configuration_sheet(store: Backend, run_id: str, store_url: str) -> Sheet:

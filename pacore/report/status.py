@@ -17,11 +17,10 @@ from pacore.report.rendering.sheet import (
 )
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
-from pacore.store.budgets import BUDGET_STATUS, last_budget_stop
 from pacore.store.commits import Commit, current_units, read_commits
 from pacore.store.gradings import GradingRecord, as_published, current_grading, read_gradings
 from pacore.store.layout import OWN
-from pacore.store.run import Run, is_closed, list_runs, open_run
+from pacore.store.run import BUDGET_STATUS, Run, is_closed, last_budget_stop, list_runs, open_run
 
 SHOWN_TABLES = ("trajectories", "messages", "answers")
 """Tables whose commits show the progress of a run."""

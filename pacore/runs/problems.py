@@ -19,11 +19,10 @@ from pacore.runs.start import start_run
 from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.budgets import add_budget_stop
 from pacore.store.commits import committed_units, current_commits, read_commits, write_snapshot
 from pacore.store.layout import OWN, Unit
 from pacore.store.retries import count_retries, read_retries
-from pacore.store.run import Run, close_run, end_counts, is_closed
+from pacore.store.run import Run, add_budget_stop, close_run, end_counts, is_closed
 
 
 def begin(

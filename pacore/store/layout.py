@@ -112,6 +112,22 @@ def budget_stop_key(run_id: str, sequence: int) -> str:
     return f"{budget_stops_prefix(run_id)}/{sequence:06d}.json"
 
 
+def nights_prefix(job: str) -> str:
+    return f"nightly/{job}/nights"
+
+
+def night_key(job: str, sequence: int) -> str:
+    return f"{nights_prefix(job)}/{sequence:06d}.json"
+
+
+def acceptances_prefix(job: str) -> str:
+    return f"nightly/{job}/accepted"
+
+
+def acceptance_key(job: str, sequence: int) -> str:
+    return f"{acceptances_prefix(job)}/{sequence:06d}.json"
+
+
 def gradings_prefix(run_id: str) -> str:
     return f"runs/{run_id}/gradings"
 

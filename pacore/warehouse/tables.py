@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from pacore.core.identity import canonical_json
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend, Reader
-from pacore.store.budgets import BUDGET_STATUS, last_budget_stop
 from pacore.store.commits import DataFile, current_tables
 from pacore.store.gradings import (
     GradingRecord,
@@ -25,12 +25,22 @@ from pacore.store.gradings import (
 )
 from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
 from pacore.store.layout import SCHEMA_VERSION, Unit, final_key, retries_prefix, unit_of_data
+from pacore.store.nights import Night, NightMeasure, list_jobs, read_nights
 from pacore.store.parquet import write_rows
 from pacore.store.records import BadRecord, decode
-from pacore.store.run import Run, RunEnd, imported_texts, open_run, open_runs
+from pacore.store.run import (
+    BUDGET_STATUS,
+    Run,
+    RunEnd,
+    imported_texts,
+    last_budget_stop,
+    open_run,
+    open_runs,
+)
 from pacore.store.schema import (
     ANSWERS,
     BOOL,
+    DOUBLE,
     FORMER_TABLES,
     INT32,
     INT32_LIST,
@@ -161,6 +171,53 @@ GRADINGS = TableSchema(
     ),
 )
 
+_NOT_COMPARED = SimpleNamespace(**dict.fromkeys(NightMeasure.__dataclass_fields__))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedNight:
+    """A night, and one of its comparisons with the baseline, all of whose fields are None where there was
+    none: one row of the table ``nights``.
+    """
+
+    night: Night
+    test: NightMeasure | SimpleNamespace
+
+    @staticmethod
+    def of(night: Night) -> Iterator[ComparedNight]:
+        for test in night.measures or (_NOT_COMPARED,):
+            yield ComparedNight(night, test)
+
+
+NIGHTS = TableSchema(
+    "nights",
+    ComparedNight,
+    (
+        required("job", STRING, "night.job"),
+        required("run_id", STRING, "night.run_id"),
+        required("ended_at", TIME, "night.ended_at"),
+        required("decision", STRING, "night.decision"),
+        required("reasons", STRING_LIST, "night.reasons"),
+        required("baseline_runs", STRING_LIST, "night.baseline"),
+        required("changed", STRING_LIST, "night.changed"),
+        required("flaky", STRING_LIST, "night.flaky"),
+        optional("accuracy", DOUBLE, "night.accuracy"),
+        optional("accuracy_low", DOUBLE, "night.low"),
+        optional("accuracy_high", DOUBLE, "night.high"),
+        optional("detectable", DOUBLE, "night.detectable"),
+        optional("marginal_tokens", INT64, "night.tokens"),
+        optional("measure", STRING, "test.measure"),
+        optional("nights", INT32, "test.nights"),
+        optional("problems", INT64, "test.problems"),
+        optional("value", DOUBLE, "test.value"),
+        optional("baseline", DOUBLE, "test.baseline"),
+        optional("low", DOUBLE, "test.low"),
+        optional("high", DOUBLE, "test.high"),
+        optional("p", DOUBLE, "test.p"),
+        optional("is_alarm", BOOL, "test.is_alarm"),
+    ),
+)
+
 STAGED: dict[str, TableSchema[Any]] = {
     table.name: table
     for table in (
@@ -173,6 +230,7 @@ STAGED: dict[str, TableSchema[Any]] = {
         GRADINGS,
         VERDICTS,
         PRICES,
+        NIGHTS,
     )
 }
 """Tables in the order their views are made: later ones may read earlier ones."""
@@ -230,6 +288,10 @@ def table_files(
             files[table].append(_empty_file(table, folder))
     if prices:
         files["prices"] = [_written(PRICES, prices, folder)]
+    nights = [night for job in list_jobs(store) for night in read_nights(store, job)]
+    if nights := [night for night in nights if night.run_id in units]:
+        rows = (row for night in nights for row in ComparedNight.of(night))
+        files["nights"] = [_written(NIGHTS, rows, folder)]
     paths = {name: found or [_empty_file(name, folder)] for name, found in files.items()}
     fewest_rounds = min((run.plan.rounds for run in runs), default=1)
     return Staged(paths, {run.run_id: tables[run.run_id] for run in runs}, fewest_rounds, faults)

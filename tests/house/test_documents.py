@@ -44,6 +44,8 @@ def flags_of(command: click.Command) -> set[str]:
 def test_every_command_and_flag_in_the_documents_exists(typed: str) -> None:
     words = shlex.split(typed, comments=True)[1:]
     command = command_of(words[0])
+    if isinstance(command, click.Group):
+        command = command.commands.get(words[1], command)
     assert {word for word in words if word.startswith("--")} <= flags_of(command)
 
 

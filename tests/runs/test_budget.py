@@ -21,7 +21,7 @@ from pacore.runs.planning.budget import budget_of, part_of
 from pacore.runs.problems import begin, open_work
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
-from pacore.store.budgets import last_budget_stop
+from pacore.store.run import last_budget_stop
 from pacore.warehouse.prices import Price
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.engine_contract import request_for

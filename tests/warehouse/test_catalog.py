@@ -21,7 +21,7 @@ from tests.fixtures.small_store import small_store
 
 TABLES = {
     "runs", "problems", "trajectories", "all_trajectories", "trajectory_texts", "messages", "prompts",
-    "answers", "scores", "verdicts", "all_verdicts", "gradings", "outcomes", "prices",
+    "answers", "scores", "verdicts", "all_verdicts", "gradings", "outcomes", "prices", "nights",
 }  # fmt: skip
 PUBLIC = sorted(TABLES | {f"mart_{name}" for name in MARTS})
 
