@@ -5,6 +5,7 @@ Pure: times are given, in monotonic seconds.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ _COUNTER_WEIGHT = 0.5
 
 _RESPONSE_WEIGHT = 0.2
 """Of one more response in that of a server without a counter."""
+
+_FULLER = 0.1
+"""The share of its capacity by which a prompt's endpoint may be fuller than another."""
+
+_MOST_HOMES = 10_000
 
 State = Literal["serving", "resting", "probing", "silent"]
 """``serving``: takes requests. ``resting``: takes none for a time after a fault. ``probing``: the rest has
@@ -160,6 +166,11 @@ class Endpoint:
             return self.requests < self.capacity.limit
         return state == "probing" and not self.health.is_probed
 
+    @property
+    def load(self) -> float:
+        """The share of its capacity that is taken."""
+        return self.requests / self.capacity.limit
+
     def places(self, now: float) -> int:
         """How many requests it takes at a time; of a server that takes none for now, those that it has."""
         if self.health.state(now) == "serving":
@@ -223,4 +234,25 @@ def least_loaded(endpoints: Sequence[Endpoint], now: float) -> Endpoint:
     available = available or [one for one in endpoints if one.health.state(now) == "serving"]
     if not available:
         return min(endpoints, key=lambda one: one.health.rests_until)
-    return min(available, key=lambda one: (one.requests / one.capacity.limit, one.expected_tokens))
+    return min(available, key=lambda one: (one.load, one.expected_tokens))
+
+
+class Homes:
+    """Where the requests of each prompt went last: the server there has the prompt in its cache, and any
+    other would have to compute it once more.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._endpoints = endpoints
+        self._home: OrderedDict[str, Endpoint] = OrderedDict()
+
+    def choose(self, prompt_digest: str, now: float) -> Endpoint:
+        """The endpoint of the prompt's last request unless it is much fuller than the least full one."""
+        chosen = least_loaded(self._endpoints, now)
+        home = self._home.pop(prompt_digest, None)
+        if home is not None and home.takes(now) and home.load <= chosen.load + _FULLER:
+            chosen = home
+        self._home[prompt_digest] = chosen
+        if len(self._home) > _MOST_HOMES:
+            self._home.popitem(last=False)
+        return chosen

@@ -1,7 +1,8 @@
 """Engine ``http``: one or many OpenAI-compatible endpoints.
 
-A request goes to the least loaded endpoint of those that take one (`pacore.engine.endpoint.Health`), and
-near the end to a second one where that is expected to be much faster (`pacore.engine.rivals`).
+A request goes to the least loaded endpoint of those that take one (`pacore.engine.endpoint.Health`), or to
+that which has its prompt in its cache and is hardly fuller; and near the end to a second one where that is
+expected to be much faster (`pacore.engine.rivals`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from pacore.engine.chat.responses import (
     tokenize_text,
     tokenize_turns,
 )
-from pacore.engine.endpoint import Endpoint, least_loaded, places
+from pacore.engine.endpoint import Endpoint, Homes, least_loaded, places
 from pacore.engine.faults import Origin
 from pacore.engine.rivals import Rivals
 from pacore.engine.transport import SYSTEM_TRUST, Transport, Trust, most_connections
@@ -120,6 +121,7 @@ class HttpEngine:
         self._endpoints = tuple(
             Endpoint(Origin(_checked_url(url), key), Capacity(most)) for url in endpoints
         )
+        self._homes = Homes(self._endpoints)
         self._rivals = Rivals(self._endpoints)
         self._model = model
         self._timeout_seconds = timeout_seconds
@@ -152,7 +154,7 @@ class HttpEngine:
         )
 
     async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
-        endpoint = least_loaded(self._endpoints, time.monotonic())
+        endpoint = self._homes.choose(request.prompt_digest, time.monotonic())
         send = partial(self._send, request=request, hint=hint)
         if len(self._endpoints) > 1:
             return await self._rivals.send(endpoint, hint.expected_tokens, send)

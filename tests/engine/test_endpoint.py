@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pacore.core.engine import EngineFault
 from pacore.engine.capacity import FIRST_REQUESTS, Capacity
-from pacore.engine.endpoint import Endpoint, Health, Speed, least_loaded, places
+from pacore.engine.endpoint import Endpoint, Health, Homes, Speed, least_loaded, places
 from pacore.engine.faults import Origin
 
 BROKEN = EngineFault("engine_error", "the connection breaks off", transient=True)
@@ -113,6 +113,21 @@ def test_between_equally_many_requests_the_fewer_expected_tokens_decide() -> Non
     assert least_loaded((one, two), now=1.0) is two
     two.requests = 3
     assert least_loaded((one, two), now=1.0) is one
+
+
+def test_requests_of_one_prompt_stay_at_one_endpoint_until_it_is_much_fuller_than_another() -> None:
+    one, two = endpoint("one", most=20), endpoint("two", most=20)
+    homes = Homes((one, two))
+    assert homes.choose("a", 0.0) is one
+    one.requests = 2
+    assert homes.choose("a", 0.0) is one
+    assert homes.choose("b", 0.0) is two
+    one.requests = 3
+    assert homes.choose("a", 0.0) is two
+    two.requests = 3
+    assert homes.choose("a", 0.0) is two
+    two.see_fault(BROKEN, 0.0)
+    assert homes.choose("a", 0.0) is one
 
 
 EVENTS = st.lists(
