@@ -12,7 +12,7 @@ from pacore.cli.config_options import read_nested_file
 from pacore.cli.options import with_store
 from pacore.core.config.nightly import NightlyConfig
 from pacore.errors import Exit, Refused
-from pacore.evaluation.night import accept_runs
+from pacore.evaluation.night import accept_runs, last_runs
 from pacore.report.nightly import ledger_sheet, night_records, nights_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
@@ -66,16 +66,16 @@ def run_command(file: str, form: str) -> int:
 @click.option("--by", default=getpass.getuser, help="Who accepts.  [default: the user's name]")
 @click.option("--why", default="", help="A reason, kept with it.")
 @click.argument("job", metavar="JOB")
-@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+@click.argument("runs", metavar="[RUN]…", nargs=-1)
 def accept_command(store: str, by: str, why: str, job: str, runs: tuple[str, ...]) -> int:
-    """Make runs of a job the baseline that later nights are compared with.
+    """Make runs of a job the baseline that later nights are compared with: without any, the last night's.
 
     Several nights together are a baseline with less noise. Nothing else ever becomes one: a night that went
     well is not enough.
     """
     opened = open_store(store)
     _check_job(list_jobs(opened), job)
-    accepted = accept_runs(opened, job, runs, by, why)
+    accepted = accept_runs(opened, job, runs or last_runs(opened, job), by, why)
     click.echo(f"job {job}: baseline {', '.join(accepted.runs)}, accepted by {by}")
     return Exit.COMPLETE
 

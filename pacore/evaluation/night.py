@@ -83,6 +83,14 @@ def note_night(store: Backend, job: NightlyJob, run_id: str, decision: str, reas
     return night
 
 
+def last_runs(store: Backend, job: str) -> tuple[str, ...]:
+    """The run of a job's last night that came to its end. Raises Refused where there is none."""
+    ended = [night for night in read_nights(store, job) if night.accuracy is not None]
+    if not ended:
+        raise Refused(f"job {job}: no night has come to its end; name a run")
+    return (ended[-1].run_id,)
+
+
 def accept_runs(store: Backend, job: str, runs: Sequence[str], by: str, why: str) -> Acceptance:
     """Make some runs, pooled, the baseline of a job from now on.
 

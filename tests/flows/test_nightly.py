@@ -63,6 +63,8 @@ def test_a_night_does_all_jobs_resumes_and_exits_by_the_worst_of_them(
     shown = command("nightly", "show", "--store", str(store), "sums")
     assert night.run_id in shown.stdout
     assert "ada" in shown.stdout
+    latest = command("nightly", "accept", "--store", str(store), "sums", "--by", "bob")
+    assert latest.stdout == f"job sums: baseline {night.run_id}, accepted by bob\n"
     wrong = command("nightly", "accept", "--store", str(store), "sum", night.run_id)
     assert (wrong.returncode, wrong.stderr) == (
         2, "pacore: no job 'sum' in the ledger (did you mean sums?)\n",
