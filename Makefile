@@ -13,7 +13,7 @@ PANDAS := .venv/pandas
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test quick chromium bubblewrap check bench bench-check chaos lock clean
+.PHONY: install demo test quick chromium postgresql bubblewrap check bench bench-check chaos lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -35,7 +35,7 @@ demo: .venv/.installed $(MODEL)/config.json
 		--vllm-option=--enforce-eager --vllm-option=--dtype=float32 \
 		--store ./store --run-id demo
 
-test: .venv/.installed $(MODEL)/config.json chromium bubblewrap $(PANDAS)/pandas
+test: .venv/.installed $(MODEL)/config.json chromium bubblewrap postgresql $(PANDAS)/pandas
 	@$(VENV)/python -m pytest $(WORKERS)
 
 quick: check
@@ -45,10 +45,14 @@ quick: check
 $(PANDAS)/pandas: | .venv/.installed
 	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(PANDAS) pandas==3.1.1
 
-# Two things come from the system's packages and not from PyPI. With this one the tests look at
+# Three things come from the system's packages and not from PyPI. With this one the tests look at
 # Prefect's pages, and nothing else needs it.
 chromium:
 	@infra/chromium.sh >/dev/null
+
+# Nor this one: a database for the Prefect servers of the tests.
+postgresql:
+	@infra/postgresql.sh >/dev/null
 
 # In this one programs are graded.
 bubblewrap:

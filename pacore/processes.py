@@ -237,7 +237,21 @@ def end_process(mark: ProcessMark, grace_seconds: float) -> bool:
 
 def end_group(leader: ProcessMark, grace_seconds: float) -> bool:
     """As `end_process`, of a process that leads a process group and then of all others of its group."""
-    followers = [
+    followers = _followers(leader)
+    if not is_running_here(leader):
+        return True
+    left = [mark for mark in (leader, *followers) if not end_process(mark, grace_seconds)]
+    return not left
+
+
+def end_followers(leader: ProcessMark, grace_seconds: float) -> int:
+    """As `end_process`, of all others of a process group than its leader; returns how many have ended."""
+    return sum(end_process(mark, grace_seconds) for mark in _followers(leader))
+
+
+def _followers(leader: ProcessMark) -> list[ProcessMark]:
+    """All others of the process group that the marked process leads."""
+    return [
         mark
         for folder in _PROC.iterdir()
         if folder.name.isdigit()
@@ -246,7 +260,3 @@ def end_group(leader: ProcessMark, grace_seconds: float) -> bool:
         and found.group == leader.pid
         and (mark := mark_of(int(folder.name))) is not None
     ]
-    if not is_running_here(leader):
-        return True
-    left = [mark for mark in (leader, *followers) if not end_process(mark, grace_seconds)]
-    return not left

@@ -1,25 +1,22 @@
 """A standing local Prefect server: found, or started once and left running.
 
 The server Prefect starts for a single flow drops most task-run records, so pacore never relies on
-it. This one keeps its database in pacore's state folder and records in batches, which keeps up
-with thousands of task runs.
+it. This one keeps its database in pacore's state folder, or in the PostgreSQL that it is given, and
+records in batches, which keeps up with thousands of task runs.
 """
 
 from __future__ import annotations
 
-import fcntl
 import http.client
-import json
 import os
+import re
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -28,11 +25,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from pacore.engine.vllm.server import reason
-from pacore.errors import ServerUnavailable
-from pacore.home import state_folder, state_path, usable
-from pacore.processes import ProcessMark, end_group, has_ended, is_running_here, mark_of
-from pacore.text import without_secrets
+from pacore.errors import BadInput, Refused, ServerUnavailable
+from pacore.text import shown, without_secrets
 from tasks.configured_server import answering, configured_server, still_answering
+from tasks.standing import Place, folder_path, only_one
 
 PREFERRED_PORT = 4200
 
@@ -40,10 +36,7 @@ PREFERRED_PORT = 4200
 START_SECONDS = 600.0
 
 
-STOP_SECONDS = 30.0
-"""How long the server has to end after SIGTERM, and again after SIGKILL."""
-
-RECORD = "server.json"
+SERVER = Place("server")
 
 
 COMMAND = ("-m", "prefect", "server", "start")
@@ -64,24 +57,20 @@ SERVER_SETTINGS = {
 }
 
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Servers this process started: they outlive it, and are kept from being waited for at its end."""
-
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Loopback is never reached through a proxy."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """The standing server as ``server.json`` has it: its address, and its process where known."""
+SQLITE = "SQLite"
+"""What is recorded of the database of a server that was given none."""
 
-    url: str
-    process: ProcessMark | None
+DATABASE_VARIABLES = (
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_API_DATABASE_CONNECTION_URL",
+)
+"""Prefect's own names for the address of its database, which may hold a password."""
 
-    @property
-    def is_running(self) -> bool:
-        """Whether its process runs on this machine. Another one that has its id now does not count."""
-        return self.process is not None and is_running_here(self.process)
+_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://(?=.)")
 
 
 def _say_nothing(_: str) -> None:
@@ -106,21 +95,6 @@ def connected(say: Callable[[str], None] = _say_nothing) -> Iterator[str]:
         yield url
 
 
-def _folder() -> Path:
-    return state_path() / "prefect"
-
-
-@contextmanager
-def _only_one() -> Iterator[Path]:
-    """Hold the lock of the server's folder: two commands at once start one server."""
-    folder = state_folder("prefect")
-    with usable(folder):
-        lock = (folder / "lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
 def _is_healthy(url: str) -> bool:
     """Whether a Prefect server answers at an address of this machine."""
     try:
@@ -130,83 +104,144 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _recorded(folder: Path) -> _Record | None:
-    try:
-        record = json.loads((folder / RECORD).read_text())
-        url = str(record["url"])
-        if "process" in record:
-            return _Record(url, ProcessMark(**record["process"]))
-        return _Record(url, _server_of_old_record(int(record["pid"]), url))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
-    except (ValueError, KeyError, TypeError):
-        return None
+class Serving(NamedTuple):
+    """A server that answers: its API address, and in words where it came from."""
+
+    url: str
+    state: str
+
+    @property
+    def address(self) -> str:
+        """Where a person looks at it; without a password."""
+        return shown(self.url).removesuffix("/api")
 
 
-def _server_of_old_record(pid: int, url: str) -> ProcessMark | None:
-    """The process of a record that has its id alone, if what runs under it now is that server."""
-    port = str(urlsplit(url).port)
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return None
-    is_server = {*COMMAND, port} <= set(arguments)
-    return mark_of(pid) if is_server else None
+@contextmanager
+def serving(
+    say: Callable[[str], None] = _say_nothing, database: str | None = None
+) -> Iterator[Serving]:
+    """As `connected`; a local server that has to start is one that `pacore down` stops, on ``database``.
+
+    Raises Refused for a database where the server is not pacore's to start.
+    """
+    configured = configured_server()
+    if configured is not None:
+        if database is not None:
+            raise Refused(
+                f"--database: is for a server that pacore starts, and {configured.source} names one"
+            )
+        with answering(configured):
+            yield Serving(configured.url, f"found: it is {configured.source}")
+        return
+    found = standing(say, database, by="up")
+    how = "found running" if found.was_running else "started"
+    with temporary_settings({PREFECT_API_URL: found.url}), still_answering(found.url):
+        yield Serving(found.url, f"{how}; its records are in {found.database}")
 
 
 def running() -> str | None:
     """The address of the standing local server, if it runs and answers."""
-    record = _recorded(_folder())
+    record = SERVER.recorded()
     return record.url if record and record.is_running and _is_healthy(record.url) else None
 
 
+class Found(NamedTuple):
+    """A standing local server: its API address, where its records are, and whether it ran before."""
+
+    url: str
+    database: str
+    was_running: bool
+
+
 def start(say: Callable[[str], None] = _say_nothing) -> str:
-    """Find the standing local server or start it; returns its API address.
+    """Find the standing local server or start it; returns its API address. Raises as `standing` does."""
+    return standing(say).url
 
-    ``say`` is called with a line where it has to start first, which takes seconds, with its log.
 
-    Raises ServerUnavailable where it does not come up, HomeUnusable where it has no place to be.
+def standing(
+    say: Callable[[str], None] = _say_nothing, database: str | None = None, by: str = ""
+) -> Found:
+    """Find the standing local server or start it.
+
+    ``say`` is called with a line where it has to start first, which takes seconds, with its log. A server
+    that is started keeps its records in ``database``, as `database_url` has it, and is recorded as begun
+    ``by`` a command.
+
+    Raises ServerUnavailable where it does not come up, HomeUnusable where it has no place to be, Refused
+    where one runs on another database.
     """
-    with _only_one() as folder:
-        log = folder / "server.log"
-        record = _recorded(folder)
+    with only_one():
+        log = SERVER.log
+        record = SERVER.recorded()
         if record and record.is_running:
             assert record.process is not None
+            kept_in = record.notes.get("database", SQLITE)
+            if database is not None and _named(database) != kept_in:
+                raise Refused(
+                    f"--database: the Prefect server that runs here keeps its records in {kept_in}, not in "
+                    f"{_named(database)}; pacore server stop ends it"
+                )
             pid = record.process.pid
-            _wait_until_healthy(record.url, lambda: not record.is_running, log, f"process {pid}")
-            return record.url
+            _wait_until_healthy(record.url, lambda: not record.is_running, f"process {pid}")
+            return Found(record.url, kept_in, was_running=True)
         say(f"starting a local Prefect server, usually 10 to 40 s, once; its log is {log}")
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        with usable(folder):
-            process = _launch(folder, log, port, url)
-        _started.append(process)
-        _wait_until_healthy(url, lambda: process.poll() is not None, log, f"process {process.pid}")
-        return url
+        environment = _environment(url, database)
+        given = next(
+            (environment[name] for name in DATABASE_VARIABLES if name in environment), None
+        )
+        kept_in = _named(given)
+        process = SERVER.launch(
+            [sys.executable, *COMMAND, "--host", "127.0.0.1", "--port", str(port)],
+            environment,
+            folder_path(),
+            (url, {"database": kept_in, "by": by}),
+        )
+        _wait_until_healthy(url, lambda: process.poll() is not None, f"process {process.pid}")
+        return Found(url, kept_in, was_running=False)
 
 
-def _launch(folder: Path, log: Path, port: int, url: str) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own, and record it at once: it outlives this process."""
+def database_url(typed: str) -> str:
+    """The address of a PostgreSQL database as Prefect's server takes it. Raises BadInput, without it."""
+    scheme = _POSTGRESQL.match(typed)
+    try:
+        is_one = scheme is not None and (urlsplit(typed).port or 1) > 0
+    except ValueError:
+        is_one = False
+    if scheme is None or not is_one:
+        raise BadInput("--database: must have the form postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    return "postgresql+asyncpg://" + typed[scheme.end() :]
+
+
+def _named(database: str | None) -> str:
+    """A database without its user, password and options: what may be recorded and shown of it."""
+    if database is None:
+        return SQLITE
+    parts = urlsplit(database)
+    kind = parts.scheme.partition("+")[0]
+    if kind == "sqlite":
+        return f"{SQLITE} at {parts.path}"
+    port = f":{parts.port}" if parts.port not in (None, 5432) else ""
+    return f"{kind}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _environment(url: str, database: str | None) -> dict[str, str]:
+    """The server's variables. A password is in them alone: never in its command line, which anybody on
+    the machine can list.
+    """
     environment = {
         **without_secrets(os.environ),
         **SERVER_SETTINGS,
-        "PREFECT_HOME": str(folder),
+        "PREFECT_HOME": str(folder_path()),
         "PREFECT_UI_API_URL": url,
     }
     environment.pop("PREFECT_API_URL", None)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, *COMMAND, "--host", "127.0.0.1", "--port", str(port)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    mark = mark_of(process.pid)
-    known = {"pid": process.pid} if mark is None else {"process": asdict(mark)}
-    (folder / RECORD).write_text(json.dumps({"url": url, **known}))
-    return process
+    if database is not None:
+        for name in DATABASE_VARIABLES:
+            environment.pop(name, None)
+        environment[DATABASE_VARIABLES[0]] = database
+    return environment
 
 
 def _free_port() -> int:
@@ -222,7 +257,8 @@ def _free_port() -> int:
     raise ServerUnavailable("no free port for a local Prefect server")
 
 
-def _wait_until_healthy(url: str, has_ended: Callable[[], bool], log: Path, named: str) -> None:
+def _wait_until_healthy(url: str, has_ended: Callable[[], bool], named: str) -> None:
+    log = SERVER.log
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if _is_healthy(url):
@@ -238,35 +274,16 @@ def _wait_until_healthy(url: str, has_ended: Callable[[], bool], log: Path, name
     )
 
 
-def stop() -> str | None:
+def stop(by: str | None = None) -> str | None:
     """End the standing local server; returns the address it had, None if none was running here.
 
-    Only the process that was recorded is ever signalled, not one that has its id now. Raises
-    ServerUnavailable where it does not end.
+    With ``by`` only one that was begun by that command. Raises ServerUnavailable where it does not end.
     """
-    if _recorded(_folder()) is None:
+    if (record := SERVER.recorded()) is None or by not in (None, record.notes.get("by")):
         return None
-    with _only_one() as folder:
-        record = _recorded(folder)
-        if record is None or record.process is None or not record.is_running:
-            _forget(folder, record)
-            return None
-        is_gone = end_group(record.process, STOP_SECONDS)
-        for process in _started:
-            if process.pid == record.process.pid and is_gone:
-                process.wait()
-        if not is_gone:
-            raise ServerUnavailable(
-                f"the local Prefect server does not end: process {record.process.pid} takes no signal"
-            )
-        (folder / RECORD).unlink()
-        return record.url
-
-
-def _forget(folder: Path, record: _Record | None) -> None:
-    """Remove the record of a server that is known to have ended; one of another machine stays."""
-    if record is None or record.process is None or has_ended(record.process, is_one_machine=True):
-        (folder / RECORD).unlink(missing_ok=True)
+    with only_one():
+        ended = SERVER.end()
+    return None if ended is None else ended.url
 
 
 def wait_for_records(flow_run_id: UUID, task_runs: int, patience_seconds: float = 60.0) -> bool:

@@ -34,6 +34,7 @@ class CommandPlace(NamedTuple):
 COMMANDS = {
     "audit": CommandPlace("audit", "Recompute what a run has stored from its sources, and compare."),
     "compare": CommandPlace("compare", "Compare run B with run A, problem by problem."),
+    "down": CommandPlace("server", "End what pacore up started, and nothing else."),
     "evaluate": CommandPlace("evaluate", "Grade runs, check every invariant over them, and report."),
     "explain": CommandPlace("audit", "Trace an answer back to its trajectories, messages and prompts."),
     "export": CommandPlace("exchange", "Write a run as one folder that another store can import."),
@@ -58,6 +59,7 @@ COMMANDS = {
     "status": CommandPlace("read", "Show the progress of the runs of a store."),
     "sweep": CommandPlace("compare", "Compare strategies on one problem set at their cost."),
     "tables": CommandPlace("read", "List the tables and marts that can be queried."),
+    "up": CommandPlace("server", "Start all that runs from the Prefect UI need, or find it running."),
 }  # fmt: skip
 """Every command; that of ``audit`` is the function ``audit_command`` of its module. A module is imported
 when a command of it is called, so that the others start without what it needs.

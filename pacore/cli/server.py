@@ -1,4 +1,4 @@
-"""The command ``pacore server``: the local Prefect server."""
+"""What runs in the background: the commands ``up``, ``down``, and ``server`` for the server alone."""
 
 from __future__ import annotations
 
@@ -47,3 +47,65 @@ def server_status_command() -> int:
     address = running()
     click.echo(address or "no local server is running")
     return Exit.COMPLETE if address else Exit.FAULT
+
+
+@click.command()
+@click.option(
+    "--server-only", is_flag=True, help="Only the Prefect server: nothing deployed, no worker."
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="PostgreSQL for a server that is started: postgresql://USER:PASSWORD@HOST/NAME. To keep the "
+    "password out of the shell's history: PREFECT_SERVER_DATABASE_CONNECTION_URL.  [default: SQLite]",
+)
+def up_command(server_only: bool, database: str | None) -> int:
+    """Start all that runs from the Prefect UI need, or find it running.
+
+    That is the Prefect server (the one in PREFECT_API_URL, else a local one), the work pool, the
+    deployments of prefect.yaml, and a worker on this machine, which has the environment of this command:
+    keys of endpoints too. Paths in a form count from the repository's folder. pacore down ends what was
+    started.
+    """
+    from pacore.api.progress import tell, waiting
+
+    with waiting("waiting for the Prefect server") as step:
+        from tasks.server import database_url, serving
+
+        with serving(tell, database_url(database) if database else None) as server:
+            click.echo(f"server       {server.address}, {server.state}")
+            if server_only:
+                return Exit.COMPLETE
+            from tasks.deployment import deploy, start_worker
+
+            step("deploying the flows")
+            deployed = deploy(server.url, tell)
+            made = "made" if deployed.has_made_pool else "found"
+            click.echo(f"work pool    {', '.join(deployed.pools)}, {made}")
+            made = "deployed" if deployed.has_deployed else "found as they are in prefect.yaml"
+            click.echo(f"deployments  {', '.join(deployed.names)}: {made}")
+            step("waiting for the worker")
+            worker = start_worker(server.url, deployed.pools[0], tell)
+            made = "started" if worker.has_started else "found running"
+            click.echo(f"worker       process {worker.pid}, {made}")
+    return Exit.COMPLETE
+
+
+@click.command()
+def down_command() -> int:
+    """End what pacore up started, and nothing else.
+
+    Runs under way in the worker are interrupted, and can be resumed. A server that pacore up found
+    running keeps running.
+    """
+    from tasks.deployment import stop_worker
+    from tasks.server import stop as stop_server
+
+    worker, address = stop_worker(), stop_server(by="up")
+    if worker is not None:
+        click.echo(f"ended the worker, process {worker}")
+    if address is not None:
+        click.echo(f"stopped the server at {address.removesuffix('/api')}")
+    if worker is None and address is None:
+        click.echo("nothing that pacore up started is running")
+    return Exit.COMPLETE

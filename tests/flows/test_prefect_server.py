@@ -19,7 +19,7 @@ import pytest
 
 from pacore.errors import HomeUnusable, ServerUnavailable
 from pacore.home import state_folder
-from pacore.processes import ProcessMark, end_group, end_process, mark_of
+from pacore.processes import ProcessMark, end_followers, end_group, end_process, mark_of
 from tasks.configured_server import ConfiguredServer, answering, configured_server, fault_of
 from tasks.server import running, stop
 from tests.conftest import ROOT, pacore_command
@@ -301,6 +301,30 @@ def test_a_process_that_ignores_the_polite_signal_is_killed_with_its_group() -> 
     assert process.stdout.read() == b"", "whoever else had the pipe open is gone"
     process.stdout.close()
     assert end_process(mark, 0.2), "one that has ended already"
+
+
+def test_what_a_process_has_started_is_ended_before_it() -> None:
+    starts = (
+        "import subprocess, sys\n"
+        "print(subprocess.call(['sleep', '600']), flush=True)\n"
+        "sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", starts],
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    mark = mark_of(process.pid)
+    assert mark is not None
+    assert process.stdout is not None
+    while not end_followers(mark, 10):
+        time.sleep(0.01)
+    assert process.stdout.readline() == "-15\n", "it sees how that ended"
+    assert process.poll() is None
+    process.communicate("")
+    assert process.returncode == 0
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ DOORS = {
     "scipy": "evaluation/statistics/*",
     "sympy": "sandbox/algebra/*",
     "tenacity": "runs/dispatch/sampler store/backends/objects",
-    "yaml": "cli/config_options",
+    "yaml": "cli/config_options tasks/deployment",
     "zstandard": "store/journal problems/formats/bytes",
 }
 """Third-party packages, and the only modules that import them; pydantic is used everywhere."""

@@ -1,0 +1,133 @@
+"""`pacore up` and `pacore down`: what they start, find, start again and leave alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pacore.errors import BadInput
+from pacore.processes import is_running_here
+from tasks.deployment import WORKER
+from tasks.server import SERVER, database_url, running
+from tests.conftest import Pacore, pacore_command
+from tests.fixtures.postgresql import PASSWORD, postgresql
+
+DEPLOYMENTS = "infer/local, evaluate/local-evaluation, sweep/local-sweep"
+
+
+@contextmanager
+def home(folder: Path, monkeypatch: pytest.MonkeyPatch, command: Pacore) -> Iterator[None]:
+    """A state folder of its own, in which nothing is left running."""
+    monkeypatch.setenv("PACORE_HOME", str(folder))
+    try:
+        yield
+    finally:
+        command("down")
+        command("server", "stop")
+
+
+def lines_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What `pacore up` says, by what it says it of."""
+    assert done.returncode == 0, done.stderr
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in done.stdout.splitlines()}
+
+
+@pytest.mark.slow
+def test_all_of_it_is_found_again_and_ended_on_postgresql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Pacore
+) -> None:
+    with postgresql() as database, home(tmp_path / "home", monkeypatch, command):
+        first = command("up", "--database", database)
+        said = lines_of(first)
+        place = database.rpartition("@")[2]
+        assert said["server"].startswith("http://127.0.0.1:")
+        assert said["server"].endswith(f", started; its records are in postgresql://{place}")
+        assert said["work"] == "pool local-process, made"
+        assert said["deployments"] == f"{DEPLOYMENTS}: deployed"
+        assert said["worker"].endswith(", started")
+
+        again = lines_of(command("up", "--database", database))
+        assert again["server"] == said["server"].replace("started", "found running")
+        assert again["work"] == "pool local-process, found"
+        assert again["deployments"] == f"{DEPLOYMENTS}: found as they are in prefect.yaml"
+        assert again["worker"] == said["worker"].replace("started", "found running")
+
+        worker, server = WORKER.recorded(), SERVER.recorded()
+        assert worker is not None
+        assert worker.process is not None
+        assert server is not None
+        assert server.process is not None
+        os.kill(worker.process.pid, signal.SIGKILL)
+        assert lines_of(command("up"))["worker"].endswith(", started")
+
+        other = command("up", "--database", "postgresql://elsewhere/db")
+        assert other.returncode == 2
+        assert f"keeps its records in postgresql://{place}" in other.stderr
+        assert_hidden(PASSWORD, tmp_path / "home", first.stdout + first.stderr)
+
+        done = command("down")
+        assert done.returncode == 0
+        assert "ended the worker" in done.stdout
+        assert not is_running_here(server.process)
+        assert WORKER.recorded() is None
+        assert command("down").stdout == "nothing that pacore up started is running\n"
+
+
+def assert_hidden(secret: str, folder: Path, printed: str) -> None:
+    """That it is in no output, file and command line."""
+    assert secret not in printed
+    listed = subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True)
+    assert secret not in listed.stdout
+    for path in folder.rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.slow
+def test_a_server_that_was_there_before_stays(prefect_api: str, command: Pacore) -> None:
+    assert "found running" in lines_of(command("up", "--server-only"))["server"]
+    assert WORKER.recorded() is None
+    lines_of(command("up"))
+    worker = WORKER.recorded()
+    done = command("down")
+    assert worker is not None
+    assert worker.process is not None
+    assert done.stdout == f"ended the worker, process {worker.process.pid}\n"
+    assert running() == prefect_api
+
+
+@pytest.mark.slow
+def test_a_database_is_not_for_a_server_that_a_variable_names(tmp_path: Path) -> None:
+    done = subprocess.run(
+        pacore_command(["up", "--database", "postgresql://me:hidden@host/db"]),
+        env={**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("that pacore starts, and PREFECT_API_URL names one\n")
+    assert "hidden" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["postgres://u:p@host/db", "postgresql://u:p@host:5/db", "postgresql+asyncpg://u:p@host/db"],
+)
+def test_a_database_is_taken_in_every_usual_spelling(typed: str) -> None:
+    assert database_url(typed) == "postgresql+asyncpg://" + typed.partition("://")[2]
+
+
+@pytest.mark.parametrize(
+    "typed", ["host/db", "mysql://u:hidden@h/d", "postgresql://", "postgresql://u:hidden@h:x/d"]
+)
+def test_what_is_no_database_is_refused_without_being_shown(typed: str) -> None:
+    with pytest.raises(BadInput, match="^--database: must have the form postgresql://") as refused:
+        database_url(typed)
+    assert "hidden" not in str(refused.value)
