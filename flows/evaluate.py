@@ -17,6 +17,8 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.validation import validated
+from pacore.errors import BadInput, PacoreError
 from pacore.evaluation.batches import Evaluation
 from pacore.report.accuracy import accuracy_of
 from pacore.report.evaluation import (
@@ -29,15 +31,17 @@ from pacore.report.run import results
 from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, report_artifact, results_artifact, verdicts_artifact
 from tasks.opened import EVALUATION, WAREHOUSE, given
-from tasks.settings import RUN_SETTINGS
+from tasks.settings import FLOW_SETTINGS
 from tasks.stages import checks, verdicts
 from tasks.takeover import mark, taking_over
-from tasks.waiting import finish
+from tasks.waiting import ended_by, finish
 
 
 def _run_name() -> str:
-    config = flow_run.parameters["config"]
-    runs = config["runs"] if isinstance(config, dict) else config.runs
+    try:
+        runs = validated(EvaluateConfig, flow_run.parameters["config"]).runs
+    except BadInput:
+        return "evaluate"
     return f"evaluate-{runs[0]}" if len(runs) == 1 else f"evaluate-{len(runs)}-runs"
 
 
@@ -45,15 +49,22 @@ def _run_name() -> str:
     name="evaluate",
     flow_run_name=_run_name,
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]  # its bound is a result type
-    log_prints=False,
-    **RUN_SETTINGS,
+    **FLOW_SETTINGS,
 )
 def evaluate(config: EvaluateConfig) -> State[Any]:
     """Grade some runs of a store, check every invariant over them, and report.
 
     Goes on where an evaluation was stopped. Ends Completed; as ChecksFailed where a check returns
-    rows, and then nothing is reported; as PartialFailure when tasks failed; or Cancelled.
+    rows, and then nothing is reported; as PartialFailure when tasks failed; as Refused where the settings
+    cannot be; or Cancelled.
     """
+    try:
+        return _evaluate(validated(EvaluateConfig, config))
+    except PacoreError as fault:
+        return ended_by(fault)
+
+
+def _evaluate(config: EvaluateConfig) -> State[Any]:
     with ExitStack() as stack:
         opened = EVALUATION.get(None)
         evaluation = stack.enter_context(Evaluation(config) if opened is None else opened)

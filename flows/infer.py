@@ -17,6 +17,8 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pacore.core.config.run import RunConfig
+from pacore.core.validation import validated
+from pacore.errors import BadInput, PacoreError
 from pacore.report.accuracy import accuracy_of
 from pacore.report.run import ProblemsFailed, run_results
 from pacore.runs.problems import close, note_budget_stop
@@ -27,14 +29,17 @@ from pacore.warehouse.views import ReportWarehouse
 from tasks.artifacts import ProgressArtifact, results_artifact
 from tasks.opened import SHOWING, WORK, given
 from tasks.schedule import dated
-from tasks.settings import RUN_SETTINGS
+from tasks.settings import FLOW_SETTINGS
 from tasks.stages import answers, messages, own_verdicts, problems, trajectories
 from tasks.takeover import mark, taking_over
-from tasks.waiting import finish
+from tasks.waiting import ended_by, finish
 
 
 def _run_name() -> str:
-    config = dated(RunConfig.model_validate(flow_run.parameters["config"]))
+    try:
+        config = dated(validated(RunConfig, flow_run.parameters["config"]))
+    except BadInput:
+        return "infer"
     return f"infer-{config.run_id}" if config.run_id else "infer"
 
 
@@ -42,20 +47,28 @@ def _run_name() -> str:
     name="infer",
     flow_run_name=_run_name,
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]  # its bound is a result type
-    log_prints=False,
-    **RUN_SETTINGS,
+    **FLOW_SETTINGS,
 )
 def infer(config: RunConfig) -> State[Any]:
     """Run PaCoRe on a problem set: every round, the answers and the verdicts on them.
 
     Resumes the run if it was begun before. Ends Completed; as CompletedWithFailures when problems
     stayed without an answer, naming them; as PartialFailure when tasks failed; as "Incomplete: budget"
-    when its budget is spent; or Cancelled.
+    when its budget is spent; as Refused where the settings cannot be; or Cancelled.
     """
-    config = dated(config)
+    try:
+        return _infer(dated(validated(RunConfig, config)))
+    except PacoreError as fault:
+        return ended_by(fault)
+
+
+def _infer(config: RunConfig) -> State[Any]:
     store_url = open_store(config.store).url
     mark(store_url, config.run_id)
-    with problems(config) as work:
+    opened = problems(config)
+    if isinstance(opened, State):
+        raise opened.result(raise_on_failure=False)
+    with opened as work:
         run_id = work.run.run_id
         if config.run_id is None:
             mark(store_url, run_id)

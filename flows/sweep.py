@@ -18,8 +18,9 @@ from flows.evaluate import evaluate
 from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
+from pacore.core.validation import validated
 from pacore.engine.vllm.reuse import reusing_servers
-from pacore.errors import BudgetSpent
+from pacore.errors import BadInput, PacoreError
 from pacore.evaluation.judging import finish_judging
 from pacore.evaluation.sweep import begin_opinion, begin_sweep
 from pacore.report.sweep import conclude_sweep
@@ -27,33 +28,40 @@ from pacore.runs.planning.budget import part_of
 from pacore.store.backends.opening import open_store
 from tasks.artifacts import sweep_artifact
 from tasks.schedule import dated
-from tasks.settings import RUN_SETTINGS
-from tasks.waiting import INCOMPLETE
+from tasks.settings import FLOW_SETTINGS
+from tasks.waiting import ended_by
 
 DONE = ("Completed", "CompletedWithFailures")
 
 
 def _run_name() -> str:
-    run = dated(SweepConfig.model_validate(flow_run.parameters["config"]).run)
+    try:
+        run = dated(validated(SweepConfig, flow_run.parameters["config"]).run)
+    except BadInput:
+        return "sweep"
     return f"sweep-{run.run_id}" if run.run_id else "sweep"
 
 
-@flow(name="sweep", flow_run_name=_run_name, log_prints=False, **RUN_SETTINGS)
+@flow(name="sweep", flow_run_name=_run_name, **FLOW_SETTINGS)
 def sweep(config: SweepConfig) -> State[Any]:
     """Compare strategies on one problem set: every arm a run, graded, at what it costs.
 
-    Goes on where a sweep was stopped. Ends Completed, or as the run or evaluation ended that could
-    not go on.
+    Goes on where a sweep was stopped. Ends Completed; as Refused where the settings cannot be; or as
+    the run or evaluation ended that could not go on.
     """
+    try:
+        return _sweep(validated(SweepConfig, config))
+    except PacoreError as fault:
+        return ended_by(fault)
+
+
+def _sweep(config: SweepConfig) -> State[Any]:
     config = config.model_copy(update={"run": dated(config.run)})
     planned, began = begin_sweep(config), time.monotonic()
     with reusing_servers():
         for run in planned.configs:
             others = [other for other in planned.configs if other is not run]
-            try:
-                bounded = part_of(run, others, began)
-            except BudgetSpent as spent:
-                return Failed(name=INCOMPLETE, message=str(spent), data=spent)
+            bounded = part_of(run, others, began)
             state: State[Any] = infer(bounded, return_state=True)
             if state.name not in DONE:
                 return _stopped(state)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import task
+from prefect.client.schemas.objects import State
 
 from pacore.core.config.run import RunConfig
+from pacore.errors import PacoreError
 from pacore.evaluation.batches import GradingBatch
 from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
@@ -15,12 +19,18 @@ from pacore.runs.work import OpenShard, StageReport, Work
 from pacore.warehouse.views import CheckRow
 from tasks.opened import EVALUATION, WAREHOUSE, WORK
 from tasks.settings import SETTINGS
+from tasks.waiting import ended_by
 
 
 @task(name="problems", task_run_name="problems", **SETTINGS)
-def problems(config: RunConfig) -> Work:
-    """Open the run, or take it as the command that calls the flow has opened it."""
-    return WORK.get(None) or open_work(config)
+def problems(config: RunConfig) -> Work | State[Any]:
+    """Open the run, or take it as the command that calls the flow has opened it; the state of the task,
+    and what its call returns, where it cannot be opened.
+    """
+    try:
+        return WORK.get(None) or open_work(config)
+    except PacoreError as fault:
+        return ended_by(fault)
 
 
 @task(name="trajectories", task_run_name="trajectories r{round_} s{shard.number}", **SETTINGS)

@@ -13,7 +13,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Failed
 
-from pacore.errors import BudgetSpent, Interrupted, PacoreError
+from pacore.errors import BudgetSpent, Exit, Interrupted, PacoreError
 from tasks.artifacts import ProgressArtifact
 
 PROGRESS_SECONDS = 2.0
@@ -23,6 +23,9 @@ LAST_UPDATE_SECONDS = 30.0
 
 INCOMPLETE = "Incomplete: budget"
 """The state of a flow whose budget was spent before it was complete."""
+
+REFUSED = "Refused"
+"""Name of the state of a flow that was asked for what cannot be done; nothing was written."""
 
 Futures = Sequence[PrefectFuture[Any]]
 
@@ -45,6 +48,17 @@ def finish(
         return Cancelled(message=interrupted)
     faults = _settle(futures)
     return _partial_failure(faults, len(futures)) if faults else None
+
+
+def ended_by(fault: PacoreError) -> State[Any]:
+    """The state of a flow or task that cannot do what it was asked for: its message is the reason.
+
+    To raise it would have Prefect log a traceback, in which the reason is the last of fifty lines.
+    """
+    name = REFUSED if fault.exit_code == Exit.REFUSED else None
+    if isinstance(fault, BudgetSpent):
+        name = INCOMPLETE
+    return Failed(name=name, message=str(fault), data=fault)
 
 
 def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:

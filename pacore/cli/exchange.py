@@ -14,8 +14,8 @@ from pacore.api.runs import results_of
 from pacore.cli.config_options import checked
 from pacore.cli.options import with_format, with_new_store, with_store
 from pacore.cli.run import print_results
-from pacore.core.config.fields import FieldMapping
 from pacore.core.config.imports import ImportConfig
+from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Problem
 from pacore.errors import BadInput, Exit
 from pacore.exchange.export_folder import export_run, is_export

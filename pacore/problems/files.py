@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
-from pacore.core.config.fields import FieldMapping
+from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Placed, Problem
 from pacore.errors import BadInput
 from pacore.problems.formats.bytes import PACKED_ENDINGS, READ_FAULTS, open_as_utf8

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from statistics import median
 
-from pacore.core.config.fields import FieldMapping
+from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Problem, set_digest
 from pacore.core.prompt import prompt_digest
 from pacore.problems.files import ProblemSetBuilder, ReadRow, problem_files, read_problem_rows

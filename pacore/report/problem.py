@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pacore.core.config.fields import check_mapping, parse_mapping
+from pacore.core.config.mapping import check_mapping, parse_mapping
 from pacore.core.grading.choose import choose_grader
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem, no_such_problem, original_name, possible_ids

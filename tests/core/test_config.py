@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pacore.core.config.fields import Declared
-from pacore.core.config.run import RunConfig, declarations, differences
+from pacore.core.config.run import RunConfig, differences
 
 BASE: dict[str, Any] = {
     "problems": "problems.jsonl",
@@ -158,21 +157,6 @@ def test_a_configuration_cannot_be_changed_once_made() -> None:
     config = RunConfig(**BASE)
     with pytest.raises(ValidationError, match="frozen"):
         config.temperature = 0.5
-
-
-def test_the_schema_numbers_its_properties_in_the_order_of_the_form() -> None:
-    properties = RunConfig.model_json_schema()["properties"]
-    assert list(properties) == list(RunConfig.model_fields)
-    assert [value["position"] for value in properties.values()] == list(range(len(properties)))
-    first_page = ["problems", "engine", "endpoints", "model", "preset", "widths", "replicates"]
-    assert list(properties)[: len(first_page)] == first_page
-
-
-def test_the_schema_describes_every_property_in_a_line_and_says_what_it_is_part_of() -> None:
-    for name, value in RunConfig.model_json_schema()["properties"].items():
-        assert value["description"].endswith("."), name
-        assert "\n" not in value["description"], name
-        assert Declared(value["pacore"]) is declarations()[name]
 
 
 def test_differences_name_every_leaf_and_nothing_else() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prefect.exceptions import ParameterTypeError
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.evaluate import evaluate
 from flows.infer import infer
 from flows.sweep import sweep
 from pacore.store.backends.opening import open_store
@@ -80,30 +83,30 @@ def test_a_schedule_makes_a_new_run_each_time_named_after_its_deployment_and_tim
     assert journal_size(str(config["store"])) == 2 * 3
 
 
-def test_parameters_that_are_wrong_are_refused_in_plain_words() -> None:
-    given = {"problems": "p.jsonl", "temprature": 1, "preset": "hihg", "concurrency": 0}
-    with pytest.raises(ParameterTypeError) as refused:
-        infer.validate_parameters({"config": given})
-    assert str(refused.value).splitlines()[1:] == [
-        " - config.preset: must be one of single, low, medium, high (did you mean high?)",
-        " - config.concurrency: must be at least 1",
-        " - config.temprature: is not a known name (did you mean temperature?)",
-    ]
-    with pytest.raises(ParameterTypeError) as refused:
-        sweep.validate_parameters({"config": {"run": {"problems": "p.jsonl"}, "arms": ["low"]}})
-    assert str(refused.value).splitlines()[1:] == [
-        " - config.run.endpoints: engine http needs at least one, or take another engine"
-    ]
+def refused(flow: Callable[..., Any], config: object) -> str:
+    """The message of a flow run of these settings, which ends as Refused."""
+    state = flow(config, return_state=True)
+    assert state.name == "Refused", state
+    return str(state.message)
 
 
-def test_the_deployments_form_asks_for_every_field_in_order() -> None:
-    form = infer.parameters.model_dump()["definitions"]["RunConfig"]
-    properties = form["properties"]
-    ordered = sorted(properties, key=lambda field: int(properties[field]["position"]))
-    assert ordered[:5] == ["problems", "engine", "endpoints", "model", "preset"]
-    assert form["required"] == ["problems"]
-    assert all(properties[field]["description"] for field in properties)
-    titles = {field: properties[field]["title"] for field in properties}
-    assert titles["run_id"] == "Run ID"
-    assert titles["vllm_options"] == "vLLM options"
-    assert titles["api_key_env"] == "API key env"
+def test_settings_that_are_wrong_end_a_flow_in_one_line_and_no_traceback(
+    tmp_path: Path, prefect_api: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    missing = str(tmp_path / "none.jsonl")
+    with temporary_settings({PREFECT_API_URL: prefect_api}), caplog.at_level("INFO"):
+        assert refused(infer, {"how": {"preset": "hihg"}, "what": {"problems": "p.jsonl"}}) == (
+            "preset: must be one of single, low, medium, high (did you mean high?)"
+        )
+        assert refused(infer, {"problems": "p.jsonl", "temprature": 1, "engine": "scripted"}) == (
+            "temprature: is not a known name (did you mean temperature?)"
+        )
+        assert refused(infer, {"problems": missing, "engine": "scripted"}).startswith(
+            f"{missing}: no such file"
+        )
+        assert refused(evaluate, {"what": {"runs": []}}) == "runs: must not be empty"
+        assert refused(sweep, {"run": {"problems": "p.jsonl"}, "arms": ["low"]}) == (
+            "run.endpoints: engine http needs at least one, or take another engine"
+        )
+    assert caplog.records
+    assert "Traceback" not in caplog.text

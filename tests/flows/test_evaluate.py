@@ -215,16 +215,9 @@ def test_a_task_that_fails_is_no_end_of_a_grading(tmp_path: Path) -> None:
     assert read_gradings(store, "damaged")[0].finished_at is None
 
 
-def test_every_field_of_an_evaluation_is_declared_described_and_in_order() -> None:
+def test_every_field_of_an_evaluation_is_declared() -> None:
     declared = declarations(EvaluateConfig)
     assert [name for name, kind in declared.items() if kind is Declared.GRADING] == ["grader"]
-    form = evaluate.parameters.model_dump()["definitions"]["EvaluateConfig"]
-    properties = form["properties"]
-    ordered = sorted(properties, key=lambda field: int(properties[field]["position"]))
-    assert ordered == list(EvaluateConfig.model_fields)
-    assert form["required"] == ["runs"]
-    assert all(properties[field]["description"] for field in properties)
-    assert properties["grading_timeout_seconds"]["title"] == "Grading timeout seconds"
 
 
 def test_a_run_is_evaluated_once_however_often_it_is_named() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pacore.cli.main import main
-from pacore.core.config.fields import check_mapping, parse_mapping
+from pacore.core.config.mapping import check_mapping, parse_mapping
 from pacore.core.config.run import RunConfig
 from pacore.core.problem import Problem, Turn
 from pacore.errors import BadInput

@@ -1,4 +1,4 @@
-"""The settings of a run, field by field, with the names that Prefect's form shows for them.
+"""The settings of a run, field by field, and where in Prefect's form each of them is.
 
 Every field is declared. ``recipe`` fields shape a generation and change trajectory ids; ``plan``
 fields change which trajectories a run samples and what it makes of them; both are identity, and a
@@ -9,15 +9,15 @@ identity of a grading, and no run has them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, field_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
+from pacore.core.config.form import Group, Schema, make_form, ungrouped
+from pacore.core.config.mapping import MAPPING_FORM, check_mapping, parse_mapping, typed_path
 from pacore.core.config.vllm_options import identity_options
-from pacore.core.grading.spec import canonical_spec
 from pacore.core.identity import canonical_json
 from pacore.core.plan import (
     CompactionPolicy,
@@ -29,88 +29,10 @@ from pacore.core.plan import (
     TruncatedPolicy,
     parse_quorum,
 )
-from pacore.core.problem import text_fault
 from pacore.core.recipe import DEFAULT_SEED_ROOT
 from pacore.core.validation import PlainModel
 from pacore.errors import BadInput
-from pacore.text import did_you_mean, secret_in
-
-_WRITTEN = {"api": "API", "ca": "CA", "id": "ID", "k": "k", "p": "p", "tls": "TLS", "vllm": "vLLM"}
-
-
-def title_of(field: str) -> str:
-    """A field's name as people write it: ``vllm_options`` is vLLM options, ``run_id`` is Run ID."""
-    first, *others = field.split("_")
-    words = [
-        _WRITTEN.get(first, first.capitalize()),
-        *(_WRITTEN.get(word, word) for word in others),
-    ]
-    return " ".join(words)
-
-
-def make_readable(schema: dict[str, Any]) -> None:
-    """Give the properties of an object's JSON Schema titles, and numbers that keep their order.
-
-    A database may reorder the keys of a schema; Prefect's form goes by the numbers.
-    """
-    for position, (field, value) in enumerate(schema.get("properties", {}).items()):
-        value["title"] = title_of(field)
-        value["position"] = position
-
-
-PARTS = ("problem", "answer", "id", "grader", "options", "without")
-
-
-MAY_BE_NONE = ("answer", "id", "grader")
-
-
-NEED_PROBLEM = ("answer", "options")
-
-_SEPARATOR = re.compile(rf",\s*(?=(?:{'|'.join(PARTS)})=)")
-
-_OTHER_PART = re.compile(r",\s*(\w+)=")
-"""What looks like another part inside a path, which may be a part that is mistyped."""
-
-FieldMapping = Mapping[str, str]
-
-
-def parse_mapping(text: str) -> dict[str, str]:
-    """A mapping as it is typed. Raises ValueError in a line."""
-    found: dict[str, str] = {}
-    for piece in _SEPARATOR.split(text.strip()):
-        name, equals, path = piece.partition("=")
-        if not equals or name.strip() not in PARTS:
-            known = ", ".join(f"{part}=…" for part in PARTS)
-            near = did_you_mean(name.strip(), PARTS) if equals else ""
-            raise ValueError(f"{piece!r}{near} is none of {known}")
-        if name.strip() in found:
-            raise ValueError(f"{name.strip()} is given twice")
-        for other in _OTHER_PART.findall(path):
-            if near := did_you_mean(other, PARTS):
-                raise ValueError(f"{other!r}{near} is no part; parts are {', '.join(PARTS)}")
-        found[name.strip()] = path.strip()
-    return found
-
-
-def check_mapping(mapping: FieldMapping) -> None:
-    """Raises ValueError with one line for a mapping that cannot be right."""
-    for name, path in mapping.items():
-        if name not in PARTS:
-            what = f"{name!r}{did_you_mean(name, PARTS)} is no part of a problem"
-            raise ValueError(f"{what}; parts are {', '.join(PARTS)}")
-        if not path and name not in MAY_BE_NONE:
-            raise ValueError(f"{name}: names no field")
-        if fault := text_fault(path, line_breaks=False):
-            raise ValueError(f"{name}: {fault}")
-    for name in NEED_PROBLEM:
-        if name in mapping and "problem" not in mapping:
-            raise ValueError(f"{name}: say which field is the problem, too")
-    if mapping.get("grader"):
-        try:
-            canonical_spec(mapping["grader"])
-        except BadInput as fault:
-            raise ValueError(f"grader: {fault}") from None
-
+from pacore.text import secret_in
 
 OmittedField = Literal["seed", "temperature", "top_p"]
 
@@ -135,9 +57,22 @@ class Declared(StrEnum):
     GRADING = "grading"
 
 
-def setting(declared: Declared, default: Any, description: str, **constraints: Any) -> Any:
-    """A pydantic field that is declared a part of recipe, plan, operation, options or grading."""
-    extra: dict[str, JsonValue] = {"pacore": declared.value}
+def setting(
+    declared: Declared,
+    default: Any,
+    description: str,
+    group: Group = Group.HOW,
+    form: Mapping[str, JsonValue] | None = None,
+    **constraints: Any,
+) -> Any:
+    """A pydantic field that is declared a part of recipe, plan, operation, options or grading.
+
+    ``group`` is the part of Prefect's form that it stands in. ``form`` has what of its JSON Schema is
+    different there, for what cannot be told from its type.
+    """
+    extra: dict[str, JsonValue] = {"pacore": declared.value, "group": group.value}
+    if form is not None:
+        extra["form"] = dict(form)
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
 
@@ -149,15 +84,16 @@ def _plan(default: Any, description: str, **constraints: Any) -> Any:
     return setting(Declared.PLAN, default, description, **constraints)
 
 
-def _operational(default: Any, description: str, **constraints: Any) -> Any:
-    return setting(Declared.OPERATIONAL, default, description, **constraints)
+def _what(default: Any, description: str, **constraints: Any) -> Any:
+    return setting(Declared.OPERATIONAL, default, description, Group.WHAT, **constraints)
 
 
-def _typed(path: Any) -> Any:
-    """A path of a mapping as it is typed: nothing is empty, several columns are joined by commas."""
-    if isinstance(path, list) and all(isinstance(name, str) for name in path):
-        return ",".join(path)
-    return "" if path is None else path
+def _where(default: Any, description: str, **constraints: Any) -> Any:
+    return setting(Declared.OPERATIONAL, default, description, Group.WHERE, **constraints)
+
+
+def _limit(default: Any, description: str, **constraints: Any) -> Any:
+    return setting(Declared.OPERATIONAL, default, description, Group.LIMITS, **constraints)
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
@@ -168,8 +104,21 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def _as_form(schema: Schema, model: type[Settings]) -> None:
+    if model.GROUPS:
+        make_form(schema, model.GROUPS, model.RULES)
+
+
 class Settings(PlainModel):
-    """Base of all configurations, with the checks of fields that several of them have."""
+    """Base of all configurations, with the checks of fields that several of them have.
+
+    ``GROUPS`` has for each part of a configuration's form what is in it, ``RULES`` the JSON Schemas that
+    all of what the form sends has to meet.
+    """
+
+    GROUPS: ClassVar[Mapping[Group, str]] = {}
+
+    RULES: ClassVar[Sequence[Schema]] = ()
 
     FORMS: ClassVar[Mapping[str, str]] = {
         RUN_ID: "must begin with a letter, and after it have only letters, digits and . _ - (99 at "
@@ -180,11 +129,16 @@ class Settings(PlainModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra=make_readable,
+        json_schema_extra=_as_form,
         allow_inf_nan=False,
         # What was typed into the wrong field may be a key.
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_groups(cls, data: Any) -> Any:
+        return ungrouped(data) if cls.GROUPS else data
 
     @field_validator("*")
     @classmethod
@@ -214,7 +168,7 @@ class Settings(PlainModel):
         if isinstance(value, str):
             return parse_mapping(value)
         if isinstance(value, dict):
-            return {name: _typed(path) for name, path in value.items()}
+            return {name: typed_path(path) for name, path in value.items()}
         return value
 
     @field_validator("fields", check_fields=False)
@@ -224,20 +178,26 @@ class Settings(PlainModel):
         return fields
 
 
+_AS_TEXT: dict[str, JsonValue] = {
+    "anyOf": None, "type": "string", "pattern": r"^ *[1-9]\d*( *, *[1-9]\d*)* *,? *$", "default": "1",
+}  # fmt: skip
+"""A quorum as it is typed."""
+
+
 class ConfigFields(Settings):
     """The fields of `pacore.core.config.run.RunConfig`, each checked by itself."""
 
-    problems: str = _operational(
+    problems: str = _what(
         ...,
         "Problem set: JSONL, JSON, CSV, TSV or Parquet; a file, a folder or a pattern of files, local or "
         "any fsspec URL.",
         min_length=1,
     )
-    engine: EngineName = _operational(
+    engine: EngineName = _where(
         "http",
         "http: endpoints that serve already; vllm: a vLLM server of its own; scripted: no model at all.",
     )
-    endpoints: tuple[str, ...] = _operational(
+    endpoints: tuple[str, ...] = _where(
         (), "OpenAI-compatible base URLs for engine http, such as http://127.0.0.1:8000/v1."
     )
     model: str = _recipe(
@@ -251,32 +211,35 @@ class ConfigFields(Settings):
         "one trajectory for each replicate.",
     )
     widths: tuple[int, ...] | None = _plan(
-        None, "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied."
+        None,
+        "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied.",
+        form={"minItems": 1},
     )
     replicates: int = _plan(
         Plan.replicates, "Independent full passes over the problem set.", ge=1, le=4096
     )
-    store: str = _operational(
-        "./store", "Folder of the store, or s3://bucket/prefix.", min_length=1
-    )
-    run_id: str | None = _operational(
+    store: str = _where("./store", "Folder of the store, or s3://bucket/prefix.", min_length=1)
+    run_id: str | None = _what(
         None,
         "Name of the run, of letters, digits and . _ -; {date} and {time} stand for when it starts, in "
         "UTC: nightly-{date}. Without one it is made from date and configuration.",
         pattern=RUN_ID,
     )
-    limit: int | None = _operational(None, "Only the first N rows of the problem set.", ge=1)
-    fields: dict[str, str] = _operational(
+    limit: int | None = _what(None, "Only the first N rows of the problem set.", ge=1)
+    fields: dict[str, str] = _what(
         {},
         "Which field of the problem set is what, where pacore does not recognise it: problem, answer, id "
         "and options each with the path of a field, grader with a grader's name, without with the columns "
         "to leave out.",
+        form=MAPPING_FORM,
     )
 
     revision: str | None = _recipe(None, "Revision of the weights, if you know it.")
     tokenizer: str | None = _recipe(None, "Digest or name of tokenizer and chat template.")
     chat_template_options: dict[str, JsonValue] = _recipe(
-        {}, "Options of the chat template, such as enable_thinking."
+        {},
+        "Options of the chat template, such as enable_thinking.",
+        form={"additionalProperties": True},
     )
     system: str | None = _recipe(None, "System prompt for problems without one.")
     temperature: float = _recipe(1.0, "Sampling temperature.", ge=0.0, le=10.0)
@@ -329,7 +292,8 @@ class ConfigFields(Settings):
     )
     min_messages: int | tuple[int, ...] = _plan(
         Plan.min_messages,
-        "Messages a problem needs from a round to go on: one number, or one for each width.",
+        "Messages a problem needs from a round to go on: one number, or one for each width, as in 24,3.",
+        form=_AS_TEXT,
     )
     on_shortfall: ShortfallPolicy = _plan(
         Plan.on_shortfall,
@@ -347,64 +311,68 @@ class ConfigFields(Settings):
         "A prompt too long for the window: a failure, or as many messages as it holds.",
     )
 
-    api_key_env: str = _operational(
+    api_key_env: str = _where(
         "OPENAI_API_KEY",
         "Environment variable that holds the endpoint's key, if it needs one.",
         pattern=_VARIABLE,
     )
-    concurrency: int = _operational(
+    concurrency: int = _limit(
         1024,
         "Most requests in flight at each endpoint; how many keep it busy is found while it works.",
         ge=1,
         le=4096,
     )
-    timeout_seconds: float = _operational(3600.0, "Longest wait for one response.", gt=0.0)
-    connect_timeout_seconds: float = _operational(10.0, "Longest wait for a connection.", gt=0.0)
-    tls_verify: bool = _operational(
+    timeout_seconds: float = _limit(3600.0, "Longest wait for one response, in seconds.", gt=0.0)
+    connect_timeout_seconds: float = _limit(
+        10.0, "Longest wait for a connection, in seconds.", gt=0.0
+    )
+    tls_verify: bool = _where(
         True,
         "Check the certificates of endpoints; false also accepts a server that is not the one named.",
     )
-    tls_ca_file: str | None = _operational(
+    tls_ca_file: str | None = _where(
         None, "PEM file of the authorities to trust in place of the system's.", min_length=1
     )
-    retries: int = _operational(
-        4, "Further tries of a request after a temporary fault.", ge=0, le=100
+    retries: int = _limit(4, "Further tries of a request after a temporary fault.", ge=0, le=100)
+    retry_wait_seconds: float = _limit(
+        1.0, "First wait before a retry, in seconds; doubles.", ge=0.0
     )
-    retry_wait_seconds: float = _operational(1.0, "First wait before a retry; doubles.", ge=0.0)
-    retry_wait_max_seconds: float = _operational(60.0, "Longest wait before a retry.", ge=0.0)
-    early_stop: int = _operational(
+    retry_wait_max_seconds: float = _limit(60.0, "Longest wait before a retry, in seconds.", ge=0.0)
+    early_stop: int = _limit(
         8,
         "Stop when so many of the first requests are refused in the same way, for a reason that no retry "
         "changes; 0: never.",
         ge=0,
     )
-    max_tokens_total: int | None = _operational(
+    max_tokens_total: int | None = _limit(
         None,
         "Budget in tokens, those of failed tries included: what the run may generate in all its starts. "
         "When it is spent nothing more is sent; a larger one goes on.",
         ge=1,
     )
-    max_cost: float | None = _operational(
+    max_cost: float | None = _limit(
         None, "Budget in the currency of the price table: what the run may cost in all.", gt=0.0
     )
-    prices: str | None = _operational(
+    prices: str | None = _limit(
         None,
         "CSV of what a million tokens cost: model, prompt_per_million, completion_per_million; for "
         "max_cost.",
         min_length=1,
     )
-    max_hours: float | None = _operational(
+    max_hours: float | None = _limit(
         None, "Hours after which nothing more is sent, counted from each start.", gt=0.0
     )
-    partial: bool = _operational(
+    partial: bool = _limit(
         False,
         "Start although the budget is expected not to suffice, and do what it suffices for.",
     )
-    attempts: int = _operational(3, "Attempts at a trajectory before it counts as lost.", ge=1)
-    shard_size: int | None = _operational(
+    attempts: int = _limit(3, "Attempts at a trajectory before it counts as lost.", ge=1)
+    shard_size: int | None = _limit(
         None, "Problems in a shard; fixed when a run first starts.", ge=1
     )
-    grading_timeout_seconds: float = _operational(5.0, "Longest grading of one answer.", gt=0.0)
+    grading_timeout_seconds: float = _limit(
+        5.0, "Longest grading of one answer, in seconds.", gt=0.0
+    )
     vllm_options: tuple[str, ...] = setting(
         Declared.OPTIONS,
         (),
@@ -419,7 +387,7 @@ class ConfigFields(Settings):
 
     @field_validator("widths", mode="before")
     @classmethod
-    def _may_be_typed(cls, value: Any) -> Any:
+    def _may_betyped_path(cls, value: Any) -> Any:
         if type(value) is int:
             return (value,)
         return _whole_numbers(value) if isinstance(value, str) else value

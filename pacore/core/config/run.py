@@ -6,12 +6,14 @@ plan and identity that follow from them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, model_validator
 
 from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
+from pacore.core.config.form import Group, Schema
 from pacore.core.config.vllm_options import identity_options
 from pacore.core.identity import canonical_json, digest
 from pacore.core.plan import PRESETS, Plan, Preset
@@ -28,8 +30,59 @@ def _dated(text: str, start: datetime) -> str:
     return text
 
 
+_IS_SCRIPTED = {
+    "properties": {
+        "where": {"properties": {"engine": {"const": "scripted"}}, "required": ["engine"]}
+    },
+    "required": ["where"],
+}
+
+_FORM_RULES: tuple[Schema, ...] = (
+    # The engine is http where none is chosen.
+    {
+        "if": {"properties": {"where": {"properties": {"engine": {"const": "http"}}}}},
+        "then": {
+            "required": ["where"],
+            "properties": {
+                "where": {"required": ["endpoints"], "properties": {"endpoints": {"minItems": 1}}}
+            },
+        },
+        "else": {"properties": {"where": {"properties": {"endpoints": {"maxItems": 0}}}}},
+    },
+    {
+        "if": {"properties": {"how": {"required": ["preset"]}}, "required": ["how"]},
+        "then": {"properties": {"how": {"properties": {"widths": {"maxItems": 0}}}}},
+    },
+    {
+        "if": _IS_SCRIPTED,
+        "then": {"properties": {"how": {"properties": {"model": {"pattern": r"^scripted(\?|$)"}}}}},
+        "else": {
+            "required": ["how"],
+            "properties": {
+                "how": {
+                    "required": ["model"],
+                    "properties": {"model": {"pattern": r"^(?!scripted(\?|$))"}},
+                }
+            },
+        },
+    },
+)
+"""What of the checks across fields JSON Schema can say: a form is refused before there is a flow run."""
+
+
 class RunConfig(ConfigFields):
     """All settings of a run."""
+
+    GROUPS: ClassVar[Mapping[Group, str]] = {
+        Group.WHAT: "Which problems, and the name of the run.",
+        Group.HOW: "Model, sampling and rounds. Other values make other trajectories: a run never goes on "
+        "under others, and a new run generates what the store does not have yet.",
+        Group.WHERE: "Who generates, and where it is kept. No result follows from it.",
+        Group.LIMITS: "How much at once, how long and how often. No result follows from it, and a run may "
+        "go on under other limits.",
+    }
+
+    RULES: ClassVar[Sequence[Schema]] = _FORM_RULES
 
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:

@@ -30,7 +30,8 @@ from pydantic import (
     model_validator,
 )
 
-from pacore.core.config.fields import Declared, make_readable
+from pacore.core.config.fields import Declared, setting
+from pacore.core.config.form import Schema, fields_of, make_form, ungrouped
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.identity import digest
 from pacore.core.plan import PRESETS
@@ -161,20 +162,51 @@ POLICIES = tuple(
 """Fields of the plan that an arm may change."""
 
 
+def _as_form(schema: Schema) -> None:
+    """The form of a run, with the fields of a sweep in its groups and without what arms set."""
+    own: dict[str, Schema] = schema["properties"]
+    del own["run"]
+    of_run = {
+        name: field
+        for name, field in fields_of(RunConfig.model_json_schema()).items()
+        if name not in SET_BY_ARMS
+    }
+    of_run["run_id"] |= {"description": _NAME}
+    schema["properties"] = {**own, **of_run}
+    schema["required"] = ["problems"]
+    make_form(schema, RunConfig.GROUPS, RunConfig.RULES, flat=("run", *own))
+
+
+_NAME = (
+    "Name of the sweep; each of its runs is called after it and its arm. Without one it is made from the "
+    "configuration."
+)
+
+
 class SweepConfig(PlainModel):
     """All settings of a sweep."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
+        frozen=True, extra="forbid", json_schema_extra=_as_form, hide_input_in_errors=True
     )
 
     run: RunConfig = Field(description="What all runs of the sweep have in common.")
-    arms: tuple[str, ...] = Field(
+    arms: tuple[str, ...] = setting(
+        Declared.PLAN,
         DEFAULT_ARMS,
+        "Strategies to compare, such as single, sc:16, low, 32,4, sequential:5, verbatim, "
+        "low+compaction=answer.",
         min_length=1,
-        description="Strategies to compare, such as single, sc:16, low, 32,4, sequential:5, "
-        "verbatim, low+compaction=answer.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_groups(cls, data: Any) -> Any:
+        fields = ungrouped(data)
+        if fields is data:
+            return data
+        own = {name: fields.pop(name) for name in ("arms",) if name in fields}
+        return {"run": fields, **own}
 
     @field_validator("run")
     @classmethod

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.core.config.fields import FieldMapping
+from pacore.core.config.mapping import FieldMapping
 from pacore.problems.parts import Field as FoundField
 from pacore.problems.parts import Parts
 from pacore.problems.shapes.choices import choice_parts, decoded_options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pacore.core.config.fields import FieldMapping
+from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Problem
 from pacore.problems.issues import Issues, RowIssue
 from pacore.problems.parts import problem_of_parts
