@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
+from uuid import UUID
 
-from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import Pause, TerminationSignal
 from prefect.futures import PrefectFuture
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Failed
 
 from pacore.errors import BudgetSpent, Exit, Interrupted, PacoreError
 from tasks.artifacts import ProgressArtifact
+from tasks.settings import RECORD_FAULTS
 
 PROGRESS_SECONDS = 2.0
 
@@ -36,10 +40,12 @@ def finish(
     """Wait for all tasks of a flow, showing progress; the state to end in where not all completed.
 
     On an interruption ``stop`` ends the work of the tasks, and ``interrupted`` is the message of the
-    state. Raises TerminationSignal, which Prefect has for SIGTERM, once every task has ended.
+    state; so it is where a person cancels the flow run in Prefect, or suspends it. Raises
+    TerminationSignal, which Prefect has for SIGTERM, and Pause, once every task has ended.
     """
+    asked = _Asked(stop)
     try:
-        _wait_for_all(futures, artifact)
+        _wait_for_all(futures, artifact, asked)
     except (KeyboardInterrupt, TerminationSignal) as signal:
         stop()
         _settle(futures)
@@ -47,6 +53,10 @@ def finish(
             raise
         return Cancelled(message=interrupted)
     faults = _settle(futures)
+    if asked.state is not None and asked.state.is_paused():
+        raise Pause(state=asked.state)
+    if asked.state is not None:
+        return Cancelled(message=interrupted)
     return _partial_failure(faults, len(futures)) if faults else None
 
 
@@ -61,7 +71,33 @@ def ended_by(fault: PacoreError) -> State[Any]:
     return Failed(name=name, message=str(fault), data=fault)
 
 
-def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
+class _Asked:
+    """What a person has asked of this flow run in Prefect, which tells nobody: it has to be looked for.
+
+    A worker ends a flow run that is to be cancelled, and leaves alone one that is suspended: without this
+    it would go on, and once more beside itself when it is resumed. A flow run that a terminal started has
+    no worker, and cannot be suspended.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.state: State[Any] | None = None
+        self._stop = stop
+        self._ends = StateType.PAUSED if deployment.id else StateType.CANCELLING
+        # A sweep is suspended as a whole, and the flow of one of its runs is where that is looked for.
+        self._flow_runs = {UUID(flow_run.get_id()), UUID(flow_run.get_root_flow_run_id())}
+
+    def look(self, client: SyncPrefectClient) -> None:
+        """Stop the work if that is what was asked."""
+        if self.state is not None:
+            return
+        with suppress(*RECORD_FAULTS):
+            for found in map(client.read_flow_run, self._flow_runs):
+                if found.state is not None and found.state.type is self._ends:
+                    self.state = found.state
+                    self._stop()
+
+
+def _wait_for_all(futures: Futures, artifact: ProgressArtifact, asked: _Asked) -> None:
     """Wait for all, showing progress meanwhile.
 
     This thread does nothing but wait: where a signal interrupts a request to Prefect, its client keeps a
@@ -77,7 +113,7 @@ def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
             if not left:
                 all_done.set()
 
-    with _updated(artifact):
+    with _updated(artifact, asked):
         for future in futures:
             future.add_done_callback(one_done)
         if futures:
@@ -85,13 +121,17 @@ def _wait_for_all(futures: Futures, artifact: ProgressArtifact) -> None:
 
 
 @contextmanager
-def _updated(artifact: ProgressArtifact) -> Iterator[None]:
-    """Keep an artifact up to date while the context lasts, in a thread of its own, and once at its end."""
+def _updated(artifact: ProgressArtifact, asked: _Asked) -> Iterator[None]:
+    """Keep an artifact up to date while the context lasts, in a thread of its own, and once at its end;
+    and look for what is asked of the flow run.
+    """
     ended = threading.Event()
 
     def update() -> None:
-        while not ended.wait(PROGRESS_SECONDS):
-            artifact.update()
+        with get_client(sync_client=True) as client:
+            while not ended.wait(PROGRESS_SECONDS):
+                asked.look(client)
+                artifact.update()
         artifact.update()
 
     # Prefect finds the flow run that an artifact belongs to in the context.

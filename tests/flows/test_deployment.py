@@ -104,7 +104,7 @@ def test_settings_that_are_wrong_end_a_flow_in_one_line_and_no_traceback(
         assert refused(infer, {"problems": missing, "engine": "scripted"}).startswith(
             f"{missing}: no such file"
         )
-        assert refused(evaluate, {"what": {"runs": []}}) == "runs: must not be empty"
+        assert refused(evaluate, {"what": {"runs": []}}) == "runs: is needed"
         assert refused(sweep, {"run": {"problems": "p.jsonl"}, "arms": ["low"]}) == (
             "run.endpoints: engine http needs at least one, or take another engine"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from tests.conftest import ROOT, Pacore
 from tests.fixtures.deployed import deployed, worker
-from tests.fixtures.pipeline import scripted_config, tables, write_problems
+from tests.fixtures.pipeline import journal_size, scripted_config, tables, write_problems
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +66,17 @@ class Browser:
     def choose(self, title: str, value: str) -> None:
         self.field(title).locator(".p-select-button__control").press("ArrowDown")
         self.page.locator(".p-select-option", has_text=re.compile(f"^{value}$")).click()
+
+    def press(self, name: str, confirm: str | None = None) -> None:
+        """Press a button, and the one in the dialogue that it opens."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+        if confirm is not None:
+            dialogue = self.page.locator(".p-modal")
+            dialogue.get_by_role("button", name=confirm, exact=True).click()
+
+    def wait_for_state(self, name: str) -> None:
+        badge = self.page.locator(".state-badge", has_text=re.compile(f"^\\s*{name}\\s*$"))
+        expect(badge.first).to_be_visible(timeout=240 * SECONDS)
 
     def fill_list(self, title: str, values: list[int]) -> None:
         field = self.field(title)
@@ -171,6 +183,72 @@ def test_a_run_started_in_the_ui_writes_the_tables_the_command_line_writes(
     assert len(from_ui["answers"]) == 4
 
 
+def expect_refusal(browser: Browser, field: str, reason: str) -> None:
+    browser.press("Submit")
+    said = f"Validation failed for field 'config.{field}'. Failure reason: {reason}"
+    expect(browser.page.get_by_text(said).first).to_be_visible()
+
+
+def test_a_run_is_suspended_resumed_cancelled_retried_and_copied_as_a_person_clicks(
+    tmp_path: Path, prefect_api: str, browser: Browser
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", 14)
+    store = str(tmp_path / "store")
+    deployed(prefect_api)
+
+    def has_generated(more: int) -> None:
+        before, deadline = journalled(store), time.monotonic() + 120
+        while journalled(store) < before + more:
+            assert time.monotonic() < deadline
+            browser.page.wait_for_timeout(100)
+
+    def stands_still() -> None:
+        before = journalled(store)
+        browser.page.wait_for_timeout(1500)
+        assert before < 14 * 5
+        assert journalled(store) == before
+
+    with worker(prefect_api, tmp_path):
+        open_form(browser)
+        browser.fill("Problems", str(problems))
+        browser.fill("Model", "scripted?words=20&latency_ms=600")
+        browser.choose("Preset", "low")
+        browser.fill("Store", store)
+        browser.fill("Run ID", "clicked")
+        browser.field("Concurrency").locator("input").fill("2")
+        page = browser.go(f"/runs/flow-run/{submit(browser)}")
+        browser.wait_for_state("Running")
+        has_generated(2)
+        browser.press("Suspend", "Submit")
+        browser.wait_for_state("Suspended")
+        page.wait_for_timeout(3000)
+        stands_still()
+        browser.press("Resume", "Submit")
+        has_generated(2)
+        browser.press("Cancel", "Confirm")
+        browser.wait_for_state("Cancelled")
+        stands_still()
+        browser.press("Retry", "Retry")
+        browser.wait_for_state("Completed")
+        assert journalled(store) == 14 * 5
+        assert len(tables(store, "clicked")["answers"]) == 14
+
+        page.locator(".p-icon-button-menu button, button.p-icon-button-menu").last.click()
+        page.get_by_text("Copy to new run").click()
+        expect(browser.field("Store").locator("textarea")).to_have_value(store)
+        browser.choose("Preset", "single")
+        browser.fill("Run ID", "copied")
+        browser.go(f"/runs/flow-run/{submit(browser)}")
+        browser.wait_for_state("Completed")
+    assert journalled(store) == 14 * 5, (
+        "the copy has other rounds, and the same trajectories in the first"
+    )
+
+
+def journalled(store: str) -> int:
+    return journal_size(store) if Path(store, "journal").exists() else 0
+
+
 def test_the_form_says_what_is_wrong_with_a_value_before_a_run_is_made(
     prefect_api: str, browser: Browser
 ) -> None:
@@ -188,13 +266,14 @@ def test_the_form_says_what_is_wrong_with_a_value_before_a_run_is_made(
     assert not browser.page.get_by_text("Property is type").count()
     assert not browser.page.get_by_role("button", name="None", exact=True).count()
     browser.fill("Run ID", "not/a/name")
-    browser.page.get_by_role("button", name="Submit").click()
-    expect(browser.field("Run ID")).to_contain_text("'not/a/name' is not valid")
+    expect_refusal(browser, "what.run_id", "'not/a/name' does not match")
     browser.fill("Run ID", "a-name")
     browser.field("Replicates").locator("input").fill("0")
-    browser.page.get_by_role("button", name="Submit").click()
-    refused = "Validation failed for field 'config.how.replicates'. Failure reason: 0 is less than"
-    expect(browser.page.get_by_text(refused).first).to_be_visible()
+    expect_refusal(browser, "how.replicates", "0 is less than the minimum of 1")
+    browser.field("Replicates").locator("input").fill("1")
+    browser.choose("Preset", "low")
+    browser.fill_list("Widths", [4])
+    expect_refusal(browser, "how.widths", "[4] is expected to be empty")
     assert browser.page.url.partition("?")[0].endswith("/run")
 
 

@@ -213,7 +213,6 @@ class ConfigFields(Settings):
     widths: tuple[int, ...] | None = _plan(
         None,
         "Trajectory configuration in numbers, such as [32, 4]; the final 1 is implied.",
-        form={"minItems": 1},
     )
     replicates: int = _plan(
         Plan.replicates, "Independent full passes over the problem set.", ge=1, le=4096

@@ -115,7 +115,8 @@ def put_in_order(properties: Schema) -> None:
 def ungrouped(data: Any) -> Any:
     """What a form sent, as the fields alone; other data is returned as it is.
 
-    Raises ValueError for a field that is given twice.
+    A list of which all items were removed is a field that was left out, as an emptied text is. Raises
+    ValueError for a field that is given twice.
     """
     if not isinstance(data, Mapping) or not any(group in data for group in Group):
         return data
@@ -125,6 +126,8 @@ def ungrouped(data: Any) -> Any:
         if not isinstance(inputs, Mapping):
             raise ValueError(f"{group.value}: must be an object: names, each with a value")
         for name, value in inputs.items():
+            if value is None or value == []:
+                continue
             if name in found and found[name] != value:
                 raise ValueError(f"{name}: is given twice, and not as the same")
             found[name] = value

@@ -132,6 +132,12 @@ def test_a_form_that_is_sent_untouched_gives_exactly_the_defaults() -> None:
     assert EvaluateConfig.model_validate(sent) == EvaluateConfig(runs=("low",))
 
 
+def test_a_list_that_was_emptied_again_is_left_out() -> None:
+    sent = sent_by(RunConfig, {**SCRIPTED, "how": {"preset": "low", "widths": []}})
+    assert not refusals(RunConfig, sent)
+    assert RunConfig.model_validate(sent).plan.widths == (4,)
+
+
 def test_what_a_form_sends_is_the_configuration_that_is_typed() -> None:
     sent = sent_by(
         RunConfig,
@@ -156,7 +162,6 @@ def test_what_a_form_sends_is_the_configuration_that_is_typed() -> None:
         ({"what": {"run_id": "not/a/name"}}, "what.run_id"),
         ({"what": {"limit": 0}}, "what.limit"),
         ({"how": {"preset": "hihg"}}, "how.preset"),
-        ({"how": {"widths": []}}, "how.widths"),
         ({"how": {"preset": "low", "widths": [4]}}, "how.widths"),
         ({"how": {"min_messages": "some"}}, "how.min_messages"),
         ({"how": {"model": "a-model"}}, "how.model"),
