@@ -168,7 +168,7 @@ def standing(
     ``by`` a command.
 
     Raises ServerUnavailable where it does not come up, HomeUnusable where it has no place to be, Refused
-    where one runs on another database.
+    where one runs on another database, or the last one had a PostgreSQL and none is named.
     """
     with only_one():
         log = SERVER.log
@@ -184,14 +184,17 @@ def standing(
             pid = record.process.pid
             _wait_until_healthy(record.url, lambda: not record.is_running, f"process {pid}")
             return Found(record.url, kept_in, was_running=True)
+        environment = _environment(database)
+        kept_in = _named(next(filter(None, map(environment.get, DATABASE_VARIABLES)), None))
+        if record is not None and kept_in == SQLITE != record.notes.get("database", SQLITE):
+            raise Refused(
+                f"the Prefect server that ran here kept its records in {record.notes['database']}; "
+                "pacore up --database starts it there again, and pacore server stop forgets it"
+            )
         say(f"starting a local Prefect server, usually 10 to 40 s, once; its log is {log}")
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        environment = _environment(url, database)
-        given = next(
-            (environment[name] for name in DATABASE_VARIABLES if name in environment), None
-        )
-        kept_in = _named(given)
+        environment["PREFECT_UI_API_URL"] = url
         process = SERVER.launch(
             [sys.executable, *COMMAND, "--host", "127.0.0.1", "--port", str(port)],
             environment,
@@ -226,7 +229,7 @@ def _named(database: str | None) -> str:
     return f"{kind}://{parts.hostname or ''}{port}{parts.path}"
 
 
-def _environment(url: str, database: str | None) -> dict[str, str]:
+def _environment(database: str | None) -> dict[str, str]:
     """The server's variables. A password is in them alone: never in its command line, which anybody on
     the machine can list.
     """
@@ -234,7 +237,6 @@ def _environment(url: str, database: str | None) -> dict[str, str]:
         **without_secrets(os.environ),
         **SERVER_SETTINGS,
         "PREFECT_HOME": str(folder_path()),
-        "PREFECT_UI_API_URL": url,
     }
     environment.pop("PREFECT_API_URL", None)
     if database is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ from pacore.runs.problems import begin, open_work
 from pacore.runs.work import Work
 from tasks.opened import SHOWING, WORK, given
 from tasks.server import wait_for_records
+from tests.fixtures.deployed import asked
 from tests.fixtures.pipeline import oracle_tables, scripted_config, tables, write_problems
+from tests.fixtures.started import Started
 from tests.fixtures.strategies import STRATEGIES, UNTHINKING
 
 pytestmark = pytest.mark.slow
@@ -219,3 +222,22 @@ def test_each_run_that_a_flow_opens_is_shown_while_it_is_open(tmp_path: Path) ->
     with given(SHOWING, noted):
         infer(config)
     assert seen == [("shown", 0), ("shown", 9)]
+
+
+@pytest.mark.slow
+def test_a_run_of_a_terminal_that_is_cancelled_in_prefect_ends_as_by_ctrl_c(
+    tmp_path: Path, prefect_api: str
+) -> None:
+    run = Started(tmp_path, "--engine", "scripted", "--model", "scripted?latency_ms=1000")
+    deadline = time.monotonic() + 200
+    while not run.has_journalled(2):
+        assert time.monotonic() < deadline, run.said
+        time.sleep(0.1)
+    chosen = {
+        "flow_runs": {"tags": {"all_": ["run:mine"]}, "state": {"type": {"any_": ["RUNNING"]}}}
+    }
+    (found,) = asked(f"{prefect_api}/flow_runs/filter", chosen)
+    asked(f"{prefect_api}/flow_runs/{found['id']}/set_state", {"state": {"type": "CANCELLING"}})
+    assert run.ended() == 130, run.said
+    assert not run.has_journalled(180)
+    assert asked(f"{prefect_api}/flow_runs/{found['id']}")["state_type"] == "CANCELLED"

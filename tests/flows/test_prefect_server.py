@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pacore.errors import HomeUnusable, ServerUnavailable
+from pacore.errors import HomeUnusable, Refused, ServerUnavailable
 from pacore.home import state_folder
 from pacore.processes import ProcessMark, end_followers, end_group, end_process, mark_of
 from tasks.configured_server import ConfiguredServer, answering, configured_server, fault_of
-from tasks.server import running, stop
+from tasks.server import running, start, stop
 from tests.conftest import ROOT, pacore_command
 from tests.engine.test_tls import certificate
 from tests.fixtures.faulty_server import FaultyServer, answers, sends
@@ -277,6 +277,21 @@ def test_a_record_that_cannot_be_read_is_no_server(
     (state_folder("prefect") / "server.json").write_text(text)
     assert running() is None
     assert stop() is None
+
+
+def test_records_are_not_begun_anew_in_sqlite_where_they_were_in_postgresql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACORE_HOME", str(tmp_path))
+    with stranger() as mark:
+        ended = asdict(replace(mark, started_ticks=mark.started_ticks - 1))
+    record = state_folder("prefect") / "server.json"
+    notes = {"database": "postgresql://host/prefect"}
+    record.write_text(json.dumps({"url": "http://h/api", "process": ended, "notes": notes}))
+    with pytest.raises(Refused, match="kept its records in postgresql://host/prefect; pacore up"):
+        start()
+    assert stop() is None
+    assert not record.exists()
 
 
 STUBBORN = (

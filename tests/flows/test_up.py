@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput
 from pacore.processes import is_running_here
 from tasks.deployment import WORKER
 from tasks.server import SERVER, database_url, running
 from tests.conftest import Pacore, pacore_command
+from tests.fixtures.deployed import asked
+from tests.fixtures.pipeline import write_problems
 from tests.fixtures.postgresql import PASSWORD, postgresql
 
 DEPLOYMENTS = "infer/local, evaluate/local-evaluation, sweep/local-sweep"
@@ -70,6 +75,7 @@ def test_all_of_it_is_found_again_and_ended_on_postgresql(
         assert other.returncode == 2
         assert f"keeps its records in postgresql://{place}" in other.stderr
         assert_hidden(PASSWORD, tmp_path / "home", first.stdout + first.stderr)
+        assert_form_is_in_order_and_runs(server.url, tmp_path)
 
         done = command("down")
         assert done.returncode == 0
@@ -77,6 +83,34 @@ def test_all_of_it_is_found_again_and_ended_on_postgresql(
         assert not is_running_here(server.process)
         assert WORKER.recorded() is None
         assert command("down").stdout == "nothing that pacore up started is running\n"
+
+
+def assert_form_is_in_order_and_runs(api: str, folder: Path) -> None:
+    """PostgreSQL keeps a schema's keys in an order of its own."""
+    deployment = asked(f"{api}/deployments/name/infer/local")
+    form = deployment["parameter_openapi_schema"]["definitions"]["RunConfig"]
+    wanted = RunConfig.model_json_schema()["properties"]
+    assert in_order(form) == list(wanted)
+    for group, card in form["properties"].items():
+        assert in_order(card) == list(wanted[group]["properties"])
+    config = {
+        "what": {"problems": str(write_problems(folder / "problems.jsonl", 2)), "run_id": "asked"},
+        "how": {"model": "scripted", "widths": [2]},
+        "where": {"engine": "scripted", "store": str(folder / "store")},
+    }
+    body = {"parameters": {"config": config}, "state": {"type": "SCHEDULED"}}
+    made = asked(f"{api}/deployments/{deployment['id']}/create_flow_run", body)
+    deadline = time.monotonic() + 240
+    while (found := asked(f"{api}/flow_runs/{made['id']}"))["state_type"] != "COMPLETED":
+        assert found["state_type"] in ("SCHEDULED", "PENDING", "RUNNING"), found["state"]
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert found["name"] == "infer-asked"
+
+
+def in_order(schema: dict[str, Any]) -> list[str]:
+    properties = schema["properties"]
+    return sorted(properties, key=lambda name: int(properties[name]["position"]))
 
 
 def assert_hidden(secret: str, folder: Path, printed: str) -> None:
