@@ -53,6 +53,7 @@ _FORM_RULES: tuple[Schema, ...] = (
         "if": {"properties": {"how": {"required": ["preset"]}}, "required": ["how"]},
         "then": {"properties": {"how": {"properties": {"widths": {"maxItems": 0}}}}},
     },
+    {"properties": {"limits": {"dependentRequired": {"max_cost": ["prices"]}}}},
     {
         "if": _IS_SCRIPTED,
         "then": {"properties": {"how": {"properties": {"model": {"pattern": r"^scripted(\?|$)"}}}}},

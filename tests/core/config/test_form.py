@@ -169,6 +169,7 @@ def test_what_a_form_sends_is_the_configuration_that_is_typed() -> None:
         ({"where": {"engine": "vllm"}}, "how.model"),
         ({"where": {"endpoints": ["http://h/v1"]}}, "where.endpoints"),
         ({"limits": {"concurrency": 0}}, "limits.concurrency"),
+        ({"limits": {"max_cost": 1.5}}, "limits"),
         ({"how": {"temprature": 1}}, "how"),
         ({"hwo": {}}, "$"),
     ],
