@@ -67,6 +67,12 @@ def make_form(
     schema["else"] = {"required": needed} | ({"allOf": list(rules)} if rules else {})
 
 
+def make_inputs(schema: Schema) -> None:
+    """Make each property of the JSON Schema of a model without groups one input, in place."""
+    schema["properties"] = {name: _input(one) for name, one in schema["properties"].items()}
+    put_in_order(schema["properties"])
+
+
 def _card(
     name: str, description: str, inputs: Mapping[str, Schema], required: Sequence[str]
 ) -> Schema:

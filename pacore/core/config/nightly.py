@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from pacore.core.config.fields import make_readable
+from pacore.core.config.form import make_inputs, ungrouped
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.choose import canonical_grader
 from pacore.core.validation import PlainModel
@@ -25,7 +25,7 @@ class NightlyJob(PlainModel):
     """One problem set that is run and judged each night: a run named after the job and the date."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
+        frozen=True, extra="forbid", json_schema_extra=make_inputs, hide_input_in_errors=True
     )
 
     name: str = Field(
@@ -61,6 +61,7 @@ class NightlyJob(PlainModel):
     def _is_named_after_the_job(cls, run: Any) -> Any:
         if isinstance(run, RunConfig):
             run = run.model_dump(exclude_unset=True)
+        run = ungrouped(run)
         if not isinstance(run, dict):
             return run
         if run.get("run_id") not in (None, PLACE):
@@ -80,7 +81,7 @@ class NightlyConfig(PlainModel):
     """All settings of a night."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra=make_readable, hide_input_in_errors=True
+        frozen=True, extra="forbid", json_schema_extra=make_inputs, hide_input_in_errors=True
     )
 
     jobs: tuple[NightlyJob, ...] = Field(
