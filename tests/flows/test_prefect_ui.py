@@ -254,6 +254,8 @@ def test_the_form_says_what_is_wrong_with_a_value_before_a_run_is_made(
 ) -> None:
     deployed(prefect_api)
     open_form(browser)
+    for loaded_late in ("Replicates", "Concurrency", "Partial"):
+        expect(browser.field(loaded_late).first).to_be_visible()
     titles = [
         title.removesuffix(" (Optional)")
         for title in browser.page.locator(".schema-form-property__label").all_text_contents()

@@ -23,7 +23,7 @@ from tests.fixtures.deployed import asked
 from tests.fixtures.pipeline import write_problems
 from tests.fixtures.postgresql import PASSWORD, postgresql
 
-DEPLOYMENTS = "infer/local, evaluate/local-evaluation, sweep/local-sweep"
+DEPLOYMENTS = "infer/local, evaluate/local-evaluation, nightly/local-nightly, sweep/local-sweep"
 
 
 @contextmanager
