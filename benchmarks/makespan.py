@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.endpoint.server import MODEL, speed_of
+from benchmarks.endpoint.server import MODEL, SLOWS_BY, speed_of
 from benchmarks.endpoint.server import parser as server_parser
 from benchmarks.graded_store import Shape
 from benchmarks.processes import Spent, pacore, served, spent, start_prefect
@@ -135,13 +135,36 @@ def _measured(
     first = min(line["arrived"] for line in lines)
     last = max(line["ended"] for line in lines)
     tokens = sum(line["tokens"] for line in lines if not line["left"])
-    work = tokens / sum(speed.tokens_per_second for speed in speeds)
+    work = least_seconds(tokens, [rates_of(one) for one in parsed])
     longest = _longest_chain(lines) / max(speed.rate(1) for speed in speeds)
     occupied = sum(line["ended"] - (line["started"] or line["ended"]) for line in lines)
     return Measured(
         took.wall_seconds, last - first, took.cpu_seconds, max(work, longest), len(lines),
         occupied / (last - first) / sum(speed.slots for speed in speeds),
     )  # fmt: skip
+
+
+def rates_of(given: argparse.Namespace) -> list[tuple[float, float]]:
+    """Tokens a second of a server with all slots taken, each with the second from which it holds."""
+    rate = speed_of(given).tokens_per_second
+    rates = [(0.0, rate)]
+    if given.slows_after is not None:
+        rates.append((given.slows_after, rate / SLOWS_BY))
+    if given.dies_after is not None:
+        rates.append((given.dies_after, 0.0))
+    return sorted(rates)
+
+
+def least_seconds(tokens: float, servers: Sequence[Sequence[tuple[float, float]]]) -> float:
+    """The time in which servers generate so many tokens if no slot is ever idle."""
+    changes = sorted({since for rates in servers for since, _ in rates})
+    left = tokens
+    for since, until in zip(changes, [*changes[1:], float("inf")], strict=True):
+        rate = sum(max(one for one in rates if one[0] <= since)[1] for rates in servers)
+        if rate and left <= rate * (until - since):
+            return since + left / rate
+        left -= rate * (until - since) if rate else 0.0
+    return float("inf")
 
 
 def _longest_chain(lines: Sequence[dict[str, Any]]) -> int:

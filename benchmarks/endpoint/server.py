@@ -30,6 +30,9 @@ MODEL = "simulated"
 
 CHARACTERS_A_TOKEN = 4
 
+SLOWS_BY = 4.0
+"""Times as long as before that a step takes on a server that has slowed down."""
+
 _PROBLEM = re.compile(r"\bProblem (\d+)\.")
 
 _WORDS = "so the next step is to look at each case in turn and to add what was found before "
@@ -46,7 +49,7 @@ class SimulatedServer:
         *,
         dies_after_seconds: float | None = None,
         slows_after_seconds: float | None = None,
-        slows_by: float = 4.0,
+        slows_by: float = SLOWS_BY,
     ) -> None:
         self._batching = Batching(speed)
         self._lengths = lengths
