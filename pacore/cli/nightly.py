@@ -51,7 +51,7 @@ def nightly_command() -> None:
 @nightly_command.command("run")
 @with_json
 @click.argument("file", metavar="FILE")
-def run_command(file: str, form: str) -> int:
+def run_nights_command(file: str, form: str) -> int:
     """Run the jobs of a file, one after the other; the same command resumes."""
     report = night(read_nested_file(file, NightlyConfig))
     if form == "json":
@@ -67,7 +67,7 @@ def run_command(file: str, form: str) -> int:
 @click.option("--why", default="", help="A reason, kept with it.")
 @click.argument("job", metavar="JOB")
 @click.argument("runs", metavar="[RUN]…", nargs=-1)
-def accept_command(store: str, by: str, why: str, job: str, runs: tuple[str, ...]) -> int:
+def accept_nights_command(store: str, by: str, why: str, job: str, runs: tuple[str, ...]) -> int:
     """Make runs of a job the baseline that later nights are compared with: without any, the last night's.
 
     Several nights together are a baseline with less noise. Nothing else ever becomes one: a night that went
@@ -84,7 +84,7 @@ def accept_command(store: str, by: str, why: str, job: str, runs: tuple[str, ...
 @with_store
 @with_json
 @click.argument("job", metavar="[JOB]", required=False)
-def show_command(store: str, form: str, job: str | None) -> int:
+def show_nights_command(store: str, form: str, job: str | None) -> int:
     """Show the ledger: the nights of a job, or of all jobs, and their baselines."""
     opened = open_store(store)
     jobs = list_jobs(opened)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import click
 
 from pacore.cli.options import NamedCommands
@@ -59,7 +61,14 @@ def server_status_command() -> int:
     help="PostgreSQL for a server that is started: postgresql://USER:PASSWORD@HOST/NAME. To keep the "
     "password out of the shell's history: PREFECT_SERVER_DATABASE_CONNECTION_URL.  [default: SQLite]",
 )
-def up_command(server_only: bool, database: str | None) -> int:
+@click.option(
+    "--notify",
+    metavar="URL",
+    envvar="PACORE_NOTIFY",
+    help="Webhook that gets a message about each night that is a NO-GO, incomplete, failed or killed; also "
+    "in PACORE_NOTIFY.",
+)
+def up_command(server_only: bool, database: str | None, notify: str | None) -> int:
     """Start all that runs from the Prefect UI need, or find it running.
 
     That is the Prefect server (the one in PREFECT_API_URL, else a local one), the work pool, the
@@ -88,6 +97,11 @@ def up_command(server_only: bool, database: str | None) -> int:
             worker = start_worker(server.url, deployed.pools[0], tell)
             made = "started" if worker.has_started else "found running"
             click.echo(f"worker       process {worker.pid}, {made}")
+            if notify:
+                from tasks.notification import set_webhook
+
+                made = "set" if set_webhook(server.url, notify) else "set again"
+                click.echo(f"messages     about nights go to {urlsplit(notify).hostname}, {made}")
     return Exit.COMPLETE
 
 

@@ -15,7 +15,7 @@ from pacore.core.engine import EngineFault, Hint
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation
 from pacore.errors import BadInput, BudgetSpent, Refused
-from pacore.runs.dispatch.budget import Amount, Budget, Limits
+from pacore.runs.dispatch.budget import Amount, Budget, SpendingLimits
 from pacore.runs.loop import finish_shards
 from pacore.runs.planning.budget import budget_of, part_of
 from pacore.runs.problems import begin, open_work
@@ -218,7 +218,7 @@ def reserve_all(account: Budget, hints: list[Hint], tokens: list[int]) -> list[i
 def test_expectations_that_hold_leave_a_budget_unexceeded_and_others_exceed_it_by_their_error(
     limit: int, requests: list[tuple[int, int]]
 ) -> None:
-    account = Budget(Limits(tokens=limit))
+    account = Budget(SpendingLimits(tokens=limit))
     hints = [Hint(expected_tokens=expected) for expected, _ in requests]
     tokens = [generated for _, generated in requests]
     done = reserve_all(account, hints, tokens)
@@ -231,7 +231,7 @@ def test_expectations_that_hold_leave_a_budget_unexceeded_and_others_exceed_it_b
 
 def test_a_request_waits_for_room_while_others_are_in_flight() -> None:
     async def run() -> None:
-        account = Budget(Limits(tokens=100))
+        account = Budget(SpendingLimits(tokens=100))
         first = await account.reserve(REQUEST, Hint(expected_tokens=80))
         second = asyncio.ensure_future(account.reserve(REQUEST, Hint(expected_tokens=80)))
         await asyncio.sleep(0)
@@ -250,7 +250,7 @@ def test_a_request_waits_for_room_while_others_are_in_flight() -> None:
 
 def test_failed_tries_and_uncounted_texts_are_spent_too() -> None:
     async def run() -> None:
-        account = Budget(Limits(tokens=1_000, money=1.0), PRICE)
+        account = Budget(SpendingLimits(tokens=1_000, money=1.0), PRICE)
         fault = EngineFault("engine_error", "broken", transient=True, wasted_tokens=50)
         with pytest.raises(EngineFault), (await account.reserve(REQUEST, Hint())).spending():
             raise fault
@@ -268,7 +268,7 @@ def test_failed_tries_and_uncounted_texts_are_spent_too() -> None:
 def test_after_its_hours_a_run_sends_nothing_more() -> None:
     async def run() -> None:
         now = [0.0]
-        account = Budget(Limits(hours=0.5), clock=lambda: now[0])
+        account = Budget(SpendingLimits(hours=0.5), clock=lambda: now[0])
         now[0] = 1_799.0
         with (await account.reserve(REQUEST, Hint())).spending() as spent:
             spent(made(1))

@@ -37,7 +37,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpendingLimits:
     """What a run may spend in all its starts, and for how many hours of one start it may send requests."""
 
     tokens: int | None = None
@@ -60,7 +60,7 @@ class Budget:
     ``spent`` begins with what the run has spent before; ``price`` is needed for a limit of money.
     """
 
-    limits: Limits
+    limits: SpendingLimits
     price: Price | None = None
     spent: Amount = Amount()
     clock: Callable[[], float] = time.monotonic

@@ -9,7 +9,7 @@ from pacore.core.config.run import RunConfig
 from pacore.core.plan import Shard
 from pacore.core.problem import Problem
 from pacore.errors import BadInput, BudgetSpent, Refused, StoreError
-from pacore.runs.dispatch.budget import Amount, Budget, Limits
+from pacore.runs.dispatch.budget import Amount, Budget, SpendingLimits
 from pacore.runs.planning.expected import stored_tokens
 from pacore.runs.planning.forecast import Forecast, Forecaster
 from pacore.store.backends.opening import open_store
@@ -35,8 +35,8 @@ def budget_of(config: RunConfig, store: Backend, run: Run) -> Budget | None:
     budget, unless ``config.partial``; BudgetSpent where nothing is left and something is to be generated;
     BadInput for a price table without the model.
     """
-    limits = Limits(config.max_tokens_total, config.max_cost, config.max_hours)
-    if limits == Limits():
+    limits = SpendingLimits(config.max_tokens_total, config.max_cost, config.max_hours)
+    if limits == SpendingLimits():
         return None
     account = Budget(limits, _price_of(config))
     seen: set[str] = set()
@@ -62,8 +62,8 @@ def part_of(config: RunConfig, others: Sequence[RunConfig], began: float) -> Run
 
     ``began`` is when all of them began, by the monotonic clock. Raises BudgetSpent where nothing is left.
     """
-    limits = Limits(config.max_tokens_total, config.max_cost, config.max_hours)
-    if limits == Limits():
+    limits = SpendingLimits(config.max_tokens_total, config.max_cost, config.max_hours)
+    if limits == SpendingLimits():
         return config
     store, account = open_store(config.store), Budget(limits, _price_of(config))
     known = set(list_runs(store))
