@@ -3,7 +3,8 @@ made of; and which a query needs.
 
 A relation is a file: ``sql/staging/stg_<table>.sql`` reads one stored table, ``sql/views/<name>.sql`` makes
 a view that several others read, ``sql/marts/<name>.sql`` is the public mart ``mart_<name>``. What a
-relation reads follows from its file, and so does the order in which they are made.
+relation reads follows from its file, and so does the order in which they are made. One relation,
+`EVIDENCE`, is the union of the files of a folder, so that a new rule is a new file.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ HISTORY = {"trajectories": "all_trajectories", "verdicts": "given_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
 name has one row for each trajectory's slot, and one verdict on it."""
 
-MATERIALIZED = frozenset(("standing_verdicts", "outcomes", "scores", "pools"))
+MATERIALIZED = frozenset(
+    ("standing_verdicts", "outcomes", "scores", "pools", "message_sets", "reply_kinds")
+)
 """What most reports read, some of them many times over; at most a narrow row for each trajectory."""
+
+EVIDENCE = "evidence_rules"
+"""The relation of all rules of evidence: each file of ``sql/evidence`` counts one, per run."""
 
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -41,8 +47,22 @@ _CATALOG = re.compile(
 
 @cache
 def sql(name: str) -> str:
-    """Text of ``sql/<name>.sql``, such as ``marts/accuracy``."""
+    """Text of ``sql/<name>.sql``, such as ``marts/accuracy``; of `EVIDENCE` that of all its rules."""
+    if name == EVIDENCE:
+        return _all_rules()
     return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _all_rules() -> str:
+    grain = "-- Grain: one row per run and rule of evidence that applies to it: what it counts.\n"
+    texts = (statement(f"evidence/{name}").strip() for name in rule_names())
+    return grain + "\nUNION ALL\n".join(texts)
+
+
+@cache
+def rule_names() -> tuple[str, ...]:
+    """Names of the rules of evidence in ``sql/evidence``, sorted."""
+    return tuple(_files_of("evidence"))
 
 
 @cache
@@ -96,6 +116,7 @@ def _relations() -> dict[str, str]:
     files = {HISTORY.get(table, table): file for table, file in tables.items()}
     files |= {name: f"views/{name}" for name in _files_of("views")}
     files |= {f"mart_{name}": f"marts/{name}" for name in MARTS}
+    files[EVIDENCE] = EVIDENCE
     read = {name: (_sources(file) & files.keys()) - {name} for name, file in files.items()}
     return {name: files[name] for name in TopologicalSorter(read).static_order()}
 

@@ -8,6 +8,7 @@ SELECT
     problem_id,
     replicate,
     slot,
+    seed,
     is_evidence,
     is_finished(finish_reason) AS is_filled,
     conclusion_status = 'present'

@@ -2,7 +2,7 @@
 -- `width` slots, of which `unfilled` were not filled by the engine and `silent` are no evidence of the model
 -- (`is_evidence` of `trajectories`); `need`: messages the set needs for the next round while no slot is open.
 -- `conclusions` of them could be messages, where answers alone are those that may have one; `messages`: those
--- of the set, null where there is no next round for it.
+-- of the set, null where there is no next round for it. Its slots have `seeds` different seeds.
 WITH slots AS (
     SELECT
         run_id,
@@ -12,7 +12,8 @@ WITH slots AS (
         count(*) AS width,
         count(*) FILTER (NOT is_filled) AS unfilled,
         count(*) FILTER (NOT is_evidence) AS silent,
-        count(*) FILTER (may_be_message) AS conclusions
+        count(*) FILTER (may_be_message) AS conclusions,
+        count(DISTINCT seed) AS seeds
     FROM filled_slots
     GROUP BY run_id, round, problem_id, replicate
 ),
@@ -33,6 +34,7 @@ SELECT
     slots.silent,
     runs.needed_messages[round] AS need,
     slots.conclusions,
+    slots.seeds,
     went_on.messages
 FROM slots
 JOIN runs USING (run_id)
