@@ -37,6 +37,8 @@ from pacore.report.sweep import sweep_csv
 from pacore.runs.problems import check_engine
 from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
+from pacore.text import did_you_mean
+from pacore.warehouse.relations import rule_names
 from pacore.warehouse.views import ReportWarehouse
 
 
@@ -68,6 +70,12 @@ from pacore.warehouse.views import ReportWarehouse
 )
 @click.option(
     "--max-unanswered", type=float, help="Gate: share of answers in which the model may give none."
+)
+@click.option(
+    "--despite",
+    metavar="RULE",
+    multiple=True,
+    help="Gate: rule of evidence, as in mart_evidence, that either run may break. Repeatable.",
 )
 @click.option("--max-tokens-growth", type=float, help="Gate: growth of the tokens an answer takes.")
 @with_report
@@ -101,6 +109,10 @@ def compare_command(
 
 
 def _criteria(given: dict[str, Any]) -> Criteria:
+    for name in given["despite"]:
+        if name not in rule_names():
+            near = did_you_mean(name, rule_names()) or f"; there are {', '.join(rule_names())}"
+            raise BadInput(f"--despite: no rule of evidence is called {name!r}{near}")
     try:
         return Criteria(**given)
     except ValidationError as invalid:

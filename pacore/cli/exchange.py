@@ -17,7 +17,8 @@ from pacore.cli.run import print_results
 from pacore.core.config.imports import ImportConfig
 from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Problem
-from pacore.errors import BadInput, Exit
+from pacore.errors import BadInput, Exit, Refused
+from pacore.evaluation.evidence import evidence_of
 from pacore.exchange.export_folder import export_run, is_export
 from pacore.exchange.imports import import_export, import_of, publish_import
 from pacore.exchange.openai_batch import BatchPrompts, read_prompts
@@ -28,8 +29,10 @@ from pacore.exchange.survey import survey_file
 from pacore.problems.files import generated_ids, read_problem_set
 from pacore.problems.issues import BadProblems
 from pacore.store.backends.opening import open_store
-from pacore.store.run import is_closed
+from pacore.store.backends.protocol import Backend
+from pacore.store.run import is_closed, open_run
 from pacore.text import shown
+from pacore.warehouse.views import ReportWarehouse
 
 AUTO, EXPORT = "auto", "export"
 
@@ -76,13 +79,30 @@ def _import_from(place: str, options: ImportOptions) -> int:
     return print_results(results_of(options.store, run_id), options.store)
 
 
-def export_to(run_id: str, place: str, store: str) -> int:
-    """Write a run as a folder of its own, ready for ``pacore import`` elsewhere."""
-    done = export_run(open_store(store), run_id, open_store(place, "DEST"))
+def export_to(run_id: str, place: str, store: str, *, incomplete: bool = False) -> int:
+    """Write a run as a folder of its own, ready for ``pacore import`` elsewhere.
+
+    Raises Refused for a run that lacks a part of what it planned, unless ``incomplete``.
+    """
+    opened = open_store(store)
+    if not incomplete:
+        refuse_incomplete(opened, run_id)
+    done = export_run(opened, run_id, open_store(place, "DEST"))
     if not done.added:
         _say(f"{place} has run {run_id} already; nothing to do")
     click.echo(f"exported run {run_id} to {place}: {done.files:,} files, {done.bytes:,} bytes")
     return Exit.COMPLETE
+
+
+def refuse_incomplete(store: Backend, run_id: str) -> None:
+    """Raise Refused where the evidence of a run is not complete, naming the first thing that is lacking."""
+    open_run(store, run_id)
+    with ReportWarehouse(store, [run_id]) as warehouse:
+        lacking = list(evidence_of(warehouse, [run_id], None).missing("complete"))
+    if lacking:
+        raise Refused(
+            f"run {run_id} is not complete ({lacking[0]}); --incomplete exports it as it is"
+        )
 
 
 def _import_export(place: str, options: ImportOptions) -> int:
@@ -193,8 +213,11 @@ def import_command(place: str, **options: Any) -> int:
 
 @click.command("export")
 @with_store
+@click.option(
+    "--incomplete", is_flag=True, help="Export a run that lacks a part of what it planned, too."
+)
 @click.argument("run_id", metavar="RUN")
 @click.argument("place", metavar="DEST")
-def export_command(store: str, run_id: str, place: str) -> int:
+def export_command(store: str, run_id: str, place: str, incomplete: bool) -> int:
     """Write a run as one folder that another store can import."""
-    return export_to(run_id, place, store)
+    return export_to(run_id, place, store, incomplete=incomplete)

@@ -6,6 +6,7 @@ none of what the others do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,8 +76,10 @@ def show_command(
     with the verdict on it, which messages the next round sees, and the answer. A run of several replicates
     shows which share of them is right on each problem, and of one problem a line for each.
     """
+    from pacore.api.report import Report
     from pacore.api.store import open_store
-    from pacore.report.rendering.sheet import to_json
+    from pacore.report.accuracy import evidence_note
+    from pacore.report.rendering.sheet import Sheet, to_json
 
     for flag, is_given in (("--whole", is_whole), ("--replicate", replicate is not None)):
         if is_given and problem_id is None:
@@ -95,7 +98,10 @@ def show_command(
     if form == "json":
         click.echo(to_json({"settings": settings.data, "results": results.data}))
     else:
-        click.echo(f"{settings.written(form)}\n\n{results.written(form)}")
+        # What the evidence is worth comes first, and once.
+        first = Sheet(None, [], [evidence_note(results.data.evidence)])
+        pages = [first, *settings.sheets, *(replace(page, lead=()) for page in results.sheets)]
+        click.echo(Report(None, pages).written(form))
     write_figure(results, figure)
     return Exit.COMPLETE
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pacore.errors import Refused
 from pacore.evaluation.accuracy import Accuracy
+from pacore.evaluation.evidence import Evidence, evidence_of
 from pacore.evaluation.sharing import Sharing, sharing_of
 from pacore.evaluation.statistics.paired import Equivalence, Paired, equivalence, paired
 from pacore.warehouse.report_rows import ReportRow
@@ -56,7 +57,8 @@ class Comparison:
 
     ``only_first`` and ``only_second`` count problems that the other has not scored, ``changed`` those
     of one id whose question or gold answer differs, which are left out. ``graders`` are the versions
-    that decided on the answers of each. ``sharing`` says how much of what is compared is the same.
+    that decided on the answers of each. ``sharing`` says how much of what is compared is the same,
+    ``evidence`` what the evidence of both runs is worth.
     """
 
     first: ComparedRun
@@ -68,13 +70,18 @@ class Comparison:
     changed: int
     graders: tuple[tuple[str, ...], tuple[str, ...]]
     sharing: Sharing
+    evidence: Evidence
+
+
+BY_CRITERIA = ("answers", "ended", "generated", "verdicts", "gradings")
+"""Rules of evidence that a criterion states itself: how much may be missing, and how much ungraded."""
 
 
 class Criteria(BaseModel):
     """What the second run must meet for the decision GO; None is no criterion.
 
     ``max_missing`` and ``max_ungraded`` hold for both runs: what is missing in either may be what the
-    difference comes from.
+    difference comes from. ``despite`` names rules of evidence that either run may break.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +93,7 @@ class Criteria(BaseModel):
     max_unanswered: float | None = Field(default=None, ge=0, le=1)
     max_ungraded: float | None = Field(default=0.0, ge=0, le=1)
     max_tokens_growth: float | None = Field(default=None, ge=0)
+    despite: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +123,18 @@ def compare_pairs(warehouse: Warehouse, a: str, b: str, margin: float | None = N
     runs = {row.run_id: row for row in warehouse.read(ComparedRun, run_ids=[a, b])}
     first, second = ([means[run][name].accuracy for name in same] for run in (a, b))
     tested = None if margin is None else equivalence(first, second, margin, is_shared)
+    pair = paired(first, second, is_shared)
     return Comparison(
         first=runs[a],
         second=runs[b],
-        paired=paired(first, second, is_shared),
+        paired=pair,
         equivalence=tested,
         only_first=len(means[a]) - len(shared),
         only_second=len(means[b]) - len(shared),
         changed=len(shared) - len(same),
         graders=(_graders(means[a], same), _graders(means[b], same)),
         sharing=sharing,
+        evidence=evidence_of(warehouse, (a, b), pair.detectable),
     )
 
 
@@ -146,6 +156,7 @@ def _reasons(
     for check, rows in broken.items():
         if rows:
             yield f"check {check} finds {len(rows)} rows that break it"
+    yield from _unproven(found.evidence, criteria)
     yield from _incomparable(found)
     pair = found.paired
     if criteria.max_drop is not None and pair.difference < -criteria.max_drop:
@@ -164,6 +175,13 @@ def _reasons(
         yield from _missing(run, criteria)
     yield from _unanswered(found.second, criteria)
     yield from _growth(found, criteria)
+
+
+def _unproven(evidence: Evidence, criteria: Criteria) -> Iterator[str]:
+    """What is lacking of the evidence of either run, but for what has a criterion of its own."""
+    for row in evidence.missing():
+        if row.rule not in (*BY_CRITERIA, *criteria.despite):
+            yield f"run {row.run_id} is not {row.part}: {row}"
 
 
 def _incomparable(found: Comparison) -> Iterator[str]:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import ClassVar
 
 from pacore.evaluation.accuracy import Missing, Totals
+from pacore.evaluation.evidence import Evidence, detectable_beside, evidence_of
 from pacore.evaluation.statistics.bootstrap import (
     Estimate,
     Pool,
@@ -117,7 +118,8 @@ class Measures:
 
     ``totals`` has accuracy, rates and tokens, ``missing`` why planned answers are missing, ``summary``
     the current grading and the cost; ``pools`` a record for each pool and k with the intervals of its
-    estimates; ``rounds`` one for each round whose messages the next round sees.
+    estimates; ``rounds`` one for each round whose messages the next round sees; ``evidence`` what all of it
+    is worth.
     """
 
     run_id: str
@@ -126,6 +128,7 @@ class Measures:
     summary: Summary
     pools: Sequence[PoolMeasures]
     rounds: Sequence[RoundGap]
+    evidence: Evidence
 
     @property
     def is_graded(self) -> bool:
@@ -155,7 +158,8 @@ def measure(
     begin(f"measuring run {run_id}: rounds")
     rounds = warehouse.read(RoundGap, run_id=run_id)
     missing = warehouse.read(Missing, run_id=run_id)
-    return Measures(run_id, totals, missing, summary, pools, rounds)
+    evidence = evidence_of(warehouse, [run_id], detectable_beside(totals))
+    return Measures(run_id, totals, missing, summary, pools, rounds, evidence)
 
 
 def _members(warehouse: Warehouse, run_id: str) -> dict[str, dict[str, Pool]]:

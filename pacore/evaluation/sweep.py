@@ -17,6 +17,7 @@ from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
 from pacore.evaluation.comparison import ProblemAccuracy
 from pacore.evaluation.equal_cost import POOL, EqualCost, pool_votes
+from pacore.evaluation.evidence import Evidence, evidence_of
 from pacore.evaluation.judging import Judging, begin_judging
 from pacore.evaluation.measures import Measures, measure
 from pacore.evaluation.sharing import sharing_of
@@ -126,7 +127,17 @@ def sweep_result(
     ]
     currency = next((row.currency for row in frontiers.values() if row.currency), None)
     new_tokens = sum(row.new_tokens for row in costs.values())
-    return SweepResult.of(planned.sweep_id, first.name, rows, new_tokens, currency)
+    result = SweepResult.of(planned.sweep_id, first.name, rows, new_tokens, currency)
+    evidence = evidence_of(warehouse, run_ids, _detectable(result, pool))
+    return replace(result, evidence=evidence)
+
+
+def _detectable(result: SweepResult, pool: Measures) -> float | None:
+    """What every difference of the sweep reveals; of one arm alone, what a comparison with it would."""
+    compared = [arm.detectable for arm in result.arms if arm.compared]
+    if not compared:
+        return pool.evidence.detectable
+    return None if None in compared else max(each for each in compared if each is not None)
 
 
 def _measured(
@@ -187,6 +198,7 @@ def _with_difference(
         difference_low=pair.low,
         difference_high=pair.high,
         compared=pair.problems,
+        detectable=pair.detectable,
     )
 
 
@@ -283,7 +295,8 @@ class SweepRow:
     ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 %
     interval over problems and draws; ``scored`` of the ``planned`` answers of its run have a score.
     ``difference`` is from the sweep's first arm over the ``compared`` problems, paired, with its 95 %
-    interval; None of that arm itself, and where both are the same trajectories. ``unanswered`` is the
+    interval; None of that arm itself, and where both are the same trajectories; ``detectable`` is as in
+    `Paired`. ``unanswered`` is the
     share of answers that are none.
     ``effective_tokens`` is the mean TTC of an answer. ``money`` is that of an answer by the price
     table. ``alone_tokens`` is what the trajectories the figure rests on would have cost by
@@ -308,6 +321,7 @@ class SweepRow:
     difference_low: float | None = None
     difference_high: float | None = None
     compared: int = 0
+    detectable: float | None = None
 
     @property
     def point(self) -> Point:
@@ -320,7 +334,8 @@ class SweepResult:
 
     ``baseline`` names the arm that the differences are from. ``alone_tokens`` is what every arm by
     itself would have generated, added up; ``new_tokens`` what the runs of the sweep generated.
-    ``equal_cost`` compares each arm that is a run with self-consistency at equal tokens.
+    ``equal_cost`` compares each arm that is a run with self-consistency at equal tokens; ``evidence`` says
+    what the evidence of all its runs is worth.
     """
 
     sweep: str
@@ -331,6 +346,7 @@ class SweepResult:
     new_tokens: int
     currency: str | None
     equal_cost: Sequence[EqualCost] = ()
+    evidence: Evidence | None = None
 
     @classmethod
     def of(

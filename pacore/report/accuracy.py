@@ -1,14 +1,19 @@
-"""The facts of an accuracy: the answers it is of, why others have no score, rates, and tokens."""
+"""The facts of an accuracy: the answers it is of, why others have no score, rates, and tokens; and the
+line on its evidence that a report begins with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from pacore.evaluation.accuracy import Accuracy, Missing, Totals
+from pacore.evaluation.evidence import Evidence, RuleRow
 from pacore.report.rendering.sheet import Note, number, share
 from pacore.text import excerpt
 
 LISTED_CAUSES = 3
+
+LISTED_RULES = 3
 
 
 def scored_of(total: Accuracy) -> str:
@@ -81,3 +86,38 @@ def token_facts(
     yield "marginal TTC", f"{number(total.marginal_tokens)} tokens newly generated{wasted}"
     if total.uncounted:
         yield "", f"tokens of {total.uncounted:,} trajectories are not known and not in these"
+
+
+def evidence_note(found: Evidence) -> Note:
+    """What a report begins with: three words, each with what is lacking and of how much."""
+    return Note(f"evidence  {evidence_line(found)}")
+
+
+def evidence_line(found: Evidence) -> str:
+    """``complete · observed · powered: a difference of 14 points``, or in capitals what is not so."""
+    several = len({row.run_id for row in found.rules}) > 1
+    complete = "complete" if found.complete else "INCOMPLETE"
+    observed = "observed" if found.observed else "NOT OBSERVED"
+    words = [
+        complete + _listed(list(found.missing("complete")), several),
+        observed + _listed([*found.missing("observed"), *found.stated], several),
+        _powered(found),
+    ]
+    return " · ".join(words)
+
+
+def _listed(rows: Sequence[RuleRow], several: bool) -> str:
+    if not rows:
+        return ""
+    shown = [f"{row.run_id}: {row}" if several else str(row) for row in rows[:LISTED_RULES]]
+    if more := len(rows) - LISTED_RULES:
+        shown += [f"{more} more in mart_evidence"] if more > 0 else []
+    return f" ({'; '.join(shown)})"
+
+
+def _powered(found: Evidence) -> str:
+    if found.detectable is None:
+        return "NOT POWERED (fewer than two problems have a score)"
+    if not found.powered:
+        return "NOT POWERED (so few problems show no difference)"
+    return f"powered: a difference of {100 * found.detectable:.0f} points"

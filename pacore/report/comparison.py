@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pacore.evaluation.comparison import ComparedRun, Comparison, Decision
 from pacore.evaluation.statistics.paired import Paired
+from pacore.report.accuracy import evidence_note
 from pacore.report.rendering.plots import ACCURACY, Interval, interval_figure
 from pacore.report.rendering.sheet import (
     FIGURE,
@@ -41,7 +42,7 @@ def comparison_sheet(found: Comparison, decision: Decision | None = None) -> She
     if decision is not None:
         reasons = (Note(f"  {reason}") for reason in decision.reasons)
         sections.append([Heading(decision.word), *reasons])
-    return Sheet(None, sections)
+    return Sheet(None, sections, [evidence_note(found.evidence)])
 
 
 def comparison_figure(found: Comparison) -> Figure:

@@ -10,10 +10,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pacore.errors import ChecksFailed
-from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
+from pacore.evaluation.accuracy import GradingAccuracy, Totals, current_accuracy
+from pacore.evaluation.evidence import Evidence, detectable_beside, evidence_of
 from pacore.evaluation.measures import Measures, PoolMeasures, RoundGap, measure
 from pacore.report.accuracy import (
     accuracy_of,
+    evidence_note,
     health_facts,
     missing_facts,
     only_answers_graded,
@@ -127,7 +129,7 @@ def evaluated_run(
     gradings = warehouse.read(GradingAccuracy, run_id=run_id)
     current = current_accuracy(gradings)
     rounds = warehouse.read(GradedRound, run_id=run_id, grading=current.grading)
-    page = _grading_page(run, gradings, current, rounds)
+    page = _grading_page(run, gradings, current, rounds, found.evidence)
     return EvaluatedRun(found, gradings, rounds, page, evaluation_sheet(run, found))
 
 
@@ -179,7 +181,7 @@ def evaluation_sheet(run: Run, found: Measures) -> Sheet:
         sections.append([Heading("messages"), _rounds(found.rounds)])
     if not found.is_graded:
         sections.append([only_answers_graded(run.run_id)])
-    return Sheet(headline(run), sections)
+    return Sheet(headline(run), sections, [evidence_note(found.evidence)])
 
 
 def _accuracy(found: Measures) -> Iterator[tuple[str, str]]:
@@ -253,7 +255,9 @@ def grading_sheet(warehouse: Warehouse, run_id: str, grading_id: str) -> Sheet:
     gradings = warehouse.read(GradingAccuracy, run_id=run_id)
     named = next(row for row in gradings if row.grading == grading_id)
     rounds = warehouse.read(GradedRound, run_id=run_id, grading=grading_id)
-    return _grading_page(open_run(warehouse.store, run_id), gradings, named, rounds)
+    (totals,) = warehouse.read(Totals, run_id=run_id)
+    evidence = evidence_of(warehouse, [run_id], detectable_beside(totals))
+    return _grading_page(open_run(warehouse.store, run_id), gradings, named, rounds, evidence)
 
 
 def _grading_page(
@@ -261,6 +265,7 @@ def _grading_page(
     gradings: Sequence[GradingAccuracy],
     named: GradingAccuracy,
     rounds: Sequence[GradedRound],
+    evidence: Evidence,
 ) -> Sheet:
     by_round = table(
         rounds,
@@ -277,7 +282,10 @@ def _grading_page(
     return Sheet(
         headline(run),
         [[by_round], [gradings_table(gradings)]],
-        [Note(f"grading {named.grading} · {named.grader} · {named.grader_version}")],
+        [
+            evidence_note(evidence),
+            Note(f"grading {named.grading} · {named.grader} · {named.grader_version}"),
+        ],
     )
 
 

@@ -12,7 +12,14 @@ from pacore.core.config.command import command_line
 from pacore.core.problem import original_name
 from pacore.errors import Exit, PacoreError
 from pacore.evaluation.accuracy import Missing, Totals
-from pacore.report.accuracy import accuracy_of, health_facts, missing_facts, token_facts
+from pacore.evaluation.evidence import Evidence, detectable_beside, evidence_of
+from pacore.report.accuracy import (
+    accuracy_of,
+    evidence_note,
+    health_facts,
+    missing_facts,
+    token_facts,
+)
 from pacore.report.rendering.sheet import (
     COUNT,
     FIGURE,
@@ -121,7 +128,7 @@ class RunResults:
     """What a run came to, read from its tables once for everything that is said of it at its end.
 
     ``results`` has the first problems in the order of their file, ``unanswered`` every answer that is none,
-    failed ones first.
+    failed ones first, ``evidence`` what all of it is worth.
     """
 
     run: Run
@@ -130,6 +137,7 @@ class RunResults:
     missing: Sequence[Missing]
     words: Sequence[FinishWord]
     unanswered: Sequence[Unanswered]
+    evidence: Evidence
 
     @property
     def example(self) -> str | None:
@@ -165,6 +173,7 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
         missing=warehouse.read(Missing, run_id=run_id),
         words=warehouse.read(FinishWord, run_id=run_id),
         unanswered=warehouse.read(Unanswered, run_id=run_id),
+        evidence=evidence_of(warehouse, [run_id], detectable_beside(totals)),
     )
 
 
@@ -195,6 +204,7 @@ def result_sheet(found: RunResults, progress: Progress | None = None) -> Sheet:
     return Sheet(
         headline(found.run),
         [shown, [Facts(list(_totals(found, progress)), "accuracy, failures and tokens")]],
+        [evidence_note(found.evidence)],
     )
 
 

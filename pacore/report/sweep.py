@@ -13,6 +13,7 @@ from pacore.core.config.sweep import PlannedSweep, SweepConfig
 from pacore.evaluation.equal_cost import EqualCost, at_equal_cost
 from pacore.evaluation.judging import Judging
 from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
+from pacore.report.accuracy import evidence_note
 from pacore.report.comparison import chance
 from pacore.report.rendering.plots import frontier_figure, image
 from pacore.report.rendering.sheet import (
@@ -82,7 +83,8 @@ def sweep_sheet(title: str, result: SweepResult, files: Sequence[str] = ()) -> S
     if files:
         kept = [("" if place else "files", file) for place, file in enumerate(files)]
         sections.append([Facts(kept, "files of the sweep")])
-    return Sheet(title, sections)
+    lead = [] if result.evidence is None else [evidence_note(result.evidence)]
+    return Sheet(title, sections, lead)
 
 
 PER_THOUSAND = Format(lambda gain: number(None if gain is None else 100 * gain, 1))
