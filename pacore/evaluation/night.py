@@ -14,6 +14,7 @@ from pacore.engine.watch import FirstFacts
 from pacore.errors import Refused
 from pacore.evaluation.accuracy import Totals
 from pacore.evaluation.comparison import GO, NO_GO, ProblemAccuracy
+from pacore.evaluation.evidence import Evidence, evidence_of
 from pacore.evaluation.statistics.nightly import (
     WINDOW,
     Measures,
@@ -69,9 +70,10 @@ def conclude_night(store: Backend, job: NightlyJob, run_id: str) -> Night:
     old = [night.run_id for night in old_of(earlier, lambda night: night.decision == GO)]
     with Warehouse(store, sorted({run_id, *baseline, *last, *old})) as warehouse:
         (totals,) = warehouse.read(Totals, run_id=run_id)
+        evidence = evidence_of(warehouse, [run_id], None)
         compared = _Compared(_means(warehouse, [run_id, *baseline, *last, *old]), run_id, baseline)
     night = _decided(store, job, compared, [*last, run_id], old)
-    night = _with_totals(night, totals)
+    night = _with_totals(_with_evidence(night, evidence), totals)
     add_night(store, night)
     return night
 
@@ -222,6 +224,15 @@ def _flaky(nights: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
         if turns >= FEWEST_TURNS:
             turned.append(name)
     return tuple(turned)
+
+
+def _with_evidence(night: Night, evidence: Evidence) -> Night:
+    """No night is a GO whose evidence is lacking: what is not there may be what was worse."""
+    lacking = tuple(f"not {row.part}: {row}" for row in evidence.missing())
+    if not lacking:
+        return night
+    decision = NO_GO if night.decision == GO else night.decision
+    return replace(night, decision=decision, reasons=(*lacking, *night.reasons))
 
 
 def _with_totals(night: Night, totals: Totals) -> Night:

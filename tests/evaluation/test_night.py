@@ -88,6 +88,15 @@ def test_nights_of_the_same_model_are_a_go_and_a_worse_model_is_a_no_go_that_say
     ]
 
 
+def test_a_night_whose_evidence_is_lacking_is_no_go_and_says_what_is(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.night(1)
+    job.accept(1)
+    cut = job.night(2, f"{GOOD}&fault=0.2", attempts=1)
+    assert cut.decision == "NO-GO"
+    assert cut.reasons[0].startswith("not complete: ")
+
+
 def test_a_drop_that_may_be_chance_is_a_no_go_only_where_the_job_says_so(tmp_path: Path) -> None:
     strict = Job(tmp_path, max_drop=0.0001)
     strict.run(1)
