@@ -126,7 +126,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     ),
     f"{RUN} --config key.toml": (
         2,
-        "key.toml:2: max_token: is not a known name (did you mean max_tokens?)",
+        "key.toml:2: max_token: is not a known name (did you mean max_tokens or max_tokens_total?)",
     ),
     f"{RUN} --config choice.yaml": (
         2,
