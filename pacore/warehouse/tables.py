@@ -6,10 +6,9 @@ The tables ``runs`` and ``gradings`` are no files of a store: they are made of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from pacore.core.identity import canonical_json
@@ -25,7 +24,7 @@ from pacore.store.gradings import (
 )
 from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
 from pacore.store.layout import SCHEMA_VERSION, Unit, final_key, retries_prefix, unit_of_data
-from pacore.store.nights import Night, NightMeasure, list_jobs, read_nights
+from pacore.store.nights import Night, list_jobs, read_nights
 from pacore.store.parquet import write_rows
 from pacore.store.records import BadRecord, decode
 from pacore.store.run import (
@@ -171,22 +170,30 @@ GRADINGS = TableSchema(
     ),
 )
 
-_NOT_COMPARED = SimpleNamespace(**dict.fromkeys(NightMeasure.__dataclass_fields__))
-
 
 @dataclass(frozen=True, slots=True)
 class ComparedNight:
-    """A night, and one of its comparisons with the baseline, all of whose fields are None where there was
-    none: one row of the table ``nights``.
+    """A night, and one of its comparisons with the baseline (`NightMeasure`), all of whose fields are None
+    where there was none: one row of the table ``nights``.
     """
 
     night: Night
-    test: NightMeasure | SimpleNamespace
+    measure: str | None = None
+    nights: int | None = None
+    problems: int | None = None
+    value: float | None = None
+    baseline: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    is_alarm: bool | None = None
 
     @staticmethod
     def of(night: Night) -> Iterator[ComparedNight]:
-        for test in night.measures or (_NOT_COMPARED,):
-            yield ComparedNight(night, test)
+        for test in night.measures:
+            yield ComparedNight(night, **asdict(test))
+        if not night.measures:
+            yield ComparedNight(night)
 
 
 NIGHTS = TableSchema(
@@ -206,15 +213,15 @@ NIGHTS = TableSchema(
         optional("accuracy_high", DOUBLE, "night.high"),
         optional("detectable", DOUBLE, "night.detectable"),
         optional("marginal_tokens", INT64, "night.tokens"),
-        optional("measure", STRING, "test.measure"),
-        optional("nights", INT32, "test.nights"),
-        optional("problems", INT64, "test.problems"),
-        optional("value", DOUBLE, "test.value"),
-        optional("baseline", DOUBLE, "test.baseline"),
-        optional("low", DOUBLE, "test.low"),
-        optional("high", DOUBLE, "test.high"),
-        optional("p", DOUBLE, "test.p"),
-        optional("is_alarm", BOOL, "test.is_alarm"),
+        optional("measure", STRING),
+        optional("nights", INT32),
+        optional("problems", INT64),
+        optional("value", DOUBLE),
+        optional("baseline", DOUBLE),
+        optional("low", DOUBLE),
+        optional("high", DOUBLE),
+        optional("p", DOUBLE),
+        optional("is_alarm", BOOL),
     ),
 )
 
