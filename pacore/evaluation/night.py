@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -18,7 +18,6 @@ from pacore.evaluation.evidence import Evidence, evidence_of
 from pacore.evaluation.statistics.nightly import (
     WINDOW,
     Measures,
-    NightTest,
     detectable,
     night_tests,
     old_of,
@@ -177,12 +176,12 @@ def _decided(
     decision = NO_GO if reasons else GO
     return Night(
         job.name, found.run_id, now, decision, reasons, found.baseline, changed, flaky,
-        tuple(NightMeasure(**asdict(test)) for test in tests),
+        tuple(tests),
         detectable=detectable(baseline, last[-1], "accuracy", pools=len(found.baseline)),
     )  # fmt: skip
 
 
-def _reasons(tests: Sequence[NightTest], job: NightlyJob) -> Iterator[str]:
+def _reasons(tests: Sequence[NightMeasure], job: NightlyJob) -> Iterator[str]:
     for test in tests:
         when = "tonight" if test.nights == 1 else f"over the last {test.nights} nights"
         fall = f"{100 * -test.difference:.1f} points below the baseline"

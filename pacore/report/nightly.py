@@ -105,7 +105,7 @@ def _table(nights: Sequence[Night]) -> Table:
                 share(night.accuracy),
                 between(night.low, night.high),
                 share(test.baseline if test else None),
-                points(test.value - test.baseline if test else None),
+                points(test.difference if test else None),
                 number(test.p if test else None, 3),
                 number(night.tokens),
             )
@@ -128,7 +128,7 @@ def _facts(night: Night) -> Iterator[tuple[str, str]]:
         when = "tonight" if test.nights == 1 else f"last {test.nights} nights"
         yield (
             f"{test.measure}, {when}",
-            f"{share(test.value)}, baseline {share(test.baseline)}: {points(test.value - test.baseline)} "
+            f"{share(test.value)}, baseline {share(test.baseline)}: {points(test.difference)} "
             f"({points(test.low)} to {points(test.high)}), p = {test.p:.3g} of {test.problems:,} problems",
         )
     if night.detectable is not None:

@@ -96,36 +96,38 @@ def final_key(run_id: str, retries: int = 0) -> str:
     return f"runs/{run_id}/final.r{retries}.json" if retries else f"runs/{run_id}/final.json"
 
 
+def numbered_key(folder: str, number: int) -> str:
+    """The key of a record of a folder whose records are numbered: keys sort as their numbers do."""
+    return f"{folder}/{number:06d}.json"
+
+
 def retries_prefix(run_id: str) -> str:
     return f"runs/{run_id}/retries"
 
 
 def retry_key(run_id: str, sequence: int) -> str:
-    return f"{retries_prefix(run_id)}/{sequence:06d}.json"
+    return numbered_key(retries_prefix(run_id), sequence)
 
 
 def budget_stops_prefix(run_id: str) -> str:
     return f"runs/{run_id}/budget"
 
 
-def budget_stop_key(run_id: str, sequence: int) -> str:
-    return f"{budget_stops_prefix(run_id)}/{sequence:06d}.json"
+NIGHTS = "nightly"
+"""The folder of the ledger of nights."""
 
 
-def nights_prefix(job: str) -> str:
-    return f"nightly/{job}/nights"
+def job_prefix(job: str) -> str:
+    return f"{NIGHTS}/{job}"
 
 
-def night_key(job: str, sequence: int) -> str:
-    return f"{nights_prefix(job)}/{sequence:06d}.json"
+def nights_prefix(job: str, run_id: str) -> str:
+    """The folder of the records of a job's night: one for each time that it was decided on."""
+    return f"{job_prefix(job)}/nights/{run_id}"
 
 
 def acceptances_prefix(job: str) -> str:
-    return f"nightly/{job}/accepted"
-
-
-def acceptance_key(job: str, sequence: int) -> str:
-    return f"{acceptances_prefix(job)}/{sequence:06d}.json"
+    return f"{job_prefix(job)}/accepted"
 
 
 def gradings_prefix(run_id: str) -> str:
@@ -134,7 +136,7 @@ def gradings_prefix(run_id: str) -> str:
 
 def grading_key(run_id: str, sequence: int) -> str:
     """What the ``sequence``-th grading of a run is, counted from 1."""
-    return f"{gradings_prefix(run_id)}/{sequence:06d}.json"
+    return numbered_key(gradings_prefix(run_id), sequence)
 
 
 def graded_key(run_id: str, sequence: int) -> str:

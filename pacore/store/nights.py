@@ -5,19 +5,21 @@ Records are only added: a night that is run again has a further one, and the las
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import TypeVar
 
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import acceptance_key, acceptances_prefix, night_key, nights_prefix
-from pacore.store.records import Time, put_new, read_many
+from pacore.store.layout import NIGHTS, acceptances_prefix, job_prefix, nights_prefix
+from pacore.store.records import Time, put_next, read_many
 
 
 @dataclass(frozen=True, slots=True)
 class NightMeasure:
-    """A measure of a night against its baseline; see
-    `pacore.evaluation.statistics.nightly.NightTest`.
+    """One measure over ``nights`` nights against the baseline, over the problems that both have.
+
+    ``value`` and ``baseline`` are means over problems, in [0, 1], where more is better; ``low`` and
+    ``high`` the 95 % interval of their difference. ``p`` is one-sided, of a fall at least as great by
+    chance, and ``is_alarm`` whether it is rejected among all tests of the night.
     """
 
     measure: str
@@ -29,6 +31,10 @@ class NightMeasure:
     high: float
     p: float
     is_alarm: bool
+
+    @property
+    def difference(self) -> float:
+        return self.value - self.baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,45 +76,36 @@ class Acceptance:
 
 def add_night(store: Backend, night: Night) -> None:
     """Add a record to the ledger."""
-    _add(store, lambda number: night_key(night.job, number), nights_prefix(night.job), night)
+    put_next(store, nights_prefix(night.job, night.run_id), night)
 
 
-def read_nights(store: Backend, job: str) -> list[Night]:
-    """The nights of a job in the order of their runs' names, the last record of each.
+def read_nights(
+    store: Backend, job: str | None = None, runs: Container[str] | None = None
+) -> list[Night]:
+    """The last record of each night, of one job or of all, in the order of their names and their runs'.
 
-    Raises StoreError for a record that is damaged.
+    With ``runs`` only nights of these are read. Raises StoreError for a record that is damaged.
     """
-    count = sum(1 for _ in store.list(nights_prefix(job)))
-    keys = [night_key(job, number) for number in range(count)]
-    last = {night.run_id: night for night in _read(store, keys, Night)}
-    return [last[run_id] for run_id in sorted(last)]
+    last: dict[str, str] = {}
+    for key in store.list(NIGHTS if job is None else job_prefix(job)):
+        night, _, _ = key.rpartition("/")
+        *_, kind, run_id = night.split("/")
+        if kind == "nights" and (runs is None or run_id in runs):
+            last[night] = max(key, last.get(night, ""))
+    return read_many(store, [last[night] for night in sorted(last)], Night) if last else []
 
 
 def list_jobs(store: Backend) -> list[str]:
     """The jobs that have nights in the ledger, or a baseline, sorted."""
-    return sorted({key.split("/")[1] for key in store.list("nightly")})
+    return sorted({key.split("/")[1] for key in store.list(NIGHTS)})
 
 
 def accept(store: Backend, acceptance: Acceptance) -> None:
     """Make some runs a job's baseline."""
-    job = acceptance.job
-    _add(store, lambda number: acceptance_key(job, number), acceptances_prefix(job), acceptance)
+    put_next(store, acceptances_prefix(acceptance.job), acceptance)
 
 
 def read_acceptances(store: Backend, job: str) -> list[Acceptance]:
     """All acceptances of a job, the first first. Raises StoreError."""
-    count = sum(1 for _ in store.list(acceptances_prefix(job)))
-    return _read(store, [acceptance_key(job, number) for number in range(count)], Acceptance)
-
-
-_R = TypeVar("_R")
-
-
-def _read(store: Backend, keys: Sequence[str], kind: type[_R]) -> list[_R]:
-    return read_many(store, keys, kind) if keys else []
-
-
-def _add(store: Backend, key: Callable[[int], str], prefix: str, record: object) -> None:
-    number = sum(1 for _ in store.list(prefix))
-    while not put_new(store, key(number), record):
-        number += 1
+    keys = sorted(store.list(acceptances_prefix(job)))
+    return read_many(store, keys, Acceptance) if keys else []

@@ -19,7 +19,7 @@ from pacore.core.identity import canonical_json
 from pacore.core.validation import first_fault
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
-from pacore.store.layout import FORMAT_VERSION
+from pacore.store.layout import FORMAT_VERSION, numbered_key
 
 _R = TypeVar("_R")
 
@@ -103,3 +103,13 @@ def read_many(store: Backend, keys: Sequence[str], kind: type[_R]) -> list[_R]:
 def put_new(store: Backend, key: str, record: object) -> bool:
     """Put a record if its key is absent; whether it was."""
     return store.put_new(key, encode(record))
+
+
+def put_next(store: Backend, folder: str, record: object) -> None:
+    """Put a record after those of a folder whose records are numbered from 0.
+
+    Of two processes that do so at once, each leaves its own.
+    """
+    number = sum(1 for _ in store.list(folder))
+    while not put_new(store, numbered_key(folder, number), record):
+        number += 1

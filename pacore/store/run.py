@@ -22,14 +22,13 @@ from pacore.errors import Refused, StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import DataFile, last_snapshot
 from pacore.store.layout import (
-    budget_stop_key,
     budget_stops_prefix,
     final_key,
     imported_texts_key,
     problem_set_key,
     run_key,
 )
-from pacore.store.records import Time, find, put_new, read_many
+from pacore.store.records import Time, find, put_new, put_next, read_many
 from pacore.store.retries import end_key
 from pacore.text import did_you_mean
 
@@ -223,21 +222,15 @@ class BudgetStop:
 def add_budget_stop(
     store: Backend, run_id: str, why: str, spent_tokens: int, spent_money: float | None
 ) -> None:
-    """Record that a run stopped now. Two processes that stop at once leave one record each."""
+    """Record that a run stopped now."""
     stop = BudgetStop(run_id, datetime.now(UTC), why, spent_tokens, spent_money)
-    sequence = _count(store, run_id)
-    while put_new(store, budget_stop_key(run_id, sequence), stop) is False:
-        sequence += 1
+    put_next(store, budget_stops_prefix(run_id), stop)
 
 
 def last_budget_stop(store: Backend, run_id: str) -> BudgetStop | None:
     """The last time a run was stopped by its budget. Raises StoreError for a record that is damaged."""
-    count = _count(store, run_id)
-    return find(store, budget_stop_key(run_id, count - 1), BudgetStop) if count else None
-
-
-def _count(store: Backend, run_id: str) -> int:
-    return sum(1 for _ in store.list(budget_stops_prefix(run_id)))
+    last = max(store.list(budget_stops_prefix(run_id)), default=None)
+    return None if last is None else find(store, last, BudgetStop)
 
 
 def headline(run: Run) -> str:

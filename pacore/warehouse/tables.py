@@ -5,7 +5,7 @@ The tables ``runs`` and ``gradings`` are no files of a store: they are made of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -23,8 +23,15 @@ from pacore.store.gradings import (
     read_gradings,
 )
 from pacore.store.integrity import Fault, RunFiles, as_fault, find_faults
-from pacore.store.layout import SCHEMA_VERSION, Unit, final_key, retries_prefix, unit_of_data
-from pacore.store.nights import Night, list_jobs, read_nights
+from pacore.store.layout import (
+    SCHEMA_VERSION,
+    Unit,
+    budget_stops_prefix,
+    final_key,
+    retries_prefix,
+    unit_of_data,
+)
+from pacore.store.nights import Night, read_nights
 from pacore.store.parquet import write_rows
 from pacore.store.records import BadRecord, decode
 from pacore.store.run import (
@@ -32,7 +39,6 @@ from pacore.store.run import (
     Run,
     RunEnd,
     imported_texts,
-    last_budget_stop,
     open_run,
     open_runs,
 )
@@ -65,7 +71,7 @@ from pacore.warehouse.prices import PRICES, Price
 class StartedRun:
     """A run and how it ended, None for one that is open: one row of the table ``runs``.
 
-    ``is_stopped``: its budget has stopped it.
+    ``is_stopped``: its budget has stopped it at some time.
     """
 
     run: Run
@@ -283,20 +289,19 @@ def table_files(
     files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
     # A set is frozen once, perhaps by a version that knew fewer columns, whichever runs share it since.
     files["problems"].append(_empty_file("problems", folder))
-    started = [
-        StartedRun(run, end, end is None and last_budget_stop(store, run.run_id) is not None)
+    keys = set(store.list("runs"))
+    started = (
+        StartedRun(run, ends[run.run_id], _is_among(keys, budget_stops_prefix(run.run_id)))
         for run in runs
-        for end in [ends[run.run_id]]
-    ]
+    )
     files["runs"] = [_written(RUNS, started, folder)]
-    files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units), folder)]
+    files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units, keys), folder)]
     if has_older_files(runs):
         for table in GROWN:
             files[table].append(_empty_file(table, folder))
     if prices:
         files["prices"] = [_written(PRICES, prices, folder)]
-    nights = [night for job in list_jobs(store) for night in read_nights(store, job)]
-    if nights := [night for night in nights if night.run_id in units]:
+    if nights := read_nights(store, runs=units):
         rows = (row for night in nights for row in ComparedNight.of(night))
         files["nights"] = [_written(NIGHTS, rows, folder)]
     paths = {name: found or [_empty_file(name, folder)] for name, found in files.items()}
@@ -372,9 +377,12 @@ def _written(table: TableSchema[Noun], nouns: Iterable[Noun], folder: Path) -> s
 
 
 def _gradings(
-    store: Backend, runs: Sequence[Run], units: Mapping[str, Sequence[Unit]]
+    store: Backend,
+    runs: Sequence[Run],
+    units: Mapping[str, Sequence[Unit]],
+    keys: Collection[str],
 ) -> Iterator[RunGrading]:
-    keys = set(store.list("runs"))
+    """The gradings of some runs; ``keys`` are those of all records of runs."""
     for run in runs:
         begun = datetime.fromisoformat(run.created_at)
         records = as_published(read_gradings(store, run.run_id, keys), units[run.run_id])
@@ -391,6 +399,10 @@ def _empty_file(table: str, folder: Path) -> str:
 
 def _retries_among(keys: set[str], run_id: str) -> int:
     return sum(key.startswith(f"{retries_prefix(run_id)}/") for key in keys)
+
+
+def _is_among(keys: Collection[str], folder: str) -> bool:
+    return any(key.startswith(f"{folder}/") for key in keys)
 
 
 def read_ends(store: Backend, runs: Sequence[Run]) -> dict[str, RunEnd | BadRecord | None]:

@@ -8,7 +8,7 @@ import pytest
 
 from pacore.core.config.nightly import NightlyConfig, NightlyJob
 from pacore.core.config.run import RunConfig
-from pacore.errors import Refused
+from pacore.errors import Refused, StoreError
 from pacore.evaluation.night import accept_runs, conclude_night, note_night
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -168,6 +168,18 @@ def test_the_ledger_is_a_table_and_a_mart(tmp_path: Path) -> None:
     assert first[0] == "NO BASELINE"
     test = night.measures[0]
     assert second[:1] + second[2:] == ("GO", pytest.approx(test.value - test.baseline), test.p, 0)
+
+
+def test_a_warehouse_over_some_runs_reads_the_nights_of_these_alone(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    for day in (1, 2):
+        job.night(day)
+    (damaged,) = (tmp_path / "store").glob("nightly/sums/nights/sums-20261201/*.json")
+    damaged.write_text("{")
+    with Warehouse(job.store, ["sums-20261202"]) as warehouse:
+        assert list(warehouse.query("SELECT run_id FROM nights").rows) == [("sums-20261202",)]
+    with pytest.raises(StoreError, match="sums-20261201"):
+        read_nights(job.store)
 
 
 def test_a_job_names_its_run_after_itself_and_the_date_and_samples_anew(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 from scipy import special
 
 from pacore.evaluation.statistics.intervals import CONFIDENCE, Floats, difference_interval
+from pacore.store.nights import NightMeasure
 
 ALARM = 0.025
 """Chance of an alarm on a night where nothing has changed."""
@@ -35,30 +36,6 @@ FEWEST_PROBLEMS = 2
 
 _ENUMERATED = 12
 """Problems that differ, up to which every pattern of their signs is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class NightTest:
-    """One measure over ``nights`` nights against the baseline, over the problems that both have.
-
-    ``value`` and ``baseline`` are means over problems, in [0, 1], where more is better; ``low`` and
-    ``high`` the 95 % interval of their difference. ``p`` is one-sided, of a fall at least as great by
-    chance, and ``is_alarm`` whether it is rejected among all tests of the night.
-    """
-
-    measure: str
-    nights: int
-    problems: int
-    value: float
-    baseline: float
-    low: float
-    high: float
-    p: float
-    is_alarm: bool = False
-
-    @property
-    def difference(self) -> float:
-        return self.value - self.baseline
 
 
 _T = TypeVar("_T")
@@ -90,7 +67,7 @@ def old_of(earlier: Sequence[_T], went_well: Callable[[_T], bool]) -> list[_T]:
 
 def night_tests(
     baseline: Measures, nights: Sequence[Measures], old: Sequence[Measures] = ()
-) -> list[NightTest]:
+) -> list[NightMeasure]:
     """Test the last night, and the last `WINDOW` nights together, against the baseline and old nights.
 
     ``nights`` are those since the baseline was accepted, at least the last `WINDOW`, in their order;
@@ -115,7 +92,7 @@ def night_tests(
     return [replace(test, is_alarm=is_alarm) for test, is_alarm in zip(found, alarms, strict=True)]
 
 
-def _at_least_as_likely(test: NightTest, reference: Measures, after: Measures) -> NightTest:
+def _at_least_as_likely(test: NightMeasure, reference: Measures, after: Measures) -> NightMeasure:
     """The test with the p of its comparison with ``reference`` where that is greater."""
     differences = _differences(reference[test.measure], after[test.measure])
     return replace(test, p=max(test.p, _p_worse(differences)))
@@ -149,13 +126,13 @@ def _differences(before: Mapping[str, float], after: Mapping[str, float]) -> Flo
 
 def _tested(
     measure: str, before: Mapping[str, float], after: Mapping[str, float], nights: int
-) -> NightTest | None:
+) -> NightMeasure | None:
     both = sorted(before.keys() & after.keys())
     if len(both) < FEWEST_PROBLEMS:
         return None
     differences = _differences(before, after)
     low, high = difference_interval(differences, len(both), CONFIDENCE)
-    return NightTest(
+    return NightMeasure(
         measure=measure,
         nights=nights,
         problems=len(both),
@@ -164,6 +141,7 @@ def _tested(
         low=low,
         high=high,
         p=_p_worse(differences),
+        is_alarm=False,
     )
 
 
