@@ -6,7 +6,6 @@ the ledger of the job's store; only a person makes a night the baseline of later
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
@@ -19,32 +18,46 @@ from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.nightly import NightlyConfig, NightlyJob
 from pacore.core.config.run import RunConfig
+from pacore.core.validation import validated
 from pacore.engine.vllm.reuse import reusing_servers
+from pacore.errors import BadInput, PacoreError
 from pacore.evaluation.comparison import NO_GO
 from pacore.evaluation.night import FAILED, INCOMPLETE, conclude_night, note_night
-from pacore.report.nightly import NightReport, line_of, nights_sheet
+from pacore.report.nightly import NightReport, nights_sheet
 from pacore.store.backends.opening import open_store
 from pacore.store.nights import Night
 from tasks.artifacts import report_artifact
 from tasks.schedule import dated
-from tasks.settings import RUN_SETTINGS
+from tasks.settings import FLOW_SETTINGS
+from tasks.waiting import DONE, ended_by
 from tasks.waiting import INCOMPLETE as STOPPED_BY_BUDGET
 
-DONE = ("Completed", "CompletedWithFailures")
+STATES = {NO_GO: NO_GO, INCOMPLETE: "Incomplete", FAILED: "Failed"}
+"""Names of the states of a night with such a decision."""
 
 
 def _run_name() -> str:
-    config = NightlyConfig.model_validate(flow_run.parameters["config"])
+    try:
+        config = validated(NightlyConfig, flow_run.parameters["config"])
+    except BadInput:
+        return "nightly"
     return f"nightly-{'-'.join(job.name for job in config.jobs)}"[:100]
 
 
-@flow(name="nightly", flow_run_name=_run_name, log_prints=False, **RUN_SETTINGS)
+@flow(name="nightly", flow_run_name=_run_name, **FLOW_SETTINGS)
 def nightly(config: NightlyConfig) -> State[Any]:
     """Run every job of a night, compare it with its baseline, and add what it came to to the ledger.
 
     Ends Completed where no job is a NO-GO, incomplete or failed; as NO-GO, Incomplete or Failed naming the
-    jobs otherwise; or Cancelled.
+    jobs otherwise; as Refused where the settings cannot be; or Cancelled.
     """
+    try:
+        return _nightly(validated(NightlyConfig, config))
+    except PacoreError as fault:
+        return ended_by(fault)
+
+
+def _nightly(config: NightlyConfig) -> State[Any]:
     nights: list[Night] = []
     with reusing_servers():
         for job in config.jobs:
@@ -54,7 +67,10 @@ def nightly(config: NightlyConfig) -> State[Any]:
                 return ended
             nights.append(ended)
     report_artifact("nightly", nights_sheet(nights))
-    return _concluded(nights)
+    report = NightReport(nights)
+    if report.worst is not None:
+        return Failed(name=STATES[report.worst], message=str(report), data=report)
+    return Completed(message=str(report), data=report)
 
 
 def _made(job: NightlyJob, run: RunConfig) -> Night | State[Any]:
@@ -75,13 +91,3 @@ def _made(job: NightlyJob, run: RunConfig) -> Night | State[Any]:
         return Cancelled(message=state.message)
     decision = INCOMPLETE if state.name == STOPPED_BY_BUDGET else FAILED
     return note_night(store, job, run_id, decision, f"{state.name}: {state.message}")
-
-
-def _concluded(nights: Sequence[Night]) -> State[Any]:
-    """The worst of all decisions is the state's name; its data are the nights."""
-    report = NightReport(tuple(nights))
-    lines = "; ".join(line_of(night) for night in nights)
-    for decision, name in ((NO_GO, "NO-GO"), (INCOMPLETE, "Incomplete"), (FAILED, "Failed")):
-        if any(night.decision == decision for night in nights):
-            return Failed(name=name, message=lines, data=report)
-    return Completed(message=lines, data=report)

@@ -29,9 +29,7 @@ from pacore.store.backends.opening import open_store
 from tasks.artifacts import sweep_artifact
 from tasks.schedule import dated
 from tasks.settings import FLOW_SETTINGS
-from tasks.waiting import ended_by
-
-DONE = ("Completed", "CompletedWithFailures")
+from tasks.waiting import DONE, ended_by
 
 
 def _run_name() -> str:

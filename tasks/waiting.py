@@ -28,6 +28,9 @@ LAST_UPDATE_SECONDS = 30.0
 INCOMPLETE = "Incomplete: budget"
 """The state of a flow whose budget was spent before it was complete."""
 
+DONE = ("Completed", "CompletedWithFailures")
+"""Names of the states of a flow that came to its end."""
+
 REFUSED = "Refused"
 """Name of the state of a flow that was asked for what cannot be done; nothing was written."""
 

@@ -28,6 +28,10 @@ MOST_NAMED = 10
 """Problems that a line names."""
 
 
+CODES = {NO_GO: Exit.NO_GO, INCOMPLETE: Exit.BUDGET_SPENT, FAILED: Exit.FAULT}
+"""Decisions that somebody has to look at with their exit codes, the worst first."""
+
+
 class NightReport(PacoreError):
     """What the jobs of a night came to: an error where one of them is a NO-GO, incomplete or failed."""
 
@@ -36,17 +40,15 @@ class NightReport(PacoreError):
         self.nights = nights
 
     @property
+    def worst(self) -> str | None:
+        """The worst decision that somebody has to look at; None where there is none."""
+        decisions = {night.decision for night in self.nights}
+        return next((word for word in CODES if word in decisions), None)
+
+    @property
     def code(self) -> Exit:
         """The exit code of the worst decision."""
-        decisions = {night.decision for night in self.nights}
-        for decision, code in (
-            (NO_GO, Exit.NO_GO),
-            (INCOMPLETE, Exit.BUDGET_SPENT),
-            (FAILED, Exit.FAULT),
-        ):
-            if decision in decisions:
-                return code
-        return Exit.COMPLETE
+        return Exit.COMPLETE if self.worst is None else CODES[self.worst]
 
 
 def line_of(night: Night) -> str:

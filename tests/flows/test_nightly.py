@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.nightly import nightly
 from pacore.store.backends.opening import open_store
 from pacore.store.nights import read_nights
 from tests.conftest import Pacore
@@ -80,3 +82,12 @@ def test_a_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, command: 
         f"pacore: {file}:5: jobs.0.run.presett: is not a known name (did you mean preset?)\n"
     )
     assert command("nightly", str(tmp_path / "none.yaml")).returncode == 2
+
+
+def test_settings_that_cannot_be_end_a_night_as_refused_in_one_line(prefect_api: str) -> None:
+    job = {"name": "a", "run": {"problems": "x.jsonl", "presett": "low"}}
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        state = nightly({"jobs": [job]}, return_state=True)
+    assert (state.name, state.message) == (
+        "Refused", "jobs.0.run.presett: is not a known name (did you mean preset?)",
+    )  # fmt: skip

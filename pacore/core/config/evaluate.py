@@ -13,6 +13,14 @@ from pacore.core.grading.choose import canonical_grader
 from pacore.errors import BadInput
 
 
+def checked_grader(grader: str) -> str:
+    """A grader as it is spelt. Raises ValueError for what is none."""
+    try:
+        return canonical_grader(grader)
+    except BadInput as fault:
+        raise ValueError(f"{fault}, or auto") from None
+
+
 class EvaluateConfig(Settings):
     """All settings of `pacore evaluate` and `pacore grade`."""
 
@@ -66,7 +74,4 @@ class EvaluateConfig(Settings):
     @field_validator("grader")
     @classmethod
     def _is_grader(cls, grader: str | None) -> str | None:
-        try:
-            return None if grader is None else canonical_grader(grader)
-        except BadInput as fault:
-            raise ValueError(f"{fault}, or auto") from None
+        return None if grader is None else checked_grader(grader)

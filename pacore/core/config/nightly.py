@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, field_validator
 
+from pacore.core.config.evaluate import checked_grader
 from pacore.core.config.form import make_inputs, ungrouped
 from pacore.core.config.run import RunConfig
-from pacore.core.grading.choose import canonical_grader
 from pacore.core.validation import PlainModel
-from pacore.errors import BadInput
 
 JOB_NAME = r"^[a-z][a-z0-9-]{0,39}$"
+
+PLACE = "night-{date}"
+"""The name of a job's run before the job's own name is known."""
 
 
 class NightlyJob(PlainModel):
@@ -51,10 +47,7 @@ class NightlyJob(PlainModel):
     @field_validator("grader")
     @classmethod
     def _is_grader(cls, grader: str) -> str:
-        try:
-            return canonical_grader(grader)
-        except BadInput as fault:
-            raise ValueError(f"{fault}, or auto") from None
+        return checked_grader(grader)
 
     @field_validator("run", mode="before")
     @classmethod
@@ -71,10 +64,6 @@ class NightlyJob(PlainModel):
     def dated(self) -> RunConfig:
         """The settings of a night's run, with ``{date}`` for its date."""
         return self.run.model_copy(update={"run_id": f"{self.name}-{{date}}"})
-
-
-PLACE = "night-{date}"
-"""The name of a job's run before the job's own name is known."""
 
 
 class NightlyConfig(PlainModel):
@@ -95,10 +84,3 @@ class NightlyConfig(PlainModel):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two jobs are named {twice[0]}")
         return jobs
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _conflicts_in_plain_words(
-        cls, data: Any, validate: ModelWrapValidatorHandler[Self]
-    ) -> Self:
-        return cls.in_plain_words(data, validate)
