@@ -268,7 +268,7 @@ def test_failed_tries_and_uncounted_texts_are_spent_too() -> None:
 def test_after_its_hours_a_run_sends_nothing_more() -> None:
     async def run() -> None:
         now = [0.0]
-        account = Budget(SpendingLimits(hours=0.5), clock=lambda: now[0])
+        account = Budget(SpendingLimits(hours=0.5), clock=lambda: now[0], began=0.0)
         now[0] = 1_799.0
         with (await account.reserve(REQUEST, Hint())).spending() as spent:
             spent(made(1))

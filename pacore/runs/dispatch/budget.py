@@ -8,10 +8,13 @@ kept: they are paid for.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
 
 from pacore.core.engine import EngineFault, Hint
 from pacore.core.trajectory import Generation, Request
@@ -36,6 +39,9 @@ class Amount:
         return Amount(self.tokens - other.tokens, self.money - other.money)
 
 
+NOTHING = Amount()
+
+
 @dataclass(frozen=True, slots=True)
 class SpendingLimits:
     """What a run may spend in all its starts, and for how many hours of one start it may send requests."""
@@ -44,34 +50,37 @@ class SpendingLimits:
     money: float | None = None
     hours: float | None = None
 
-    def left(self, spent: Amount) -> Amount:
-        """What is left of tokens and money; infinite where there is no limit."""
-        infinite = float("inf")
-        return Amount(
-            (infinite if self.tokens is None else self.tokens) - spent.tokens,
-            (infinite if self.money is None else self.money) - spent.money,
-        )
+
+class Limited(NamedTuple):
+    """One limit by the name of its setting, what is spent of it, and what of an amount counts in it."""
+
+    name: str
+    limit: float
+    spent: float
+    of: Callable[[Amount], float]
+
+    @property
+    def left(self) -> float:
+        return self.limit - self.spent
 
 
 @dataclass(slots=True)
 class Budget:
-    """An account of one start of a run. Lives in one event loop, but for what is read of it.
+    """An account of one start of a run, which ``began`` by the monotonic ``clock``. Lives in one event
+    loop, but for what is read of it.
 
     ``spent`` begins with what the run has spent before; ``price`` is needed for a limit of money.
     """
 
     limits: SpendingLimits
     price: Price | None = None
-    spent: Amount = Amount()
+    spent: Amount = NOTHING
     clock: Callable[[], float] = time.monotonic
+    began: float = field(default_factory=time.monotonic)
     stopped: BudgetSpent | None = None
-    _reserved: Amount = Amount()
+    _reserved: Amount = NOTHING
     _outstanding: int = 0
-    _began: float = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self._began = self.clock()
 
     async def reserve(self, request: Request, hint: Hint) -> Reservation:
         """Set aside what a request is expected to cost, which is waited for while others are in flight.
@@ -80,7 +89,8 @@ class Budget:
         """
         amount = self._expected(request, hint)
         while True:
-            if self.stopped is None and (why := self._spent(amount)) is not None:
+            needs = NOTHING if self._outstanding else amount
+            if self.stopped is None and (why := self.why_spent(needs)) is not None:
                 self.stopped = BudgetSpent(why)
                 self._changed.set()
             if self.stopped is not None:
@@ -121,23 +131,32 @@ class Budget:
         return self.amount(prompt, 0, tokens)
 
     def _has_room(self, amount: Amount) -> bool:
-        left = self.limits.left(self.spent + self._reserved + amount)
-        return left.tokens >= 0 and left.money >= 0
+        needs = self._reserved + amount
+        return all(part.of(needs) <= part.left for part in self.limited())
 
-    def _spent(self, amount: Amount) -> str | None:
-        """Why nothing more can be sent; None while something can, now or after what is in flight."""
+    def why_spent(self, needs: Amount = NOTHING) -> str | None:
+        """Why nothing can be sent that costs as much; None where it can."""
+        for part in self.limited():
+            if part.left <= 0 or part.left < part.of(needs):
+                return f"the budget is spent: {part.spent:,.10g} of {part.name} {part.limit:,.10g}"
+        return (
+            f"the time is over: max_hours {self.limits.hours:g}" if self.seconds_left <= 0 else None
+        )
+
+    @property
+    def seconds_left(self) -> float:
+        """For how long requests may be sent; infinite without a limit."""
         hours = self.limits.hours
-        if hours is not None and self.clock() - self._began >= 3600 * hours:
-            return f"the time is over: max_hours {hours:g}"
-        left = self.limits.left(self.spent)
-        is_first = not self._outstanding
-        for name, limit, rest, needs, spent in (
-            ("max_tokens_total", self.limits.tokens, left.tokens, amount.tokens, self.spent.tokens),
-            ("max_cost", self.limits.money, left.money, amount.money, self.spent.money),
-        ):
-            if rest <= 0 or (is_first and rest < needs):
-                return f"the budget is spent: {spent:,.10g} of {name} {limit:,.10g}"
-        return None
+        return math.inf if hours is None else 3600 * hours - (self.clock() - self.began)
+
+    def limited(self) -> Iterator[Limited]:
+        """The limits of tokens and money, as far as there are any."""
+        if self.limits.tokens is not None:
+            yield Limited(
+                "max_tokens_total", self.limits.tokens, self.spent.tokens, attrgetter("tokens")
+            )
+        if self.limits.money is not None:
+            yield Limited("max_cost", self.limits.money, self.spent.money, attrgetter("money"))
 
 
 @dataclass(slots=True)
@@ -150,7 +169,7 @@ class Reservation:
     @contextmanager
     def spending(self) -> Iterator[Callable[[Generation], None]]:
         """Account for one try: of its generation, which is to be passed on, or of its fault."""
-        spent = Amount()
+        spent = NOTHING
 
         def see(made: Generation) -> None:
             nonlocal spent

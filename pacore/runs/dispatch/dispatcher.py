@@ -110,7 +110,7 @@ class Dispatcher:
         self._in_flight: dict[str, list[tuple[_Batch, int]]] = {}
         self._tasks: set[asyncio.Task[Filled]] = set()
         self._spent: BudgetSpent | None = None
-        self._unserved: list[tuple[_Batch, int]] = []
+        self._unserved: list[_Batch] = []
         self._paused = 0
         self._ordered = 0.0
         self._loop = asyncio.new_event_loop()
@@ -136,8 +136,7 @@ class Dispatcher:
         twice for what is in flight and no more.
         ``hint`` gives their priority, which may change while they wait. ``on_filled`` is called with each
         as it is settled, in another thread, and before it ``follower``, with each that is generated now.
-        Raises
-        EngineUnavailable when the engine cannot be opened, Interrupted after `stop`; the future's
+        Raises EngineUnavailable when the engine cannot be opened, Interrupted after `stop`; the future's
         exceptions are those of `filled`.
         """
         done: Future[list[Filled]] = Future()
@@ -214,7 +213,7 @@ class Dispatcher:
         if isinstance(error, BudgetSpent):
             # Whoever waits is told when all that is in flight has been journalled.
             self._spent = error
-            self._unserved += wanted
+            self._unserved += [batch for batch, _ in wanted]
             wanted = []
         for batch, place in wanted:
             if is_filled:
@@ -237,7 +236,7 @@ class Dispatcher:
     def _abandon(self, failure: PacoreError) -> None:
         """Fail all that waits, and every later request."""
         self._failure = failure
-        for batch, _ in self._unserved:
+        for batch in self._unserved:
             batch.fail(failure)
         waiting, self._waiting = self._waiting, []
         for _, _, batch in waiting:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pacore.core.config.run import RunConfig
 from pacore.core.plan import Shard
@@ -35,7 +34,7 @@ def budget_of(config: RunConfig, store: Backend, run: Run) -> Budget | None:
     budget, unless ``config.partial``; BudgetSpent where nothing is left and something is to be generated;
     BadInput for a price table without the model.
     """
-    limits = SpendingLimits(config.max_tokens_total, config.max_cost, config.max_hours)
+    limits = _limits_of(config)
     if limits == SpendingLimits():
         return None
     account = Budget(limits, _price_of(config))
@@ -62,10 +61,10 @@ def part_of(config: RunConfig, others: Sequence[RunConfig], began: float) -> Run
 
     ``began`` is when all of them began, by the monotonic clock. Raises BudgetSpent where nothing is left.
     """
-    limits = SpendingLimits(config.max_tokens_total, config.max_cost, config.max_hours)
+    limits = _limits_of(config)
     if limits == SpendingLimits():
         return config
-    store, account = open_store(config.store), Budget(limits, _price_of(config))
+    store, account = open_store(config.store), Budget(limits, _price_of(config), began=began)
     known = set(list_runs(store))
     for other in others:
         if other.run_id in known:
@@ -73,17 +72,16 @@ def part_of(config: RunConfig, others: Sequence[RunConfig], began: float) -> Run
             own = dict(_published(store, run, account))
             account.spent += sum(own.values(), Amount())
     _check_left(account)
-    left = account.limits.left(account.spent)
-    hours = None if limits.hours is None else limits.hours - (time.monotonic() - began) / 3600
-    if hours is not None and hours <= 0:
-        raise BudgetSpent(f"the time is over: max_hours {limits.hours:g}")
-    return config.model_copy(
-        update={
-            "max_tokens_total": None if limits.tokens is None else int(left.tokens),
-            "max_cost": None if limits.money is None else left.money,
-            "max_hours": hours,
-        }
-    )
+    left = {part.name: part.left for part in account.limited()}
+    if limits.hours is not None:
+        left["max_hours"] = account.seconds_left / 3600
+    if limits.tokens is not None:
+        left["max_tokens_total"] = int(left["max_tokens_total"])
+    return config.model_copy(update=left)
+
+
+def _limits_of(config: RunConfig) -> SpendingLimits:
+    return SpendingLimits(config.max_tokens_total, config.max_cost, config.max_hours)
 
 
 def _price_of(config: RunConfig) -> Price | None:
@@ -128,31 +126,19 @@ def _expected(store: Backend, run: Run, found: Forecast) -> float | None:
 
 def _check(account: Budget, expected: float | None, to_generate: int, *, is_partial: bool) -> None:
     _check_left(account)
-    left = account.limits.left(account.spent)
     if expected is None or is_partial or account.spent.tokens:
         return
     needs = account.amount(0, 0, expected)
-    for (name, _, rest), needed in zip(
-        _lines(account, left), (needs.tokens, needs.money), strict=True
-    ):
-        if needed > rest:
+    for part in account.limited():
+        if (needed := part.of(needs)) > part.left:
             raise Refused(
-                f"{name} does not suffice: {to_generate:,} trajectories of the length of stored ones "
-                f"take about {needed:,.4g}; take a larger one, or --partial to do what it suffices for"
+                f"{part.name} {part.limit:,.10g} does not suffice: {to_generate:,} trajectories of the "
+                f"length of stored ones take about {needed:,.4g}; take a larger one, or --partial to do what "
+                "it suffices for"
             )
 
 
 def _check_left(account: Budget) -> None:
     """Raise BudgetSpent where nothing is left."""
-    for name, spent, rest in _lines(account, account.limits.left(account.spent)):
-        if rest <= 0:
-            raise BudgetSpent(f"the budget is spent: {spent:,.10g} of {name}")
-
-
-def _lines(account: Budget, left: Amount) -> Iterable[tuple[str, float, float]]:
-    """Name and limit, what is spent, and what is left, of tokens and of money."""
-    tokens, money = account.limits.tokens, account.limits.money
-    return (
-        (f"max_tokens_total {tokens:,}" if tokens else "", account.spent.tokens, left.tokens),
-        (f"max_cost {money:,.10g}" if money else "", account.spent.money, left.money),
-    )
+    if (why := account.why_spent()) is not None:
+        raise BudgetSpent(why)
