@@ -87,8 +87,8 @@ def run(
     or of a local one that is started. ``progress`` shows lines or a bar of progress on stderr, which runs
     through Prefect always do. Raises BadInput and Refused before anything is generated, EngineUnavailable
     and StoreError where the run could not go on, BudgetSpent where its budget stopped it, and Interrupted
-    where it was cancelled in Prefect; what was generated is in the store then, and the same call resumes it.
-    Problems that failed raise nothing: they are ``failed``.
+    where it was cancelled in Prefect; what was generated is in the store then, and the same call resumes
+    it. Problems that failed raise nothing: they are ``failed``.
     """
     settings = _settings(config)
     return _finished(settings, begin(settings), prefect=prefect, progress=progress)

@@ -211,21 +211,25 @@ _FIELD_OF = {flag_of(field).removeprefix("--"): field for field in RunConfig.mod
 
 def read_config_file(path: str) -> ConfigFile:
     """A YAML or TOML file. Raises BadInput naming the file, and the line where known."""
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"--config {path}: no such file{near_places(path)}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"--config {path}: cannot be read: it is not UTF-8 text") from None
-    except OSError as fault:
-        why = (fault.strerror or type(fault).__name__).lower()
-        raise BadInput(f"--config {path}: cannot be read: {why}") from None
+    text = _text_of(path, f"--config {path}")
     readers = {".toml": _from_toml, ".yaml": _from_yaml, ".yml": _from_yaml}
-    reader = readers.get(file.suffix.lower())
+    reader = readers.get(Path(path).suffix.lower())
     if reader is None:
         raise BadInput(f"--config {path}: must end in .yaml, .yml or .toml")
     return reader(path, text)
+
+
+def _text_of(path: str, named: str) -> str:
+    """The text of a file, which errors call as it was ``named``."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"{named}: no such file{near_places(path)}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{named}: cannot be read: it is not UTF-8 text") from None
+    except OSError as fault:
+        why = (fault.strerror or type(fault).__name__).lower()
+        raise BadInput(f"{named}: cannot be read: {why}") from None
 
 
 _TOML_NAME = re.compile(r"""\s*\[?\s*["']?([\w-]+)["']?\s*[=.\]]""")
@@ -311,13 +315,7 @@ def _keep_text(node: yaml.Node, is_text: bool) -> None:
 
 def read_nested_file(path: str, model: type[Nested]) -> Nested:
     """A model from a YAML file whose fields hold others. Raises BadInput naming file, line and field."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file{near_places(path)}") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BadInput(f"{path}: cannot be read: {fault}") from None
-    loader = yaml.SafeLoader(text)
+    loader = yaml.SafeLoader(_text_of(path, path))
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):

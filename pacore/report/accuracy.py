@@ -110,8 +110,8 @@ def _listed(rows: Sequence[RuleRow], several: bool) -> str:
     if not rows:
         return ""
     shown = [f"{row.run_id}: {row}" if several else str(row) for row in rows[:LISTED_RULES]]
-    if more := len(rows) - LISTED_RULES:
-        shown += [f"{more} more in mart_evidence"] if more > 0 else []
+    if (more := len(rows) - LISTED_RULES) > 0:
+        shown.append(f"{more} more in mart_evidence")
     return f" ({'; '.join(shown)})"
 
 

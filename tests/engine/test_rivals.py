@@ -45,6 +45,7 @@ class Held:
         self.sent: list[str] = []
         self.ended: dict[str, asyncio.Future[Generation]] = {}
         self.left: list[str] = []
+        self.endpoints: tuple[Endpoint, ...] = ()
 
     def to(self, name: str = "") -> Send:
         async def send(at: Endpoint) -> Generation:
@@ -67,6 +68,18 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def sent_twice() -> tuple[Held, asyncio.Future[Generation]]:
+    """A request that was sent to a slow endpoint, and then to a fast one too."""
+    slow, fast = endpoint("slow", SLOWER), endpoint("fast", FASTER)
+    held, rivals = Held(), Rivals((slow, fast))
+    sending = asyncio.ensure_future(rivals.send(slow, TOKENS, held.to()))
+    await settle()
+    rivals.look(time.monotonic())
+    await settle()
+    held.endpoints = slow, fast
+    return held, sending
 
 
 def made(tokens: int = TOKENS) -> Generation:
@@ -109,12 +122,7 @@ def test_what_the_loser_had_generated_is_waste() -> None:
 
 def test_the_first_endpoint_may_yet_be_first() -> None:
     async def test() -> None:
-        slow, fast = endpoint("slow", SLOWER), endpoint("fast", FASTER)
-        held, rivals = Held(), Rivals((slow, fast))
-        sending = asyncio.ensure_future(rivals.send(slow, TOKENS, held.to()))
-        await settle()
-        rivals.look(time.monotonic())
-        await settle()
+        held, sending = await sent_twice()
         held.ended["slow"].set_result(made(7))
         got = await sending
         assert (got.completion_tokens, got.tries, held.left) == (7, 2, ["fast"])
@@ -127,12 +135,7 @@ def test_a_fault_of_one_leaves_the_decision_to_the_other_and_two_faults_are_the_
 ):
     async def test() -> None:
         for failing in ("slow", "fast"):
-            slow, fast = endpoint("slow", SLOWER), endpoint("fast", FASTER)
-            held, rivals = Held(), Rivals((slow, fast))
-            sending = asyncio.ensure_future(rivals.send(slow, TOKENS, held.to()))
-            await settle()
-            rivals.look(time.monotonic())
-            await settle()
+            held, sending = await sent_twice()
             faults = {
                 name: EngineFault("engine_error", name, transient=True, wasted_tokens=5)
                 for name in ("slow", "fast")
@@ -156,17 +159,12 @@ def test_a_fault_of_one_leaves_the_decision_to_the_other_and_two_faults_are_the_
 
 def test_cancelling_a_request_ends_both_tries() -> None:
     async def test() -> None:
-        slow, fast = endpoint("slow", SLOWER), endpoint("fast", FASTER)
-        held, rivals = Held(), Rivals((slow, fast))
-        sending = asyncio.ensure_future(rivals.send(slow, TOKENS, held.to()))
-        await settle()
-        rivals.look(time.monotonic())
-        await settle()
+        held, sending = await sent_twice()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert sorted(held.left) == ["fast", "slow"]
-        assert slow.requests == fast.requests == 0
+        assert [each.requests for each in held.endpoints] == [0, 0]
 
     run(test)
 

@@ -386,7 +386,7 @@ class ConfigFields(Settings):
 
     @field_validator("widths", mode="before")
     @classmethod
-    def _may_betyped_path(cls, value: Any) -> Any:
+    def _may_be_typed(cls, value: Any) -> Any:
         if type(value) is int:
             return (value,)
         return _whole_numbers(value) if isinstance(value, str) else value

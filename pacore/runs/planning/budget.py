@@ -133,8 +133,8 @@ def _check(account: Budget, expected: float | None, to_generate: int, *, is_part
         if (needed := part.of(needs)) > part.left:
             raise Refused(
                 f"{part.name} {part.limit:,.10g} does not suffice: {to_generate:,} trajectories of the "
-                f"length of stored ones take about {needed:,.4g}; take a larger one, or --partial to do what "
-                "it suffices for"
+                f"length of stored ones take about {needed:,.4g}; take a larger one, or --partial to do "
+                "what it suffices for"
             )
 
 
