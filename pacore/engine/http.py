@@ -154,12 +154,14 @@ class HttpEngine:
         )
 
     async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
-        endpoint = self._homes.choose(request.prompt_digest, time.monotonic())
+        now = time.monotonic()
+        if len(self._endpoints) == 1:
+            (only,) = self._endpoints
+            with only.outstanding(hint.expected_tokens, now):
+                return await self._send(only, request, hint)
+        endpoint = self._homes.choose(request.prompt_digest, now)
         send = partial(self._send, request=request, hint=hint)
-        if len(self._endpoints) > 1:
-            return await self._rivals.send(endpoint, hint.expected_tokens, send)
-        with endpoint.outstanding(hint.expected_tokens, time.monotonic()):
-            return await send(endpoint)
+        return await self._rivals.send(endpoint, hint.expected_tokens, send)
 
     async def _send(self, endpoint: Endpoint, request: Request, hint: Hint) -> Generation:
         """One try at an endpoint, whose load and health follow it."""
