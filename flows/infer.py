@@ -26,7 +26,7 @@ from pacore.runs.work import StageReport, Work
 from pacore.store.backends.opening import open_store
 from pacore.text import visible
 from pacore.warehouse.views import ReportWarehouse
-from tasks.artifacts import ProgressArtifact, results_artifact
+from tasks.artifacts import ProgressArtifact, results_artifact, summary_artifact
 from tasks.opened import SHOWING, WORK, given
 from tasks.schedule import dated
 from tasks.settings import FLOW_SETTINGS
@@ -112,6 +112,7 @@ def _conclude(work: Work) -> State[Any]:
     count = len(found.results)
     shown = f"; the first {count} of {run.problems} problems" if run.problems > count else ""
     results_artifact(run.run_id, found.results, summary + shown)
+    summary_artifact(found, work.progress, work.store.url)
     if failed := found.failed:
         named = visible(", ".join(failed[:20]))
         named += f" and {len(failed) - 20} more" if failed[20:] else ""

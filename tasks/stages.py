@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from pacore.core.config.run import RunConfig
@@ -16,6 +16,7 @@ from pacore.runs.problems import open_work
 from pacore.runs.trajectories import fill
 from pacore.runs.verdicts import grade
 from pacore.runs.work import OpenShard, StageReport, Work
+from pacore.text import visible
 from pacore.warehouse.views import CheckRow
 from tasks.opened import EVALUATION, WAREHOUSE, WORK
 from tasks.settings import SETTINGS
@@ -36,25 +37,31 @@ def problems(config: RunConfig) -> Work | State[Any]:
 @task(name="trajectories", task_run_name="trajectories r{round_} s{shard.number}", **SETTINGS)
 def trajectories(shard: OpenShard, round_: int, before: StageReport | None) -> StageReport:
     """Fill a shard's slots in a round; ``before`` is the round before, whose messages it reads."""
-    return fill(WORK.get().shard(shard), round_)
+    return _logged(fill(WORK.get().shard(shard), round_))
 
 
 @task(name="messages", task_run_name="messages r{round_} s{shard.number}", **SETTINGS)
 def messages(shard: OpenShard, round_: int, before: StageReport) -> StageReport:
     """Compact a shard's trajectories of a round to message sets."""
-    return compact(WORK.get().shard(shard), round_)
+    return _logged(compact(WORK.get().shard(shard), round_))
 
 
 @task(name="answers", task_run_name="answers s{shard.number}", **SETTINGS)
 def answers(shard: OpenShard, before: StageReport) -> StageReport:
     """Extract a shard's answers from its last messages."""
-    return conclude(WORK.get().shard(shard))
+    return _logged(conclude(WORK.get().shard(shard)))
 
 
 @task(name="own-verdicts", task_run_name="verdicts s{shard.number}", **SETTINGS)
 def own_verdicts(shard: OpenShard, before: StageReport) -> StageReport:
     """Grade a shard's answers, as the last stage of a run."""
-    return grade(WORK.get().shard(shard))
+    return _logged(grade(WORK.get().shard(shard)))
+
+
+def _logged(report: StageReport) -> StageReport:
+    """Write the one line of a stage to its log, and return its report."""
+    get_run_logger().info("run %s, %s", WORK.get().run.run_id, visible(str(report)))
+    return report
 
 
 @task(name="verdicts", task_run_name="verdicts {batch.name}", **SETTINGS)

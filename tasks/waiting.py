@@ -135,7 +135,7 @@ def _updated(artifact: ProgressArtifact, asked: _Asked) -> Iterator[None]:
             while not ended.wait(PROGRESS_SECONDS):
                 asked.look(client)
                 artifact.update()
-        artifact.update()
+        artifact.update(is_last=True)
 
     # Prefect finds the flow run that an artifact belongs to in the context.
     updating = threading.Thread(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pacore.evaluation.accuracy import Accuracy, Missing, Totals
 from pacore.evaluation.evidence import Evidence, RuleRow
-from pacore.report.rendering.sheet import Note, number, share
+from pacore.report.rendering.sheet import Note, between, number, share
 from pacore.text import excerpt
 
 LISTED_CAUSES = 3
@@ -31,6 +31,16 @@ def scored_of(total: Accuracy) -> str:
 def accuracy_of(total: Accuracy) -> str:
     """The accuracy with its denominator; a dash with the reason where there is none."""
     return f"{share(total.accuracy)} ({scored_of(total)})"
+
+
+def interval_facts(total: Accuracy) -> Iterator[tuple[str, str]]:
+    """The intervals of an accuracy, as far as there are any: pairs that continue the one before them."""
+    for low, high, words in (
+        (total.population_low, total.population_high, "range for new problems of this kind"),
+        (total.these_low, total.these_high, "range if these problems were run again"),
+    ):
+        if low is not None:
+            yield "", f"{between(low, high)}: {words}, 95 %"
 
 
 def missing_facts(total: Accuracy, missing: Sequence[Missing]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from pacore.report.accuracy import (
     accuracy_of,
     evidence_note,
     health_facts,
+    interval_facts,
     missing_facts,
     only_answers_graded,
     token_facts,
@@ -36,7 +37,6 @@ from pacore.report.rendering.sheet import (
     Part,
     Sheet,
     Table,
-    between,
     number,
     share,
     table,
@@ -187,12 +187,7 @@ def evaluation_sheet(run: Run, found: Measures) -> Sheet:
 def _accuracy(found: Measures) -> Iterator[tuple[str, str]]:
     total, summary = found.totals, found.summary
     yield "accuracy", accuracy_of(total)
-    for low, high, words in (
-        (total.population_low, total.population_high, "range for new problems of this kind"),
-        (total.these_low, total.these_high, "range if these problems were run again"),
-    ):
-        if low is not None:
-            yield "", f"{between(low, high)}: {words}, 95 %"
+    yield from interval_facts(total)
     yield from missing_facts(total, found.missing)
     by = f" (grading {summary.grading})" if found.is_graded else ""
     yield "graded by", f"{summary.graders or ABSENT}{by}"

@@ -17,6 +17,7 @@ from pacore.report.accuracy import (
     accuracy_of,
     evidence_note,
     health_facts,
+    interval_facts,
     missing_facts,
     token_facts,
 )
@@ -267,12 +268,15 @@ def _replicates(rows: Sequence[ResultRow]) -> Table:
 
 def _totals(found: RunResults, progress: Progress | None) -> Iterator[tuple[str, str]]:
     yield "accuracy", accuracy_of(found.totals)
+    yield from interval_facts(found.totals)
     yield from missing_facts(found.totals, found.missing)
     yield from health_facts(found.totals)
     if words := _finish_words(found.words):
         yield "", words
     yield from token_facts(found.totals)
     if progress is not None:
+        if progress.spending is not None:
+            yield "spent", progress.spending()
         yield "time", _time(progress)
 
 

@@ -1,4 +1,4 @@
-"""The progress of the runs of a store, from their commits and the journal."""
+"""The progress of runs: those of a store from their commits and the journal, and that of this process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from pacore.errors import StoreError
 from pacore.report.rendering.sheet import (
     COUNT,
     FIGURE,
+    TEXT,
     Column,
+    Heading,
     Note,
+    Part,
     Sheet,
     Table,
     number,
+    table,
 )
+from pacore.runs.dispatch.in_work import SetNow
+from pacore.runs.dispatch.progress import Progress
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit, current_units, read_commits
@@ -27,6 +33,56 @@ SHOWN_TABLES = ("trajectories", "messages", "answers")
 
 STATUS_SECONDS = 5.0
 """How long the status of a store's open runs may take."""
+
+
+SHOWN_IN_WORK = 25
+"""Problems in work that a page of progress names: those that have been silent for longest."""
+
+
+def progress_sheet(progress: Progress) -> Sheet:
+    """How far the run of this process is: its line of progress, its rounds, and the problems in work."""
+    parts: list[Part] = [Note(progress.line()), rounds_table(progress)]
+    if found := progress.in_work.now():
+        stalled = sum(one.stage == "stalled" for one in found)
+        parts.append(Heading(f"{len(found):,} problems in work, {stalled:,} of them stalled"))
+        parts.append(_in_work(found[:SHOWN_IN_WORK]))
+        if found[SHOWN_IN_WORK:]:
+            parts.append(Note(f"… and {len(found) - SHOWN_IN_WORK:,} more", "faint"))
+    return Sheet(f"Progress of run {progress.run}", [parts])
+
+
+def rounds_table(progress: Progress) -> Table:
+    """What became of the trajectories of each round in this process.
+
+    What is ``reused`` was in the store when the process began, whoever generated it.
+    """
+    return table(
+        sorted(progress.rounds.items()),
+        ("round", COUNT, lambda one: one[0]),
+        ("planned", COUNT, lambda one: one[1].planned),
+        ("reused", COUNT, lambda one: one[1].reused),
+        ("generated", COUNT, lambda one: one[1].generated),
+        ("failed", COUNT, lambda one: one[1].failed),
+        ("truncated", COUNT, lambda one: one[1].truncated),
+        ("left", COUNT, lambda one: one[1].left),
+        ("new tokens", COUNT, lambda one: one[1].tokens),
+        caption="trajectories of each round",
+    )
+
+
+def _in_work(rows: Sequence[SetNow]) -> Table:
+    return table(
+        rows,
+        ("problem", TEXT, lambda one: one.place.problem_id),
+        ("replicate", COUNT, lambda one: one.place.replicate),
+        ("shard", COUNT, lambda one: one.place.shard),
+        ("round", COUNT, lambda one: one.place.round),
+        ("stage", TEXT, lambda one: one.stage),
+        ("trajectories", FIGURE, lambda one: f"{one.settled} of {one.slots}"),
+        ("seconds in the round", COUNT, lambda one: one.seconds),
+        ("seconds without a sign", COUNT, lambda one: one.silent_seconds),
+        caption="problems in work",
+    )
 
 
 def status_sheet(

@@ -25,6 +25,7 @@ from pacore.core.recipe import Recipe
 from pacore.core.round import Fits, OpenSlot, Round, open_slots
 from pacore.core.trajectory import Generation, Request, Trajectory
 from pacore.errors import PacoreError
+from pacore.runs.dispatch.in_work import SetPlace
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.store.journal import Journal
@@ -34,13 +35,14 @@ FitsOf = Callable[[int], Fits]
 
 
 class Begin(Protocol):
-    """Sends requests, as `pacore.runs.dispatch.dispatcher.Dispatcher.begin` does for one run."""
+    """Sends requests of a set, as `pacore.runs.dispatch.dispatcher.Dispatcher.begin` does for one run."""
 
     def __call__(
         self,
+        place: SetPlace,
         requests: Sequence[Request],
         hint: Callable[[], Hint],
-        on_filled: Callable[[Filled], None],
+        on_filled: Callable[[SetPlace, Filled], None],
         looked_up: float,
         follower: Follower | None,
     ) -> Future[list[Filled]]: ...
@@ -79,7 +81,7 @@ class Ahead:
         recipe: Recipe,
         journal: Journal,
         begin: Begin,
-        count: Callable[[Filled], None],
+        count: Callable[[SetPlace, Filled], None],
         order: WorkOrder,
     ) -> None:
         self.order = order
@@ -208,9 +210,10 @@ class Ahead:
             if missing and self._reached.get(before.shard, 0) < number:
                 self._sent.update(request.trajectory_id for request in missing)
                 hint = partial(self.order.hint, before.shard, number, round_.problem.problem_id)
-                self._begin(missing, hint, self._note_filled, looked_up, follower)
+                place = SetPlace(before.shard, number, round_.problem.problem_id, round_.place[1])
+                self._begin(place, missing, hint, self._note_filled, looked_up, follower)
 
-    def _note_filled(self, filled: Filled) -> None:
+    def _note_filled(self, place: SetPlace, filled: Filled) -> None:
         if filled.generation is not None:
             self._refused[filled.trajectory_id] = filled.generation
-        self._count(filled)
+        self._count(place, filled)

@@ -31,6 +31,7 @@ from pacore.core.round import (
 from pacore.core.trajectory import Generation, Request, Trajectory, normalise
 from pacore.errors import StoreError
 from pacore.runs.dispatch.dispatcher import filled
+from pacore.runs.dispatch.in_work import RoundCounts, SetPlace
 from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.work import ShardWork, StageReport, Work
@@ -77,7 +78,7 @@ def fill(shard: ShardWork, round_: int) -> StageReport:
             commit = work.with_tables(lambda: _publish(shard, round_, slots, seen))
     else:
         settled, lost = commit.counts["slots"], commit.counts["unfinished"]
-        work.progress.add(reused=settled - lost, unfinished=lost)
+        work.progress.add_to(round_, RoundCounts(reused=settled - lost, failed=lost))
     return StageReport.of(commit)
 
 
@@ -138,7 +139,9 @@ def _fill_slots(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
     while going:
         looked_up = time.monotonic()
         if not is_first:
-            work.progress.add(planned=sum(len(now.slots) for _, now in going))
+            round_ = going[0][0].slots[0].place.round
+            more = RoundCounts(planned=sum(len(now.slots) for _, now in going))
+            work.progress.add_to(round_, more)
         wanted = _look_up(work, going)
         begun = [
             list(_begun(shard, one, [request for _, request in missing], looked_up))
@@ -174,7 +177,8 @@ def _begun(
         (requests[probes:], partial(order.hint, number, place.round, problem_id)),
     ):
         if part:
-            yield work.begin(part, hint, looked_up, one.follower)
+            set_place = SetPlace(number, place.round, problem_id, place.replicate)
+            yield work.begin(set_place, part, hint, looked_up, one.follower)
 
 
 def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:
@@ -260,9 +264,10 @@ def _note(work: Work, slot: OpenSlot, entry: Entry) -> bool:
         # It was made by this start of the run, which tries nothing twice.
         return False
     if made.is_finished:
-        work.progress.add(reused=1)
+        truncated = int(made.finish_reason == "length")
+        work.progress.add_to(slot.place.round, RoundCounts(reused=1, truncated=truncated))
     elif is_lost:
-        work.progress.add(unfinished=1)
+        work.progress.add_to(slot.place.round, RoundCounts(failed=1))
     return not (made.is_finished or is_lost)
 
 

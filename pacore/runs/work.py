@@ -26,6 +26,7 @@ from pacore.home import state_path
 from pacore.runs.ahead import Ahead
 from pacore.runs.dispatch.budget import Budget
 from pacore.runs.dispatch.dispatcher import Dispatcher
+from pacore.runs.dispatch.in_work import RoundCounts, SetPlace
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.places import Gate, Priority
 from pacore.runs.dispatch.progress import Progress
@@ -95,6 +96,11 @@ class StageReport:
             unit.table, unit.name, unit.round, commit.path, commit.rows, commit.counts
         )
 
+    def __str__(self) -> str:
+        counted = [f"{count:,} {name.replace('_', ' ')}" for name, count in self.counts.items()]
+        of = f"{self.table} of shard {self.shard}, round {self.round}"
+        return f"{of}: {', '.join([f'{self.rows:,} rows', *counted])}"
+
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:
@@ -156,7 +162,9 @@ class Work:
         self.left = left
         self.budget = None if engine is None else engine.retry.budget
         self.journal = Journal(store)
-        self.progress = Progress(planned=run.trajectories)
+        self.progress = Progress.of(run.run_id, run.plan, run.problems)
+        if self.budget is not None:
+            self.progress.spending = self.budget.spending
         self.producer: dict[str, object] = {}
         self._tables = ThreadPoolExecutor(TABLE_THREADS, thread_name_prefix="tables")
         self._active = Gate(self._active_shards(0 if engine is None else engine.slots))
@@ -178,8 +186,7 @@ class Work:
                 lambda slots: self._active.widen(self._active_shards(slots)),
             )
             self.ahead = Ahead(
-                run.plan, run.recipe, self.journal, partial(self._dispatcher.begin, run.run_id),
-                self._count, self._order,
+                run.plan, run.recipe, self.journal, self._send, self._count, self._order
             )  # fmt: skip
             self._history = self._tables.submit(self._order.learn, store)
 
@@ -242,12 +249,13 @@ class Work:
 
     def begin(
         self,
+        place: SetPlace,
         requests: Sequence[Request],
         hint: Callable[[], Hint],
         looked_up: float,
         follower: Follower | None = None,
     ) -> Future[list[Filled]]:
-        """Begin to have generated what the journal lacked at ``looked_up``; see `Dispatcher.begin`.
+        """Begin to have generated what the journal lacked of a set at ``looked_up``: `Dispatcher.begin`.
 
         Raises StoreError where there is no engine.
         """
@@ -256,11 +264,25 @@ class Work:
                 f"{len(requests):,} of its trajectories are not in the journal: their entries are "
                 "lost, or their prompts did not fit the model's window"
             )
-        run_id, ahead = self.run.run_id, self.ahead
+        ahead = self.ahead
         if ahead is not None and any(ahead.has_sent(one.trajectory_id) for one in requests):
             # What has come since is in the journal, and what has not is joined in flight.
             looked_up = -math.inf
-        return self._dispatcher.begin(run_id, requests, hint, self._note, looked_up, follower)
+        return self._send(place, requests, hint, self._note, looked_up, follower)
+
+    def _send(
+        self,
+        place: SetPlace,
+        requests: Sequence[Request],
+        hint: Callable[[], Hint],
+        on_filled: Callable[[SetPlace, Filled], None],
+        looked_up: float,
+        follower: Follower | None,
+    ) -> Future[list[Filled]]:
+        ids = [request.trajectory_id for request in requests]
+        followed = self.progress.in_work.begin(place, ids, follower)
+        settled = partial(on_filled, place)
+        return self.engine.begin(self.run.run_id, requests, hint, settled, looked_up, followed)
 
     def is_counted(self, trajectory_id: str) -> bool:
         """Whether a trajectory was requested ahead of its stage, and so is counted; True once for each."""
@@ -270,17 +292,16 @@ class Work:
         """The context overflow of a trajectory that was requested ahead of its stage; given once."""
         return None if self.ahead is None else self.ahead.refused(trajectory_id)
 
-    def _note(self, filled: Filled) -> None:
+    def _note(self, place: SetPlace, filled: Filled) -> None:
         """Count a trajectory that was settled now, unless it went ahead."""
-        if not self.is_counted(filled.trajectory_id):
-            self._count(filled)
+        if self.is_counted(filled.trajectory_id):
+            self.progress.in_work.settle(place, filled)
+        else:
+            self._count(place, filled)
 
-    def _count(self, filled: Filled) -> None:
-        self.progress.add(
-            generated=int(filled.is_finished),
-            unfinished=int(not filled.is_finished),
-            completion_tokens=filled.completion_tokens,
-        )
+    def _count(self, place: SetPlace, filled: Filled) -> None:
+        self.progress.in_work.settle(place, filled)
+        self.progress.add_to(place.round, RoundCounts.of(filled))
 
     def shard(self, opened: OpenShard) -> ShardWork:
         """The work on one of the run's shards."""

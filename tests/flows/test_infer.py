@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -118,6 +119,35 @@ def test_the_records_of_a_run_are_complete_and_named_for_a_person(
     assert by_key["progress-named-run"]["data"] == 100.0
     rows = json.loads(by_key["results-named-run"]["data"])
     assert {row["problem"] for row in rows} == {f"sum-{n:04d}" for n in range(6)}
+    summary = by_key["summary-named-run"]["data"]
+    assert "range for new problems of this kind, 95 %" in summary
+    assert "pacore show --store" in summary
+    for page in (by_key["rounds-named-run"]["data"], summary):
+        counted = re.findall(
+            r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \d+ \| (\d+) ", page, re.M
+        )
+        assert [int(one[0]) for one in counted] == [1, 2, 3]
+        for _, planned, reused, generated, failed, left in counted:
+            assert int(planned) == int(reused) + int(generated) + int(failed) > 0
+            assert left == "0"
+    said = lines_logged(prefect_api, str(flow_run_id), "verdicts of shard")
+    assert len(said) == expected - 1
+    assert all(line.startswith("run named-run, ") for line in said)
+    assert any(
+        line.startswith("run named-run, trajectories of shard s00002, round 1: ") for line in said
+    )
+
+
+def lines_logged(api: str, flow_run_id: str, last: str) -> list[str]:
+    """What the stages of a flow run have logged, once the three lines that contain ``last`` are there."""
+    chosen = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 200}
+    deadline = time.monotonic() + 30
+    while True:
+        lines = [str(log["message"]) for log in ask(api, "logs/filter", chosen)]
+        said = [line for line in lines if " of shard " in line]
+        if sum(last in line for line in said) == 3 or time.monotonic() > deadline:
+            return said
+        time.sleep(0.2)
 
 
 def test_a_run_with_failed_problems_never_shows_as_completed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pacore.core.round import Round, anything_fits, open_slots
 from pacore.core.trajectory import Generation, Request
 from pacore.engine.scripted import ScriptedEngine
 from pacore.runs.ahead import Ahead
+from pacore.runs.dispatch.in_work import SetPlace
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.dispatch.writers import Filled
@@ -157,7 +158,7 @@ def test_what_goes_wrong_ahead_and_is_no_fault_of_store_or_engine_is_raised_in_t
     def refuse(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("in begin")
 
-    ahead = Ahead(run.plan, run.recipe, Journal(store), refuse, lambda _: None, WorkOrder(run))
+    ahead = Ahead(run.plan, run.recipe, Journal(store), refuse, lambda *_: None, WorkOrder(run))
     _fill_first_round(ahead, run)
     ahead.close()
     with pytest.raises(ZeroDivisionError, match="in begin"):
@@ -172,28 +173,29 @@ def test_a_trajectory_that_went_ahead_is_counted_once_whenever_its_stage_finds_i
     config = _config(tmp_path)
     run = begin(config)
     store = open_store(config.store)
-    sent: list[tuple[list[Request], Callable[[Filled], None]]] = []
+    sent: list[tuple[SetPlace, list[Request], Callable[[SetPlace, Filled], None]]] = []
     counted: list[str] = []
 
     def keep(*given: Any, **__: Any) -> Any:
-        sent.append((given[0], given[2]))
+        sent.append((given[0], given[1], given[3]))
         return Future()
 
     ahead = Ahead(
-        run.plan, run.recipe, Journal(store), keep, lambda one: counted.append(one.trajectory_id),
+        run.plan, run.recipe, Journal(store), keep, lambda _, one: counted.append(one.trajectory_id),
         WorkOrder(run),
     )  # fmt: skip
     for _ in range(2):  # as a set that goes ahead, and as its own stage finds it
         _fill_first_round(ahead, run)
     ahead.close()
-    ((requests, on_filled),) = sent
+    ((place, requests, on_filled),) = sent
+    assert (place.round, place.replicate) == (2, 0)
     assert len(requests) == WIDTHS[1]
     first, second = (request.trajectory_id for request in requests)
     assert ahead.has_sent(first)
     assert ahead.takes(first)
     assert not ahead.takes(first)
     for one in (first, second):
-        on_filled(Filled(one, "stop", 3))
+        on_filled(place, Filled(one, "stop", 3))
     assert ahead.takes(second)
     assert counted == [first, second]
 

@@ -143,6 +143,20 @@ class Budget:
             f"the time is over: max_hours {self.limits.hours:g}" if self.seconds_left <= 0 else None
         )
 
+    def spending(self) -> str:
+        """``4,000 of max_tokens_total 5,000``: what is spent of each limit, what is in flight left out."""
+        spent = [
+            f"{one.spent:,.{0 if one.name == 'max_tokens_total' else 4}f} of {one.name} {one.limit:,.10g}"
+            for one in self.limited()
+        ]
+        if self.price is not None and self.limits.money is None:
+            spent.append(f"{self.spent.money:,.4g} by the price table")
+        if self.limits.hours is not None:
+            spent.append(
+                f"{(self.clock() - self.began) / 3600:.2g} of max_hours {self.limits.hours:g}"
+            )
+        return ", ".join(spent)
+
     @property
     def seconds_left(self) -> float:
         """For how long requests may be sent; infinite without a limit."""

@@ -304,6 +304,7 @@ class Dispatcher:
         is_owned = self._sampler.info.is_owned
         reads = 0
         while True:
+            self._progress.look()
             slots = self._engine.slots
             # What an owned server has generated before the first request is where the count begins.
             if self._tasks or (is_owned and not reads):

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pacore.core.plan import Plan
+from pacore.runs.dispatch.in_work import InWork, RoundCounts, SetNow
+
 WINDOW_SECONDS = 60.0
 
 
@@ -80,6 +83,12 @@ FIRST_SECONDS, MOST_SECONDS = 10.0, 60.0
 FIRST_WAIT_SECONDS = 3.0
 """Before the first line on a wait in which nothing else is shown."""
 
+FEWEST_GENERATED = 10
+"""Trajectories after which the time that is left is estimated: fewer are too short to be a sample."""
+
+MOST_STALLED = 20
+"""Stalled problems that notices name; each is in `InWork` as long as it is stalled."""
+
 
 class Awaited(NamedTuple):
     """What nothing can go on without, and since when by the monotonic clock."""
@@ -93,11 +102,12 @@ class Progress:
     """How far a run is in this process. Trajectories count once, whichever way they were settled.
 
     ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones;
-    ``completion_tokens`` are those of trajectories generated now. ``metered_tokens`` are all that the
-    run's own servers have generated, those of unfinished trajectories included, None where they do
-    not report it. ``generating_seconds`` have passed with requests at the engine. ``notices`` are
-    lines for a person; ``listener`` is called with each at once where there is one. Safe to use from
-    several threads.
+    ``completion_tokens`` are those of trajectories generated now; ``rounds`` has the same counts by 1-based
+    round. ``metered_tokens`` are all that the run's own servers have generated, those of unfinished
+    trajectories included, None where they do not report it. ``generating_seconds`` have passed with
+    requests at the engine. ``in_work`` are the problems that the run is at, ``spending`` says what is spent
+    of its budget where it has one. ``notices`` are lines for a person, which name ``run``; ``listener`` is
+    called with each at once where there is one. Safe to use from several threads.
     """
 
     planned: int = 0
@@ -111,8 +121,13 @@ class Progress:
     finished_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
     listener: Callable[[str], None] | None = None
+    run: str = ""
+    rounds: dict[int, RoundCounts] = field(default_factory=dict)
+    spending: Callable[[], str] | None = None
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
+    in_work: InWork = field(default_factory=InWork)
+    _stalled: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _generating_since: float | None = None
     _generated_seconds: float = 0.0
@@ -120,6 +135,16 @@ class Progress:
     _metered_rate: TokenRate = field(default_factory=TokenRate, repr=False)
     _meter: GrowingCount | None = field(default=None, repr=False)
     _is_own_meter: bool = False
+
+    @staticmethod
+    def of(run: str, plan: Plan, problems: int) -> Progress:
+        """The progress of a run of a plan over so many problems."""
+        sets = problems * plan.replicates
+        rounds = {
+            number: RoundCounts(sets * plan.width(number)) for number in range(1, plan.rounds + 1)
+        }
+        planned = sum(counts.planned for counts in rounds.values())
+        return Progress(planned=planned, run=run, rounds=rounds)
 
     def add(
         self,
@@ -139,12 +164,43 @@ class Progress:
             if generated:
                 self._finished_rate.see(self.clock(), self.completion_tokens)
 
+    def add_to(self, round_: int, more: RoundCounts) -> None:
+        """Count trajectories of a 1-based round."""
+        self.add(
+            planned=more.planned,
+            reused=more.reused,
+            generated=more.generated,
+            unfinished=more.failed,
+            completion_tokens=more.tokens,
+        )
+        with self._lock:
+            self.rounds[round_] = self.rounds.get(round_, RoundCounts()) + more
+
     def say(self, notice: str) -> None:
         """Add a line for the person who waits for the run."""
         with self._lock:
             self.notices.append(notice)
         if self.listener is not None:
             self.listener(notice)
+
+    def look(self) -> None:
+        """Say which problems are stalled now that were not before: the first few of the process by name."""
+        for one in self.in_work.newly_stalled():
+            self._stalled += 1
+            if self._stalled <= MOST_STALLED:
+                self.say(f"warning: {self._stalled_line(one)}")
+            if self._stalled == MOST_STALLED:
+                self.say("warning: further stalled problems are not named")
+
+    def _stalled_line(self, one: SetNow) -> str:
+        shard, round_, problem_id, replicate = one.place
+        run = f"run {self.run}, " if self.run else ""
+        known = self.in_work.longest_seconds
+        longest = f"the longest trajectory so far took {known:,.0f} s" if known else "none came yet"
+        return (
+            f"{run}shard {shard}, problem {problem_id}, replicate {replicate}: stalled in round {round_}: "
+            f"{one.settled} of {one.slots} trajectories, nothing for {one.silent_seconds:,.0f} s; {longest}"
+        )
 
     def wait_for(self, what: str | None, by: str = "engine") -> None:
         """Set what the run waits for from now on; None when it has come."""
@@ -207,7 +263,35 @@ class Progress:
         parts.append(f"{self.reused:,} reused")
         if self.unfinished:
             parts.append(f"{self.unfinished:,} unfinished")
-        return ", ".join([*parts, *self._tokens()])
+        parts += self._tokens()
+        if (seconds := self.seconds_left()) is not None:
+            parts.append(f"about {_rounded(seconds)} left")
+        if self.spending is not None:
+            parts.append(f"spent {self.spending()}")
+        return ", ".join(parts)
+
+    def seconds_left(self) -> float | None:
+        """Expected seconds until the last trajectory, at the rate of the last minute and with trajectories
+        as long as those of the same round so far; None where too little is known. What those in flight have
+        generated is not taken off: of long-tailed lengths the longer one is, the more is left of it.
+        """
+        if self.generated < FEWEST_GENERATED or self.awaited:
+            return None
+        with self._lock:
+            mean = self.completion_tokens / self.generated
+            tokens = sum(
+                counts.left * (counts.tokens / counts.generated if counts.generated else mean)
+                for counts in self.rounds.values()
+            )
+            rate = self._rate.over_last_minute(self.clock())
+        if rate is None or not rate[0] or tokens <= 0 or not self.generating_seconds:
+            return None
+        return tokens / rate[0]
+
+    @property
+    def _rate(self) -> TokenRate:
+        """The rate of what this run generates itself: by its own servers, or in what has finished."""
+        return self._metered_rate if self._is_own_meter else self._finished_rate
 
     def _tokens(self) -> list[str]:
         """The tokens so far and their rate, with what was counted."""
@@ -231,6 +315,13 @@ class Progress:
             whose = " in finished ones"
         shown = f"{a_second:,.0f}" if a_second >= 10 else f"{a_second:.1f}"
         return [*parts, f"{shown} tokens/s{whose} over the last {seconds:.0f} s"]
+
+
+def _rounded(seconds: float) -> str:
+    """A time that is only known roughly."""
+    if seconds < 90:
+        return f"{max(1, round(seconds, -1 if seconds > 20 else 0)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"
 
 
 @dataclass

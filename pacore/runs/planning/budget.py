@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 def budget_of(config: RunConfig, store: Backend, run: Run) -> Budget | None:
-    """The account that a run starts with; None where it has no budget.
+    """The account that a run starts with; None where it has neither a budget nor prices.
 
     What the run has spent is in its tables, and in the journal where they are not complete yet; both are
     read. Raises Refused for a run that has spent nothing and is expected not to be complete within its
@@ -35,9 +35,10 @@ def budget_of(config: RunConfig, store: Backend, run: Run) -> Budget | None:
     BadInput for a price table without the model.
     """
     limits = _limits_of(config)
-    if limits == SpendingLimits():
+    price = _price_of(config)
+    if limits == SpendingLimits() and price is None:
         return None
-    account = Budget(limits, _price_of(config))
+    account = Budget(limits, price)
     seen: set[str] = set()
 
     def see(entry: Entry) -> None:
