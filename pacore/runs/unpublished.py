@@ -1,21 +1,22 @@
 """What an open run has finished that no table has yet: its generations in the journal.
 
 A shard's trajectories become rows when all of a round are there, and a run that is stopped leaves
-shards that are only begun. What they have is in the journal, under ids that follow from the prompts.
+shards that are only begun. What they have is in the journal, under ids that follow from the prompts: those
+of the next round of each shard, and of problems that went ahead those of the rounds after it.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from pacore.core.plan import Shard
-from pacore.core.quorum import attempt_recipe
-from pacore.core.round import Round
-from pacore.core.trajectory import Request
+from pacore.core.quorum import Shortfall, SlotOutcome, attempt_recipe
+from pacore.core.round import Round, RoundPrompt, by_slot
+from pacore.core.trajectory import Request, Slot, Trajectory
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
@@ -25,14 +26,18 @@ from pacore.store.run import Run
 MAX_SLOTS = 200_000
 """Slots that are derived at most; of more, those of every n-th message set are a sample."""
 
+MAX_FOLLOWED = 20_000
+"""Slots whose messages are kept at most, to look for the rounds that problems went ahead to."""
+
 FEWEST_LOOKED_UP = 100
 """Slots of a run that are looked up even where the time is up: fewer are too small a sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """Of ``slots`` of next rounds: those whose trajectory is finished, those of them that another run
-    generated, and the completion tokens of the others; estimates where not all were looked up.
+    """Of ``slots`` of rounds whose prompts are known: those whose trajectory is finished, those of them
+    that another run generated, and the completion tokens of the others; estimates where not all were
+    looked up.
     """
 
     slots: int = 0
@@ -40,6 +45,15 @@ class Unpublished:
     reused: int = 0
     completion_tokens: int = 0
     is_estimate: bool = False
+
+    def __add__(self, other: Unpublished) -> Unpublished:
+        return Unpublished(
+            self.slots + other.slots,
+            self.finished + other.finished,
+            self.reused + other.reused,
+            self.completion_tokens + other.completion_tokens,
+            self.is_estimate or other.is_estimate,
+        )
 
 
 def unpublished(
@@ -58,24 +72,17 @@ def unpublished(
         for shard, round_, _ in rounds
     )
     step = max(1, -(-slots // max_slots))
-    requests = sorted(
-        (
-            request
-            for shard, round_, path in rounds
-            for given in islice(round_inputs(store, run, shard, path), 0, None, step)
-            for request in _requests(run, round_, given)
-        ),
-        key=lambda request: request.trajectory_id,
-    )
-    found, looked_up = _look_up(Journal(store), run, requests, deadline)
-    scale = step * len(requests) / max(looked_up, 1)
-    return Unpublished(
-        step * len(requests),
-        round(found["finished"] * scale),
-        round(found["reused"] * scale),
-        round(found["completion_tokens"] * scale),
-        scale != 1 and looked_up > 0,
-    )
+    sets = [
+        _set_of(run, round_, given)
+        for shard, round_, path in rounds
+        for given in islice(round_inputs(store, run, shard, path), 0, None, step)
+    ]
+    journal, found = Journal(store), Unpublished()
+    while sets:
+        found += _look_up(journal, run, sets, step, deadline)
+        ahead = [one.ahead() for one in sets]
+        sets = [one for one in ahead if one is not None]
+    return found
 
 
 def _next_rounds(run: Run, commits: Iterable[Commit]) -> Iterator[tuple[Shard, int, str | None]]:
@@ -93,23 +100,56 @@ def _next_rounds(run: Run, commits: Iterable[Commit]) -> Iterator[tuple[Shard, i
             break
 
 
-def _requests(run: Run, round_: int, given: RoundInput) -> Iterator[Request]:
-    """The first attempts of a message set's slots."""
+@dataclass(slots=True)
+class _Set:
+    """A set of slots in a round: its requests by slot, and what those came to that were finished."""
+
+    run: Run
+    round: Round
+    slots: list[tuple[Slot, RoundPrompt, Request]]
+    outcomes: dict[int, SlotOutcome]
+
+    def note(self, slot: Slot, prompt: RoundPrompt, request: Request, entry: Entry) -> None:
+        """Keep what a slot came to, for the round after this one if there is one."""
+        if self.round.place[0] < self.run.plan.rounds:
+            made = Trajectory.of(slot, request, entry.generation)
+            self.outcomes[slot.slot] = SlotOutcome.of(made, prompt.compaction)
+
+    def ahead(self) -> _Set | None:
+        """The set in its next round, where every slot of this one is finished and there is one."""
+        if not self.outcomes or len(self.outcomes) < len(self.slots):
+            return None
+        concluded = self.round.conclude([self.outcomes[slot] for slot in sorted(self.outcomes)])
+        if isinstance(concluded, Shortfall):
+            return None
+        number, replicate = self.round.place
+        texts = [message.text for message in concluded]
+        return _set_of(self.run, number + 1, (self.round.problem, replicate, texts))
+
+
+def _set_of(run: Run, round_: int, given: RoundInput) -> _Set:
+    """The slots of a message set with the first attempts at them."""
     problem, replicate, messages = given
-    for prompt in Round(run.plan, run.recipe, problem, (round_, replicate), messages).prompts():
-        recipe = attempt_recipe(run.recipe, prompt.max_tokens)
-        for draw in prompt.draws:
-            yield prompt.request(recipe, draw)
+    found = Round(run.plan, run.recipe, problem, (round_, replicate), messages)
+    slots = [
+        (slot, prompt, prompt.request(attempt_recipe(run.recipe, prompt.max_tokens), slot.draw))
+        for prompt, slot in by_slot(found.prompts())
+    ]
+    return _Set(run, found, slots, {})
 
 
 def _look_up(
-    journal: Journal, run: Run, requests: list[Request], deadline: float
-) -> tuple[Counter[str], int]:
-    """Counts of what the first requests came to, and of how many of them that is."""
+    journal: Journal, run: Run, sets: Sequence[_Set], step: int, deadline: float
+) -> Unpublished:
+    """What the slots of some sets came to, of which each stands for ``step``."""
+    slots = sorted(
+        ((one, *slot) for one in sets for slot in one.slots), key=lambda slot: slot[3].trajectory_id
+    )
+    is_followed = len(slots) <= MAX_FOLLOWED
     found: Counter[str] = Counter()
     looked_up = 0
-    entries = journal.find_many(request.trajectory_id for request in requests)
-    for request, first in zip(requests, entries, strict=True):
+    entries = journal.find_many(request.trajectory_id for *_, request in slots)
+    for (one, slot, prompt, request), first in zip(slots, entries, strict=True):
         entry = _first_finished(journal, request, first)
         looked_up += 1
         if entry is not None:
@@ -119,9 +159,18 @@ def _look_up(
             found["completion_tokens"] += (
                 0 if is_reused else entry.generation.completion_tokens or 0
             )
+            if is_followed:
+                one.note(slot, prompt, request, entry)
         if looked_up >= FEWEST_LOOKED_UP and time.monotonic() > deadline:
             break
-    return found, looked_up
+    scale = step * len(slots) / max(looked_up, 1)
+    return Unpublished(
+        step * len(slots),
+        round(found["finished"] * scale),
+        round(found["reused"] * scale),
+        round(found["completion_tokens"] * scale),
+        (scale != 1 and looked_up > 0) or not is_followed,
+    )
 
 
 def _first_finished(journal: Journal, request: Request, entry: Entry | None) -> Entry | None:

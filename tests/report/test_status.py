@@ -11,15 +11,18 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.core.round import Round
 from pacore.core.trajectory import Generation, Request
+from pacore.errors import BudgetSpent
 from pacore.report.rendering.terminal import to_text
 from pacore.report.status import status_sheet
-from pacore.runs.problems import begin
+from pacore.runs.loop import finish_shards
+from pacore.runs.planning.budget import budget_of
+from pacore.runs.problems import begin, open_work
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_commits
 from pacore.store.journal import Journal
-from pacore.store.run import Run, problems_of
+from pacore.store.run import Run, open_run, problems_of
 from tests.fixtures.pipeline import (
     Killed,
     killed_after,
@@ -99,10 +102,10 @@ def test_a_tombstone_is_no_finished_trajectory_and_a_later_attempt_at_its_slot_i
 
 
 @pytest.mark.parametrize("stages", range(0, 21, 4))
-def test_a_run_that_another_one_has_paid_for_is_whole_as_far_as_its_prompts_are_known(
+def test_a_run_that_another_one_has_paid_for_is_whole_at_every_stage(
     tmp_path: Path, stages: int
 ) -> None:
-    """Six stages a shard; the second round's prompts are known once the first one's messages are."""
+    """Six stages a shard; the second round's prompts are known once the first one is in the journal."""
     run_stages(config_of(tmp_path, "paid"))
     config = config_of(tmp_path, "again")
     store = open_store(str(tmp_path / "store"))
@@ -113,10 +116,28 @@ def test_a_run_that_another_one_has_paid_for_is_whole_as_far_as_its_prompts_are_
             run_stages(config, killed_after(stages + 1))
     else:
         run_stages(config)
-    shards = [min(6, max(0, stages - 6 * n)) for n in range(3)]
-    known = sum(10 if done >= 2 else 8 for done in shards)
-    assert cells(store, "again")[0] == f"{known}/30"
+    assert cells(store, "again")[0] == "30/30"
     assert cells(store, "paid")[0] == "30/30"
+
+
+def test_rounds_that_problems_went_ahead_to_are_counted_before_their_shard_has_got_there(
+    tmp_path: Path,
+) -> None:
+    """One shard of six problems, stopped in the middle: nothing of it is published."""
+    limits = {"max_tokens_total": 600, "partial": True, "concurrency": 1}
+    config = config_of(tmp_path, "ahead", widths=(3, 2), shard_size=PROBLEMS, **limits)
+    with pytest.raises(BudgetSpent), open_work(config) as work:
+        finish_shards(work)
+    store = open_store(config.store)
+    run = open_run(store, "ahead")
+    assert not list(current_commits(store, "ahead"))
+    paths = list((tmp_path / "store" / "journal").rglob("*.zst"))
+    at = found(store, run)
+    assert at.slots > 3 * PROBLEMS
+    assert at.finished == len(paths)
+    budget = budget_of(config.model_copy(update={"max_tokens_total": 10**9}), store, run)
+    assert budget is not None
+    assert at.completion_tokens == budget.spent.tokens
 
 
 def test_where_time_is_up_the_figures_are_estimates_and_say_so(tmp_path: Path) -> None:
@@ -155,5 +176,5 @@ def test_an_object_store_says_the_same(
     journal, slots = Journal(store), requests(store, run)
     for slot in slots[:7]:
         journal.add(slot, said("x"), "far")
-    assert found(store, run) == Unpublished(24, 7, 0, 70)
+    assert found(store, run) == Unpublished(25, 7, 0, 70)
     assert cells(store, "far") == ("7/30", "0", "70")
