@@ -154,7 +154,7 @@ def from_words(words: Sequence[str]) -> int | None:
         if word in _SMALL:
             value = _SMALL[word]
             # After a ten comes a unit, after a hundred either, and after a unit neither.
-            if last and not (last >= 100 or (last >= 20 and value < 10 and value)):
+            if last and not (value and (last >= 100 or (last >= 20 and value < 10))):
                 return None
             group += value
             last = value or 1
