@@ -29,7 +29,7 @@ ORDER = math.lcm(*range(1, 25))
 """Roots of unity of these orders have residues."""
 
 WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
-"""Bases of the test of primes. No composite number below 3·10^23 passes all of them (Sorenson, Webster 2015)."""
+"""Bases of the test of primes, which no composite number below 3·10^23 passes (Sorenson, Webster 2015)."""
 
 
 class NoResidue(ArithmeticError):
