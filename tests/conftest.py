@@ -130,15 +130,24 @@ def juicefs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Serve
 
 LONGEST = (
     "engine/vllm/test_engine.py",
+    "flows/test_up.py",
+    "flows/test_prefect_ui.py",
     "flows/test_secrets.py",
+    "repair/test_repair.py",
+    "house/test_pages.py",
+    "flows/test_deployment.py",
+    "flows/test_chaos.py",
     "warehouse/test_nulls.py",
     "warehouse/test_integrity.py",
-    "house/test_pages.py",
-    "flows/test_chaos.py",
+    "evaluation/test_sweep.py",
+    "evaluation/test_comparison.py",
+    "evaluation/test_night.py",
+    "evaluation/test_evidence.py",
     "runs/test_strategies.py",
-    "repair/test_repair.py",
+    "evaluation/test_judging.py",
+    "audit/test_gradings.py",
+    "core/config/test_vllm_options.py",
     "ground/test_proxies.py",
-    "flows/test_prefect_ui.py",
     "ground/test_bounded.py",
 )
 

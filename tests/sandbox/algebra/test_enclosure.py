@@ -185,7 +185,7 @@ def test_a_box_of_a_fraction_is_rounded_as_the_fraction_is(value: Fraction) -> N
         if value.denominator == 1 or (value.denominator & (value.denominator - 1)) == 0:
             assert rounded("floor", of_fraction(value)) == math.floor(value)
         assert rounded("ceiling", of_fraction(value + Fraction(1, 10**6))) == math.floor(value) + 1
-        assert middle(of_fraction(value), 60) == (value, 0)
+        assert middle(of_fraction(value), 60) == (value, Fraction(0))
 
 
 leaves = st.one_of(
@@ -247,4 +247,4 @@ def test_symbols_have_the_values_of_a_point_and_names_their_meaning() -> None:
     with precision(60):
         meaning = {"y": read_expression(tokens(r"\sqrt{4}"))}
         box = enclose(node, {"x": Fraction(3)}, meaning)
-    assert ends(box.re) == (11, 11)
+    assert ends(box.re) == (Fraction(11), Fraction(11))

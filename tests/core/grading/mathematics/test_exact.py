@@ -9,14 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.core.grading.mathematics.exact import Undefined, exact_value, integer_root
+from pacore.core.grading.mathematics.exact import (
+    QUICK_BITS,
+    QUICK_TERMS,
+    Undefined,
+    exact_value,
+    integer_root,
+)
 from pacore.core.grading.mathematics.nodes import Node, add, divide, multiply, negate, whole
 from pacore.core.grading.notation.expression import read_expression
 from pacore.core.grading.notation.tokens import tokens
 
 
-def value(text: str, **bounds: int) -> Fraction | None:
-    return exact_value(read_expression(tokens(text)), **bounds)
+def value(text: str, most_bits: int = QUICK_BITS, most_terms: int = QUICK_TERMS) -> Fraction | None:
+    return exact_value(read_expression(tokens(text)), most_bits, most_terms)
 
 
 VALUES = [
