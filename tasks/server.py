@@ -192,16 +192,16 @@ def standing(
                 "pacore up --database starts it there again, and pacore server stop forgets it"
             )
         say(f"starting a local Prefect server, usually 10 to 40 s, once; its log is {log}")
-        port = _free_port()
-        url = f"http://127.0.0.1:{port}/api"
-        environment["PREFECT_UI_API_URL"] = url
-        process = SERVER.launch(
-            [sys.executable, *COMMAND, "--host", "127.0.0.1", "--port", str(port)],
-            environment,
-            folder_path(),
-            (url, {"database": kept_in, "by": by}),
-        )
-        _wait_until_healthy(url, lambda: process.poll() is not None, f"process {process.pid}")
+        with _reserved_port() as port:
+            url = f"http://127.0.0.1:{port}/api"
+            environment["PREFECT_UI_API_URL"] = url
+            process = SERVER.launch(
+                [sys.executable, *COMMAND, "--host", "127.0.0.1", "--port", str(port)],
+                environment,
+                folder_path(),
+                (url, {"database": kept_in, "by": by}),
+            )
+            _wait_until_healthy(url, lambda: process.poll() is not None, f"process {process.pid}")
         return Found(url, kept_in, was_running=False)
 
 
@@ -246,16 +246,26 @@ def _environment(database: str | None) -> dict[str, str]:
     return environment
 
 
-def _free_port() -> int:
-    for port in (PREFERRED_PORT, 0):
-        with socket.socket() as probe:
+@contextmanager
+def _reserved_port() -> Iterator[int]:
+    """A free port for a server that is to start: no other pacore of this machine takes it meanwhile.
+
+    A server listens seconds after it was started. Of two that were given one port the second ends, and
+    whoever started it would take the first for its own. So the UDP port of the same number, which no
+    server listens on, is held until the server is there; it is free again when its holder ends.
+    """
+    for port in (PREFERRED_PORT, 0, 0, 0):
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as held:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
+                found: int = probe.getsockname()[1]
+                held.bind(("127.0.0.1", found))
             except OSError:
                 continue
-            found: int = probe.getsockname()[1]
-            return found
+            probe.close()
+            yield found
+            return
     raise ServerUnavailable("no free port for a local Prefect server")
 
 

@@ -388,3 +388,26 @@ def test_a_run_without_a_home_says_which_folder_and_looking_needs_none(tmp_path:
     )
     for command in (["status", *store], ["server", "stop"]):
         assert typed(command, PACORE_HOME=str(home)).returncode == 0
+
+
+@pytest.mark.slow
+def test_two_servers_that_start_at_once_for_two_state_folders_have_an_address_each(
+    tmp_path: Path,
+) -> None:
+    """The second, given the same port, would end, and its commands would take the first for it."""
+    homes = [{**os.environ, "PACORE_HOME": str(tmp_path / name)} for name in ("one", "other")]
+    command = pacore_command(["server"])
+    starts = [
+        subprocess.Popen([*command, "start"], env=home, stdout=subprocess.PIPE, text=True)
+        for home in homes
+    ]
+    try:
+        addresses = [one.communicate(timeout=120)[0].strip() for one in starts]
+        assert [one.returncode for one in starts] == [0, 0]
+        assert len(set(addresses)) == 2
+    finally:
+        for one in starts:
+            one.kill()
+            one.wait()
+        ended = [subprocess.run([*command, "stop"], env=home, check=False) for home in homes]
+    assert [one.returncode for one in ended] == [0, 0]
