@@ -10,7 +10,7 @@ round's messages or leaves the round short (`Round.conclude`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from pacore.core.message import Message, compaction_of, message_set
@@ -179,6 +179,12 @@ class Round:
         """
         round_, replicate = self.place
         return conclude_round(self.plan, (round_, self.problem.problem_id, replicate), outcomes)
+
+    def after(self, messages: Sequence[Message]) -> Round:
+        """The next round of the problem, over the messages of this one."""
+        number, replicate = self.place
+        texts = [message.text for message in messages]
+        return replace(self, place=(number + 1, replicate), messages=texts)
 
     def _cuts(self, view: View) -> range:
         """How many messages of a view a prompt may show where it cannot show all."""

@@ -184,12 +184,8 @@ class Ahead:
         concluded = followed.round.conclude(outcomes)
         if isinstance(concluded, Shortfall):
             return
-        number, replicate = followed.round.place
-        texts = [message.text for message in concluded]
-        place = (number + 1, replicate)
-        following = Round(self._plan, self._recipe, followed.round.problem, place, texts)
         with suppress(PacoreError):
-            self._send(followed, following)
+            self._send(followed, followed.round.after(concluded))
 
     def _send(self, before: _Followed, round_: Round) -> None:
         number = round_.place[0]

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pacore.core.plan import Shard
-from pacore.core.quorum import Shortfall, SlotOutcome, attempt_recipe
-from pacore.core.round import Round, RoundPrompt, by_slot
-from pacore.core.trajectory import Request, Slot, Trajectory
-from pacore.runs.inputs import RoundInput, round_inputs
+from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.core.round import OpenSlot, Round, open_slots
+from pacore.core.trajectory import Generation, Request, Trajectory
+from pacore.runs.inputs import round_inputs
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import Commit
 from pacore.store.journal import Entry, Journal
@@ -59,7 +59,8 @@ class Unpublished:
 def unpublished(
     store: Backend, run: Run, commits: Iterable[Commit], deadline: float, max_slots: int = MAX_SLOTS
 ) -> Unpublished:
-    """Look up what the journal has of a run's next rounds, until ``deadline`` of the monotonic clock.
+    """Look up what the journal has of a run's next rounds, and of the rounds that problems went ahead to,
+    until ``deadline`` of the monotonic clock.
 
     ``commits`` are the run's current ones of trajectories and messages. Ids are digests, so the
     first in their order are a fair sample of all: where time is up, what was found among them is
@@ -73,9 +74,11 @@ def unpublished(
     )
     step = max(1, -(-slots // max_slots))
     sets = [
-        _set_of(run, round_, given)
+        _Set(Round(run.plan, run.recipe, problem, (round_, replicate), messages))
         for shard, round_, path in rounds
-        for given in islice(round_inputs(store, run, shard, path), 0, None, step)
+        for problem, replicate, messages in islice(
+            round_inputs(store, run, shard, path), 0, None, step
+        )
     ]
     journal, found = Journal(store), Unpublished()
     while sets:
@@ -100,42 +103,36 @@ def _next_rounds(run: Run, commits: Iterable[Commit]) -> Iterator[tuple[Shard, i
             break
 
 
-@dataclass(slots=True)
 class _Set:
-    """A set of slots in a round: its requests by slot, and what those came to that were finished."""
+    """The slots of a problem in a round with the first attempts at them, and what those came to."""
 
-    run: Run
-    round: Round
-    slots: list[tuple[Slot, RoundPrompt, Request]]
-    outcomes: dict[int, SlotOutcome]
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        self._outcomes: dict[int, SlotOutcome] = {}
+        self.slots = open_slots(round_.prompts())
 
-    def note(self, slot: Slot, prompt: RoundPrompt, request: Request, entry: Entry) -> None:
-        """Keep what a slot came to, for the round after this one if there is one."""
-        if self.round.place[0] < self.run.plan.rounds:
-            made = Trajectory.of(slot, request, entry.generation)
-            self.outcomes[slot.slot] = SlotOutcome.of(made, prompt.compaction)
+    def requests(self) -> Iterator[tuple[Request, _Set, OpenSlot]]:
+        """The first attempt at each slot, with the set and the slot."""
+        return ((slot.begin(self._round.recipe), self, slot) for slot in self.slots)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no round follows."""
+        return self._round.place[0] == self._round.plan.rounds
+
+    def note(self, slot: OpenSlot, request: Request, made: Generation) -> None:
+        """Keep what a slot came to that was finished, for the round after this one if there is one."""
+        if not self.is_last:
+            trajectory = Trajectory.of(slot.place, request, made)
+            self._outcomes[slot.place.slot] = SlotOutcome.of(trajectory, slot.prompt.compaction)
 
     def ahead(self) -> _Set | None:
         """The set in its next round, where every slot of this one is finished and there is one."""
-        if not self.outcomes or len(self.outcomes) < len(self.slots):
+        if not self._outcomes or len(self._outcomes) < len(self.slots):
             return None
-        concluded = self.round.conclude([self.outcomes[slot] for slot in sorted(self.outcomes)])
-        if isinstance(concluded, Shortfall):
-            return None
-        number, replicate = self.round.place
-        texts = [message.text for message in concluded]
-        return _set_of(self.run, number + 1, (self.round.problem, replicate, texts))
-
-
-def _set_of(run: Run, round_: int, given: RoundInput) -> _Set:
-    """The slots of a message set with the first attempts at them."""
-    problem, replicate, messages = given
-    found = Round(run.plan, run.recipe, problem, (round_, replicate), messages)
-    slots = [
-        (slot, prompt, prompt.request(attempt_recipe(run.recipe, prompt.max_tokens), slot.draw))
-        for prompt, slot in by_slot(found.prompts())
-    ]
-    return _Set(run, found, slots, {})
+        outcomes = [self._outcomes[slot] for slot in sorted(self._outcomes)]
+        concluded = self._round.conclude(outcomes)
+        return None if isinstance(concluded, Shortfall) else _Set(self._round.after(concluded))
 
 
 def _look_up(
@@ -143,13 +140,14 @@ def _look_up(
 ) -> Unpublished:
     """What the slots of some sets came to, of which each stands for ``step``."""
     slots = sorted(
-        ((one, *slot) for one in sets for slot in one.slots), key=lambda slot: slot[3].trajectory_id
+        (request for one in sets for request in one.requests()),
+        key=lambda one: one[0].trajectory_id,
     )
-    is_followed = len(slots) <= MAX_FOLLOWED
+    is_followed = len(slots) <= MAX_FOLLOWED or all(one.is_last for one in sets)
     found: Counter[str] = Counter()
     looked_up = 0
-    entries = journal.find_many(request.trajectory_id for *_, request in slots)
-    for (one, slot, prompt, request), first in zip(slots, entries, strict=True):
+    entries = journal.find_many(request.trajectory_id for request, _, _ in slots)
+    for (request, one, slot), first in zip(slots, entries, strict=True):
         entry = _first_finished(journal, request, first)
         looked_up += 1
         if entry is not None:
@@ -160,7 +158,7 @@ def _look_up(
                 0 if is_reused else entry.generation.completion_tokens or 0
             )
             if is_followed:
-                one.note(slot, prompt, request, entry)
+                one.note(slot, request, entry.generation)
         if looked_up >= FEWEST_LOOKED_UP and time.monotonic() > deadline:
             break
     scale = step * len(slots) / max(looked_up, 1)
