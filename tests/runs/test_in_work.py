@@ -16,7 +16,6 @@ from pacore.runs.dispatch.in_work import (
     STALLED_SECONDS,
     STALLED_TIMES,
     UNKNOWN_SECONDS,
-    InWork,
     RoundCounts,
     SetPlace,
 )
@@ -39,10 +38,8 @@ class Night:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.progress = Progress.of("night", Plan(widths=(2,)), 4)
-        self.progress.clock = self.clock
-        self.progress.started = self.clock.now
-        self.progress.in_work = self.in_work = InWork(self.clock)
+        self.progress = Progress.of("night", Plan(widths=(2,)), 4, self.clock)
+        self.in_work = self.progress.in_work
 
     def send(self, place: SetPlace, *ids: str) -> None:
         self.in_work.begin(place, ids)
@@ -148,6 +145,17 @@ def test_a_stalled_problem_is_named_once_with_run_shard_problem_and_round() -> N
     ]
 
 
+def test_where_no_more_problems_are_stalled_than_are_named_none_is_said_to_be_missing() -> None:
+    night = Night()
+    night.in_work.took(1)
+    for number in range(MOST_STALLED):
+        night.send(SetPlace(0, 1, f"p-{number:03}", 0), f"t-{number}")
+    night.clock.now += 1_000
+    night.progress.look()
+    assert all("stalled in round 1" in notice for notice in night.progress.notices)
+    assert len(night.progress.notices) == MOST_STALLED
+
+
 def test_so_many_stalled_problems_are_named_and_no_more() -> None:
     night = Night()
     night.in_work.took(1)
@@ -217,8 +225,7 @@ def test_the_time_that_is_left_follows_from_what_each_round_still_needs() -> Non
     two that are there.
     """
     clock = Clock()
-    progress = Progress.of("eta", Plan(widths=(2,)), 6)
-    progress.clock, progress.started = clock, clock.now
+    progress = Progress.of("eta", Plan(widths=(2,)), 6, clock)
     progress.work(True)
     assert progress.seconds_left() is None
     for _ in range(8):

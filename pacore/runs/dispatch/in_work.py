@@ -78,15 +78,15 @@ class RoundCounts:
 
 @dataclass(slots=True)
 class SetInWork:
-    """A set while it is in work, by the monotonic clock: when it ``began`` to wait for the engine, when its
-    first request was ``sent``, and when something of it was ``seen`` last. ``open`` has the ids of the
-    trajectories that are not settled, of ``slots`` in all.
+    """A set while it is in work: when it ``began`` to wait for the engine, and when something of it was
+    ``seen`` last, its first request or a trajectory. ``open`` has the ids of the trajectories that are not
+    settled, of ``slots`` in all.
     """
 
     place: SetPlace
     began: float
     seen: float
-    sent: float | None = None
+    is_sent: bool = False
     slots: int = 0
     open: set[str] = field(default_factory=set)
     is_named: bool = False
@@ -137,8 +137,8 @@ class InWork:
         """Note that a request of a set is sent to the engine."""
         with self._lock:
             one = self._sets.get(place)
-            if one is not None and one.sent is None:
-                one.sent = one.seen = self._clock()
+            if one is not None and not one.is_sent:
+                one.is_sent, one.seen = True, self._clock()
 
     def took(self, seconds: float | None) -> None:
         """Take how long a trajectory took at the engine."""
@@ -183,7 +183,7 @@ class InWork:
     def _now(self, one: SetInWork) -> SetNow:
         now = self._clock()
         silent = now - one.seen
-        stage: Stage = "waiting" if one.sent is None else "generating"
+        stage: Stage = "generating" if one.is_sent else "waiting"
         patience = max(STALLED_SECONDS, STALLED_TIMES * (self._longest or UNKNOWN_SECONDS))
         if stage == "generating" and silent > patience:
             stage = "stalled"

@@ -126,7 +126,7 @@ class Progress:
     spending: Callable[[], str] | None = None
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
-    in_work: InWork = field(default_factory=InWork)
+    in_work: InWork = field(init=False)
     _stalled: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _generating_since: float | None = None
@@ -136,15 +136,20 @@ class Progress:
     _meter: GrowingCount | None = field(default=None, repr=False)
     _is_own_meter: bool = False
 
+    def __post_init__(self) -> None:
+        self.in_work = InWork(self.clock)
+
     @staticmethod
-    def of(run: str, plan: Plan, problems: int) -> Progress:
+    def of(
+        run: str, plan: Plan, problems: int, clock: Callable[[], float] = time.monotonic
+    ) -> Progress:
         """The progress of a run of a plan over so many problems."""
         sets = problems * plan.replicates
         rounds = {
             number: RoundCounts(sets * plan.width(number)) for number in range(1, plan.rounds + 1)
         }
         planned = sum(counts.planned for counts in rounds.values())
-        return Progress(planned=planned, run=run, rounds=rounds)
+        return Progress(planned=planned, run=run, rounds=rounds, started=clock(), clock=clock)
 
     def add(
         self,
@@ -189,7 +194,7 @@ class Progress:
             self._stalled += 1
             if self._stalled <= MOST_STALLED:
                 self.say(f"warning: {self._stalled_line(one)}")
-            if self._stalled == MOST_STALLED:
+            elif self._stalled == MOST_STALLED + 1:
                 self.say("warning: further stalled problems are not named")
 
     def _stalled_line(self, one: SetNow) -> str:
