@@ -63,6 +63,9 @@ class Limited(NamedTuple):
     def left(self) -> float:
         return self.limit - self.spent
 
+    def __str__(self) -> str:
+        return f"{self.spent:,.10g} of {self.name} {self.limit:,.10g}"
+
 
 @dataclass(slots=True)
 class Budget:
@@ -138,17 +141,14 @@ class Budget:
         """Why nothing can be sent that costs as much; None where it can."""
         for part in self.limited():
             if part.left <= 0 or part.left < part.of(needs):
-                return f"the budget is spent: {part.spent:,.10g} of {part.name} {part.limit:,.10g}"
+                return f"the budget is spent: {part}"
         return (
             f"the time is over: max_hours {self.limits.hours:g}" if self.seconds_left <= 0 else None
         )
 
     def spending(self) -> str:
         """``4,000 of max_tokens_total 5,000``: what is spent of each limit, what is in flight left out."""
-        spent = [
-            f"{one.spent:,.{0 if one.name == 'max_tokens_total' else 4}f} of {one.name} {one.limit:,.10g}"
-            for one in self.limited()
-        ]
+        spent = list(map(str, self.limited()))
         if self.price is not None and self.limits.money is None:
             spent.append(f"{self.spent.money:,.4g} by the price table")
         if self.limits.hours is not None:
