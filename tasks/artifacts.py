@@ -16,7 +16,7 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactUpdate
 
 from pacore.report.rendering.markup import to_markdown
@@ -62,7 +62,7 @@ class ProgressArtifact:
             created = create_markdown_artifact(key=_key("rounds", run_id), markdown=self._shown())
             self._page = _made(created)
 
-    def update(self, *, is_last: bool = False) -> None:
+    def update(self, client: SyncPrefectClient, *, is_last: bool = False) -> None:
         """Show how far the run is now; the last update shows the page too, whenever it was shown before."""
         for notice in self._progress.notices[self._logged :]:
             is_warning = notice.startswith("warning:")
@@ -75,8 +75,7 @@ class ProgressArtifact:
             )
             is_due = self._pace.is_due(self._progress.stage, self._progress.clock())
             if self._page is not None and (is_due or is_last):
-                with get_client(sync_client=True) as client:
-                    client.update_artifact(self._page, ArtifactUpdate(data=self._shown()))
+                client.update_artifact(self._page, ArtifactUpdate(data=self._shown()))
         except RECORD_FAULTS as fault:
             if not self._is_refused:
                 get_run_logger().warning("Prefect's progress stays as it is: %s", fault)

@@ -134,8 +134,8 @@ def _updated(artifact: ProgressArtifact, asked: _Asked) -> Iterator[None]:
         with get_client(sync_client=True) as client:
             while not ended.wait(PROGRESS_SECONDS):
                 asked.look(client)
-                artifact.update()
-        artifact.update(is_last=True)
+                artifact.update(client)
+            artifact.update(client, is_last=True)
 
     # Prefect finds the flow run that an artifact belongs to in the context.
     updating = threading.Thread(
