@@ -19,11 +19,7 @@ from pathlib import Path
 from benchmarks.results import Figure, Results, add_option
 from pacore.core.config.run import RunConfig
 from pacore.errors import BudgetSpent
-from pacore.runs.loop import finish_shards
-from pacore.runs.planning.budget import budget_of
-from pacore.runs.problems import begin, open_work
-from pacore.store.backends.opening import open_store
-from tests.fixtures.pipeline import scripted_config, write_problems
+from tests.fixtures.pipeline import finish, scripted_config, spent_tokens, write_problems
 
 PROBLEMS, WIDTHS = 30, (8,)
 
@@ -57,25 +53,13 @@ class Stop:
         return self.overshoot / (self.slots * self.longest)
 
 
-def _finish(config: RunConfig) -> bool:
-    """Whether a run came to its end within its budget."""
+def _is_finished(config: RunConfig) -> bool:
+    """Whether a run comes to its end within its budget."""
     try:
-        with open_work(config) as work:
-            finish_shards(work)
+        finish(config)
     except BudgetSpent:
         return False
     return True
-
-
-def _spent(config: RunConfig) -> float:
-    """What a run has spent, as its next start finds it in its tables and its journal."""
-    account = budget_of(
-        config.model_copy(update={"max_tokens_total": 10**12}),
-        open_store(config.store),
-        begin(config),
-    )
-    assert account is not None
-    return account.spent.tokens
 
 
 def stop_at_random(draw: random.Random, folder: Path) -> Stop | None:
@@ -86,18 +70,18 @@ def stop_at_random(draw: random.Random, folder: Path) -> Stop | None:
         folder / "whole", problems, widths=WIDTHS, run_id="run", shard_size=5, concurrency=slots,
         model=f"scripted?words={words}&latency_ms=2", partial=True,
     )  # fmt: skip
-    _finish(config)
-    whole = _spent(config)
+    finish(config)
+    whole = spent_tokens(config)
     budget = draw.randint(1, int(whole) - 1)
     stopped = config.model_copy(
         update={"store": str(folder / "stopped"), "max_tokens_total": budget}
     )
-    if _finish(stopped):
+    if _is_finished(stopped):
         return None
-    spent = _spent(stopped)
-    if not _finish(stopped.model_copy(update={"max_tokens_total": 10**12})):
+    spent = spent_tokens(stopped)
+    if not _is_finished(stopped.model_copy(update={"max_tokens_total": 10**12})):
         raise SystemExit("a run with budget left did not come to its end")
-    return Stop(budget, slots, words + CONCLUSION_WORDS, spent, _spent(stopped), whole)
+    return Stop(budget, slots, words + CONCLUSION_WORDS, spent, spent_tokens(stopped), whole)
 
 
 def main() -> None:

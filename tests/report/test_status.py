@@ -14,9 +14,7 @@ from pacore.core.trajectory import Generation, Request
 from pacore.errors import BudgetSpent
 from pacore.report.rendering.terminal import to_text
 from pacore.report.status import status_sheet
-from pacore.runs.loop import finish_shards
-from pacore.runs.planning.budget import budget_of
-from pacore.runs.problems import begin, open_work
+from pacore.runs.problems import begin
 from pacore.runs.unpublished import Unpublished, unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -25,9 +23,11 @@ from pacore.store.journal import Journal
 from pacore.store.run import Run, open_run, problems_of
 from tests.fixtures.pipeline import (
     Killed,
+    finish,
     killed_after,
     run_stages,
     scripted_config,
+    spent_tokens,
     write_problems,
 )
 from tests.fixtures.stores import fresh_url
@@ -126,8 +126,8 @@ def test_rounds_that_problems_went_ahead_to_are_counted_before_their_shard_has_g
     """One shard of six problems, stopped in the middle: nothing of it is published."""
     limits = {"max_tokens_total": 600, "partial": True, "concurrency": 1}
     config = config_of(tmp_path, "ahead", widths=(3, 2), shard_size=PROBLEMS, **limits)
-    with pytest.raises(BudgetSpent), open_work(config) as work:
-        finish_shards(work)
+    with pytest.raises(BudgetSpent):
+        finish(config)
     store = open_store(config.store)
     run = open_run(store, "ahead")
     assert not list(current_commits(store, "ahead"))
@@ -135,9 +135,7 @@ def test_rounds_that_problems_went_ahead_to_are_counted_before_their_shard_has_g
     at = found(store, run)
     assert at.slots > 3 * PROBLEMS
     assert at.finished == len(paths)
-    budget = budget_of(config.model_copy(update={"max_tokens_total": 10**9}), store, run)
-    assert budget is not None
-    assert at.completion_tokens == budget.spent.tokens
+    assert at.completion_tokens == spent_tokens(config)
 
 
 def test_where_time_is_up_the_figures_are_estimates_and_say_so(tmp_path: Path) -> None:

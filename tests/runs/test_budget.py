@@ -16,16 +16,21 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation
 from pacore.errors import BadInput, BudgetSpent, Refused
 from pacore.runs.dispatch.budget import Amount, Budget, SpendingLimits
-from pacore.runs.loop import finish_shards
-from pacore.runs.planning.budget import budget_of, part_of
-from pacore.runs.problems import begin, open_work
-from pacore.runs.work import Work
+from pacore.runs.planning.budget import part_of
+from pacore.runs.problems import open_work
 from pacore.store.backends.opening import open_store
 from pacore.store.run import last_budget_stop
 from pacore.warehouse.prices import Price
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.engine_contract import request_for
-from tests.fixtures.pipeline import run_stages, scripted_config, tables, write_problems
+from tests.fixtures.pipeline import (
+    finish,
+    run_stages,
+    scripted_config,
+    spent_tokens,
+    tables,
+    write_problems,
+)
 
 PROBLEMS, WIDTHS = 12, (4,)
 
@@ -57,26 +62,11 @@ def config_of(folder: Path, **fields: object) -> RunConfig:
     return scripted_config(folder / "store", problems, **given)
 
 
-def finish(config: RunConfig) -> Work:
-    """Run a configuration without Prefect; returns its work, closed. Raises BudgetSpent."""
-    with open_work(config) as work:
-        finish_shards(work)
-    return work
-
-
-def spent_of(config: RunConfig) -> float:
-    """What a run has spent by its tables and its journal, as its next start finds it."""
-    wide = config.model_copy(update={"max_tokens_total": 10**9})
-    account = budget_of(wide, open_store(config.store), begin(wide))
-    assert account is not None
-    return account.spent.tokens
-
-
 def test_a_run_stops_when_its_budget_is_spent_and_a_larger_one_completes_it(tmp_path: Path) -> None:
     config = config_of(tmp_path, max_tokens_total=600)
     with pytest.raises(BudgetSpent, match=r"of max_tokens_total 600$"):
         finish(config)
-    spent = spent_of(config)
+    spent = spent_tokens(config)
     assert 600 - 3 * WORDS < spent <= 600 + SLOTS * 3 * WORDS
     stop = last_budget_stop(open_store(config.store), "run")
     assert stop is not None
@@ -86,7 +76,7 @@ def test_a_run_stops_when_its_budget_is_spent_and_a_larger_one_completes_it(tmp_
     run_stages(whole)
     assert tables(config.store, "run") == tables(whole.store, "run")
     generated = sum(row[13] for row in tables(config.store, "run")["trajectories"])
-    assert spent_of(config) == generated
+    assert spent_tokens(config) == generated
 
 
 def test_the_status_of_a_run_that_its_budget_stopped_says_so_until_it_is_complete(
@@ -117,11 +107,11 @@ def test_wherever_a_run_stops_it_exceeds_its_budget_by_no_more_than_what_was_in_
     try:
         finish(config)
     except BudgetSpent:
-        spent = spent_of(config)
+        spent = spent_tokens(config)
         longest = max((row[13] for row in tables(config.store, "run")["trajectories"]), default=60)
         assert spent <= budget + slots * max(60, longest)
     else:
-        assert spent_of(config) <= budget
+        assert spent_tokens(config) <= budget
 
 
 def test_a_budget_that_is_known_not_to_suffice_is_refused_before_anything_is_generated(
@@ -134,7 +124,7 @@ def test_a_budget_that_is_known_not_to_suffice_is_refused_before_anything_is_gen
         Refused, match=rf"^max_tokens_total 600 does not suffice: {TRAJECTORIES} traj.*--partial"
     ):
         open_work(config)
-    assert spent_of(config) == 0
+    assert spent_tokens(config) == 0
     with pytest.raises(BudgetSpent):
         finish(config.model_copy(update={"partial": True}))
     with pytest.raises(BudgetSpent, match="is spent"):
@@ -148,14 +138,14 @@ def test_a_run_that_has_begun_is_not_refused_again(tmp_path: Path) -> None:
         finish(config)
     with pytest.raises(BudgetSpent):
         finish(config.model_copy(update={"max_tokens_total": 1_000, "partial": False}))
-    assert spent_of(config) > 900
+    assert spent_tokens(config) > 900
 
 
 def test_what_another_run_generated_costs_nothing(tmp_path: Path) -> None:
     run_stages(config_of(tmp_path, run_id="earlier"))
     config = config_of(tmp_path, max_tokens_total=1)
     finish(config)
-    assert spent_of(config) == 0
+    assert spent_tokens(config) == 0
 
 
 def test_money_is_counted_by_the_price_table(tmp_path: Path) -> None:
@@ -180,7 +170,7 @@ def test_a_limit_of_money_needs_a_price_table(tmp_path: Path) -> None:
 def test_runs_that_share_a_budget_get_what_the_others_leave(tmp_path: Path) -> None:
     first, second = (config_of(tmp_path, run_id=name, seed_root=name) for name in ("one", "two"))
     run_stages(first)
-    spent = int(spent_of(first))
+    spent = int(spent_tokens(first))
     both = second.model_copy(update={"max_tokens_total": spent + 500, "max_hours": 2.0})
     bounded = part_of(both, [first, second], began=time.monotonic() - 3600)
     assert bounded.max_tokens_total == 500
