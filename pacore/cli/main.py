@@ -141,6 +141,10 @@ def interrupted_by_signals() -> Iterator[None]:
     except BaseException as raised:
         if not signalled or isinstance(raised, Interrupted):
             raise
+        # Where the signal came in code that is compiled from text, as imports of dataclasses do, Python
+        # notes that nobody caught it, and under -m ends by the signal in place of its exit code. Other
+        # code from text clears that.
+        eval("None")
         raise KeyboardInterrupt from raised
     finally:
         for number, handler in before.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -216,6 +218,28 @@ def test_130_whenever_it_is_interrupted_with_the_line_that_says_how_it_goes_on(
     assert slowly.ended() == Exit.INTERRUPTED, slowly.said
     assert "the same command" in slowly.said
     assert "Traceback" not in slowly.said
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_the_exit_code_is_that_of_an_interruption_wherever_the_signal_came(
+    tmp_path: Path, number: str
+) -> None:
+    """In code from text, too, of which an import runs a lot."""
+    lines = [
+        "import signal, sys",
+        "from pacore.cli.main import interrupted_by_signals",
+        "try:",
+        "    with interrupted_by_signals():",
+        f"        exec('signal.raise_signal(signal.{number})')",
+        "except KeyboardInterrupt:",
+        "    sys.exit(130)",
+    ]
+    (tmp_path / "signalled.py").write_text("\n".join(lines))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    ended = subprocess.run(
+        [sys.executable, "-m", "signalled"], env={**os.environ, "PYTHONPATH": path}, check=False
+    )
+    assert ended.returncode == Exit.INTERRUPTED
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
