@@ -236,6 +236,10 @@ def test_the_time_that_is_left_follows_from_what_each_round_still_needs() -> Non
         progress.add_to(2, RoundCounts(generated=1, tokens=200))
     assert progress.seconds_left() == pytest.approx((4 * 100 + 4 * 200) / (1_200 / 20))
     assert progress.line().endswith(", about 20 s left")
+    progress.in_work.took(30)
+    assert progress.seconds_left() == 2 * 30
+    progress.add_to(1, RoundCounts(generated=4, tokens=400))
+    assert progress.seconds_left() == 30
     progress.wait_for("vLLM to start again")
     assert progress.seconds_left() is None
 

@@ -278,7 +278,9 @@ class Progress:
     def seconds_left(self) -> float | None:
         """Expected seconds until the last trajectory, at the rate of the last minute and with trajectories
         as long as those of the same round so far; None where too little is known. What those in flight have
-        generated is not taken off: of long-tailed lengths the longer one is, the more is left of it.
+        generated is not taken off: of long-tailed lengths the longer one is, the more is left of it. At the
+        end few are left and rates mean little: it is no less than the longest trajectory so far takes, in
+        each round that is not complete.
         """
         if self.generated < FEWEST_GENERATED or self.awaited:
             return None
@@ -291,7 +293,8 @@ class Progress:
             rate = self._rate.over_last_minute(self.clock())
         if rate is None or not rate[0] or tokens <= 0 or not self.generating_seconds:
             return None
-        return tokens / rate[0]
+        rounds = sum(counts.left > 0 for counts in self.rounds.values())
+        return max(tokens / rate[0], rounds * self.in_work.longest_seconds)
 
     @property
     def _rate(self) -> TokenRate:
