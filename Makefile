@@ -3,6 +3,8 @@
 # make test      all tests; make quick: check and the tests that are not slow, in some minutes
 # make check     style, types, architecture; make bench: what pacore costs, as a page;
 #                make bench-check: whether its ratios are as good as expected
+# make trainers  exports loaded by TRL and verifiers themselves, in environments of their own
+# make loop      from problems to a checkpoint that learned to synthesise, in half an hour or less
 # make chaos     500 kills at random moments, on a folder and on S3, and the tables compared
 
 PYTHON ?= python3
@@ -13,7 +15,7 @@ PANDAS := .venv/pandas
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := install
-.PHONY: install demo test quick chromium postgresql bubblewrap check bench bench-check chaos lock clean
+.PHONY: install demo loop trainers test quick chromium postgresql faketime bubblewrap check bench bench-check chaos lock clean
 
 # A stamp, so that an install that broke off is not taken for a whole one.
 .venv/.installed: pyproject.toml constraints.txt infra/install.sh
@@ -35,7 +37,7 @@ demo: .venv/.installed $(MODEL)/config.json
 		--vllm-option=--enforce-eager --vllm-option=--dtype=float32 \
 		--store ./store --run-id demo
 
-test: .venv/.installed $(MODEL)/config.json chromium bubblewrap postgresql $(PANDAS)/pandas
+test: .venv/.installed $(MODEL)/config.json chromium bubblewrap postgresql faketime $(PANDAS)/pandas .venv/.reasoning-gym
 	@$(VENV)/python -m pytest $(WORKERS)
 
 quick: check
@@ -45,7 +47,13 @@ quick: check
 $(PANDAS)/pandas: | .venv/.installed
 	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(PANDAS) pandas==3.1.1
 
-# Three things come from the system's packages and not from PyPI. With this one the tests look at
+# A generator of problems that the tests look at, where they find it; one of its packages is compiled.
+.venv/.reasoning-gym: infra/reasoning-gym.txt | .venv/.installed
+	@infra/compiler.sh $(VENV)/python >/dev/null
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --no-deps -r infra/reasoning-gym.txt
+	@touch $@
+
+# Five things come from the system's packages and not from PyPI. With this one the tests look at
 # Prefect's pages, and nothing else needs it.
 chromium:
 	@infra/chromium.sh >/dev/null
@@ -53,6 +61,10 @@ chromium:
 # Nor this one: a database for the Prefect servers of the tests.
 postgresql:
 	@infra/postgresql.sh >/dev/null
+
+# Nor this one: a clock for single processes, which the tests set.
+faketime:
+	@infra/faketime.sh >/dev/null
 
 # In this one programs are graded.
 bubblewrap:
@@ -72,10 +84,22 @@ bench: .venv/.installed
 	@$(VENV)/python -m benchmarks.store --trajectories 20000 --texts 500
 	@$(VENV)/python -m benchmarks.store --trajectories 5000 --texts 500 --s3
 	@$(VENV)/python -m benchmarks.sql --shape 500x16,4 --only mart_ --once
+	@$(VENV)/python -m benchmarks.commands --runs 3
 	@$(VENV)/python -m benchmarks.page
 
 bench-check: .venv/.installed
 	@$(VENV)/python -m benchmarks.check
+
+# Learning to synthesise, small: half an hour or less on two cores; see docs/training.md.
+loop: .venv/.installed
+	@$(VENV)/python -m examples.loop
+
+# Not in `make test`: two environments of 1.6 GB, which take one to five minutes once, and a minute of
+# CPU each time. TRAINERS="trl verifiers verl openrlhf" has those that take longer, too.
+TRAINERS ?= trl verifiers
+trainers: .venv/.installed bubblewrap
+	@infra/trainers.sh $(VENV)/python $(TRAINERS)
+	@$(VENV)/python -m pytest tests/training/test_trainers.py
 
 chaos: .venv/.installed
 	@$(VENV)/python -m benchmarks.chaos

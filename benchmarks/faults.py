@@ -1,4 +1,4 @@
-"""Run a problem set against an endpoint that fails by seed, and hold the store against its books.
+"""Run a problem set against an endpoint that fails by seed, and compare the store with its books.
 
     python -m benchmarks.faults --problems 1000 --rate 0.3
 
@@ -131,7 +131,7 @@ class Differences:
 
 
 def compare(served: Sequence[Served], books: Books) -> Differences:
-    """Hold two ledgers against each other, request by request.
+    """Compare two ledgers, request by request.
 
     ``hidden`` are requests that generated tokens nobody told of and whose row does not show it.
     """

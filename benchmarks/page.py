@@ -26,6 +26,7 @@ ABOUT = {
     "overhead": "The scripted engine: what everything around a generation costs.",
     "store": "Bytes in and out of a store, commits, and what a run that is finished or interrupted"
     " costs to take up again.",
+    "orchestration": "What a task costs in Prefect, beside the same stages without it.",
     "sql": "CPU of each mart, check and report query; a scan reads every column of every trajectory.",
     "real engine": "vLLM itself on this machine, and pacore in front of it.",
 }

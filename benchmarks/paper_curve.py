@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pacore.evaluation.sweep import Point
+from pacore.evaluation.strategies.frontier import Point
 from pacore.report.rendering.plots import form_of_image, frontier_figure, image
 
 FIGURES = [

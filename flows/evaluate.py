@@ -16,7 +16,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
+from pacore.core.config.run import RunConfig
 from pacore.core.validation import validated
 from pacore.errors import BadInput, PacoreError
 from pacore.evaluation.batches import Evaluation
@@ -34,7 +36,7 @@ from tasks.opened import EVALUATION, WAREHOUSE, given
 from tasks.settings import FLOW_SETTINGS
 from tasks.stages import checks, verdicts
 from tasks.takeover import mark, taking_over
-from tasks.waiting import ended_by, finish
+from tasks.waiting import DONE, ended_by, finish
 
 
 def _run_name() -> str:
@@ -43,6 +45,23 @@ def _run_name() -> str:
     except BadInput:
         return "evaluate"
     return f"evaluate-{runs[0]}" if len(runs) == 1 else f"evaluate-{len(runs)}-runs"
+
+
+def made_and_graded(run: RunConfig, grader: str = "auto") -> State[Any]:
+    """Make or finish a run and grade all of it: the end of its evaluation, or of the run where it did not
+    come to its end.
+    """
+    state: State[Any] = infer(run, return_state=True)
+    if state.name not in DONE:
+        return state
+    config = EvaluateConfig(
+        runs=(str(run.run_id),),
+        store=run.store,
+        grader=grader,
+        grading_timeout_seconds=run.grading_timeout_seconds,
+    )
+    graded: State[Any] = evaluate(config, return_state=True)
+    return graded
 
 
 @flow(

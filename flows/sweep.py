@@ -6,13 +6,12 @@ owned server stays warm in between.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed
 
 from flows.evaluate import evaluate
 from flows.infer import infer
@@ -22,14 +21,14 @@ from pacore.core.validation import validated
 from pacore.engine.vllm.reuse import reusing_servers
 from pacore.errors import BadInput, PacoreError
 from pacore.evaluation.judging import finish_judging
-from pacore.evaluation.sweep import begin_opinion, begin_sweep
+from pacore.evaluation.sweep import begin_opinion, begin_sweep, check_sweep_fits, sweep_budget
 from pacore.report.sweep import conclude_sweep
-from pacore.runs.planning.budget import part_of
 from pacore.store.backends.opening import open_store
 from tasks.artifacts import sweep_artifact
+from tasks.opened import SHARED_BUDGETS, sharing
 from tasks.schedule import dated
 from tasks.settings import FLOW_SETTINGS
-from tasks.waiting import DONE, ended_by
+from tasks.waiting import DONE, as_outermost, ended_by, stopped_by
 
 
 def _run_name() -> str:
@@ -48,26 +47,26 @@ def sweep(config: SweepConfig) -> State[Any]:
     the run or evaluation ended that could not go on.
     """
     try:
-        return _sweep(validated(SweepConfig, config))
+        with as_outermost():
+            return _sweep(validated(SweepConfig, config))
     except PacoreError as fault:
         return ended_by(fault)
 
 
 def _sweep(config: SweepConfig) -> State[Any]:
     config = config.model_copy(update={"run": dated(config.run)})
-    planned, began = begin_sweep(config), time.monotonic()
-    with reusing_servers():
+    planned = begin_sweep(config)
+    with reusing_servers(), sharing(sweep_budget(config, planned)):
+        check_sweep_fits(config, planned, SHARED_BUDGETS.get())
         for run in planned.configs:
-            others = [other for other in planned.configs if other is not run]
-            bounded = part_of(run, others, began)
-            state: State[Any] = infer(bounded, return_state=True)
+            state: State[Any] = infer(run, return_state=True)
             if state.name not in DONE:
-                return _stopped(state)
+                return stopped_by(state)
         judging = begin_opinion(config, planned)
         if judging is not None:
             state = infer(judging.config, return_state=True)
             if state.name not in DONE:
-                return _stopped(state)
+                return stopped_by(state)
             finish_judging(open_store(config.run.store), judging)
     runs = tuple(str(run.run_id) for run in planned.configs)
     state = evaluate(
@@ -80,17 +79,7 @@ def _sweep(config: SweepConfig) -> State[Any]:
         return_state=True,
     )
     if state.name not in DONE:
-        return _stopped(state)
+        return stopped_by(state)
     outcome = conclude_sweep(config, planned, judging)
     sweep_artifact(outcome)
     return Completed(message=f"sweep {planned.sweep_id}: {outcome.files[0]}", data=outcome)
-
-
-def _stopped(part: State[Any]) -> State[Any]:
-    """The end of a sweep one of whose runs, or whose evaluation, could not go on: as that ended.
-
-    A state that belongs to another flow run would only be counted as one that failed.
-    """
-    if part.name == "Cancelled":
-        return Cancelled(message=part.message)
-    return Failed(name=part.name, message=part.message, data=part.result(raise_on_failure=False))

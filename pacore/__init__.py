@@ -7,6 +7,9 @@
     run = pacore.run(config)                  # without Prefect; run(config, prefect=True) as a flow run
     pacore.evaluate(run.run_id).figure()      # graded, checked, measured; pass@k and maj@k over k
     pacore.compare("baseline", run.run_id)    # paired: difference, interval, tests
+    pacore.message_values(run.run_id, 2)      # what each message was worth to round 2
+    pacore.checkpoints([run.run_id])          # checkpoints, by what they make of messages
+    pacore.replay(run.run_id)                 # what rules that stop early would save
     store = pacore.open_store("./store")
     store.query("SELECT * FROM mart_rounds").to_polars()
 
@@ -21,9 +24,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pacore.api.evaluation import compare, evaluate, mechanism, sweep
+    from pacore.api.checkpoints import checkpoints, cross
+    from pacore.api.evaluation import (
+        compare,
+        evaluate,
+        fit_scorer,
+        mechanism,
+        message_values,
+        planned_values,
+        replay,
+        replay_check,
+        sweep,
+    )
+    from pacore.api.plan import plan
     from pacore.api.report import Report
-    from pacore.api.runs import RunReport, plan, resume, run
+    from pacore.api.results import RunReport
+    from pacore.api.runs import resume, run
     from pacore.api.store import QueryTable, Store, open_store
     from pacore.core.config.evaluate import EvaluateConfig
     from pacore.core.config.run import RunConfig
@@ -55,16 +71,23 @@ _MODULES = {
     "Refused": "errors",
     "Report": "api.report",
     "RunConfig": "core.config.run",
-    "RunReport": "api.runs",
+    "RunReport": "api.results",
     "Store": "api.store",
     "StoreError": "errors",
     "SweepConfig": "core.config.sweep",
     "Warehouse": "warehouse.views",
+    "checkpoints": "api.checkpoints",
     "compare": "api.evaluation",
+    "cross": "api.checkpoints",
     "evaluate": "api.evaluation",
+    "fit_scorer": "api.evaluation",
     "mechanism": "api.evaluation",
+    "message_values": "api.evaluation",
     "open_store": "api.store",
-    "plan": "api.runs",
+    "plan": "api.plan",
+    "planned_values": "api.evaluation",
+    "replay": "api.evaluation",
+    "replay_check": "api.evaluation",
     "resume": "api.runs",
     "run": "api.runs",
     "survey_problems": "problems.survey",
@@ -88,11 +111,18 @@ __all__ = [
     "StoreError",
     "SweepConfig",
     "Warehouse",
+    "checkpoints",
     "compare",
+    "cross",
     "evaluate",
+    "fit_scorer",
     "mechanism",
+    "message_values",
     "open_store",
     "plan",
+    "planned_values",
+    "replay",
+    "replay_check",
     "resume",
     "run",
     "survey_problems",

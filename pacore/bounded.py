@@ -6,6 +6,7 @@ function over one value may run for minutes and use all memory. A process can al
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -180,6 +181,8 @@ def serve(module: str, function: str, memory_bytes: str, *arguments: str) -> NoR
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.meta_path.insert(0, _WithoutFrames())
+    # What is imported stays until the end, as in the process of the command.
+    gc.set_threshold(50_000, 20, 50)
     code = 0
     try:
         called = getattr(import_module(module), function)

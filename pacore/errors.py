@@ -3,7 +3,9 @@
     PacoreError                 1   something the message explains
     ├── BadInput                2   a file, line, field or flag is wrong; nothing was written
     ├── Refused                 2   the request is clear, and doing it would be harmful
+    │   └── DoesNotFit          2   what stored trajectories show not to fit into its budget
     ├── StoreError              1   the store cannot be used, or holds something unusable
+    │   └── StoreFull           1   its disk takes no more; the same command goes on once it does
     ├── ChecksFailed            1   stored rows break invariants; nothing was reported
     ├── EngineUnavailable       1   no endpoint answers, or none takes what the run sends
     ├── ServerUnavailable       1   no Prefect server answers where one is expected
@@ -41,9 +43,9 @@ class Exit(IntEnum):
         1,
         "something other than the input failed: an endpoint, a server, a disk, the store, a check",
     )
-    REFUSED = 2, "bad input, or refused; nothing was written"
+    REFUSED = 2, "bad input, or refused; nothing was generated"
     FAILED_PROBLEMS = 3, "completed, and some problems failed; each is named"
-    NO_GO = 4, "`compare --gate` says NO-GO; every reason is named"
+    NO_GO = 4, "NO-GO, of `compare --gate` or of a night; every reason is named"
     BUDGET_SPENT = (
         5,
         "incomplete: the run's budget is spent; the same command with a larger one goes on",
@@ -69,8 +71,16 @@ class Refused(PacoreError):
     exit_code = Exit.REFUSED
 
 
+class DoesNotFit(Refused):
+    """What is expected to need more than its budget, before anything of it is generated."""
+
+
 class StoreError(PacoreError):
     """The store cannot be used, or holds or returned something that breaks its own rules."""
+
+
+class StoreFull(StoreError):
+    """The disk of the store takes no more; everything finished so far is in the store."""
 
 
 class ChecksFailed(PacoreError):
@@ -82,9 +92,16 @@ class LimitReached(PacoreError):
 
 
 class BudgetSpent(PacoreError):
-    """The budget of a run is spent before it is complete; everything finished so far is in the store."""
+    """The budget of a run is spent before it is complete; everything finished so far is in the store.
+
+    ``whose`` it is where several runs share it, such as ``the night's``; empty where it is its own.
+    """
 
     exit_code = Exit.BUDGET_SPENT
+
+    def __init__(self, message: str, whose: str = "") -> None:
+        super().__init__(message)
+        self.whose = whose
 
 
 class EngineUnavailable(PacoreError):

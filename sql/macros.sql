@@ -7,9 +7,9 @@
 CREATE MACRO run_of(path) AS substr(string_split(path, '/')[-3], 8);
 CREATE MACRO round_of(path) AS CAST(substr(string_split(path, '/')[-2], 7) AS INTEGER);
 
--- Whether the model ended a trajectory, and not the engine.
+-- Whether the model ended a trajectory, and not the engine, nor a rule that had decided its set.
 CREATE MACRO is_finished(finish_reason) AS finish_reason NOT IN (
-    'rejected', 'engine_error', 'timeout', 'cancelled'
+    'rejected', 'engine_error', 'timeout', 'cancelled', 'aborted'
 );
 
 -- DuckDB 2.0.0 takes every row of a page for null where the page's values are all equal, nulls aside, and a

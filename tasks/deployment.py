@@ -1,7 +1,9 @@
 """What people start runs with from the Prefect UI: the work pool, the deployments of prefect.yaml, and a
 worker on this machine.
 
-Each is found where it is there already, and made where it is not.
+Each is found where it is there already, and made where it is not. So is the automation by which the server
+calls a webhook about a night that needs someone: a night is reported too whose process was killed, or that
+ended while no terminal was open. The webhook's address is in a block, where the server keeps it encrypted.
 """
 
 from __future__ import annotations
@@ -12,19 +14,27 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
 
 import yaml
+from prefect.automations import Automation
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkerStatus
+from prefect.events.actions import CallWebhook
+from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import SecretStr
 
 from pacore.engine.vllm.server import reason
-from pacore.errors import Refused, ServerUnavailable
+from pacore.errors import BadInput, Refused, ServerUnavailable
 from pacore.processes import end_followers
 from pacore.text import shown
 from tasks.server import DATABASE_VARIABLES
@@ -90,10 +100,13 @@ def _wanted() -> dict[str, str]:
         raise Refused(
             f"there is no {file}: deployments need the repository, and pacore installed from it"
         ) from None
-    return {
-        f"{one['entrypoint'].rpartition(':')[2]}/{one['name']}": one["work_pool"]["name"]
-        for one in listed
-    }
+    return {f"{_flow_of(one)}/{one['name']}": one["work_pool"]["name"] for one in listed}
+
+
+def _flow_of(deployment: Mapping[str, Any]) -> str:
+    """The name of a deployment's flow: its function's, with dashes."""
+    function: str = deployment["entrypoint"].rpartition(":")[2]
+    return function.replace("_", "-")
 
 
 def _version() -> str:
@@ -212,4 +225,54 @@ def _wait_until_online(url: str, worker: tuple[str, str], has_ended: Callable[[]
             time.sleep(0.25)
     raise ServerUnavailable(
         f"the worker does not reach {shown(url)} within {WORKER_SECONDS:g} s (its log: {WORKER.log})"
+    )
+
+
+AUTOMATION = "pacore: a night that needs someone"
+
+WEBHOOK_BLOCK = "pacore-nights"
+
+STATES = ("NO-GO", "Incomplete", "Failed", "Crashed", "Refused", "TimedOut")
+"""Names of the states of a night's flow run that somebody has to look at."""
+
+PAYLOAD = """{% set state = flow_run.state %}{
+  "text": {{ ["pacore", flow_run.name, state.name, state.message] | join(" · ") | tojson }},
+  "flow_run": {{ flow_run.name | tojson }},
+  "state": {{ state.name | tojson }},
+  "message": {{ state.message | tojson }},
+  "look": "pacore nightly show"
+}"""
+"""The message: ``text`` is what chat servers show; the others are for programs."""
+
+
+def set_webhook(api: str, webhook_url: str) -> bool:
+    """Have the server of ``api`` send a message to a webhook about each night that needs someone.
+
+    Returns whether the automation had to be made; an address replaces the one before. Raises BadInput for
+    an address that is none.
+    """
+    parts = urlsplit(webhook_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput("--notify: is no URL such as https://hooks.example.org/services/…")
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        block = Webhook(url=SecretStr(webhook_url)).save(WEBHOOK_BLOCK, overwrite=True)
+        assert isinstance(block, UUID), "outside an event loop saving waits"
+        is_there = bool(client.read_automations_by_name(AUTOMATION))
+        if not is_there:
+            _automation(block).create()
+    return not is_there
+
+
+def _automation(block: UUID) -> Automation:
+    return Automation(
+        name=AUTOMATION,
+        description="Made by `pacore up --notify`.",
+        trigger=EventTrigger(
+            expect={f"prefect.flow-run.{state}" for state in STATES},
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": "nightly"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[CallWebhook(block_document_id=block, payload=PAYLOAD)],
     )

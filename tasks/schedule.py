@@ -23,10 +23,11 @@ def dated(config: RunConfig) -> RunConfig:
     )
     if is_scheduled and config.run_id is None:
         config = config.model_copy(update={"run_id": _named_after(deployment.name or "run")})
-    return config.at(_meant_to_start())
+    return config.at(meant_to_start())
 
 
-def _meant_to_start() -> datetime:
+def meant_to_start() -> datetime:
+    """When this flow run was meant to start; a retry does not change it."""
     found = flow_run.scheduled_start_time
     return found if isinstance(found, datetime) else datetime.now(UTC)
 

@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -22,18 +23,23 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from pacore.engine.vllm.server import reason
 from pacore.errors import BadInput, Refused, ServerUnavailable
 from pacore.text import shown, without_secrets
 from tasks.configured_server import answering, configured_server, still_answering
-from tasks.standing import Place, folder_path, only_one
+from tasks.standing import Place, Standing, folder_path, only_one
 
 PREFERRED_PORT = 4200
 
 
 START_SECONDS = 600.0
+
+
+EVENTS_SECONDS = 10.0
+"""After which events are sent beside what comes next: their server may have ended."""
 
 
 SERVER = Place("server")
@@ -87,12 +93,34 @@ def connected(say: Callable[[str], None] = _say_nothing) -> Iterator[str]:
     """
     configured = configured_server()
     if configured is not None:
-        with answering(configured):
+        with answering(configured), own_events():
             yield configured.url
         return
     url = start(say)
-    with temporary_settings({PREFECT_API_URL: url}), still_answering(url):
+    with temporary_settings({PREFECT_API_URL: url}), still_answering(url), own_events():
         yield url
+
+
+@contextmanager
+def own_events() -> Iterator[None]:
+    """Send the events of flow runs in the context to its server: states of task runs are such events.
+
+    Prefect sends all events of a process to the server that the first was for, though that may have ended.
+    """
+    send_events()
+    try:
+        yield
+    finally:
+        send_events()
+
+
+def send_events() -> None:
+    """Wait until Prefect has sent all events and logs of this process, as far as that takes seconds; what
+    comes after them goes to the server that is then in use.
+    """
+    # In a notebook there is a running loop in this thread, for which Prefect would return a coroutine.
+    with ThreadPoolExecutor(1, "events") as beside:
+        beside.submit(EventsWorker.drain_all, timeout=EVENTS_SECONDS, at_exit=False).result()
 
 
 def _is_healthy(url: str) -> bool:
@@ -192,7 +220,8 @@ def standing(
                 "pacore up --database starts it there again, and pacore server stop forgets it"
             )
         say(f"starting a local Prefect server, usually 10 to 40 s, once; its log is {log}")
-        with _reserved_port() as port:
+        # What runs goes on once the server is back where it was.
+        with _reserved_port(record) as port:
             url = f"http://127.0.0.1:{port}/api"
             environment["PREFECT_UI_API_URL"] = url
             process = SERVER.launch(
@@ -247,14 +276,16 @@ def _environment(database: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _reserved_port() -> Iterator[int]:
-    """A free port for a server that is to start: no other pacore of this machine takes it meanwhile.
+def _reserved_port(before: Standing | None) -> Iterator[int]:
+    """A free port for a server that is to start: that of the server before, the usual one, or any.
 
-    A server listens seconds after it was started. Of two that were given one port the second ends, and
-    whoever started it would take the first for its own. So the UDP port of the same number, which no
-    server listens on, is held until the server is there; it is free again when its holder ends.
+    No other pacore of this machine takes it meanwhile. A server listens seconds after it was started. Of
+    two that were given one port the second ends, and whoever started it would take the first for its own.
+    So the UDP port of the same number, which no server listens on, is held until the server is there; it
+    is free again when its holder ends.
     """
-    for port in (PREFERRED_PORT, 0, 0, 0):
+    last = None if before is None else urlsplit(before.url).port
+    for port in (last or PREFERRED_PORT, PREFERRED_PORT, 0, 0, 0):
         with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as held:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

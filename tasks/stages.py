@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from pacore.core.config.run import RunConfig
 from pacore.errors import PacoreError
 from pacore.evaluation.batches import GradingBatch
+from pacore.evaluation.replay.planned import rule_need
 from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
 from pacore.runs.problems import open_work
@@ -18,7 +19,7 @@ from pacore.runs.verdicts import grade
 from pacore.runs.work import OpenShard, StageReport, Work
 from pacore.text import visible
 from pacore.warehouse.views import CheckRow
-from tasks.opened import EVALUATION, WAREHOUSE, WORK
+from tasks.opened import EVALUATION, SHARED_BUDGETS, WAREHOUSE, WORK
 from tasks.settings import SETTINGS
 from tasks.waiting import ended_by
 
@@ -29,7 +30,7 @@ def problems(config: RunConfig) -> Work | State[Any]:
     and what its call returns, where it cannot be opened.
     """
     try:
-        return WORK.get(None) or open_work(config)
+        return WORK.get(None) or open_work(config, SHARED_BUDGETS.get(), rule_need)
     except PacoreError as fault:
         return ended_by(fault)
 

@@ -35,7 +35,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Crashed
 
-from pacore.processes import ProcessMark, has_ended, this_process
+from pacore.processes import ProcessMark, has_ended, is_running_here, this_process
 from tasks.settings import RECORD_FAULTS
 
 PAGE = 200
@@ -112,16 +112,32 @@ def taking_over(store_url: str, run_id: str) -> Iterator[None]:
             is_over.set()
 
 
+def is_gone(other: FlowRun) -> bool | None:
+    """Whether the process of a flow run has ended; None where this machine cannot know."""
+    process = _process_of(other)
+    if process is None:
+        return None
+    host = urlsplit(str(PREFECT_API_URL.value() or "")).hostname
+    if has_ended(process, is_one_machine=host in ("127.0.0.1", "localhost", "::1")):
+        return True
+    return False if is_running_here(process) else None
+
+
 def _crash_flow_runs(store_url: str, run_id: str) -> dict[UUID, str]:
     """The flow runs that were given an end, each with what was said of it."""
-    host = urlsplit(str(PREFECT_API_URL.value() or "")).hostname
-    is_one_machine = host in ("127.0.0.1", "localhost", "::1")
     own = UUID(flow_run.get_id())
     dead: dict[UUID, str] = {}
     with _records() as client:
         for other in _begun(client, run_id):
-            process = _process_of(other, store_url)
-            if other.id == own or process is None or not has_ended(process, is_one_machine):
+            process = _process_of(other)
+            if other.id == own or process is None or other.labels["pacore.store"] != store_url:
+                continue
+            if not is_gone(other):
+                get_run_logger().warning(
+                    "run %s: flow run %s, process %d on %s, works on it too; what either has "
+                    "finished, both have",
+                    *(run_id, other.id, process.pid, process.host),
+                )
                 continue
             message = (
                 f"process {process.pid} on {process.host} was killed or died while it worked on run "
@@ -179,13 +195,13 @@ def _begun(client: SyncPrefectClient, run_id: str) -> list[FlowRun]:
             return found
 
 
-def _process_of(other: FlowRun, store_url: str) -> ProcessMark | None:
-    """The process that works on a flow run; None where it is not known, or the store is another.
+def _process_of(other: FlowRun) -> ProcessMark | None:
+    """The process that works on a flow run; None where it is not known.
 
     A flow run that was started again is in other hands than its labels say until it is marked anew.
     """
     labels = other.labels
-    if labels.get("pacore.store") != store_url or labels.get("pacore.start") != other.run_count:
+    if labels.get("pacore.start") != other.run_count:
         return None
     return ProcessMark(
         host=str(labels["pacore.host"]),

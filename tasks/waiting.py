@@ -11,13 +11,15 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Failed
 
 from pacore.errors import BudgetSpent, Exit, Interrupted, PacoreError
-from tasks.artifacts import ProgressArtifact
+from tasks.artifacts import ProgressArtifact, UpdatedArtifact
+from tasks.opened import OUTERMOST, Outermost, given
 from tasks.settings import RECORD_FAULTS
 
 PROGRESS_SECONDS = 2.0
@@ -46,8 +48,9 @@ def finish(
     state; so it is where a person cancels the flow run in Prefect, or suspends it. Raises
     TerminationSignal, which Prefect has for SIGTERM, and Pause, once every task has ended.
     """
-    asked = _Asked(stop)
     try:
+        # Prefect is asked for it, which takes as long as that takes.
+        asked = _Asked(stop)
         _wait_for_all(futures, artifact, asked)
     except (KeyboardInterrupt, TerminationSignal) as signal:
         stop()
@@ -74,6 +77,36 @@ def ended_by(fault: PacoreError) -> State[Any]:
     return Failed(name=name, message=str(fault), data=fault)
 
 
+def stopped_by(part: State[Any]) -> State[Any]:
+    """The end of a flow one of whose runs, or whose evaluation, could not go on: as that ended.
+
+    A state that belongs to another flow run would only be counted as one that failed.
+    """
+    if part.name == "Cancelled":
+        return Cancelled(message=part.message)
+    return Failed(name=part.name, message=part.message, data=part.result(raise_on_failure=False))
+
+
+@contextmanager
+def as_outermost() -> Iterator[None]:
+    """Have the flows that this one calls know of which flow run they are parts: each would ask Prefect for
+    it four times, by clients of its own, every one of which reads all certificates of the machine.
+    """
+    with given(OUTERMOST, _outermost()):
+        yield
+
+
+def _outermost() -> Outermost:
+    """The flow run that this one is, or is a part of; Prefect is asked only by a part that was not told."""
+    if (told := OUTERMOST.get(None)) is not None:
+        return told
+    context = FlowRunContext.get()
+    own = None if context is None else context.flow_run
+    if own is None or own.parent_task_run_id is not None:
+        return Outermost(UUID(flow_run.get_root_flow_run_id()), bool(deployment.id))
+    return Outermost(own.id, own.deployment_id is not None)
+
+
 class _Asked:
     """What a person has asked of this flow run in Prefect, which tells nobody: it has to be looked for.
 
@@ -85,9 +118,10 @@ class _Asked:
     def __init__(self, stop: Callable[[], None]) -> None:
         self.state: State[Any] | None = None
         self._stop = stop
-        self._ends = StateType.PAUSED if deployment.id else StateType.CANCELLING
+        whole = _outermost()
+        self._ends = StateType.PAUSED if whole.is_deployed else StateType.CANCELLING
         # A sweep is suspended as a whole, and the flow of one of its runs is where that is looked for.
-        self._flow_runs = {UUID(flow_run.get_id()), UUID(flow_run.get_root_flow_run_id())}
+        self._flow_runs = {UUID(flow_run.get_id()), whole.flow_run_id}
 
     def look(self, client: SyncPrefectClient) -> None:
         """Stop the work if that is what was asked."""
@@ -116,7 +150,7 @@ def _wait_for_all(futures: Futures, artifact: ProgressArtifact, asked: _Asked) -
             if not left:
                 all_done.set()
 
-    with _updated(artifact, asked):
+    with kept_current(artifact, asked.look):
         for future in futures:
             future.add_done_callback(one_done)
         if futures:
@@ -124,16 +158,18 @@ def _wait_for_all(futures: Futures, artifact: ProgressArtifact, asked: _Asked) -
 
 
 @contextmanager
-def _updated(artifact: ProgressArtifact, asked: _Asked) -> Iterator[None]:
+def kept_current(
+    artifact: UpdatedArtifact, look: Callable[[SyncPrefectClient], object] = lambda _: None
+) -> Iterator[None]:
     """Keep an artifact up to date while the context lasts, in a thread of its own, and once at its end;
-    and look for what is asked of the flow run.
+    and ``look`` for what is asked of the flow run.
     """
     ended = threading.Event()
 
     def update() -> None:
         with get_client(sync_client=True) as client:
             while not ended.wait(PROGRESS_SECONDS):
-                asked.look(client)
+                look(client)
                 artifact.update(client)
             artifact.update(client, is_last=True)
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -59,16 +59,22 @@ os.environ.update(
     VLLM_CPU_NUM_OF_RESERVED_CPU="1",
 )
 os.environ.pop("PREFECT_API_URL", None)
+# A process that a test starts would compile two hundred files anew: 0.3 s of CPU each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Modules and tests live until the end: the collector need not go through all of them every 700 objects.
 gc.set_threshold(50_000, 20, 50)
+
+
+ENOUGH_SECONDS = 900.0
+"""For a command that does not hang, on a machine that does much else."""
 
 
 class Pacore(Protocol):
     """Runs the command line in a process of its own."""
 
     def __call__(
-        self, *arguments: str, timeout: float = 240.0
+        self, *arguments: str, timeout: float = ENOUGH_SECONDS
     ) -> subprocess.CompletedProcess[str]: ...
 
 
@@ -78,7 +84,7 @@ def pacore_command(arguments: Sequence[str]) -> list[str]:
 
 @pytest.fixture
 def pacore() -> Pacore:
-    def run(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, timeout: float = ENOUGH_SECONDS) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             pacore_command(arguments),
             capture_output=True,
@@ -95,7 +101,7 @@ def pacore() -> Pacore:
 def command(capfd: pytest.CaptureFixture[str]) -> Pacore:
     """Runs the command line in this process: what it prints and ends with, and no start to wait for."""
 
-    def run(*arguments: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:  # noqa: ARG001 - that of the whole test holds
+    def run(*arguments: str, timeout: float = ENOUGH_SECONDS) -> subprocess.CompletedProcess[str]:  # noqa: ARG001 - that of the whole test holds
         from pacore.cli.main import main
 
         capfd.readouterr()
@@ -116,6 +122,40 @@ def prefect_api() -> str:
 
 
 @pytest.fixture(scope="session")
+def prefect_on_postgresql(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """A second standing server: its API address, and the environment in which it is the standing one."""
+    from tests.fixtures.postgresql import prefect_on_postgresql
+
+    with prefect_on_postgresql(tmp_path_factory.mktemp("on-postgresql")) as found:
+        yield found
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def each_api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The API address of the standing Prefect server, for a test that each database has to pass."""
+    if request.param == "SQLite":
+        sqlite: str = request.getfixturevalue("prefect_api")
+        return sqlite
+    api: str
+    api, environment = request.getfixturevalue("prefect_on_postgresql")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return api
+
+
+@pytest.fixture(autouse=True)
+def _events_are_sent() -> Iterator[None]:
+    """What a flow of a test said to its server does not wait for that server in the next test."""
+    yield
+    if "prefect.events.worker" in sys.modules:
+        from tasks.server import send_events
+
+        send_events()
+
+
+@pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
         yield server
@@ -129,27 +169,46 @@ def juicefs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Serve
 
 
 LONGEST = (
+    "warehouse/test_nulls.py",
+    "flows/test_deaths.py",
     "engine/vllm/test_engine.py",
-    "flows/test_up.py",
+    "house/test_pages.py",
+    "flows/test_evaluate.py",
+    "training/test_loop.py",
     "flows/test_prefect_ui.py",
     "flows/test_secrets.py",
-    "repair/test_repair.py",
-    "house/test_pages.py",
-    "flows/test_deployment.py",
-    "flows/test_chaos.py",
-    "warehouse/test_nulls.py",
     "warehouse/test_integrity.py",
-    "evaluation/test_sweep.py",
-    "evaluation/test_comparison.py",
+    "flows/test_deployment.py",
+    "flows/test_nightly.py",
+    "training/test_exports.py",
+    "flows/test_up.py",
     "evaluation/test_night.py",
+    "evaluation/test_sweep.py",
+    "ground/test_proxies.py",
+    "cli/test_resume.py",
+    "flows/test_takeover.py",
+    "flows/test_prefect_server.py",
+    "sandbox/test_hostile_programs.py",
+    "flows/test_chaos.py",
+    "api/test_notebook.py",
+    "engine/vllm/test_reuse.py",
+    "repair/test_repair.py",
+    "flows/test_training.py",
+    "warehouse/test_prompts.py",
+    "evaluation/test_regrading.py",
+    "flows/test_nightly_kills.py",
+    "evaluation/test_judging.py",
+    "runs/test_fault_waits.py",
+    "evaluation/test_comparison.py",
     "evaluation/test_evidence.py",
     "runs/test_strategies.py",
-    "evaluation/test_judging.py",
     "audit/test_gradings.py",
+    "flows/test_hostile_servers.py",
+    "flows/test_tidy.py",
     "core/config/test_vllm_options.py",
-    "ground/test_proxies.py",
     "ground/test_bounded.py",
 )
+"""Files by the seconds that they took together when the suite was last measured (``--durations=0``)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Kill whatever has a part in a run, at random moments, and hold what it ends with against a whole run.
+"""Kill whatever has a part in a run, at random moments, and compare its end with a whole run.
 
     python -m benchmarks.chaos --kills 500 --store both
 

@@ -67,7 +67,7 @@ class Verdict:
 
 
 def judge(campaign: Campaign, whole: Mapping[str, Rows]) -> Verdict:
-    """Hold a finished run against ``whole``, the tables of one that nobody disturbed."""
+    """Compare a finished run with ``whole``, the tables of one that nobody disturbed."""
     store = open_store(campaign.store_url)
     found = tables(campaign.store_url, RUN_ID)
     if campaign.setting.is_race:

@@ -31,6 +31,8 @@ STEPS = "vllm:iteration_tokens_total_count"
 
 _COUNT = re.compile(r"^(vllm:\w+)(?:\{[^}]*\})? ([0-9.eE+-]+)$", re.MULTILINE)
 
+_ABORTED = re.compile(r"Request \S+ aborted\.")
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -60,12 +62,15 @@ def environment(cache_gib: int = 1) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """A server that is up: its base URL, the name of its model, its process, how long it took to start."""
+    """A server that is up: its base URL, the name of its model, its process, how long it took to start,
+    and its log.
+    """
 
     url: str
     model: str
     pid: int
     start_seconds: float
+    log: Path
 
     @property
     def root(self) -> str:
@@ -74,6 +79,11 @@ class RealServer:
     def counts(self) -> dict[str, float]:
         """Its metrics by name; those of a histogram by ``_sum`` and ``_count``."""
         return {name: float(value) for name, value in _COUNT.findall(self._metrics())}
+
+    @property
+    def logged_as_aborted(self) -> int:
+        """Requests that its log says were aborted; it logs them with ``--enable-log-requests``."""
+        return len(_ABORTED.findall(self.log.read_text(errors="replace")))
 
     @property
     def block_tokens(self) -> int:
@@ -126,7 +136,7 @@ def real_server(
                 raise RuntimeError(f"vLLM did not start:\n{log.read_text()[-2000:]}")
             time.sleep(0.5)
         name = served_name(str(model))
-        yield RealServer(f"{root}/v1", name, process.pid, time.monotonic() - began)
+        yield RealServer(f"{root}/v1", name, process.pid, time.monotonic() - began, log)
     finally:
         # With the engine's processes, which outlive a server that was ended.
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,6 @@
-"""What finished runs are worth: evaluated, compared, their mechanism measured, strategies compared."""
+"""What finished runs are worth: evaluated, compared, their mechanism measured, strategies compared; and the
+value of messages, for which a round is sampled again on sets in which its messages are tried.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +11,50 @@ from typing import Any
 
 from pacore.api.progress import progress_shown, run_flow
 from pacore.api.report import Report
+from pacore.api.runs import make_to_end
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.sweep import SweepConfig
+from pacore.core.config.values import Treatment, ValuesConfig
+from pacore.core.stopping import Stopping, parse_stopping
 from pacore.core.validation import validated
+from pacore.engine.opening import resolve_recipe
 from pacore.errors import BadInput, Interrupted
 from pacore.evaluation.batches import Evaluation, grade_all
 from pacore.evaluation.comparison import Comparison, Criteria, Decision, compare_pairs, decide
 from pacore.evaluation.measures import Measures
 from pacore.evaluation.mechanism import Mechanism, measure_mechanism
+from pacore.evaluation.replay.check import ForecastCheck, check_forecast, rules_of, spent_by
+from pacore.evaluation.replay.figures import Replay
+from pacore.evaluation.replay.files import file_pools
+from pacore.evaluation.replay.forecast import ReplaySettings, forecast
+from pacore.evaluation.replay.pools import Pools, run_pools
+from pacore.evaluation.replay.rounds import Rounds, run_rounds
+from pacore.evaluation.values.fit import FittedScorer, fitted_scorer
+from pacore.evaluation.values.problems import TriedCounts
+from pacore.evaluation.values.results import MessageValues, PlannedValues, RoundTokens
+from pacore.evaluation.values.work import nothing_tried, put_tried, tried_of, values_of
+from pacore.problems.files import is_row_file
 from pacore.report.comparison import comparison_figure, comparison_sheet
 from pacore.report.evaluation import EvaluatedRun, evaluated_run, evaluation_figure, refusal
-from pacore.report.mechanism import mechanism_figure, mechanism_sheet
+from pacore.report.mechanism import (
+    mechanism_figure,
+    mechanism_sheet,
+    planned_values_sheet,
+    scorer_sheet,
+    values_sheet,
+)
+from pacore.report.replay.check import check_sheet
+from pacore.report.replay.page import replay_figure, replay_sheet
 from pacore.report.sweep import SweepOutcome, sweep_figure, sweep_sheet
+from pacore.runs.derived import derived_config
+from pacore.runs.planning.forecast import Forecaster
 from pacore.runs.problems import refuse_unfinished
 from pacore.runs.work import Work
-from pacore.store.backends.opening import open_store
+from pacore.store.backends.opening import check_folder, open_store
+from pacore.store.journal import Journal
 from pacore.store.run import open_run
-from pacore.warehouse.prices import read_prices
-from pacore.warehouse.views import ReportWarehouse
+from pacore.warehouse.prices import prices_in, read_prices
+from pacore.warehouse.views import ReportWarehouse, Warehouse
 
 
 def evaluate(
@@ -154,6 +182,83 @@ def mechanism(runs: str | Sequence[str], *, store: str = "./store") -> Report[Se
     return Report(found, sheets, lambda: mechanism_figure(run_of[first.run_id], first))
 
 
+def replay(
+    source: str,
+    policies: Sequence[str] = (),
+    *,
+    store: str = "./store",
+    settings: ReplaySettings | None = None,
+    prices: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Report[Replay]:
+    """Forecast stopping rules from stored trajectories, generating nothing.
+
+    ``source`` is a run, or a file of pools with its ``columns`` (`file_pools`); without scores or gold
+    answers votes are compared with those of whole pools. ``policies`` are
+    rules such as ``votes:0.9,batch:8`` (`parse_stopping`); without any, those of `default_rules`. Raises
+    BadInput for a policy, a file or a price table that is wrong, Refused for sets that are
+    too wide, and for a policy about rounds where there is one round or no
+    score.
+    """
+    rules = [_stopping(policy) for policy in policies]
+    pools, rounds = _stored(source, store, rules, columns)
+    models = list(dict.fromkeys(one.model for one in pools.pooled))
+    priced = prices_in(prices, models) if prices else {}
+    found = forecast(pools, rules, settings, priced, rounds)
+    return Report(found, [replay_sheet(found)], lambda: replay_figure(found))
+
+
+def replay_check(
+    source: str,
+    stopped: str,
+    *,
+    store: str = "./store",
+    orders: int = 200,
+    columns: Mapping[str, str] | None = None,
+) -> Report[ForecastCheck]:
+    """Compare what the run ``stopped`` spent under a stopping rule, in its first round, and in the others
+    where the rule is about rounds, with the forecast of that rule from ``source``, as in `replay`. Raises
+    Refused where it has no rule, or has ended for no common problem.
+    """
+    opened = open_store(store)
+    run = open_run(opened, stopped)
+    pools, rounds = _stored(source, store, rules_of(run), columns)
+    refuse_unfinished(opened, run)
+    with ReportWarehouse(opened, [stopped]) as warehouse:
+        found = check_forecast(pools, run, spent_by(warehouse, run), orders, rounds)
+    return Report(found, [check_sheet(found, pools.title)])
+
+
+def _stored(
+    source: str,
+    store: str,
+    rules: Sequence[Stopping],
+    columns: Mapping[str, str] | None,
+) -> tuple[Pools, Rounds | None]:
+    """The pools of a file or of a run; and the rounds of a run that has several, where rules are about them
+    or there are none.
+    """
+    if is_row_file(source):
+        return file_pools(source, columns), None
+    if columns:
+        raise BadInput(f"{source}: is no file whose columns have to be named")
+    check_folder(store)
+    opened = open_store(store)
+    run = open_run(opened, source)
+    with ReportWarehouse(opened, [source]) as warehouse:
+        pools = run_pools(warehouse, run)
+        are_wanted = not rules or any(rule.of_rounds.text for rule in rules)
+        has_scores = pools.unobserved is None
+        return pools, run_rounds(warehouse, run) if are_wanted and has_scores else None
+
+
+def _stopping(policy: str) -> Stopping:
+    try:
+        return parse_stopping(policy)
+    except ValueError as fault:
+        raise BadInput(f"policy {policy!r}: {fault}") from None
+
+
 def sweep(
     config: SweepConfig,
     showing: Callable[[Work], AbstractContextManager[object]] = lambda _: nullcontext(),
@@ -179,3 +284,85 @@ def sweep(
         lambda: sweep_figure(found.title, found.result),
         records={**asdict(found.result), "files": found.files},
     )
+
+
+def message_values(
+    run_id: str,
+    round_: int,
+    *,
+    store: str = "./store",
+    treatment: Treatment = "drop",
+    samples: int = 1,
+    **changes: object,
+) -> Report[MessageValues]:
+    """What each message is worth that a round of a graded run saw, with its interval and cost.
+
+    The sets in which the messages are tried are a derived run; what is in the store is not generated
+    again. ``changes`` are fields of that run which differ, such as ``engine``. Raises Refused for a run
+    that is not graded, a round that is no synthesis, and where nothing can be tried; BadInput for a field
+    that is wrong; Interrupted where it was cancelled: the same call goes on.
+    """
+    opened = open_store(store)
+    wanted = _wanted(run_id, round_, treatment, samples, store, changes)
+    tried = put_tried(opened, wanted)
+    make_to_end(tried.config)
+    values = values_of(opened, wanted, tried)
+    return Report(values, [values_sheet(values)])
+
+
+def _wanted(
+    run_id: str,
+    round_: int,
+    treatment: Treatment,
+    samples: int,
+    store: str,
+    changes: Mapping[str, object],
+) -> ValuesConfig:
+    fields = {"run_id": run_id, "round": round_, "treatment": treatment, "samples": samples}
+    return validated(ValuesConfig, {**fields, "store": store, "changes": dict(changes)})
+
+
+def fit_scorer(values: MessageValues, *, store: str = "./store") -> Report[FittedScorer]:
+    """A scorer for ``select`` from what `message_values` found. Raises Refused where there is no value."""
+    opened = open_store(store)
+    run = open_run(opened, values.source_run_id)
+    with Warehouse(opened, [run.run_id]) as warehouse:
+        found = fitted_scorer(opened, warehouse, run, values.round, values.run_id, values.messages)
+    return Report(found, [scorer_sheet(found)])
+
+
+def planned_values(
+    run_id: str,
+    round_: int,
+    *,
+    store: str = "./store",
+    treatment: Treatment = "drop",
+    samples: int = 1,
+    **changes: object,
+) -> Report[PlannedValues]:
+    """What `message_values` would generate; generates nothing, and writes nothing. Raises as it does."""
+    opened, counts = open_store(store), TriedCounts()
+    wanted = _wanted(run_id, round_, treatment, samples, store, changes)
+    trajectories = to_generate = 0
+    with tried_of(opened, wanted, counts) as (place, problems):
+        config = derived_config(opened, place.run, "planned", samples, wanted.changes)
+        forecaster = Forecaster(config.plan, resolve_recipe(config), Journal(opened))
+        for problem in problems:
+            (tried,) = forecaster.forecast([problem], 1).rounds
+            trajectories += tried.trajectories
+            to_generate += tried.to_generate
+    if not counts.sets:
+        raise nothing_tried(wanted, counts)
+    with Warehouse(opened, [run_id]) as warehouse:
+        (of_round,) = warehouse.read(RoundTokens, run_id=run_id, round=round_)
+    each = of_round.mean_tokens
+    planned = PlannedValues(
+        run_id,
+        round_,
+        treatment,
+        counts,
+        trajectories,
+        to_generate,
+        None if each is None else round(each * to_generate),
+    )
+    return Report(planned, [planned_values_sheet(planned)])

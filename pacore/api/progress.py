@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pacore.errors import PacoreError
-from pacore.report.run import live_progress
+from pacore.interruption import raise_if_interrupted
+from pacore.report.rendering.terminal import live_bar
 from pacore.runs.dispatch.progress import FIRST_SECONDS, FIRST_WAIT_SECONDS, Pace, Progress
 from pacore.text import visible
+
+if TYPE_CHECKING:  # what makes runs is imported where runs are made
+    from pacore.runs.work import Work
 
 WHOLE = ("Completed", "CompletedWithFailures")
 """Names of the states of a flow that came to its end."""
@@ -28,16 +32,47 @@ def tell(notice: str) -> None:
 
 
 @contextmanager
+def live_progress(progress: Progress) -> Iterator[None]:
+    """Show a run's progress on stderr for as long as the context lasts."""
+    named = _named(progress)
+    with live_bar(
+        lambda: progress.settled / max(progress.planned, 1), lambda: f"{named}{progress.line()}"
+    ):
+        yield
+
+
+@contextmanager
 def progress_shown(progress: Progress) -> Iterator[None]:
-    """Show progress: a live bar on a terminal, a line now and then elsewhere."""
+    """Show progress: a live bar on a terminal, a line now and then elsewhere; each names the run."""
     if sys.stderr.isatty():
         with live_progress(progress):
             yield
         return
-    with spoken(progress):
+    named = _named(progress)
+    with spoken(progress, named):
         yield
-    sys.stderr.write(f"{progress.line()}\n")
+    sys.stderr.write(f"{named}{progress.line()}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def run_shown(work: Work) -> Iterator[None]:
+    """Show the notices and the progress of one of several runs that a flow makes; nothing of a run that
+    has nothing left to do.
+    """
+    if not work.left:
+        yield
+        return
+    for notice in work.progress.notices:
+        tell(notice)
+    work.progress.listener = tell
+    with progress_shown(work.progress):
+        yield
+
+
+def _named(progress: Progress) -> str:
+    """What lines of progress begin with; empty of work that is on no single run."""
+    return f"run {progress.run}: " if progress.run else ""
 
 
 class Spoken(Protocol):
@@ -130,6 +165,7 @@ def run_flow(
             progress.wait_for(None, "flow")
         address = api.removesuffix("/api")
         tell(f"{name}: watch it at {address}")
+        raise_if_interrupted()
         state = flow(config, return_state=True)
         flow_run_id, is_whole = state.state_details.flow_run_id, state.name in WHOLE
         if is_whole and tasks and flow_run_id and not wait_for_records(flow_run_id, tasks):

@@ -1,80 +1,33 @@
-"""Runs: planned, made, resumed; through Prefect or without it."""
+"""Runs: made, resumed; through Prefect or without it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from pacore.api.plan import settings_of, unheard
 from pacore.api.progress import WHOLE, progress_shown, run_flow, tell, waiting
-from pacore.api.report import Report
+from pacore.api.results import RunReport, results_of, run_report
 from pacore.core.config.command import resume_command_line
 from pacore.core.config.run import RunConfig, differences
-from pacore.core.validation import validated
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import BudgetSpent, Exit, Interrupted, Refused, StoreError
+from pacore.evaluation.replay.planned import rule_need
 from pacore.problems.survey import ProblemSurvey
-from pacore.report.plan import forecast_figure, forecast_sheet
-from pacore.report.rendering.sheet import Sheet
 from pacore.report.run import (
     ProblemsFailed,
     RunResults,
-    failures_sheet,
-    result_sheet,
-    run_figure,
-    run_results,
 )
 from pacore.runs.dispatch.progress import Progress
-from pacore.runs.loop import finish_shards
-from pacore.runs.planning.forecast import Preview, preview
 from pacore.runs.problems import begin, close, open_shards
-from pacore.runs.retry import config_of
+from pacore.runs.settings import config_of
 from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.integrity import faults_of, repair_hint
 from pacore.store.run import Run, is_closed, open_run
-from pacore.warehouse.views import ReportWarehouse
-
-if TYPE_CHECKING:
-    from pacore.report.rendering.plots import Figure
-
-
-def _nothing(_: object) -> None:
-    pass
-
-
-class RunReport(Report[RunResults]):
-    """What a run came to: its problems with their answers and scores, and its totals."""
-
-    @property
-    def run_id(self) -> str:
-        return self.data.run.run_id
-
-    @property
-    def failed(self) -> list[str]:
-        """The problems that failed in some replicate, sorted by id."""
-        return self.data.failed
-
-
-def plan(
-    config: RunConfig | Mapping[str, Any],
-    on_notice: Callable[[str], None] = tell,
-    on_survey: Callable[[ProblemSurvey], None] = _nothing,
-    on_step: Callable[[str], None] = _nothing,
-) -> Report[Preview]:
-    """What a run of ``config``, a `RunConfig` or its fields, would generate and reuse; generates nothing,
-    and writes nothing.
-
-    Reads the store and, where it answers, the endpoint. ``on_notice`` is called with a line for what could
-    not be found out, ``on_survey`` with the problem set as it was read, ``on_step`` with what is done next.
-    Raises BadInput and Refused as a run does.
-    """
-    found = preview(_settings(config), on_notice, on_survey, on_step)
-    sheet = forecast_sheet(found.forecast, found.earlier)
-    return Report(found, [sheet], partial(forecast_figure, found.forecast))
 
 
 def run(
@@ -90,13 +43,8 @@ def run(
     where it was cancelled in Prefect; what was generated is in the store then, and the same call resumes
     it. Problems that failed raise nothing: they are ``failed``.
     """
-    settings = _settings(config)
+    settings = settings_of(config)
     return _finished(settings, begin(settings), prefect=prefect, progress=progress)
-
-
-def _settings(config: RunConfig | Mapping[str, Any]) -> RunConfig:
-    """The settings of a run, given as such or field by field. Raises BadInput for a field that is wrong."""
-    return config if isinstance(config, RunConfig) else validated(RunConfig, dict(config))
 
 
 def resume(
@@ -142,8 +90,13 @@ def _finished(config: RunConfig, begun: Run, *, prefect: bool, progress: bool) -
             )
         found = made.found or results_of(config.store, begun.run_id)
         return run_report(config.store, found, made.progress)
+    from pacore.runs.loop import finish_shards  # every stage, for what a finished run has no use
+
     left = _shards_left(open_store(config.store), begun)
-    with _says_how_to_go_on(config, begun), Work.of(config, begun, left) as work:
+    with (
+        _says_how_to_go_on(config, begun),
+        Work.of(config, begun, left, rule_need=rule_need) as work,
+    ):
         if progress:
             work.progress.listener = tell
         with progress_shown(work.progress) if progress else nullcontext():
@@ -162,7 +115,7 @@ class Made(NamedTuple):
     found: RunResults | None = None
 
 
-def make_run(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] = _nothing) -> Made:
+def make_run(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] = unheard) -> Made:
     """Run or resume a configuration through the flow, and say nothing of what came of it.
 
     ``on_survey`` is given the problem set as it was read, before anything is spent on it. Raises what the
@@ -172,6 +125,12 @@ def make_run(config: RunConfig, on_survey: Callable[[ProblemSurvey], None] = _no
     with waiting() as step:
         begun = begin(config, read.append, step)
     return finish_run(config, begun, lambda: on_survey(read[0]))
+
+
+def make_to_end(config: RunConfig) -> None:
+    """Run or resume a configuration through the flow. Raises Interrupted where it was cancelled."""
+    if make_run(config).code == Exit.INTERRUPTED:
+        raise Interrupted("was interrupted; the same command goes on")
 
 
 def _shards_left(store: Backend, begun: Run) -> list[OpenShard]:
@@ -191,7 +150,10 @@ def finish_run(config: RunConfig, begun: Run, before: Callable[[], None] = lambd
         return Made(Exit.COMPLETE, begun)
     before()
     started = time.monotonic()
-    with _says_how_to_go_on(config, begun), Work.of(config, begun, left) as work:
+    with (
+        _says_how_to_go_on(config, begun),
+        Work.of(config, begun, left, rule_need=rule_need) as work,
+    ):
         work.progress.listener = tell
         if config.engine == "vllm":
             # A model loads while Prefect is imported and its server started.
@@ -232,24 +194,3 @@ def _through_the_flow(config: RunConfig, work: Work) -> Any:
     tasks = 1 + len(work.left) * (2 * work.run.plan.rounds + 2)
     with given(WORK, work):
         return run_flow(infer, named, f"run {run_id}", work.progress, tasks=tasks)
-
-
-def results_of(store_url: str, run_id: str) -> RunResults:
-    """What a run came to, from its tables. Raises Refused for an unknown run."""
-    with ReportWarehouse(open_store(store_url), [run_id]) as warehouse:
-        return run_results(warehouse, run_id)
-
-
-def run_report(store_url: str, found: RunResults, progress: Progress | None = None) -> RunReport:
-    """Results as a report; ``progress`` adds time and speed of the process that made them. Its figure is
-    drawn from the tables as they are by then.
-    """
-
-    def drawn() -> Figure:
-        with ReportWarehouse(open_store(store_url), [found.run.run_id]) as warehouse:
-            return run_figure(warehouse, found.run.run_id)
-
-    sheets: list[Sheet] = [result_sheet(found, progress)]
-    if found.failed:
-        sheets.append(failures_sheet(found))
-    return RunReport(found, sheets, drawn)

@@ -11,18 +11,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pacore.api.report import Report
-from pacore.api.runs import RunReport, results_of, run_report
+from pacore.api.results import RunReport, results_of, run_report
 from pacore.errors import Refused
 from pacore.report.configuration import configuration_sheet, methods
-from pacore.report.problem import ProblemOfRun, problem_of_run, problem_sheet
 from pacore.report.query import query_sheet
 from pacore.report.rendering.markup import to_html
 from pacore.report.rendering.terminal import to_text
-from pacore.report.status import status_sheet
 from pacore.store.backends.opening import check_folder
 from pacore.store.backends.opening import open_store as open_backend
 from pacore.store.backends.protocol import Backend
-from pacore.store.parquet import table_of
 from pacore.store.run import Run, list_runs, open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.views import QueryResult, Warehouse
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from pacore.evaluation.comparison import Comparison
     from pacore.evaluation.measures import Measures
     from pacore.evaluation.mechanism import Mechanism
+    from pacore.report.problem import ProblemOfRun
 
 
 def open_store(url: str = "./store") -> Store:
@@ -115,6 +113,8 @@ class Store:
 
     def status(self, runs: Sequence[str] | None = None) -> Report[Sequence[str]]:
         """How far runs are: all of them, or those named. ``data`` are their ids."""
+        from pacore.report.status import status_sheet
+
         named = self.runs if runs is None else list(runs)
         return Report(named, [status_sheet(self.backend, named)])
 
@@ -144,6 +144,9 @@ class Store:
         Of a run with several replicates it has a line for each, or the rounds of the 0-based ``replicate``.
         Raises Refused for an unknown run, BadInput for an unknown problem or replicate.
         """
+        # It reads problem sets too, in every form that they may have.
+        from pacore.report.problem import problem_of_run, problem_sheet
+
         open_run(self.backend, run_id)
         with Warehouse(self.backend, [run_id]) as warehouse:
             found = problem_of_run(
@@ -159,6 +162,8 @@ class Store:
         ``prices`` is a price table that money is counted by. Raises Refused for a statement that does not
         only read and for an unknown run, BadInput for SQL that does not work.
         """
+        from pacore.store.parquet import table_of
+
         rows = read_prices(prices) if prices else ()
         with Warehouse(self.backend, runs, rows) as warehouse:
             found = warehouse.columns(sql)

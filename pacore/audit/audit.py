@@ -154,6 +154,7 @@ class Audit:
 
 
 TABLES_OF = {
+    "aborted_by_a_rule": "stops",
     "answers_from_last_round": "answers",
     "duplicate_verdicts": "verdicts",
     "duplicate_scores": "scores",

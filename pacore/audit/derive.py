@@ -18,12 +18,12 @@ from pacore.audit.finding import Where
 from pacore.core.message import CompactionInput, Message, compaction_of, needs_generation
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
-from pacore.core.quorum import Shortfall, SlotOutcome, attempt_recipe
+from pacore.core.quorum import Agreed, Shortfall, SlotOutcome, attempt_recipe
 from pacore.core.recipe import Recipe
 from pacore.core.round import Round, RoundPrompt, View, by_slot, conclude_round
 from pacore.core.trajectory import Generation, Slot, Thought, Trajectory, normalise
 from pacore.store.journal import Entry
-from pacore.store.rows import StoredMessage, StoredText, StoredTrajectory
+from pacore.store.rows import StoredMessage, StoredStop, StoredText, StoredTrajectory
 from pacore.store.run import Run
 from pacore.store.schema import TRAJECTORIES
 
@@ -98,7 +98,7 @@ def slot_outcome(
 
 def concluded(
     plan: Plan, place: tuple[int, str, int], outcomes: Sequence[SlotOutcome], is_lenient: bool
-) -> list[Message] | Shortfall:
+) -> list[Message] | Shortfall | Agreed:
     """The message set that follows from the slots of ``place`` = (round, problem id, replicate).
 
     How many attempts make a slot lost is a matter of operation and is in no table. ``is_lenient``
@@ -160,6 +160,7 @@ class PlaceRows:
     texts: list[StoredText] | None
     before: list[StoredMessage] | None
     messages: list[StoredMessage] | None
+    stops: list[StoredStop] | None = None
     entries: Mapping[str, Journalled | str | None] = field(default_factory=dict)
 
     def where(self, table: str) -> Where:

@@ -32,6 +32,9 @@ COMMITS_AT_ONCE = 256
 
 ROUND_TABLES = ("trajectory_texts", "trajectories", "messages")
 
+RULED_TABLES = ("trajectory_texts", "stops", "trajectories", "messages")
+"""Of a round under a rule that stops early."""
+
 
 @dataclass
 class Ledger:
@@ -207,7 +210,8 @@ def expected_units(run: Run, shard: str, revision: int) -> list[Unit]:
     found = []
     for number in range(revision + 1):
         for round_ in range(1, run.plan.rounds + 1):
-            found += [Unit(run.run_id, table, round_, shard, number) for table in ROUND_TABLES]
+            tables = ROUND_TABLES if run.plan.step(round_).stopping is None else RULED_TABLES
+            found += [Unit(run.run_id, table, round_, shard, number) for table in tables]
         last = (run.plan.rounds, shard, number)
         found += [Unit(run.run_id, "answers", *last), Unit(run.run_id, "verdicts", *last, OWN)]
     return found

@@ -34,7 +34,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptRecord:
     """One attempt at a slot. ``position`` is its message's in the next prompt, None without one.
 
     ``first_run_id`` is the run that had it generated, None where the journal has no entry of it.
@@ -60,7 +60,7 @@ class Prompt:
     rendered_digest: str | None
     turns: tuple[Turn, ...]
     saw: Sequence[tuple[str, int | None]]
-    attempts: Sequence[Attempt]
+    attempts: Sequence[AttemptRecord]
 
 
 @dataclass(frozen=True)
@@ -214,13 +214,13 @@ class _ProblemRows:
             attempts=[self._attempt(round_, replicate, row) for row in rows],
         )
 
-    def _attempt(self, round_: int, replicate: int, row: StoredTrajectory) -> Attempt:
+    def _attempt(self, round_: int, replicate: int, row: StoredTrajectory) -> AttemptRecord:
         entry = self._journal.find(row.trajectory_id)
         positions = {
             message.trajectory_id: message.position
             for message in self._of(StoredMessage, round_, replicate)
         }
-        return Attempt(
+        return AttemptRecord(
             row=row,
             recipe_digest=recipe_of_attempt(self._run, row).digest,
             journal=journal_key(row.trajectory_id),

@@ -25,8 +25,8 @@ from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.identity import sha256_hex, trajectory_key
 from pacore.core.message import Message
 from pacore.core.problem import Problem
-from pacore.core.quorum import Shortfall, SlotOutcome
-from pacore.core.trajectory import UNFINISHED, normalise
+from pacore.core.quorum import SlotOutcome, mark_answer
+from pacore.core.trajectory import NOT_JOURNALLED, UNFINISHED, normalise
 from pacore.store.journal import Named
 from pacore.store.layout import journal_key
 from pacore.store.rows import StoredAnswer, StoredMessage, StoredText, StoredTrajectory
@@ -175,8 +175,11 @@ def _journalled(
         yield Finding("journal", where, found)
         return
     if found is None:
-        if row.finish_reason != "context_overflow":
+        if row.finish_reason not in NOT_JOURNALLED:
             yield Finding("journal", where, f"{key} is missing")
+        return
+    if row.finish_reason == "aborted":
+        # What the journal has is of another run, or came after the decision.
         return
     entry = found.entry
     if entry.trajectory_id != row.trajectory_id:
@@ -226,7 +229,7 @@ def _is_overflow(here: PlaceRows, text: StoredText) -> bool:
     """Whether there is nothing to be journalled: the prompt never reached a model."""
     empty = text.reasoning_sha256 is None and text.content_sha256 is None
     rows = [r for r in here.trajectories or [] if r.trajectory_id == text.trajectory_id]
-    return empty and all(row.finish_reason == "context_overflow" for row in rows)
+    return empty and all(row.finish_reason in NOT_JOURNALLED for row in rows)
 
 
 def _alike(run: Run, here: PlaceRows) -> Iterator[Finding]:
@@ -252,7 +255,12 @@ def _alike(run: Run, here: PlaceRows) -> Iterator[Finding]:
 def expected_outcomes(run: Run, here: PlaceRows) -> list[SlotOutcome]:
     """What the slots of a place came to, with the message compaction makes of each."""
     place = here.round, here.problem
-    return [slot_outcome(run, place, row, here.entry(row)) for row in here.current()]
+    found = [slot_outcome(run, place, row, here.entry(row)) for row in here.current()]
+    ends_with = here.stops[0].ends_with if here.stops else None
+    if ends_with is not None:
+        # A set is decided once none of its slots is to be tried again.
+        found = [replace(outcome, is_lost=True) for outcome in mark_answer(found, ends_with)]
+    return found
 
 
 def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> Iterator[Finding]:
@@ -269,7 +277,7 @@ def check_messages(run: Run, here: PlaceRows, found: Sequence[SlotOutcome]) -> I
         return
     place = (here.round, here.problem.problem_id, here.replicate)
     expected = concluded(plan, place, found, is_lenient=bool(here.messages)) if found else []
-    if not found or isinstance(expected, Shortfall):
+    if not found or not isinstance(expected, list):
         if here.messages:
             what = "is a message of a set on which no round could follow"
             yield Finding("messages", Where.of(here.messages[0], here.round), what)

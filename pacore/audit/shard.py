@@ -24,12 +24,13 @@ from pacore.audit.place import (
     expected_outcomes,
 )
 from pacore.audit.records import DEFECTS
+from pacore.audit.stops import check_stops, reads_alike
 from pacore.core.answer import Ended
 from pacore.core.grading.choose import gold_answer, is_by_rules
 from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
 from pacore.core.grading.verdict import VERDICT_NAMES
 from pacore.core.problem import Problem
-from pacore.core.trajectory import UNFINISHED
+from pacore.core.trajectory import FAILED
 from pacore.errors import StoreError
 from pacore.store.commits import Commit
 from pacore.store.gradings import GradingRecord, own_grading
@@ -40,6 +41,7 @@ from pacore.store.rows import (
     Stored,
     StoredAnswer,
     StoredMessage,
+    StoredStop,
     StoredText,
     StoredTrajectory,
     StoredVerdict,
@@ -122,11 +124,14 @@ class ShardAudit:
         texts = self._stream(StoredText, round_)
         messages = self._stream(StoredMessage, round_)
         before = self._stream(StoredMessage, round_ - 1) if round_ > 1 else Stream([])
-        files = self._paths(round_, ("trajectories", "messages"))
+        stops = self._stream(StoredStop, round_)
+        files = self._paths(round_, ("trajectories", "messages", "stops"))
+        is_ruled = self.run.plan.step(round_).stopping is not None
+        is_read_alike = all(reads_alike(one.producer) for one in self._trusted("stops", round_))
         self.counted = Counter()
-        for _, replicate in aligned(planned, trajectories, texts, messages, before):
+        for _, replicate in aligned(planned, trajectories, texts, messages, before, stops):
             if not planned.here:
-                yield from self._unplanned(round_, trajectories, messages)
+                yield from self._unplanned(round_, trajectories, messages, stops)
                 continue
             here = PlaceRows(
                 round=round_,
@@ -137,9 +142,11 @@ class ShardAudit:
                 texts=texts.found,
                 before=before.found if round_ > 1 else [],
                 messages=messages.found,
+                stops=stops.here if stops.files or not is_ruled else None,
                 entries=self._entries([*trajectories.here, *texts.here]),
             )
             yield from self._place(here)
+            yield from check_stops(self.audited.store, self.run, here, is_read_alike=is_read_alike)
         yield from self._sums(round_)
 
     def _place(self, here: PlaceRows) -> Iterator[Finding]:
@@ -155,8 +162,9 @@ class ShardAudit:
     ) -> dict[str, Journalled | str | None]:
         """The journal's entries of a place, read side by side."""
         ids = list(dict.fromkeys(row.trajectory_id for row in rows))
-        self.tally.journal_entries += len(ids)
-        return dict(zip(ids, self.audited.readers.map(self._entry, ids), strict=True))
+        found = dict(zip(ids, self.audited.readers.map(self._entry, ids), strict=True))
+        self.tally.journal_entries += sum(entry is not None for entry in found.values())
+        return found
 
     def _entry(self, trajectory_id: str) -> Journalled | str | None:
         """One entry, None where there is none, or why it cannot be used."""
@@ -184,7 +192,8 @@ class ShardAudit:
         self.tally.messages += len(here.messages or [])
         self.counted["slots"] += len(current)
         self.counted["reused"] += sum(row.reused for row in rows)
-        self.counted["unfinished"] += sum(row.finish_reason in UNFINISHED for row in current)
+        self.counted["unfinished"] += sum(row.finish_reason in FAILED for row in current)
+        self.counted["aborted"] += sum(row.finish_reason == "aborted" for row in current)
         own = [row.completion_tokens or 0 for row in rows if not row.reused]
         self.counted["completion_tokens"] += sum(own)
         self.counted["sets"] += bool(here.messages)
@@ -192,7 +201,7 @@ class ShardAudit:
     def _sums(self, round_: int) -> Iterator[Finding]:
         """The counts of the commits of a round are what their rows add up to."""
         names = {
-            "trajectories": ("slots", "reused", "unfinished", "completion_tokens"),
+            "trajectories": ("slots", "reused", "unfinished", "completion_tokens", "aborted"),
             "messages": ("sets",),
         }
         for table, counted in names.items():

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -12,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from pacore.api.evaluation import gated, sweep
-from pacore.api.progress import spoken, tell, waiting
+from pacore.api.progress import run_shown, waiting
 from pacore.api.report import Form, Report
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import (
@@ -30,12 +29,12 @@ from pacore.core.validation import first_fault
 from pacore.errors import BadInput, Exit
 from pacore.evaluation.comparison import Criteria
 from pacore.evaluation.flips import compare_gradings, compare_runs
+from pacore.evaluation.strategies.budget import Cost, arm_for
 from pacore.evaluation.sweep import begin_sweep
 from pacore.problems.survey import survey_problems
 from pacore.report.flips import flips_figure, flips_output
-from pacore.report.sweep import sweep_csv
+from pacore.report.sweep import budget_sheet, sweep_csv
 from pacore.runs.problems import check_engine
-from pacore.runs.work import Work
 from pacore.store.backends.opening import open_store
 from pacore.text import did_you_mean
 from pacore.warehouse.relations import rule_names
@@ -169,6 +168,40 @@ def flips_command(
     return Exit.COMPLETE
 
 
+@click.command()
+@with_store
+@click.option("--tokens", type=float, help="Most tokens generated for an answer, all rounds.")
+@click.option("--path-tokens", type=float, help="Most tokens on the critical path of an answer.")
+@click.option("--money", type=float, help="Most money for an answer, by the sweep's price table.")
+@click.option("--seconds", type=float, help="Most seconds on the critical path of an answer.")
+@click.option(
+    "--engine-seconds",
+    type=float,
+    help="Most seconds of all trajectories of an answer, added up; a GPU serves many at once.",
+)
+@with_format("table", "markdown", "latex", "html", "json")
+@click.argument("sweep_name", metavar="SWEEP")
+def budget_command(store: str, sweep_name: str, form: Form, **limits: float | None) -> int:
+    """Say which arm of a sweep to run for a stated budget.
+
+    By what the sweep has stored; nothing is generated. The arm with the highest accuracy is chosen among
+    those whose answers cost at most each limit, and compared with the others, paired by problem.
+    """
+    budget = {_COSTS[name]: limit for name, limit in limits.items() if limit is not None}
+    found = arm_for(open_store(store), sweep_name, budget)
+    print_report(Report(found, [budget_sheet(found)]), form, None)
+    return Exit.COMPLETE
+
+
+_COSTS: dict[str, Cost] = {
+    "tokens": "effective_tokens",
+    "path_tokens": "path_tokens",
+    "money": "money",
+    "seconds": "path_seconds",
+    "engine_seconds": "engine_seconds",
+}
+
+
 def sweep_to_end(
     run: RunConfig,
     arms: Sequence[str],
@@ -192,7 +225,7 @@ def sweep_to_end(
             step(f"waiting for {', '.join(run.endpoints)}")
             check_engine(planned.pool)
     say_cautions(read.cautions)
-    report = sweep(config, _spoken_run)
+    report = sweep(config, run_shown)
     if form != "csv":
         print_report(report, form, figure)
         return Exit.COMPLETE
@@ -201,16 +234,6 @@ def sweep_to_end(
     for file in report.data.files:
         click.echo(file, err=True)
     return Exit.COMPLETE
-
-
-@contextmanager
-def _spoken_run(work: Work) -> Iterator[None]:
-    """Print notices and lines of progress of a run while it is made."""
-    for notice in work.progress.notices:
-        tell(notice)
-    work.progress.listener = tell
-    with spoken(work.progress, f"pacore: run {work.run.run_id}: "):
-        yield
 
 
 @click.command()

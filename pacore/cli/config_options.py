@@ -20,7 +20,7 @@ from pacore.core.config.fields import Declared, Settings
 from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.validation import UNKNOWN, FieldFault, field_faults
 from pacore.errors import BadInput
-from pacore.runs.retry import config_of
+from pacore.runs.settings import config_of
 from pacore.store.backends.local import near_places
 from pacore.store.backends.opening import check_folder, open_store
 from pacore.store.run import open_run
@@ -33,8 +33,10 @@ Nested = TypeVar("Nested", bound=BaseModel)
 METAVARS = {
     "widths": "K1,K2,…",
     "min_messages": "N|N1,N2,…",
+    "stopping": "RULE|RULE1;RULE2;…",
     "chat_template_options": "JSON",
     "fields": "PART=PATH,…",
+    "scorer": "FILE|WEIGHTS",
 }
 
 
@@ -187,7 +189,22 @@ def _parsed(name: str, value: Any) -> Any:
             return json.loads(value)
         except ValueError as fault:
             raise BadInput(f"{flag_of(name)}: is not JSON: {fault}") from None
+    if name == "scorer" and ":" not in value:
+        return _scorer_of(value)
     return value
+
+
+def _scorer_of(path: str) -> str:
+    """The scorer in a file of ``pacore value --fit``. Raises BadInput naming the file."""
+    named = f"--scorer {path}"
+    try:
+        found = json.loads(_text_of(path, named))
+    except ValueError as fault:
+        raise BadInput(f"{named}: is not JSON: {fault}") from None
+    scorer = found.get("scorer") if isinstance(found, dict) else None
+    if not isinstance(scorer, str):
+        raise BadInput(f"{named}: has no 'scorer' with weights such as agreement:0.4,length:-0.02")
+    return scorer
 
 
 class ConfigFile(NamedTuple):
@@ -321,7 +338,7 @@ def read_nested_file(path: str, model: type[Nested]) -> Nested:
         if not isinstance(root, yaml.MappingNode):
             raise BadInput(f"{path}: must hold fields with values, such as 'jobs:'")
         _keep_text(root, is_text=False)
-        lines = dict(_lines(root, ()))
+        lines = _lines_of(path, root)
         return model.model_validate(loader.construct_document(root))
     except yaml.YAMLError as fault:
         raise _not_yaml(path, fault) from None
@@ -334,18 +351,30 @@ def read_nested_file(path: str, model: type[Nested]) -> Nested:
         loader.dispose()
 
 
+def _lines_of(path: str, root: yaml.Node) -> dict[tuple[str | int, ...], int]:
+    """The line of each value of a document, by its place. Raises BadInput for a field that is given twice,
+    of which YAML would take the last.
+    """
+    lines: dict[tuple[str | int, ...], int] = {(): root.start_mark.line + 1}
+    for place, line in _lines(root, ()):
+        if place in lines:
+            raise BadInput(f"{path}:{line}: {place[-1]}: is given in line {lines[place]} already")
+        lines[place] = line
+    return lines
+
+
 def _lines(
     node: yaml.Node, place: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    """The line of each value of a document, by its place."""
-    yield place, node.start_mark.line + 1
+    """The line of each value of a document, by its place: of a field its name's."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*place, str(key.value))
-            yield from _lines(value, inner)
             yield inner, key.start_mark.line + 1
+            yield from _lines(value, inner)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
+            yield (*place, number), value.start_mark.line + 1
             yield from _lines(value, (*place, number))
 
 

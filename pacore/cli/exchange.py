@@ -1,19 +1,21 @@
-"""Commands that exchange runs: ``import`` of trajectories made elsewhere, ``export`` of a run."""
+"""Commands that exchange runs: ``import`` of trajectories made elsewhere, ``export`` of a run, as it is or
+for a trainer, and ``verify-export`` of what a trainer is given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pacore.api.progress import waiting
-from pacore.api.runs import results_of
+from pacore.api.results import results_of
 from pacore.cli.config_options import checked
-from pacore.cli.options import with_format, with_new_store, with_store
-from pacore.cli.run import print_results
+from pacore.cli.options import OneOf, print_results, with_format, with_new_store, with_store
 from pacore.core.config.imports import ImportConfig
 from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Problem
@@ -31,7 +33,9 @@ from pacore.problems.issues import BadProblems
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.run import is_closed, open_run
+from pacore.store.training import STAGES, find_training
 from pacore.text import shown
+from pacore.training.exports.formats import TRAINER_FORMATS
 from pacore.warehouse.views import ReportWarehouse
 
 AUTO, EXPORT = "auto", "export"
@@ -82,9 +86,16 @@ def _import_from(place: str, options: ImportOptions) -> int:
 def export_to(run_id: str, place: str, store: str, *, incomplete: bool = False) -> int:
     """Write a run as a folder of its own, ready for ``pacore import`` elsewhere.
 
-    Raises Refused for a run that lacks a part of what it planned, unless ``incomplete``.
+    Raises Refused for a run that lacks a part of what it planned, unless ``incomplete``, and for a
+    training set, which has several.
     """
     opened = open_store(store)
+    if (training := find_training(opened, run_id)) is not None:
+        raise Refused(
+            f"{run_id} is a training set; --format names the trainer it is for "
+            f"({', '.join(TRAINER_FORMATS)}), and its runs are exported by their own names "
+            f"({', '.join(training.runs)})"
+        )
     if not incomplete:
         refuse_incomplete(opened, run_id)
     done = export_run(opened, run_id, open_store(place, "DEST"))
@@ -211,13 +222,184 @@ def import_command(place: str, **options: Any) -> int:
     return import_from(place, ImportOptions(**options))
 
 
+RUN_FORMAT = "run"
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """What shapes an export for a trainer, as it is typed; None where nothing was."""
+
+    synthesis: str | None
+    stage: str | None
+    messages: str | None
+    rows: int | None
+    seed: int | None
+    most: int | None
+    max_tokens: int | None
+    thinking: str | None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that were typed, by their flags."""
+        return {
+            f"--{field.name.replace('_', '-')}": value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+
+
+def export_for_trainer(
+    name: str,
+    place: str,
+    store: str,
+    form: str,
+    options: TrainerOptions,
+    *,
+    incomplete: bool = False,
+) -> int:
+    """Write a training set or a run in a trainer's format. Raises as `export_training` does."""
+    from pacore.training.exports.export import export_training, material_of
+    from pacore.training.exports.formats import RowOptions
+
+    if "://" in place:
+        raise BadInput(f"{place}: an export for a trainer is a local folder")
+    typed = asdict(options)
+    synthesis, stage = typed.pop("synthesis"), typed.pop("stage")
+    sizes = None if options.messages is None else _sizes(options.messages)
+    given = {key: value for key, value in typed.items() if value is not None and key != "messages"}
+    if sizes is not None:
+        given["sizes"] = sizes
+    with waiting(f"exporting {shown(name)}"):
+        material = material_of(open_store(store), name, synthesis, stage)
+        rows = RowOptions(form, stage=material.stage, **given)  # type: ignore[arg-type]
+        done = export_training(material, rows, Path(place), incomplete=incomplete)
+    manifest = done.manifest
+    for why, number in (*manifest.problems.items(), *manifest.trajectories.items()):
+        if why != "kept":
+            _say(f"left out {number:,}: {why}")
+    for note in done.notes:
+        _say(f"note: {note}")
+    click.echo(
+        f"exported {name} as {form} to {place}: {manifest.rows:,} rows, {done.files:,} files, "
+        f"{done.bytes:,} bytes"
+    )
+    return Exit.COMPLETE
+
+
+def _sizes(text: str) -> tuple[int, int]:
+    """The range of |M| as it is typed: ``16-24``, or one number."""
+    least, dash, most = text.partition("-")
+    if not (least.isdecimal() and (most.isdecimal() or not dash)):
+        raise BadInput(f"--messages {text!r}: must be two numbers such as 16-24, or one")
+    found = int(least), int(most if dash else least)
+    if not 1 <= found[0] <= found[1]:
+        raise BadInput(
+            f"--messages {text!r}: must be from 1 on, the first no larger than the second"
+        )
+    return found
+
+
+def with_checks(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What an export is checked with beside what is in it."""
+    tokenizer = "Count lengths and check masks by this tokenizer."
+    python = "Load the rows with the trainer's own loader, by the Python of its environment."
+    trainer = click.option("--trainer-python", metavar="PYTHON", help=python)
+    return click.option("--tokenizer", metavar="FOLDER", help=tokenizer)(trainer(command))
+
+
 @click.command("export")
 @with_store
+@with_format(RUN_FORMAT, *TRAINER_FORMATS)
 @click.option(
     "--incomplete", is_flag=True, help="Export a run that lacks a part of what it planned, too."
 )
-@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--synthesis", metavar="RUN", help="Run of the trajectories that saw messages of RUN's pool."
+)
+@click.option(
+    "--stage",
+    type=OneOf(STAGES),
+    help="Stage of a training set whose problems are taken.  [default: the last]",
+)
+@click.option(
+    "--messages", metavar="LEAST-MOST", help="Range of |M|, drawn at each visit.  [default: 16-24]"
+)
+@click.option("--rows", type=click.IntRange(1), help="Visits in a schedule.  [default: 4000]")
+@click.option("--seed", type=click.IntRange(0), help="Seed of what is drawn.  [default: 0]")
+@click.option(
+    "--most",
+    type=click.IntRange(1),
+    help="Rows of one problem at most, of trajectories.  [default: 8]",
+)
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest trajectory that is taken.")
+@click.option(
+    "--thinking",
+    type=OneOf(("inline", "field", "drop")),
+    help="Where the thoughts of a trajectory stand.  [default: inline]",
+)
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Check what was written, as verify-export does; --tokenizer and --trainer-python check, too.",
+)
+@with_checks
+@click.argument("name", metavar="RUN")
 @click.argument("place", metavar="DEST")
-def export_command(store: str, run_id: str, place: str, incomplete: bool) -> int:
-    """Write a run as one folder that another store can import."""
-    return export_to(run_id, place, store, incomplete=incomplete)
+def export_command(
+    store: str,
+    name: str,
+    place: str,
+    form: str,
+    incomplete: bool,
+    verify: bool,
+    tokenizer: str | None,
+    trainer_python: str | None,
+    **options: Any,
+) -> int:
+    """Write a run for another store, or for a trainer.
+
+    A trainer's format takes a run or a training set; a run's pool is the trajectories of its round 1.
+    The folder has the rows, the reward and the data set as code that runs without pacore, the launch
+    file with the paper's recipe, a manifest with all digests, and a card.
+    """
+    verify = verify or tokenizer is not None or trainer_python is not None
+    trainer = TrainerOptions(**options)
+    if form == RUN_FORMAT:
+        if typed := list(trainer.given):
+            raise BadInput(f"{typed[0]}: is for a trainer's format; --format names one")
+        if verify:
+            raise BadInput(
+                "--verify: is for a trainer's format; pacore import checks a run's export"
+            )
+        return export_to(name, place, store, incomplete=incomplete)
+    code = export_for_trainer(name, place, store, form, trainer, incomplete=incomplete)
+    return verify_folder(place, tokenizer, trainer_python) if verify else code
+
+
+def verify_folder(
+    place: str, tokenizer: str | None = None, trainer_python: str | None = None
+) -> int:
+    """Check an export for a trainer, and print what was found; 1 where something is wrong."""
+    from pacore.training.exports.verify import verify_export
+
+    with waiting(f"checking {shown(place)}"):
+        found = verify_export(Path(place), tokenizer, trainer_python)
+    for line in found.facts:
+        click.echo(line)
+    for fault in found.faults:
+        _say(f"FAULT: {fault}")
+    click.echo(f"{place}: {len(found.faults):,} faults" if found.faults else f"{place}: verified")
+    return Exit.FAULT if found.faults else Exit.COMPLETE
+
+
+@click.command("verify-export")
+@with_checks
+@click.argument("place", metavar="FOLDER")
+def verify_export_command(place: str, tokenizer: str | None, trainer_python: str | None) -> int:
+    """Check an export for a trainer, its reward included.
+
+    Digests, columns, prompts, duplicates, and whether a problem states its gold answer. The reward is
+    run as the trainer runs it, without pacore: on messages whose score is known, and on responses that
+    are right, wrong, empty and hostile.
+    """
+    return verify_folder(place, tokenizer, trainer_python)

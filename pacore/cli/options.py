@@ -1,4 +1,4 @@
-"""Options that several commands have in common."""
+"""Options and results that several commands have in common."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pacore.errors import BadInput, PacoreError
+from pacore.errors import BadInput, Exit, PacoreError
 from pacore.text import did_you_mean
 
 if TYPE_CHECKING:
     from pacore.api.report import Form, Report
+    from pacore.report.run import RunResults
+    from pacore.runs.dispatch.progress import Progress
 
 
 def _existing(context: click.Context, parameter: click.Parameter, url: str) -> str:
@@ -39,7 +41,7 @@ with_store = _store_option(callback=_existing)
 """The option ``--store`` of a command on runs that are there."""
 
 with_new_store = _store_option()
-"""The option ``--store`` of a command that may be the first to write there."""
+"""The option ``--store`` of a command that may be the first to write there, or that may need none."""
 
 
 with_prices = click.option(
@@ -59,6 +61,17 @@ class NamedCommands(click.Group):
         if args and args[0][:1].isalnum() and self.get_command(ctx, args[0]) is None:
             near = did_you_mean(args[0], self.list_commands(ctx))
             raise click.UsageError(f"no command {args[0]!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class RunByDefault(click.Group):
+    """A group whose first argument is a file unless it is the name of a command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["run", *args]
         return super().resolve_command(ctx, args)
 
 
@@ -120,6 +133,29 @@ def print_report(report: Report[Any], form: Form, figure: str | None) -> None:
     """Print a report in a form, and draw its figure as `write_figure` does."""
     click.echo(report.written(form))
     write_figure(report, figure)
+
+
+def print_results(found: RunResults, store_url: str, progress: Progress | None = None) -> int:
+    """Print the results of a run, commands that may follow, and every problem without an answer with its
+    reason; returns the exit code.
+    """
+    from pacore.core.config.command import resume_command_line
+    from pacore.report.rendering.terminal import to_text
+    from pacore.report.run import failures_sheet, next_commands, result_sheet
+    from pacore.runs.problems import run_counts
+    from pacore.store.backends.opening import open_store
+
+    click.echo(to_text(result_sheet(found, progress)))
+    click.echo(next_commands(found, store_url))
+    if not found.failed:
+        return Exit.COMPLETE
+    click.echo(to_text(failures_sheet(found)), err=True)
+    if not found.run.is_imported and run_counts(open_store(store_url), found.run)["retryable"]:
+        line = resume_command_line(store_url, found.run.run_id)
+        is_limited = found.run.config.get("max_tokens_problem") is not None
+        larger = ", with a larger --max-tokens-problem for those it stopped" if is_limited else ""
+        click.echo(f"{line} tries the unfinished ones again{larger}", err=True)
+    return Exit.FAILED_PROBLEMS
 
 
 def write_figure(report: Report[Any], file: str | None) -> None:

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
+from pacore.api.plan import plan
 from pacore.api.progress import waiting
 from pacore.api.report import Form
-from pacore.api.runs import plan
 from pacore.cli.config_options import config_from, say_cautions, with_run_options
 from pacore.cli.options import print_report, with_report
 from pacore.errors import Exit
-from pacore.report.problem import problem_set_sheet
 from pacore.report.rendering.terminal import to_text
 from pacore.text import shown
 
@@ -79,6 +78,9 @@ def problems_command(place: str, fields: str | None, limit: int | None) -> int:
     Bad rows are named, a line for each kind, and nothing else is said. For rows of none of these, or
     to be read otherwise, there is --fields, here as in run, plan and import.
     """
+    # Reports of problems read stores too.
+    from pacore.report.problem import problem_set_sheet
+
     with waiting(f"reading the problem set {shown(place)}"):
         sheet = problem_set_sheet(place, fields, limit)
     click.echo(to_text(sheet))

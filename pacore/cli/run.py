@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from pacore.api.progress import tell
-from pacore.api.runs import Made, finish_run, make_run, results_of, resumed_config
+from pacore.api.results import results_of
+from pacore.api.runs import Made, finish_run, make_run, resumed_config
 from pacore.bounded import Bounds
 from pacore.cli.config_options import (
     config_from,
@@ -17,15 +18,12 @@ from pacore.cli.config_options import (
     with_operational_options,
     with_run_options,
 )
-from pacore.cli.options import with_bounds, with_store
+from pacore.cli.options import print_results, with_bounds, with_store
 from pacore.core.config.command import resume_command_line
 from pacore.core.config.run import RunConfig
 from pacore.errors import Exit
-from pacore.report.rendering.terminal import to_text
-from pacore.report.run import RunResults, failures_sheet, next_commands, result_sheet
-from pacore.runs.dispatch.progress import Progress
-from pacore.runs.problems import run_counts
-from pacore.runs.retry import begin_retry, chosen_within, config_of
+from pacore.runs.retry import begin_retry, chosen_within
+from pacore.runs.settings import config_of
 from pacore.store.backends.opening import open_store
 from pacore.store.run import open_run
 
@@ -74,21 +72,6 @@ def print_made(config: RunConfig, made: Made) -> int:
         click.echo(f"run {run_id} is complete already; nothing to do", err=True)
     found = made.found or results_of(config.store, run_id)
     return print_results(found, config.store, made.progress)
-
-
-def print_results(found: RunResults, store_url: str, progress: Progress | None = None) -> int:
-    """Print the results of a run, commands that may follow, and every problem without an answer with its
-    reason; returns the exit code.
-    """
-    click.echo(to_text(result_sheet(found, progress)))
-    click.echo(next_commands(found, store_url))
-    if not found.failed:
-        return Exit.COMPLETE
-    click.echo(to_text(failures_sheet(found)), err=True)
-    if not found.run.is_imported and run_counts(open_store(store_url), found.run)["retryable"]:
-        line = resume_command_line(store_url, found.run.run_id)
-        click.echo(f"{line} tries the unfinished ones again", err=True)
-    return Exit.FAILED_PROBLEMS
 
 
 @click.command()

@@ -97,8 +97,14 @@ def up_command(server_only: bool, database: str | None, notify: str | None) -> i
             worker = start_worker(server.url, deployed.pools[0], tell)
             made = "started" if worker.has_started else "found running"
             click.echo(f"worker       process {worker.pid}, {made}")
+            from tasks.dead import SILENT_SECONDS, watch_for_silence
+
+            made = "set" if watch_for_silence(server.url) else "found"
+            click.echo(
+                f"heartbeats   runs that miss them for {SILENT_SECONDS / 60:g} minutes are Crashed, {made}"
+            )
             if notify:
-                from tasks.notification import set_webhook
+                from tasks.deployment import set_webhook
 
                 made = "set" if set_webhook(server.url, notify) else "set again"
                 click.echo(f"messages     about nights go to {urlsplit(notify).hostname}, {made}")

@@ -9,7 +9,7 @@ from typing import Literal
 from pacore.core.message import Message
 from pacore.core.plan import Plan
 from pacore.core.problem import Problem
-from pacore.core.quorum import SlotOutcome, shortfall
+from pacore.core.quorum import Agreed, SlotOutcome, set_end
 from pacore.core.trajectory import UNFINISHED, FinishReason
 
 AnswerStatus = Literal["answered", "no_answer", "failed"]
@@ -55,15 +55,21 @@ class Ended:
 def final_answer(plan: Plan, problem: Problem, replicate: int, ended: Ended) -> Answer:
     """The answer row of a replicate.
 
-    Without a final message, a last trajectory the model finished without a conclusion is
-    ``no_answer``; anything else left the problem unsolved and is ``failed``.
+    Where the messages of a round agree, so that none follows, it is of one of them. Without a final
+    message, a last trajectory the model finished without a conclusion is ``no_answer``; anything else
+    left the problem unsolved and is ``failed``.
     """
     outcomes = ended.outcomes
+    end = set_end(plan, ended.round, outcomes)
+    if isinstance(end, Agreed):
+        made = end.slot.candidate
+        place = (ended.round, problem.problem_id, replicate, 1)
+        message = Message(*place, made.trajectory_id, made.text or "", "")
+        return answer_of(problem, message, end.slot.finish_reason)
     if ended.messages and ended.messages[-1].round == plan.rounds:
         return answer_of(problem, ended.messages[-1], outcomes[0].finish_reason)
     last = outcomes[0] if ended.round == plan.rounds and outcomes else None
     is_finished = last is not None and last.finish_reason not in UNFINISHED
-    short = shortfall(plan, ended.round, outcomes)
     return Answer(
         problem_id=problem.problem_id,
         replicate=replicate,
@@ -72,7 +78,7 @@ def final_answer(plan: Plan, problem: Problem, replicate: int, ended: Ended) -> 
         trajectory_id=last.candidate.trajectory_id if last else None,
         finish_reason=last.finish_reason if last else None,
         status="no_answer" if is_finished else "failed",
-        reason=short.reason if short else None,
+        reason=end.reason if end else None,
         failed_round=None if is_finished else ended.round,
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
-from pacore.core.trajectory import FinishReason, Generation, Request
+from pacore.core.trajectory import FinishReason, Generation, Request, UsageSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,55 @@ class EngineInfo:
         )
 
 
+@dataclass(slots=True)
+class Stream:
+    """One response while it comes: the tokens so far, and who counted them."""
+
+    tokens: int = 0
+    source: UsageSource = "unknown"
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a request has cost while it is under way: how often it was sent, and the streams of it."""
+
+    sent: int = 0
+    streams: list[Stream] = field(default_factory=list)
+
+    def begin(self) -> Stream:
+        """Count a stream that is opened now."""
+        self.streams.append(Stream())
+        return self.streams[-1]
+
+    def end(self, made: Generation) -> None:
+        """Take what a generation has cost that has come whole."""
+        self.streams[:] = [Stream(made.completion_tokens or 0, made.usage_source)]
+
+    @property
+    def tokens(self) -> int:
+        return sum(one.tokens for one in self.streams)
+
+    @property
+    def source(self) -> UsageSource:
+        """The worst of its streams' sources."""
+        known: tuple[UsageSource, ...] = ("unknown", "stream", "tokenizer", "server")
+        return min((one.source for one in self.streams), key=known.index, default="unknown")
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """When and where a request is best sent; it changes nothing of what comes back.
+    """When, where and how a request is best sent; it changes nothing of what comes back.
 
     Of two requests that wait the one with the smaller ``priority`` is next; its parts count in their order.
-    ``expected_tokens`` is how long the trajectory is expected to be, 0 where nothing is known.
+    ``expected_tokens`` is how long the trajectory is expected to be, 0 where nothing is known;
+    ``problem_id`` names the problem whose budget it is of. With a ``meter`` the request may be aborted, and
+    the response is streamed so that its tokens are known at any time.
     """
 
     priority: tuple[int, ...] = ()
     expected_tokens: float = 0.0
+    problem_id: str = ""
+    meter: Meter | None = None
 
     @property
     def level(self) -> int:

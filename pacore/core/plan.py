@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pacore.core.grading.programs.program import Wanted
 from pacore.core.problem import Turn
+from pacore.core.stopping import Stopping, parse_stopping
 
 Preset = Literal["single", "low", "medium", "high"]
 
@@ -42,6 +43,9 @@ TruncatedPolicy = Literal["drop", "tail"]
 
 
 OverflowPolicy = Literal["fail", "fewer_messages"]
+
+
+SelectPolicy = Literal["own", "random", "shortest", "longest", "majority", "spread", "trained"]
 
 FIRST_FIELDS = ("widths", "replicates", "pool", "message_order", "compaction", "min_messages")
 """Fields that a plan's JSON always has; those added since are left out where they have their default."""
@@ -75,8 +79,12 @@ class Plan:
 
     Beyond the paper: under compaction ``answer`` messages are answers alone, and ``summary`` has the model
     condense each trajectory to ``summary_tokens``; ``subset`` shows each slot of the later rounds,
-    the last included, its own so many messages; ``workspace_tokens`` has one trajectory distil all
-    messages of a round into what the next one sees.
+    the last included, so many messages: its own, drawn for it, or those that ``select`` ranks first for
+    all slots (`pacore.core.policies.select`), ``trained`` by the weights of ``scorer``;
+    ``workspace_tokens`` has one trajectory distil all messages of a round into what the next one sees.
+
+    ``stopping`` is the rule by which a message set is decided before all its slots have their
+    trajectories (`pacore.core.stopping`), as text: one for all of ``widths``, or one for each.
     """
 
     widths: tuple[int, ...]
@@ -93,6 +101,9 @@ class Plan:
     summary_tokens: int | None = None
     subset: int | None = None
     workspace_tokens: int | None = None
+    select: SelectPolicy = "own"
+    scorer: str | None = None
+    stopping: str | None = None
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -107,15 +118,26 @@ class Plan:
         width, given = self.widths[number], self.min_messages
         need = min(given if isinstance(given, int) else given[number], width)
         tail_tokens = self.tail_tokens if self.truncated == "tail" else None
+        stopping = self._stopping_of(number)
         if self.compaction != "summary":
-            yield Step("sample", width, need, Compaction(self.compaction, tail_tokens))
+            compaction = Compaction(self.compaction, tail_tokens)
+            yield Step("sample", width, need, compaction, stopping=stopping)
         else:
             bound = self.summary_tokens
-            yield Step("sample", width, need, Compaction("verbatim", tail_tokens))
+            compaction = Compaction("verbatim", tail_tokens)
+            yield Step("sample", width, need, compaction, stopping=stopping)
             summary = Compaction("summary", bound_tokens=bound)
             yield Step("condense", width, need, summary, bound)
         if (bound := self.workspace_tokens) is not None:
             yield Step("distill", 1, 1, Compaction("workspace", bound_tokens=bound), bound)
+
+    def _stopping_of(self, number: int) -> Stopping | None:
+        """The rule of one of ``widths``; None where nothing can stop it early."""
+        if self.stopping is None or self.widths[number] == 1:
+            return None
+        given = parse_rules(self.stopping)
+        rule = given[number] if len(given) > 1 else given[0]
+        return None if rule == Stopping() else rule
 
     @property
     def rounds(self) -> int:
@@ -163,6 +185,10 @@ class Plan:
         """Slots of all rounds and replicates; fewer where a condensing round has fewer messages."""
         return self.replicates * sum(step.width for step in self.steps)
 
+    def trajectories_after(self, round_: int) -> int:
+        """Slots that one replicate has in the rounds after a 1-based round."""
+        return sum(step.width for step in self.steps[round_:])
+
     def observation(self, turns: Sequence[Turn]) -> int:
         """Index of the turn that P(x, M) replaces: the last, which may be a tool's.
 
@@ -178,14 +204,15 @@ class Plan:
         """Which draws of its prompt a replicate takes in a round, one for each slot.
 
         Only round 1 shares a prompt between replicates, so only there a pool is drawn from. Where
-        messages are answers alone, or one workspace, two rounds often have the very same prompt;
-        their draws are then numbered apart, as the later would else be samples of the earlier.
+        messages are answers alone, one workspace, or a selection, two rounds often have the very same
+        prompt; their draws are then numbered apart, as the later would else be samples of the earlier.
         """
         width = self.width(round_)
         if round_ == 1 and self.pool is not None:
             named = f"pool\n{recipe_digest}\n{prompt_digest}\n{self.pool}\n{replicate}"
-            return _shuffled(named, self.pool)[:width]
+            return shuffled(named, self.pool)[:width]
         is_apart = self.compaction == "answer" or self.workspace_tokens is not None
+        is_apart |= self.select != "own"
         first = replicate * width + is_apart * (round_ - 1) * DRAWS_A_ROUND
         return list(range(first, first + width))
 
@@ -200,7 +227,7 @@ class Plan:
         if self.subset is None or messages <= self.subset:
             return None
         named = f"subset\n{recipe_digest}\n{prompt_digest}\n{draw}"
-        chosen = _shuffled(named, messages)[: self.subset]
+        chosen = shuffled(named, messages)[: self.subset]
         return tuple(sorted(index + 1 for index in chosen))
 
     def as_json(self) -> dict[str, Any]:
@@ -221,7 +248,7 @@ class Plan:
         return Plan(**{**values, "widths": tuple(values["widths"]), "min_messages": needed})
 
 
-def _shuffled(named: str, count: int) -> list[int]:
+def shuffled(named: str, count: int) -> list[int]:
     """0 to ``count`` - 1 in an order that follows from a name."""
     order = list(range(count))
     random.Random(hashlib.sha256(named.encode()).digest()).shuffle(order)
@@ -240,6 +267,18 @@ def parse_quorum(text: str) -> int | tuple[int, ...]:
     if not numbers:
         raise ValueError("is empty")
     return numbers if "," in text else numbers[0]
+
+
+def parse_rules(text: str) -> list[Stopping]:
+    """Rules that stop early: one for all rounds, or one for each width, with semicolons between them, such
+    as ``votes:0.95,batch:8;arrivals:3``. Raises ValueError.
+    """
+    return [parse_stopping(part) for part in text.split(";")]
+
+
+def rules_text(rules: Sequence[Stopping]) -> str:
+    """The one spelling of rules, by which a run knows them."""
+    return ";".join(rule.text for rule in rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +346,7 @@ class Step:
     a summary of each message before it, seeing that one alone; ``distill`` writes one workspace out
     of all of them. ``width`` is how many slots the round has (condensing: at most, as each message
     takes one) and ``need`` its quorum. ``max_tokens`` bounds a generation, None leaves the recipe's
-    limit.
+    limit. ``stopping`` is the rule that decides its message sets early, None where all slots are filled.
     """
 
     kind: StepKind
@@ -315,6 +354,7 @@ class Step:
     need: int
     compaction: Compaction
     max_tokens: int | None = None
+    stopping: Stopping | None = None
 
     @property
     def label(self) -> str:

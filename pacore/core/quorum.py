@@ -16,7 +16,14 @@ from typing import NamedTuple
 from pacore.core.message import Candidate, compacted
 from pacore.core.plan import Compaction, Plan
 from pacore.core.recipe import Recipe
-from pacore.core.trajectory import UNFINISHED, ConclusionStatus, FinishReason, Slot, Trajectory
+from pacore.core.trajectory import (
+    FAILED,
+    UNFINISHED,
+    ConclusionStatus,
+    FinishReason,
+    Slot,
+    Trajectory,
+)
 
 
 class Attempt(NamedTuple):
@@ -42,7 +49,7 @@ class Attempt(NamedTuple):
     @property
     def is_tombstone(self) -> bool:
         """Whether the engine failed, so that it shows nothing of the model."""
-        return self.finish_reason in UNFINISHED
+        return self.finish_reason in FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,8 @@ class SlotOutcome:
     """What one slot came to: the current attempt, and the message compaction makes of it.
 
     ``is_lost`` says that an unfinished slot has used up its attempts and counts as it is;
-    ``refills`` how many attempts the model finished there since the first.
+    ``refills`` how many attempts the model finished there since the first. ``is_answer``: the messages of
+    its set agree, no round follows, and its message has the answer (``depth`` of `pacore.core.stopping`).
     """
 
     candidate: Candidate
@@ -107,6 +115,7 @@ class SlotOutcome:
     error: str | None = None
     is_lost: bool = False
     refills: int = 0
+    is_answer: bool = False
 
     @staticmethod
     def of(
@@ -124,7 +133,7 @@ class SlotOutcome:
     @property
     def is_waiting(self) -> bool:
         """Whether a resume would try the slot again: the engine failed to fill it."""
-        return self.finish_reason in UNFINISHED and not self.is_lost
+        return self.finish_reason in FAILED and not self.is_lost
 
     @property
     def cause(self) -> str:
@@ -146,6 +155,12 @@ class Shortfall:
 
     waiting: int
     reason: str
+
+
+class Agreed(NamedTuple):
+    """A set whose messages agree, so that no round follows: the slot whose message has the answer."""
+
+    slot: SlotOutcome
 
 
 def shortfall(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> Shortfall | None:
@@ -177,6 +192,24 @@ def shortfall(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> Short
 
 def _have(outcomes: Sequence[SlotOutcome]) -> int:
     return sum(outcome.candidate.text is not None for outcome in outcomes)
+
+
+def set_end(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> Shortfall | Agreed | None:
+    """Why no round follows a message set: what it is short of, or that its messages agree; None else."""
+    short = shortfall(plan, round_, outcomes)
+    if short is not None:
+        return short
+    return next((Agreed(outcome) for outcome in outcomes if outcome.is_answer), None)
+
+
+def mark_answer(outcomes: Sequence[SlotOutcome], trajectory_id: str | None) -> list[SlotOutcome]:
+    """What slots came to, given the trajectory whose message has the answer, if a rule found one."""
+    return [
+        replace(outcome, is_answer=True)
+        if outcome.candidate.trajectory_id == trajectory_id
+        else outcome
+        for outcome in outcomes
+    ]
 
 
 def refills_due(plan: Plan, round_: int, outcomes: Sequence[SlotOutcome]) -> list[int]:

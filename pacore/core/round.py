@@ -1,10 +1,10 @@
 """One round of one problem and replicate: its prompts, its slots, and the messages it ends in.
 
 Under the paper's policy all slots of a round see all of M, in one prompt (eq. 1). A condensing round
-shows each slot one message, and a subset shows each slot its own few, so a round has as many prompts
-as there are different views of M. What fits the context window is known, by token count, before
-anything is sent. The slots are tried in passes (`passes`), and what they came to makes the next
-round's messages or leaves the round short (`Round.conclude`).
+shows each slot one message, and a subset shows each slot its own few, or all slots the same few, so a
+round has as many prompts as there are different views of M. What fits the context window is known, by
+token count, before anything is sent. The slots are tried in passes (`passes`), and what they came to
+makes the next round's messages or leaves the round short (`Round.conclude`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import NamedTuple, TypeVar
 
 from pacore.core.message import Message, compaction_of, message_set
 from pacore.core.plan import Compaction, Plan, Step
+from pacore.core.policies.select import selected
 from pacore.core.problem import Problem, Turn
 from pacore.core.prompt import prompt_digest, template_of, turns_for, with_system
 from pacore.core.quorum import (
+    Agreed,
     Attempt,
     History,
     Retry,
@@ -26,7 +28,7 @@ from pacore.core.quorum import (
     attempt_limit,
     attempt_recipe,
     refills_due,
-    shortfall,
+    set_end,
 )
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Request, Slot
@@ -132,6 +134,8 @@ class Round:
         if self.step.kind == "distill" or self.plan.subset is None or not self.messages:
             return [everybody]
         whole = self.prompt(everybody)
+        if self.plan.select != "own":
+            return [replace(everybody, positions=self._selected(whole.digest))]
         slots_of: dict[tuple[int, ...] | None, list[int]] = {}
         for slot, draw in enumerate(whole.draws):
             positions = self.plan.positions_seen(
@@ -139,6 +143,14 @@ class Round:
             )
             slots_of.setdefault(positions, []).append(slot)
         return [View(tuple(slots), positions) for positions, slots in slots_of.items()]
+
+    def _selected(self, prompt_digest: str) -> tuple[int, ...] | None:
+        """Positions of the messages that the plan's scorer chooses, None where it takes all."""
+        plan, count = self.plan, self.plan.subset
+        if count is None or len(self.messages) <= count:
+            return None
+        named = f"{self.recipe.digest}\n{prompt_digest}"
+        return selected(plan.select, count, self.problem, self.messages, plan.scorer, named)
 
     def prompt(self, view: View, prompt_messages: int | None = None) -> RoundPrompt:
         """The prompt of a view, or of its first messages alone."""
@@ -173,9 +185,9 @@ class Round:
         (text,) = view.of(self.messages)
         return (draws[0] + self.messages[: view.slots[0]].count(text),)
 
-    def conclude(self, outcomes: Sequence[SlotOutcome]) -> list[Message] | Shortfall:
+    def conclude(self, outcomes: Sequence[SlotOutcome]) -> list[Message] | Shortfall | Agreed:
         """The messages of the round (eq. 2), given what each of its slots came to, in slot order;
-        or what it is short of.
+        or what it is short of; or the answer, where they agree and no round follows.
         """
         round_, replicate = self.place
         return conclude_round(self.plan, (round_, self.problem.problem_id, replicate), outcomes)
@@ -207,11 +219,11 @@ def by_slot(prompts: Iterable[RoundPrompt]) -> list[tuple[RoundPrompt, Slot]]:
 
 def conclude_round(
     plan: Plan, place: tuple[int, str, int], outcomes: Sequence[SlotOutcome]
-) -> list[Message] | Shortfall:
+) -> list[Message] | Shortfall | Agreed:
     """`Round.conclude` for a ``place`` = (round, problem id, replicate), without the problem itself."""
-    short = shortfall(plan, place[0], outcomes)
-    if short is not None:
-        return short
+    end = set_end(plan, place[0], outcomes)
+    if end is not None:
+        return end
     candidates = [outcome.candidate for outcome in outcomes]
     policy = plan.step(place[0]).compaction.policy
     return message_set(place, candidates, plan.message_order, policy)

@@ -17,8 +17,16 @@ from pacore.core.answer import Answer, Ended, final_answer
 from pacore.core.engine import Engine, EngineFault, EngineInfo
 from pacore.core.message import Message
 from pacore.core.plan import Plan
+from pacore.core.policies.stops import (
+    AFTER_DECISION,
+    Arriving,
+    keys_by_place,
+    plain_keys,
+    voted_answer,
+    votes_of_messages,
+)
 from pacore.core.problem import Problem
-from pacore.core.quorum import Retry, Shortfall, SlotOutcome, attempt_recipe
+from pacore.core.quorum import Retry, SlotOutcome, attempt_recipe, mark_answer
 from pacore.core.recipe import Recipe
 from pacore.core.round import (
     OpenSlot,
@@ -29,7 +37,8 @@ from pacore.core.round import (
     overflow,
     passes,
 )
-from pacore.core.trajectory import Generation, Request, Trajectory
+from pacore.core.stopping import Arrival, Stopping
+from pacore.core.trajectory import FinishReason, Generation, Request, Trajectory
 
 
 def rounds_of(
@@ -46,7 +55,7 @@ def rounds_of(
         round_ = Round(plan, recipe, problem, (number, replicate), texts)
         outcomes = yield round_
         concluded = round_.conclude(outcomes)
-        if isinstance(concluded, Shortfall):
+        if not isinstance(concluded, list):
             break
         messages += concluded
         texts = [message.text for message in concluded]
@@ -92,16 +101,66 @@ class _Sampling:
         return overflow(prompt_tokens, recipe.max_tokens, self.info.window_tokens)
 
     async def sample(
-        self, prompts: Sequence[RoundPrompt]
+        self, round_: Round, prompts: Sequence[RoundPrompt]
     ) -> tuple[list[Trajectory], list[SlotOutcome]]:
         """ω_r^(i) ~ π(· | P(x, M_{r-1})), i = 1…K_r (eq. 1), and what each slot came to."""
         slots = open_slots(prompts)
         made: list[list[Trajectory]] = [[] for _ in slots]
-        for now in passes(self.plan, slots, self.retries, lambda: outcomes_of(slots)):
+        ends_with = None
+        taken = passes(self.plan, slots, self.retries, lambda: outcomes_of(slots))
+        if (rule := self.plan.step(slots[0].place.round).stopping) is not None:
+            next(taken)
+            made, ends_with = await self._decide(round_, rule, slots)
+        for now in taken:
             tries = [self._try(slots[slot], now.retry) for slot in now.slots]
             for slot, new in zip(now.slots, await asyncio.gather(*tries), strict=True):
                 made[slot] += new
-        return [trajectory for one in made for trajectory in one], outcomes_of(slots)
+        outcomes = mark_answer(outcomes_of(slots), ends_with)
+        return [trajectory for one in made for trajectory in one], outcomes
+
+    async def _decide(
+        self, round_: Round, rule: Stopping, slots: Sequence[OpenSlot]
+    ) -> tuple[list[list[Trajectory]], str | None]:
+        """The first pass over a set under a rule that stops early: one slot after the other, in their
+        order, which is the order of arrival here, until the set is decided. A slot whose attempts all
+        failed arrives without a message; one that waits to be tried again does not, and neither does any
+        after it. With the trajectory whose message has the answer, where no round follows.
+        """
+        problem = round_.problem
+        shown = votes_of_messages(rule, problem, round_.messages)
+        arriving = Arriving(rule, len(slots), keys_by_place(shown, plain_keys))
+        arriving.begin()
+        made: list[list[Trajectory]] = [[] for _ in slots]
+        number = 0
+        while number < arriving.begun and not (arriving.decision and arriving.decision.is_stopped):
+            slot = slots[number]
+            made[number] = await self._try(slot, None)
+            assert slot.outcome is not None
+            if not slot.outcome.is_waiting:
+                arriving.see(_arrival(problem, rule, slot, made[number][-1]))
+            number += 1
+        is_stopped = arriving.decision is not None and arriving.decision.is_stopped
+        for slot, attempts in zip(slots, made, strict=True):
+            if not attempts or (
+                is_stopped and slot.outcome is not None and slot.outcome.is_waiting
+            ):
+                attempts.append(self._unsent(slot, "aborted" if is_stopped else "cancelled"))
+        ending = arriving.ending
+        return made, None if ending is None else made[ending.slot][-1].trajectory_id
+
+    def _unsent(self, slot: OpenSlot, finish_reason: FinishReason) -> Trajectory:
+        """The attempt at a slot that nothing is sent for."""
+        request = slot.begin(self.recipe)
+        slot.history = slot.history.ended(finish_reason)
+        generation = Generation(finish_reason, error=AFTER_DECISION, tries=0)
+        trajectory = replace(
+            Trajectory.of(slot.place, request, generation),
+            prompt_messages=slot.prompt.prompt_messages,
+            prompt_positions=slot.prompt.positions,
+            max_tokens=slot.history.current.max_tokens,
+        )
+        slot.outcome = SlotOutcome.of(trajectory, slot.prompt.compaction)
+        return trajectory
 
     async def _try(self, slot: OpenSlot, retry: Retry | None) -> list[Trajectory]:
         """Attempts at one slot until the model finishes one or the failures are used up."""
@@ -137,6 +196,16 @@ class _Sampling:
             return fault.as_generation()
 
 
+def _arrival(problem: Problem, rule: Stopping, slot: OpenSlot, trajectory: Trajectory) -> Arrival:
+    """A slot as a rule sees it; answers are compared by exact rules, without computer algebra."""
+    finish_reason = trajectory.generation.finish_reason
+    answer = voted_answer(rule, problem, finish_reason, trajectory.thought.conclusion)
+    (key,) = keys_by_place([answer], plain_keys)
+    assert slot.outcome is not None
+    has_message = slot.outcome.candidate.text is not None
+    return Arrival(slot.place.slot, key, has_message, trajectory.generation.completion_tokens or 0)
+
+
 async def solve(
     problem: Problem,
     plan: Plan,
@@ -157,7 +226,8 @@ async def solve(
         rounds = rounds_of(plan, recipe, problem, replicate)
         reached = next(rounds)
         while isinstance(reached, Round):
-            trajectories, outcomes = await sampling.sample(await sampling.prompts(reached))
+            prompts = await sampling.prompts(reached)
+            trajectories, outcomes = await sampling.sample(reached, prompts)
             solved.trajectories += trajectories
             reached = rounds.send(outcomes)
         solved.messages += reached.messages

@@ -11,18 +11,34 @@ from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 
 FinishReason = Literal[
-    "stop", "length", "context_overflow", "rejected", "engine_error", "timeout", "cancelled"
+    "stop",
+    "length",
+    "context_overflow",
+    "rejected",
+    "engine_error",
+    "timeout",
+    "cancelled",
+    "aborted",
 ]
 
 
 FINISH_REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
 
-UNFINISHED: frozenset[FinishReason] = frozenset(
-    ("rejected", "engine_error", "timeout", "cancelled")
-)
+FAILED: frozenset[FinishReason] = frozenset(("rejected", "engine_error", "timeout", "cancelled"))
 """Finish reasons of failures of the engine, which show nothing of the model: tried again later."""
 
-UsageSource = Literal["server", "tokenizer", "unknown"]
+UNFINISHED: frozenset[FinishReason] = FAILED | {"aborted"}
+"""Finish reasons of trajectories that the model did not end. One that was ``aborted`` did not fail: its set
+was decided without it (`pacore.core.stopping`), and it is never tried again.
+"""
+
+NOT_JOURNALLED: frozenset[FinishReason] = frozenset(("context_overflow", "cancelled", "aborted"))
+"""Finish reasons that depend on a server's window, on a budget or on a rule that stops early, and are
+therefore not in the journal.
+"""
+
+UsageSource = Literal["server", "tokenizer", "stream", "unknown"]
+"""Who counted the tokens: ``stream`` are the pieces of a stream, of a trajectory that was aborted."""
 
 
 ConclusionStatus = Literal["present", "empty", "truncated", "none"]

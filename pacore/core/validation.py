@@ -24,6 +24,7 @@ UNKNOWN = "is not a known name"
 _WORDS = {
     "missing": "is needed",
     "extra_forbidden": UNKNOWN,
+    "unexpected_keyword_argument": UNKNOWN,
     "string_type": "must be text",
     "string_pattern_mismatch": "must have the form {pattern}",
     "int_type": "must be a whole number",

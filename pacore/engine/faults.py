@@ -290,18 +290,27 @@ def fault_of_status(
     return EngineFault("engine_error", detail, transient=True, retry_after_seconds=wait_seconds)
 
 
-def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Seconds from ``now`` to the time that a ``Retry-After`` header names, as a number of seconds
-    or as a date; None without a header or for an invalid one.
+def retry_after_seconds(header: str | None, date: str | None, now: datetime) -> float | None:
+    """Seconds that a ``Retry-After`` header names, as their number or as a date; None without a header or
+    for an invalid one.
+
+    A date is of the server's clock, and so counts from ``date``, the response's own; from ``now`` where
+    it has none.
     """
     if header is None:
         return None
     text = header.strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    if not _HTTP_DATE.fullmatch(text):
+    if (until := _http_date(text)) is None:
+        return None
+    return max(0.0, (until - (_http_date(date or "") or now)).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    if not _HTTP_DATE.fullmatch(text.strip()):
         return None
     try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+        return parsedate_to_datetime(text)
     except ValueError:
         return None

@@ -37,6 +37,7 @@ from pacore.engine.chat.responses import (
     tokenize_text,
     tokenize_turns,
 )
+from pacore.engine.chat.stream import StreamCount
 from pacore.engine.endpoint import Endpoint, Homes, least_loaded, places
 from pacore.engine.faults import Origin
 from pacore.engine.rivals import Rivals
@@ -208,7 +209,7 @@ class HttpEngine:
             wire = endpoint.wire
             body = wire.body(request, hint)
             try:
-                generation = await self._complete(endpoint, request, body)
+                generation = await self._complete(endpoint, request, body, hint)
             except EngineFault as fault:
                 fault.requests = sent
                 if fault.refusal is None:
@@ -223,15 +224,17 @@ class HttpEngine:
         raise AssertionError("each wire format is tried once")
 
     async def _complete(
-        self, endpoint: Endpoint, request: Request, body: Mapping[str, object]
+        self, endpoint: Endpoint, request: Request, body: Mapping[str, object], hint: Hint
     ) -> Generation:
         started = time.monotonic()
+        counted = None if hint.meter is None else StreamCount(hint.meter.begin())
         response = await self._transport.send(
             endpoint.origin,
             f"{endpoint.url}/chat/completions",
             body,
             timeout_seconds=self._timeout_seconds,
             headers={"X-Request-ID": request.trajectory_id},
+            on_bytes=None if counted is None else counted.see,
         )
         latency_seconds = time.monotonic() - started
         now = datetime.now(UTC)

@@ -9,6 +9,11 @@ Its reasoning is random words, its conclusion a boxed number. The answer to ``a 
 number. The answer to a synthesis prompt is the majority of its references with probability 0.9, and
 otherwise an answer of its own. A vote as a judge is correct with probability 0.9. The output is a
 function of a request's seed and turns. Its tokens are words.
+
+With ``lure`` or ``digit_error`` answers to such an operation have planted errors instead, and the
+conclusion is ``The answer is \\boxed{579}.`` and nothing else: the first digit is wrong with probability
+``lure``, and then the same wrong digit in every reply to the problem; each of the other digits is wrong
+with probability ``digit_error``, independently.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import operator
 import random
 import re
 import struct
+import time
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -27,11 +33,12 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from pacore.core.config.fields import SCRIPTED_MODEL
-from pacore.core.engine import NO_HINT, Cause, EngineFault, EngineInfo, Hint, Refusal
+from pacore.core.engine import NO_HINT, Cause, EngineFault, EngineInfo, Hint, Meter, Refusal
 from pacore.core.problem import Turn
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import FinishReason, Generation, Request
 from pacore.core.validation import validated
+from pacore.engine.scripted_programs import asked_quantity, program_reply, scripted_program
 from pacore.errors import BadInput
 from pacore.text import did_you_mean
 
@@ -88,7 +95,7 @@ _ARITHMETIC = re.compile(
 
 _CONTINUATIONS = (*_OPERATIONS, "/", "^")
 
-_JUDGED = re.compile(r"^VERDICT: WRONG\Z", re.MULTILINE)
+_JUDGED = re.compile(r"^VERDICT: (?:WRONG|INVALID)\Z", re.MULTILINE)
 
 _FENCE = re.compile(r"^====== [0-9a-f]{16} ======$", re.MULTILINE)
 
@@ -106,8 +113,9 @@ class Script(BaseModel):
 
     The reasoning of every reply has ``words`` words; ``window`` is in words too, which are the
     tokens. Random answers lie in [0, ``answers``). ``truncate`` (cut within the reasoning),
-    ``empty`` (no conclusion) and ``fault`` (no generation) are probabilities. ``latency_ms`` is the
-    mean latency of a request, uniform between 0.5 and 1.5 times this value.
+    ``empty`` (no conclusion), ``fault`` (no generation), ``lure`` and ``digit_error`` (wrong digits)
+    and ``programs`` (right programs) are probabilities. ``latency_ms`` is the mean latency of a
+    request, uniform between 0.5 and 1.5 times this value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -118,7 +126,14 @@ class Script(BaseModel):
     empty: float = Field(0.0, ge=0.0, le=1.0)
     fault: float = Field(0.0, ge=0.0, le=1.0)
     latency_ms: float = Field(0.0, ge=0.0)
+    lure: float = Field(0.0, ge=0.0, le=1.0)
+    digit_error: float = Field(0.0, ge=0.0, le=1.0)
+    programs: float | None = Field(None, ge=0.0, le=1.0)
     window: int | None = Field(None, ge=1)
+
+    @property
+    def has_planted_errors(self) -> bool:
+        return self.lure > 0 or self.digit_error > 0
 
 
 def read_script(model: str) -> Script:
@@ -198,10 +213,12 @@ def reply_to(statement: str, script: Script, draws: RandomNumbers) -> ScriptedRe
         return ScriptedReply("stop", "", reasoning, words)
     if _JUDGED.search(statement):
         content = vote_on(statement, draws)
+    elif (program := program_in_reply(statement, script, draws)) is not None:
+        content = program_reply(program)
     else:
-        answer = answer_to(statement, script.answers, draws)
-        opening = OPENINGS[draws.text % len(OPENINGS)]
-        content = f"{opening} The answer is \\boxed{{{answer}}}."
+        answer = answer_to(statement, script, draws)
+        opening = "" if script.has_planted_errors else f"{OPENINGS[draws.text % len(OPENINGS)]} "
+        content = f"{opening}The answer is \\boxed{{{answer}}}."
     return ScriptedReply("stop", content, reasoning, script.words + len(content.split()))
 
 
@@ -232,7 +249,19 @@ def random_words(words: int, draw: int) -> str:
     return " ".join((*head, text)).strip()
 
 
-def answer_to(statement: str, answers: int, draws: RandomNumbers) -> str:
+def program_in_reply(statement: str, script: Script, draws: RandomNumbers) -> str | None:
+    """The program when ``statement`` is the last turn; None where there is none to give."""
+    if script.programs is None:
+        return None
+    problem, heading, references = statement.partition(_REFERENCES)
+    if heading:
+        problem = problem.partition(_ORIGINAL)[2]
+    is_own = uniform(draws.own) < OWN_ANSWER_PROBABILITY
+    chances = uniform(draws.right), draws.guess
+    return scripted_program(problem, references, script.programs, is_own, chances)
+
+
+def answer_to(statement: str, script: Script, draws: RandomNumbers) -> str:
     """The boxed answer when ``statement`` is the last turn."""
     problem, heading, references = statement.partition(_REFERENCES)
     if heading and _FIRST_REFERENCE.search(references):
@@ -241,29 +270,58 @@ def answer_to(statement: str, answers: int, draws: RandomNumbers) -> str:
             most = max(votes.values())
             return min((answer for answer in votes if votes[answer] == most), key=_size)
         problem = problem.partition(_ORIGINAL)[2]
-    return own_answer(problem, answers, draws)
+    return own_answer(problem, script, draws)
 
 
 def vote_on(statement: str, draws: RandomNumbers) -> str:
-    """A judge's vote on the parts between fences, correct with `VOTE_PROBABILITY`."""
+    """A judge's vote on the parts between fences, correct with `VOTE_PROBABILITY`.
+
+    A problem is valid that the engine understands.
+    """
     parts = [part.strip() for part in _FENCE.split(statement)[1::2]]
+    is_correct = uniform(draws.right) < VOTE_PROBABILITY
+    if statement.endswith("INVALID"):
+        is_valid = arithmetic(parts[0]) is not None or asked_quantity(parts[0]) is not None
+        return f"VERDICT: {'VALID' if is_valid == is_correct else 'INVALID'}"
     answer = (_BOXED.findall(parts[-1]) or parts[-1:])[-1].strip()
     right = parts[-2] if len(parts) > 2 else str(arithmetic(parts[0]))
-    is_right = (answer == right) == (uniform(draws.right) < VOTE_PROBABILITY)
+    is_right = (answer == right) == is_correct
     return f"VERDICT: {'RIGHT' if is_right else 'WRONG'}"
 
 
-def own_answer(statement: str, answers: int, draws: RandomNumbers) -> str:
-    """The correct result of an arithmetic problem with `RIGHT_PROBABILITY`, else a random number."""
+def own_answer(statement: str, script: Script, draws: RandomNumbers) -> str:
+    """The correct result of an arithmetic problem with `RIGHT_PROBABILITY`, else a random number; where
+    errors are planted, the result with those.
+    """
+    answers = script.answers
     guess = draws.guess % answers
     result = arithmetic(statement)
     if result is None:
         return str(guess)
+    if script.has_planted_errors:
+        return with_planted_errors(statement, result, script, draws)
     if uniform(draws.right) < RIGHT_PROBABILITY:
         return str(result)
     if guess == result:
         guess = (guess + 1) % answers if answers > 1 else guess + 1
     return str(guess)
+
+
+def with_planted_errors(statement: str, result: int, script: Script, draws: RandomNumbers) -> str:
+    """A result with wrong digits, as many as it has."""
+    sign, digits = "-" * (result < 0), str(abs(result))
+    shared = random.Random(f"lure {statement.strip()}").choice(_others(digits[0], "123456789"))
+    draw = random.Random(draws.right)
+    first = shared if draw.random() < script.lure else digits[0]
+    rest = [
+        draw.choice(_others(digit, "0123456789")) if draw.random() < script.digit_error else digit
+        for digit in digits[1:]
+    ]
+    return sign + first + "".join(rest)
+
+
+def _others(digit: str, digits: str) -> str:
+    return digits.replace(digit, "")
 
 
 def arithmetic(statement: str) -> int | None:
@@ -304,11 +362,20 @@ class ScriptedEngine:
     async def generate(
         self,
         request: Request,
-        hint: Hint = NO_HINT,  # noqa: ARG002 - the engines' signature
+        hint: Hint = NO_HINT,
     ) -> Generation:
         draws = RandomNumbers.of(request)
         wait_seconds = self._script.latency_ms / 1000 * (0.5 + uniform(draws.wait))
-        await asyncio.sleep(wait_seconds)
+        began = time.monotonic()
+        try:
+            await asyncio.sleep(wait_seconds)
+        except asyncio.CancelledError:
+            if hint.meter is not None:
+                # A script of no latency takes no time: what has begun has cost the whole of it.
+                elapsed = time.monotonic() - began
+                share = elapsed / wait_seconds if wait_seconds > 0 else 1.0
+                self._count(request, draws, hint.meter, share)
+            raise
         if uniform(draws.fault) < self._script.fault:
             detail = f"scripted fault of seed {request.seed}"
             raise EngineFault("engine_error", detail, transient=False)
@@ -327,6 +394,12 @@ class ScriptedEngine:
             served_model=self._model,
             latency_seconds=wait_seconds,
         )
+
+    def _count(self, request: Request, draws: RandomNumbers, meter: Meter, share: float) -> None:
+        """Note what a request has cost that is aborted after a share in [0, 1] of its time."""
+        words = self._reply(request, draws, count_words(request.turns)).words or 0
+        stream = meter.begin()
+        stream.tokens, stream.source = int(words * min(1.0, share)), "server"
 
     def _reply(self, request: Request, draws: RandomNumbers, prompt_tokens: int) -> ScriptedReply:
         window, limit = self._script.window, request.recipe.max_tokens

@@ -9,7 +9,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -92,8 +92,12 @@ class Transport:
         *,
         timeout_seconds: float = METADATA_TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
+        on_bytes: Callable[[bytes], None] | None = None,
     ) -> Response:
         """POST ``body``, or GET without one, through a proxy where the environment names one.
+
+        ``on_bytes`` is called with each part of the response's body as it comes. Cancelled, it closes the
+        connection, by which a server knows that nobody waits for the rest.
 
         Raises EngineFault where no whole response comes, and `pacore.errors.EngineUnavailable` for
         a proxy of an unsupported kind.
@@ -118,13 +122,14 @@ class Transport:
                 allow_redirects=False,
                 proxy=None if proxy is None else proxy.url,
             ) as response:
-                whole = await _read(response, origin)
+                whole = await _read(response, origin, on_bytes)
                 return Response(
                     response.status,
                     whole,
                     response.headers.get("Retry-After"),
                     response.headers.get("Content-Type"),
                     _location(response),
+                    response.headers.get("Date"),
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise _transport_fault(origin, error, timeout, proxy) from None
@@ -170,13 +175,17 @@ def _location(response: aiohttp.ClientResponse) -> str | None:
     return shown(urljoin(str(response.url), named))
 
 
-async def _read(response: aiohttp.ClientResponse, origin: Origin) -> bytes:
+async def _read(
+    response: aiohttp.ClientResponse, origin: Origin, on_bytes: Callable[[bytes], None] | None
+) -> bytes:
     """The whole body; of a stream that breaks off, the part received, which may be complete."""
     whole = bytearray()
     if (response.content_length or 0) <= MAX_RESPONSE_BYTES:
         try:
             async for chunk in response.content.iter_chunked(READ_BYTES):
                 whole += chunk
+                if on_bytes is not None:
+                    on_bytes(chunk)
                 if len(whole) > MAX_RESPONSE_BYTES:
                     break
             else:

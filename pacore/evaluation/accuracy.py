@@ -44,7 +44,9 @@ class Accuracy(ReportRow):
 
 @dataclass(frozen=True, slots=True)
 class Totals(Accuracy):
-    """The accuracy of a run and the tokens it took; ``uncounted`` trajectories have no token counts."""
+    """The accuracy of a run and the tokens it took; ``uncounted`` trajectories have no token counts.
+    ``agreed`` answers are those of messages that agreed, so that no round followed.
+    """
 
     QUERY: ClassVar[str] = "run/totals"
 
@@ -52,6 +54,7 @@ class Totals(Accuracy):
     effective_tokens: int | None
     marginal_tokens: int
     uncounted: int
+    agreed: int
 
 
 @dataclass(frozen=True, slots=True)

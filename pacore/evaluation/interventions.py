@@ -16,16 +16,27 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar, NamedTuple
 
+from pydantic import JsonValue
+
+from pacore.core.grading.choose import AUTO, is_by_rules
 from pacore.core.identity import digest
-from pacore.errors import BadInput
+from pacore.core.problem import Problem
+from pacore.core.prompt import template_of, turns_for
+from pacore.core.recipe import Recipe
+from pacore.errors import BadInput, Refused
+from pacore.evaluation.accuracy import GradingAccuracy, current_accuracy
 from pacore.evaluation.statistics.paired import Paired, paired
-from pacore.store.run import Run
+from pacore.store.backends.protocol import Backend
+from pacore.store.layout import OWN
+from pacore.store.run import Run, problems_of
 from pacore.text import did_you_mean
 from pacore.warehouse.report_rows import ReportRow
+from pacore.warehouse.views import Warehouse
 
 CONTROL = "same"
 
@@ -184,6 +195,70 @@ class EditedRound(NamedTuple):
     round: int
     grader: str
     batch: str
+
+
+def refuse_no_synthesis(run: Run, round_: int) -> None:
+    """Raise Refused where a round of a run does not attempt the problem with messages before it."""
+    if not 2 <= round_ <= run.plan.rounds or run.plan.step(round_).kind != "sample":
+        raise Refused(f"run {run.run_id}: round {round_} is none that synthesises messages")
+
+
+def grader_of(warehouse: Warehouse, run_id: str) -> str:
+    """The grader of what is derived from a run. Raises Refused for a run that is not graded."""
+    current = current_accuracy(warehouse.read(GradingAccuracy, run_id=run_id))
+    if current.grading == OWN:
+        raise Refused(
+            f"run {run_id}: its messages have no verdicts yet; pacore grade {run_id} first"
+        )
+    # A judge would have to vote on each new answer; rules grade it at once.
+    return current.grader if is_by_rules(current.grader) else AUTO
+
+
+def edited_round(
+    warehouse: Warehouse, run: Run, round_: int, samples: int, recipe: Recipe
+) -> EditedRound:
+    """The round of a graded run, to be sampled ``samples`` times by a recipe. Raises Refused for a run that
+    is not graded.
+    """
+    batch = digest([recipe.as_json(), samples, run.run_id, round_])[:8]
+    return EditedRound(run, round_, grader_of(warehouse, run.run_id), batch)
+
+
+def edited_problem(
+    place: EditedRound,
+    problem: Problem,
+    by: tuple[str, str | None],
+    name: str,
+    messages: Messages,
+    metadata: Mapping[str, JsonValue],
+) -> Problem:
+    """P(x, M) of a round over other messages as a problem of a derived run; ``by`` is the spec that grades
+    it, with the gold answer.
+    """
+    plan = place.run.plan
+    turns = turns_for(
+        problem.turns,
+        [message.text for message in messages],
+        template_of(plan.step(place.round)),
+        plan.observation(problem.turns),
+    )
+    return Problem(f"{problem.problem_id}~{name}", turns, by[1], by[0], metadata)
+
+
+def judged_message_sets(
+    store: Backend, warehouse: Warehouse, run: Run, round_: int
+) -> Iterator[tuple[Problem, dict[int, list[JudgedMessage]]]]:
+    """Each problem with the message sets that a round of a run sees, by replicate. By shard."""
+    for shard in run.shards:
+        problems = {problem.problem_id: problem for problem in problems_of(store, run, shard)}
+        rows = warehouse.read(
+            MessageOfSet, run_id=run.run_id, round=round_ - 1, problem_ids=list(problems)
+        )
+        for problem_id, group in groupby(rows, key=lambda row: row.problem_id):
+            sets: dict[int, list[JudgedMessage]] = {}
+            for row in group:
+                sets.setdefault(row.replicate, []).append(row.judged)
+            yield problems[problem_id], dict(sorted(sets.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,8 @@ def measure_mechanism(warehouse: Warehouse, run_id: str) -> Mechanism:
     )
 
 
-def _figure(parts: Sequence[float], wholes: Sequence[float], cases: int) -> Figure:
+def figure_of(parts: Sequence[float], wholes: Sequence[float], cases: int) -> Figure:
+    """A ratio of sums over problems with its interval (`ratio`), of so many cases."""
     found = ratio(parts, wholes)
     return Figure(found.value, found.low, found.high, cases, len(wholes))
 
@@ -217,7 +218,7 @@ def _messages(rows: Sequence[MessageCounts]) -> RoundMessages:
         round=rows[0].round,
         step=rows[0].step,
         messages=total,
-        accuracy=_figure(scores, [1.0] * len(scores), judged) if scores else None,
+        accuracy=figure_of(scores, [1.0] * len(scores), judged) if scores else None,
         no_answer_rate=sum(row.no_answer for row in rows) / total,
         timeout_rate=sum(row.timeout for row in rows) / total,
         crash_rate=sum(row.crash for row in rows) / total,
@@ -229,7 +230,7 @@ def _shares(rows: Sequence[EpisodeCounts]) -> Iterator[Share]:
     for place, group in groupby(rows, key=lambda row: (row.round, row.measure, row.part)):
         found = list(group)
         wholes = [row.episodes for row in found]
-        figure = _figure([row.such for row in found], wholes, sum(wholes))
+        figure = figure_of([row.such for row in found], wholes, sum(wholes))
         yield Share(*place, **asdict(figure), is_enough=figure.is_enough)
 
 
@@ -242,7 +243,7 @@ def _overlaps(rows: Sequence[OverlapMeans]) -> Iterator[Overlap]:
             ]
             if known:
                 means = [mean for mean, _ in known]
-                figure = _figure(means, [1.0] * len(means), sum(cases for _, cases in known))
+                figure = figure_of(means, [1.0] * len(means), sum(cases for _, cases in known))
                 yield Overlap(round_, measure, **asdict(figure), is_enough=figure.is_enough)
 
 
@@ -254,7 +255,7 @@ def _words(rows: Sequence[WordCounts]) -> RoundWords:
         round=rows[0].round,
         trajectories=total,
         words_mean=words / total,
-        any_rate=_figure([row.speaking for row in rows], trajectories, total),
+        any_rate=figure_of([row.speaking for row in rows], trajectories, total),
         per_thousand_characters=1000 * words / characters if characters else None,
         capitalised=sum(row.capitalised for row in rows) / total,
     )

@@ -16,14 +16,19 @@ from pacore.core.problem import Problem, set_digest
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
 from pacore.evaluation.comparison import ProblemAccuracy
-from pacore.evaluation.equal_cost import POOL, EqualCost, pool_votes
 from pacore.evaluation.evidence import Evidence, evidence_of
+from pacore.evaluation.expected_votes import expected_votes
 from pacore.evaluation.judging import Judging, begin_judging
 from pacore.evaluation.measures import Measures, measure
+from pacore.evaluation.replay.pools import PoolMember, longest_of
 from pacore.evaluation.sharing import sharing_of
 from pacore.evaluation.statistics.bootstrap import Estimate, ratio
 from pacore.evaluation.statistics.paired import paired
+from pacore.evaluation.strategies.equal_cost import POOL, EqualCost, pool_votes
+from pacore.evaluation.strategies.frontier import Point, frontier
 from pacore.problems.files import read_problem_set
+from pacore.runs.planning.budget import SharedBudget, check_together
+from pacore.runs.planning.together import NO_NEEDS, Needs, PlannedRun
 from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import run_key
@@ -31,6 +36,9 @@ from pacore.store.run import open_run
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.report_rows import ReportRow
 from pacore.warehouse.views import Warehouse
+
+OPINION = "judge"
+"""The grader by which the best of a pool is chosen: so many votes of the sweep's own model on each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,10 @@ class FrontierRow(ReportRow):
     currency: str | None
     effective_money_per_answer: float | None
     marginal_money: float | None
+    path_tokens_per_answer: float | None
+    path_seconds_per_answer: float | None
+    engine_seconds_per_answer: float | None
+    busy_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +102,28 @@ class BestChoice(ReportRow):
 class Measured:
     """An arm's accuracy, its value for each problem, and its cost in addition to its trajectories.
 
-    ``tokens`` and ``money`` are of a judge's votes on one member, ``alone_tokens`` of all its votes.
+    ``tokens``, ``money`` and ``engine_seconds`` are of a judge's votes on one member, ``alone_tokens`` of
+    all its votes. ``path`` are the tokens and seconds of the longest of the arm's members; None where not
+    known.
     """
 
     estimate: Estimate | None = None
     by_problem: Mapping[str, float] = field(default_factory=dict)
     tokens: float | None = 0.0
     money: float | None = 0.0
+    engine_seconds: float | None = 0.0
     alone_tokens: int = 0
+    path: tuple[float | None, float | None] = (None, None)
 
 
 def sweep_result(
-    warehouse: Warehouse, planned: PlannedSweep, judge: RunConfig | None = None
+    warehouse: Warehouse,
+    planned: PlannedSweep,
+    scores: Mapping[str, Mapping[str, float]],
+    judge: RunConfig | None = None,
 ) -> SweepResult:
-    """What a finished and graded sweep found. ``warehouse`` is open over its runs, and the judge's
-    where there is one.
+    """What a finished and graded sweep found, by its `scores_of_arms`. ``warehouse`` is open over its runs,
+    and the judge's where there is one.
     """
     configs = [*planned.configs, *([] if judge is None else [judge])]
     run_ids = [str(config.run_id) for config in configs]
@@ -114,7 +133,7 @@ def sweep_result(
     judged = Measured()
     if judge is not None:
         judged = _judged(judge.replicates, frontiers[run_ids[-1]], costs[run_ids[-1]])
-    measured = _measured(warehouse, planned, pool, judged)
+    measured = _measured(warehouse, planned, scores, pool, judged)
     rows = []
     for arm in planned.arms:
         run_id = planned.run_id(arm)
@@ -140,10 +159,8 @@ def _detectable(result: SweepResult, pool: Measures) -> float | None:
     return None if None in compared else max(each for each in compared if each is not None)
 
 
-def _measured(
-    warehouse: Warehouse, planned: PlannedSweep, pool: Measures, judged: Measured
-) -> dict[str, Measured]:
-    """Every arm by its name; one that some problem has too few trajectories for has no estimate."""
+def scores_of_arms(warehouse: Warehouse, planned: PlannedSweep) -> dict[str, Mapping[str, float]]:
+    """The value of every arm for each problem that it has one for, by the arm's name."""
     pool_id = str(planned.pool.run_id)
     votes = pool_votes(warehouse, pool_id)
     best: dict[int, dict[str, float]] = defaultdict(dict)
@@ -152,18 +169,35 @@ def _measured(
     scores: dict[str, dict[str, float]] = {str(one.run_id): {} for one in planned.runs.values()}
     for row in warehouse.read(ProblemAccuracy, run_ids=list(scores)):
         scores[row.run_id][row.problem_id] = row.accuracy
+    return {
+        arm.name: scores[planned.run_id(arm)]
+        if arm.kind == "run"
+        else (best if arm.kind == "best" else votes).get(arm.count, {})
+        for arm in planned.arms
+    }
+
+
+def _measured(
+    warehouse: Warehouse,
+    planned: PlannedSweep,
+    scores: Mapping[str, Mapping[str, float]],
+    pool: Measures,
+    judged: Measured,
+) -> dict[str, Measured]:
+    """Every arm by its name; one that some problem has too few trajectories for has no estimate."""
     intervals = {row.k: row.intervals for row in pool.pools if row.pool == POOL}
+    members = warehouse.read(PoolMember, run_id=str(planned.pool.run_id))
     found = {}
     for arm in planned.arms:
+        values = scores[arm.name]
         if arm.kind == "run":
-            found[arm.name] = Measured(None, scores[planned.run_id(arm)])
+            found[arm.name] = Measured(None, values)
         elif arm.kind == "best":
-            chosen = best.get(arm.count, {})
-            estimate = ratio(list(chosen.values()), [1.0] * len(chosen)) if chosen else None
-            found[arm.name] = replace(judged, estimate=estimate, by_problem=chosen)
+            estimate = ratio(list(values.values()), [1.0] * len(values)) if values else None
+            found[arm.name] = replace(judged, estimate=estimate, by_problem=values)
         else:
             estimate = intervals.get(arm.count, {}).get("maj_at_k")
-            found[arm.name] = Measured(estimate, votes.get(arm.count, {}))
+            found[arm.name] = Measured(estimate, values, path=longest_of(members, arm.count))
     return found
 
 
@@ -218,6 +252,9 @@ def _run_row(arm: Arm, found: FrontierRow, alone_tokens: int, _: Measured) -> Sw
         accuracy_per_thousand_tokens=found.accuracy_per_thousand_tokens,
         money=found.effective_money_per_answer,
         alone_tokens=alone_tokens,
+        path_tokens=found.path_tokens_per_answer,
+        path_seconds=found.path_seconds_per_answer,
+        engine_seconds=found.engine_seconds_per_answer,
     )
 
 
@@ -227,6 +264,9 @@ def _judged(votes: int, spent: FrontierRow, costs: SweepCosts) -> Measured:
     return Measured(
         tokens=None if tokens is None else votes * tokens,
         money=None if money is None else votes * money,
+        engine_seconds=None
+        if spent.engine_seconds_per_answer is None
+        else votes * spent.engine_seconds_per_answer,
         alone_tokens=costs.alone_tokens,
     )
 
@@ -252,6 +292,9 @@ def _pool_row(arm: Arm, pool: FrontierRow, alone_tokens: int, found: Measured) -
         if tokens and value is not None
         else None,
         money=_each(arm, pool.effective_money_per_answer, found.money),
+        path_tokens=found.path[0],
+        path_seconds=found.path[1],
+        engine_seconds=_each(arm, pool.engine_seconds_per_answer, found.engine_seconds),
         alone_tokens=alone_tokens + found.alone_tokens,
     )
 
@@ -280,27 +323,64 @@ def begin_sweep(config: SweepConfig, problems: list[Problem] | None = None) -> P
     return planned
 
 
+def sweep_budget(config: SweepConfig, planned: PlannedSweep) -> SharedBudget | None:
+    """The budget that the runs of a sweep share, the votes of its own model included; None without one."""
+    budget = SharedBudget.of_runs("the sweep's", config.run)
+    if budget is not None:
+        include_sweep(budget, planned)
+    return budget
+
+
+def check_sweep_fits(
+    config: SweepConfig, planned: PlannedSweep, shared_budgets: Sequence[SharedBudget]
+) -> None:
+    """Raise as `check_together` does where all runs of a sweep are expected not to fit into a budget that
+    they share: DoesNotFit, or BudgetSpent where it is that of others too.
+    """
+    if shared_budgets:
+        problems = read_problem_set(config.run.problems, config.run.limit, config.run.fields)
+        runs = [PlannedRun(one, problems) for one in planned.configs]
+        check_together(runs, shared_budgets, expected_opinion(planned, problems))
+
+
+def expected_opinion(planned: PlannedSweep, problems: list[Problem]) -> Needs:
+    """What the votes of a sweep's own model are expected to take; nothing where no arm needs them."""
+    if not _needs_opinion(planned):
+        return NO_NEEDS
+    pool = planned.pool
+    return expected_votes(PlannedRun(pool, problems), pool, OPINION, "opinion")
+
+
+def _needs_opinion(planned: PlannedSweep) -> bool:
+    return any(arm.kind == "best" for arm in planned.arms)
+
+
+def include_sweep(budget: SharedBudget, planned: PlannedSweep) -> None:
+    """Have all runs of a sweep share a budget."""
+    for run in planned.configs:
+        budget.include(run, has_judge=run is planned.pool)
+
+
 def begin_opinion(config: SweepConfig, planned: PlannedSweep) -> Judging | None:
     """The judging of the pool by the sweep's own model; None where no arm needs it."""
-    if not any(arm.kind == "best" for arm in planned.arms):
+    if not _needs_opinion(planned):
         return None
     store = open_store(config.run.store)
-    return begin_judging(store, open_run(store, str(planned.pool.run_id)), "judge", "opinion", {})
+    return begin_judging(store, open_run(store, str(planned.pool.run_id)), OPINION, "opinion", {})
 
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
     """One arm: what it is and where it was measured, how good it is, and what it costs.
 
-    ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 %
-    interval over problems and draws; ``scored`` of the ``planned`` answers of its run have a score.
-    ``difference`` is from the sweep's first arm over the ``compared`` problems, paired, with its 95 %
-    interval; None of that arm itself, and where both are the same trajectories; ``detectable`` is as in
-    `Paired`. ``unanswered`` is the
-    share of answers that are none.
-    ``effective_tokens`` is the mean TTC of an answer. ``money`` is that of an answer by the price
-    table. ``alone_tokens`` is what the trajectories the figure rests on would have cost by
-    themselves.
+    ``accuracy`` is pass@1, or the expected score of a vote or a choice, in [0, 1] with its 95 % interval
+    over problems and draws; ``scored`` of the ``planned`` answers of its run have a score. ``difference``
+    is from the sweep's first arm over the ``compared`` problems, paired, with its 95 % interval; None of
+    that arm itself, and where both are the same trajectories; ``detectable`` is as in `Paired`.
+    ``unanswered`` is the share of answers that are none. ``effective_tokens`` is the mean TTC of an
+    answer. ``money`` is that of an answer by the price table. ``path_tokens`` and ``path_seconds`` are
+    those of its critical path, ``engine_seconds`` those of all its trajectories, as in `mart_ttc`.
+    ``alone_tokens`` is what the trajectories the figure rests on would have cost by themselves.
     """
 
     name: str
@@ -322,6 +402,9 @@ class SweepRow:
     difference_high: float | None = None
     compared: int = 0
     detectable: float | None = None
+    path_tokens: float | None = None
+    path_seconds: float | None = None
+    engine_seconds: float | None = None
 
     @property
     def point(self) -> Point:
@@ -365,36 +448,3 @@ class SweepResult:
     @property
     def points(self) -> list[Point]:
         return [arm.point for arm in self.arms]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One arm: accuracy in [0, 1] with its 95 % interval, and effective TTC in tokens an answer.
-
-    An arm without a known ``accuracy`` is not drawn.
-    """
-
-    name: str
-    tokens: float | None
-    accuracy: float | None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def is_known(self) -> bool:
-        return self.accuracy is not None and self.tokens is not None and self.tokens > 0
-
-
-def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other dominates: none is as cheap and better, or as good and cheaper.
-
-    Cheapest first. Of several with equal cost and accuracy only the first by name.
-    """
-    known = [point for point in points if point.is_known]
-    found: list[Point] = []
-    best = -1.0
-    for point in sorted(known, key=lambda p: (p.tokens or 0.0, -(p.accuracy or 0.0), p.name)):
-        if (point.accuracy or 0.0) > best:
-            best = point.accuracy or 0.0
-            found.append(point)
-    return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from pacore.core.identity import sha256_hex
+from pacore.core.trajectory import NOT_JOURNALLED
 from pacore.errors import Refused, StoreError
 from pacore.problems.files import is_row_file
 from pacore.store.backends.opening import open_store
@@ -31,7 +32,7 @@ from pacore.store.layout import (
     run_prefix,
     snapshots_prefix,
 )
-from pacore.store.parquet import read_rows
+from pacore.store.parquet import read_values
 from pacore.store.records import BadRecord, encode, find
 from pacore.store.run import (
     ImportedText,
@@ -45,9 +46,6 @@ from pacore.store.run import (
 COPIERS = 16
 
 CHUNK_KEYS = 512
-
-NOT_JOURNALLED = ("context_overflow",)
-"""Finish reasons that depend on a server's window, and are therefore not in the journal."""
 
 _T = TypeVar("_T")
 
@@ -182,8 +180,7 @@ def _texts_in(store: Backend, path: str, columns: list[str]) -> Iterator[tuple[s
     except KeyError:
         raise StoreError(f"{path}: is missing from the store") from None
     with file:
-        for row in read_rows(file, columns):
-            yield tuple(row[name] for name in columns)
+        yield from read_values(file, *columns)
 
 
 def _journal_keys(store: Backend, commits: list[Commit]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import PurePosixPath
@@ -13,9 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 from pacore.core.config.mapping import FieldMapping
 from pacore.core.problem import Placed, Problem
 from pacore.errors import BadInput
-from pacore.problems.formats.bytes import PACKED_ENDINGS, READ_FAULTS, open_as_utf8
+from pacore.problems.formats.bytes import PACKED_ENDINGS, PARQUET_MAGIC, READ_FAULTS, open_as_utf8
 from pacore.problems.formats.csv import TAB, csv_rows, is_table
-from pacore.problems.formats.parquet import MAGIC, parquet_rows
 from pacore.problems.formats.rows import (
     MAX_LINE_BYTES,
     RowFault,
@@ -160,12 +159,14 @@ def problem_files(url: str) -> list[str]:
 
 class ReadLimits(NamedTuple):
     """Limits of the memory for a file: bytes of a row, rows of a batch. ``refused``: an error message
-    where CSV and TSV are not accepted.
+    where CSV and TSV are not accepted. ``choose`` takes of the names of all columns of a Parquet file
+    those that are read.
     """
 
     max_bytes: int = MAX_LINE_BYTES
     batch_rows: int = 256
     refused: str | None = None
+    choose: Callable[[Sequence[str]], Sequence[str]] | None = None
 
 
 PROBLEM_ROWS = ReadLimits()
@@ -208,12 +209,19 @@ ENDINGS = {
     ".parquet": PARQUET,
 }
 
+
+def _parquet_rows(file: BinaryIO, how: ReadLimits, _: Say) -> Rows:
+    from pacore.problems.formats.parquet import parquet_rows
+
+    return parquet_rows(file, how.batch_rows, how.choose)
+
+
 _READERS: dict[str, Callable[[BinaryIO, ReadLimits, Say], Rows]] = {
     ARRAY: lambda file, how, say: json_rows(file, how.max_bytes, say),
     LINES: lambda file, how, say: jsonl_rows(file, how.max_bytes, say),
     CSV: lambda file, how, say: csv_rows(file, how.max_bytes, say),
     TSV: lambda file, how, say: csv_rows(file, how.max_bytes, say, TAB),
-    PARQUET: lambda file, how, _: parquet_rows(file, how.batch_rows),
+    PARQUET: _parquet_rows,
 }
 
 
@@ -247,7 +255,7 @@ def _kind(head: bytes, name: str) -> str:
     """
     by_name = ENDINGS.get(_ending(name))
     text = head.removeprefix(codecs.BOM_UTF8)
-    if head.startswith(MAGIC) or by_name == PARQUET:
+    if head.startswith(PARQUET_MAGIC) or by_name == PARQUET:
         return PARQUET
     if not text.strip():
         return by_name or LINES

@@ -1,7 +1,7 @@
 """Converts rows of a problem set: each to a problem, or to all its issues.
 
-A row is first converted to `Parts`, by one of the shapes in `pacore.problems.shapes` or by the user's
-mapping; the parts are checked here.
+A row is first converted to `ProblemParts`, by one of the shapes in `pacore.problems.shapes` or by the
+user's mapping; the parts are checked here.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from pacore.problems.program_tests import code_gold
 from pacore.problems.turns import NoteIssue, kind_of, read_turns, short_repr, usable_text
 from pacore.problems.values import is_nan, plain, sole_item, storable, text_of
 
+IMAGE = "is an image; pacore sends text only, and without it this is another problem"
+"""What is wrong with a field that holds an image of the problem."""
+
 
 class Field(NamedTuple):
     """A field of a row: its name in the file, and its value."""
@@ -31,7 +34,7 @@ class Field(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Parts:
+class ProblemParts:
     """The parts of a row, unchecked.
 
     ``statement`` is text or a list of turns; None where a note says why there is none. Any other
@@ -45,7 +48,7 @@ class Parts:
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 
-def problem_of_parts(parts: Parts, issues: Issues) -> Problem | None:
+def problem_of_parts(parts: ProblemParts, issues: Issues) -> Problem | None:
     """The problem of a row; None for a row with issues, which are noted.
 
     A row without an id gets one from its content (``p-`` and 12 hex characters), so that ids do not
@@ -59,8 +62,7 @@ def problem_of_parts(parts: Parts, issues: Issues) -> Problem | None:
     read_gold = code_gold if grader == "code" else _gold
     gold = None if parts.gold is None else read_gold(*parts.gold, note)
     if picture := shown_picture(turns, parts.metadata):
-        what = "is an image; pacore sends text only, and without it this is another problem"
-        note(picture, what)
+        note(picture, IMAGE)
     if issues.found:
         return None
     metadata = _metadata(parts, name)
@@ -88,7 +90,7 @@ def _name(name: str, value: Any, note: NoteIssue) -> str | None:
     return text
 
 
-def _metadata(parts: Parts, name: str | None) -> dict[str, JsonValue]:
+def _metadata(parts: ProblemParts, name: str | None) -> dict[str, JsonValue]:
     """The row's other fields, and the problem's id in the file where it is not valid as an id."""
     metadata = {
         storable(str(field_name)): plain(value)

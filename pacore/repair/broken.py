@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pacore.audit.finding import Tally
 from pacore.audit.ledger import Ledger, expected_units, read_ledger
@@ -13,6 +14,14 @@ from pacore.store.commits import APPENDED_TABLES, Commit, TableFile, current_amo
 from pacore.store.integrity import damage
 from pacore.store.layout import OWN, Unit, commit_key, unit_of_data
 from pacore.store.run import Run, is_closed
+
+
+class Outcome(NamedTuple):
+    """One thing of a run that was broken: its key, what was wrong and what became of it."""
+
+    key: str
+    what: str
+    is_repaired: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,13 @@ class Broken:
         if self.commit is not None:
             return self.commit.path
         return None if self.listed is None else self.listed.path
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows the unit had, as far as anything says so."""
+        if self.commit is not None:
+            return self.commit.rows
+        return None if self.listed is None else self.listed.rows
 
     @property
     def key(self) -> str:

@@ -1,4 +1,5 @@
-"""Repairing one run, in order: its problem set, its tables and gradings, its snapshots, its end.
+"""Repairing one run, in order: its problem set, the records of its decisions, its tables and gradings, its
+snapshots, its end.
 
 Tables are recomputed by the run's own stages, from the journal and from each other; snapshots as far as
 they follow from what is there.
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, product
-from typing import NamedTuple
 
 from pacore.audit.derive import trajectory_of
 from pacore.audit.files import table_rows
@@ -19,11 +19,13 @@ from pacore.core.grading.choose import is_by_rules
 from pacore.core.identity import sha256_hex
 from pacore.core.plan import Shard
 from pacore.core.problem import set_digest
+from pacore.core.trajectory import NOT_JOURNALLED
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.evaluation.gradings import grading_by
 from pacore.evaluation.judging import JudgedShard, votes_in
 from pacore.problems.files import read_problem_set
-from pacore.repair.broken import Broken, find_broken
+from pacore.repair.broken import Broken, Outcome, find_broken
+from pacore.repair.decisions import derive_stops, repair_records
 from pacore.repair.view import RepairView
 from pacore.runs.answers import conclude
 from pacore.runs.messages import compact
@@ -47,19 +49,24 @@ from pacore.store.commits import (
 )
 from pacore.store.gradings import GradingRecord, read_gradings
 from pacore.store.integrity import damage
-from pacore.store.layout import OWN, Unit, commits_prefix, run_key, snapshot_key
+from pacore.store.layout import (
+    OWN,
+    Unit,
+    commits_prefix,
+    run_key,
+    snapshot_key,
+)
 from pacore.store.records import BadRecord, encode, find, read_many
 from pacore.store.rows import StoredTrajectory
-from pacore.store.run import Run, freeze_problems, is_closed, list_runs, open_run, problems_of
+from pacore.store.run import (
+    Run,
+    freeze_problems,
+    is_closed,
+    list_runs,
+    open_run,
+    problems_of,
+)
 from pacore.store.schema import TRAJECTORY_TEXTS
-
-
-class Outcome(NamedTuple):
-    """One thing of a run that was broken: its key, what was wrong and what became of it."""
-
-    key: str
-    what: str
-    is_repaired: bool
 
 
 def repair(store: Backend, run_id: str) -> Iterator[Outcome]:
@@ -120,6 +127,7 @@ def _problem_set(store: Backend, run: Run) -> Iterator[Outcome]:
 
 def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
     broken = find_broken(store, run)
+    yield from repair_records(store, run, broken)
     if not broken:
         return
     view = RepairView(store, broken)
@@ -129,7 +137,7 @@ def _tables(store: Backend, run: Run) -> Iterator[Outcome]:
             try:
                 view.accept(one.unit)
                 if one.unit.grading in ("", OWN):
-                    work.derive(one.unit)
+                    work.derive(one)
                 elif one.unit.grading in gradings:
                     work.derive_verdicts(one.unit, gradings[one.unit.grading])
                 else:
@@ -169,11 +177,14 @@ class _RepairWork(Work):
                 self._texts[run_id] = text_ids(self.store, filter(self.store.exists, keys))
             return trajectory_id in self._texts[run_id]
 
-    def derive(self, unit: Unit) -> None:
+    def derive(self, one: Broken) -> None:
         """Publish one unit again. Raises StoreError, Refused or BadInput where that cannot be."""
+        unit = one.unit
         shard = self.shard(OpenShard(self._number(unit), unit.revision))
         if unit.table == "trajectories":
             fill(shard, unit.round)
+        elif unit.table == "stops":
+            derive_stops(shard, unit, one.rows)
         elif unit.table == "trajectory_texts":
             _derive_texts(self, unit)
             # A text that is in this file now must not be in a later one.
@@ -229,8 +240,13 @@ def _derive_texts(work: _RepairWork, unit: Unit) -> None:
             trajectory_id = row.trajectory_id
             is_own = row.text_run_id == work.run.run_id and trajectory_id not in written
             if is_own and not work.has_text(work.run.run_id, trajectory_id):
+                if row.finish_reason == "aborted":
+                    continue
                 entry = work.journal.find(trajectory_id)
-                if entry is None and row.finish_reason != "context_overflow":
+                if entry is None and row.finish_reason == "cancelled":
+                    # Nothing was sent, and there is no text.
+                    continue
+                if entry is None and row.finish_reason not in NOT_JOURNALLED:
                     raise StoreError(f"trajectory {trajectory_id} is not in the journal")
                 draft.add(TRAJECTORY_TEXTS.row(trajectory_of(unit.round, row, entry)))
                 written.add(trajectory_id)

@@ -43,6 +43,16 @@ def interval_facts(total: Accuracy) -> Iterator[tuple[str, str]]:
             yield "", f"{between(low, high)}: {words}, 95 %"
 
 
+def agreement_facts(total: Totals) -> Iterator[tuple[str, str]]:
+    """How many answers are of messages that agreed; none without a rule by which these end a problem."""
+    if total.agreed:
+        answers = f"{total.agreed:,} of {total.planned:,} answers are of messages that agreed"
+        yield (
+            "agreement",
+            f"{answers}; no round followed, so the later rounds have the others alone",
+        )
+
+
 def missing_facts(total: Accuracy, missing: Sequence[Missing]) -> Iterator[tuple[str, str]]:
     """Why planned answers are missing, the most frequent causes first, and what that leaves open.
 

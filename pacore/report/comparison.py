@@ -11,12 +11,12 @@ from pacore.report.accuracy import evidence_note
 from pacore.report.rendering.plots import ACCURACY, Interval, interval_figure
 from pacore.report.rendering.sheet import (
     FIGURE,
-    Column,
     Facts,
     Heading,
     Note,
     Part,
     Sheet,
+    SheetColumn,
     Table,
     between,
     number,
@@ -33,7 +33,7 @@ LEAST_P = 0.0001
 def comparison_sheet(found: Comparison, decision: Decision | None = None) -> Sheet:
     """Both runs side by side, their difference over common problems with its tests, and the gate."""
     runs = (found.first, found.second)
-    columns = [Column(""), *(Column(run.run_id, FIGURE) for run in runs)]
+    columns = [SheetColumn(""), *(SheetColumn(run.run_id, FIGURE) for run in runs)]
     both = f"{found.first.run_id} and {found.second.run_id}"
     sections: list[list[Part]] = [
         [Table(columns, [*_rows(found), *_shared(found)], caption=f"runs {both} side by side")],

@@ -15,7 +15,7 @@ from pacore.core.config.run import RunConfig, declarations
 from pacore.core.plan import Plan
 from pacore.core.recipe import ImportedRecipe, Recipe
 from pacore.report.rendering.sheet import TEXT, Facts, Heading, Part, Passage, Sheet, table
-from pacore.runs.retry import config_of
+from pacore.runs.settings import config_of
 from pacore.store.backends.protocol import Backend
 from pacore.store.run import BUDGET_STATUS, Run, headline, is_closed, last_budget_stop, open_run
 
@@ -33,7 +33,9 @@ def configuration_sheet(store: Backend, run_id: str, store_url: str) -> Sheet:
         sections.append([Heading("command"), Passage(run_command_line(config), is_folded=False)])
         if not is_closed(store, run_id):
             line = resume_command_line(store_url, run_id)
-            sections.append([Heading("to finish it"), Passage(line, is_folded=False)])
+            is_spent = last_budget_stop(store, run_id) is not None
+            heading = "to finish it, with a larger budget" if is_spent else "to finish it"
+            sections.append([Heading(heading), Passage(line, is_folded=False)])
     return Sheet(headline(run), sections)
 
 
@@ -149,6 +151,16 @@ MESSAGES = {
 }
 
 
+SELECTED = {
+    "own": "drawn for it at random",
+    "random": "drawn at random for all of the round",
+    "shortest": "the shortest",
+    "longest": "the longest",
+    "majority": "those whose answers most messages have",
+    "spread": "one of each answer, the most frequent first",
+}
+
+
 def _rounds(plan: Plan) -> Iterator[str]:
     if not plan.widths:
         return
@@ -156,13 +168,21 @@ def _rounds(plan: Plan) -> Iterator[str]:
     if plan.summary_tokens is not None:
         yield f"Summaries have at most {plan.summary_tokens:,} tokens."
     if plan.subset is not None:
-        yield f"Each trajectory of a later round sees {plan.subset:,} of the messages."
+        yield f"Each trajectory of a later round sees {plan.subset:,} of the messages, {_chosen(plan)}."
     if plan.workspace_tokens is not None:
         yield f"The model distils them into one text of at most {plan.workspace_tokens:,} tokens."
     if plan.truncated == "tail":
         yield f"Of a trajectory that was cut, its last {plan.tail_tokens:,} tokens are passed on."
     if plan.min_messages != 1:
         yield f"A round needs {plan.min_messages} messages; with fewer: {plan.on_shortfall}."
+    if plan.stopping is not None:
+        yield f"A round stops early by the rule {plan.stopping}."
+
+
+def _chosen(plan: Plan) -> str:
+    if plan.select == "trained":
+        return f"those that a linear scorer ranks first ({plan.scorer})"
+    return SELECTED[plan.select]
 
 
 def _software(run: Run) -> str:

@@ -15,6 +15,7 @@ from pacore.evaluation.evidence import Evidence, detectable_beside, evidence_of
 from pacore.evaluation.measures import Measures, PoolMeasures, RoundGap, measure
 from pacore.report.accuracy import (
     accuracy_of,
+    agreement_facts,
     evidence_note,
     health_facts,
     interval_facts,
@@ -30,12 +31,12 @@ from pacore.report.rendering.sheet import (
     INTERVAL,
     SHARE,
     TEXT,
-    Column,
     Facts,
     Heading,
     Note,
     Part,
     Sheet,
+    SheetColumn,
     Table,
     number,
     share,
@@ -189,6 +190,7 @@ def _accuracy(found: Measures) -> Iterator[tuple[str, str]]:
     yield "accuracy", accuracy_of(total)
     yield from interval_facts(total)
     yield from missing_facts(total, found.missing)
+    yield from agreement_facts(total)
     by = f" (grading {summary.grading})" if found.is_graded else ""
     yield "graded by", f"{summary.graders or ABSENT}{by}"
 
@@ -210,11 +212,11 @@ def _spent(found: Measures) -> Iterator[tuple[str, str]]:
 def _pool(rows: Sequence[PoolMeasures], caption: str) -> Table:
     """Every estimate in a line of its own, with its intervals."""
     columns = [
-        Column("estimate"),
-        Column("value", FIGURE),
-        Column("new problems, 95 %", INTERVAL),
-        Column("run again, 95 %", INTERVAL),
-        Column("tokens", COUNT),
+        SheetColumn("estimate"),
+        SheetColumn("value", FIGURE),
+        SheetColumn("new problems, 95 %", INTERVAL),
+        SheetColumn("run again, 95 %", INTERVAL),
+        SheetColumn("tokens", COUNT),
     ]
     lines = [_estimate(row, name, sign) for name, sign in ESTIMATES.items() for row in rows]
     return Table(columns, lines, caption=caption)

@@ -17,6 +17,8 @@ from pacore.evaluation.mechanism import (
     Share,
 )
 from pacore.evaluation.statistics.paired import Paired
+from pacore.evaluation.values.fit import FittedScorer
+from pacore.evaluation.values.results import LISTED, MessageValue, MessageValues, PlannedValues
 from pacore.report.rendering.plots import Interval, interval_figure
 from pacore.report.rendering.sheet import (
     ABSENT,
@@ -25,6 +27,7 @@ from pacore.report.rendering.sheet import (
     POINTS,
     SHARE,
     TEXT,
+    Facts,
     Heading,
     Note,
     Part,
@@ -262,6 +265,111 @@ def interventions_sheet(run_id: str, round_: int, found: Sequence[EditResult]) -
 
 
 def _difference_interval(against: Paired | None) -> str:
-    if against is None:
-        return ABSENT
-    return between(against.low, against.high, lambda bound: f"{100 * (bound or 0.0):+.1f}")
+    return ABSENT if against is None else _signed(against.low, against.high)
+
+
+def _signed(low: float | None, high: float | None) -> str:
+    return between(low, high, lambda bound: f"{100 * (bound or 0.0):+.1f}")
+
+
+TREATED = {
+    "drop": "shown, against left out",
+    "swap": "shown, against one of another replicate",
+    "duplicate": "shown twice, against once",
+}
+"""What the value of a message compares, by treatment."""
+
+
+def planned_values_sheet(planned: PlannedValues) -> Sheet:
+    """What it would take to find the values of messages."""
+    tried = planned.tried
+    tokens = planned.expected_tokens
+    facts = [
+        ("message sets", _tried(tried.message_sets, tried.skipped)),
+        ("messages", f"{tried.messages:,}"),
+        (
+            "trajectories",
+            f"{planned.trajectories:,}, {_each(planned.trajectories, tried.messages)}",
+        ),
+        ("to generate", f"{planned.to_generate:,}"),
+        ("expected", ABSENT if tokens is None else f"{tokens:,} tokens"),
+    ]
+    return Sheet(_values_title(planned), [[Facts(facts)]])
+
+
+def values_sheet(found: MessageValues) -> Sheet:
+    """The values of messages: their means, and the messages of most and of least value."""
+    tried, tokens = found.tried, found.tokens
+    new = tokens.trajectories - tokens.reused
+    generated = "" if not new else f" of {tokens.generated_tokens or 0:,} tokens"
+    facts = [
+        ("message sets", _tried(tried.message_sets, tried.skipped)),
+        ("messages", f"{tried.messages:,}; {len(found.messages):,} have a value"),
+        ("trajectories", f"{tokens.trajectories:,}, {_each(tokens.trajectories, tried.messages)}"),
+        ("generated", f"{new:,}{generated}; {tokens.reused:,} were stored"),
+        ("rows", f"mart_message_values, run_id = '{found.run_id}'"),
+    ]
+    means = table(
+        found.means,
+        ("messages", TEXT, lambda one: one.kind),
+        ("value", POINTS, lambda one: one.value),
+        ("value, 95 %", FIGURE, lambda one: _signed(one.low, one.high)),
+        ("tokens each", decimals(1), lambda one: one.cost_tokens),
+        ("number", COUNT, lambda one: one.messages),
+        ("problems", COUNT, lambda one: one.problems),
+        caption="mean value of messages",
+    )
+    ranked = sorted(found.messages, key=lambda one: -one.value)
+    listed = ranked if len(ranked) <= 2 * LISTED else [*ranked[:LISTED], *ranked[-LISTED:]]
+    note = Note(
+        f"Value: how much a message raises the share of right trajectories ({TREATED[found.treatment]}). "
+        "Means are over problems of their means; the most and least valuable of many are so by chance, too."
+    )
+    return Sheet(
+        _values_title(found), [[Facts(facts)], [means], [Heading("ends"), _listed(listed)], [note]]
+    )
+
+
+def scorer_sheet(found: FittedScorer) -> Sheet:
+    """The weights of a scorer that was fitted to the values of messages."""
+    weights = table(
+        list(found.weights.items()),
+        ("feature", TEXT, lambda one: one[0]),
+        ("value", POINTS, lambda one: one[1].weight),
+        ("value, 95 %", FIGURE, lambda one: _signed(one[1].low, one[1].high)),
+        caption="what goes along with the value of a message, within its set",
+    )
+    note = Note(
+        f"Fitted to {found.messages:,} messages of {found.problems:,} problems: {found.scorer}"
+    )
+    return Sheet("scorer for --select trained", [[weights], [note]])
+
+
+def _listed(messages: Sequence[MessageValue]) -> Table:
+    return table(
+        messages,
+        ("problem", TEXT, lambda one: one.problem_id),
+        ("replicate", FIGURE, lambda one: one.replicate),
+        ("position", FIGURE, lambda one: one.position),
+        ("right", TEXT, lambda one: _YES_NO[one.is_right]),
+        ("value", POINTS, lambda one: one.value),
+        ("value, 95 %", FIGURE, lambda one: _signed(one.low, one.high)),
+        ("tokens", decimals(0), lambda one: one.cost_tokens),
+        ("trajectory", TEXT, lambda one: one.trajectory_id[:12]),
+        caption="messages of most and of least value",
+    )
+
+
+_YES_NO = {True: "yes", False: "no", None: ABSENT}
+
+
+def _values_title(of: PlannedValues | MessageValues) -> str:
+    return f"run {of.source_run_id} · value of the messages of round {of.round} · {TREATED[of.treatment]}"
+
+
+def _tried(message_sets: int, skipped: int) -> str:
+    return f"{message_sets:,}" + (f"; {skipped:,} cannot be tried" if skipped else "")
+
+
+def _each(trajectories: int, messages: int) -> str:
+    return f"{trajectories / messages:.2f} a message"

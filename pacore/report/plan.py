@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pacore.report.rendering.sheet import COUNT, FIGURE, Column, Facts, Sheet, Table, number
+from pacore.evaluation.replay.planned import NO_POOL, Expected, RuleForecast
+from pacore.report.rendering.sheet import (
+    COUNT,
+    FIGURE,
+    Facts,
+    Sheet,
+    SheetColumn,
+    Table,
+    between,
+    number,
+    share,
+)
 from pacore.runs.planning.forecast import Forecast
 from pacore.runs.planning.reuse import Earlier
 
@@ -18,8 +29,12 @@ _LISTED = 20
 _LISTED_RUNS = 8
 
 
-def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
-    """What a run would do, round by round, what would not fit, and what it can use of before."""
+def forecast_sheet(
+    found: Forecast, earlier: Earlier | None = None, under_rule: RuleForecast | None = None
+) -> Sheet:
+    """What a run would do, round by round, what would not fit, what it can use of before, and what is
+    expected under its stopping rule.
+    """
     titles = (
         "trajectories",
         "reused",
@@ -28,9 +43,9 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
         "tokens, at most",
     )
     columns = [
-        Column("round", FIGURE),
-        Column("width", FIGURE),
-        *(Column(title, COUNT) for title in titles),
+        SheetColumn("round", FIGURE),
+        SheetColumn("width", FIGURE),
+        *(SheetColumn(title, COUNT) for title in titles),
     ]
     numbers = range(1, len(found.rounds) + 1)
     rows: list[list[object]] = [
@@ -54,7 +69,7 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
         found.total("unknown"),
         found.new_tokens(numbers),
     ]
-    pairs = [*_forecast_facts(found), *_reused_facts(found, earlier)]
+    pairs = [*_forecast_facts(found, under_rule), *_reused_facts(found, earlier)]
     return Sheet(
         None,
         [
@@ -70,17 +85,29 @@ def forecast_sheet(found: Forecast, earlier: Earlier | None = None) -> Sheet:
     )
 
 
-def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
+def _forecast_facts(found: Forecast, under_rule: RuleForecast | None) -> Iterator[tuple[str, str]]:
     yield "problems", f"{found.problems:,} in {found.shards:,} shards"
     window = found.window_tokens
     yield "new tokens", _new_tokens(found)
+    if under_rule is not None:
+        yield from _rule_facts(found, under_rule)
     yield "window", "not known" if window is None else f"{window:,} tokens, prompt and answer"
     if shared := found.total("shared"):
         yield "shared", f"{shared:,} slots take a draw that another slot generates"
     for position, round_ in enumerate(found.rounds, 1):
+        if round_.not_needed:
+            yield (
+                f"round {position}",
+                f"{round_.not_needed:,} slots are not needed: decided already",
+            )
         if round_.unknown:
             prompts = f"prompts of {round_.unknown:,} trajectories are unknown until"
             yield f"round {position}", f"{prompts} round {position - 1} is complete"
+    yield from _window_facts(found)
+
+
+def _window_facts(found: Forecast) -> Iterator[tuple[str, str]]:
+    """What does not fit the window, and what may not."""
     if found.too_long:
         yield "will not fit", f"{found.total('too_long'):,} trajectories, and so no later round:"
     for one in found.too_long[:_LISTED]:
@@ -101,6 +128,61 @@ def _forecast_facts(found: Forecast) -> Iterator[tuple[str, str]]:
         )
 
 
+_LATER = {
+    "stored rounds": "as those of that run",
+    "length of round 1": "taken to be as long as those of round 1",
+}
+
+
+def _rule_facts(found: Forecast, under_rule: RuleForecast) -> Iterator[tuple[str, str]]:
+    """What is expected under a stopping rule, in all rounds and in each part of them."""
+    yield "stopping", f"by {under_rule.rule}: all figures above are without it, at most"
+    run_id, first, total = under_rule.run_id, under_rule.first, under_rule.total
+    if run_id is None or first is None:
+        reason = under_rule.reason
+        yield "expected", NO_POOL + ("" if reason is None else f": {reason}")
+        return
+    if total is None:
+        yield "expected", f"not known in all: the rule is about rounds, and run {run_id} has others"
+    else:
+        yield "expected", f"{_amount(total.tokens, 'tokens')}, by a replay of run {run_id}"
+        if total.money is not None:
+            money = _amount(total.money, under_rule.currency or "", 4)
+            yield "", f"{money}, without the prompts of later rounds"
+    yield "", f"round 1: {_of_round_1(first.tokens)}"
+    if under_rule.later is not None and under_rule.later_by is not None:
+        yield (
+            "",
+            f"later: {_amount(under_rule.later.tokens, 'tokens')}, {_LATER[under_rule.later_by]}",
+        )
+    if not under_rule.is_graded:
+        yield "", f"run {run_id} is not graded: exact rules tell which of its answers agree"
+    if under_rule.problems < found.problems:
+        some = f"{under_rule.problems:,} of {found.problems:,} problems"
+        yield "", f"{some} have a pool that is wide enough; the others are taken to be like them"
+
+
+def _of_round_1(tokens: Expected) -> str:
+    if not tokens.whole:
+        return "0 tokens, as all of its trajectories are stored"
+    low, high = (
+        None if one is None else 100 * one for one in (tokens.saved_low, tokens.saved_high)
+    )
+    interval = "" if low is None else f" ({between(low, high, lambda one: number(one, 1))}, 95 %)"
+    of = f"about {number(tokens.value)} of {number(tokens.whole)} tokens"
+    return f"{of}, {share(tokens.saved)} saved{interval}"
+
+
+def _amount(one: Expected, unit: str, decimals: int = 0) -> str:
+    """``about 1,200 tokens (900 to 1,500, 95 %)``; where no problem saves anything, nothing varies."""
+
+    def write(value: float | None) -> str:
+        return number(value, decimals)
+
+    interval = f" ({between(one.low, one.high, write)}, 95 %)"
+    return f"about {write(one.value)} {unit}{interval if one.low != one.high else ''}"
+
+
 def _new_tokens(found: Forecast) -> str:
     """What a run can generate at most, and what bounds it."""
     generations = found.total("to_generate")
@@ -108,7 +190,8 @@ def _new_tokens(found: Forecast) -> str:
     bound = found.new_tokens(paid)
     if not generations:
         return "none"
-    expected = found.expected_tokens
+    is_ruled = any(one.step.stopping is not None for one in found.rounds)
+    expected = None if is_ruled else found.expected_tokens
     about = f"; about {expected:,.0f} if as long as those stored" if expected is not None else ""
     if bound is None:
         return f"nothing bounds them: the window is not known, and --max-tokens is not given{about}"
@@ -125,7 +208,8 @@ def forecast_figure(found: Forecast) -> Figure:
 
     rounds = found.rounds
     names = [f"round {number}\nwidth {one.step.label}" for number, one in enumerate(rounds, 1)]
-    expected = [one.expected_tokens for one in rounds]
+    is_ruled = any(one.step.stopping is not None for one in rounds)
+    expected = [None if is_ruled else one.expected_tokens for one in rounds]
     bounds = [found.new_tokens([number]) for number in range(1, len(rounds) + 1)]
     tokens = {
         "reused": [float(one.stored_tokens) for one in rounds],

@@ -211,12 +211,12 @@ def _rounds(found: ProblemOfRun, is_whole: bool) -> Iterator[Sequence[Part]]:
     for replicate in found.named:
         if run.plan.replicates > 1:
             yield [Heading(f"replicate {replicate}")]
-        for round_, rows in slots.get(replicate, {}).items():
-            yield _round(run, round_, rows)
+        by_round, end = slots.get(replicate, {}), ends.get(replicate)
+        for round_, rows in by_round.items():
+            has_answer = round_ == max(by_round) and end is not None and end.status == "answered"
+            yield _round(run, round_, rows, has_answer)
             yield from (_conclusion_of(row) for row in rows if is_whole)
-        yield from _answer(
-            ends.get(replicate), _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS
-        )
+        yield from _answer(end, _WHOLE_CHARACTERS if is_whole else _MESSAGE_CHARACTERS)
     last = run.plan.rounds
     if last > 1 and not any(slot.verdict for slot in found.slots if slot.round < last):
         yield [only_answers_graded(run.run_id)]
@@ -264,10 +264,12 @@ def _problem_named(warehouse: Warehouse, run_id: str, problem_id: str) -> Proble
     raise BadInput(no_such_problem(run_id, problem_id, known))
 
 
-def _round(run: Run, round_: int, rows: Sequence[SlotRow]) -> list[Part]:
-    """A round's heading and its trajectories, a line each."""
+def _round(run: Run, round_: int, rows: Sequence[SlotRow], has_answer: bool) -> list[Part]:
+    """A round's heading and its trajectories, a line each; ``has_answer`` of a replicate's last round."""
     messages = sum(row.position is not None for row in rows)
     makes = "the answer" if round_ == run.plan.rounds else f"{messages} messages for the next"
+    if has_answer and round_ < run.plan.rounds:
+        makes = "its messages agree: one of them has the answer, and no round follows"
     return [
         Heading(f"{round_heading(run.plan, round_)} · {makes}"),
         table(

@@ -22,10 +22,9 @@ from pacore.report.rendering.output import (
     to_json_lines,
     to_json_list,
 )
-from pacore.report.rendering.sheet import ABSENT, Column, Format, Note, Passage, Sheet, Table
+from pacore.report.rendering.sheet import ABSENT, Format, Note, Passage, Sheet, SheetColumn, Table
 from pacore.report.rendering.terminal import to_text
 from pacore.store.backends.opening import open_store
-from pacore.store.parquet import write_batches
 from pacore.text import visible
 from pacore.warehouse.prices import read_prices
 from pacore.warehouse.relations import needed
@@ -78,7 +77,7 @@ def query_sheet(result: QueryResult) -> Sheet:
         counted = f"the first {counted} of {len(rows) + left_out:,}; csv and json have all"
     numbers = [all(_is_number(row[index]) for row in rows) for index in range(len(result.columns))]
     columns = [
-        Column(title, Format(_cell, is_number), is_folded=not is_number)
+        SheetColumn(title, Format(_cell, is_number), is_folded=not is_number)
         for title, is_number in zip(result.columns, numbers, strict=True)
     ]
     if not rows and len(columns) > FEW_COLUMNS:
@@ -159,6 +158,8 @@ def answer(
     with Warehouse(store, prices=rows, memory_bytes=memory_bytes, say=_say) as warehouse:
         answered = _Answer()
         if form in COLUMNAR_FORMS:
+            from pacore.store.parquet import write_batches
+
             found = warehouse.columns(text)
             write_batches(Path(output), form, found.schema, answered.batches(found.batches))
         else:

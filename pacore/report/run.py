@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +14,7 @@ from pacore.evaluation.accuracy import Missing, Totals
 from pacore.evaluation.evidence import Evidence, detectable_beside, evidence_of
 from pacore.report.accuracy import (
     accuracy_of,
+    agreement_facts,
     evidence_note,
     health_facts,
     interval_facts,
@@ -33,9 +33,9 @@ from pacore.report.rendering.sheet import (
     Table,
     cut,
     decimals,
+    share,
     table,
 )
-from pacore.report.rendering.terminal import live_bar
 from pacore.runs.dispatch.progress import Progress
 from pacore.store.run import Run, headline, open_run
 from pacore.text import excerpt, visible
@@ -125,11 +125,29 @@ class RoundOfProblem(ReportRow):
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedSets(ReportRow):
+    """The message sets of a round that a stopping rule has decided: how many, how many of them early, after
+    how many no round follows; trajectories that were aborted, slots that were not begun, and the share of
+    the tokens of these sets that this has saved.
+    """
+
+    QUERY: ClassVar[str] = "run/stops"
+
+    round: int
+    sets: int
+    stopped: int
+    ended: int
+    aborted: int
+    not_begun: int
+    saved: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunResults:
     """What a run came to, read from its tables once for everything that is said of it at its end.
 
     ``results`` has the first problems in the order of their file, ``unanswered`` every answer that is none,
-    failed ones first, ``evidence`` what all of it is worth.
+    failed ones first, ``evidence`` what all of it is worth, ``stops`` what a stopping rule decided.
     """
 
     run: Run
@@ -139,6 +157,7 @@ class RunResults:
     words: Sequence[FinishWord]
     unanswered: Sequence[Unanswered]
     evidence: Evidence
+    stops: Sequence[StoppedSets] = ()
 
     @property
     def example(self) -> str | None:
@@ -175,6 +194,7 @@ def run_results(warehouse: Warehouse, run_id: str) -> RunResults:
         words=warehouse.read(FinishWord, run_id=run_id),
         unanswered=warehouse.read(Unanswered, run_id=run_id),
         evidence=evidence_of(warehouse, [run_id], detectable_beside(totals)),
+        stops=warehouse.read(StoppedSets, run_id=run_id) if run.plan.stopping else (),
     )
 
 
@@ -270,14 +290,27 @@ def _totals(found: RunResults, progress: Progress | None) -> Iterator[tuple[str,
     yield "accuracy", accuracy_of(found.totals)
     yield from interval_facts(found.totals)
     yield from missing_facts(found.totals, found.missing)
+    yield from agreement_facts(found.totals)
     yield from health_facts(found.totals)
     if words := _finish_words(found.words):
         yield "", words
     yield from token_facts(found.totals)
+    for row in found.stops:
+        yield f"stopping, round {row.round}", _stopping(row)
     if progress is not None:
         if progress.spending is not None:
             yield "spent", progress.spending()
         yield "time", _time(progress)
+
+
+def _stopping(row: StoppedSets) -> str:
+    """What a rule has decided in a round, and what that has saved."""
+    left = f"{row.aborted:,} trajectories aborted, {row.not_begun:,} not begun"
+    ended = f", after {row.ended:,} of them no round" if row.ended else ""
+    return (
+        f"{row.stopped:,} of {row.sets:,} sets decided early{ended}; {left}; about {share(row.saved)} of "
+        "their tokens saved"
+    )
 
 
 def _time(progress: Progress) -> str:
@@ -332,10 +365,3 @@ def next_commands(found: RunResults, store_url: str) -> str:
     if found.example is not None:
         commands.insert(0, command_line("show", store_url, run_id, found.example))
     return "\n".join(["next", *(f"  {visible(command)}" for command in commands)])
-
-
-@contextmanager
-def live_progress(progress: Progress) -> Iterator[None]:
-    """Show a run's progress on stderr for as long as the context lasts."""
-    with live_bar(lambda: progress.settled / max(progress.planned, 1), progress.line):
-        yield

@@ -10,26 +10,23 @@ from pacore.report.rendering.sheet import (
     COUNT,
     FIGURE,
     TEXT,
-    Column,
     Heading,
     Note,
     Part,
     Sheet,
+    SheetColumn,
     Table,
     number,
     table,
 )
 from pacore.runs.dispatch.in_work import SetNow
 from pacore.runs.dispatch.progress import Progress
-from pacore.runs.unpublished import Unpublished, unpublished
+from pacore.runs.unpublished import Published, Unpublished, unpublished
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import Commit, current_units, read_commits
+from pacore.store.commits import current_units
 from pacore.store.gradings import GradingRecord, as_published, current_grading, read_gradings
 from pacore.store.layout import OWN
 from pacore.store.run import BUDGET_STATUS, Run, is_closed, last_budget_stop, list_runs, open_run
-
-SHOWN_TABLES = ("trajectories", "messages", "answers")
-"""Tables whose commits show the progress of a run."""
 
 STATUS_SECONDS = 5.0
 """How long the status of a store's open runs may take."""
@@ -56,6 +53,7 @@ def rounds_table(progress: Progress) -> Table:
 
     What is ``reused`` was in the store when the process began, whoever generated it.
     """
+    is_stopped_early = any(one.aborted for one in progress.rounds.values())
     return table(
         sorted(progress.rounds.items()),
         ("round", COUNT, lambda one: one[0]),
@@ -63,8 +61,13 @@ def rounds_table(progress: Progress) -> Table:
         ("reused", COUNT, lambda one: one[1].reused),
         ("generated", COUNT, lambda one: one[1].generated),
         ("failed", COUNT, lambda one: one[1].failed),
+        *([("not needed", COUNT, lambda one: one[1].aborted)] if is_stopped_early else []),
         ("truncated", COUNT, lambda one: one[1].truncated),
-        ("left", COUNT, lambda one: one[1].left),
+        (
+            "left, at most" if progress.may_need_fewer else "left",
+            COUNT,
+            lambda one: one[1].left,
+        ),
         ("new tokens", COUNT, lambda one: one[1].tokens),
         caption="trajectories of each round",
     )
@@ -94,21 +97,21 @@ def status_sheet(
 
     Of open runs the journal has more than the commits. It is looked into for ``patience_seconds`` in
     all; where that is not enough, the figures of the runs it was too short for are estimates, with a ≈
-    before them. Where a file is missing that a run's prompts are made of, its figures are those of
-    the commits, with a ≥.
+    before them; under a stopping rule a ≤ is before what is needed at most. Where a file is missing that
+    a run's prompts are made of, its figures are those of the commits, with a ≥.
     """
     names = list_runs(store) if run_ids is None else run_ids
     if not names:
         return Sheet(None, [[Note("no runs in this store")]])
     columns = [
-        Column("run"),
-        Column("status"),
-        Column("shards a round"),
-        Column("trajectories", FIGURE),
-        Column("reused", FIGURE),
-        Column("new tokens", FIGURE),
-        Column("failed", COUNT),
-        Column("graded by"),
+        SheetColumn("run", is_folded=True),
+        SheetColumn("status", is_folded=True),
+        SheetColumn("shards a round", is_folded=True),
+        SheetColumn("trajectories", FIGURE),
+        SheetColumn("reused", FIGURE),
+        SheetColumn("new tokens", FIGURE),
+        SheetColumn("failed", COUNT),
+        SheetColumn("graded by", is_folded=True),
     ]
     deadline = time.monotonic() + patience_seconds
     rows = [_status(store, open_run(store, name), deadline) for name in names]
@@ -117,27 +120,30 @@ def status_sheet(
 
 def _status(store: Backend, run: Run, deadline: float) -> tuple[object, ...]:
     units = current_units(store, run.run_id)
-    commits = list(read_commits(store, [unit for unit in units if unit.table in SHOWN_TABLES]))
-    filled = [commit for commit in commits if commit.unit.table == "trajectories"]
-    shown = [commit for commit in commits if commit.unit.table != "messages"]
-
-    def total(name: str) -> int:
-        return sum(commit.counts.get(name, 0) for commit in shown)
-
+    published = Published.of(store, units)
+    filled, total = published.of_table("trajectories"), published.total
     shards = len(run.shards)
     rounds = [
         f"{sum(commit.unit.round == round_ for commit in filled)}/{shards}"
         for round_ in range(1, run.plan.rounds + 1)
     ]
     is_ended = is_closed(store, run.run_id)
-    more, about = (Unpublished(), "") if is_ended else _found(store, run, commits, deadline)
-    settled = total("slots") - total("unfinished") + more.finished
+    more, about = (Unpublished(), "") if is_ended else _found(store, run, published, deadline)
+    not_needed = total("aborted")
+    settled = total("slots") - total("unfinished") - not_needed + more.finished
+    after_agreement = sum(
+        commit.counts.get("agreed", 0) * run.plan.trajectories_after(commit.unit.round)
+        for commit in published.of_table("messages")
+    )
+    planned = run.trajectories - not_needed - after_agreement
+    # A rule may decide the sets that are left by fewer slots than they have.
+    most = "" if is_ended or run.plan.stopping is None else "≤"
     closed = "failures" if total("failed") else "complete"
     return (
         run.run_id,
         closed if is_ended else _open_status(store, run.run_id),
         " ".join(rounds),
-        f"{about}{settled:,}/{run.trajectories:,}",
+        f"{about}{settled:,}/{most}{planned:,}",
         about + number(total("reused") + more.reused),
         about + number(total("completion_tokens") + more.completion_tokens),
         total("failed"),
@@ -150,11 +156,11 @@ def _open_status(store: Backend, run_id: str) -> str:
 
 
 def _found(
-    store: Backend, run: Run, commits: Sequence[Commit], deadline: float
+    store: Backend, run: Run, published: Published, deadline: float
 ) -> tuple[Unpublished, str]:
     """What the journal has of an open run beyond its commits, and the sign before its figures."""
     try:
-        found = unpublished(store, run, commits, deadline)
+        found = unpublished(store, run, published.commits, deadline)
     except StoreError:
         # Something that the run is made from is missing or broken, which `pacore audit` names.
         return Unpublished(), "≥"

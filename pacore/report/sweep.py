@@ -5,14 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pacore.core.config.sweep import PlannedSweep, SweepConfig
-from pacore.evaluation.equal_cost import EqualCost, at_equal_cost
 from pacore.evaluation.judging import Judging
-from pacore.evaluation.sweep import SweepResult, SweepRow, sweep_result
+from pacore.evaluation.strategies.budget import (
+    ARMS,
+    SCORES,
+    BudgetArm,
+    BudgetChoice,
+    Cost,
+)
+from pacore.evaluation.strategies.equal_cost import EqualCost, at_equal_cost
+from pacore.evaluation.sweep import SweepResult, SweepRow, scores_of_arms, sweep_result
 from pacore.report.accuracy import evidence_note
 from pacore.report.comparison import chance
 from pacore.report.rendering.plots import frontier_figure, image
@@ -141,7 +149,11 @@ def _equal_cost(result: SweepResult) -> Iterator[list[Part]]:
 def _interval(row: EqualCost) -> str:
     if row.pair is None:
         return ABSENT
-    return between(row.pair.low, row.pair.high, lambda value: f"{100 * (value or 0.0):+.1f}")
+    return between(row.pair.low, row.pair.high, _signed)
+
+
+def _signed(difference: float | None) -> str:
+    return f"{100 * (difference or 0.0):+.1f}"
 
 
 def _permutation(row: EqualCost) -> str:
@@ -150,6 +162,70 @@ def _permutation(row: EqualCost) -> str:
         if row.pair is None or row.pair.permutation_p is None
         else chance(row.pair.permutation_p)
     )
+
+
+_COSTS: Mapping[Cost, tuple[str, Format]] = {
+    "effective_tokens": ("tokens", COUNT),
+    "path_tokens": ("path tokens", COUNT),
+    "money": ("money", decimals(6)),
+    "path_seconds": ("seconds", decimals(1)),
+    "engine_seconds": ("engine seconds", decimals(1)),
+}
+
+
+def budget_sheet(found: BudgetChoice) -> Sheet:
+    """The arm that a budget buys, beside the others: those that it pays for first."""
+    named = {**_COSTS, "money": (found.currency or "money", decimals(6))}
+    limits = ", ".join(
+        f"{named[name][1].write(limit)} {named[name][0]}" for name, limit in found.budget.items()
+    )
+    title = f"sweep {found.sweep}: at most {limits} an answer"
+    chosen = next((arm for arm in found.arms if arm.name == found.chosen), None)
+    if chosen is None:
+        lead: list[Part] = [Note("no arm is paid for")]
+    else:
+        interval = between(chosen.low, chosen.high)
+        lead = [
+            Note(f"run {chosen.name}: accuracy {share(chosen.accuracy)} ({interval}, 95 %)"),
+            Note(
+                f"the best of what is paid for in {share(chosen.best_share)} of resamples of "
+                f"{found.problems:,} problems"
+            ),
+        ]
+        as_good = [arm.name for arm in found.arms if arm.pair and (arm.pair.low or 0) <= 0]
+        if as_good:
+            lead.append(Note(f"not worse beyond chance (95 %): {', '.join(as_good)}"))
+    shown = sorted(found.arms, key=lambda arm: (not arm.is_affordable, -(arm.accuracy or 0.0)))
+    costs = [(*named[name], partial(_cost_of, name)) for name in found.budget]
+    arms = table(
+        shown,
+        ("arm", TEXT, lambda arm: arm.name),
+        ("accuracy", SHARE, lambda arm: arm.accuracy),
+        *costs,
+        ("fits", TEXT, lambda arm: "●" if arm.is_affordable else ""),
+        (
+            "behind by",
+            FIGURE,
+            lambda arm: ABSENT if arm.pair is None else _signed(arm.pair.difference),
+        ),
+        (
+            "95 %",
+            FIGURE,
+            lambda arm: (
+                ABSENT if arm.pair is None else between(arm.pair.low, arm.pair.high, _signed)
+            ),
+        ),
+        ("best in", SHARE, lambda arm: arm.best_share),
+        caption="arms and what the budget pays for",
+    )
+    said = (
+        "behind: points of the chosen arm above it, paired by problem; best in: share of resamples"
+    )
+    return Sheet(title, [[arms], [Note(said, "faint")]], lead)
+
+
+def _cost_of(name: Cost, arm: BudgetArm) -> float | None:
+    return arm.costs[name]
 
 
 def sweep_csv(result: SweepResult) -> str:
@@ -163,11 +239,14 @@ def sweep_csv(result: SweepResult) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """What a sweep found under its title, and the addresses of its files: picture, CSV and JSON."""
+    """What a sweep found under its title, the addresses of its files: picture, CSV and JSON, and its runs,
+    those of a judge among them.
+    """
 
     title: str
     result: SweepResult
     files: tuple[str, ...]
+    runs: tuple[str, ...] = ()
 
 
 def sweep_figure(title: str, result: SweepResult) -> Figure:
@@ -187,7 +266,8 @@ def conclude_sweep(
     prices = read_prices(config.run.prices) if config.run.prices else ()
     counts = [arm.count for arm in planned.arms]
     with ReportWarehouse(store, run_ids, prices, counts) as warehouse:
-        result = sweep_result(warehouse, planned, judge)
+        scores = scores_of_arms(warehouse, planned)
+        result = sweep_result(warehouse, planned, scores, judge)
         result = replace(result, equal_cost=at_equal_cost(warehouse, planned))
     title = headline(open_run(store, str(planned.pool.run_id)))
     picture = sweep_figure(title, result)
@@ -195,11 +275,12 @@ def conclude_sweep(
         "frontier.svg": image(picture),
         "frontier.png": image(picture, "png"),
         "arms.csv": sweep_csv(result).encode(),
-        "arms.json": to_json(result).encode(),
+        ARMS: to_json(result).encode(),
+        SCORES: to_json(scores).encode(),
         "arms.txt": to_text(sweep_sheet(title, result)).encode() + b"\n",
     }
     files = [_keep(store, planned.sweep_id, name, data) for name, data in written.items()]
-    return SweepOutcome(title, result, tuple(files))
+    return SweepOutcome(title, result, tuple(files), tuple(run_ids))
 
 
 def _keep(store: Backend, sweep_id: str, name: str, data: bytes) -> str:

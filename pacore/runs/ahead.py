@@ -20,7 +20,7 @@ from typing import Protocol
 
 from pacore.core.engine import Hint
 from pacore.core.plan import Plan
-from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.core.quorum import SlotOutcome
 from pacore.core.recipe import Recipe
 from pacore.core.round import Fits, OpenSlot, Round, open_slots
 from pacore.core.trajectory import Generation, Request, Trajectory
@@ -28,6 +28,8 @@ from pacore.errors import PacoreError
 from pacore.runs.dispatch.in_work import SetPlace
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.writers import Filled, Follower
+from pacore.runs.filling.decisions import Decisions
+from pacore.runs.filling.slots import run_slots
 from pacore.store.journal import Journal
 
 FitsOf = Callable[[int], Fits]
@@ -85,6 +87,7 @@ class Ahead:
         order: WorkOrder,
     ) -> None:
         self.order = order
+        self.decisions: Decisions | None = None
         self._plan = plan
         self._recipe = recipe
         self._journal = journal
@@ -171,24 +174,39 @@ class Ahead:
             followed.open.pop(drawn, None)
             is_filled = not followed.open
         if is_filled:
-            # After `close` there is nothing to go on with.
-            with suppress(RuntimeError), self._lock:
-                self._going.add(self._thread.submit(self._go_on, followed))
+            self._submit(partial(self._go_on, followed))
+
+    def decided(
+        self, round_: Round, shard: int, fits: FitsOf, outcomes: Sequence[SlotOutcome]
+    ) -> None:
+        """Begin the next round of a set that a rule has decided, given what its slots came to."""
+        followed = _Followed(self, round_, shard, fits, {}, is_ended=True)
+        self._submit(partial(self._conclude, followed, outcomes))
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        """Do some work in a thread. After `close` there is nothing to go on with."""
+        with suppress(RuntimeError), self._lock:
+            self._going.add(self._thread.submit(work))
 
     def _go_on(self, followed: _Followed) -> None:
         """Send the next round of a set. Faults are the stage's, which meets them itself."""
         if followed.is_ended:
             return
         followed.is_ended = True
-        outcomes = [followed.outcomes[slot] for slot in sorted(followed.outcomes)]
+        self._conclude(followed, [followed.outcomes[slot] for slot in sorted(followed.outcomes)])
+
+    def _conclude(self, followed: _Followed, outcomes: Sequence[SlotOutcome]) -> None:
         concluded = followed.round.conclude(outcomes)
-        if isinstance(concluded, Shortfall):
+        if not isinstance(concluded, list):
             return
         with suppress(PacoreError):
             self._send(followed, followed.round.after(concluded))
 
     def _send(self, before: _Followed, round_: Round) -> None:
         number = round_.place[0]
+        if round_.step.stopping is not None:
+            self._decide(before, round_)
+            return
         slots = open_slots(round_.prompts(before.fits(number)))
         requests = [slot.begin(self._recipe) for slot in slots]
         follower = self.follow(round_, slots, before.shard, before.fits)
@@ -208,6 +226,16 @@ class Ahead:
                 hint = partial(self.order.hint, before.shard, number, round_.problem.problem_id)
                 place = SetPlace(before.shard, number, round_.problem.problem_id, round_.place[1])
                 self._begin(place, missing, hint, self._note_filled, looked_up, follower)
+
+    def _decide(self, before: _Followed, round_: Round) -> None:
+        """Have a set filled that a rule decides. What goes wrong is for its stage, which waits for it."""
+        assert self.decisions is not None
+        fits, shard = before.fits, before.shard
+        slots = run_slots(round_.prompts(fits(round_.place[0])))
+        go_on = partial(self.decided, round_, shard, fits)
+        with self._lock:
+            if self._reached.get(shard, 0) < round_.place[0]:
+                self.decisions.fill(round_, slots, shard, go_on, is_ahead=True)
 
     def _note_filled(self, place: SetPlace, filled: Filled) -> None:
         if filled.generation is not None:

@@ -15,7 +15,7 @@ from pacore.core.config.run import RunConfig, declared_fields
 from pacore.core.problem import Problem
 from pacore.core.validation import validated
 from pacore.problems.golds import is_empty_mark
-from pacore.runs.retry import config_of
+from pacore.runs.settings import config_of
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_commits
 from pacore.store.layout import derived_key
@@ -24,7 +24,7 @@ from pacore.warehouse.files import conclusions
 
 NOT_COPIED = (
     "problems", "limit", "fields", "shard_size", "run_id", "store", "max_tokens_total", "max_cost",
-    "max_hours", "partial",
+    "max_hours", "max_tokens_problem", "partial",
 )  # fmt: skip
 """Fields of the other run's problems, names and budget, which a derived run does not take over."""
 

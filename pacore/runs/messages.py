@@ -7,15 +7,16 @@ from itertools import groupby
 
 from pacore.core.message import Message, candidate_of, compaction_of, needs_generation
 from pacore.core.plan import Compaction
-from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.core.quorum import Agreed, Shortfall, SlotOutcome, mark_answer
 from pacore.core.round import conclude_round
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
+from pacore.runs.dispatch.in_work import RoundCounts
 from pacore.runs.work import ShardWork, StageReport, Work
 from pacore.store.commits import Commit, find_commit, publish
 from pacore.store.journal import Entry
 from pacore.store.schema import MESSAGES
-from pacore.warehouse.files import CandidateRow, candidates
+from pacore.warehouse.files import CandidateRow, agreed_sets, candidates
 
 Place = tuple[str, int]
 
@@ -25,20 +26,31 @@ Generations = Iterator[Entry | None]
 
 
 def compact(shard: ShardWork, round_: int) -> StageReport:
-    """Commit the message sets of a round that go on; short and waiting sets have no rows."""
-    commit = find_commit(shard.work.store, shard.unit("messages", round_))
+    """Commit the message sets of a round that go on; short and waiting sets have no rows, and neither have
+    those whose messages agree, so that no round follows.
+    """
+    work = shard.work
+    commit = find_commit(work.store, shard.unit("messages", round_))
     if commit is None:
-        commit = shard.work.with_tables(lambda: _publish(shard, round_))
+        commit = work.with_tables(lambda: _publish(shard, round_))
+    if agreed := commit.counts.get("agreed", 0):
+        for later in range(round_ + 1, work.run.plan.rounds + 1):
+            unplanned = -agreed * work.run.plan.width(later)
+            work.progress.add_to(later, RoundCounts(planned=unplanned))
     return StageReport.of(commit)
 
 
 def _publish(shard: ShardWork, round_: int) -> Commit:
     counts = {"sets": 0, "short": 0, "waiting": 0}
+    inputs = [shard.input_key("trajectories", round_)]
+    if shard.may_agree(round_):
+        counts["agreed"] = 0
+        inputs.append(shard.input_key("stops", round_))
     return publish(
         shard.work.store,
         shard.unit("messages", round_),
         map(MESSAGES.row, _messages(shard, round_, counts)),
-        inputs=[shard.input_key("trajectories", round_)],
+        inputs=inputs,
         counts=counts,
         producer=shard.work.producer,
     )
@@ -50,6 +62,8 @@ def _messages(shard: ShardWork, round_: int, counts: dict[str, int]) -> Iterator
         concluded = conclude_round(plan, (round_, problem_id, replicate), outcomes)
         if isinstance(concluded, Shortfall):
             counts["waiting" if concluded.waiting else "short"] += 1
+        elif isinstance(concluded, Agreed):
+            counts["agreed"] += 1
         else:
             counts["sets"] += 1
             yield from concluded
@@ -65,6 +79,7 @@ def slot_outcomes(
     work = shard.work
     commit = shard.committed("trajectories", round_)
     compactions = _compactions(shard, round_)
+    answers = agreed_answers(shard, round_)
     every_problems = work.run.plan.step(round_).compaction
     with work.store.local_path(commit.path) as path:
         rows = candidates(path)
@@ -78,7 +93,19 @@ def slot_outcomes(
                 for row in slots
                 if needs_generation(row.compaction_input, compaction)
             )
-            yield place, [_outcome(work, row, compaction, generations) for row in slots]
+            outcomes = [_outcome(work, row, compaction, generations) for row in slots]
+            yield place, mark_answer(outcomes, answers.get(place))
+
+
+def agreed_answers(shard: ShardWork, round_: int) -> dict[Place, str]:
+    """By (problem id, replicate) the trajectory whose message has the answer, where the messages of a round
+    agree, so that none follows.
+    """
+    if not shard.may_agree(round_):
+        return {}
+    commit = shard.committed("stops", round_)
+    with shard.work.store.local_path(commit.path) as path:
+        return dict(agreed_sets(path))
 
 
 def _compactions(shard: ShardWork, round_: int) -> dict[str, Compaction]:

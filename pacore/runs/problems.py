@@ -7,7 +7,7 @@ at the end a snapshot freezes what there is, and a run with nothing left to do i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from pacore.core.config.command import resume_command_line
@@ -15,6 +15,8 @@ from pacore.core.config.run import RunConfig
 from pacore.engine.opening import resolve_recipe
 from pacore.errors import Refused
 from pacore.problems.survey import ProblemSurvey, survey_problems
+from pacore.runs.planning.budget import SharedBudget
+from pacore.runs.planning.together import RuleNeed, no_need_known
 from pacore.runs.start import start_run
 from pacore.runs.work import OpenShard, Work
 from pacore.store.backends.opening import open_store
@@ -46,10 +48,17 @@ def begin(
     return run
 
 
-def open_work(config: RunConfig) -> Work:
-    """Begin the run of a configuration and open it for work; raises as `begin` and `Work` do."""
+def open_work(
+    config: RunConfig,
+    shared_budgets: Sequence[SharedBudget] = (),
+    rule_need: RuleNeed = no_need_known,
+) -> Work:
+    """Begin the run of a configuration and open it for work, within the budgets that it shares with other
+    runs; raises as `begin` and `Work.of` do.
+    """
     run = begin(config)
-    return Work.of(config, run, open_shards(open_store(config.store), run))
+    shards = open_shards(open_store(config.store), run)
+    return Work.of(config, run, shards, shared_budgets, rule_need)
 
 
 def check_engine(config: RunConfig) -> None:

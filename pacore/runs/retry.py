@@ -8,12 +8,10 @@ follows from them; what has not changed is reused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pacore.bounded import Bounds, run_bounded
-from pacore.core.config.run import RunConfig
 from pacore.core.quorum import ChosenSlot
-from pacore.core.validation import validated
 from pacore.errors import Refused
 from pacore.runs.problems import is_at_end
 from pacore.store.backends.opening import open_store
@@ -25,17 +23,6 @@ from pacore.warehouse.views import Warehouse
 
 Choose = Callable[[Backend, Run, str, int | None], list[ChosenSlot]]
 """Gives the slots that a condition chooses, under a limit of tokens."""
-
-
-def config_of(run: Run, changes: Mapping[str, object]) -> RunConfig:
-    """The configuration a run was started with, some operational fields changed.
-
-    Raises Refused for a run that was not started here, BadInput for a change that is wrong.
-    """
-    if run.is_imported:
-        raise Refused(f"run {run.run_id} was imported; no settings say how to generate more of it")
-    values = {**run.config, **changes, "run_id": run.run_id}
-    return validated(RunConfig, values, f"run {run.run_id}: ")
 
 
 def choose(

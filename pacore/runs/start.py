@@ -17,8 +17,8 @@ from pacore.core.plan import default_shard_size
 from pacore.core.problem import Problem, set_digest
 from pacore.core.recipe import Recipe
 from pacore.errors import Refused
+from pacore.store.backends.capability import prepare
 from pacore.store.backends.protocol import Backend
-from pacore.store.capability import prepare
 from pacore.store.layout import run_key
 from pacore.store.records import put_new
 from pacore.store.run import Run, freeze_problems, is_closed, list_runs, open_run
@@ -60,10 +60,18 @@ def producer() -> dict[str, object]:
     }
 
 
+class OtherSettings(Refused):
+    """A run of that name was begun with other settings: ``differing`` has a line for each."""
+
+    def __init__(self, message: str, differing: list[str]) -> None:
+        super().__init__(message)
+        self.differing = differing
+
+
 def start_run(store: Backend, config: RunConfig, recipe: Recipe, problems: list[Problem]) -> Run:
     """Open the run of a configuration, or begin it; its identity is fixed at its first start.
 
-    Raises Refused when a run of that name exists under another identity, naming each difference.
+    Raises OtherSettings when a run of that name exists under another identity, naming each difference.
     """
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
     run_id = config.run_id or _own_name(store, identity)
@@ -86,7 +94,7 @@ def begin_run(
     """Open a run by its name and identity, or begin it.
 
     ``settings`` has the ``name`` its problem set is kept under and the ``config`` it was started
-    with. Raises Refused as `start_run` does.
+    with. Raises OtherSettings as `start_run` does.
     """
     if not store.exists(run_key(run_id)):
         prepare(store)
@@ -106,10 +114,11 @@ def begin_run(
         put_new(store, run_key(run_id), begun)
     run = open_run(store, run_id)
     if differing := differences(run.identity, identity):
-        raise Refused(
+        raise OtherSettings(
             f"run {run_id} exists with another configuration; {'; '.join(differing)}. "
             f"Take another --run-id; or finish it as it was started: "
-            f"{resume_command_line(store.url, run_id)}"
+            f"{resume_command_line(store.url, run_id)}",
+            differing,
         )
     return run
 

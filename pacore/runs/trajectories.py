@@ -9,52 +9,49 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice, tee
 from typing import NamedTuple
 
+from pacore.core.grading.extraction.extract import EXTRACTION_VERSION
+from pacore.core.policies.stops import SetStop
 from pacore.core.quorum import Attempt, Retry, SlotOutcome, attempt_recipe
 from pacore.core.round import (
     Fits,
-    OpenSlot,
     Pass,
     Round,
     RoundPrompt,
     anything_fits,
-    by_slot,
     fits_window,
     outcomes_of,
     passes,
 )
-from pacore.core.trajectory import Generation, Request, Trajectory, normalise
+from pacore.core.trajectory import FAILED, Request, Trajectory, normalise
 from pacore.errors import StoreError
 from pacore.runs.dispatch.dispatcher import filled
 from pacore.runs.dispatch.in_work import RoundCounts, SetPlace
 from pacore.runs.dispatch.writers import Filled, Follower
+from pacore.runs.filling.decisions import GoOn
+from pacore.runs.filling.slots import RunSlot, Wanted, look_up, run_slots
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.work import ShardWork, StageReport, Work
-from pacore.store.commits import Commit, Draft, find_commit
+from pacore.store.commits import Commit, Draft, find_commit, publish
 from pacore.store.journal import Entry
-from pacore.store.schema import TRAJECTORIES, TRAJECTORY_TEXTS
-
-
-@dataclass(slots=True)
-class _RunSlot(OpenSlot):
-    """A slot of a run; ``refused`` has, by attempt, what the journal does not: context overflows."""
-
-    refused: dict[int, Generation] = field(default_factory=dict)
+from pacore.store.schema import STOPS, TRAJECTORIES, TRAJECTORY_TEXTS
 
 
 class _OpenSet(NamedTuple):
-    """A message set while its slots are filled: the passes that are left, and what follows its requests, if
-    its next round may begin ahead.
+    """A message set while its slots are filled: its round, the passes that are left, and what follows its
+    requests, if its next round may begin ahead. Under a rule that stops early ``go_on`` begins that.
     """
 
-    slots: list[_RunSlot]
+    round: Round
+    slots: list[RunSlot]
     passes: Iterator[Pass]
     follower: Follower | None
+    go_on: GoOn | None
 
 
 def fill(shard: ShardWork, round_: int) -> StageReport:
@@ -72,13 +69,20 @@ def fill(shard: ShardWork, round_: int) -> StageReport:
             retries = work.retries()
             sets = [_open_set(shard, round_, one, retries) for one in inputs]
             del inputs
+            stops = _decide(shard, sets)
             slots = _fill_slots(shard, sets)
             del sets
             seen = {"retries": len(retries)} if retries else {}
-            commit = work.with_tables(lambda: _publish(shard, round_, slots, seen))
+            commit = work.with_tables(lambda: _publish(shard, round_, slots, stops, seen))
     else:
         settled, lost = commit.counts["slots"], commit.counts["unfinished"]
-        work.progress.add_to(round_, RoundCounts(reused=settled - lost, failed=lost))
+        aborted = commit.counts.get("aborted", 0)
+        reused = settled - lost - aborted
+        is_ruled = work.run.plan.step(round_).stopping is not None
+        counts = RoundCounts(
+            reused=reused, failed=lost, aborted=aborted, decided=settled if is_ruled else 0
+        )
+        work.progress.add_to(round_, counts)
     return StageReport.of(commit)
 
 
@@ -118,17 +122,40 @@ def _open_set(
     work, run = shard.work, shard.work.run
     problem, replicate, messages = given
     round_ = Round(run.plan, run.recipe, problem, (number, replicate), messages)
-    prompts = round_.prompts(_fits_of(work, number))
-    slots = [_RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
-    follower = None
+    slots = run_slots(round_.prompts(_fits_of(work, number)))
+    follower, go_on = None, None
     if work.ahead is not None and not retries:
         fits_of = partial(_fits_of, work)
-        follower = work.ahead.follow(round_, slots, shard.shard.number, fits_of)
+        if round_.step.stopping is None:
+            follower = work.ahead.follow(round_, slots, shard.shard.number, fits_of)
+        else:
+            go_on = partial(work.ahead.decided, round_, shard.shard.number, fits_of)
     left = passes(run.plan, slots, retries, lambda: _outcomes(work, slots))
-    return _OpenSet(slots, left, follower)
+    return _OpenSet(round_, slots, left, follower, go_on)
 
 
-def _fill_slots(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
+def _decide(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[SetStop]:
+    """Take the first pass over sets that are under a rule, until it has decided each of them.
+
+    Returns how it did, but for sets that wait for the engine.
+    """
+    decisions, number = shard.work.decisions, shard.shard.number
+    ruled = [one for one in sets if one.round.step.stopping is not None]
+    begun = [decisions.fill(one.round, one.slots, number, one.go_on) for one in ruled]
+    stops = []
+    for one, done in zip(ruled, begun, strict=True):
+        next(one.passes)
+        decided = done.result()
+        for slot, same in zip(one.slots, decided.slots, strict=True):
+            slot.history, slot.refused = same.history, same.refused
+            slot.decided_at = same.decided_at
+        decisions.take((one.round.place[0], one.round.problem.problem_id, one.round.place[1]))
+        if decided.stop is not None:
+            stops.append(decided.stop)
+    return stops
+
+
+def _fill_slots(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[RunSlot]:
     """Find each slot of some sets in the journal or have it generated.
 
     Returns when every slot has its attempts.
@@ -151,7 +178,7 @@ def _fill_slots(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
             results = [result for part in parts for result in filled(part)]
             for (slot, _), result in zip(missing, results, strict=True):
                 if result.generation is not None:
-                    _refuse(slot, result.generation)
+                    slot.refuse(result.generation)
                 else:
                     slot.history = slot.history.ended(result.finish_reason)
         going = [(one, now) for one, _ in going if (now := next(one.passes, None))]
@@ -162,26 +189,18 @@ def _fill_slots(shard: ShardWork, sets: Sequence[_OpenSet]) -> list[_RunSlot]:
 def _begun(
     shard: ShardWork, one: _OpenSet, requests: Sequence[Request], looked_up: float
 ) -> Iterator[Future[list[Filled]]]:
-    """Begin the requests of a set, by the priority of its problem.
-
-    Where nothing is known of how long its trajectories are, the first goes before the others of any
-    problem.
-    """
+    """Begin the requests of a set, by the priority of its problem (`WorkOrder.parts`)."""
     work, place = shard.work, one.slots[0].place
     number, problem_id = shard.shard.number, place.problem_id
-    order = work.order
-    is_known = one.follower is None or place.round > 1 or order.expected.is_known(problem_id)
-    probes = 0 if is_known else 1
-    for part, hint in (
-        (requests[:probes], partial(order.first, number)),
-        (requests[probes:], partial(order.hint, number, place.round, problem_id)),
-    ):
-        if part:
-            set_place = SetPlace(number, place.round, problem_id, place.replicate)
-            yield work.begin(set_place, part, hint, looked_up, one.follower)
+    set_place = SetPlace(number, place.round, problem_id, place.replicate)
+    parts = work.order.parts(
+        number, place.round, problem_id, requests, is_followed=one.follower is not None
+    )
+    for part, hint in parts:
+        yield work.begin(set_place, part, hint, looked_up, one.follower)
 
 
-def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:
+def _outcomes(work: Work, slots: Sequence[RunSlot]) -> list[SlotOutcome]:
     """What each slot came to, read from the journal where it was not yet.
 
     Texts are left out: what counts here is whether there is one.
@@ -197,7 +216,7 @@ def _outcomes(work: Work, slots: Sequence[_RunSlot]) -> list[SlotOutcome]:
     return outcomes_of(slots)
 
 
-def _filled(slots: Sequence[_RunSlot]) -> Iterator[_RunSlot]:
+def _filled(slots: Sequence[RunSlot]) -> Iterator[RunSlot]:
     """The slots of a set without the turns of their prompts, which hold its texts in memory."""
     without_turns = {slot.prompt.view: replace(slot.prompt, turns=()) for slot in slots}
     for slot in slots:
@@ -205,86 +224,53 @@ def _filled(slots: Sequence[_RunSlot]) -> Iterator[_RunSlot]:
         yield slot
 
 
-_Missing = list[tuple[_RunSlot, Request]]
+_Missing = list[tuple[RunSlot, Request]]
 """Slots, in their order, with requests that are still to be made."""
 
 
 def _look_up(work: Work, going: Sequence[tuple[_OpenSet, Pass]]) -> list[_Missing]:
-    """Add the next attempts that slots have had to their histories; returns what each set still misses.
-
-    A tombstone leads to the next attempt until this run has spent its own on the slot.
-    """
-    tried = [(one, now.retry, one.slots[slot]) for one, now in going for slot in now.slots]
-    wanted: dict[int, tuple[_RunSlot, Request]] = {}
-    places: Sequence[int] = range(len(tried))
-    is_first = True
-    while places:
-        before = [tried[place][2].history for place in places]
-        requests = [
-            slot.begin(work.run.recipe, retry if is_first else None)
-            for _, retry, slot in (tried[place] for place in places)
-        ]
-        entries = work.journal.find_many([request.trajectory_id for request in requests])
-        tombstones = []
-        for place, earlier, request, entry in zip(places, before, requests, entries, strict=True):
-            one, _, slot = tried[place]
-            if entry is not None:
-                if one.follower is not None:
-                    one.follower.kept(request, entry.generation)
-                if _note(work, slot, entry):
-                    tombstones.append(place)
-            elif (overflowed := work.refused_ahead(request.trajectory_id)) is not None:
-                _refuse(slot, overflowed)
-            elif not work.is_generating and earlier.attempts and earlier.current.is_tombstone:
-                # No attempt was made since.
-                slot.history = earlier
-            else:
-                wanted[place] = slot, request
-        places = tombstones
-        is_first = False
-    found = iter(range(len(tried)))
+    """Add the next attempts that slots have had to their histories; returns what each set still misses."""
+    wanted = [
+        Wanted(one.slots[slot], now.retry, partial(_keep, one.follower))
+        for one, now in going
+        for slot in now.slots
+    ]
+    missing = look_up(work, wanted)
+    found = iter(range(len(wanted)))
     return [
-        [wanted[place] for place in islice(found, len(now.slots)) if place in wanted]
+        [
+            (wanted[place].slot, missing[place])
+            for place in islice(found, len(now.slots))
+            if place in missing
+        ]
         for _, now in going
     ]
 
 
-def _refuse(slot: _RunSlot, overflowed: Generation) -> None:
-    """Note that the current attempt did not fit the window."""
-    slot.refused[len(slot.history.attempts) - 1] = overflowed
-    slot.history = slot.history.ended(overflowed.finish_reason)
-
-
-def _note(work: Work, slot: OpenSlot, entry: Entry) -> bool:
-    """Note how the current attempt ended; returns whether another follows it."""
-    made = entry.generation
-    slot.history = slot.history.ended(made.finish_reason, entry.run_id != work.run.run_id)
-    is_lost = slot.history.is_lost(work.limits.attempts)
-    if work.is_counted(entry.trajectory_id):
-        # It was made by this start of the run, which tries nothing twice.
-        return False
-    if made.is_finished:
-        truncated = int(made.finish_reason == "length")
-        work.progress.add_to(slot.place.round, RoundCounts(reused=1, truncated=truncated))
-    elif is_lost:
-        work.progress.add_to(slot.place.round, RoundCounts(failed=1))
-    return not (made.is_finished or is_lost)
+def _keep(follower: Follower | None, slot: RunSlot, request: Request, entry: Entry) -> None:
+    del slot
+    if follower is not None:
+        follower.kept(request, entry.generation)
 
 
 def _publish(
     shard: ShardWork,
     round_: int,
-    slots: Sequence[_RunSlot],
+    slots: Sequence[RunSlot],
+    stops: Sequence[SetStop],
     seen: dict[str, int],
 ) -> Commit:
     """Derive the rows from the journal, in the order of the slots, a row at a time.
 
-    ``seen`` is counted with them: how many retries the run had.
+    ``stops`` is how a rule has decided sets; ``seen`` is counted with them: how many retries the run had.
     """
     work = shard.work
     texts = Draft(work.store, shard.unit("trajectory_texts", round_))
     rows = Draft(work.store, shard.unit("trajectories", round_))
     counts = {"slots": 0, "reused": 0, "unfinished": 0, "completion_tokens": 0, **seen}
+    is_stopped_early = work.run.plan.step(round_).stopping is not None
+    if is_stopped_early:
+        counts["aborted"] = 0
     written: set[str] = set()
     with texts, rows:
         attempts = ((slot, n) for slot in slots for n in range(len(slot.history.attempts)))
@@ -294,17 +280,37 @@ def _publish(
             for trajectory in islice(trajectories, len(slot.history.attempts)):
                 trajectory_id = trajectory.trajectory_id
                 is_own = trajectory.text_run_id == work.run.run_id
-                if is_own and trajectory_id not in written and not _is_kept(shard, trajectory_id):
+                is_new = is_own and trajectory_id not in written
+                # What was not sent or aborted has no text, and another run has it under the same id.
+                has_text = trajectory.generation.finish_reason not in ("cancelled", "aborted")
+                if is_new and has_text and not _is_kept(shard, trajectory_id):
                     texts.add(TRAJECTORY_TEXTS.row(trajectory))
                     written.add(trajectory_id)
                 rows.add(TRAJECTORIES.row(trajectory))
                 counts["reused"] += trajectory.reused
                 if not trajectory.reused:
                     counts["completion_tokens"] += trajectory.generation.completion_tokens or 0
-            counts["unfinished"] += not trajectory.generation.is_finished
+            counts["unfinished"] += trajectory.generation.finish_reason in FAILED
+            if is_stopped_early:
+                counts["aborted"] += trajectory.generation.finish_reason == "aborted"
         inputs = [shard.input_key("messages", round_ - 1)] if round_ > 1 else []
         texts.commit(inputs=inputs, producer=work.producer)
+        if is_stopped_early:
+            publish_stops(shard, round_, stops)
         return rows.commit(inputs=inputs, counts=counts, producer=work.producer)
+
+
+def publish_stops(shard: ShardWork, round_: int, stops: Sequence[SetStop]) -> None:
+    """Commit how a rule has decided the sets of a shard's round."""
+    work = shard.work
+    publish(
+        work.store,
+        shard.unit("stops", round_),
+        map(STOPS.row, sorted(stops, key=lambda one: one.place)),
+        inputs=[shard.input_key("messages", round_ - 1)] if round_ > 1 else [],
+        counts={"sets": len(stops), "stopped": sum(one.is_stopped for one in stops)},
+        producer={**work.producer, "extraction": EXTRACTION_VERSION},
+    )
 
 
 def _is_kept(shard: ShardWork, trajectory_id: str) -> bool:
@@ -312,7 +318,7 @@ def _is_kept(shard: ShardWork, trajectory_id: str) -> bool:
     return shard.revision > 0 and shard.work.has_text(shard.work.run.run_id, trajectory_id)
 
 
-def _trajectories_of(work: Work, attempts: Iterable[tuple[_RunSlot, int]]) -> Iterator[Trajectory]:
+def _trajectories_of(work: Work, attempts: Iterable[tuple[RunSlot, int]]) -> Iterator[Trajectory]:
     """Attempts at slots, each by its number, as trajectories: read back from the journal."""
     attempts, looked_up = tee(attempts)
     journalled = work.journal.find_many(
@@ -325,18 +331,19 @@ def _trajectories_of(work: Work, attempts: Iterable[tuple[_RunSlot, int]]) -> It
         yield _trajectory(work, slot, number, entry)
 
 
-def _entry(work: Work, slot: _RunSlot, number: int, journalled: Iterator[Entry | None]) -> Entry:
+def _entry(work: Work, slot: RunSlot, number: int, journalled: Iterator[Entry | None]) -> Entry:
     """What an attempt came to: an overflow of this run, or the next of those that were journalled."""
     trajectory_id = slot.history.attempts[number].trajectory_id
     if (refused := slot.refused.get(number)) is not None:
-        return Entry(trajectory_id, refused, work.run.run_id, datetime.now(UTC))
+        ended_at = slot.decided_at or datetime.now(UTC)
+        return Entry(trajectory_id, refused, work.run.run_id, ended_at)
     entry = next(journalled)
     if entry is None:
         raise StoreError(f"trajectory {trajectory_id} is gone from the journal")
     return entry
 
 
-def _trajectory(work: Work, slot: _RunSlot, number: int, entry: Entry) -> Trajectory:
+def _trajectory(work: Work, slot: RunSlot, number: int, entry: Entry) -> Trajectory:
     attempt: Attempt = slot.history.attempts[number]
     text_run_id = work.run.run_id
     if attempt.reused and work.has_text(entry.run_id, attempt.trajectory_id):

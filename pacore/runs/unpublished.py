@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pacore.core.plan import Shard
-from pacore.core.quorum import Shortfall, SlotOutcome
+from pacore.core.policies.stops import SetStop
+from pacore.core.quorum import SlotOutcome, mark_answer
 from pacore.core.round import OpenSlot, Round, open_slots
 from pacore.core.trajectory import Generation, Request, Trajectory
 from pacore.runs.inputs import round_inputs
 from pacore.store.backends.protocol import Backend
-from pacore.store.commits import Commit
+from pacore.store.commits import Commit, read_commits
 from pacore.store.journal import Entry, Journal
-from pacore.store.run import Run
+from pacore.store.layout import Unit
+from pacore.store.run import Run, find_set_stop
 
 MAX_SLOTS = 200_000
 """Slots that are derived at most; of more, those of every n-th message set are a sample."""
@@ -31,6 +33,32 @@ MAX_FOLLOWED = 20_000
 
 FEWEST_LOOKED_UP = 100
 """Slots of a run that are looked up even where the time is up: fewer are too small a sample."""
+
+
+COUNTED_TABLES = ("trajectories", "messages", "answers")
+"""Tables whose commits say how far a run is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the current commits of a run say of how far it is."""
+
+    commits: Sequence[Commit]
+
+    @staticmethod
+    def of(store: Backend, units: Iterable[Unit]) -> Published:
+        """By the current ``units`` of a run. Raises StoreError."""
+        return Published(
+            list(read_commits(store, [one for one in units if one.table in COUNTED_TABLES]))
+        )
+
+    def of_table(self, table: str) -> list[Commit]:
+        return [commit for commit in self.commits if commit.unit.table == table]
+
+    def total(self, name: str) -> int:
+        """A count of trajectories or answers, summed up."""
+        counted = (*self.of_table("trajectories"), *self.of_table("answers"))
+        return sum(commit.counts.get(name, 0) for commit in counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +102,7 @@ def unpublished(
     )
     step = max(1, -(-slots // max_slots))
     sets = [
-        _Set(Round(run.plan, run.recipe, problem, (round_, replicate), messages))
+        _Set.of(store, run, Round(run.plan, run.recipe, problem, (round_, replicate), messages))
         for shard, round_, path in rounds
         for problem, replicate, messages in islice(
             round_inputs(store, run, shard, path), 0, None, step
@@ -84,7 +112,7 @@ def unpublished(
     while sets:
         found += _look_up(journal, run, sets, step, deadline)
         ahead = [one.ahead() for one in sets]
-        sets = [one for one in ahead if one is not None]
+        sets = [_Set.of(store, run, round_) for round_ in ahead if round_ is not None]
     return found
 
 
@@ -104,12 +132,28 @@ def _next_rounds(run: Run, commits: Iterable[Commit]) -> Iterator[tuple[Shard, i
 
 
 class _Set:
-    """The slots of a problem in a round with the first attempts at them, and what those came to."""
+    """The slots of a problem in a round with the first attempts at them, and what those came to.
 
-    def __init__(self, round_: Round) -> None:
+    Of a set that a rule has decided these are the slots that had arrived; the others are ``left``.
+    """
+
+    def __init__(self, round_: Round, stop: SetStop | None) -> None:
         self._round = round_
         self._outcomes: dict[int, SlotOutcome] = {}
-        self.slots = open_slots(round_.prompts())
+        slots = open_slots(round_.prompts())
+        self._ends_with = None if stop is None else stop.ends_with
+        arrived = None if stop is None else {one.slot for one in stop.arrivals}
+        self.slots = [one for one in slots if arrived is None or one.place.slot in arrived]
+        self.left = len(slots) - len(self.slots)
+
+    @staticmethod
+    def of(store: Backend, run: Run, round_: Round) -> _Set:
+        """The set of a round, with the decision that is recorded of it."""
+        stop = None
+        if round_.step.stopping is not None:
+            number, replicate = round_.place
+            stop = find_set_stop(store, run.run_id, number, round_.problem.problem_id, replicate)
+        return _Set(round_, stop)
 
     def requests(self) -> Iterator[tuple[Request, _Set, OpenSlot]]:
         """The first attempt at each slot, with the set and the slot."""
@@ -126,13 +170,13 @@ class _Set:
             trajectory = Trajectory.of(slot.place, request, made)
             self._outcomes[slot.place.slot] = SlotOutcome.of(trajectory, slot.prompt.compaction)
 
-    def ahead(self) -> _Set | None:
-        """The set in its next round, where every slot of this one is finished and there is one."""
+    def ahead(self) -> Round | None:
+        """The next round, where every slot of this one is finished and there is one."""
         if not self._outcomes or len(self._outcomes) < len(self.slots):
             return None
         outcomes = [self._outcomes[slot] for slot in sorted(self._outcomes)]
-        concluded = self._round.conclude(outcomes)
-        return None if isinstance(concluded, Shortfall) else _Set(self._round.after(concluded))
+        concluded = self._round.conclude(mark_answer(outcomes, self._ends_with))
+        return self._round.after(concluded) if isinstance(concluded, list) else None
 
 
 def _look_up(
@@ -162,9 +206,10 @@ def _look_up(
         if looked_up >= FEWEST_LOOKED_UP and time.monotonic() > deadline:
             break
     scale = step * len(slots) / max(looked_up, 1)
+    left = step * sum(one.left for one in sets)
     return Unpublished(
-        step * len(slots),
-        round(found["finished"] * scale),
+        step * len(slots) + left,
+        round(found["finished"] * scale) + left,
         round(found["reused"] * scale),
         round(found["completion_tokens"] * scale),
         (scale != 1 and looked_up > 0) or not is_followed,

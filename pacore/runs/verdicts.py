@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +29,7 @@ from pacore.core.grading.verdict import (
 from pacore.core.trajectory import UNFINISHED
 from pacore.errors import Interrupted, StoreError
 from pacore.runs.dispatch.progress import GradingProgress
+from pacore.runs.messages import Place, agreed_answers
 from pacore.runs.work import ShardWork, StageReport
 from pacore.sandbox.grade import answer_keys, grade_answers, grader_version
 from pacore.store.backends.protocol import Backend
@@ -146,7 +147,9 @@ def grade(shard: ShardWork) -> StageReport:
         producer=work.producer,
         with_tables=work.with_tables,
     )
-    answers = AnswerGrading(opened, UngradedShard(shard.shard.number, shard.revision, (last,)))
+    agreed = {place for round_ in range(1, last) for place in agreed_answers(shard, round_)}
+    ungraded = UngradedShard(shard.shard.number, shard.revision, (last,))
+    answers = AnswerGrading(opened, ungraded, agreed)
     return answers.grade(last, answers.by_rules)
 
 
@@ -342,11 +345,16 @@ class ShardGrading:
 class AnswerGrading(ShardGrading):
     """A shard in the run's own grading: the answers, as the stage before has read them.
 
-    A replicate that did not reach the last round has no trajectory there, and gets the verdict
-    ``no_answer`` all the same, with the reason that its answer has.
+    A replicate that did not reach the last round has no trajectory there. It gets the verdict
+    ``no_answer`` all the same, with the reason that its answer has; or where it is among ``agreed``, by
+    (problem id, replicate), as the messages of a round agreed, the verdict on its answer.
     """
 
     reads = "answers"
+
+    def __init__(self, opened: OpenGrading, work: UngradedShard, agreed: Container[Place]) -> None:
+        super().__init__(opened, work)
+        self._agreed = agreed
 
     def _items(self, judged: Commit) -> Iterator[Item]:
         with self.opened.store.local_path(judged.path) as path:
@@ -354,7 +362,9 @@ class AnswerGrading(ShardGrading):
                 if row.problem_id not in self.golds or row.finish_reason in UNFINISHED:
                     continue
                 spec, gold = self.golds[row.problem_id]
-                place = (row.problem_id, row.replicate, 0, row.trajectory_id)
+                is_agreed = (row.problem_id, row.replicate) in self._agreed
+                last = None if is_agreed else row.trajectory_id
+                place = (row.problem_id, row.replicate, 0, last)
                 if row.answer is not None and row.answer.strip():
                     yield Item(*place, spec, gold, row.answer, row.method)
                 else:

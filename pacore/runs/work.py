@@ -32,7 +32,9 @@ from pacore.runs.dispatch.places import Gate, Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy
 from pacore.runs.dispatch.writers import Filled, Follower
-from pacore.runs.planning.budget import budget_of
+from pacore.runs.filling.decisions import Decisions
+from pacore.runs.planning.budget import SharedBudget, budget_of
+from pacore.runs.planning.together import RuleNeed, no_need_known
 from pacore.runs.unpublished import unpublished
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -189,13 +191,24 @@ class Work:
                 run.plan, run.recipe, self.journal, self._send, self._count, self._order
             )  # fmt: skip
             self._history = self._tables.submit(self._order.learn, store)
+        self.decisions = Decisions(self)
+        if self.ahead is not None:
+            self.ahead.decisions = self.decisions
 
     @staticmethod
-    def of(config: RunConfig, run: Run, left: Sequence[OpenShard]) -> Work:
-        """The work that a configuration makes of its run. Raises as `budget_of` does."""
+    def of(
+        config: RunConfig,
+        run: Run,
+        left: Sequence[OpenShard],
+        shared_budgets: Sequence[SharedBudget] = (),
+        rule_need: RuleNeed = no_need_known,
+    ) -> Work:
+        """The work that a configuration makes of its run, which others may share budgets with; what it
+        needs under a stopping rule ``rule_need`` says. Raises as `budget_of` does.
+        """
         limits = WorkLimits(config.attempts, config.grading_timeout_seconds)
         store = open_store(config.store)
-        budget = budget_of(config, store, run) if left else None
+        budget = budget_of(config, store, run, shared_budgets, rule_need) if left else None
         return Work(store, run, limits, EngineSettings.of(config, budget), left)
 
     def _active_shards(self, slots: int) -> int:
@@ -254,9 +267,11 @@ class Work:
         hint: Callable[[], Hint],
         looked_up: float,
         follower: Follower | None = None,
+        on_filled: Callable[[Filled], None] | None = None,
     ) -> Future[list[Filled]]:
         """Begin to have generated what the journal lacked of a set at ``looked_up``: `Dispatcher.begin`.
 
+        With ``on_filled``, which is called with each as it is settled, they may be aborted.
         Raises StoreError where there is no engine.
         """
         if self._dispatcher is None:
@@ -268,9 +283,26 @@ class Work:
         if ahead is not None and any(ahead.has_sent(one.trajectory_id) for one in requests):
             # What has come since is in the journal, and what has not is joined in flight.
             looked_up = -math.inf
-        return self._send(place, requests, hint, self._note, looked_up, follower)
+        if on_filled is None:
+            return self._send(place, requests, hint, self._note, looked_up, follower)
 
-    def _send(
+        def note(place: SetPlace, filled: Filled) -> None:
+            self._note(place, filled)
+            on_filled(filled)
+
+        return self._send(place, requests, hint, note, looked_up, follower, may_be_aborted=True)
+
+    def abort(self, begun: Sequence[Future[list[Filled]]]) -> None:
+        """End requests that are no longer needed: `Dispatcher.abort`."""
+        if begun and self._dispatcher is not None:
+            self._dispatcher.abort(begun)
+
+    @property
+    def engine_name(self) -> str:
+        """Of the engine that the run has had its trajectories of."""
+        return str(self.run.config.get("engine", ""))
+
+    def _send(  # noqa: PLR0913 - what `Dispatcher.begin` takes
         self,
         place: SetPlace,
         requests: Sequence[Request],
@@ -278,11 +310,21 @@ class Work:
         on_filled: Callable[[SetPlace, Filled], None],
         looked_up: float,
         follower: Follower | None,
+        *,
+        may_be_aborted: bool = False,
     ) -> Future[list[Filled]]:
         ids = [request.trajectory_id for request in requests]
         followed = self.progress.in_work.begin(place, ids, follower)
         settled = partial(on_filled, place)
-        return self.engine.begin(self.run.run_id, requests, hint, settled, looked_up, followed)
+        return self.engine.begin(
+            self.run.run_id,
+            requests,
+            hint,
+            settled,
+            looked_up,
+            followed,
+            may_be_aborted=may_be_aborted,
+        )
 
     def is_counted(self, trajectory_id: str) -> bool:
         """Whether a trajectory was requested ahead of its stage, and so is counted; True once for each."""
@@ -353,6 +395,7 @@ class Work:
         self.stop()
         if self.ahead is not None:
             self.ahead.close()
+        self.decisions.close()
         if self._dispatcher is not None:
             self._dispatcher.close()
         self._tables.shutdown()
@@ -388,6 +431,11 @@ class ShardWork:
         if commit is None:
             raise StoreError(f"{self.input_key(table, round_)}: is not committed")
         return commit
+
+    def may_agree(self, round_: int) -> bool:
+        """Whether a rule may find that the messages of a set agree, so that no round follows."""
+        rule = self.work.run.plan.step(round_).stopping
+        return rule is not None and rule.depth is not None
 
     def problems(self) -> list[Problem]:
         """The problems of the shard, sorted by id."""

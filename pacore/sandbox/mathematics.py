@@ -305,8 +305,8 @@ def limited_calls(most: int) -> Iterator[None]:
     """Raise TooManyCalls in the context after ``most`` calls of Python or C functions in this thread.
 
     It uses the thread's profiler, which makes the context up to three times as slow. Python ignores
-    exceptions raised while it closes a generator, and a call of a C function is not interrupted, so a
-    caller needs a time limit as well.
+    exceptions raised while it closes a generator or runs a finalizer, and a call of a C function is not
+    interrupted: such a context runs to its end before it raises, so a caller needs a time limit as well.
     """
     left = most
 
@@ -322,3 +322,6 @@ def limited_calls(most: int) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(before)
+    # Python removes a profiler that raises, so an exception that was ignored is not raised again.
+    if left < 0:
+        raise TooManyCalls

@@ -121,6 +121,10 @@ class Sandbox:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        # A process 1 that was about to start while bubblewrap was killed starts, and ends where it is told
+        # that nothing will be asked of it.
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
         # bubblewrap has ended; once the socket closes, so have process 1 and all processes inside.
         deadline = time.monotonic() + _CLOSE_SECONDS
         poll_until([self], lambda: not self.is_open, lambda: deadline)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pacore.core.identity import canonical_json, sha256_hex
+
 FORMAT_VERSION = 1
 """Is in every record and every journal entry as ``v``."""
 
@@ -109,6 +111,12 @@ def retry_key(run_id: str, sequence: int) -> str:
     return numbered_key(retries_prefix(run_id), sequence)
 
 
+def set_stop_key(run_id: str, round_: int, problem_id: str, replicate: int) -> str:
+    """How a rule decided a message set, by a digest of its place."""
+    named = canonical_json([round_, problem_id, replicate])
+    return f"runs/{run_id}/stops/{sha256_hex(named)[:32]}.json"
+
+
 def budget_stops_prefix(run_id: str) -> str:
     return f"runs/{run_id}/budget"
 
@@ -130,6 +138,44 @@ def acceptances_prefix(job: str) -> str:
     return f"{job_prefix(job)}/accepted"
 
 
+def night_scores_prefix(job: str, run_id: str) -> str:
+    """The folder of what the problems of a night came to: one file for each time that it was decided on."""
+    return f"{job_prefix(job)}/scores/{run_id}"
+
+
+def night_scores_key(job: str, run_id: str, number: int) -> str:
+    return f"{night_scores_prefix(job, run_id)}/{number:06d}.parquet"
+
+
+def removals_prefix(job: str) -> str:
+    return f"{job_prefix(job)}/removed"
+
+
+def removal_prefix(job: str, run_id: str) -> str:
+    """The folder of the records of a night's removal: that it began, and that it ended."""
+    return f"{removals_prefix(job)}/{run_id}"
+
+
+TRAINING = "training"
+"""The folder of training sets."""
+
+
+def training_prefix(name: str) -> str:
+    """The folder of the records of a training set: one for each time that a stage came to its end."""
+    return f"{TRAINING}/{name}/records"
+
+
+def training_name_of(key: str) -> str | None:
+    """The training set that a key below `TRAINING` is a record of; None for any other key."""
+    _, name, kind, *_ = (*key.split("/"), "", "")
+    return name if kind == "records" else None
+
+
+def decisions_key(name: str, stage: str, sha256: str) -> str:
+    """What a stage of a training set decided on each problem, by the digest of the file."""
+    return f"{TRAINING}/{name}/decisions/{stage}-{sha256[:16]}.parquet"
+
+
 def gradings_prefix(run_id: str) -> str:
     return f"runs/{run_id}/gradings"
 
@@ -149,6 +195,11 @@ def data_key(unit: Unit, schema_version: int, sha256: str) -> str:
         f"data/{unit.table}/schema={schema_version}/run_id={unit.run_id}/round={unit.round}/"
         f"{unit.name}-{sha256[:16]}.parquet"
     )
+
+
+def data_prefix(table: str, run_id: str) -> str:
+    """The folder of the data files of one table of a run."""
+    return f"{DATA}/{table}/schema={SCHEMA_VERSION}/run_id={run_id}"
 
 
 def commit_key(unit: Unit) -> str:
@@ -198,9 +249,13 @@ def sweep_key(sweep_id: str, name: str) -> str:
     return f"sweeps/{sweep_id}/{name}"
 
 
+DERIVED = "derived"
+"""The folder of the problem sets of runs whose prompts were made from another run's rows."""
+
+
 def derived_key(run_id: str) -> str:
     """The problem set of a run whose prompts were made from another run's rows."""
-    return f"derived/{run_id}.jsonl"
+    return f"{DERIVED}/{run_id}.jsonl"
 
 
 def lease_key(run_id: str) -> str:
@@ -223,7 +278,7 @@ _EXPORTED = re.compile(
     rf"|(?P<data>data/\w+/schema=\d+/run_id={_RUN_ID}/round=\d+/[A-Za-z0-9.-]+\.parquet)"
     rf"|(?P<commits>commits/run_id=(?P<of_commit>{_RUN_ID})/\w+/round=\d+/[A-Za-z0-9.]+\.json)"
     rf"|(?P<snapshots>snapshots/run_id=(?P<of_snapshot>{_RUN_ID})/\d+\.json)"
-    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/|budget/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
+    rf"|(?P<runs>runs/(?P<of_record>{_RUN_ID})/(?:retries/|gradings/|budget/|stops/)?[A-Za-z0-9][A-Za-z0-9._-]*\.json)"
 )
 
 EXPORTED_KINDS = ("journal", "problems", "data", "commits", "snapshots", "runs")

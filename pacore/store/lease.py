@@ -1,9 +1,12 @@
 """The lease of a run, for stores that do not honour put-if-absent.
 
 Where two writers of one key may both learn that they were first, commits decide nothing, and only one
-process may work on a run. It writes a lease into the store and renews it; a process that finds the
-valid lease of another is refused. Writing, waiting and reading again settles which of two that begin
-at once may continue: the one whose lease was written last.
+process may work on a run. It writes a lease into the store and renews it; a process that sees another
+renew its lease is refused. Writing, waiting and reading again settles which of two that begin at once
+may continue: the one whose lease was written last.
+
+Whether a lease is renewed is seen, and not told by times in it: clocks of two machines differ, and a
+clock is set while a run goes on.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from datetime import UTC, datetime, timedelta
 
 from pacore.errors import Refused, StoreError
 from pacore.processes import is_alive
+from pacore.store.backends.capability import prepare
 from pacore.store.backends.protocol import Backend
-from pacore.store.capability import prepare
 from pacore.store.layout import lease_key
 from pacore.store.records import Time, encode, find
 
@@ -30,8 +33,8 @@ _log = logging.getLogger("pacore.store")
 
 @dataclass(frozen=True)
 class Terms:
-    """How long a lease lasts unless it is renewed, how often it is, and how long a process waits after
-    writing one before it reads it again.
+    """How long a lease lasts unless it is renewed, how often it is, and how long a process waits before
+    it reads one again.
     """
 
     lasts_seconds: float = 60.0
@@ -41,7 +44,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """The record of a lease: who holds it, and until when."""
+    """The record of a lease: who holds it, and, for people to read, until when by the holder's clock."""
 
     holder: str
     host: str
@@ -50,11 +53,9 @@ class LeaseRecord:
     renewed_at: Time | None = None
 
     @property
-    def is_valid(self) -> bool:
-        """Whether it has not run out, and its holder is alive as far as can be known."""
-        if datetime.now(UTC) >= self.expires_at:
-            return False
-        return self.host != socket.gethostname() or is_alive(self.process)
+    def is_left(self) -> bool:
+        """Whether its holder was on this machine and is gone."""
+        return self.host == socket.gethostname() and not is_alive(self.process)
 
 
 def hold_run(
@@ -62,7 +63,8 @@ def hold_run(
 ) -> Lease | None:
     """Take the run's lease where the store needs one; None where it does not.
 
-    Raises Refused when another process holds it, naming it and until when.
+    Takes as long as a lease lasts where one is there that nobody renews. Raises Refused when another
+    process renews it, naming that.
     """
     if prepare(store).put_if_absent:
         return None
@@ -84,10 +86,11 @@ class Lease:
 
     def take(self, on_lost: Callable[[], None]) -> None:
         """Raises Refused when another holds it. ``on_lost`` is called once if it is lost later."""
-        self._refuse_another()
+        self._await_another()
         self._write()
         time.sleep(self._terms.settle_seconds)
-        self._refuse_another()
+        if (found := self._another()) is not None:
+            raise self._refusal(found)
         self._thread = threading.Thread(
             target=self._renew, args=(on_lost,), name="lease", daemon=True
         )
@@ -105,14 +108,37 @@ class Lease:
     def _read(self) -> LeaseRecord | None:
         return find(self._store, lease_key(self._run_id), LeaseRecord, is_versioned=False)
 
-    def _refuse_another(self) -> None:
+    def _another(self) -> LeaseRecord | None:
+        """The lease of another whose process is not known to be gone."""
         found = self._read()
-        if found is not None and found.holder != self._holder and found.is_valid:
-            raise Refused(
-                f"run {self._run_id} is being worked on by process {found.process} on {found.host}, "
-                f"whose lease lasts until {found.expires_at:%Y-%m-%d %H:%M:%S} UTC; this store does "
-                "not honour put-if-absent, so a second one could do harm"
-            )
+        if found is None or found.holder == self._holder or found.is_left:
+            return None
+        return found
+
+    def _await_another(self) -> None:
+        """Look at the lease of another for as long as one lasts. Raises Refused once it is renewed."""
+        if (first := self._another()) is None:
+            return
+        _log.warning(
+            "run %s: looking for up to %g s whether process %d on %s still works on it",
+            self._run_id,
+            self._terms.lasts_seconds,
+            first.process,
+            first.host,
+        )
+        deadline = time.monotonic() + self._terms.lasts_seconds
+        while time.monotonic() < deadline:
+            time.sleep(self._terms.settle_seconds)
+            if (found := self._another()) is None:
+                return
+            if found != first:
+                raise self._refusal(found)
+
+    def _refusal(self, found: LeaseRecord) -> Refused:
+        return Refused(
+            f"run {self._run_id} is being worked on by process {found.process} on {found.host}, which "
+            "renews its lease; this store does not honour put-if-absent, so a second one could do harm"
+        )
 
     def _write(self) -> None:
         now = datetime.now(UTC)

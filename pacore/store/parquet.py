@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacore.errors import BadInput, PacoreError, StoreError
+from pacore.store.backends.local import full
 from pacore.store.schema import METADATA_GROUP_ROWS, TEXT_GROUP_ROWS, Row, TableSchema
 
 GROUP_BYTES = 32 * 1024 * 1024
@@ -27,10 +28,12 @@ BLOOM_VALUES = 4096
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """Raise StoreError, in one line, for a file that cannot be written, as on a full disk."""
+    """Raise StoreError, in one line, for a file that cannot be written; StoreFull on a full disk."""
     try:
         yield
     except OSError as fault:
+        if found := full(path, fault):
+            raise found from fault
         reason = os.strerror(fault.errno).lower() if fault.errno else "the disk refuses it"
         raise StoreError(f"{path.parent}: a table cannot be written: {reason}") from fault
 
@@ -149,11 +152,28 @@ def read_rows(
             position += rows
 
 
+def read_values(source: str | BinaryIO, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Some columns of one Parquet file: the values of each row in the order in which they are named."""
+    for row in read_rows(source, columns):
+        yield tuple(row[name] for name in columns)
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """The Arrow schema of a Parquet file; of its rows nothing is read."""
+    return pq.read_schema(path)
+
+
 def read_column(file: BinaryIO, name: str) -> list[Any]:
     """One column of a Parquet file; of the others nothing is read."""
     with pq.ParquetFile(file) as parquet:
         values: list[Any] = parquet.read([name], use_threads=False).column(0).to_pylist()
     return values
+
+
+def read_distinct(file: BinaryIO, name: str) -> set[Any]:
+    """The different values of one column of a Parquet file; of the others nothing is read."""
+    with pq.ParquetFile(file) as parquet:
+        return set(parquet.read([name], use_threads=False).column(0).unique().to_pylist())
 
 
 def write_rows(path: Path, table: TableSchema[Any], rows: Iterable[Row]) -> int:

@@ -17,6 +17,7 @@ from pacore.core.trajectory import ConclusionStatus, FinishReason
 from pacore.store.schema import (
     ANSWERS,
     MESSAGES,
+    STOPS,
     TRAJECTORIES,
     TRAJECTORY_TEXTS,
     VERDICTS,
@@ -113,6 +114,30 @@ class StoredMessage(StoredRow):
     text: str
     characters: int
     compactor: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStop(StoredRow):
+    """A row of ``stops``. ``decided_at`` is UTC without a time zone."""
+
+    table = STOPS
+
+    rule: str
+    width: int
+    begun: int
+    is_stopped: bool
+    reason: str | None
+    probability: float | None
+    trajectory_ids: list[str]
+    answer_keys: list[str | None]
+    messages: int
+    seen_tokens: int
+    aborted: list[str]
+    aborted_tokens: list[int]
+    not_begun: int
+    message_keys: list[str | None]
+    ends_with: str | None
+    decided_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

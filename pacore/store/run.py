@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pacore.core.plan import Plan, Shard, shards
+from pacore.core.policies.stops import SetStop
 from pacore.core.problem import Problem, set_digest
 from pacore.core.recipe import ImportedRecipe, Recipe, recipe_of
 from pacore.errors import Refused, StoreError
@@ -27,6 +28,7 @@ from pacore.store.layout import (
     imported_texts_key,
     problem_set_key,
     run_key,
+    set_stop_key,
 )
 from pacore.store.records import Time, find, put_new, put_next, read_many
 from pacore.store.retries import end_key
@@ -233,13 +235,24 @@ def last_budget_stop(store: Backend, run_id: str) -> BudgetStop | None:
     return None if last is None else find(store, last, BudgetStop)
 
 
+def find_set_stop(
+    store: Backend, run_id: str, round_: int, problem_id: str, replicate: int
+) -> SetStop | None:
+    """How a rule has decided a message set of a run; None where it has not. Raises StoreError."""
+    return find(store, set_stop_key(run_id, round_, problem_id, replicate), SetStop)
+
+
 def headline(run: Run) -> str:
-    """A run in one line: its name, model, trajectory configuration, strategy and replicates."""
+    """A run in one line: its name, model, trajectory configuration, strategy, replicates and
+    stopping rule.
+    """
     plan = run.plan
     shown = {
         "answers alone": plan.compaction == "answer",
         f"subsets of {plan.subset}": plan.subset is not None,
+        f"select {plan.select}": plan.select != "own",
         f"{plan.replicates} replicates": plan.replicates > 1,
+        f"stopping {plan.stopping}": plan.stopping is not None,
     }
     beside = "".join(f" · {what}" for what, is_so in shown.items() if is_so)
     return f"run {run.run_id} · {run.recipe.model} · K = {plan.configuration}{beside}"

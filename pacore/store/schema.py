@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Generic, NamedTuple, TypeVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pacore.core.answer import Answer
 from pacore.core.grading.verdict import GradedTrajectory
 from pacore.core.identity import canonical_json
 from pacore.core.message import Message
+from pacore.core.policies.stops import SetStop
 from pacore.core.problem import Problem, Turn
 from pacore.core.trajectory import Trajectory
 from pacore.store.layout import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCHEMA_REVISION = 6
 """Counted on when columns are added within a version; a run begun at an earlier one may lack them."""
@@ -40,25 +42,48 @@ Noun = TypeVar("Noun")
 
 
 class _Kind(NamedTuple):
-    """What a column's values are, in Arrow and in Python."""
+    """What a column's values are, in SQL, in Python and in Arrow.
 
-    arrow: pa.DataType
+    ``arrow`` is given the module ``pyarrow``, which takes a sixth of a second to load with NumPy and which
+    commands that only read, through DuckDB, do not need.
+    """
+
+    sql: str
     python: type
+    arrow: Callable[[Any], pa.DataType]
 
 
-LABEL = _Kind(pa.dictionary(pa.int32(), pa.string()), str)
+LABEL = _Kind("VARCHAR", str, lambda pa: pa.dictionary(pa.int32(), pa.string()))
 """A text that many rows have in common."""
 
-STRING = _Kind(pa.string(), str)
-LARGE_STRING = _Kind(pa.large_string(), str)
-INT16 = _Kind(pa.int16(), int)
-INT32 = _Kind(pa.int32(), int)
-INT64 = _Kind(pa.int64(), int)
-DOUBLE = _Kind(pa.float64(), float)
-BOOL = _Kind(pa.bool_(), bool)
-TIME = _Kind(pa.timestamp("us", "UTC"), datetime)
-INT32_LIST = _Kind(pa.list_(pa.int32()), tuple)
-STRING_LIST = _Kind(pa.list_(pa.string()), tuple)
+STRING = _Kind("VARCHAR", str, lambda pa: pa.string())
+LARGE_STRING = _Kind("VARCHAR", str, lambda pa: pa.large_string())
+INT16 = _Kind("SMALLINT", int, lambda pa: pa.int16())
+INT32 = _Kind("INTEGER", int, lambda pa: pa.int32())
+INT64 = _Kind("BIGINT", int, lambda pa: pa.int64())
+DOUBLE = _Kind("DOUBLE", float, lambda pa: pa.float64())
+BOOL = _Kind("BOOLEAN", bool, lambda pa: pa.bool_())
+TIME = _Kind("TIMESTAMP WITH TIME ZONE", datetime, lambda pa: pa.timestamp("us", "UTC"))
+
+
+def list_of(kind: _Kind, python: type = list) -> _Kind:
+    """Lists of values of a kind."""
+    return _Kind(f"{kind.sql}[]", python, lambda pa: pa.list_(kind.arrow(pa)))
+
+
+INT32_LIST = list_of(INT32, tuple)
+INT64_LIST = list_of(INT64, tuple)
+STRING_LIST = list_of(STRING, tuple)
+
+
+def struct_of(**kinds: _Kind) -> _Kind:
+    """Objects with the named fields."""
+    fields = ", ".join(f'"{name}" {kind.sql}' for name, kind in kinds.items())
+    return _Kind(
+        f"STRUCT({fields})",
+        dict,
+        lambda pa: pa.struct([(name, kind.arrow(pa)) for name, kind in kinds.items()]),
+    )
 
 
 class Column(NamedTuple):
@@ -97,8 +122,10 @@ class TableSchema(Generic[Noun]):
     @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema of the table's files."""
+        import pyarrow as pa
+
         fields = [
-            pa.field(column.name, column.kind.arrow, nullable=column.is_nullable)
+            pa.field(column.name, column.kind.arrow(pa), nullable=column.is_nullable)
             for column in self.columns
         ]
         return pa.schema(fields, metadata={"pacore.schema_version": str(SCHEMA_VERSION)})
@@ -124,6 +151,55 @@ class StoredProblem:
     def metadata(self) -> str | None:
         metadata = dict(self.problem.metadata)
         return canonical_json(metadata).decode() if metadata else None
+
+
+@dataclass(frozen=True, slots=True)
+class NightScore:
+    """What a night came to on one problem: one row of a file of the ledger of nights.
+
+    ``arm`` names a strategy; it is empty where a job has none. ``accuracy`` is the mean score, in [0, 1];
+    ``answered`` the share of answers that the model gave, None where an arm has no answers of its own.
+    ``content_digest`` is of question and gold answer, ``graders`` are the versions that decided.
+    """
+
+    arm: str
+    problem_id: str
+    content_digest: str
+    accuracy: float
+    answered: float | None
+    graders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingDecision:
+    """What a stage of a training set decided on one problem: one row of a file of its decisions.
+
+    ``stage`` is ``filters``, ``validity``, ``stage1`` or ``stage2``. ``reason`` says in a word why the
+    problem was not kept, None where it was; ``detail`` what else there is to say, such as the problem that
+    it repeats. Of ``drawn`` trajectories ``observed`` have a score and ``right`` are right; ``rate`` is
+    their share in [0, 1] with its interval ``low`` to ``high``. ``kind`` names the bounds of the rate, and
+    ``straddles`` says whether one of them is within the interval; ``policy`` decides then. ``turning`` is
+    the chance that another pool of as many trajectories would have decided otherwise. All but ``kind`` are
+    None of ``filters``, and that is where no problem can be read.
+    """
+
+    training: str
+    stage: str
+    source: str
+    problem_id: str
+    is_kept: bool
+    reason: str | None = None
+    detail: str | None = None
+    kind: str | None = None
+    right: int | None = None
+    observed: int | None = None
+    drawn: int | None = None
+    rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    straddles: bool | None = None
+    policy: str | None = None
+    turning: float | None = None
 
 
 def problem_of(
@@ -228,6 +304,32 @@ MESSAGES = TableSchema(
     text=("text",),
 )
 
+STOPS = TableSchema(
+    "stops",
+    SetStop,
+    (
+        required("problem_id", LABEL),
+        required("replicate", INT32),
+        required("rule", LABEL),
+        required("width", INT32),
+        required("begun", INT32),
+        required("is_stopped", BOOL),
+        optional("reason", LABEL),
+        optional("probability", DOUBLE),
+        required("trajectory_ids", STRING_LIST),
+        required("answer_keys", STRING_LIST),
+        required("messages", INT32),
+        required("seen_tokens", INT64),
+        required("aborted", STRING_LIST),
+        required("aborted_tokens", INT64_LIST),
+        required("not_begun", INT32),
+        required("message_keys", STRING_LIST),
+        optional("ends_with", STRING),
+        required("decided_at", TIME, "decided_time"),
+    ),
+)
+"""Of rounds under a rule that stops early alone: how it decided each message set."""
+
 ANSWERS = TableSchema(
     "answers",
     Answer,
@@ -266,9 +368,48 @@ VERDICTS = TableSchema(
     text=("answer", "answer_key"),
 )
 
+NIGHT_SCORES = TableSchema(
+    "night_scores",
+    NightScore,
+    (
+        required("arm", LABEL),
+        required("problem_id", STRING),
+        required("content_digest", STRING),
+        required("accuracy", DOUBLE),
+        optional("answered", DOUBLE),
+        required("graders", STRING_LIST),
+    ),
+)
+"""Of no run: what the gate needs of a night, so that it can be decided on when the night's run is gone."""
+
+TRAINING_DECISIONS = TableSchema(
+    "training_decisions",
+    TrainingDecision,
+    (
+        required("training", LABEL),
+        required("stage", LABEL),
+        required("source", LABEL),
+        required("problem_id", STRING),
+        required("is_kept", BOOL),
+        optional("reason", LABEL),
+        optional("detail", STRING),
+        optional("kind", LABEL),
+        optional("right", INT32),
+        optional("observed", INT32),
+        optional("drawn", INT32),
+        optional("rate", DOUBLE),
+        optional("low", DOUBLE),
+        optional("high", DOUBLE),
+        optional("straddles", BOOL),
+        optional("policy", LABEL),
+        optional("turning", DOUBLE),
+    ),
+)
+"""Of no run: why each problem is in a training set, or is not."""
+
 TABLES: dict[str, TableSchema[Any]] = {
     table.name: table
-    for table in (PROBLEMS, TRAJECTORIES, TRAJECTORY_TEXTS, MESSAGES, ANSWERS, VERDICTS)
+    for table in (PROBLEMS, TRAJECTORIES, TRAJECTORY_TEXTS, MESSAGES, STOPS, ANSWERS, VERDICTS)
 }
 
 FORMER_TABLES = ("scores",)

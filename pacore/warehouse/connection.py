@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 import duckdb
@@ -91,6 +93,17 @@ class Connection:
             reader = self._open.sql(text).to_arrow_reader(BATCH_ROWS)
         return reader.schema, _batches_of(reader)
 
+    def write_rows(
+        self, path: str, types: Mapping[str, str], rows: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Write a Parquet file of rows of plain values, with columns of SQL types by their names."""
+        texts = json.dumps([dict(zip(types, row, strict=True)) for row in rows], default=_plain)
+        made = "unnest(from_json(CAST($rows AS JSON), $types), recursive := true)"
+        self.execute(
+            f"COPY (SELECT {made}) TO '{path.replace(chr(39), chr(39) * 2)}' (FORMAT parquet)",
+            {"rows": texts, "types": json.dumps([types])},
+        )
+
     def statements(self, text: str) -> list[tuple[str, str]]:
         """The kind and the text of each statement in SQL."""
         return [(one.type.name, one.query) for one in self._open.extract_statements(text)]
@@ -112,6 +125,11 @@ _STREAM_FAULTS = {
     "Out of Memory Error": duckdb.OutOfMemoryException,
 }
 """DuckDB's faults by the words their messages begin with: Arrow's stream hands on nothing else of them."""
+
+
+def _plain(time: datetime) -> str:
+    """A time as JSON has it; it has all else that rows are made of."""
+    return time.isoformat()
 
 
 def _batches_of(reader: Any) -> Iterator[Any]:

@@ -62,11 +62,19 @@ def candidates(path: str) -> Iterator[CandidateRow]:
 
 def message_sets(path: str) -> Iterator[tuple[tuple[str, int], list[str], list[str]]]:
     """Each message set of a messages file: (problem id, replicate), texts and ids by position."""
-    rows = file_records("runs/message_sets", dict[str, Any], path=path)
-    for place, group in groupby(rows, key=lambda row: (row["problem_id"], row["replicate"])):
+    rows = file_records("runs/message_sets", SetMessageRow, path=path)
+    for place, group in groupby(rows, key=lambda row: (row.problem_id, row.replicate)):
         messages = list(group)
-        texts = [message["text"] for message in messages]
-        yield place, texts, [message["trajectory_id"] for message in messages]
+        texts = [message.text for message in messages]
+        yield place, texts, [message.trajectory_id for message in messages]
+
+
+def agreed_sets(path: str) -> Iterator[tuple[tuple[str, int], str]]:
+    """Of a stops file each set on which no round follows: (problem id, replicate), and the trajectory whose
+    message has the answer.
+    """
+    for row in file_records("runs/agreed", AgreedRow, path=path):
+        yield (row.problem_id, row.replicate), row.ends_with
 
 
 def answers_of(path: str) -> Iterator[Answer]:
@@ -119,6 +127,23 @@ class CandidateRow(NamedTuple):
             self.content_characters,
             self.finish_reason == "length",
         )
+
+
+class SetMessageRow(NamedTuple):
+    """One message of a message set."""
+
+    problem_id: str
+    replicate: int
+    text: str
+    trajectory_id: str
+
+
+class AgreedRow(NamedTuple):
+    """A set whose messages agree."""
+
+    problem_id: str
+    replicate: int
+    ends_with: str
 
 
 class ConclusionRow(NamedTuple):

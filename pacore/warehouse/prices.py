@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pacore.errors import BadInput
 from pacore.store.schema import DOUBLE, STRING, TableSchema, required
+from pacore.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Price:
     cached_prompt_per_million: float
     completion_per_million: float
 
-    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: float) -> float:
+    def cost(self, prompt_tokens: float, cached_tokens: float, completion_tokens: float) -> float:
         """What some tokens cost; ``cached_tokens`` are part of ``prompt_tokens``."""
         return (
             (prompt_tokens - cached_tokens) * self.prompt_per_million
@@ -45,6 +46,12 @@ PRICES = TableSchema(
 
 MOST_BYTES = 4 * 1024 * 1024
 
+
+UNNAMED = ""
+"""The model of what says nothing of its model, such as a file of pools."""
+
+_LISTED = 8
+"""Models that a message names."""
 
 _NEEDED = ("model", "prompt_per_million", "completion_per_million")
 
@@ -71,6 +78,28 @@ def read_prices(url: str) -> list[Price]:
     except UnicodeDecodeError:
         raise BadInput(f"{url}: is not UTF-8") from None
     return list(_rows(url, text))
+
+
+def prices_in(url: str, models: Sequence[str]) -> dict[str, Price]:
+    """The prices of some models in a file, by model; those that it does not have are left out.
+
+    `UNNAMED` has the only price that there is. Raises BadInput for a file with none of them.
+    """
+    rows = read_prices(url)
+    prices = {price.model: price for price in rows}
+    if UNNAMED in models and len(rows) == 1:
+        prices[UNNAMED] = rows[0]
+    found = {model: prices[model] for model in models if model in prices}
+    if not found and models:
+        if UNNAMED in models:
+            known = ", ".join(sorted(prices)[:_LISTED]) or "no model"
+            raise BadInput(
+                f"{url}: has the prices of {known}, and of which model the trajectories are is not "
+                "known: a column that --fields model=COLUMN names, or a table with one price alone"
+            )
+        near = did_you_mean(models[0], prices)
+        raise BadInput(f"{url}: has no prices of model {models[0]!r}{near}")
+    return found
 
 
 def _rows(url: str, text: str) -> Iterator[Price]:

@@ -21,13 +21,22 @@ HISTORY = {"trajectories": "all_trajectories", "verdicts": "given_verdicts"}
 """Tables in which rows replace others, by what they are called with all that was ever in them. The plain
 name has one row for each trajectory's slot, and one verdict on it."""
 
-MATERIALIZED = frozenset(
-    ("standing_verdicts", "outcomes", "scores", "pools", "message_sets", "reply_kinds")
-)
-"""What most reports read, some of them many times over; at most a narrow row for each trajectory."""
-
 EVIDENCE = "evidence_rules"
 """The relation of all rules of evidence: each file of ``sql/evidence`` counts one, per run."""
+
+MATERIALIZED = frozenset(
+    (
+        "runs", "standing_verdicts", "outcomes", "last_verdicts", "scores", "pools", "message_sets",
+        "reply_kinds", EVIDENCE, "mart_accuracy", "mart_ttc",
+    )
+)  # fmt: skip
+"""What most reports read, some of them many times over; at most a narrow row for each trajectory. A view is
+planned again wherever it is read, also where another view is made of it. What depends on the numbers of
+votes to count (`pool_numbers`) is none of them: these may become more.
+"""
+
+ONCE_ALONE = frozenset(("trajectory_texts",))
+"""Tables that reports read one column of, once: a copy of their files in memory would save nothing."""
 
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -86,6 +95,11 @@ def needed(text: str) -> list[str]:
     return [name for name in RELATIONS if name in wanted]
 
 
+def relation_of(table: str) -> str:
+    """The relation that reads a stored table."""
+    return HISTORY.get(table, table)
+
+
 def stored(text: str) -> set[str]:
     """The stored tables whose files SQL may read."""
     texts = [text, *(sql(RELATIONS[name]) for name in needed(text))]
@@ -113,7 +127,7 @@ def _sources(file: str) -> frozenset[str]:
 
 def _relations() -> dict[str, str]:
     tables = {stem.removeprefix("stg_"): f"staging/{stem}" for stem in _files_of("staging")}
-    files = {HISTORY.get(table, table): file for table, file in tables.items()}
+    files = {relation_of(table): file for table, file in tables.items()}
     files |= {name: f"views/{name}" for name in _files_of("views")}
     files |= {f"mart_{name}": f"marts/{name}" for name in MARTS}
     files[EVIDENCE] = EVIDENCE

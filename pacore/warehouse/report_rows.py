@@ -48,7 +48,7 @@ class RecordField(NamedTuple):
     is_nullable: bool
 
 
-def fields_of(kind: type[ReportRow]) -> tuple[RecordField, ...]:
+def record_fields(kind: type[ReportRow]) -> tuple[RecordField, ...]:
     """The fields of a record, in their order."""
     assert is_dataclass(kind), f"{kind.__name__} is no dataclass"
     hints = get_type_hints(kind)
@@ -63,7 +63,7 @@ def _field(name: str, hint: Any) -> RecordField:
 
 def check_columns(kind: type[ReportRow], columns: Sequence[str], types: Sequence[str]) -> None:
     """Raise TypeError where the columns of a query are not the fields of its record."""
-    own = fields_of(kind)
+    own = record_fields(kind)
     names = tuple(field.name for field in own)
     if tuple(columns) != names:
         raise TypeError(f"{kind.QUERY} has columns {columns}, {kind.__name__} fields {names}")
@@ -75,7 +75,9 @@ def check_columns(kind: type[ReportRow], columns: Sequence[str], types: Sequence
 def records(kind: type[Record], rows: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
     """A record for each row. Raises StoreError for a null in a field that cannot be None."""
     needed = [
-        (place, field.name) for place, field in enumerate(fields_of(kind)) if not field.is_nullable
+        (place, field.name)
+        for place, field in enumerate(record_fields(kind))
+        if not field.is_nullable
     ]
     for row in rows:
         if None in row:

@@ -32,7 +32,6 @@ from pacore.store.layout import (
     unit_of_data,
 )
 from pacore.store.nights import Night, read_nights
-from pacore.store.parquet import write_rows
 from pacore.store.records import BadRecord, decode
 from pacore.store.run import (
     BUDGET_STATUS,
@@ -53,17 +52,22 @@ from pacore.store.schema import (
     MESSAGES,
     PROBLEMS,
     SCHEMA_REVISION,
+    STOPS,
     STRING,
     STRING_LIST,
     TIME,
+    TRAINING_DECISIONS,
     TRAJECTORIES,
     TRAJECTORY_TEXTS,
     VERDICTS,
     Noun,
+    Row,
     TableSchema,
     optional,
     required,
 )
+from pacore.store.training import read_all_training
+from pacore.warehouse.connection import Connection
 from pacore.warehouse.prices import PRICES, Price
 
 
@@ -193,11 +197,12 @@ class ComparedNight:
     high: float | None = None
     p: float | None = None
     is_alarm: bool | None = None
+    arm: str | None = None
 
     @staticmethod
     def of(night: Night) -> Iterator[ComparedNight]:
         for test in night.measures:
-            yield ComparedNight(night, **asdict(test))
+            yield ComparedNight(night, **{**asdict(test), "arm": test.arm or None})
         if not night.measures:
             yield ComparedNight(night)
 
@@ -219,6 +224,7 @@ NIGHTS = TableSchema(
         optional("accuracy_high", DOUBLE, "night.high"),
         optional("detectable", DOUBLE, "night.detectable"),
         optional("marginal_tokens", INT64, "night.tokens"),
+        optional("stopped_by", STRING, "night.stopped_by"),
         optional("measure", STRING),
         optional("nights", INT32),
         optional("problems", INT64),
@@ -228,6 +234,7 @@ NIGHTS = TableSchema(
         optional("high", DOUBLE),
         optional("p", DOUBLE),
         optional("is_alarm", BOOL),
+        optional("arm", STRING),
     ),
 )
 
@@ -239,11 +246,13 @@ STAGED: dict[str, TableSchema[Any]] = {
         TRAJECTORIES,
         TRAJECTORY_TEXTS,
         MESSAGES,
+        STOPS,
         ANSWERS,
         GRADINGS,
         VERDICTS,
         PRICES,
         NIGHTS,
+        TRAINING_DECISIONS,
     )
 }
 """Tables in the order their views are made: later ones may read earlier ones."""
@@ -254,59 +263,103 @@ GROWN = ("trajectories", "verdicts")
 
 class Staged(NamedTuple):
     """What the views of a warehouse are made over: the paths of each table's files, as its reader
-    opens them, the files of each run, the rounds of the run that has fewest, and what keeps runs from
-    being among them.
+    opens them, their size in the store, the files of each run, the rounds of the run that has fewest, and
+    what keeps runs from being among them.
     """
 
     paths: dict[str, list[str]]
+    bytes: dict[str, int]
     runs: dict[str, RunFiles]
     fewest_rounds: int
     faults: list[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFiles:
+    """The files that a warehouse makes itself, by its connection, in its folder."""
+
+    connection: Connection
+    folder: Path
+
+    def written(self, table: TableSchema[Noun], nouns: Iterable[Noun]) -> str:
+        """The path of a file with a row for each noun."""
+        return self._write(table, self.folder, map(table.row, nouns))
+
+    def empty(self, table: str) -> str:
+        """The path of a file of a table without rows, below folders as those of the store's files."""
+        parts = (f"schema={SCHEMA_VERSION}", "run_id=none", "round=0")
+        folder = self.folder.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True)
+        return self._write(STAGED[table], folder, ())
+
+    def _write(self, table: TableSchema[Noun], folder: Path, rows: Iterable[Row]) -> str:
+        path = str(folder / f"{table.name}.parquet")
+        types = {column.name: column.kind.sql for column in table.columns}
+        self.connection.write_rows(path, types, rows)
+        return path
 
 
 def table_files(
     store: Backend,
     reader: Reader,
     run_ids: Sequence[str],
-    folder: Path,
+    own: OwnFiles,
     prices: Sequence[Price] = (),
+    *,
+    is_whole: bool = False,
 ) -> Staged:
     """The files of each table for those of the runs named whose files are all there.
 
-    No list is empty: runs and ``prices`` are written to files in ``folder``, and so is a file
+    ``is_whole``: they are all runs of the store, and so are all nights of its ledger, those whose runs were
+    removed or never began too, and all training sets. Else those are there that have one of the runs.
+
+    No list is empty: runs and ``prices`` are written to files in ``own``, and so is a file
     without rows for every table nobody has written to, so that it has its columns all the same.
     Raises Refused for an unknown run.
     """
     runs, ends, tables, faults = _whole_runs(store, run_ids)
     files: dict[str, list[str]] = {name: [] for name in STAGED}
+    sizes = dict.fromkeys(STAGED, 0)
     units: dict[str, list[Unit]] = {}
     for run in runs:
         for table, found in tables[run.run_id].items():
             if table not in FORMER_TABLES:
                 files[table] += [reader.admit(file.path, file.bytes) for file in found]
+                sizes[table] += sum(file.bytes for file in found)
         named = (unit_of_data(f.path) for found in tables[run.run_id].values() for f in found)
         units[run.run_id] = [unit for unit in named if unit is not None]
-    files["problems"] = [reader.admit(key) for key in sorted({run.problem_set for run in runs})]
+    for key in sorted({run.problem_set for run in runs}):
+        size = store.stat(key).bytes
+        files["problems"].append(reader.admit(key, size))
+        sizes["problems"] += size
     # A set is frozen once, perhaps by a version that knew fewer columns, whichever runs share it since.
-    files["problems"].append(_empty_file("problems", folder))
+    files["problems"].append(own.empty("problems"))
     keys = set(store.list("runs"))
     started = (
         StartedRun(run, ends[run.run_id], _is_among(keys, budget_stops_prefix(run.run_id)))
         for run in runs
     )
-    files["runs"] = [_written(RUNS, started, folder)]
-    files["gradings"] = [_written(GRADINGS, _gradings(store, runs, units, keys), folder)]
+    files["runs"] = [own.written(RUNS, started)]
+    files["gradings"] = [own.written(GRADINGS, _gradings(store, runs, units, keys))]
     if has_older_files(runs):
         for table in GROWN:
-            files[table].append(_empty_file(table, folder))
+            files[table].append(own.empty(table))
     if prices:
-        files["prices"] = [_written(PRICES, prices, folder)]
-    if nights := read_nights(store, runs=units):
+        files["prices"] = [own.written(PRICES, prices)]
+    if nights := read_nights(store, runs=None if is_whole else units):
         rows = (row for night in nights for row in ComparedNight.of(night))
-        files["nights"] = [_written(NIGHTS, rows, folder)]
-    paths = {name: found or [_empty_file(name, folder)] for name, found in files.items()}
+        files["nights"] = [own.written(NIGHTS, rows)]
+    decisions = [
+        reader.admit(key)
+        for record in read_all_training(store)
+        if is_whole or units.keys() & set(record.runs)
+        for key in record.decisions.values()
+    ]
+    files["training_decisions"] = decisions
+    paths = {name: found or [own.empty(name)] for name, found in files.items()}
     fewest_rounds = min((run.plan.rounds for run in runs), default=1)
-    return Staged(paths, {run.run_id: tables[run.run_id] for run in runs}, fewest_rounds, faults)
+    whole = {run.run_id: tables[run.run_id] for run in runs}
+    return Staged(paths, sizes, whole, fewest_rounds, faults)
 
 
 class _Whole(NamedTuple):
@@ -370,12 +423,6 @@ def text_files(
     return [reader.admit(file.path, file.bytes) for file in dict.fromkeys(files)]
 
 
-def _written(table: TableSchema[Noun], nouns: Iterable[Noun], folder: Path) -> str:
-    path = folder / f"{table.name}.parquet"
-    write_rows(path, table, map(table.row, nouns))
-    return str(path)
-
-
 def _gradings(
     store: Backend,
     runs: Sequence[Run],
@@ -387,14 +434,6 @@ def _gradings(
         begun = datetime.fromisoformat(run.created_at)
         records = as_published(read_gradings(store, run.run_id, keys), units[run.run_id])
         yield from run_gradings(run.run_id, begun, records)
-
-
-def _empty_file(table: str, folder: Path) -> str:
-    parts = (f"schema={SCHEMA_VERSION}", "run_id=none", "round=0")
-    path = folder.joinpath(*parts, f"{table}.parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_rows(path, STAGED[table], ())
-    return str(path)
 
 
 def _retries_among(keys: set[str], run_id: str) -> int:

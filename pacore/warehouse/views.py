@@ -34,15 +34,17 @@ from pacore.warehouse.connection import (
 from pacore.warehouse.prices import Price
 from pacore.warehouse.relations import (
     MATERIALIZED,
+    ONCE_ALONE,
     RELATIONS,
     check_names,
     needed,
+    relation_of,
     sql,
     statement,
     stored,
 )
 from pacore.warehouse.report_rows import Record, check_columns, records
-from pacore.warehouse.tables import table_files, text_files
+from pacore.warehouse.tables import OwnFiles, table_files, text_files
 
 CHECK_ROWS = 100
 
@@ -95,6 +97,7 @@ class Warehouse:
     """
 
     MATERIALIZED: ClassVar[frozenset[str]] = frozenset()
+    SMALL_BYTES: ClassVar[int] = -1
 
     def __init__(
         self,
@@ -114,13 +117,21 @@ class Warehouse:
         self._left_out: set[str] = set()
         self._files: dict[str, list[str]] = {}
         self._runs: dict[str, RunFiles] = {}
+        self._tables: frozenset[str] = self.MATERIALIZED
         self._fewest_rounds = 1
         self._reader = store.reader()
         self._made: set[str] = set()
         self._making = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._open()
+        known = set(self._left_out)
+        try:
+            self._open()
+        except StoreError:
+            # What is read at the start may be damaged, too: of a whole store the runs are left out.
+            if self._left_out == known:
+                raise
+            self._open()
         return self
 
     def _open(self) -> None:
@@ -156,10 +167,21 @@ class Warehouse:
         """Find the files of the runs, and of those whose texts they reuse."""
         run_ids = list_runs(self.store) if self._run_ids is None else self._run_ids
         unique = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in self._left_out]
-        folder = Path(self._folder.name)
-        staged = table_files(self.store, self._reader, unique, folder, self._prices)
+        staged = table_files(
+            self.store,
+            self._reader,
+            unique,
+            OwnFiles(self._connection, Path(self._folder.name)),
+            self._prices,
+            is_whole=self._run_ids is None,
+        )
         self._leave_out(staged.faults)
         self._files, self._runs = staged.paths, staged.runs
+        self._tables = self.MATERIALIZED | {
+            relation_of(table)
+            for table, size in staged.bytes.items()
+            if size <= self.SMALL_BYTES and table not in ONCE_ALONE
+        }
         self._fewest_rounds = staged.fewest_rounds
         lent = [
             path
@@ -203,6 +225,9 @@ class Warehouse:
         paths = sorted({path for paths in self._files.values() for path in paths})
         literals = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        # DuckDB 2.0.0 fails with an internal error where it reads the columns of the first rows late that a
+        # WHERE leaves by a file's name, which `run_id` follows from.
+        self._connection.execute("SET GLOBAL disabled_optimizers = 'late_materialization'")
         self._connection.execute(f"SET allowed_paths = [{literals}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
@@ -212,7 +237,7 @@ class Warehouse:
         with self._making, as_store_error(self._reader):
             for name in names:
                 if name not in self._made:
-                    kind = "TABLE" if name in self.MATERIALIZED else "VIEW"
+                    kind = "TABLE" if name in self._tables else "VIEW"
                     cursor.execute(f"CREATE {kind} {name} AS {sql(RELATIONS[name])}")
                     self._made.add(name)
 
@@ -242,9 +267,13 @@ class Warehouse:
 
     def read(self, kind: type[Record], **parameters: Any) -> list[Record]:
         """All rows of a report's query as its records; parameters are named ``$…`` in its text."""
+        return list(self.each(kind, **parameters))
+
+    def each(self, kind: type[Record], **parameters: Any) -> Iterator[Record]:
+        """As `read`, each fetched as it is asked for."""
         found = self.stream(f"reports/{kind.QUERY}", **parameters)
         check_columns(kind, found.columns, found.types)
-        return list(records(kind, found.rows))
+        return records(kind, found.rows)
 
     def stream(self, name: str, **parameters: Any) -> QueryResult:
         """The rows of ``sql/<name>.sql``, fetched as they are read; parameters as in `read`."""
@@ -337,9 +366,14 @@ class Warehouse:
 
 
 class ReportWarehouse(Warehouse):
-    """A warehouse for reports on a few runs: what most of them read is computed once, of all its runs."""
+    """A warehouse for reports on a few runs: what most of them read is computed once, of all its runs, and
+    the files of a table are read once where they are no more than `SMALL_BYTES` together.
+
+    DuckDB opens files again wherever a view over them is read, and plans each such reading.
+    """
 
     MATERIALIZED = MATERIALIZED
+    SMALL_BYTES = 4 * 2**20
 
 
 def _fetched(cursor: Connection) -> Iterator[tuple[Any, ...]]:

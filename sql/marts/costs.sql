@@ -1,5 +1,5 @@
--- Grain: one row per run: its money, by the price table that was given (`--prices`).
--- Null without a table, for a model that it does not have, and where tokens were not counted. Prompt tokens that
+-- Grain: one row per run: its money, by the price table that was given (`--prices`), and its seconds in the engine.
+-- Money is null without a table, for a model that it does not have, and where tokens were not counted. Prompt tokens that
 -- the server had in its cache count at their own price, none where it does not report them.
 -- Columns:
 --   runs.run_id
@@ -10,6 +10,11 @@
 --     replicate that something else ended early is no cheap answer.
 --   marginal_money DOUBLE in currency: What this run itself paid for, attempts given up and broken tries included, each
 --     generation once.
+--   engine_seconds DOUBLE in seconds: Latencies of all current trajectories, as in `mart_ttc`: how long places of the
+--     engine were taken, many at a time; null where some are not known.
+--   engine_seconds_per_answer DOUBLE in seconds: The same by answer, of those of `effective_money_per_answer`.
+--   busy_seconds DOUBLE in seconds: How long the engine had at least one of these trajectories in flight: times its GPUs,
+--     the GPU-seconds of an engine that served nothing else; null as `engine_seconds`.
 WITH priced AS (
     SELECT
         tried.run_id,
@@ -75,6 +80,45 @@ generated AS (
         GROUP BY run_id, trajectory_id
     )
     GROUP BY run_id
+),
+
+flights AS (
+    SELECT
+        run_id,
+        ended,
+        greatest(began, max(ended) OVER (
+            PARTITION BY run_id
+            ORDER BY began
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )) AS began
+    FROM (
+        SELECT
+            run_id,
+            epoch(generated_at) AS ended,
+            epoch(generated_at) - latency_seconds AS began
+        FROM trajectories
+        WHERE latency_seconds > 0
+    )
+),
+
+busy AS (
+    SELECT run_id, sum(greatest(0, ended - began)) AS seconds
+    FROM flights
+    GROUP BY run_id
+),
+
+timed AS (
+    SELECT
+        run_id,
+        if(count(engine_seconds) = count(*), sum(engine_seconds), NULL) AS seconds,
+        if(
+            bool_or(engine_seconds IS NULL AND outcomes.is_evidence),
+            NULL,
+            avg(engine_seconds) FILTER (outcomes.is_evidence)
+        ) AS seconds_per_answer
+    FROM mart_ttc
+    JOIN outcomes USING (run_id, problem_id, replicate)
+    GROUP BY run_id
 )
 
 SELECT
@@ -84,8 +128,13 @@ SELECT
     paths.money AS effective_money,
     paths.answers_money / nullif(paths.answers, 0) AS effective_money_per_answer,
     if(paths.run_id IS NULL, NULL, coalesce(generated.money, if(generated.run_id IS NULL, 0, NULL)))
-        AS marginal_money
+        AS marginal_money,
+    timed.seconds AS engine_seconds,
+    timed.seconds_per_answer AS engine_seconds_per_answer,
+    if(timed.seconds IS NULL, NULL, coalesce(busy.seconds, 0)) AS busy_seconds
 FROM runs
 LEFT JOIN paths USING (run_id)
 LEFT JOIN generated USING (run_id)
+LEFT JOIN timed USING (run_id)
+LEFT JOIN busy USING (run_id)
 ORDER BY runs.run_id

@@ -1,5 +1,5 @@
 -- Grain: one row per run, round, problem, replicate and slot whose current trajectory has no
--- conclusion to make a message of.
+-- conclusion to make a message of; those that were aborted did not fail.
 -- Columns:
 --   runs.run_id
 --   trajectories.round
@@ -25,5 +25,5 @@ SELECT
     completion_tokens,
     error
 FROM trajectories
-WHERE conclusion_status <> 'present'
+WHERE conclusion_status <> 'present' AND finish_reason <> 'aborted'
 ORDER BY run_id, round, problem_id, replicate, slot

@@ -22,13 +22,28 @@
 --   prices.currency
 --   mart_costs.effective_money_per_answer
 --   mart_costs.marginal_money
+--   path_tokens_per_answer DOUBLE in tokens: Mean critical path of these answers, `path_tokens` of `mart_ttc`; null where
+--     some is not known.
+--   path_seconds_per_answer DOUBLE in seconds: The same in time, `path_seconds` of `mart_ttc`.
+--   mart_costs.engine_seconds_per_answer
+--   mart_costs.busy_seconds
 WITH spent AS (
     SELECT
         run_id,
         avg(effective_tokens) FILTER (outcomes.is_evidence) AS tokens_per_answer,
         coalesce(sum(marginal_tokens), 0)::BIGINT AS marginal_tokens,
         coalesce(sum(wasted_tokens), 0)::BIGINT AS wasted_tokens,
-        sum(uncounted)::BIGINT AS uncounted
+        sum(uncounted)::BIGINT AS uncounted,
+        if(
+            bool_or(path_tokens IS NULL AND outcomes.is_evidence),
+            NULL,
+            avg(path_tokens) FILTER (outcomes.is_evidence)
+        ) AS path_tokens,
+        if(
+            bool_or(path_seconds IS NULL AND outcomes.is_evidence),
+            NULL,
+            avg(path_seconds) FILTER (outcomes.is_evidence)
+        ) AS path_seconds
     FROM mart_ttc
     JOIN outcomes USING (run_id, problem_id, replicate)
     GROUP BY run_id
@@ -55,7 +70,11 @@ SELECT
     1000 * measured.accuracy / nullif(spent.tokens_per_answer, 0) AS accuracy_per_thousand_tokens,
     costs.currency,
     costs.effective_money_per_answer,
-    costs.marginal_money
+    costs.marginal_money,
+    spent.path_tokens AS path_tokens_per_answer,
+    spent.path_seconds AS path_seconds_per_answer,
+    costs.engine_seconds_per_answer,
+    costs.busy_seconds
 FROM runs
 JOIN mart_accuracy AS measured USING (run_id)
 JOIN mart_costs AS costs USING (run_id)

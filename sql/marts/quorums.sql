@@ -11,7 +11,8 @@
 --   refills BIGINT: Further attempts that were made because the set was short.
 --   retries BIGINT: Slots that `pacore retry` has tried again.
 --   lost BIGINT: Slots that the engine has failed to fill.
---   outcome VARCHAR: `met`, `proceeded` with fewer, `waiting` for a resume to fill what the engine lost, or `failed`.
+--   outcome VARCHAR: `met`, `proceeded` with fewer, `waiting` for a resume to fill what the engine lost, `failed`, or
+--     `agreed`: its messages have given the answer, and no round follows.
 WITH attempts AS (
     SELECT
         run_id,
@@ -65,6 +66,7 @@ SELECT
     tried.retries,
     sets.unfilled AS lost,
     CASE
+        WHEN agreed.run_id IS NOT NULL THEN 'agreed'
         WHEN sets.messages IS NULL AND sets.unfilled > 0 AND runs.status = 'open' THEN 'waiting'
         WHEN sets.messages IS NULL THEN 'failed'
         WHEN sets.messages < sets.need THEN 'proceeded'
@@ -73,4 +75,5 @@ SELECT
 FROM message_sets AS sets
 JOIN runs USING (run_id)
 JOIN tried USING (run_id, round, problem_id, replicate)
+LEFT JOIN agreed USING (run_id, round, problem_id, replicate)
 ORDER BY run_id, round, problem_id, replicate

@@ -13,7 +13,7 @@
 --   reused BIGINT: Of these the ones that the store had already.
 --   attempts BIGINT: Attempts, those that were replaced included.
 --   completion_tokens BIGINT in tokens: Tokens of the trajectories; those that nobody counted are left out.
---   mean_completion_tokens DOUBLE in tokens: Mean length of a trajectory.
+--   mean_completion_tokens DOUBLE in tokens: Mean length of a trajectory that was not aborted.
 --   prompt_tokens BIGINT in tokens: Tokens of their prompts.
 --   wasted_tokens BIGINT in tokens: What this run's broken tries and the attempts it gave up cost.
 --   conclusions BIGINT: Trajectories with a conclusion.
@@ -23,7 +23,8 @@
 --   rejected BIGINT: Trajectories whose request the server refused.
 --   engine_error BIGINT: Trajectories that failed in the engine.
 --   timeout BIGINT: Trajectories that took too long.
---   cancelled BIGINT: Trajectories that were cancelled.
+--   cancelled BIGINT: Trajectories that were not sent, as the budget of their problem was spent.
+--   aborted BIGINT: Trajectories that were not needed, as a rule had decided their set: aborted, or never sent.
 WITH placed AS (
     SELECT
         *,
@@ -52,7 +53,7 @@ SELECT
     count(*) FILTER (stands AND reused) AS reused,
     count(*) AS attempts,
     (sum(completion_tokens) FILTER (stands))::BIGINT AS completion_tokens,
-    avg(completion_tokens) FILTER (stands) AS mean_completion_tokens,
+    avg(completion_tokens) FILTER (stands AND finish_reason <> 'aborted') AS mean_completion_tokens,
     (sum(prompt_tokens) FILTER (stands))::BIGINT AS prompt_tokens,
     sum(
         CASE
@@ -68,7 +69,8 @@ SELECT
     count(*) FILTER (stands AND finish_reason = 'rejected') AS rejected,
     count(*) FILTER (stands AND finish_reason = 'engine_error') AS engine_error,
     count(*) FILTER (stands AND finish_reason = 'timeout') AS timeout,
-    count(*) FILTER (stands AND finish_reason = 'cancelled') AS cancelled
+    count(*) FILTER (stands AND finish_reason = 'cancelled') AS cancelled,
+    count(*) FILTER (stands AND finish_reason = 'aborted') AS aborted
 FROM placed
 LEFT JOIN graded USING (run_id, round)
 GROUP BY run_id, round

@@ -1,9 +1,11 @@
 -- Grain: one row per problem, replicate and slot of the trajectories file $path: the current
 -- attempt, compared with `pacore.core.quorum.History` by a test. `tombstones` counts the slot's attempts, since it was last retried, that this run itself
--- saw fail in the engine; `refills` those the model finished after the first.
+-- saw fail in the engine, those that were not sent or aborted aside; `refills` those the model finished after the first.
 -- The schema is spelled out because files of an earlier version lack its last column.
 WITH attempts AS (
-    SELECT *, finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled') AS finished
+    SELECT
+        *,
+        finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled', 'aborted') AS finished
     FROM read_parquet($path, hive_partitioning = false, schema = MAP {
         'problem_id': {'name': 'problem_id', 'type': 'VARCHAR', 'default_value': NULL},
         'replicate': {'name': 'replicate', 'type': 'INTEGER', 'default_value': NULL},
@@ -18,6 +20,7 @@ WITH attempts AS (
         'conclusion_status': {
             'name': 'conclusion_status', 'type': 'VARCHAR', 'default_value': NULL
         },
+        'tries': {'name': 'tries', 'type': 'INTEGER', 'default_value': NULL},
         'error': {'name': 'error', 'type': 'VARCHAR', 'default_value': NULL},
         'reused': {'name': 'reused', 'type': 'BOOLEAN', 'default_value': NULL},
         'retry_of': {'name': 'retry_of', 'type': 'VARCHAR', 'default_value': NULL}
@@ -35,7 +38,11 @@ SELECT
     finish_reason,
     conclusion_status,
     error,
-    count(*) FILTER (NOT reused AND NOT finished) OVER since_retried AS tombstones,
+    count(*) FILTER (
+        NOT reused AND NOT finished AND finish_reason <> 'aborted'
+        -- An imported failure was sent elsewhere.
+        AND (finish_reason <> 'cancelled' OR tries IS DISTINCT FROM 0)
+    ) OVER since_retried AS tombstones,
     greatest(0, count(*) FILTER (finished) OVER since_retried - 1) AS refills
 FROM attempts
 WINDOW

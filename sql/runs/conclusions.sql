@@ -7,5 +7,5 @@ FROM (
     FROM read_parquet($path, hive_partitioning = false)
     QUALIFY attempt = max(attempt) OVER (PARTITION BY problem_id, replicate, slot)
 )
-WHERE finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled')
+WHERE finish_reason NOT IN ('rejected', 'engine_error', 'timeout', 'cancelled', 'aborted')
 ORDER BY problem_id, replicate, slot

@@ -10,17 +10,19 @@
 --   trajectory_id VARCHAR: Digest of recipe, prompt, draw and attempt; two runs that share it share the trajectory.
 --   seed BIGINT: Seed that was sent, which follows from the same four.
 --   finish_reason VARCHAR: How it ended: `stop`, `length`, `context_overflow`, `rejected`, `engine_error`,
---     `timeout` or `cancelled`.
+--     `timeout`, `cancelled`, or `aborted` where its set was decided without it.
 --   prompt_tokens INTEGER in tokens: Length of the prompt; null where nobody counted it.
---   completion_tokens INTEGER in tokens: Length of what was generated, thoughts included; null where nobody counted.
+--   completion_tokens INTEGER in tokens: Length of what was generated, thoughts included, of one that was aborted until
+--     then; null where nobody counted.
 --   conclusion VARCHAR: What it came to, after the thoughts; null where it came to nothing.
 --   conclusion_status VARCHAR: `present`, `empty`, `truncated`, or `none` where nothing was generated.
 --   attempt SMALLINT: Number of the attempt at this slot, from 0.
 --   reused BOOLEAN: Whether the store had it already, so that this run did not generate it.
 --   error VARCHAR: Why there is no generation, in a line; null where there is one.
---   usage_source VARCHAR: Who counted the tokens: `server`, `tokenizer`, or `unknown` where nobody did.
+--   usage_source VARCHAR: Who counted the tokens: `server`, `tokenizer`, `stream` where they are the pieces of a stream
+--     that was closed, or `unknown` where nobody did.
 --   wasted_tokens BIGINT in tokens: What tries that broke off are known to have cost.
---   tries INTEGER: Requests that were sent for it.
+--   tries INTEGER: Requests that were sent for it; of `cancelled` and `aborted` ones 0 where nothing was sent.
 --   thinking_closed BOOLEAN: Whether its thoughts came to an end; null where nothing shows that the model thinks.
 --   reasoning_characters BIGINT in characters: Length of its thoughts.
 --   content_characters BIGINT in characters: Length of its content as the server sent it.

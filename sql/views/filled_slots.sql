@@ -1,6 +1,6 @@
 -- Grain: one row per run, round, problem, replicate and slot: whether its current attempt filled it, and whether
 -- there could be a message in it.
--- `is_filled` is false where the engine failed; `may_be_message`: where answers alone are messages, whether there
+-- `is_filled` is false where the engine failed; `is_aborted`: its set was decided without it; `may_be_message`: where answers alone are messages, whether there
 -- may be one in it.
 SELECT
     run_id,
@@ -10,7 +10,8 @@ SELECT
     slot,
     seed,
     is_evidence,
-    is_finished(finish_reason) AS is_filled,
+    is_finished(finish_reason) OR finish_reason = 'aborted' AS is_filled,
+    finish_reason = 'aborted' AS is_aborted,
     conclusion_status = 'present'
     OR (
         conclusion_status = 'truncated'

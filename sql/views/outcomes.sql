@@ -26,10 +26,13 @@ ended AS (
         answers.problem_id,
         answers.replicate,
         answers.status,
-        coalesce(answers.failed_round, runs.rounds) AS round,
+        coalesce(answers.failed_round, agreed_in, runs.rounds) AS round,
         if(runs.on_shortfall = 'proceed', 1, runs.needed_messages[round]) AS need
     FROM answers
     JOIN runs USING (run_id)
+    LEFT JOIN (
+        SELECT run_id, problem_id, replicate, round AS agreed_in FROM agreed
+    ) AS agreed USING (run_id, problem_id, replicate)
 ),
 
 -- Few end without an answer, and only their slots are counted: `need` messages, of which `conclusions` slots

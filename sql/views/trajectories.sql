@@ -1,7 +1,7 @@
 -- Grain: one row per run, round, problem, replicate and slot: the slot's current attempt, which is its last.
 -- `all_trajectories` has those before it too.
 -- `is_evidence` is false where the engine ended the attempt (`rejected`, `engine_error`, `timeout`,
--- `cancelled`), and where the bare problem does not fit the window (`context_overflow` in round 1): nobody has
+-- `cancelled`), where it was `aborted`, and where the bare problem does not fit the window (`context_overflow` in round 1): nobody has
 -- generated anything. A prompt of a later round holds the model's own messages, and that these do not fit is of
 -- its making, as are texts that were cut (`length`) and texts without a conclusion.
 -- Columns:

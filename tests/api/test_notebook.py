@@ -59,6 +59,7 @@ class Tags(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 def test_a_run_is_planned_made_and_made_again_at_no_cost(tmp_path: Path) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", PROBLEMS)
     config = scripted_config(tmp_path / "store", problems, widths=(2,), run_id="mine")
@@ -163,6 +164,7 @@ def test_a_report_is_written_as_markdown_latex_html_and_json(store: pacore.Store
     assert '"paired"' in report.written("json")
 
 
+@pytest.mark.slow
 def test_json_has_what_the_pages_show(store: pacore.Store) -> None:
     evaluated = json.loads(store.evaluate("wider").written("json"))["wider"]
     assert [row["stands"] for row in evaluated["gradings"]].count(True) == 1
@@ -181,6 +183,7 @@ def test_json_has_what_the_pages_show(store: pacore.Store) -> None:
     assert one["named"] == [0] and one["slots"] and one["answers"] and not one["replicates"]
 
 
+@pytest.mark.slow
 def test_each_table_of_latex_is_a_float_with_a_caption_and_a_label_of_its_own(
     store: pacore.Store,
 ) -> None:
@@ -196,12 +199,12 @@ def test_each_table_of_latex_is_a_float_with_a_caption_and_a_label_of_its_own(
 
 
 def test_latex_of_a_page_of_text_keeps_its_title_and_equal_captions_get_labels_apart() -> None:
-    from pacore.report.rendering.markup import to_latex
+    from pacore.report.rendering.markup import to_latex_tables
     from pacore.report.rendering.sheet import Facts, Heading, Note, Part, Sheet
 
-    assert to_latex(Sheet("a & b", [[Note("x--y")]])) == "\\paragraph{a \\& b}\n\nx-{}-y\n"
+    assert to_latex_tables(Sheet("a & b", [[Note("x--y")]])) == "\\paragraph{a \\& b}\n\nx-{}-y\n"
     parts: list[Part] = [Heading("one"), Facts([("[a]", "*")]), Facts([("  b", "")])]
-    latex = to_latex(Sheet(None, [parts]))
+    latex = to_latex_tables(Sheet(None, [parts]))
     assert r"\paragraph" not in latex
     assert re.findall(r"\\label\{(.*?)\}", latex) == ["tab:one", "tab:one-2"]
     assert r"{[}a{]} & {*} \\" in latex and r"\quad b &  \\" in latex
@@ -240,6 +243,7 @@ def test_a_query_gives_arrow_pandas_polars_and_rows_of_the_same_values(store: pa
         store.query("SELECT nothing FROM trajectories")
 
 
+@pytest.mark.slow
 def test_a_query_gives_a_data_frame_where_pandas_is_installed(store: pacore.Store) -> None:
     code = f"""
 import pacore
@@ -262,9 +266,10 @@ assert dict(zip(frame["run_id"], frame["n"])) == dict(mine=30, wider=50), frame
         assert ends in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE.values())
 def test_what_a_model_wrote_is_shown_as_itself_in_html_and_latex(text: str) -> None:
-    from pacore.report.rendering.markup import to_html, to_latex
+    from pacore.report.rendering.markup import to_html, to_latex_tables
     from pacore.report.rendering.sheet import (
         TEXT,
         Facts,
@@ -285,7 +290,7 @@ def test_what_a_model_wrote_is_shown_as_itself_in_html_and_latex(text: str) -> N
     assert set(shown.tags) <= {
         "div", "h3", "h4", "p", "pre", "table", "thead", "tbody", "tr", "th", "td"
     }  # fmt: skip
-    latex = to_latex(sheet)
+    latex = to_latex_tables(sheet)
     commands = set(re.findall(r"\\([a-zA-Z]+)", latex))
     assert commands <= {
         "begin", "end", "toprule", "midrule", "bottomrule", "paragraph", "linewidth", "textbackslash",
@@ -295,6 +300,7 @@ def test_what_a_model_wrote_is_shown_as_itself_in_html_and_latex(text: str) -> N
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_example_of_the_package_works_as_it_is_written(tmp_path: Path) -> None:
     assert pacore.__doc__ is not None
     lines = [line[4:] for line in pacore.__doc__.splitlines() if line.startswith("    ")]

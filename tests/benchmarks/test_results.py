@@ -56,6 +56,7 @@ def test_the_last_measurement_stands_for_those_before_it(results: Results, tmp_p
     assert [one.median for one in newest(tmp_path)] == [2.0]
 
 
+@pytest.mark.slow
 @given(st.floats(0.01, 100), st.floats(1.01, 3))
 def test_an_equal_ratio_passes_and_one_worse_than_the_factor_does_not(
     tmp_path_factory: pytest.TempPathFactory, ratio: float, factor: float

@@ -72,7 +72,7 @@ def test_a_value_that_is_left_empty_is_none(tmp_path: Path) -> None:
 
 REFUSED = {
     "max_token: 5\n": "a.yaml:1: max_token: is not a known name "
-    "(did you mean max_tokens or max_tokens_total?)",
+    "(did you mean max_tokens or max_tokens_total or max_tokens_problem?)",
     "# so\n\ntemp: 5\n": "a.yaml:3: temp: is not a known name (did you mean temperature?)",
     "colour: 5\n": "a.yaml:1: colour: is not a known name; pacore run --help lists them",
     "preset: hihg\n": "a.yaml:1: preset: must be one of single, low, medium, high (did you mean high?)",
@@ -110,7 +110,7 @@ def test_a_mistake_in_yaml_is_told_with_its_line_and_what_may_be_meant(
 
 REFUSED_TOML = {
     "\nmax_token = 5\n": "a.toml:2: max_token: is not a known name "
-    "(did you mean max_tokens or max_tokens_total?)",
+    "(did you mean max_tokens or max_tokens_total or max_tokens_problem?)",
     'model = "scripted"\npreset = "hihg"\n': "a.toml:2: preset: must be one of single, low, medium, "
     "high (did you mean high?)",
     "limit = 1\n[fields]\nproblm = 'x'\n": "a.toml:2: fields: 'problm' (did you mean problem?) is no "

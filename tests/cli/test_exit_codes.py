@@ -6,16 +6,15 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from pacore.cli.main import interrupted_by_signals, main
+from pacore.cli.main import main
 from pacore.errors import Exit
-from tests.conftest import ROOT, Pacore
+from tests.conftest import ROOT, Pacore, pacore_command
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.processes import descendants, left_after
 from tests.fixtures.started import Started
@@ -77,6 +76,10 @@ REFUSED = [
     "intervene base --round 2 --edit nonsense",
     "intervene base --round 9 --edit shuffle",
     "intervene base --round 2 --edit shuffle --engine vllm --model {folder}/absent",
+    "value base --round 9",
+    "value base --round 2 --fit {problems}",
+    "value absent --round 2",
+    "run --problems {problems} --engine scripted --subset 1 --select trained --scorer {problems}",
     "sweep --problems {problems} --engine scripted --arm nonsense",
     "sweep --problems {problems} --engine vllm --model {folder}/absent --arm single",
     "import {bad} --model m",
@@ -220,44 +223,39 @@ def test_130_whenever_it_is_interrupted_with_the_line_that_says_how_it_goes_on(
     assert "Traceback" not in slowly.said
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-def test_the_exit_code_is_that_of_an_interruption_wherever_the_signal_came(
-    tmp_path: Path, number: str
+DROPPING = """
+import os, signal, sys
+
+class Dropping:
+    def find_spec(self, name, *_):
+        if name == "prefect":
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                [None for _ in range(1000)]
+            except:
+                sys.stderr.write("dropped\\n")
+
+sys.meta_path.insert(0, Dropping())
+"""
+
+
+def test_130_where_a_library_that_is_imported_drops_the_interruption(
+    tmp_path: Path, prefect_api: str
 ) -> None:
-    """In code from text, too, of which an import runs a lot."""
-    lines = [
-        "import signal, sys",
-        "from pacore.cli.main import interrupted_by_signals",
-        "try:",
-        "    with interrupted_by_signals():",
-        f"        exec('signal.raise_signal(signal.{number})')",
-        "except KeyboardInterrupt:",
-        "    sys.exit(130)",
-    ]
-    (tmp_path / "signalled.py").write_text("\n".join(lines))
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    assert prefect_api
+    (tmp_path / "sitecustomize.py").write_text(DROPPING)
+    problems = write_problems(tmp_path / "problems.jsonl", 2)
+    line = ["run", "--problems", str(problems), "--engine", "scripted"]
     ended = subprocess.run(
-        [sys.executable, "-m", "signalled"], env={**os.environ, "PYTHONPATH": path}, check=False
+        pacore_command([*line, "--store", str(tmp_path / "store")]),
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
     )
-    assert ended.returncode == Exit.INTERRUPTED
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
-def test_a_signal_is_an_interruption_whatever_error_a_library_makes_of_it(
-    number: signal.Signals,
-) -> None:
-    def replaced() -> None:
-        try:
-            signal.raise_signal(number)
-        except KeyboardInterrupt:
-            raise ValueError("cannot be serialised") from None
-
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), interrupted_by_signals():
-        replaced()
-    assert signal.getsignal(number) is before
-    with pytest.raises(ValueError, match="no signal"), interrupted_by_signals():
-        raise ValueError("no signal came")
+    assert ended.returncode == Exit.INTERRUPTED, ended.stderr
+    assert "dropped" in ended.stderr and "the same command" in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)

@@ -126,7 +126,8 @@ MISTAKES: dict[str, tuple[int, str]] = {
     ),
     f"{RUN} --config key.toml": (
         2,
-        "key.toml:2: max_token: is not a known name (did you mean max_tokens or max_tokens_total?)",
+        "key.toml:2: max_token: is not a known name "
+        "(did you mean max_tokens or max_tokens_total or max_tokens_problem?)",
     ),
     f"{RUN} --config choice.yaml": (
         2,
@@ -304,12 +305,16 @@ def test_a_mistake_is_answered_in_one_line_that_says_what_to_do(
 
 EVERY = """
 import contextlib, io, json, sys, time
+from pathlib import Path
 from pacore.cli.main import main
+def now():
+    # Less the time for which the processor was taken by others.
+    return time.monotonic() - int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 for typed in json.load(sys.stdin):
-    said, began = io.StringIO(), time.monotonic()
+    said, began = io.StringIO(), now()
     with contextlib.redirect_stderr(said):
         code = main(typed)
-    print(json.dumps([int(code), "prefect" in sys.modules, time.monotonic() - began]))
+    print(json.dumps([int(code), "prefect" in sys.modules, now() - began]))
 """
 
 
@@ -357,7 +362,7 @@ def test_a_server_that_is_not_there_is_one_line_after_what_is_looked_for(
     first, *rest = done.stderr.splitlines()
     assert done.returncode == Exit.FAULT
     assert first.endswith(": finding a Prefect server, or starting one")
-    assert rest == [
+    assert [one for one in rest if not one.endswith(" so far")] == [
         "pacore: PREFECT_API_URL = http://127.0.0.1:9/api: no connection: connection refused; correct "
         "it, or remove it, and pacore starts a local server"
     ]

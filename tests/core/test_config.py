@@ -45,6 +45,10 @@ def refusal(changes: dict[str, Any]) -> tuple[str, str]:
         ({"compaction": "answer", "summary_tokens": 64}, ["summary_tokens", "compaction answer"]),
         ({"compaction": "answer", "truncated": "tail"}, ["truncated", "tail", "answer"]),
         ({"subset": 2, "workspace_tokens": 64}, ["subset", "workspace_tokens"]),
+        ({"select": "longest"}, ["select", "needs subset"]),
+        ({"preset": "low", "subset": 5}, ["subset", "5 is more than the 4 messages"]),
+        ({"subset": 2, "select": "trained"}, ["scorer", "select trained needs it"]),
+        ({"subset": 2, "scorer": "first:1"}, ["scorer", "no other select takes one"]),
         (
             {"compaction": "summary", "summary_tokens": 64, "max_tokens": 32},
             ["summary_tokens", "64", "max_tokens", "32"],

@@ -81,13 +81,19 @@ PLAN_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "tail_tokens": st.integers(1, 4096),
     "overflow": st.sampled_from(["fail", "fewer_messages"]),
     "summary_tokens": st.none() | st.integers(1, 4096),
-    "subset": st.none() | st.integers(1, 64),
+    "subset": st.none() | st.integers(1, 4),
     "workspace_tokens": st.none() | st.integers(1, 4096),
+    "select": st.sampled_from(
+        ["own", "random", "shortest", "longest", "majority", "spread", "trained"]
+    ),
+    "scorer": st.none() | st.sampled_from(["agreement:1.0", "length:-0.25"]),
+    "stopping": st.none() | st.sampled_from(["votes:0.95", "votes:0.95,batch:8", "depth:0.9"]),
 }
 
 
 OTHER_OPERATION: dict[str, dict[str, Any]] = {
     "max_tokens_total": {"max_tokens_total": 1_000},
+    "max_tokens_problem": {"max_tokens_problem": 500},
     "max_cost": {"max_cost": 2.5, "prices": "prices.csv"},
     "prices": {"prices": "prices.csv"},
     "max_hours": {"max_hours": 8.0},
@@ -128,6 +134,10 @@ def plan_config(name: str, value: Any) -> RunConfig:
         beside["summary_tokens"] = 64
     if name == "summary_tokens" and value is not None:
         beside["compaction"] = "summary"
+    if name == "select":
+        beside |= {"subset": 2, "scorer": "first:1.0" if value == "trained" else None}
+    if name == "scorer" and value is not None:
+        beside |= {"subset": 2, "select": "trained"}
     return config(**{name: value, **beside})
 
 
@@ -193,7 +203,14 @@ def test_every_recipe_field_is_configured_and_every_plan_field_is_identity() -> 
     assert set(config().plan.as_json()) == set(FIRST_FIELDS) < fields
     unusual = Plan((2,), 1, None, "content", "conclusion", (1,), "refill", 9, "tail", 9)
     whole = dataclasses.replace(
-        unusual, overflow="fewer_messages", summary_tokens=9, subset=2, workspace_tokens=9
+        unusual,
+        overflow="fewer_messages",
+        summary_tokens=9,
+        subset=2,
+        workspace_tokens=9,
+        select="trained",
+        scorer="first:1.0",
+        stopping="votes:0.95,batch:8",
     )
     assert set(whole.as_json()) == fields
     assert Plan.from_json(json.loads(json.dumps(whole.as_json()))) == whole
@@ -289,6 +306,7 @@ def test_identical_prompts_get_distinct_ids_and_seeds(width: int, pool: int | No
     assert len({request.seed for request in first}) == width * replicates
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.permutations(PROBLEMS), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_order_of_problems_shards_and_workers_changes_nothing(

@@ -108,6 +108,14 @@ def test_retry_after_as_a_date_becomes_the_seconds_until_then() -> None:
     assert fault.retry_after_seconds == pytest.approx(58, abs=3)
 
 
+@pytest.mark.parametrize("ahead_hours", [-24, 0, 24])
+def test_a_date_counts_by_the_clock_of_the_server_that_sent_it(ahead_hours: int) -> None:
+    now = datetime.now(UTC)
+    theirs = now + timedelta(hours=ahead_hours)
+    date, until = (format_datetime(theirs + timedelta(seconds=n), usegmt=True) for n in (0, 60))
+    assert retry_after_seconds(until, date, now) == 60
+
+
 def test_a_date_that_is_over_means_at_once() -> None:
     fault = fault_of(answers({}, 503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}))
     assert fault.retry_after_seconds == 0.0
@@ -124,7 +132,7 @@ def test_a_retry_after_that_cannot_be_read_is_left_out(header: str) -> None:
 
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT"))
 def test_a_retry_after_of_any_text_is_seconds_or_nothing(header: str) -> None:
-    wait_seconds = retry_after_seconds(header, datetime.now(UTC))
+    wait_seconds = retry_after_seconds(header, header, datetime.now(UTC))
     assert wait_seconds is None or wait_seconds >= 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.core.engine import EngineFault
+from pacore.core.engine import EngineFault, Hint, Meter
 from pacore.core.prompt import SYNTHESIS
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation, Request, normalise
@@ -270,3 +270,67 @@ def test_a_reply_costs_a_small_part_of_a_millisecond() -> None:
     started = time.process_time()
     generate("scripted", asked)
     assert (time.process_time() - started) / len(asked) < 0.001
+
+
+def test_planted_errors_are_a_wrong_first_digit_that_all_replies_share_and_independent_others() -> (
+    None
+):
+    question = "What is 123 + 456? The first digit is 5."
+    found = said("scripted?lure=0.5&digit_error=0.25", question)
+    assert {len(answer) for answer in found} == {3}
+    first = Counter[str]()
+    for answer, count in found.items():
+        first[answer[0]] += count
+    assert len(first) == 2
+    assert first["5"] / DRAWS == pytest.approx(0.5, abs=0.05)
+    for place, digit in (1, "7"), (2, "9"):
+        kept = sum(count for answer, count in found.items() if answer[place] == digit)
+        assert kept / DRAWS == pytest.approx(0.75, abs=0.05)
+    assert found["579"] / DRAWS == pytest.approx(0.5 * 0.75**2, abs=0.05)
+
+
+def test_a_reply_with_planted_errors_is_its_answer_and_nothing_else() -> None:
+    (reply,) = generate(
+        "scripted?words=0&lure=1", requests("scripted", "What is 123 + 456?", draws=1)
+    )
+    assert reply.content is not None
+    assert reply.content == f"The answer is \\boxed{{{boxed(reply)}}}."
+    assert boxed(reply)[1:] == "79"
+    assert boxed(reply)[0] != "5"
+
+
+@given(
+    st.integers(-(10**6), 10**6),
+    st.integers(-(10**6), 10**6),
+    st.floats(0, 1),
+    st.floats(0.01, 1),
+)
+def test_a_planted_error_keeps_the_sign_and_the_number_of_digits(
+    left: int, right: int, lure: float, digit_error: float
+) -> None:
+    model = f"scripted?words=0&lure={lure}&digit_error={digit_error}"
+    (reply,) = generate(model, requests(model, f"What is {left} * {right}?", draws=1))
+    answer, true = boxed(reply), str(left * right)
+    assert answer.startswith("-") == true.startswith("-")
+    assert len(answer) == len(true)
+
+
+def test_an_aborted_reply_has_cost_the_share_of_its_time_that_has_gone_by() -> None:
+    [request] = requests("scripted?words=40", "1 + 1", draws=1)
+
+    async def tokens_after_abort(engine: ScriptedEngine) -> list[tuple[int | None, str | None]]:
+        meter = Meter()
+        reply = asyncio.create_task(engine.generate(request, Hint(meter=meter)))
+        await asyncio.sleep(0)
+        reply.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reply
+        return [(stream.tokens, stream.source) for stream in meter.streams]
+
+    def cost(model: str) -> list[tuple[int | None, str | None]]:
+        return asyncio.run(tokens_after_abort(ScriptedEngine(model)))
+
+    [whole] = generate("scripted?words=40", [request])
+    assert whole.completion_tokens
+    assert cost("scripted?words=40") == [(whole.completion_tokens, "server")]
+    assert cost("scripted?words=40&latency_ms=60000") == [(0, "server")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pacore.core.config.run import RunConfig
-from pacore.core.engine import EngineFault, Refusal
+from pacore.core.engine import EngineFault, Hint, Meter, Refusal
 from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation
 from pacore.engine.chat.responses import sampling_payload
@@ -295,3 +295,85 @@ def test_another_form_is_said_aloud_once(tmp_path: Path) -> None:
     against(FaultyServer({CHAT: knows(MAX_TOKENS, refused=("max_tokens",))}), use)
     (said,) = heard
     assert "needs another wire format (max_completion_tokens)" in said
+
+
+def streams_for_ever(part: bytes, closed: list[bool]) -> Behaviour:
+    """Send one part of a stream, and no end of it, until the client closes the connection."""
+
+    async def behave(_: Received, connection: Connection) -> None:
+        header = (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n"
+        )
+        connection.writer.write(header.encode() + part)
+        await connection.writer.drain()
+        closed.append(await connection.reader.read(1) == b"")
+        connection.writer.close()
+
+    return behave
+
+
+COUNTED = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"completion_tokens":%d}}\n\n'
+)
+
+PIECE = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens", "source"),
+    [
+        (b"".join(COUNTED % number for number in range(1, 18)), 17, "server"),
+        (PIECE * 5, 5, "stream"),
+        (b"", 0, "unknown"),
+    ],
+    ids=["counted by the server", "counted by its pieces", "before anything has come"],
+)
+def test_a_request_that_is_aborted_closes_its_connection_and_what_it_has_cost_is_known(
+    part: bytes, tokens: int, source: str
+) -> None:
+    closed: list[bool] = []
+    meter = Meter()
+
+    async def use(server: FaultyServer, engine: HttpEngine) -> None:
+        asked = asyncio.ensure_future(engine.generate(REQUEST, Hint(meter=meter)))
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if server.received(CHAT) and meter.tokens == tokens:
+                break
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        for _ in range(500):
+            if closed:
+                break
+            await asyncio.sleep(0.01)
+        (sent,) = server.received(CHAT)
+        assert sent.json["stream"] is True
+        options = {"include_usage": True, "continuous_usage_stats": True}
+        assert sent.json["stream_options"] == options
+
+    against(FaultyServer({CHAT: streams_for_ever(part, closed)}), use)
+    assert closed == [True]
+    assert (meter.tokens, meter.source) == (tokens, source)
+
+
+def test_a_server_that_refuses_counts_all_through_a_stream_is_asked_for_one_at_its_end() -> None:
+    bodies: list[Any] = []
+
+    async def behave(received: Received, connection: Connection) -> None:
+        bodies.append(received.json)
+        if "continuous_usage_stats" in received.json.get("stream_options", {}):
+            refusal = error_body("Unknown field: stream_options.continuous_usage_stats")
+            await answers(refusal, 400)(received, connection)
+        else:
+            await answers(STREAM, headers=EVENTS)(received, connection)
+
+    async def use(_: FaultyServer, engine: HttpEngine) -> Generation:
+        return await engine.generate(REQUEST, Hint(meter=Meter()))
+
+    made = against(FaultyServer({CHAT: behave}), use)
+    assert made.finish_reason == "stop" and made.content == ANSWER
+    assert [body["stream_options"] for body in bodies] == [
+        {"include_usage": True, "continuous_usage_stats": True},
+        {"include_usage": True},
+    ]

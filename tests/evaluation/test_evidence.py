@@ -31,7 +31,7 @@ from pacore.store.layout import OWN, final_key
 from pacore.store.run import add_budget_stop, open_run
 from pacore.warehouse.relations import rule_names, statement
 from pacore.warehouse.views import ReportWarehouse
-from tests.conftest import Pacore
+from tests.conftest import ROOT, Pacore
 from tests.fixtures.audited import copy_of
 from tests.fixtures.corruption import Row, rewrite
 from tests.fixtures.pipeline import (
@@ -361,6 +361,16 @@ def test_every_rule_finds_something() -> None:
 
 
 # What happens to real runs.
+
+
+def test_the_documents_list_every_way_by_the_rule_that_names_it() -> None:
+    named_by: dict[str, list[str]] = {}
+    for name, (_, rule) in MUTATIONS.items():
+        named_by.setdefault(rule, []).append(name)
+    page = (ROOT / "docs/evaluate.md").read_text()
+    assert f"take evidence away in {len(MUTATIONS)} ways" in page
+    for rule, names in named_by.items():
+        assert f"| `{rule}` | {'; '.join(names)} |" in page
 
 
 def test_a_run_that_its_budget_stopped_says_how_many_problems_are_not_finished(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacore.evaluation.sweep import Point, frontier
+from pacore.evaluation.strategies.frontier import Point, frontier
 from pacore.report.rendering.plots import frontier_figure, image, together
 
 POINTS = [

@@ -6,7 +6,7 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.nights import Simulated
@@ -28,7 +28,12 @@ def night(**accuracy: float) -> dict[str, dict[str, float]]:
 SHARES = st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), min_size=2, max_size=30)
 
 
+# The mean of three nights of 13 such shares is not exactly each of them.
+ROUNDED = {f"p{number}": (number * 0.0761 + 0.0995) % 1 for number in range(13)}
+
+
 @given(SHARES)
+@example(ROUNDED)
 def test_a_night_that_equals_its_baseline_never_alarms(accuracy: dict[str, float]) -> None:
     tests = night_tests(night(**accuracy), [night(**accuracy)] * 3)
     assert [test.is_alarm for test in tests] == [False] * 4

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacore.core.solve import Solved
-from pacore.core.trajectory import UNFINISHED
+from pacore.core.trajectory import FAILED
 from pacore.evaluation.accuracy import Totals
 from pacore.report.evaluation import evaluated_run
 from pacore.report.query import answer
@@ -173,9 +173,7 @@ def test_tokens_of_an_answer_are_of_answers_and_not_of_passes_that_were_cut_shor
     assert all_of_them == 7 * 20
 
 
-Fates = st.sampled_from(
-    ["right", "7", "cut", "empty", "mute", "context_overflow", *sorted(UNFINISHED)]
-)
+Fates = st.sampled_from(["right", "7", "cut", "empty", "mute", "context_overflow", *sorted(FAILED)])
 
 
 def expected_outcome(solved: Solved, replicate: int, need: int) -> str:
@@ -192,7 +190,7 @@ def expected_outcome(solved: Solved, replicate: int, need: int) -> str:
     silent = [
         t
         for t in here
-        if t.generation.finish_reason in UNFINISHED
+        if t.generation.finish_reason in FAILED
         or (t.generation.finish_reason == "context_overflow" and ended_in == 1)
     ]
     have = sum(t.thought.conclusion is not None for t in here)

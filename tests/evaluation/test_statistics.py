@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,16 @@ def test_without_any_difference_there_is_no_permutation_to_count() -> None:
 
 
 @pytest.mark.slow
+def test_means_of_the_same_scores_that_rounding_tells_apart_are_no_differences() -> None:
+    scores = [[number * 0.0761 % 1, number * 0.0317 % 1, 0.1] for number in range(30)]
+    first = [(a + b + c) / 3 for a, b, c in scores]
+    second = [(c + b + a) / 3 for a, b, c in scores]
+    assert first != second
+    assert paired(first, second) == replace(
+        paired(first, first), second=paired(second, second).first
+    )
+
+
 def test_the_detectable_difference_is_found_four_times_in_five() -> None:
     source = np.random.default_rng(8)
     problems, true, runs = 30, 0.326, 300

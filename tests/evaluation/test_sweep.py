@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.sweep import sweep
 from pacore.core.config.sweep import SweepConfig
-from pacore.evaluation.equal_cost import EqualCost
+from pacore.evaluation.strategies.equal_cost import EqualCost
 from pacore.evaluation.sweep import SweepResult, SweepRow
 from pacore.report.rendering.markup import MARKUP
 from pacore.report.rendering.sheet import to_json
@@ -24,7 +24,7 @@ from pacore.store.backends.opening import open_store
 from pacore.warehouse.views import Warehouse
 from tests.conftest import Pacore
 from tests.fixtures.golden_files import golden
-from tests.fixtures.pipeline import journal_size, write_problems
+from tests.fixtures.pipeline import journal_size, journal_tokens, write_problems
 
 pytestmark = pytest.mark.slow
 
@@ -197,11 +197,12 @@ def test_nothing_is_generated_twice(swept: SweepOutcome, config: SweepConfig) ->
 
 
 def test_its_files_are_what_they_say(swept: SweepOutcome) -> None:
-    picture, pixels, csv, told, table = (Path(file) for file in swept.files)
+    picture, pixels, csv, told, scores, table = (Path(file) for file in swept.files)
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
     assert pixels.read_bytes().startswith(b"\x89PNG")
     assert csv.read_text() == sweep_csv(swept.result)
     assert json.loads(told.read_text())["sweep"] == "mine"
+    assert set(json.loads(scores.read_text())) == {row.name for row in swept.result.arms}
     assert table.read_text().startswith("run mine.pool · scripted?words=20")
 
 
@@ -240,14 +241,61 @@ def test_the_same_sweep_again_pays_for_nothing_and_finds_the_same(
     ],
 )
 def test_what_cannot_be_swept_is_refused_in_a_line(
-    tmp_path: Path, pacore: Pacore, flags: tuple[str, ...], says: str
+    tmp_path: Path, command: Pacore, flags: tuple[str, ...], says: str
 ) -> None:
     problems = write_problems(tmp_path / "problems.jsonl", 2)
     store = tmp_path / "store"
-    done = pacore(
+    done = command(
         "sweep", "--problems", str(problems), "--engine", "scripted", "--store", str(store), *flags
     )
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not store.exists()
+
+
+def test_the_runs_of_a_sweep_and_its_own_votes_share_a_budget_and_a_larger_one_goes_on(
+    tmp_path: Path, prefect_api: str, command: Pacore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    problems = write_problems(tmp_path / "problems.jsonl", 8)
+    words, slots = 20, 2
+
+    def swept(store: str, *budget: str) -> tuple[int, str, str]:
+        arms = [f"--arm={arm}" for arm in ("low", "bon:3")]
+        done = command(
+            "sweep", "--problems", str(problems), "--engine", "scripted", "--store", store,
+            "--model", f"scripted?words={words}", "--run-id", "mine", "--concurrency", str(slots),
+            *arms, *budget,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    undisturbed, store = str(tmp_path / "undisturbed"), str(tmp_path / "store")
+    code, shown, said = swept(undisturbed)
+    assert code == 0, said
+    whole = journal_tokens(undisturbed)
+    (judge,) = (name for name in whole if ".judge-" in name)
+    assert len(whole) == 3
+    in_flight = slots * 3 * words
+
+    for limit in (
+        whole["mine.pool"] // 2,
+        whole["mine.pool"] + whole["mine.low"] // 2,
+        sum(whole.values()) - whole[judge] // 2,
+    ):
+        code, _, said = swept(store, f"--max-tokens-total={limit}", "--partial")
+        assert code == 5, said
+        assert f"of the sweep's max_tokens_total {limit:,}" in said
+        total = sum(journal_tokens(store).values())
+        assert limit - in_flight < total <= limit + in_flight
+    with Warehouse(open_store(store)) as warehouse:
+        states = list(warehouse.query(f"SELECT status FROM runs WHERE run_id = '{judge}'").rows)
+    assert states == [("incomplete: budget",)]
+    code, again, said = swept(store, f"--max-tokens-total={10**6}")
+    assert code == 0, said
+    assert journal_tokens(store) == whole
+    assert journal_size(store) == journal_size(undisturbed), "nothing twice"
+    # The paths of its files are broken where lines end.
+    assert "".join(again.split()).replace(store, undisturbed) == "".join(shown.split())
+    code, _, said = swept(store, "--max-tokens-total=1")
+    assert code == 0, "nothing is needed to end"

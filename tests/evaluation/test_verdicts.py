@@ -398,6 +398,7 @@ def test_progress_says_what_is_done_after_grading_and_for_how_long() -> None:
     assert (progress.line(), progress.stage) == (graded, before)
 
 
+@pytest.mark.slow
 def test_every_check_and_each_part_of_measuring_is_named_before_it_begins(tmp_path: Path) -> None:
     begun: list[str] = []
     with ReportWarehouse(graded_store(tmp_path), ["demo"]) as warehouse:

@@ -19,7 +19,7 @@ from pacore.errors import BadInput, Refused
 from pacore.problems.files import read_problem_set
 from pacore.runs.derived import derived_config
 from pacore.runs.planning.forecast import Forecaster
-from pacore.runs.retry import config_of
+from pacore.runs.settings import config_of
 from pacore.store.backends.opening import open_store
 from pacore.store.journal import Journal
 from pacore.store.run import list_runs, open_run

@@ -72,7 +72,7 @@ def test_runs_are_graded_checked_and_reported_and_the_records_say_so(
 
     flow_run_id = state.state_details.flow_run_id
     assert flow_run_id is not None
-    assert wait_for_records(flow_run_id, 4 + 3 + 1)
+    assert wait_for_records(flow_run_id, 4 + 3 + 1, patience_seconds=300)
     chosen = {"flow_runs": {"id": {"any_": [str(flow_run_id)]}}}
     (flow_run,) = ask(prefect_api, "flow_runs/filter", chosen)
     assert flow_run["name"] == "evaluate-2-runs"
@@ -99,7 +99,7 @@ def test_runs_are_graded_checked_and_reported_and_the_records_say_so(
     again = evaluate(config, return_state=True)
     assert again.name == "Completed"
     assert again.state_details.flow_run_id is not None
-    assert wait_for_records(again.state_details.flow_run_id, 1)
+    assert wait_for_records(again.state_details.flow_run_id, 1, patience_seconds=300)
     assert len(read_commits(store, units)) == len(units)
 
 

@@ -40,10 +40,10 @@ PROBLEMS = 80
 PLANNED = PROBLEMS * (WIDTH + 1)
 
 
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 300.0
 
 
-LONGEST_PASS_SECONDS = 60.0
+LONGEST_PASS_SECONDS = 240.0
 
 TRIED_AGAIN = frozenset(FAULTS) - LASTING - {"no such model"}
 
@@ -139,7 +139,7 @@ def test_a_response_that_never_came_whole_shows_in_its_row_as_a_cost_not_known(r
 
 def test_nothing_hangs_on_an_endpoint_that_is_silent(runs: Runs) -> None:
     assert seeds_with(runs.last.served, "silence")
-    assert all(one.seconds < LONGEST_PASS_SECONDS < SILENCE_SECONDS + 1 for one in runs.passes)
+    assert all(one.seconds < LONGEST_PASS_SECONDS < SILENCE_SECONDS for one in runs.passes)
 
 
 @pytest.mark.parametrize("fault", sorted(TRIED_AGAIN))

@@ -300,7 +300,7 @@ def artifact_rows(api: str, key: str) -> list[dict[str, Any]]:
     asked = urllib.request.Request(
         f"{api}/artifacts/filter", body, {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(asked, timeout=10) as response:
+    with urllib.request.urlopen(asked, timeout=60) as response:
         (artifact,) = json.load(response)
     rows: list[dict[str, Any]] = json.loads(artifact["data"])
     return rows

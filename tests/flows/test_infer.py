@@ -42,7 +42,7 @@ def ask(api: str, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(
         f"{api}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)
 
 
@@ -84,7 +84,7 @@ def test_a_flow_over_condensing_and_distilling_rounds_equals_the_oracle_and_show
     assert {name: found[name] for name in expected} == expected
     flow_run_id = state.state_details.flow_run_id
     assert flow_run_id is not None
-    assert wait_for_records(flow_run_id, 1 + 3 * (2 * 7 + 2))
+    assert wait_for_records(flow_run_id, 1 + 3 * (2 * 7 + 2), patience_seconds=300)
 
 
 def test_the_records_of_a_run_are_complete_and_named_for_a_person(
@@ -98,7 +98,7 @@ def test_the_records_of_a_run_are_complete_and_named_for_a_person(
     flow_run_id = state.state_details.flow_run_id
     assert flow_run_id is not None
     expected = 1 + 3 * (2 * 3 + 2)
-    assert wait_for_records(flow_run_id, expected)
+    assert wait_for_records(flow_run_id, expected, patience_seconds=300)
     chosen = {"flow_runs": {"id": {"any_": [str(flow_run_id)]}}}
     (flow_run,) = ask(prefect_api, "flow_runs/filter", chosen)
     assert flow_run["name"] == "infer-named-run"
@@ -141,7 +141,7 @@ def test_the_records_of_a_run_are_complete_and_named_for_a_person(
 def lines_logged(api: str, flow_run_id: str, last: str) -> list[str]:
     """What the stages of a flow run have logged, once the three lines that contain ``last`` are there."""
     chosen = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 200}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         lines = [str(log["message"]) for log in ask(api, "logs/filter", chosen)]
         said = [line for line in lines if " of shard " in line]
@@ -266,7 +266,12 @@ def test_a_run_of_a_terminal_that_is_cancelled_in_prefect_ends_as_by_ctrl_c(
     chosen = {
         "flow_runs": {"tags": {"all_": ["run:mine"]}, "state": {"type": {"any_": ["RUNNING"]}}}
     }
-    (found,) = asked(f"{prefect_api}/flow_runs/filter", chosen)
+    # A run of another test by this name that was killed is shown as running, too.
+    (found,) = (
+        one
+        for one in asked(f"{prefect_api}/flow_runs/filter", chosen)
+        if one["labels"].get("pacore.pid") == run.process.pid
+    )
     asked(f"{prefect_api}/flow_runs/{found['id']}/set_state", {"state": {"type": "CANCELLING"}})
     assert run.ended() == 130, run.said
     assert not run.has_journalled(180)

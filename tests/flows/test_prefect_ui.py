@@ -4,127 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.evaluate import evaluate
 from flows.infer import infer
 from pacore.core.config.evaluate import EvaluateConfig
-from tests.conftest import ROOT, Pacore
-from tests.fixtures.deployed import deployed, worker
+from pacore.store.backends.opening import open_store
+from pacore.store.nights import read_nights
+from tests.conftest import Pacore
+from tests.fixtures.browser import SECONDS, Browser, chromium, open_form, submit
+from tests.fixtures.deployed import asked, deployed, worker
 from tests.fixtures.pipeline import journal_size, scripted_config, tables, write_problems
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 1000.0
-"""Of Playwright's milliseconds."""
-
-expect.set_options(timeout=60 * SECONDS)
-
-
-class Browser:
-    """A page of the Prefect UI, and what it asked for outside this machine."""
-
-    def __init__(self, page: Page, api: str) -> None:
-        self.page = page
-        self.home = api.removesuffix("/api")
-        self.asked_outside: list[str] = []
-        page.set_default_timeout(60 * SECONDS)
-        page.on("request", self._note)
-
-    def _note(self, request: Request) -> None:
-        if not request.url.startswith((f"{self.home}/", "data:", "blob:")):
-            self.asked_outside.append(request.url)
-
-    def go(self, path: str) -> Page:
-        self.page.goto(self.home + path)
-        return self.page
-
-    def tab(self, name: str) -> None:
-        self.page.locator(".p-tab-navigation, .p-tabs").get_by_text(name, exact=True).click()
-
-    def field(self, title: str) -> Locator:
-        """A field of the parameter form by its title."""
-        labelled = self.page.locator(
-            ".schema-form-property__label",
-            has_text=re.compile(rf"^{re.escape(title)}( \(Optional\))?$"),
-        )
-        return self.page.locator(".schema-form-property").filter(has=labelled).last
-
-    def fill(self, title: str, value: str) -> None:
-        field = self.field(title)
-        expect(field).to_be_visible()
-        field.locator("textarea").fill(value)
-
-    def choose(self, title: str, value: str) -> None:
-        self.field(title).locator(".p-select-button__control").press("ArrowDown")
-        self.page.locator(".p-select-option", has_text=re.compile(f"^{value}$")).click()
-
-    def press(self, name: str, confirm: str | None = None) -> None:
-        """Press a button, and the one in the dialogue that it opens."""
-        self.page.get_by_role("button", name=name, exact=True).click()
-        if confirm is not None:
-            dialogue = self.page.locator(".p-modal")
-            dialogue.get_by_role("button", name=confirm, exact=True).click()
-
-    def wait_for_state(self, name: str) -> None:
-        badge = self.page.locator(".state-badge", has_text=re.compile(f"^\\s*{name}\\s*$"))
-        expect(badge.first).to_be_visible(timeout=240 * SECONDS)
-
-    def fill_list(self, title: str, values: list[int]) -> None:
-        field = self.field(title)
-        for count, value in enumerate(values, 1):
-            field.get_by_role("button", name="Add item").click()
-            expect(field.locator("input[type=number]")).to_have_count(count)
-            field.locator("input[type=number]").last.fill(str(value))
-
 
 @pytest.fixture
 def browser(prefect_api: str) -> Iterator[Browser]:
-    found = subprocess.run(
-        [ROOT / "infra/chromium.sh", "--find"], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0, found.stderr
-    with sync_playwright() as playwright:
-        # Without its sandbox, which root and most containers cannot have: these pages are our own.
-        chromium = playwright.chromium.launch(
-            executable_path=found.stdout.strip(), args=["--no-sandbox"]
-        )
-        yield (browser := Browser(chromium.new_page(), prefect_api))
-        assert browser.asked_outside == []
-        chromium.close()
-
-
-def submit(browser: Browser) -> str:
-    """Send the form; returns the id of the flow run.
-
-    Prefect answers 503 to a request whose transaction in SQLite met another one. The form stays as
-    it is, and is sent again, as a person would.
-    """
-    for _ in range(10):
-        with browser.page.expect_response(re.compile("/create_flow_run$")) as answered:
-            browser.page.get_by_role("button", name="Submit").click()
-        if answered.value.status != 503:
-            break
-    assert answered.value.ok, f"{answered.value.status}: {answered.value.text()}"
-    created: str = answered.value.json()["id"]
-    return created
-
-
-def open_form(browser: Browser) -> None:
-    """From the list of deployments to the form, the way a person goes."""
-    page = browser.go("/deployments")
-    page.get_by_role("link", name="local", exact=True).click()
-    page.get_by_role("button", name="Run", exact=True).click()
-    page.get_by_text("Custom run").click()
-    expect(browser.field("Problems")).to_be_visible()
+    with chromium(prefect_api) as browser:
+        yield browser
 
 
 def shown_table(page: Page) -> list[list[str]]:
@@ -197,10 +102,15 @@ def test_a_run_is_suspended_resumed_cancelled_retried_and_copied_as_a_person_cli
     deployed(prefect_api)
 
     def has_generated(more: int) -> None:
-        before, deadline = journalled(store), time.monotonic() + 120
+        before, deadline = journalled(store), time.monotonic() + 240
         while journalled(store) < before + more:
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, states()
             browser.page.wait_for_timeout(100)
+
+    def states() -> list[tuple[str, str, str | None]]:
+        flow_run_id = browser.page.url.rpartition("/")[2].partition("?")[0]
+        history = asked(f"{prefect_api}/flow_run_states/?flow_run_id={flow_run_id}")
+        return [(state["timestamp"], state["name"], state["message"]) for state in history]
 
     def stands_still() -> None:
         before = journalled(store)
@@ -219,16 +129,16 @@ def test_a_run_is_suspended_resumed_cancelled_retried_and_copied_as_a_person_cli
         page = browser.go(f"/runs/flow-run/{submit(browser)}")
         browser.wait_for_state("Running")
         has_generated(2)
-        browser.press("Suspend", "Submit")
+        browser.change_state("Suspend", "Submit")
         browser.wait_for_state("Suspended")
         page.wait_for_timeout(3000)
         stands_still()
-        browser.press("Resume", "Submit")
+        browser.change_state("Resume", "Submit")
         has_generated(2)
-        browser.press("Cancel", "Confirm")
+        browser.change_state("Cancel", "Confirm")
         browser.wait_for_state("Cancelled")
         stands_still()
-        browser.press("Retry", "Retry")
+        browser.change_state("Retry", "Retry")
         browser.wait_for_state("Completed")
         assert journalled(store) == 14 * 5
         assert len(tables(store, "clicked")["answers"]) == 14
@@ -277,6 +187,59 @@ def test_the_form_says_what_is_wrong_with_a_value_before_a_run_is_made(
     browser.fill_list("Widths", [4])
     expect_refusal(browser, "how.widths", "[4] is expected to be empty")
     assert browser.page.url.partition("?")[0].endswith("/run")
+
+
+def expect_progress(browser: Browser, state: str) -> None:
+    """The night's progress says of its job what state it is in, with the trajectories of its run."""
+    page = browser.page
+    browser.tab("Artifacts")
+    page.locator("a[href*='/artifacts/']", has_text="progress-night").last.click()
+    deadline = time.monotonic() + 120
+    while not page.locator("tbody tr", has_text=state).count():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(500)
+        page.reload()
+        page.wait_for_load_state("networkidle")
+    row = page.locator("tbody tr", has_text=state)
+    expect(row).to_contain_text("clicked")
+    expect(row).to_contain_text(re.compile(r"\d+/50"))
+    expect(
+        page.get_by_text(re.compile("of the night's max_tokens_total 1,000,000"))
+    ).to_be_visible()
+
+
+def test_a_night_is_started_in_its_form_and_its_page_says_what_was_decided(
+    tmp_path: Path, prefect_api: str, browser: Browser
+) -> None:
+    store = str(tmp_path / "store")
+    deployed(prefect_api)
+    with worker(prefect_api, tmp_path):
+        open_form(browser, "local-nightly")
+        for loaded_late in ("Replicates", "Concurrency", "Keep nights"):
+            expect(browser.field(loaded_late).first).to_be_visible()
+        assert not browser.page.get_by_text("Property is type").count()
+        assert not browser.page.get_by_role("button", name="None", exact=True).count()
+        browser.fill("Name", "clicked")
+        browser.fill("Problems", str(write_problems(tmp_path / "problems.jsonl", 10)))
+        browser.fill("Store", store)
+        browser.fill("Model", "scripted?words=20&latency_ms=6000")
+        browser.field("Max tokens total").locator("input").fill("1000000")
+        browser.choose("Preset", "low")
+        flow_run = f"/runs/flow-run/{submit(browser)}"
+        page = browser.go(flow_run)
+        expect_progress(browser, "running")
+        browser.go(flow_run)
+        browser.wait_for_state("Completed")
+        expect_progress(browser, "NO BASELINE")
+        expect(page.get_by_text("Progress: 100%")).to_be_visible()
+    browser.go(flow_run)
+    browser.tab("Artifacts")
+    page.locator("a[href*='/artifacts/']", has_text="nightly").last.click()
+    (night,) = read_nights(open_store(store), "clicked")
+    row = page.locator("tbody tr").first
+    for text in ("clicked", night.run_id, "NO BASELINE"):
+        expect(row).to_contain_text(text)
+    assert len(tables(store, night.run_id)["answers"]) == 10
 
 
 def test_the_results_table_shows_hostile_texts_as_what_they_are(

@@ -172,3 +172,31 @@ def test_a_leak_is_found_in_whatever_it_is_packed_in(tmp_path: Path) -> None:
     (tmp_path / "clean.log").write_bytes(b"nothing")
     found = {path.name for path in files_with([tmp_path], spellings(secret))}
     assert found == {*packed, "rows.parquet"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("endpoints: ['http://user:{key}@127.0.0.1:9/v1']", "run.endpoints: "),
+        ("store: 's3://access:{key}@bucket/prefix'", "run.store: "),
+        ("api_key: '{key}'", "run.api_key: is not a known name"),
+    ],
+)
+def test_a_secret_in_the_file_of_nights_is_refused_with_its_line_and_not_repeated(
+    pacore: Shell, tmp_path_factory: pytest.TempPathFactory, line: str, said: str
+) -> None:
+    key = quote(pacore.left.canaries[0], safe="")
+    file = tmp_path_factory.mktemp("nights") / "nights.yaml"
+    file.write_text(
+        "jobs:\n  - name: sums\n    run:\n      problems: p.jsonl\n      model: any\n      "
+        + line.format(key=key)
+    )
+    (refusal,) = refused(pacore, "nightly", str(file)).splitlines()
+    assert refusal.startswith(f"pacore: {file}:6: jobs.0.{said}")
+    file.write_text(
+        "jobs:\n  - name: sums\n    run: {problems: p.jsonl, engine: scripted}\n"
+        "    grader: judge\n    judge:\n      " + line.format(key=key)
+    )
+    (refusal,) = refused(pacore, "nightly", str(file)).splitlines()
+    assert refusal.startswith(f"pacore: {file}:2: jobs.0: judge: {said.removeprefix('run.')}")

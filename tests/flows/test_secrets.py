@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,10 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pacore.core.recipe import Recipe
-from tests.engine.vllm.test_engine import QUICK, checkpoint, engine_of
 from tests.fixtures.canaries import Left, Shell, shell_in
-from tests.fixtures.engine_contract import request_for
 from tests.fixtures.faulty_server import (
     MODEL,
     Behaviour,
@@ -26,11 +20,8 @@ from tests.fixtures.faulty_server import (
     answers,
     completion,
 )
-from tests.fixtures.leaks import ProcessWatch, files_with, read_if_there, spellings
-from tests.fixtures.processes import descendants
+from tests.fixtures.leaks import ProcessWatch, files_with
 from tests.fixtures.served import served
-
-__all__ = ["checkpoint"]
 
 WATERMARK = "watermark-of-the-text"
 
@@ -113,6 +104,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
         with ThreadPoolExecutor(1) as beside:
             unanswered = beside.submit(pacore, "status", "--store", "s3://canary-bucket/prefix")
             _read_it_all(pacore, store, folder)
+            _nights(pacore, store, folder, routes)
             assert unanswered.result().returncode == 1
         yield pacore.left
     finally:
@@ -122,6 +114,24 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
 def _break_a_journal_entry(store: Path) -> None:
     entry = sorted((store / "journal").rglob("*.zst"))[0]
     entry.write_bytes(b"not an entry")
+
+
+def _nights(pacore: Shell, store: str, folder: Path, routes: dict[str, Behaviour]) -> None:
+    """A night of a server that echoes the key, and one of a server that refuses it."""
+    file = folder / "nights.yaml"
+    with (
+        served(FaultyServer(routes)) as echoing,
+        served(FaultyServer({"/v1/models": says_it(401)})) as refusing,
+    ):
+        jobs = {"echoing": echoing.endpoint, "refusing": refusing.endpoint}
+        file.write_text("jobs:\n" + "".join(
+            f"  - {{name: {name}, run: {{problems: {folder / 'problems.jsonl'}, endpoints: {endpoint}, "
+            f"model: {MODEL}, widths: [2], retries: 0, store: {store}}}}}\n"
+            for name, endpoint in jobs.items()
+        ))  # fmt: skip
+        pacore("nightly", str(file))
+    pacore("nightly", "show", "--store", store)
+    pacore("query", "--store", store, "--format", "json", "SELECT * FROM nights")
 
 
 def _read_it_all(pacore: Shell, store: str, folder: Path) -> None:
@@ -146,6 +156,8 @@ def test_the_runs_met_what_they_were_meant_to_meet(left: Left) -> None:
     assert "is not a journal entry" in left.said
     assert files_with([left.folder / "store"], [WATERMARK.encode()])
     assert files_with([left.folder / "home"], [b"infer-echoed"])
+    decisions = {night["job"]: night["decision"] for night in json.loads(left.outputs[-1].stdout)}
+    assert decisions == {"echoing": "NO BASELINE", "refusing": "FAILED"}
 
 
 def test_no_output_of_any_command_has_a_secret(left: Left) -> None:
@@ -179,40 +191,3 @@ def test_nothing_pickled_lies_in_the_store_or_in_prefects_storage(left: Left) ->
     assert files
     assert not [path for path in files if path.suffix in (".pkl", ".pickle")]
     assert not [path for path in files if path.read_bytes()[:2] in PICKLE_BEGINNINGS]
-
-
-def test_an_owned_vllm_server_shows_no_key_in_arguments_or_logs(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    canary = f"sk-canary-{secrets.token_hex(12)}"
-    monkeypatch.setenv("OPENAI_API_KEY", canary)
-    marker = b"vllm.entrypoints"
-    with ProcessWatch(spellings(canary), (marker,)) as watch:
-        own_key = asyncio.run(_sample_once(checkpoint, tmp_path, marker))
-    keys = [canary.encode(), own_key]
-    assert watch.met == {marker}
-    assert not watch.exposed
-    assert files_with([tmp_path], [b"Application startup complete"])
-    assert not files_with([tmp_path], keys)
-
-
-async def _sample_once(checkpoint: Path, folder: Path, marker: bytes) -> bytes:
-    """Start a server, have it say something, and end it; returns the key it was given."""
-    engine = engine_of(checkpoint, folder / "logs", *QUICK)
-    try:
-        await engine.describe()
-        await engine.generate(request_for(Recipe(checkpoint.name, max_tokens=8)))
-        own = [Path(f"/proc/{pid}/cmdline") for pid in descendants(os.getpid())]
-        commands = {path: read_if_there(path) for path in own}
-        (server,) = [
-            path.parent
-            for path, command in commands.items()
-            if marker in command and b"keeper" not in command
-        ]
-        assert os.environ["OPENAI_API_KEY"].encode() not in b"".join(commands.values())
-        variables = (server / "environ").read_bytes().split(b"\0")
-        (own_key,) = [v[13:] for v in variables if v.startswith(b"VLLM_API_KEY=")]
-        assert own_key not in b"".join(commands.values())
-    finally:
-        await engine.close()
-    return own_key

@@ -8,12 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ from flows.infer import infer
 from pacore.core.config.run import RunConfig
 from pacore.processes import has_ended, this_process
 from tests.conftest import ROOT, Pacore, pacore_command
-from tests.fixtures.deployed import deployed, worker
+from tests.fixtures.deployed import deployed, sent, worker
 from tests.fixtures.pipeline import scripted_config, write_problems
 from tests.fixtures.processes import descendants, left_after
 
@@ -37,19 +34,9 @@ PROBLEMS = 8
 FlowRun = dict[str, Any]
 
 
-def ask(api: str, path: str, body: dict[str, Any], tries: int = 10) -> Any:
-    """What the server answers; one that is too busy to is asked again, as Prefect's client does."""
-    request = urllib.request.Request(
-        f"{api}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as fault:
-        if fault.code != HTTPStatus.SERVICE_UNAVAILABLE or tries == 1:
-            raise
-    time.sleep(1)
-    return ask(api, path, body, tries - 1)
+def ask(api: str, path: str, body: dict[str, Any]) -> Any:
+    """What the server answers to a POST."""
+    return sent("POST", f"{api}/{path}", body)
 
 
 def flow_runs(api: str, run_id: str) -> list[FlowRun]:
@@ -127,20 +114,20 @@ def run_here(api: str, config: RunConfig) -> None:
 
 @pytest.mark.slow
 def test_whoever_takes_a_killed_run_up_says_of_it_that_it_crashed(
-    tmp_path: Path, prefect_api: str, command: Pacore
+    tmp_path: Path, each_api: str, command: Pacore
 ) -> None:
     config = config_of(tmp_path, "killed")
-    zombie = killed(prefect_api, config)
+    zombie = killed(each_api, config)
     done = command(*arguments(config))
     assert done.returncode == 0, done.stderr
-    first, second = flow_runs(prefect_api, "killed")
+    first, second = flow_runs(each_api, "killed")
     assert first["id"] == zombie["id"]
     assert first["state_name"] == "Crashed"
     gone = f"process {zombie['labels']['pacore.pid']} on {zombie['labels']['pacore.host']}"
     assert f"{gone} was killed or died" in first["state"]["message"]
     assert second["id"] in first["state"]["message"]
-    assert "CRASHED" in task_states(prefect_api, first)
-    assert "RUNNING" not in task_states(prefect_api, first)
+    assert "CRASHED" in task_states(each_api, first)
+    assert "RUNNING" not in task_states(each_api, first)
     assert second["state_name"] == "Completed"
 
 
@@ -188,37 +175,29 @@ def test_a_killed_flow_run_that_somebody_wanted_to_cancel_is_cancelled(
 
 
 def label(api: str, flow_run: FlowRun, name: str, value: str) -> None:
-    request = urllib.request.Request(
-        f"{api}/flow_runs/{flow_run['id']}/labels",
-        json.dumps({name: value}).encode(),
-        {"Content-Type": "application/json"},
-        method="PATCH",
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+    sent("PATCH", f"{api}/flow_runs/{flow_run['id']}/labels", {name: value})
 
 
 @pytest.mark.slow
 def test_a_deployed_run_whose_worker_was_killed_with_it_is_set_to_crashed(
-    tmp_path: Path, prefect_api: str
+    tmp_path: Path, each_api: str
 ) -> None:
     config = config_of(tmp_path, "deployed-and-killed")
     run_id = str(config.run_id)
     parameters = {"config": config.model_dump(mode="json") | {"concurrency": 1}}
-    deployment = deployed(prefect_api)
-    with worker(prefect_api, tmp_path) as process:
-        ask(prefect_api, f"deployments/{deployment}/create_flow_run", {"parameters": parameters})
-        wait_for(
-            lambda: any(is_at_work(prefect_api, run) for run in flow_runs(prefect_api, run_id))
-        )
+    deployment = deployed(each_api)
+    with worker(each_api, tmp_path) as process:
+        ask(each_api, f"deployments/{deployment}/create_flow_run", {"parameters": parameters})
+        wait_for(lambda: any(is_at_work(each_api, run) for run in flow_runs(each_api, run_id)))
         # The worker first: it would say itself that its child is gone.
         for pid in (process.pid, *descendants(process.pid)):
             os.kill(pid, signal.SIGKILL)
         process.wait()
-    (zombie,) = flow_runs(prefect_api, run_id)
+    (zombie,) = flow_runs(each_api, run_id)
     assert zombie["state_name"] == "Running"
     assert set(zombie["tags"]) == {"pacore", f"run:{run_id}"}
-    run_here(prefect_api, config)
-    first, second = flow_runs(prefect_api, run_id)
+    run_here(each_api, config)
+    first, second = flow_runs(each_api, run_id)
     assert (first["state_name"], second["state_name"]) == ("Crashed", "Completed")
 
 

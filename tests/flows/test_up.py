@@ -19,11 +19,15 @@ from pacore.processes import is_running_here
 from tasks.deployment import WORKER
 from tasks.server import SERVER, database_url, running
 from tests.conftest import Pacore, pacore_command
+from tests.fixtures.deaths import kill_server, kill_worker, mortal, tidied
 from tests.fixtures.deployed import asked
 from tests.fixtures.pipeline import write_problems
 from tests.fixtures.postgresql import PASSWORD, postgresql
 
-DEPLOYMENTS = "infer/local, evaluate/local-evaluation, nightly/local-nightly, sweep/local-sweep"
+DEPLOYMENTS = (
+    "infer/local, evaluate/local-evaluation, nightly/local-nightly, sweep/local-sweep, "
+    "training-data/local-training, values/local-values, tidy/hourly"
+)
 
 
 @contextmanager
@@ -76,6 +80,10 @@ def test_all_of_it_is_found_again_and_ended_on_postgresql(
         assert f"keeps its records in postgresql://{place}" in other.stderr
         assert_hidden(PASSWORD, tmp_path / "home", first.stdout + first.stderr)
         assert_form_is_in_order_and_runs(server.url, tmp_path)
+        assert_outlives_all(server.url, database, tmp_path / "mortal", command)
+        server = SERVER.recorded()
+        assert server is not None
+        assert server.process is not None
 
         done = command("down")
         assert done.returncode == 0
@@ -83,6 +91,26 @@ def test_all_of_it_is_found_again_and_ended_on_postgresql(
         assert not is_running_here(server.process)
         assert WORKER.recorded() is None
         assert command("down").stdout == "nothing that pacore up started is running\n"
+
+
+def assert_outlives_all(api: str, database: str, folder: Path, command: Pacore) -> None:
+    """A run whose worker and process are killed is retried, and goes on while the server is killed."""
+    with mortal(api, folder) as run:
+        run.wait_for(3)
+        working = run.pid
+        kill_worker()
+        os.kill(working, signal.SIGKILL)
+        lines_of(command("up"))
+        assert run.seen()["state_name"] == "Running", "nobody was there to say otherwise"
+        assert tidied(api)["flow run"] >= 1
+        run.retry()
+        run.wait_for(3)
+        kill_server()
+        run.wait_for(3)
+        back = lines_of(command("up", "--database", database))
+        assert back["server"].startswith(api.removesuffix("/api"))
+        run.wait_for_state("Completed")
+        run.assert_whole(kills=1)
 
 
 def assert_form_is_in_order_and_runs(api: str, folder: Path) -> None:
@@ -100,7 +128,7 @@ def assert_form_is_in_order_and_runs(api: str, folder: Path) -> None:
     }
     body = {"parameters": {"config": config}, "state": {"type": "SCHEDULED"}}
     made = asked(f"{api}/deployments/{deployment['id']}/create_flow_run", body)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while (found := asked(f"{api}/flow_runs/{made['id']}"))["state_type"] != "COMPLETED":
         assert found["state_type"] in ("SCHEDULED", "PENDING", "RUNNING"), found["state"]
         assert time.monotonic() < deadline

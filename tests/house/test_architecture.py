@@ -30,11 +30,12 @@ MAY_IMPORT = {
     "audit": "core store warehouse sandbox",
     "repair": f"{MEANS} runs evaluation audit",
     "exchange": "core store problems engine runs",
-    "report": "core store warehouse problems runs evaluation audit",
-    "tasks": f"{MEANS} runs evaluation audit report",
-    "flows": f"{MEANS} runs evaluation audit report tasks",
-    "api": f"{MEANS} runs evaluation audit report tasks flows",
-    "cli": f"{MEANS} runs evaluation audit repair exchange report tasks flows api",
+    "training": f"{MEANS} runs evaluation audit",
+    "report": "core store warehouse problems runs evaluation audit training",
+    "tasks": f"{MEANS} runs evaluation audit training report",
+    "flows": f"{MEANS} runs evaluation audit training report tasks",
+    "api": f"{MEANS} runs evaluation audit training report tasks flows",
+    "cli": f"{MEANS} runs evaluation audit repair exchange training report tasks flows api",
     "pacore": f"{MEANS} evaluation api",
 }
 """Each room imports itself, the ground, and these; of ``pacore``, the public names, only the version."""
@@ -42,7 +43,7 @@ MAY_IMPORT = {
 DOORS = {
     "aiohttp": "engine/transport store/backends/services",
     "botocore": "store/backends/services",
-    "click": "cli/*",
+    "click": "cli/* cli/files/*",
     "duckdb": "warehouse/connection",
     "fsspec": "store/backends/*",
     "httpx": "tasks/*",
@@ -53,17 +54,30 @@ DOORS = {
     "polars": "api/store",
     "prefect": "tasks/* flows/*",
     "pydantic_core": "core/validation",
-    "pyarrow": "store/schema store/parquet problems/formats/parquet api/store",
+    "rensa": "training/filters",
+    "reasoning_gym": "training/sources/generators",
+    "pyarrow": "store/schema store/parquet problems/formats/parquet api/store training/handoff/*",
     "rich": "report/rendering/terminal",
     "scipy": "evaluation/statistics/*",
+    "slime": "training/handoff/slime_source",
     "sympy": "sandbox/algebra/*",
+    "torch": "training/handoff/*",
+    "torchdata": "training/handoff/loaders",
+    "trl": "training/handoff/loaders",
+    "transformers": "training/handoff/checks",
+    "datasets": "training/handoff/loaders",
+    "hydra": "training/handoff/loaders",
+    "omegaconf": "training/handoff/loaders",
+    "pacore_synthesis": "training/handoff/loaders",
     "tenacity": "runs/dispatch/sampler store/backends/objects",
+    "verifiers": "training/handoff/verifiers_taskset",
+    "verl": "training/handoff/*",
     "yaml": "cli/config_options tasks/deployment",
     "zstandard": "store/journal problems/formats/bytes",
 }
 """Third-party packages, and the only modules that import them; pydantic is used everywhere."""
 
-GROUND = {"__init__", "errors", "text", "home", "processes", "bounded", "proxies"}
+GROUND = {"__init__", "errors", "text", "home", "processes", "bounded", "proxies", "interruption"}
 MOST_FILES = 14
 
 

@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 PUBLIC = {
     "BadInput", "ChecksFailed", "EngineUnavailable", "EvaluateConfig", "Interrupted", "Measures",
     "PacoreError", "QueryTable", "Refused", "Report", "RunConfig", "RunReport", "Store", "StoreError",
-    "SweepConfig", "Warehouse", "compare", "evaluate", "mechanism", "open_store", "plan", "resume", "run",
+    "SweepConfig", "Warehouse", "checkpoints", "compare", "cross", "evaluate", "fit_scorer", "mechanism",
+    "message_values", "open_store", "plan", "planned_values", "replay", "replay_check", "resume", "run",
     "survey_problems", "sweep",
 }  # fmt: skip
 

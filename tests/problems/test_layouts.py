@@ -424,6 +424,7 @@ def test_there_are_at_least_a_hundred_and_fifty_files() -> None:
     assert len(READ) + len(REFUSED) >= 150
 
 
+@pytest.mark.slow
 def test_a_compressed_file_that_is_cut_anywhere_never_passes_for_a_shorter_one(
     tmp_path: Path,
 ) -> None:

@@ -124,6 +124,7 @@ ORIGINALS = {
 }
 
 
+@pytest.mark.slow
 def test_show_and_explain_take_the_name_or_the_id(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,13 +17,13 @@ from pacore.report.rendering.sheet import (
     POINTS,
     SHARE,
     TEXT,
-    Column,
     Facts,
     Format,
     Heading,
     Note,
     Passage,
     Sheet,
+    SheetColumn,
     Table,
     cut,
     decimals,
@@ -88,7 +88,7 @@ def test_a_terminal_shows_sections_apart_and_what_belongs_together_together() ->
 
 
 def test_a_table_that_has_no_room_becomes_a_record_a_row() -> None:
-    columns = [Column(f"column {number}") for number in range(4)]
+    columns = [SheetColumn(f"column {number}") for number in range(4)]
     wide = Table(columns, [["x" * 30] * 4], narrowest=30)
     assert len(to_text(Sheet(None, [[wide]]), 200).splitlines()) == 3
     narrow = to_text(Sheet(None, [[wide]]), 60).splitlines()
@@ -98,7 +98,7 @@ def test_a_table_that_has_no_room_becomes_a_record_a_row() -> None:
 
 
 def test_rows_that_have_no_room_as_lines_stand_side_by_side_if_nothing_is_cut() -> None:
-    titles = [Column(f"column {number}") for number in range(4)]
+    titles = [SheetColumn(f"column {number}") for number in range(4)]
     wide = Table(titles, [["x" * 20] * 4, ["y"] * 4], narrowest=30)
     assert to_text(Sheet(None, [[wide]]), 90).splitlines()[0].startswith("column 0")
     turned = to_text(Sheet(None, [[wide]]), 50).splitlines()
@@ -109,7 +109,9 @@ def test_rows_that_have_no_room_as_lines_stand_side_by_side_if_nothing_is_cut() 
 
 def test_a_folded_column_keeps_every_character() -> None:
     text = "every word of this is kept, " * 5
-    page = Sheet(None, [[Table([Column("n"), Column("text", is_folded=True)], [[1, text]])]])
+    page = Sheet(
+        None, [[Table([SheetColumn("n"), SheetColumn("text", is_folded=True)], [[1, text]])]]
+    )
     lines = to_text(page, 40).splitlines()[2:]
     assert max(map(len, lines)) <= 40
     assert " ".join(line[3:].strip() for line in lines) == text.strip()

@@ -176,3 +176,24 @@ def test_an_object_store_says_the_same(
         journal.add(slot, said("x"), "far")
     assert found(store, run) == Unpublished(25, 7, 0, 70)
     assert cells(store, "far") == ("7/30", "0", "70")
+
+
+def test_no_status_name_or_figure_is_cut_where_a_terminal_has_80_columns(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "evaluation-20261201", max_tokens_total=100, partial=True)
+    with pytest.raises(BudgetSpent):
+        finish(config)
+    run_stages(config_of(tmp_path, "evaluation-20261202", seed_root="other"))
+    store = open_store(config.store)
+    wide, narrow = (to_text(status_sheet(store), width) for width in (200, 80))
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow
+    *_, name, status, _, settled, reused, new, failed, _ = re.split(
+        r"  +", next(line for line in wide.splitlines() if "incomplete" in line)
+    )
+    assert (name, status) == ("evaluation-20261201", "incomplete: budget")
+    lines = narrow.splitlines()
+    above = next(number for number, line in enumerate(lines) if "incomplete:" in line)
+    first, below = lines[above].split(), lines[above + 1].split()
+    assert first[0] + below[0] == name
+    assert (first[1], below[1]) == ("incomplete:", "budget")
+    assert first[3:7] == [settled, reused, new, failed]

@@ -16,10 +16,11 @@ from pacore.core.recipe import Recipe
 from pacore.core.trajectory import Generation
 from pacore.errors import BadInput, BudgetSpent, Refused
 from pacore.runs.dispatch.budget import Amount, Budget, SpendingLimits
-from pacore.runs.planning.budget import part_of
+from pacore.runs.loop import finish_shards
+from pacore.runs.planning.budget import SharedBudget
 from pacore.runs.problems import open_work
 from pacore.store.backends.opening import open_store
-from pacore.store.run import last_budget_stop
+from pacore.store.run import last_budget_stop, open_run
 from pacore.warehouse.prices import Price
 from pacore.warehouse.views import Warehouse
 from tests.fixtures.engine_contract import request_for
@@ -167,16 +168,69 @@ def test_a_limit_of_money_needs_a_price_table(tmp_path: Path) -> None:
         config_of(tmp_path, max_cost=1.0)
 
 
-def test_runs_that_share_a_budget_get_what_the_others_leave(tmp_path: Path) -> None:
-    first, second = (config_of(tmp_path, run_id=name, seed_root=name) for name in ("one", "two"))
+def shared_by(whole: RunConfig, *runs: RunConfig) -> SharedBudget:
+    """The budget that a configuration gives to runs made of it together."""
+    found = SharedBudget.of_runs("the sweep's", whole)
+    assert found is not None
+    for run in runs:
+        found.include(run)
+    return found
+
+
+def test_runs_that_share_the_budget_they_were_given_get_what_the_others_leave(
+    tmp_path: Path,
+) -> None:
+    first, second = (
+        config_of(tmp_path, run_id=name, seed_root=name, max_tokens_total=4_500, max_hours=2.0)
+        for name in ("one", "two")
+    )
     run_stages(first)
     spent = int(spent_tokens(first))
-    both = second.model_copy(update={"max_tokens_total": spent + 500, "max_hours": 2.0})
-    bounded = part_of(both, [first, second], began=time.monotonic() - 3600)
-    assert bounded.max_tokens_total == 500
-    assert bounded.max_hours == pytest.approx(1.0, abs=0.01)
-    with pytest.raises(BudgetSpent, match="is spent"):
-        part_of(both.model_copy(update={"max_tokens_total": spent}), [first, second], 0.0)
+    assert spent > 4_500 / 2
+    left = rf"^the sweep's max_tokens_total 4,500 leaves {4_500 - spent:,}, which does not suffice"
+    shared_budget = shared_by(first, first, second)
+    with pytest.raises(BudgetSpent, match=left):
+        open_work(second, [shared_budget])
+    assert open_run(open_store(second.store), "two").config["max_tokens_total"] == 4_500
+    shared_budget.is_partial = True
+    with open_work(second, [shared_budget]) as work:
+        assert work.budget is not None
+        assert work.budget.spending().startswith(f"{spent:,} of the sweep's max_tokens_total 4,500")
+        assert "of max_tokens_total" not in work.budget.spending(), "each limit once"
+        with pytest.raises(BudgetSpent, match=r"of the sweep's max_tokens_total 4,500$"):
+            finish_shards(work)
+    total = spent + spent_tokens(second)
+    assert total <= 4_500 + SLOTS * 3 * WORDS
+    shared_budget.began = time.monotonic() - 7_201
+    with pytest.raises(BudgetSpent, match="the time is over: the sweep's max_hours 2$"):
+        open_work(second.model_copy(update={"max_tokens_total": 10**6}), [shared_budget])
+
+
+def test_of_runs_that_share_their_budget_the_first_is_refused_like_one_alone(
+    tmp_path: Path,
+) -> None:
+    run_stages(config_of(tmp_path, run_id="earlier", seed_root="other"))
+    config = config_of(tmp_path, max_tokens_total=600)
+    with pytest.raises(
+        Refused, match=r"^the sweep's max_tokens_total 600 does not suffice: .*--pa"
+    ):
+        open_work(config, [shared_by(config, config)])
+    partial = config.model_copy(update={"partial": True})
+    with open_work(partial, [shared_by(partial, partial)]) as work:
+        assert work.left
+
+
+def test_a_limit_that_one_of_the_runs_has_for_itself_holds_beside_the_shared_one(
+    tmp_path: Path,
+) -> None:
+    whole = config_of(tmp_path, max_tokens_total=10**6)
+    own = whole.model_copy(update={"max_tokens_total": 600, "partial": True})
+    with (
+        pytest.raises(BudgetSpent, match=r" of max_tokens_total 600$"),
+        open_work(own, [shared_by(whole, own)]) as work,
+    ):
+        finish_shards(work)
+    assert SharedBudget.of_runs("the sweep's", config_of(tmp_path, max_tokens_problem=9)) is None
 
 
 def reserve_all(account: Budget, hints: list[Hint], tokens: list[int]) -> list[int]:
@@ -236,6 +290,25 @@ def test_a_request_waits_for_room_while_others_are_in_flight() -> None:
             await account.reserve(REQUEST, Hint())
 
     asyncio.run(run())
+
+
+def test_the_last_request_that_a_budget_has_just_room_for_waits_for_nobody() -> None:
+    lengths = (20.1, 21.0, 20.3)
+    assert sum(lengths) - lengths[0] - lengths[1] - lengths[2] > 0, "rounding leaves something"
+
+    async def run() -> Amount:
+        account = Budget(SpendingLimits(tokens=100))
+        begun = [await account.reserve(REQUEST, Hint(expected_tokens=one)) for one in lengths]
+        for reserved in begun:
+            with reserved.spending() as spent:
+                spent(made(24))
+        hint = Hint(expected_tokens=100.0 - account.spent.tokens)
+        last = await asyncio.wait_for(account.reserve(REQUEST, hint), timeout=60)
+        with last.spending() as spent:
+            spent(made(24))
+        return account.spent
+
+    assert asyncio.run(run()) == Amount(96.0)
 
 
 def test_failed_tries_and_uncounted_texts_are_spent_too() -> None:

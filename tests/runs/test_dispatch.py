@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -150,14 +151,13 @@ def test_one_trajectory_wanted_in_several_places_is_generated_once(bench: Bench)
 
 
 def test_later_rounds_are_admitted_before_earlier_ones(bench: Bench) -> None:
+    bench.engine.seconds = 0.05
     held = range(ADMITTED_PER_SLOT * SLOTS)
-    with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(bench.fill, *held, *range(100, 140), priority=(-1, 0))
-        while not bench.engine.asked:
-            threading.Event().wait(0.001)
-        second = threads.submit(bench.fill, *range(200, 210), priority=(-2, 0))
-        first.result()
-        second.result()
+    first, second = requests(*held, *range(100, 140)), requests(*range(200, 210))
+    earlier = bench.dispatcher.begin("run", first, lambda: Hint((-1, 0)), lambda _: None)
+    later = bench.dispatcher.begin("run", second, lambda: Hint((-2, 0)), lambda _: None)
+    filled(earlier)
+    filled(later)
     asked = bench.engine.asked
     assert max(asked.index(draw) for draw in range(200, 210)) < asked.index(139)
 
@@ -221,7 +221,7 @@ def test_stopping_wakes_every_waiting_thread_and_keeps_what_was_journalled(bench
         bench.dispatcher.stop()
         for one in waiting:
             with pytest.raises(Interrupted):
-                one.result(timeout=10)
+                one.result(timeout=120)
     with pytest.raises(Interrupted):
         bench.fill(9)
     assert bench.journal.find(first.trajectory_id) is not None
@@ -235,7 +235,7 @@ def test_closing_wakes_every_waiting_thread(bench: Bench) -> None:
             threading.Event().wait(0.001)
         bench.dispatcher.close()
         with pytest.raises(Interrupted):
-            waiting.result(timeout=10)
+            waiting.result(timeout=120)
     with pytest.raises(Interrupted):
         bench.fill(2)
 
@@ -261,9 +261,9 @@ def test_an_engine_that_starts_after_the_stop_holds_up_nobody(
         closing = threads.submit(dispatcher.close) if is_closed else None
         may_go_on.set()
         with pytest.raises(Interrupted):
-            waiting.result(timeout=10)
+            waiting.result(timeout=120)
         if closing is not None:
-            closing.result(timeout=10)
+            closing.result(timeout=120)
     dispatcher.close()
     bench.dispatcher.close()
 
@@ -277,3 +277,88 @@ def test_a_journal_that_fails_stops_the_shard_with_its_reason(tmp_path: Path) ->
     with pytest.raises(StoreError):
         bench.fill(0)
     bench.dispatcher.close()
+
+
+class MeteredEngine(CountedEngine):
+    """Counts two tokens of each request at once; no request ends by itself."""
+
+    async def generate(self, request: Request, hint: Hint = NO_HINT) -> Generation:
+        if hint.meter is not None:
+            hint.meter.begin().tokens = 2
+        return await super().generate(request, hint)
+
+
+@pytest.fixture
+def metered(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, RetryPolicy(0, 0.01, 0.05))
+    made.engine = MeteredEngine()
+    made.engine.silent = set(range(100))
+    yield made
+    made.dispatcher.close()
+
+
+def begun(bench: Bench, draw: int, run_id: str = "run") -> Future[list[Filled]]:
+    """A request of its own that may be aborted."""
+    return bench.dispatcher.begin(run_id, requests(draw), lambda: Hint((0, 0)), may_be_aborted=True)
+
+
+def wait_until(is_met: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_met():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to that")
+
+
+def test_what_is_aborted_is_settled_with_what_it_has_cost_and_is_in_no_journal(
+    metered: Bench,
+) -> None:
+    one, other = begun(metered, 1), begun(metered, 2)
+    wait_until(lambda: metered.engine.now == 2)
+    metered.dispatcher.abort([one])
+    (ended,) = filled(one)
+    assert (ended.finish_reason, ended.completion_tokens) == ("aborted", 2)
+    assert ended.generation is not None and ended.generation.tries == 1
+    assert metered.journal.find(ended.trajectory_id) is None
+    assert metered.engine.now == 1 and not other.done()
+
+
+def test_what_was_never_sent_is_aborted_at_no_cost(metered: Bench) -> None:
+    waiting = [begun(metered, draw) for draw in range(SLOTS * ADMITTED_PER_SLOT + 3)]
+    wait_until(lambda: metered.engine.now == SLOTS)
+    metered.dispatcher.abort(waiting[SLOTS:])
+    ended = [filled(one)[0] for one in waiting[SLOTS:]]
+    assert {(one.finish_reason, one.completion_tokens) for one in ended} == {("aborted", 0)}
+    assert {one.generation.tries for one in ended if one.generation} == {0}
+    assert len(metered.engine.asked) == SLOTS
+
+
+def test_what_two_want_goes_on_until_the_second_needs_it_no_more(metered: Bench) -> None:
+    first, second = begun(metered, 1), begun(metered, 1)
+    wait_until(lambda: metered.engine.now == 1)
+    metered.dispatcher.abort([first])
+    (ended,) = filled(first)
+    assert (ended.finish_reason, ended.completion_tokens) == ("aborted", 0)
+    assert metered.engine.now == 1 and not second.done()
+    metered.dispatcher.abort([second])
+    assert filled(second)[0].completion_tokens == 2
+    assert metered.engine.now == 0
+
+
+def test_what_was_aborted_can_be_begun_again(metered: Bench) -> None:
+    one = begun(metered, 1)
+    wait_until(lambda: metered.engine.now == 1)
+    metered.dispatcher.abort([one])
+    metered.engine.silent = set()
+    again = begun(metered, 1)
+    assert filled(one)[0].finish_reason == "aborted"
+    assert filled(again)[0].finish_reason == "stop"
+
+
+def test_to_abort_what_has_ended_changes_nothing(metered: Bench) -> None:
+    metered.engine.silent = set()
+    one = begun(metered, 1)
+    assert filled(one)[0].finish_reason == "stop"
+    metered.dispatcher.abort([one])
+    assert filled(begun(metered, 2))[0].finish_reason == "stop"
+    assert filled(one)[0].finish_reason == "stop"

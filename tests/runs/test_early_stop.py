@@ -98,7 +98,7 @@ def test_all_shards_that_wait_hear_of_it(bench: Bench) -> None:
         waiting = [threads.submit(bench.fill, *range(n * 20, n * 20 + 20)) for n in range(3)]
         for one in waiting:
             with pytest.raises(EngineUnavailable):
-                one.result(timeout=20)
+                one.result(timeout=120)
 
 
 def test_a_single_request_that_is_refused_for_certain_stops_as_well(bench: Bench) -> None:

@@ -164,7 +164,9 @@ def test_so_many_stalled_problems_are_named_and_no_more() -> None:
     night.clock.now += 1_000
     night.progress.look()
     assert len(night.progress.notices) == MOST_STALLED + 1
-    assert night.progress.notices[-1] == "warning: further stalled problems are not named"
+    assert (
+        night.progress.notices[-1] == "warning: run night: further stalled problems are not named"
+    )
 
 
 Event = tuple[bool, int, int]
@@ -242,6 +244,44 @@ def test_the_time_that_is_left_follows_from_what_each_round_still_needs() -> Non
     assert progress.seconds_left() == 30
     progress.wait_for("vLLM to start again")
     assert progress.seconds_left() is None
+
+
+def test_under_a_rule_the_time_that_is_left_is_not_that_of_all_slots() -> None:
+    """Six sets of eight: three slots of each decided set are needed, and a final trajectory follows."""
+    clock = Clock()
+    progress = Progress.of("eta", Plan(widths=(8,), stopping="votes:0.9,batch:4"), 6, clock)
+    progress.work(True)
+    assert progress.line() == "0/≤54 trajectories, 0 reused"
+    for _ in range(10):
+        clock.now += 2
+        progress.add_to(1, RoundCounts(generated=1, tokens=100))
+    assert progress.seconds_left() is None, "no set is decided yet"
+    for _ in range(3):
+        progress.add_to(1, RoundCounts(aborted=5, decided=8))
+    # Nine trajectories of the other three sets, of which one is there, and six finals.
+    assert progress.seconds_left() == pytest.approx((8 * 100 + 6 * 100) / (1_000 / 20))
+    assert progress.line().startswith("10/≤39 trajectories, 0 reused, 15 not needed, ")
+    progress.add_to(1, RoundCounts(generated=8, tokens=800))
+    for _ in range(3):
+        progress.add_to(1, RoundCounts(aborted=5, decided=8))
+    assert progress.line().startswith("18/24 trajectories, 0 reused, 30 not needed, ")
+
+
+def test_a_rule_of_later_rounds_is_judged_by_the_first_until_it_has_decided_a_set_of_its_own() -> (
+    None
+):
+    clock = Clock()
+    progress = Progress.of("eta", Plan(widths=(8, 4), stopping="votes:0.9"), 2, clock)
+    progress.work(True)
+    for _ in range(10):
+        clock.now += 2
+        progress.add_to(1, RoundCounts(generated=1, tokens=100))
+    for _ in range(2):
+        progress.add_to(1, RoundCounts(aborted=3, decided=8))
+    # Ten of sixteen slots of round 1 were needed: of eight of round 2 it is taken to be five.
+    assert progress.seconds_left() == pytest.approx((5 * 100 + 2 * 100) / (1_000 / 20))
+    progress.add_to(2, RoundCounts(generated=4, tokens=400, decided=4))
+    assert progress.seconds_left() == pytest.approx((4 * 100 + 2 * 100) / (1_400 / 20))
 
 
 def test_what_is_spent_is_part_of_the_line() -> None:

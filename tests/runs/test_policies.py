@@ -1,6 +1,6 @@
 """What becomes of sets that fall short, thoughts that were cut and prompts that do not fit.
 
-The stages are held against the oracle under every policy; the views say what happened.
+The stages are compared with the oracle under every policy; the views say what happened.
 """
 
 from __future__ import annotations

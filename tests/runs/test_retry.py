@@ -11,7 +11,8 @@ import pytest
 from pacore.core.config.run import RunConfig
 from pacore.errors import BadInput, Refused
 from pacore.runs.problems import open_shards
-from pacore.runs.retry import begin_retry, choose, config_of
+from pacore.runs.retry import begin_retry, choose
+from pacore.runs.settings import config_of
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.layout import final_key

@@ -15,7 +15,7 @@ from pacore.core.problem import Problem, Turn
 from pacore.core.quorum import Retry
 from pacore.core.recipe import Recipe
 from pacore.core.round import OpenSlot, Round, open_slots
-from pacore.core.trajectory import FINISH_REASONS, UNFINISHED, FinishReason
+from pacore.core.trajectory import FAILED, FINISH_REASONS, FinishReason
 from pacore.store.parquet import write_rows
 from pacore.store.schema import TRAJECTORIES
 from pacore.warehouse.files import candidates
@@ -79,5 +79,5 @@ def test_the_core_and_the_sql_count_the_same_of_every_slots_attempts(
         for history in histories
     ]
     for most in range(1, 5):
-        lost = [row.finish_reason in UNFINISHED and row.tombstones >= most for row in found]
+        lost = [row.finish_reason in FAILED and row.tombstones >= most for row in found]
         assert lost == [history.is_lost(most) for history in histories]

@@ -56,7 +56,7 @@ def ask(config: RunConfig, text: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize(
     ("widths", "replicates", "shard_size"),
-    [((), 1, 2), ((4,), 2, 100), ((5, 3), 1, 1), ((1, 1, 1), 2, 2)],
+    [((), 1, 2), ((4,), 2, 100), ((5, 3), 1, 1), ((1, 2, 1), 2, 2)],
     ids=str,
 )
 @by_strategy

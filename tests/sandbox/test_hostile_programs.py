@@ -160,7 +160,7 @@ Idle = Mapping[tuple[str, str], Sequence[CaseOutcome]]
 def outcomes_of_script(program: str) -> Sequence[CaseOutcome]:
     start = time.monotonic()
     report = run_tests(program, stdin_tests([("", "ESCAPED\n")], **LIMITED))
-    assert time.monotonic() - start < 60.0
+    assert time.monotonic() - start < 300.0
     return report.outcomes
 
 
@@ -288,7 +288,7 @@ def test_no_sandbox_outlives_a_killed_caller() -> None:
     ) as caller:
         assert caller.stdout is not None
         assert caller.stdout.readline() == b"ready\n"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while len(running := hosts() & descendants(caller.pid)) < 6:
             assert time.monotonic() < deadline
             time.sleep(0.1)

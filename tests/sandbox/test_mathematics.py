@@ -21,7 +21,7 @@ from pacore.sandbox.programs import code_grader_version
 TIMEOUT_SECONDS = 2.0
 
 
-MARGIN_SECONDS = 15.0
+MARGIN_SECONDS = 60.0
 
 RIGHT = {
     "01 a root in another form": (r"\sqrt{12}", r"\boxed{2\sqrt3}", True),

@@ -50,6 +50,10 @@ def descendants(ancestor: int) -> set[int]:
     return family - {ancestor}
 
 
+ENOUGH_SECONDS = 300.0
+"""For what comes at once on a machine that does nothing else."""
+
+
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -93,13 +97,13 @@ def test_only_the_workers_are_limited_and_only_the_grader_has_pure_numbers() -> 
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
         process_id = grader.process_id
         assert process_id is not None
-        assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, 10.0)
+        assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, ENOUGH_SECONDS)
         environment = Path(f"/proc/{process_id}/environ").read_bytes().split(b"\0")
         assert b"SYMPY_GROUND_TYPES=python" in environment
         family = {process_id} | descendants(process_id)
     assert resource.getrlimit(resource.RLIMIT_AS) == before
     assert "SYMPY_GROUND_TYPES" not in os.environ
-    assert eventually(lambda: not family & parents().keys(), 10.0)
+    assert eventually(lambda: not family & parents().keys(), ENOUGH_SECONDS)
 
 
 def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
@@ -108,10 +112,11 @@ def test_a_worker_that_dies_loses_its_answer_and_no_other() -> None:
         process_id = grader.process_id
         assert process_id is not None
         grading = thread.submit(grader.grade_many, [("7", HARD), ("x+1", "1+x")], 60.0)
-        assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, 20.0)
-        assert eventually(lambda: len(busy(process_id)) == 1, 60.0)
-        for worker in busy(process_id):
-            os.kill(worker, signal.SIGKILL)
+        assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, ENOUGH_SECONDS)
+        found: set[int] = set()
+        while len(found) != 1:
+            found = busy(process_id)
+        os.kill(found.pop(), signal.SIGKILL)
         died, after = grading.result()
         assert (died.verdict, after) == ("crash", CORRECT)
         assert str(died.detail).startswith("the grader failed: ProcessExpired")
@@ -124,14 +129,14 @@ def test_a_killed_grader_process_is_replaced_and_every_answer_graded() -> None:
         first = grader.process_id
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        assert eventually(lambda: first not in parents(), 10.0)
+        assert eventually(lambda: first not in parents(), ENOUGH_SECONDS)
         assert grader.grade_many([("x+1", "1+x")], 10.0) == [CORRECT]
         second = grader.process_id
         assert second is not None
         assert second != first
         pairs = [("7", HARD), ("x+1", "1+x"), ("x+1", "2+x")]
         grading = thread.submit(grader.grade_many, pairs, 5.0)
-        assert eventually(lambda: bool(busy(second)), 60.0)
+        assert eventually(lambda: bool(busy(second)), ENOUGH_SECONDS)
         os.kill(second, signal.SIGKILL)
         late = Verdict("timeout", None, "no verdict within 5 s")
         assert grading.result() == [late, CORRECT, WRONG]
@@ -142,11 +147,11 @@ def test_a_pair_on_which_the_grader_process_dies_twice_is_a_crash() -> None:
         grading = thread.submit(grader.grade_many, [("7", HARD)], 60.0)
         seen: set[int] = set()
         for _ in range(2):
-            assert eventually(lambda: grader.process_id not in seen | {None}, 60.0)
+            assert eventually(lambda: grader.process_id not in seen | {None}, ENOUGH_SECONDS)
             process_id = grader.process_id
             assert process_id is not None
-            assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, 60.0)  # noqa: B023
-            assert eventually(lambda: len(busy(process_id)) == 1, 60.0)  # noqa: B023
+            assert eventually(lambda: len(workers(process_id)) == MATH_WORKERS, ENOUGH_SECONDS)  # noqa: B023
+            assert eventually(lambda: len(busy(process_id)) == 1, ENOUGH_SECONDS)  # noqa: B023
             seen.add(process_id)
             os.kill(process_id, signal.SIGKILL)
         assert grading.result() == [DIED_TWICE]
@@ -216,7 +221,7 @@ def busy_family(process: subprocess.Popen[str]) -> tuple[int, set[int]]:
     """The grader process of a `BUSY` script and all its family, once both workers are computing."""
     assert process.stdout is not None
     grader_process = int(process.stdout.readline())
-    assert eventually(lambda: len(busy(grader_process)) == MATH_WORKERS, 60.0)
+    assert eventually(lambda: len(busy(grader_process)) == MATH_WORKERS, ENOUGH_SECONDS)
     return grader_process, {grader_process} | descendants(grader_process)
 
 
@@ -225,7 +230,7 @@ def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
         _, family = busy_family(process)
         process.kill()
     assert len(family) >= 2 + MATH_WORKERS
-    assert eventually(lambda: not family & parents().keys(), 10.0)
+    assert eventually(lambda: not family & parents().keys(), ENOUGH_SECONDS)
 
 
 def test_workers_end_by_themselves_when_all_that_could_end_them_is_killed(tmp_path: Path) -> None:

@@ -487,7 +487,7 @@ def test_equal_items_are_graded_once() -> None:
     start = time.monotonic()
     verdicts = grade_programs([(gold, "import time\ntime.sleep(100)")] * 50)
     assert {verdict.detail for verdict in verdicts} == {"0 of 1 tests; test 1: timeout"}
-    assert time.monotonic() - start < 30.0
+    assert time.monotonic() - start < 120.0
 
 
 def test_any_thread_may_grade() -> None:

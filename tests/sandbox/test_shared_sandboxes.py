@@ -146,7 +146,7 @@ def test_a_hanging_program_does_not_hold_up_others() -> None:
     with ThreadPoolExecutor(2) as threads:
         waiting = threads.submit(grade, hanging, "hanging")
         try:
-            deadline = time.monotonic() + 60.0
+            deadline = time.monotonic() + 300.0
             while len(own_hosts()) < len(hanging):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pacore.errors import BadInput, PacoreError, Refused, StoreError
+from pacore.store.backends.capability import prepare, probe
 from pacore.store.backends.objects import ObjectBackend
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
-from pacore.store.capability import prepare, probe
 from pacore.store.commits import committed_units, publish, read_commit
 from pacore.store.layout import STORE_KEY, Unit
 from pacore.store.parquet import read_rows

@@ -63,7 +63,7 @@ def test_values_are_asked_for_side_by_side() -> None:
     all_there = threading.Barrier(THREADS)
 
     def ask(key: str) -> str:
-        all_there.wait(timeout=30)
+        all_there.wait(timeout=120)
         return key
 
     keys = [str(number) for number in range(2 * THREADS)]
@@ -79,7 +79,7 @@ def test_no_more_is_held_than_a_bounded_number_ahead_of_the_reader() -> None:
 
     answers = request_ahead(ask, map(str, range(1000)))
     assert [next(answers) for _ in range(5)] == list("01234")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(asked) < AHEAD + 5 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.2)

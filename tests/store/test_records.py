@@ -14,9 +14,9 @@ from pacore.core.quorum import ChosenSlot
 from pacore.engine.watch import EngineRecord, FirstFacts
 from pacore.errors import StoreError
 from pacore.exchange.export_folder import ExportedFile, Manifest
+from pacore.store.backends.capability import StoreRecord
 from pacore.store.backends.local import LocalBackend
 from pacore.store.backends.protocol import Backend
-from pacore.store.capability import StoreRecord
 from pacore.store.commits import Commit, Snapshot, TableFile, publish
 from pacore.store.gradings import (
     Grading,

@@ -33,6 +33,7 @@ from pacore.store.rows import (
     StoredAnswer,
     StoredMessage,
     StoredRow,
+    StoredStop,
     StoredText,
     StoredTrajectory,
     StoredVerdict,
@@ -119,7 +120,7 @@ def test_every_column_holds_an_attribute_of_its_kind_and_null_only_where_it_may(
         assert column.is_nullable or NoneType not in options
 
 
-KINDS = (StoredTrajectory, StoredText, StoredMessage, StoredAnswer, StoredVerdict)
+KINDS = (StoredTrajectory, StoredText, StoredMessage, StoredStop, StoredAnswer, StoredVerdict)
 """The records of rows by table; of the table ``problems`` no file is committed."""
 
 

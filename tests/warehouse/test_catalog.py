@@ -22,6 +22,7 @@ from tests.fixtures.small_store import small_store
 TABLES = {
     "runs", "problems", "trajectories", "all_trajectories", "trajectory_texts", "messages", "prompts",
     "answers", "scores", "verdicts", "all_verdicts", "gradings", "outcomes", "prices", "nights",
+    "training_decisions", "stops",
 }  # fmt: skip
 PUBLIC = sorted(TABLES | {f"mart_{name}" for name in MARTS})
 
@@ -160,8 +161,8 @@ NEAR = {
         "pacore tables trajectories lists all"
     ),
     "SELECT tokens FROM mart_ttc WHERE replicate = 0": (
-        'there is no column "tokens" in mart_ttc; close to it: wasted_tokens, effective_tokens, '
-        "marginal_tokens, prompt_tokens, cached_prompt_tokens; pacore tables mart_ttc lists all"
+        'there is no column "tokens" in mart_ttc; close to it: path_tokens, effective_tokens, '
+        "marginal_tokens, wasted_tokens, prompt_tokens; pacore tables mart_ttc lists all"
     ),
     "SELECT 1 FROM runs JOIN answers USING (runid)": (
         'there is no column "runid" in runs or answers; close to it: run_id, rounds; '

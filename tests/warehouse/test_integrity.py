@@ -16,7 +16,7 @@ from pacore.store.integrity import faults_of
 from pacore.store.layout import Unit, commit_key, final_key, run_key, snapshot_key
 from pacore.store.run import close_run, open_run
 from pacore.warehouse.relations import RELATIONS
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse, Warehouse
 from tests.conftest import Pacore
 from tests.fixtures.pipeline import run_stages, scripted_config, write_problems
 from tests.fixtures.small_store import begin_run, problem, publish_rows, rows_of
@@ -83,9 +83,13 @@ def test_queries_go_on_without_the_run_whose_file_is_lost(
         for table in ("runs", "trajectories", "messages", "answers", "scores", "problems"):
             found = [row[0] for row in warehouse.query(COUNTS.format(table)).rows]
             assert found == sorted(whole), table
+    (notice,) = said
+    # Every relation as a view takes four times as long as with what most of them read as tables.
+    kind = Warehouse if what == "is missing" else ReportWarehouse
+    with kind(store, say=said.append) as warehouse:
         for name in RELATIONS:
             list(warehouse.query(f"SELECT * FROM {name}").rows)
-    (notice,) = said
+    assert said == [notice, notice]
     assert notice.startswith(f"left out: run {run_id}, table trajectories: {key}: {what}")
     assert notice.endswith(f"; pacore repair {run_id} makes again what it can")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -123,6 +124,30 @@ def test_ttc_counts_the_path_of_each_answer_and_what_the_run_itself_generated(
     assert tokens == dict(effective)
     assert sum(row["marginal_tokens"] for row in ttc) == sum(generated.values())
     assert sum(row["trajectories"] for row in ttc) == len(standing(rows))
+    chains: dict[tuple[str, int], dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in standing(rows):
+        chains[row["problem_id"], row["replicate"]][row["round"]].append(row)
+    for row in ttc:
+        rounds = chains[row["problem_id"], row["replicate"]].values()
+        longest = [max(one["completion_tokens"] or 0 for one in some) for some in rounds]
+        assert row["path_tokens"] == sum(longest)
+        waits = [max(one["latency_seconds"] or 0 for one in some) for some in rounds]
+        assert row["path_seconds"] == pytest.approx(sum(waits))
+        taken = sum(one["latency_seconds"] or 0 for some in rounds for one in some)
+        assert row["engine_seconds"] == pytest.approx(taken)
+    flights = [
+        (one["generated_at"].timestamp() - one["latency_seconds"], one["generated_at"].timestamp())
+        for one in standing(rows)
+    ]
+    with Warehouse(nights, [run_id]) as warehouse:
+        ((busy,),) = warehouse.query("SELECT busy_seconds FROM mart_costs").rows
+    moments = sorted({moment for flight in flights for moment in flight})
+    together = [
+        until - since
+        for since, until in pairwise(moments)
+        if any(began <= since and until <= ended for began, ended in flights)
+    ]
+    assert busy == pytest.approx(sum(together), abs=1e-4)
     if run_id == "second":
         assert 0 < sum(row["reused"] for row in ttc) == sum(row["reused"] for row in standing(rows))
         assert sum(generated.values()) < sum(effective.values())

@@ -153,6 +153,7 @@ def test_a_prompt_that_is_not_the_stored_one_says_so(tmp_path: Path) -> None:
     assert found == (15, 0)
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_text_in_json_is_as_the_core_writes_it(text: str) -> None:
     with connect("") as connection:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pacore.errors import BadInput, Refused, StoreError
+from pacore.errors import BadInput, PacoreError, Refused, StoreError
 from pacore.evaluation.accuracy import Totals
 from pacore.report.run import ResultRow, run_results
 from pacore.store.backends.opening import open_store
@@ -24,7 +24,7 @@ from pacore.store.run import close_run
 from pacore.warehouse.files import answers_of, candidates, message_sets
 from pacore.warehouse.relations import RELATIONS
 from pacore.warehouse.tables import STAGED
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse, Warehouse
 from tests.fixtures.small_store import (
     as_row,
     begin_run,
@@ -291,7 +291,7 @@ from pacore.report.run import ResultRow, run_results
 from pacore.store.backends.opening import open_store
 from pacore.warehouse.files import candidates
 from pacore.warehouse.tables import STAGED
-from pacore.warehouse.views import Warehouse
+from pacore.warehouse.views import ReportWarehouse, Warehouse
 
 kept = []
 source, copied = open_store(sys.argv[1]), open_store("memory://bucket/leaking")
@@ -322,6 +322,33 @@ assert len(kept) == 11, kept
 
 
 @pytest.mark.slow
+class OverFiles(ReportWarehouse):
+    """A report on tables none of which is small."""
+
+    SMALL_BYTES = -1
+
+
+def test_a_report_reads_the_files_of_a_small_table_once_and_those_of_others_whenever_it_asks(
+    own_store: Backend,
+) -> None:
+    kept = {key: own_store.get(key) for key in own_store.list("data/trajectories")}
+    text = "SELECT * FROM all_trajectories ORDER BY ALL"
+    rows = {}
+    for kind in (ReportWarehouse, OverFiles):
+        for key, data in kept.items():
+            own_store.put(key, data)
+        with kind(own_store, ["demo"]) as warehouse:
+            rows[kind] = list(warehouse.query(text).rows)
+            for key in kept:
+                own_store.delete(key)
+            if kind is ReportWarehouse:
+                assert list(warehouse.query(text).rows) == rows[kind]
+            else:
+                with pytest.raises(PacoreError, match="parquet"):
+                    list(warehouse.query(text).rows)
+    assert rows[ReportWarehouse] == rows[OverFiles]
+
+
 def test_an_error_that_somebody_keeps_leaves_nothing_of_duckdb_to_be_printed(
     store: Backend,
 ) -> None:
@@ -343,6 +370,21 @@ def test_texts_of_another_run_are_there_for_the_rows_that_point_at_them(own_stor
         )
         found = ask(warehouse, f"{held} ON x.run_id = t.text_run_id")
         assert found == [("again", "demo")]
+
+
+@pytest.mark.parametrize(
+    "table", [name for name in STAGED if name not in ("prices", "training_decisions")]
+)
+def test_the_first_rows_of_a_run_in_an_order_are_there_of_every_table(
+    store: Backend, table: str
+) -> None:
+    asked = f"SELECT * FROM {table} WHERE run_id = 'demo' ORDER BY 2"
+    with Warehouse(store) as warehouse:
+        every = list(warehouse.query(asked).rows)
+        first = list(warehouse.query(f"{asked} LIMIT 2").rows)
+    assert len(first) == min(2, len(every))
+    assert all(row in every for row in first)
+    assert [row[1] for row in first] == [row[1] for row in every[:2]]
 
 
 def test_times_are_utc_wherever_the_query_is_asked(

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from pacore.core.config.form import Group, Schema, make_form, ungrouped
-from pacore.core.config.mapping import MAPPING_FORM, check_mapping, parse_mapping, typed_path
+from pacore.core.config.mapping import MAPPING_FORM, check_mapping, typed_mapping
 from pacore.core.config.vllm_options import identity_options
 from pacore.core.identity import canonical_json
 from pacore.core.plan import (
@@ -25,10 +25,14 @@ from pacore.core.plan import (
     OverflowPolicy,
     Plan,
     Preset,
+    SelectPolicy,
     ShortfallPolicy,
     TruncatedPolicy,
     parse_quorum,
+    parse_rules,
+    rules_text,
 )
+from pacore.core.policies.select import parse_scorer, scorer_text
 from pacore.core.recipe import DEFAULT_SEED_ROOT
 from pacore.core.validation import PlainModel
 from pacore.errors import BadInput
@@ -105,20 +109,33 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 
 
 def _as_form(schema: Schema, model: type[Settings]) -> None:
+    for name in model.SET_BY_OTHERS:
+        del schema["properties"][name]
+        schema["required"] = [field for field in schema.get("required", []) if field != name]
     if model.GROUPS:
         make_form(schema, model.GROUPS, model.RULES)
+
+
+def without_secret(address: str) -> str:
+    """The address. Raises ValueError where it has a key or a password in it."""
+    if (reason := secret_in(address)) is not None:
+        raise ValueError(reason)
+    return address
 
 
 class Settings(PlainModel):
     """Base of all configurations, with the checks of fields that several of them have.
 
     ``GROUPS`` has for each part of a configuration's form what is in it, ``RULES`` the JSON Schemas that
-    all of what the form sends has to meet.
+    all of what the form sends has to meet. ``SET_BY_OTHERS`` are fields that follow from the configuration
+    that this one is a part of: the form does not show them.
     """
 
     GROUPS: ClassVar[Mapping[Group, str]] = {}
 
     RULES: ClassVar[Sequence[Schema]] = ()
+
+    SET_BY_OTHERS: ClassVar[Sequence[str]] = ()
 
     FORMS: ClassVar[Mapping[str, str]] = {
         RUN_ID: "must begin with a letter, and after it have only letters, digits and . _ - (99 at "
@@ -153,8 +170,7 @@ class Settings(PlainModel):
     @classmethod
     def _holds_no_secret(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (value,) if isinstance(value, str) else value:
-            if (reason := secret_in(address)) is not None:
-                raise ValueError(reason)
+            without_secret(address)
         return value
 
     @field_validator("problems", "store", mode="before", check_fields=False)
@@ -165,11 +181,7 @@ class Settings(PlainModel):
     @field_validator("fields", mode="before", check_fields=False)
     @classmethod
     def _is_mapping(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return parse_mapping(value)
-        if isinstance(value, dict):
-            return {name: typed_path(path) for name, path in value.items()}
-        return value
+        return typed_mapping(value)
 
     @field_validator("fields", check_fields=False)
     @classmethod
@@ -280,8 +292,19 @@ class ConfigFields(Settings):
     )
     subset: int | None = _plan(
         Plan.subset,
-        "Number of messages that each trajectory of a later round sees, chosen for it; without it, all.",
+        "Number of messages that each trajectory of a later round sees, chosen by select; without it, all.",
         ge=1,
+    )
+    select: SelectPolicy = _plan(
+        Plan.select,
+        "How the messages of a subset are chosen: each trajectory's own at random (own), or the same for "
+        "all of a round: at random, by length, by how many agree (majority), one of each answer (spread), "
+        "or by a trained scorer.",
+    )
+    scorer: str | None = _plan(
+        Plan.scorer,
+        "Weights by which trained chooses, such as agreement:0.4,length:-0.02; on the command line also "
+        "the file that pacore value --fit wrote.",
     )
     workspace_tokens: int | None = _plan(
         Plan.workspace_tokens,
@@ -305,6 +328,13 @@ class ConfigFields(Settings):
         "What a trajectory gives whose thinking was cut: no message (drop), or its last tokens (tail).",
     )
     tail_tokens: int = _plan(Plan.tail_tokens, "How many tokens tail keeps.", ge=1)
+    stopping: str | None = _plan(
+        Plan.stopping,
+        "Rule that stops a round of a problem early, such as votes:0.95,batch:8 or arrivals:12; what is "
+        "left of it is not sent, or aborted; depth:0.95 ends a problem whose messages agree. One rule, or "
+        "one for each width: votes:0.95;arrivals:3. "
+        "pacore replay tells what each rule would save.",
+    )
     overflow: OverflowPolicy = _plan(
         Plan.overflow,
         "A prompt too long for the window: a failure, or as many messages as it holds.",
@@ -347,6 +377,12 @@ class ConfigFields(Settings):
         None,
         "Budget in tokens, those of failed tries included: what the run may generate in all its starts. "
         "When it is spent nothing more is sent; a larger one goes on.",
+        ge=1,
+    )
+    max_tokens_problem: int | None = _limit(
+        None,
+        "Budget of each problem in tokens, over its rounds, replicates and failed tries: when it is spent "
+        "nothing more is sent for that problem, whose answer stays missing, and the others go on.",
         ge=1,
     )
     max_cost: float | None = _limit(
@@ -400,10 +436,20 @@ class ConfigFields(Settings):
             raise ValueError(str(fault).removeprefix("vllm_options: ")) from None
         return options
 
+    @field_validator("scorer")
+    @classmethod
+    def _is_scorer(cls, scorer: str | None) -> str | None:
+        return None if scorer is None else scorer_text(parse_scorer(scorer))
+
     @field_validator("omit")
     @classmethod
     def _in_order(cls, omit: tuple[OmittedField, ...]) -> tuple[OmittedField, ...]:
         return tuple(sorted(set(omit)))
+
+    @field_validator("stopping")
+    @classmethod
+    def _is_rule(cls, text: str | None) -> str | None:
+        return None if text is None else rules_text(parse_rules(text)) or None
 
     @field_validator("min_messages", mode="before")
     @classmethod

@@ -56,7 +56,9 @@ def make_form(
         for group in groups
     }
     schema["properties"] = {
-        group.value: _card(group.value, groups[group], inputs[group], required) for group in groups
+        group.value: _card(group.value, groups[group], inputs[group], required)
+        for group in groups
+        if inputs[group]
     }
     put_in_order(schema["properties"])
     schema["additionalProperties"] = False

@@ -68,6 +68,15 @@ def check_mapping(mapping: FieldMapping) -> None:
             raise ValueError(f"grader: {fault}") from None
 
 
+def typed_mapping(value: Any) -> Any:
+    """A mapping as it is typed, in a line or as an object; anything else as it is. Raises ValueError."""
+    if isinstance(value, str):
+        return parse_mapping(value)
+    if isinstance(value, dict):
+        return {name: typed_path(path) for name, path in value.items()}
+    return value
+
+
 def typed_path(path: Any) -> Any:
     """A path of a mapping as it is typed: nothing is empty, several columns are joined by commas."""
     if isinstance(path, list) and all(isinstance(name, str) for name in path):

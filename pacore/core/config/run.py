@@ -16,12 +16,16 @@ from pacore.core.config.fields import SCRIPTED_MODEL, ConfigFields, Declared
 from pacore.core.config.form import Group, Schema
 from pacore.core.config.vllm_options import identity_options
 from pacore.core.identity import canonical_json, digest
-from pacore.core.plan import PRESETS, Plan, Preset
+from pacore.core.plan import PRESETS, Plan, Preset, Step, parse_rules
 from pacore.core.prompt import template_digests
 from pacore.core.recipe import Recipe
+from pacore.core.stopping import Stopping
 
 PLACEHOLDERS = {"{date}": "%Y%m%d", "{time}": "%H%M%S"}
 """What may stand in a run's name and its seed root for the time of its start."""
+
+BUDGET = ("max_tokens_total", "max_cost", "max_hours", "max_tokens_problem", "partial")
+"""Fields of a run's budget. That of a judge's run is its own."""
 
 
 def _dated(text: str, start: datetime) -> str:
@@ -147,11 +151,56 @@ class RunConfig(ConfigFields):
         for round_, (need, width) in enumerate(zip(needed, widths, strict=True), 1):
             if need > width:
                 raise ValueError(f"min_messages: round {round_} of {width} cannot give {need}")
+        self._check_stopping(widths, needed)
         if self.overflow == "fewer_messages" and self.max_tokens is None:
             raise ValueError(
                 "overflow: fewer_messages needs max_tokens, which is how much room an answer needs"
             )
         return self
+
+    def _check_stopping(self, widths: Sequence[int], needed: Sequence[int]) -> None:
+        """Raise ValueError for rules that stop early and can decide nothing, or too little."""
+        if self.stopping is None:
+            return
+        rules = parse_rules(self.stopping)
+        if len(rules) not in (1, len(widths)):
+            raise ValueError(f"stopping: {len(rules)} rules for {len(widths)} widths")
+        if not any(step.stopping for step in self.plan.steps):
+            raise ValueError(
+                "stopping: no round has several trajectories that it could stop; take widths, such as 64: "
+                "replicates are decided each by itself"
+            )
+        self._check_that_rules_act(widths, rules)
+        for round_, (step, need) in enumerate(zip(self._sampling, needed, strict=True), 1):
+            rule = step.stopping
+            if rule is None or need == 1:
+                continue
+            is_open = rule.stops_by_votes or rule.abort_late or rule.tokens is not None
+            fewest = min(rule.arrivals or need, rule.fewest or need)
+            if is_open or fewest < need:
+                raise ValueError(
+                    f"stopping: round {round_} could go on with fewer messages than min_messages, {need}"
+                )
+
+    def _check_that_rules_act(self, widths: Sequence[int], rules: Sequence[Stopping]) -> None:
+        """Raise ValueError for a part of a rule that can do nothing in any of its rounds."""
+        # How many messages the prompts of a round show: a workspace is one, whatever it is made of.
+        before = (0, *(widths if self.workspace_tokens is None else (1,) * len(widths)))
+        rounds = list(zip(widths, before, strict=False))
+        of_rules = [rounds] if len(rules) == 1 else [[one] for one in rounds]
+        for rule, of_rule in zip(rules, of_rules, strict=True):
+            inert = [
+                rule.inert(width, shows_messages=shown > 1) for width, shown in of_rule if width > 1
+            ]
+            for part, why in inert[0].items() if inert else ():
+                if all(part in one for one in inert):
+                    said = ", ".join(str(width) for width, _ in of_rule)
+                    raise ValueError(f"stopping: {part} can do nothing in sets of {said}: {why}")
+
+    @property
+    def _sampling(self) -> list[Step]:
+        """The steps of the widths."""
+        return [step for step in self.plan.steps if step.kind == "sample"][:-1]
 
     @model_validator(mode="after")
     def _consistent_strategy(self) -> RunConfig:
@@ -167,12 +216,23 @@ class RunConfig(ConfigFields):
             raise ValueError(
                 "truncated: compaction reference keeps what was cut as it is, and no tail of it"
             )
-        if self.subset is not None and self.workspace_tokens is not None:
-            raise ValueError("subset: workspace_tokens leaves one message to be seen")
         for name in ("summary_tokens", "workspace_tokens"):
             bound = getattr(self, name)
             if None not in (bound, self.max_tokens) and bound > self.max_tokens:
                 raise ValueError(f"{name}: {bound} is more than max_tokens, {self.max_tokens}")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_selection(self) -> RunConfig:
+        if self.subset is not None and self.workspace_tokens is not None:
+            raise ValueError("subset: workspace_tokens leaves one message to be seen")
+        widest = max(self.plan.widths, default=None)
+        if self.subset is not None and widest is not None and self.subset > widest:
+            raise ValueError(f"subset: {self.subset} is more than the {widest} messages there are")
+        if self.select != "own" and self.subset is None:
+            raise ValueError("select: needs subset, the number of messages that it chooses")
+        if (self.select == "trained") != (self.scorer is not None):
+            raise ValueError("scorer: select trained needs it, and no other select takes one")
         return self
 
     def at(self, moment: datetime) -> Self:

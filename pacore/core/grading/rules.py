@@ -24,7 +24,7 @@ from pacore.core.grading.mathematics.nodes import Node, whole
 from pacore.core.grading.mathematics.units import PER_MILLE, PERCENT, MeasurementUnit
 from pacore.core.grading.notation.words import words
 from pacore.core.grading.spec import GraderSpec, parse_spec
-from pacore.core.grading.verdict import CORRECT, NO_ANSWER, WRONG, Verdict, crash, quoted
+from pacore.core.grading.verdict import CORRECT, NO_ANSWER, WRONG, Verdict, crash, quoted_text
 from pacore.core.identity import sha256_hex
 from pacore.errors import BadInput
 
@@ -52,7 +52,7 @@ def grade_fast(spec: str, gold: str, answer: str | None) -> Verdict | None:
             return CORRECT if choice_letter(answer) == letter else WRONG
         if words(gold) == words(answer):
             return CORRECT
-        return crash(f"the gold answer is no letter from A to J: {quoted(gold)}")
+        return crash(f"the gold answer is no letter from A to J: {quoted_text(gold)}")
     if grader.name == "text":
         is_case_kept = "case" in grader.options
         return CORRECT if words(gold, is_case_kept) == words(answer, is_case_kept) else WRONG
@@ -197,7 +197,7 @@ def grade_numeric(spec: GraderSpec, gold: str, answer: str) -> Verdict:
     """
     expected, found = read_quantity(gold), read_quantity(answer)
     if expected is None:
-        return crash(f"the gold answer is no number: {quoted(gold)}")
+        return crash(f"the gold answer is no number: {quoted_text(gold)}")
     if found is None:
         return WRONG
     pairs = number.readings(expected, found)

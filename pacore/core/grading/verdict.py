@@ -42,10 +42,10 @@ def crash(why: str) -> Verdict:
     return CRASH._replace(detail=why)
 
 
-def quoted(text: str) -> str:
+def quoted_text(text: str) -> str:
     """A text for the detail of a verdict: quoted, in ASCII, truncated."""
-    quoted = ascii(text)
-    return quoted if len(quoted) <= _SHOWN_CHARACTERS else f"{quoted[: _SHOWN_CHARACTERS - 1]}…"
+    shown = ascii(text)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[: _SHOWN_CHARACTERS - 1]}…"
 
 
 _SHOWN_CHARACTERS = 60

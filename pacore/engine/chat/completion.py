@@ -75,7 +75,7 @@ def read_generation(
         raise EngineFault(
             "rejected", redirected(origin, response), transient=False, refusal=refusal
         )
-    wait_seconds = retry_after_seconds(response.retry_after, now)
+    wait_seconds = retry_after_seconds(response.retry_after, response.date, now)
     return _of_error(origin, response.status, read_error(response.body), wait_seconds)
 
 

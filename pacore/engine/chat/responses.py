@@ -45,7 +45,7 @@ _PREEMPTIONS = _metric("vllm:num_preemptions_total")
 
 
 class Response(NamedTuple):
-    """One response: ``retry_after`` and ``content_type`` are the values of these headers.
+    """One response: ``retry_after``, ``content_type`` and ``date`` are the values of these headers.
 
     ``location`` is the target of a redirect, an absolute URL without parameters.
     """
@@ -55,6 +55,7 @@ class Response(NamedTuple):
     retry_after: str | None = None
     content_type: str | None = None
     location: str | None = None
+    date: str | None = None
 
     @property
     def json_object(self) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pacore.core.engine import Stream
 from pacore.engine.chat.choice import in_snake_case
 from pacore.engine.faults import read_json
 
@@ -33,6 +34,33 @@ def is_stream(content_type: str | None, body: bytes) -> bool:
     return kind == "text/event-stream" or (
         kind != "application/json" and body[:64].lstrip().startswith(_STARTS)
     )
+
+
+_COUNTED = re.compile(rb'"completion_tokens" *: *(\d+)')
+
+_LONGEST_COUNT_BYTES = 64
+"""Of the end of what came before: a count may be cut in two."""
+
+
+@dataclass(slots=True)
+class StreamCount:
+    """Counts the tokens of a streamed response while it comes: by the server's own counts where it sends
+    them all through the stream, else by the events, each of which has mostly one token.
+    """
+
+    stream: Stream
+    _end: bytes = b""
+
+    def see(self, part: bytes) -> None:
+        """Take a part of the response's body."""
+        seen = self._end + part
+        self._end = seen[-_LONGEST_COUNT_BYTES:]
+        if counts := _COUNTED.findall(seen):
+            self.stream.tokens = max(int(counts[-1]), self.stream.tokens)
+            self.stream.source = "server"
+        elif self.stream.source != "server":
+            self.stream.tokens += part.count(b"data:")
+            self.stream.source = "stream"
 
 
 @dataclass(slots=True)

@@ -54,15 +54,17 @@ class WireFormat:
     """The format in which a server accepts requests; the defaults are the standard format.
 
     ``renamed`` are the fields sent under their name in `OTHER_NAMES`. ``streams`` requests a
-    streamed response, and ``requests_usage`` token counts in its stream. ``has_priority`` sends the
-    priority of a request, which vLLM takes as a field of its own: no answer depends on it, so it is no
-    part of ``label``.
+    streamed response, and ``requests_usage`` token counts in its stream; ``counts_usage`` all through the
+    stream where a request may be aborted, which alone makes no other format, as no answer depends on it.
+    ``has_priority`` sends the priority of a request, which vLLM takes as a field of its own: no answer
+    depends on it, so it is no part of ``label`` either.
     """
 
     renamed: tuple[str, ...] = ()
     streams: bool = False
     requests_usage: bool = True
     has_priority: bool = False
+    counts_usage: bool = True
 
     @property
     def label(self) -> str | None:
@@ -77,10 +79,13 @@ class WireFormat:
             OTHER_NAMES[name] if name in self.renamed else name: value
             for name, value in sampling_payload(request).items()
         }
-        if self.streams:
+        if self.streams or hint.meter is not None:
             body["stream"] = True
             if self.requests_usage:
-                body["stream_options"] = {"include_usage": True}
+                counts = (
+                    {"continuous_usage_stats": True} if hint.meter and self.counts_usage else {}
+                )
+                body["stream_options"] = {"include_usage": True, **counts}
         if self.has_priority and hint.level:
             body["priority"] = hint.level
         return body
@@ -90,7 +95,9 @@ class WireFormat:
         if refusal.status not in REFUSING_STATUSES:
             return None
         message = refusal.message
-        if self.streams and self.requests_usage and "stream_options" in message:
+        if "stream_options" in body and re.search("stream_options|continuous_usage", message):
+            if "continuous_usage_stats" in str(body["stream_options"]):
+                return replace(self, counts_usage=False)
             return replace(self, requests_usage=False)
         if not self.streams and _WANTS_STREAM.search(message):
             return replace(self, streams=True)

@@ -135,7 +135,7 @@ def resampled_votes(
     """maj@k of one problem on each resampled pool: the mean score of the answer that most of k give.
 
     Of tied answers each is as likely, and samples without an answer never vote. On each resampled
-    pool `SUBSETS` votes are taken, of k samples without replacement.
+    pool `SUBSETS` votes are taken, of k samples without replacement, or one of all of them.
     """
     shares, class_scores = _classes(pool)
     count = len(pool.scores)
@@ -144,7 +144,11 @@ def resampled_votes(
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = random.multinomial(count, shares, size=rows)
-        votes = _subsets(np.repeat(drawn, SUBSETS, axis=0), min(k, count), random)
+        if k >= count:  # every vote of a pool is the same, and none takes a draw
+            found[start : start + rows] = _vote_scores(drawn[:, 1:], class_scores)
+            noise[start : start + rows] = 0.0
+            continue
+        votes = _subsets(np.repeat(drawn, SUBSETS, axis=0), k, random)
         scores = _vote_scores(votes[:, 1:], class_scores).reshape(rows, SUBSETS)
         found[start : start + rows] = scores.mean(axis=1)
         noise[start : start + rows] = scores.var(axis=1, ddof=1) / SUBSETS
@@ -186,10 +190,13 @@ def _subsets(counts: Integers, k: int, random: np.random.Generator) -> Integers:
     taken = np.zeros_like(counts)
     left = np.full(len(counts), k)
     others = counts.sum(axis=1)
-    for index in range(counts.shape[1]):
+    last = counts.shape[1] - 1
+    for index in range(last):
         others = others - counts[:, index]
         taken[:, index] = random.hypergeometric(counts[:, index], others, left)
         left = left - taken[:, index]
+    # What is left of k is of the last class, for which nothing is drawn.
+    taken[:, last] = left
     return taken
 
 

@@ -18,7 +18,13 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
-from pacore.evaluation.statistics.intervals import CONFIDENCE, Floats, difference_interval
+from pacore.evaluation.statistics.intervals import (
+    CONFIDENCE,
+    ROUNDING,
+    Floats,
+    difference_interval,
+    differences_of,
+)
 from pacore.store.nights import NightMeasure
 
 ALARM = 0.025
@@ -45,14 +51,18 @@ Measures = Mapping[str, Mapping[str, float]]
 
 
 def pooled(nights: Sequence[Measures]) -> Measures:
-    """The means of some nights together, over the problems that all of them have."""
-    return {
-        measure: {
-            problem: sum(night[measure][problem] for night in nights) / len(nights)
-            for problem in sorted(set.intersection(*(set(night[measure]) for night in nights)))
+    """The means of some nights together, over the problems that all of them have.
+
+    A measure is pooled over the nights that have it: an arm may have come to a job later.
+    """
+    found: dict[str, Mapping[str, float]] = {}
+    for measure in dict.fromkeys(name for night in nights for name in night):
+        means = [night[measure] for night in nights if night.get(measure)]
+        shared = sorted(set.intersection(*map(set, means))) if means else []
+        found[measure] = {
+            problem: sum(one[problem] for one in means) / len(means) for problem in shared
         }
-        for measure in nights[0]
-    }
+    return found
 
 
 def old_of(earlier: Sequence[_T], went_well: Callable[[_T], bool]) -> list[_T]:
@@ -74,28 +84,22 @@ def night_tests(
     ``old`` as `old_of` gives them. A test's p is the greater one of both comparisons. Measures with fewer
     than two problems in common are left out: they are not observed.
     """
-    reference = pooled([baseline, *old]) if old else None
-    windows = [nights[-1:]]
-    if len(nights) > 1:
-        windows.append(nights[-WINDOW:])
-    found = [
-        test
-        for window in windows
-        for measure, after in pooled(window).items()
-        if (test := _tested(measure, baseline[measure], after, len(window))) is not None
-    ]
-    if reference is not None:
-        found = [
-            _at_least_as_likely(test, reference, pooled(nights[-test.nights :])) for test in found
-        ]
+    reference = pooled([baseline, *old]) if old else {}
+    found = []
+    for size in (1, WINDOW):
+        for measure, before in baseline.items():
+            having = [night for night in nights if night.get(measure)]
+            if not nights[-1].get(measure) or (size > 1 and len(having) == 1):
+                continue
+            window = having[-size:]
+            after = pooled(window)[measure]
+            test = _tested(measure, before, after, len(window))
+            if test is not None and old:
+                against_old = _p_worse(_differences(reference[measure], after))
+                test = replace(test, p=max(test.p, against_old))
+            found += [] if test is None else [test]
     alarms = _rejected([test.p for test in found], ALARM)
     return [replace(test, is_alarm=is_alarm) for test, is_alarm in zip(found, alarms, strict=True)]
-
-
-def _at_least_as_likely(test: NightMeasure, reference: Measures, after: Measures) -> NightMeasure:
-    """The test with the p of its comparison with ``reference`` where that is greater."""
-    differences = _differences(reference[test.measure], after[test.measure])
-    return replace(test, p=max(test.p, _p_worse(differences)))
 
 
 def detectable(baseline: Measures, tonight: Measures, measure: str, *, pools: int) -> float | None:
@@ -121,7 +125,7 @@ def detectable(baseline: Measures, tonight: Measures, measure: str, *, pools: in
 
 def _differences(before: Mapping[str, float], after: Mapping[str, float]) -> Floats:
     both = sorted(before.keys() & after.keys())
-    return np.asarray([after[name] - before[name] for name in both], dtype=np.float64)
+    return differences_of([before[name] for name in both], [after[name] for name in both])
 
 
 def _tested(
@@ -157,7 +161,7 @@ def _p_worse(differences: Floats) -> float:
         return 1.0
     if count <= _ENUMERATED:
         signs = 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
-        return float(np.mean(signs @ np.abs(nonzero) <= nonzero.sum() + 1e-12))
+        return float(np.mean(signs @ np.abs(nonzero) <= nonzero.sum() + ROUNDING))
     error = differences.std(ddof=1) / math.sqrt(len(differences))
     return float(special.stdtr(len(differences) - 1, differences.mean() / error))
 

@@ -17,9 +17,11 @@ from scipy import special
 
 from pacore.evaluation.statistics.intervals import (
     CONFIDENCE,
+    ROUNDING,
     Floats,
     border,
     difference_interval,
+    differences_of,
     student_t,
 )
 
@@ -27,6 +29,9 @@ PERMUTATIONS = 100_000
 """Sign patterns looked at: all of them up to 16 problems, so many drawn by chance beyond."""
 
 POWER = 0.80
+
+RESAMPLES = 10_000
+"""Of problems, to see how often another run would be the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def paired(a: Sequence[float], b: Sequence[float], shared: Sequence[bool] | None
     Raises ValueError for no problems, sequences of different length, and where all are shared.
     """
     first, second, independent = _columns(a, b, shared)
-    differences = second - first
+    differences = differences_of(first, second)
     low = high = at_worst = detectable = None
     if independent > 1:
         low, high = difference_interval(differences, independent)
@@ -117,6 +122,34 @@ def paired(a: Sequence[float], b: Sequence[float], shared: Sequence[bool] | None
     )
 
 
+def paired_interval(a: Sequence[float], b: Sequence[float]) -> tuple[float | None, float | None]:
+    """The 95 % interval of `paired` alone, of B less A; None below two problems.
+
+    Raises ValueError as it does.
+    """
+    first, second, independent = _columns(a, b, None)
+    if independent < 2:
+        return None, None
+    return difference_interval(differences_of(first, second), independent)
+
+
+def best_shares(values: Sequence[Sequence[float]]) -> list[float]:
+    """Of several runs over the same problems, in which share of resamples of these each has the highest
+    mean.
+
+    Of runs with equal means each counts as likely. Which problems are drawn follows from their number
+    alone.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    count = scores.shape[1]
+    random = np.random.default_rng(count)
+    drawn = random.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    means = drawn @ scores.T
+    best = means >= means.max(axis=1, keepdims=True) - 1e-9
+    shares: list[float] = (best / best.sum(axis=1, keepdims=True)).mean(axis=0).tolist()
+    return shares
+
+
 def _mcnemar(gained: int, lost: int) -> float:
     """McNemar's exact two-sided p value: of a binomial distribution of chance 1/2, which is symmetric."""
     return min(1.0, 2 * float(special.bdtr(min(gained, lost), gained + lost, 0.5)))
@@ -138,7 +171,7 @@ def equivalence(
     first, second, independent = _columns(a, b, shared)
     if independent < 2:
         return None
-    differences = second - first
+    differences = differences_of(first, second)
     above = _p_above(differences, independent, -margin)
     below = _p_above(-differences, independent, -margin)
     low, high = difference_interval(differences, independent, 2 * CONFIDENCE - 1)
@@ -186,5 +219,5 @@ def _permutation(differences: Floats) -> tuple[float | None, bool]:
         patterns = random.integers(0, 2, size=(PERMUTATIONS, count))
     # Sums that are equal but for rounding are equal.
     sums = np.abs((1 - 2 * patterns) @ nonzero)
-    far = int(np.sum(sums >= abs(nonzero.sum()) * (1 - 1e-9) - 1e-12))
+    far = int(np.sum(sums >= abs(nonzero.sum()) * (1 - 1e-9) - ROUNDING))
     return (far / len(sums) if is_exact else (far + 1) / (len(sums) + 1)), is_exact

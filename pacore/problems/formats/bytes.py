@@ -26,6 +26,9 @@ from pacore.errors import BadInput
 
 HEAD_BYTES = 64 * 1024
 
+PARQUET_MAGIC = b"PAR1"
+"""What a Parquet file begins with, and ends with."""
+
 _COPY_BYTES = 1024 * 1024
 
 READ_FAULTS: tuple[type[Exception], ...] = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, time, timedelta
 from io import SEEK_END
 from typing import Any, BinaryIO
@@ -18,36 +18,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacore.errors import BadInput
-from pacore.problems.formats.bytes import seekable
+from pacore.problems.formats.bytes import PARQUET_MAGIC, seekable
 from pacore.problems.formats.rows import DecodedRow, Rows
 from pacore.problems.values import plain, text_or_bytes
-
-MAGIC = b"PAR1"
 
 SHORT_FLOATS = {16: "e", 32: "f"}
 
 _MOST_DIGITS = 9
 
 
-def parquet_rows(file: BinaryIO, batch_rows: int = 256) -> Rows:
+def parquet_rows(
+    file: BinaryIO,
+    batch_rows: int = 256,
+    choose: Callable[[Sequence[str]], Sequence[str]] | None = None,
+) -> Rows:
     """The rows of a Parquet file, ``batch_rows`` of them in memory at a time.
 
-    A file that cannot seek is copied to disk first. Raises BadInput for a file that is no complete
-    Parquet file, or that cannot be read.
+    No other columns are read than those that ``choose`` takes of their names. A file that cannot seek is
+    copied to disk first. Raises BadInput for a file that is no complete Parquet file, or cannot be read.
     """
     with seekable(file) as whole:
-        for number, row in enumerate(_dicts(whole, batch_rows), 1):
+        for number, row in enumerate(_dicts(whole, batch_rows, choose), 1):
             yield DecodedRow(number, row)
 
 
-def _dicts(file: BinaryIO, batch_rows: int) -> Iterator[dict[str, object]]:
+def _dicts(
+    file: BinaryIO,
+    batch_rows: int,
+    choose: Callable[[Sequence[str]], Sequence[str]] | None,
+) -> Iterator[dict[str, object]]:
     try:
         with pq.ParquetFile(file) as parquet:
             names = parquet.schema_arrow.names
             if twice := [name for name in names if names.count(name) > 1]:
                 raise BadInput(f"column {twice[0]!r} occurs twice in the file")
-            for batch in parquet.iter_batches(batch_size=batch_rows, use_threads=False):
-                columns = [values_of(column) for column in batch.columns]
+            read = None if choose is None else list(choose(names))
+            names = read or names
+            for batch in parquet.iter_batches(
+                batch_size=batch_rows, columns=read, use_threads=False
+            ):
+                columns = [array_values(batch.column(name)) for name in names]
                 for cells in zip(*columns, strict=True):
                     yield dict(zip(names, cells, strict=True))
     except pa.ArrowException as fault:
@@ -59,9 +69,9 @@ def _fault(file: BinaryIO, what: str) -> str:
     if file.seek(0, SEEK_END) == 0:
         return "is empty"
     file.seek(0)
-    begins = file.read(len(MAGIC)) == MAGIC
-    file.seek(max(len(MAGIC), file.seek(0, SEEK_END) - len(MAGIC)))
-    if begins and file.read() != MAGIC:
+    begins = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+    file.seek(max(len(PARQUET_MAGIC), file.seek(0, SEEK_END) - len(PARQUET_MAGIC)))
+    if begins and file.read() != PARQUET_MAGIC:
         return "is a Parquet file that is cut short: its end is missing"
     return (
         f"is a Parquet file that cannot be read: {what}"
@@ -70,22 +80,22 @@ def _fault(file: BinaryIO, what: str) -> str:
     )
 
 
-def values_of(array: pa.Array) -> list[Any]:
+def array_values(array: pa.Array) -> list[Any]:
     """A column as a list of Python values of JSON's types, decimals and bytes."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         if kind.extension_name == "arrow.uuid":
             return [None if one is None else str(one) for one in array.to_pylist()]
         is_bool = kind.extension_name == "arrow.bool8"
-        return values_of(array.storage.cast(pa.bool_()) if is_bool else array.storage)
+        return array_values(array.storage.cast(pa.bool_()) if is_bool else array.storage)
     if pa.types.is_dictionary(kind):
-        return values_of(array.dictionary_decode())
+        return array_values(array.dictionary_decode())
     if pa.types.is_map(kind):
-        return [None if not one.is_valid else _map(values_of(one.values)) for one in array]
+        return [None if not one.is_valid else _map(array_values(one.values)) for one in array]
     if pa.types.is_struct(kind):
         return _structs(array)
     if pa.types.is_nested(kind) and _needs_conversion(kind.value_type):
-        return [values_of(one.values) if one.is_valid else None for one in array]
+        return [array_values(one.values) if one.is_valid else None for one in array]
     if convert := _converter(kind):
         return convert(array)
     values: list[Any] = array.to_pylist()
@@ -105,7 +115,7 @@ def _needs_conversion(kind: pa.DataType) -> bool:
 
 def _structs(array: pa.Array) -> list[Any]:
     names = [array.type.field(index).name for index in range(array.type.num_fields)]
-    columns = [values_of(column) for column in array.flatten()]
+    columns = [array_values(column) for column in array.flatten()]
     rows = zip(*columns, strict=True) if columns else (() for _ in range(len(array)))
     is_valid = array.is_valid().to_pylist()
     return [

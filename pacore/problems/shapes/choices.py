@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pacore.core.identity import digest
 from pacore.core.problem import text_fault
-from pacore.problems.parts import Field, Parts
+from pacore.problems.parts import Field, ProblemParts
 from pacore.problems.shapes.shape import RowFields, Shape, first_given, named, text_at, texts
 from pacore.problems.turns import NoteIssue, kind_of, short_repr
 from pacore.problems.values import is_nan, sole_item, text_of
@@ -69,7 +69,7 @@ def _is_choice(row: RowFields) -> bool:
     return _listed(row) is not None and _question(row) is not None
 
 
-def _choice_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _choice_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     question, listed = _question(row), _listed(row)
     assert question is not None and listed is not None
     answers = [Field(name, row[name]) for name in ANSWER_FIELDS if row.get(name) not in (None, "")]
@@ -118,12 +118,12 @@ def decoded_options(value: Any) -> list[Any] | Mapping[str, object] | None:
 
 def choice_parts(
     question: Field, listed: Field, answers: Sequence[Field], note: NoteIssue
-) -> Parts:
+) -> ProblemParts:
     """The parts of a question with options; all ``answers`` must name the same option."""
     options = _options(listed, note)
     right = _right_option(options, answers, note) if options else None
     statement = statement_of(question.value, [option.text for option in options])
-    return Parts(
+    return ProblemParts(
         Field(question.name, statement),
         gold=None if right is None else Field(answers[0].name, LETTERS[right]),
         grader=Field("grader", "choice"),
@@ -240,7 +240,7 @@ def _is_gpqa(row: RowFields) -> bool:
     return texts(row, "Question", RIGHT) and any(_WRONG.fullmatch(str(name)) for name in row)
 
 
-def _gpqa_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _gpqa_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The file has the right answer first, so the options are sorted by a digest of their texts."""
     question = text_at(row, "Question").strip()
     wrong = [str(name) for name in row if _WRONG.fullmatch(str(name)) and row[name] is not None]
@@ -256,7 +256,7 @@ def _gpqa_parts(row: RowFields, note: NoteIssue) -> Parts:
         options = options[: len(LETTERS)]
     problem_id, metadata = named(row, ID_FIELDS, ("Question", *given))
     right = options.index(given[RIGHT]) if given[RIGHT] in options else 0
-    return Parts(
+    return ProblemParts(
         Field("Question", statement_of(question, options)),
         gold=Field(RIGHT, LETTERS[right]),
         grader=Field("grader", "choice"),

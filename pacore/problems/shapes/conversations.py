@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pacore.problems.parts import Field, Parts
+from pacore.problems.parts import Field, ProblemParts
 from pacore.problems.program_tests import decoded_tests
 from pacore.problems.shapes.plain import GOLD_FIELDS, has_statement, other_parts, plain_parts
 from pacore.problems.shapes.shape import (
@@ -31,7 +31,7 @@ def _is_train(row: RowFields) -> bool:
     return all(isinstance(row.get(name), list) for name in TRAIN_FIELDS)
 
 
-def _train_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _train_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The parts without ``responses``, which are trajectories (see `pacore import`).
 
     Where ``ground_truth`` has the tests of a program, the grader is ``code``.
@@ -46,7 +46,7 @@ def _is_multichallenge(row: RowFields) -> bool:
     return row.get("CONVERSATION") is not None and texts(row, "TARGET_QUESTION")
 
 
-def _multichallenge_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _multichallenge_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The gold answer is the question for the judge about the response, and the answer that passes."""
     turns = row["CONVERSATION"]
     if isinstance(turns, str):
@@ -55,7 +55,7 @@ def _multichallenge_parts(row: RowFields, note: NoteIssue) -> Parts:
     gold = CRITERION.format(question=text_at(row, "TARGET_QUESTION").strip(), answer=passes)
     used = ("CONVERSATION", "TARGET_QUESTION", "PASS_CRITERIA")
     problem_id, metadata = named(row, ("QUESTION_ID",), used)
-    return Parts(
+    return ProblemParts(
         statement=None if turns is None else Field("CONVERSATION", turns),
         gold=Field("TARGET_QUESTION", gold),
         grader=Field("grader", "judge"),
@@ -77,7 +77,7 @@ def _is_sharegpt(row: RowFields) -> bool:
     return isinstance(turns, list) and not has_statement(row)
 
 
-def _sharegpt_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _sharegpt_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The problem ends with the last user turn; the turns after it are metadata, as ``reply``."""
     del note
     turns = list_at(row, "conversations")
@@ -102,7 +102,7 @@ def _verl_gold(row: RowFields) -> Field | None:
     return None if gold is None else Field("reward_model.ground_truth", gold)
 
 
-def _verl_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _verl_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """``extra_info.index`` counts within one source, so it is no id; for tests the grader is ``code``."""
     parts = plain_parts(row, note)
     gold = _verl_gold(row)
@@ -132,7 +132,7 @@ def _is_labelled(row: RowFields) -> bool:
     return row.get("prompt") is not None and is_gold and others is None
 
 
-def _labelled_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _labelled_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     parts = plain_parts(row, note)
     metadata = without(parts.metadata, ("label",))
     grader = parts.grader

@@ -16,7 +16,7 @@ from typing import Any
 
 from pacore.core.config.mapping import FieldMapping
 from pacore.problems.parts import Field as FoundField
-from pacore.problems.parts import Parts
+from pacore.problems.parts import ProblemParts
 from pacore.problems.shapes.choices import choice_parts, decoded_options
 from pacore.problems.shapes.plain import other_parts, single
 from pacore.problems.shapes.shape import RowFields, Shape, without
@@ -55,7 +55,9 @@ def _columns(named: str) -> list[str]:
     return [name.strip() for name in named.split(",") if name.strip()]
 
 
-def mapped_parts(mapping: FieldMapping, shape: Shape, row: RowFields, note: NoteIssue) -> Parts:
+def mapped_parts(
+    mapping: FieldMapping, shape: Shape, row: RowFields, note: NoteIssue
+) -> ProblemParts:
     """The parts of a row under a mapping.
 
     A mapping with ``problem`` replaces the shape: the parts that it does not have are found by the
@@ -70,7 +72,7 @@ def mapped_parts(mapping: FieldMapping, shape: Shape, row: RowFields, note: Note
     return parts
 
 
-def _mapped_problem(mapping: FieldMapping, row: RowFields, note: NoteIssue) -> Parts:
+def _mapped_problem(mapping: FieldMapping, row: RowFields, note: NoteIssue) -> ProblemParts:
     others = other_parts(row)
     statement = _field(mapping["problem"], row)
     if statement is not None:

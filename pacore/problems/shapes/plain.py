@@ -13,7 +13,7 @@ from typing import Any
 
 from pacore.core.grading.extraction.boxes import find_boxes
 from pacore.problems.golds import marked_gold
-from pacore.problems.parts import Field, Parts
+from pacore.problems.parts import Field, ProblemParts
 from pacore.problems.shapes.shape import (
     RowFields,
     Shape,
@@ -42,11 +42,11 @@ _CONTEST_FIELDS = ("problem_idx", "problem_type", "competition")
 MISSING = "missing; one of these is needed"
 
 
-def plain_parts(row: RowFields, note: NoteIssue) -> Parts:
+def plain_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The parts of a row by the names of plain rows; all other fields are metadata."""
     statement = _statement(row, note)
     others = other_parts(row)
-    return Parts(
+    return ProblemParts(
         statement,
         others.gold,
         others.grader,
@@ -55,11 +55,11 @@ def plain_parts(row: RowFields, note: NoteIssue) -> Parts:
     )
 
 
-def other_parts(row: RowFields) -> Parts:
+def other_parts(row: RowFields) -> ProblemParts:
     """All parts but the statement, by the names of plain rows."""
     gold = _gold(row)
     used = ("id", "grader", gold.name if gold else "")
-    return Parts(
+    return ProblemParts(
         statement=None,
         gold=gold,
         grader=first_given(row, ("grader",)),
@@ -156,7 +156,7 @@ def _is_math(row: RowFields) -> bool:
     return row.get("answer") is not None or find_boxes(text_at(row, "solution")).last is not None
 
 
-def _math_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _math_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The gold answer is ``answer``, else the solution; ``unique_id`` gives a readable id."""
     parts = plain_parts(row, note)
     if parts.problem_id is None and texts(row, "unique_id"):
@@ -188,14 +188,14 @@ def _is_titled(row: RowFields) -> bool:
     return statement is not None and first_given(row, by_words(row, GOLD_WORDS)) is not None
 
 
-def _titled_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _titled_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     del note
     statement, gold, found = (
         first_given(row, by_words(row, words)) for words in (STATEMENT_WORDS, GOLD_WORDS, ID_WORDS)
     )
     used = [field.name for field in (statement, gold) if field is not None]
     problem_id, metadata = named(row, (found.name,) if found else (), used)
-    return Parts(statement, gold, problem_id=problem_id, metadata=metadata)
+    return ProblemParts(statement, gold, problem_id=problem_id, metadata=metadata)
 
 
 GSM8K = Shape("GSM8K", _is_gsm8k, plain_parts)

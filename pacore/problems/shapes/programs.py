@@ -18,7 +18,7 @@ from typing import Any
 
 from pacore.core.grading.programs.tests import CodeTests, assertion_tests, check_tests, stdin_tests
 from pacore.errors import BadInput
-from pacore.problems.parts import Field, Parts
+from pacore.problems.parts import Field, ProblemParts
 from pacore.problems.program_tests import called_tests
 from pacore.problems.shapes.shape import (
     RowFields,
@@ -56,7 +56,7 @@ def _is_humaneval(row: RowFields) -> bool:
     return texts(row, "prompt", "test", "entry_point")
 
 
-def _humaneval_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _humaneval_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """The prompt also precedes the program: tests use its helpers and imports."""
     prompt = text_at(row, "prompt")
     tests = None
@@ -75,7 +75,7 @@ def _is_mbpp(row: RowFields) -> bool:
     return is_list and (texts(row, "text") or texts(row, "prompt"))
 
 
-def _mbpp_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _mbpp_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """``test_list`` is in the statement and graded, as by its authors; ``challenge_test_list`` is not."""
     name = "text" if texts(row, "text") else "prompt"
     shown = list_at(row, "test_list")
@@ -105,7 +105,7 @@ def _is_livecodebench(row: RowFields) -> bool:
     return texts(row, "question_content") and first_given(row, LCB_TESTS) is not None
 
 
-def _livecodebench_parts(row: RowFields, note: NoteIssue) -> Parts:
+def _livecodebench_parts(row: RowFields, note: NoteIssue) -> ProblemParts:
     """Public and private tests are joined; ``metadata`` has the name of a tested function."""
     tests = None
     cases = [_cases(name, row.get(name), note) for name in LCB_TESTS]
@@ -179,10 +179,10 @@ def _decoded(value: Any) -> Any:
 
 def _code_parts(
     row: RowFields, statement: Field, tests: tuple[str, CodeTests | None], used: tuple[str, ...]
-) -> Parts:
+) -> ProblemParts:
     """Parts graded by ``code``. ``tests`` are their field's name and value, None for invalid ones."""
     problem_id, metadata = named(row, ("id", "task_id", "question_id"), used)
-    return Parts(
+    return ProblemParts(
         statement,
         gold=None if tests[1] is None else Field(*tests),
         grader=Field("grader", "code"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pacore.core.problem import readable_id
-from pacore.problems.parts import Field, Parts
+from pacore.problems.parts import Field, ProblemParts
 from pacore.problems.turns import NoteIssue
 
 RowFields = Mapping[str, object]
@@ -21,7 +21,7 @@ class Shape(NamedTuple):
 
     name: str
     recognises: Callable[[RowFields], bool]
-    parts: Callable[[RowFields, NoteIssue], Parts]
+    parts: Callable[[RowFields, NoteIssue], ProblemParts]
 
 
 def texts(row: RowFields, *names: str) -> bool:

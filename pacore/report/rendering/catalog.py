@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from pacore.report.rendering.sheet import (
     ABSENT,
-    Column,
     Facts,
     Heading,
     Note,
     Part,
     Sheet,
+    SheetColumn,
     Table,
 )
 from pacore.warehouse.catalog import Group, Relation
@@ -44,6 +44,6 @@ def relation_sheet(relation: Relation) -> Sheet:
 def _columns(relation: Relation) -> Part:
     if not relation.columns:
         return Note(f'its columns: pacore query "DESCRIBE {relation.name}"', "faint")
-    folded = [Column(title, is_folded=True) for title in ("type", "unit", "meaning")]
+    folded = [SheetColumn(title, is_folded=True) for title in ("type", "unit", "meaning")]
     rows = [(one.name, one.type, one.unit or ABSENT, one.meaning) for one in relation.columns]
-    return Table([Column("column"), *folded], rows)
+    return Table([SheetColumn("column"), *folded], rows)

@@ -107,7 +107,7 @@ _LIGATURES = re.compile(r"[-,'!?](?=[-,'`])")
 _LABEL_CHARACTERS = 60
 
 
-def to_latex(sheet: Sheet) -> str:
+def to_latex_tables(sheet: Sheet) -> str:
     r"""A page as LaTeX for the body of a document: each table is a float with a caption and a label, with
     the rules of the package ``booktabs``.
 
@@ -200,6 +200,6 @@ def _latex(text: str) -> str:
 MARKUP: Mapping[str, Callable[[Sheet], str]] = {
     "markdown": to_markdown,
     "html": to_html,
-    "latex": to_latex,
+    "latex": to_latex_tables,
 }
 """What writes a page, by the name of the form."""

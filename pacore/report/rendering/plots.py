@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pacore.errors import BadInput
-from pacore.evaluation.sweep import Point, frontier
+from pacore.evaluation.strategies.frontier import Point, frontier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

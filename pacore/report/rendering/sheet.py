@@ -64,7 +64,7 @@ INTERVAL = Format(lambda bounds: between(*bounds))
 """A pair of bounds, each a share or None."""
 
 
-class Column(NamedTuple):
+class SheetColumn(NamedTuple):
     """A column's title, and how its values are written.
 
     A value that has no room on a terminal is continued below where ``is_folded``, and cut where not.
@@ -84,7 +84,7 @@ class Table:
     says what it shows where it stands away from its page; the heading before it does where it is empty.
     """
 
-    columns: Sequence[Column]
+    columns: Sequence[SheetColumn]
     rows: Sequence[Sequence[object]]
     narrowest: int | None = None
     caption: str = ""
@@ -109,7 +109,7 @@ def table(
 ) -> Table:
     """A table of records: the title of each column, its format, and its value of a record."""
     return Table(
-        [Column(title, form) for title, form, _ in columns],
+        [SheetColumn(title, form) for title, form, _ in columns],
         [[value(row) for _, _, value in columns] for row in rows],
         caption=caption,
     )

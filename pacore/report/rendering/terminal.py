@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -25,6 +26,9 @@ from pacore.report.rendering.sheet import Facts, Heading, Note, Part, Passage, S
 from pacore.text import visible, visible_lines
 
 PLAIN_WIDTH = 100
+
+LONG_WORD = 12
+"""Columns that a word of a text that is folded has at least; the rest of a longer one may be below."""
 
 GAP = 2
 """Columns between two columns of a table: one of padding, one of its lines."""
@@ -99,7 +103,7 @@ def _facts(pairs: Sequence[tuple[str, str]]) -> RenderableType:
 
 class _TerminalTable:
     """A table in which every row is one line, unless columns are folded; the widest columns give way until
-    it fits.
+    it fits: those of texts before those of figures, which say something else when they are cut.
 
     Where ``narrowest`` leaves it no room, its rows stand side by side if these fit, else below each other.
     """
@@ -138,6 +142,22 @@ class _TerminalTable:
             yield _facts(list(zip(titles, row, strict=True)))
             yield _line("")
 
+    @property
+    def _least(self) -> list[int]:
+        """What columns need at least so that none of their figures, and no word of their titles or of their
+        folded texts, is cut; a long word of a text, such as a name, may be.
+        """
+        found = []
+        for position, column in enumerate(self.columns):
+            cells = [row[position] for row in self.rows]
+            words = longest_word([self.titles[position]])
+            if column.format.is_number:
+                found.append(max(map(cell_len, cells), default=0))
+            else:
+                found.append(min(longest_word(cells), LONG_WORD) if column.is_folded else 1)
+            found[-1] = max(found[-1], words)
+        return found
+
     def _fits_turned(self, width: int) -> bool:
         """Whether several rows have room side by side, no value of them cut."""
         widths = [max(map(cell_len, row)) for row in self.rows]
@@ -156,12 +176,12 @@ class _TerminalTable:
         return table
 
     def _as_table(self, room: int) -> RichTable:
-        widths = fitted(self.widths, room - self.gaps)
+        widths = fitted(self.widths, room - self.gaps, self._least)
         padding = (0, GAP - 1, 0, 0)
         table = RichTable(box=SIMPLE_HEAD, show_edge=False, padding=padding, header_style="bold")
         for column, title, width in zip(self.columns, self.titles, widths, strict=True):
             table.add_column(
-                Text(title),
+                Text("\n".join(wrap(title, width, break_long_words=False)) or title),
                 width=width,
                 justify="right" if column.format.is_number else "left",
                 no_wrap=not column.is_folded,
@@ -172,18 +192,28 @@ class _TerminalTable:
         return table
 
 
-def fitted(widths: Sequence[int], room: int) -> list[int]:
-    """Widths that sum to at most ``room``, the widest cut first, none below 1."""
+def longest_word(texts: Sequence[str]) -> int:
+    """Columns of the longest word of some texts; 0 where they have none."""
+    return max((cell_len(word) for text in texts for word in text.split()), default=0)
+
+
+def fitted(widths: Sequence[int], room: int, least: Sequence[int]) -> list[int]:
+    """Widths that sum to at most ``room``, the widest cut first: none below its ``least`` while others are
+    above theirs, and none below 1.
+    """
     found = list(widths)
-    excess = sum(found) - room
-    while excess > 0 and max(found) > 1:
-        widest = max(found)
-        next_widest = max((width for width in found if width < widest), default=1)
-        peers = [index for index, width in enumerate(found) if width == widest]
-        step = max(1, min(widest - next_widest, excess // len(peers)))
-        for index in peers[:excess]:
-            found[index] -= step
-        excess = sum(found) - room
+    for lowest in (least, [1] * len(found)):
+        while (excess := sum(found) - room) > 0:
+            wide = [index for index, width in enumerate(found) if width > lowest[index]]
+            if not wide:
+                break
+            widest = max(found[index] for index in wide)
+            peers = [index for index in wide if found[index] == widest]
+            limits = [found[index] for index in wide if found[index] < widest]
+            step = widest - max([*limits, *(lowest[index] for index in peers)])
+            step = max(1, min(step, excess // len(peers)))
+            for index in peers[:excess]:
+                found[index] -= step
     return found
 
 

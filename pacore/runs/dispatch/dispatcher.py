@@ -10,15 +10,21 @@ import asyncio
 import heapq
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from pacore.core.engine import Engine, EngineInfo, Hint
+from pacore.core.engine import Engine, EngineInfo, Hint, Meter
 from pacore.core.trajectory import Request
-from pacore.errors import BudgetSpent, EngineUnavailable, Interrupted, PacoreError
+from pacore.errors import (
+    BudgetSpent,
+    EngineUnavailable,
+    Interrupted,
+    PacoreError,
+    StoreFull,
+)
 from pacore.runs.dispatch.places import Priority
 from pacore.runs.dispatch.progress import Progress
 from pacore.runs.dispatch.sampler import RetryPolicy, Sampler
@@ -53,6 +59,7 @@ class _Batch:
     looked_up: float
     hint: Callable[[], Hint]
     follower: Follower | None = None
+    may_be_aborted: bool = False
     admitted: int = 0
     filled: dict[int, Filled] = field(default_factory=dict)
 
@@ -72,6 +79,19 @@ class _Batch:
             self.done.cancel()
         else:
             self.done.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A trajectory under way, and who wants it: batches, with their places for it.
+
+    ``meter`` counts what it costs where all of them may be aborted.
+    """
+
+    wanted: list[tuple[_Batch, int]]
+    meter: Meter | None
+    task: asyncio.Task[Filled] | None = None
+    is_aborted: bool = False
 
 
 class Dispatcher:
@@ -107,9 +127,10 @@ class Dispatcher:
         self._is_stopped = threading.Event()
         self._waiting: list[tuple[Priority, int, _Batch]] = []
         self._tickets = 0
-        self._in_flight: dict[str, list[tuple[_Batch, int]]] = {}
+        self._in_flight: dict[str, _Flight] = {}
+        self._abortable: dict[Future[list[Filled]], _Batch] = {}
         self._tasks: set[asyncio.Task[Filled]] = set()
-        self._spent: BudgetSpent | None = None
+        self._ending: BudgetSpent | StoreFull | None = None
         self._unserved: list[_Batch] = []
         self._paused = 0
         self._ordered = 0.0
@@ -120,7 +141,7 @@ class Dispatcher:
         )
         self._thread.start()
 
-    def begin(
+    def begin(  # noqa: PLR0913 - requests, their order, and who hears of them
         self,
         run_id: str,
         requests: Sequence[Request],
@@ -128,6 +149,8 @@ class Dispatcher:
         on_filled: Callable[[Filled], None] = lambda _: None,
         looked_up: float | None = None,
         follower: Follower | None = None,
+        *,
+        may_be_aborted: bool = False,
     ) -> Future[list[Filled]]:
         """Have requests filled and journalled; the future is done when all are, in their order.
 
@@ -136,6 +159,7 @@ class Dispatcher:
         twice for what is in flight and no more.
         ``hint`` gives their priority, which may change while they wait. ``on_filled`` is called with each
         as it is settled, in another thread, and before it ``follower``, with each that is generated now.
+        Where they ``may_be_aborted`` (`abort`), what they cost is counted while they are under way.
         Raises EngineUnavailable when the engine cannot be opened, Interrupted after `stop`; the future's
         exceptions are those of `filled`.
         """
@@ -146,12 +170,51 @@ class Dispatcher:
         self._open()
         if looked_up is None:
             looked_up = time.monotonic()
-        batch = _Batch(requests, run_id, on_filled, done, looked_up, hint, follower)
+        batch = _Batch(requests, run_id, on_filled, done, looked_up, hint, follower, may_be_aborted)
         with self._calls_lock:
             if self._is_stopped.is_set():
                 raise Interrupted("stopped")
             self._loop.call_soon_threadsafe(self._begin, batch)
         return done
+
+    def abort(self, begun: Collection[Future[list[Filled]]]) -> None:
+        """End requests that may be aborted, by the futures that `begin` gave; returns at once.
+
+        Each that is not settled is settled as ``aborted``, with what it has cost. What is at the engine is
+        cancelled, unless others want it too, and is settled once its connection is closed.
+        """
+        with self._calls_lock:
+            if not self._is_stopped.is_set():
+                self._loop.call_soon_threadsafe(self._abort, list(begun))
+
+    def _abort(self, begun: Sequence[Future[list[Filled]]]) -> None:
+        for done in begun:
+            batch = self._abortable.get(done)
+            if batch is None or done.done():
+                continue
+            first, batch.admitted = batch.admitted, len(batch.requests)
+            for place, request in enumerate(batch.requests):
+                if place in batch.filled:
+                    continue
+                if place >= first or not self._withdraw(batch, place, request.trajectory_id):
+                    batch.settle(place, self._aborted(request.trajectory_id, None))
+
+    def _aborted(self, trajectory_id: str, meter: Meter | None) -> Filled:
+        assert self._sampler is not None
+        return Filled.refused(trajectory_id, self._sampler.aborted(meter))
+
+    def _withdraw(self, batch: _Batch, place: int, trajectory_id: str) -> bool:
+        """Take a batch off what is under way; whether that ends it, as nobody else wants it."""
+        flight = self._in_flight[trajectory_id]
+        if len(flight.wanted) > 1:
+            flight.wanted.remove((batch, place))
+            return False
+        # From here on whoever wants it has it begun again.
+        del self._in_flight[trajectory_id]
+        flight.is_aborted = True
+        assert flight.task is not None
+        flight.task.cancel()
+        return True
 
     def _begin(self, batch: _Batch) -> None:
         if self._is_stopped.is_set():
@@ -160,6 +223,9 @@ class Dispatcher:
         if self._failure is not None:
             batch.fail(self._failure)
             return
+        if batch.may_be_aborted:
+            self._abortable[batch.done] = batch
+            batch.done.add_done_callback(lambda done: self._abortable.pop(done, None))
         self._tickets += 1
         heapq.heappush(self._waiting, (batch.hint().priority, self._tickets, batch))
         self._admit()
@@ -167,7 +233,7 @@ class Dispatcher:
     def _admit(self) -> None:
         """Begin requests of the first batches until as many are under way as keep the engine busy."""
         assert self._sampler is not None
-        if self._spent is not None:
+        if self._ending is not None:
             return
         self._order()
         slots = self._sampler.slots
@@ -180,17 +246,21 @@ class Dispatcher:
             place = batch.admitted
             batch.admitted += 1
             request = batch.requests[place]
-            same = self._in_flight.setdefault(request.trajectory_id, [])
-            same.append((batch, place))
-            if len(same) == 1:
-                task = self._loop.create_task(
-                    self._sampler.fill(
-                        request, batch.run_id, batch.looked_up, batch.hint(), batch.follower
-                    )
-                )
-                self._tasks.add(task)
-                self._progress.work(True)
-                task.add_done_callback(partial(self._end, request.trajectory_id))
+            flight = self._in_flight.get(request.trajectory_id)
+            if flight is not None:
+                flight.wanted.append((batch, place))
+                continue
+            hint = batch.hint()
+            if batch.may_be_aborted:
+                hint = replace(hint, meter=Meter())
+            flight = _Flight([(batch, place)], hint.meter)
+            self._in_flight[request.trajectory_id] = flight
+            flight.task = self._loop.create_task(
+                self._sampler.fill(request, batch.run_id, batch.looked_up, hint, batch.follower)
+            )
+            self._tasks.add(flight.task)
+            self._progress.work(True)
+            flight.task.add_done_callback(partial(self._end, request.trajectory_id, flight))
 
     def _order(self) -> None:
         """Take priorities that have changed since, now and then."""
@@ -203,31 +273,43 @@ class Dispatcher:
         ]
         heapq.heapify(self._waiting)
 
-    def _end(self, trajectory_id: str, task: asyncio.Task[Filled]) -> None:
+    def _end(self, trajectory_id: str, flight: _Flight, task: asyncio.Task[Filled]) -> None:
         self._tasks.discard(task)
         if not self._tasks:
             self._progress.work(False)
         error = None if task.cancelled() else task.exception()
-        is_filled = not task.cancelled() and error is None
-        wanted = self._in_flight.pop(trajectory_id)
-        if isinstance(error, BudgetSpent):
-            # Whoever waits is told when all that is in flight has been journalled.
-            self._spent = error
+        result = self._result_of(trajectory_id, flight, task)
+        wanted = flight.wanted
+        if self._in_flight.get(trajectory_id) is flight:
+            del self._in_flight[trajectory_id]
+        if isinstance(error, BudgetSpent | StoreFull):
+            # Nothing more is sent. Whoever waits is told when all that is in flight has been journalled,
+            # for which a disk may have room again by then.
+            self._ending = self._ending or error
             self._unserved += [batch for batch, _ in wanted]
             wanted = []
         for batch, place in wanted:
-            if is_filled:
-                batch.settle(place, task.result())
+            if result is not None:
+                batch.settle(place, result)
             else:
                 batch.fail(error)
         if isinstance(error, EngineUnavailable):
             self._abandon(error)
-        elif self._spent is not None:
+        elif self._ending is not None:
             if not self._tasks:
-                self._abandon(self._spent)
+                self._abandon(self._ending)
         elif not self._is_stopped.is_set():
             self._admit()
             self._loop.call_soon(self._look)
+
+    def _result_of(
+        self, trajectory_id: str, flight: _Flight, task: asyncio.Task[Filled]
+    ) -> Filled | None:
+        """What a request came to; None where it failed, or all work was stopped."""
+        if not task.cancelled():
+            return None if task.exception() else task.result()
+        is_aborted = flight.is_aborted and not self._is_stopped.is_set()
+        return self._aborted(trajectory_id, flight.meter) if is_aborted else None
 
     def _look(self) -> None:
         if self._sampler is not None:
@@ -241,8 +323,8 @@ class Dispatcher:
         waiting, self._waiting = self._waiting, []
         for _, _, batch in waiting:
             batch.fail(failure)
-        for same in self._in_flight.values():
-            for batch, _ in same:
+        for flight in self._in_flight.values():
+            for batch, _ in flight.wanted:
                 batch.fail(failure)
         for task in list(self._tasks):
             task.cancel()

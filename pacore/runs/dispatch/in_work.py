@@ -41,6 +41,7 @@ class RoundCounts:
     """What became of the trajectories of a round in this process: ``planned`` in all, ``reused`` from the
     store, ``generated`` now, ``failed`` without a result, and of those generated or reused with a known
     end ``truncated`` at the token limit. ``tokens`` are the completion tokens of those generated.
+    ``aborted`` were no longer needed, as a rule had decided their set; such sets have ``decided`` slots.
     """
 
     planned: int = 0
@@ -49,10 +50,14 @@ class RoundCounts:
     failed: int = 0
     truncated: int = 0
     tokens: int = 0
+    aborted: int = 0
+    decided: int = 0
 
     @staticmethod
     def of(filled: Filled) -> RoundCounts:
         """One trajectory that was settled now."""
+        if filled.finish_reason == "aborted":
+            return RoundCounts(aborted=1)
         return RoundCounts(
             generated=int(filled.is_finished),
             failed=int(not filled.is_finished),
@@ -68,12 +73,22 @@ class RoundCounts:
             self.failed + other.failed,
             self.truncated + other.truncated,
             self.tokens + other.tokens,
+            self.aborted + other.aborted,
+            self.decided + other.decided,
         )
 
     @property
     def left(self) -> int:
         """Trajectories that are not settled yet."""
-        return max(0, self.planned - self.reused - self.generated - self.failed)
+        done = self.reused + self.generated + self.failed + self.aborted
+        return max(0, self.planned - done)
+
+    def expected_left(self, needed: float) -> float:
+        """Trajectories that are still to be settled and needed, where this share of the slots of a set that
+        a rule decides is.
+        """
+        settled = self.planned - self.left
+        return max(0.0, (self.planned - self.decided) * needed - (settled - self.decided))
 
 
 @dataclass(slots=True)

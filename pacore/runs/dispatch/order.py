@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 from pacore.core.engine import Hint
 from pacore.errors import StoreError
 from pacore.runs.dispatch.places import Priority
 from pacore.runs.planning.expected import Expected, stored_tokens
 from pacore.store.backends.protocol import Backend
-from pacore.store.parquet import read_column
 from pacore.store.run import Run
+
+_T = TypeVar("_T")
 
 FIRST = -1_000
 """Before any magnitude of tokens."""
@@ -34,6 +38,8 @@ class WorkOrder:
 
         What cannot be read of it is no reason not to run: whoever needs that meets it.
         """
+        from pacore.store.parquet import read_column
+
         try:
             stored = stored_tokens(store, self._run)
             if not stored:
@@ -53,14 +59,35 @@ class WorkOrder:
         ranks = {number: rank for rank, number in enumerate(first)}
         self._shards = [ranks[number] for number in range(len(longest))]
 
-    def first(self, shard: int) -> Hint:
+    def first(self, shard: int, problem_id: str) -> Hint:
         """For a problem's first request, which shows how long the others will be."""
-        return Hint((FIRST, 0, self._shards[shard]))
+        return Hint((FIRST, 0, self._shards[shard]), problem_id=problem_id)
 
     def hint(self, shard: int, round_: int, problem_id: str) -> Hint:
         """For the requests of one of a shard's problems in a 1-based round."""
         tokens = self.expected.tokens(problem_id)
-        return Hint((-_magnitude(tokens), -round_, self._shards[shard]), tokens)
+        return Hint((-_magnitude(tokens), -round_, self._shards[shard]), tokens, problem_id)
+
+    def parts(
+        self,
+        shard: int,
+        round_: int,
+        problem_id: str,
+        requests: Sequence[_T],
+        *,
+        is_followed: bool = True,
+    ) -> Iterator[tuple[Sequence[_T], Callable[[], Hint]]]:
+        """Requests of a set in parts with a hint each, in their order.
+
+        Where nothing is known of how long the trajectories of a problem are, the first goes before the
+        others of any problem; not where nothing ``is_followed``, so that nobody would learn from it.
+        """
+        is_known = not is_followed or round_ > 1 or self.expected.is_known(problem_id)
+        probes = 0 if is_known else 1
+        if requests[:probes]:
+            yield requests[:probes], partial(self.first, shard, problem_id)
+        if requests[probes:]:
+            yield requests[probes:], partial(self.hint, shard, round_, problem_id)
 
     def of_shard(self, shard: int, round_: int) -> Priority:
         """The priority of a shard: later rounds first, so that problems that began get finished."""

@@ -86,6 +86,9 @@ FIRST_WAIT_SECONDS = 3.0
 FEWEST_GENERATED = 10
 """Trajectories after which the time that is left is estimated: fewer are too short to be a sample."""
 
+WARNING = "warning: "
+"""What a notice of something that may have to be looked at begins with."""
+
 MOST_STALLED = 20
 """Stalled problems that notices name; each is in `InWork` as long as it is stalled."""
 
@@ -101,12 +104,13 @@ class Awaited(NamedTuple):
 class Progress:
     """How far a run is in this process. Trajectories count once, whichever way they were settled.
 
-    ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones;
-    ``completion_tokens`` are those of trajectories generated now; ``rounds`` has the same counts by 1-based
-    round. ``metered_tokens`` are all that the run's own servers have generated, those of unfinished
-    trajectories included, None where they do not report it. ``generating_seconds`` have passed with
-    requests at the engine. ``in_work`` are the problems that the run is at, ``spending`` says what is spent
-    of its budget where it has one. ``notices`` are lines for a person, which name ``run``; ``listener`` is
+    ``reused`` came from the store, ``generated`` were sampled now, ``unfinished`` are tombstones, and
+    ``aborted`` were no longer needed; ``completion_tokens`` are those of trajectories generated now;
+    ``rounds`` has the same counts by 1-based round. ``metered_tokens`` are all that the run's own
+    servers have generated, those of unfinished trajectories included, None where they do not report it.
+    ``generating_seconds`` have passed with requests at the engine. ``ruled`` are the rounds under a
+    stopping rule. ``in_work`` are the problems that the run is at, ``spending`` says what is spent of
+    its budget where it has one. ``notices`` are lines for a person, which name ``run``; ``listener`` is
     called with each at once where there is one. Safe to use from several threads.
     """
 
@@ -117,12 +121,14 @@ class Progress:
     completion_tokens: int = 0
     metered_tokens: int | None = None
     engine: str = ""
+    aborted: int = 0
     awaited: dict[str, Awaited] = field(default_factory=dict)
     finished_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
     listener: Callable[[str], None] | None = None
     run: str = ""
     rounds: dict[int, RoundCounts] = field(default_factory=dict)
+    ruled: frozenset[int] = frozenset()
     spending: Callable[[], str] | None = None
     started: float = field(default_factory=time.monotonic)
     clock: Callable[[], float] = time.monotonic
@@ -149,7 +155,10 @@ class Progress:
             number: RoundCounts(sets * plan.width(number)) for number in range(1, plan.rounds + 1)
         }
         planned = sum(counts.planned for counts in rounds.values())
-        return Progress(planned=planned, run=run, rounds=rounds, started=clock(), clock=clock)
+        ruled = frozenset(number for number in rounds if plan.step(number).stopping is not None)
+        return Progress(
+            planned=planned, run=run, rounds=rounds, ruled=ruled, started=clock(), clock=clock
+        )
 
     def add(
         self,
@@ -159,8 +168,10 @@ class Progress:
         generated: int = 0,
         unfinished: int = 0,
         completion_tokens: int = 0,
+        aborted: int = 0,
     ) -> None:
         with self._lock:
+            self.aborted += aborted
             self.planned += planned
             self.reused += reused
             self.generated += generated
@@ -177,12 +188,17 @@ class Progress:
             generated=more.generated,
             unfinished=more.failed,
             completion_tokens=more.tokens,
+            aborted=more.aborted,
         )
         with self._lock:
             self.rounds[round_] = self.rounds.get(round_, RoundCounts()) + more
 
-    def say(self, notice: str) -> None:
-        """Add a line for the person who waits for the run."""
+    def say(self, notice: str, where: str = "") -> None:
+        """Add a line for the person who waits for the run: it names the run, and ``where`` in it."""
+        if named := ", ".join(filter(None, [self.run and f"run {self.run}", where])):
+            is_warning = notice.startswith(WARNING)
+            said = f"{named}: {notice.removeprefix(WARNING)}"
+            notice = f"{WARNING}{said}" if is_warning else said
         with self._lock:
             self.notices.append(notice)
         if self.listener is not None:
@@ -193,18 +209,18 @@ class Progress:
         for one in self.in_work.newly_stalled():
             self._stalled += 1
             if self._stalled <= MOST_STALLED:
-                self.say(f"warning: {self._stalled_line(one)}")
+                self._say_stalled(one)
             elif self._stalled == MOST_STALLED + 1:
-                self.say("warning: further stalled problems are not named")
+                self.say(f"{WARNING}further stalled problems are not named")
 
-    def _stalled_line(self, one: SetNow) -> str:
+    def _say_stalled(self, one: SetNow) -> None:
         shard, round_, problem_id, replicate = one.place
-        run = f"run {self.run}, " if self.run else ""
         known = self.in_work.longest_seconds
         longest = f"the longest trajectory so far took {known:,.0f} s" if known else "none came yet"
-        return (
-            f"{run}shard {shard}, problem {problem_id}, replicate {replicate}: stalled in round {round_}: "
-            f"{one.settled} of {one.slots} trajectories, nothing for {one.silent_seconds:,.0f} s; {longest}"
+        self.say(
+            f"{WARNING}stalled in round {round_}: {one.settled} of {one.slots} trajectories, nothing for "
+            f"{one.silent_seconds:,.0f} s; {longest}",
+            f"shard {shard}, problem {problem_id}, replicate {replicate}",
         )
 
     def wait_for(self, what: str | None, by: str = "engine") -> None:
@@ -241,7 +257,13 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        return self.reused + self.generated + self.unfinished
+        return self.reused + self.generated + self.unfinished + self.aborted
+
+    @property
+    def may_need_fewer(self) -> bool:
+        """Whether a stopping rule has sets to decide still, so that not all slots may be needed."""
+        counts = (self.rounds[number] for number in self.ruled)
+        return any(one.decided < one.planned for one in counts)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -264,10 +286,14 @@ class Progress:
             f"waiting for {awaited.what}, {now - awaited.since:.0f} s"
             for awaited in self.awaited.values()
         ]
-        parts.append(f"{self.settled:,}/{self.planned:,} trajectories")
+        most = "≤" if self.may_need_fewer else ""
+        settled, planned = self.settled - self.aborted, self.planned - self.aborted
+        parts.append(f"{settled:,}/{most}{planned:,} trajectories")
         parts.append(f"{self.reused:,} reused")
         if self.unfinished:
             parts.append(f"{self.unfinished:,} unfinished")
+        if self.aborted:
+            parts.append(f"{self.aborted:,} not needed")
         parts += self._tokens()
         if (seconds := self.seconds_left()) is not None:
             parts.append(f"about {_rounded(seconds)} left")
@@ -277,24 +303,42 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """Expected seconds until the last trajectory, at the rate of the last minute and with trajectories
-        as long as those of the same round so far; None where too little is known. What those in flight have
-        generated is not taken off: of long-tailed lengths the longer one is, the more is left of it. At the
-        end few are left and rates mean little: it is no less than the longest trajectory so far takes, in
-        each round that is not complete.
+        as long as those of the same round so far; None where too little is known. What those in flight
+        have generated is not taken off: of long-tailed lengths the longer one is, the more is left of
+        it. Of the sets that a stopping rule has not decided yet as much is needed as of those that it
+        has. At the end few are left and rates mean little: it is no less than the longest trajectory so
+        far takes, in each round that is not complete.
         """
         if self.generated < FEWEST_GENERATED or self.awaited:
             return None
         with self._lock:
             mean = self.completion_tokens / self.generated
+            if (
+                None
+                in (needed := {number: self._needed(number) for number in self.rounds}).values()
+            ):
+                return None
             tokens = sum(
-                counts.left * (counts.tokens / counts.generated if counts.generated else mean)
-                for counts in self.rounds.values()
+                counts.expected_left(needed[number] or 0.0)
+                * (counts.tokens / counts.generated if counts.generated else mean)
+                for number, counts in self.rounds.items()
             )
             rate = self._rate.over_last_minute(self.clock())
         if rate is None or not rate[0] or tokens <= 0 or not self.generating_seconds:
             return None
         rounds = sum(counts.left > 0 for counts in self.rounds.values())
         return max(tokens / rate[0], rounds * self.in_work.longest_seconds)
+
+    def _needed(self, round_: int) -> float | None:
+        """The share of the slots of a set of a round that is needed, by those that a rule has decided, of
+        any round before one of its own is; None before there is one.
+        """
+        if round_ not in self.ruled:
+            return 1.0
+        counts = self.rounds[round_]
+        if not counts.decided:
+            counts = sum((self.rounds[number] for number in self.ruled), RoundCounts())
+        return 1 - counts.aborted / counts.decided if counts.decided else None
 
     @property
     def _rate(self) -> TokenRate:

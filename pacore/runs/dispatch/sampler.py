@@ -17,11 +17,21 @@ from dataclasses import dataclass, replace
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from pacore.core.engine import NO_HINT, Cause, Engine, EngineFault, EngineInfo, Hint, Refusal
+from pacore.core.engine import (
+    NO_HINT,
+    Cause,
+    Engine,
+    EngineFault,
+    EngineInfo,
+    Hint,
+    Meter,
+    Refusal,
+)
+from pacore.core.policies.stops import AFTER_DECISION
 from pacore.core.round import overflow, prompt_tokens_bound
-from pacore.core.trajectory import Generation, Request
-from pacore.errors import BudgetSpent, EngineUnavailable
-from pacore.runs.dispatch.budget import Budget
+from pacore.core.trajectory import Generation, Request, UsageSource
+from pacore.errors import BudgetSpent, EngineUnavailable, StoreFull
+from pacore.runs.dispatch.budget import Budget, ProblemBudgetSpent
 from pacore.runs.dispatch.places import Places
 from pacore.runs.dispatch.writers import Filled, Follower, Writers
 
@@ -102,6 +112,7 @@ class Sampler:
         self._retry = retry
         self._on_pause = on_pause
         self._budget = retry.budget
+        self._full: StoreFull | None = None
         self.places = Places(lambda: engine.slots)
         self._counts: dict[str, asyncio.Task[int | None]] = {}
 
@@ -127,7 +138,16 @@ class Sampler:
         """
         if (too_long := await self._overflow(request)) is not None:
             return Filled.refused(request.trajectory_id, too_long)
-        return await self._fill(request, _Tries(run_id, looked_up, hint, follower))
+        try:
+            return await self._fill(request, _Tries(run_id, looked_up, hint, follower))
+        except ProblemBudgetSpent as spent:
+            return Filled.refused(request.trajectory_id, self._unsent(str(spent)))
+
+    def _unsent(self, why: str) -> Generation:
+        """What a request comes to that is not sent: a later start may send it."""
+        return Generation(
+            "cancelled", error=why, engine=self.info.name, engine_version=self.info.version, tries=0
+        )
 
     async def _fill(self, request: Request, tries: _Tries) -> Filled:
         try:
@@ -146,6 +166,8 @@ class Sampler:
             # What its tries have cost is in the books, and a resume tries it again.
             await self._keep_tombstone(request, first, tries)
             raise
+        except ProblemBudgetSpent:
+            return await self._keep_tombstone(request, first, tries)
 
     async def _keep_tombstone(self, request: Request, fault: EngineFault, tries: _Tries) -> Filled:
         fault.partial = fault.partial or tries.partial
@@ -190,13 +212,24 @@ class Sampler:
         return filled
 
     async def _try(self, request: Request, tries: _Tries) -> Filled:
+        if self._budget is None:
+            return await self._try_in_place(request, tries)
+        # Before it takes a place, which other problems' requests could use.
+        async with self._budget.share(request, tries.hint, self._on_pause):
+            return await self._try_in_place(request, tries)
+
+    async def _try_in_place(self, request: Request, tries: _Tries) -> Filled:
         async with self.places.taken(tries.hint.priority):
             if time.monotonic() - tries.looked_up > FRESH_SECONDS:
                 tries.looked_up = time.monotonic()
                 if (found := await self._writers.find(request.trajectory_id)) is not None:
                     return found
+            if self._full is not None:
+                raise self._full
             if tries.follower is not None:
                 tries.follower.sent(request)
+            if tries.hint.meter is not None:
+                tries.hint.meter.sent += 1
             try:
                 made = await self._generate(request, tries.hint)
             except EngineFault as fault:
@@ -204,6 +237,8 @@ class Sampler:
                 tries.wasted_tokens += fault.wasted_tokens
                 tries.partial = fault.partial or tries.partial
                 raise
+            if tries.hint.meter is not None:
+                tries.hint.meter.end(made)
             tries.made += made.tries
             tries.wasted_tokens += made.wasted_tokens
             if tries.made > 1 or tries.wasted_tokens:
@@ -219,15 +254,39 @@ class Sampler:
             return await self._engine.generate(request, hint)
         reserved = await self._budget.reserve(request, hint)
         with reserved.spending() as spent:
-            made = await self._engine.generate(request, hint)
+            try:
+                made = await self._engine.generate(request, hint)
+            except asyncio.CancelledError:
+                if hint.meter is not None:
+                    spent(self.aborted(hint.meter))
+                raise
             spent(made)
         return made
+
+    def aborted(self, meter: Meter | None) -> Generation:
+        """What a request comes to that is no longer needed: its cost as far as it was sent."""
+        meter = meter or Meter()
+        source: UsageSource = meter.source if meter.sent else "unknown"
+        return Generation(
+            "aborted",
+            completion_tokens=meter.tokens,
+            usage_source=source,
+            error=AFTER_DECISION,
+            engine=self.info.name,
+            engine_version=self.info.version,
+            tries=meter.sent,
+        )
 
     async def _keep(self, request: Request, generation: Generation, tries: _Tries) -> Filled:
         """Make a generation durable; an overflow is no part of the journal."""
         if generation.finish_reason == "context_overflow":
             return Filled.refused(request.trajectory_id, generation)
-        return await self._writers.add(request, generation, tries.run_id, tries.follower)
+        try:
+            return await self._writers.add(request, generation, tries.run_id, tries.follower)
+        except StoreFull as fault:
+            # What is paid for and cannot be kept is what is at the engine now, and no more.
+            self._full = fault
+            raise
 
     async def _pause(self, seconds: float) -> None:
         """Wait to try again, holding nothing."""

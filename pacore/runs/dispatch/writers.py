@@ -26,8 +26,8 @@ MOST_TOGETHER = 16
 class Filled:
     """What a request came to: an entry of the journal, unless its prompt did not fit the window.
 
-    ``completion_tokens`` is 0 where nothing counted them. ``generation`` is set for a context overflow
-    alone, which depends on the server's window and so is no part of the journal. Nothing else holds
+    ``completion_tokens`` is 0 where nothing counted them. ``generation`` is set for what is no part of the
+    journal alone: a context overflow, and a request that was not sent or was aborted. Nothing else holds
     text: a task that is done is part of a reference cycle, and would keep it until the garbage
     collector's rarest round.
     """
@@ -44,8 +44,9 @@ class Filled:
 
     @staticmethod
     def refused(trajectory_id: str, overflowed: Generation) -> Filled:
-        """For a context overflow, with the generation that says by how much."""
-        return Filled(trajectory_id, overflowed.finish_reason, 0, overflowed)
+        """For what the journal has not, such as a context overflow, with the generation that says why."""
+        tokens = overflowed.completion_tokens or 0
+        return Filled(trajectory_id, overflowed.finish_reason, tokens, overflowed)
 
     @property
     def is_finished(self) -> bool:

@@ -10,11 +10,11 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
-from pacore.store.parquet import read_rows
 from pacore.store.run import Run, list_runs, open_runs
 
 MOST_RUNS = 200
@@ -22,6 +22,11 @@ MOST_RUNS = 200
 
 MOST_ROWS = 50_000
 """Trajectories that are read: more would tell hardly more of each problem."""
+
+UNREADABLE = (StoreError, KeyError, OSError, ValueError)
+"""What reading files of another run raises that are missing or damaged, as Arrow does for the latter. The
+audit reports them; they keep no run from being planned.
+"""
 
 STORED_WEIGHT = 4
 """As how many trajectories of a run itself the stored mean of a problem counts."""
@@ -88,15 +93,29 @@ class Expected:
             return max(mean, (self._clock() - began) * self._timed_tokens / self._seconds)
 
 
+def runs_over(store: Backend, identity: Mapping[str, Any]) -> list[Run]:
+    """The runs of a store on the problem set of a run's identity, the last first. Raises StoreError."""
+    found = open_runs(store, list_runs(store)[-MOST_RUNS:])
+    same = [one for one in found if one.identity["problem_set"] == identity["problem_set"]]
+    return sorted(same, key=lambda one: one.created_at, reverse=True)
+
+
 def stored_tokens(store: Backend, run: Run) -> dict[str, float]:
     """Mean tokens of the stored trajectories of a run's problems in round 1, by problem id.
 
     They are of other runs on the same problem set, those of the same model if there are any, the last
     first. Raises StoreError for a run whose record cannot be read.
     """
-    names = [name for name in list_runs(store) if name != run.run_id][-MOST_RUNS:]
-    same = [one for one in open_runs(store, names) if one.problem_set == run.problem_set]
-    by_model = [one for one in same if one.recipe.model == run.recipe.model]
+    return stored_tokens_of(store, run.problem_set, run.recipe.model, run.run_id)
+
+
+def stored_tokens_of(
+    store: Backend, problem_set: str, model: str, run_id: str | None
+) -> dict[str, float]:
+    """`stored_tokens` of a run that need not have begun, by the key of its problem set and its model."""
+    names = [name for name in list_runs(store) if name != run_id][-MOST_RUNS:]
+    same = [one for one in open_runs(store, names) if one.problem_set == problem_set]
+    by_model = [one for one in same if one.recipe.model == model]
     sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for problem_id, tokens in _lengths(store, by_model or same):
         count, total = sums[problem_id]
@@ -106,18 +125,21 @@ def stored_tokens(store: Backend, run: Run) -> dict[str, float]:
 
 def _lengths(store: Backend, runs: Sequence[Run]) -> Iterator[tuple[str, int]]:
     """Problem id and tokens of trajectories of some runs, of at most `MOST_ROWS` rows."""
+    from pacore.store.parquet import read_rows
+
     left = MOST_ROWS
-    for run in sorted(runs, key=lambda one: one.created_at, reverse=True):
+    for run in runs:
         try:
             keys = current_files(store, run.run_id).get("trajectories", [])
             for key in (key for key in keys if "/round=1/" in key):
                 with store.open(key) as file:
-                    for row in read_rows(file, ["problem_id", "completion_tokens"]):
+                    columns = ["problem_id", "completion_tokens", "finish_reason"]
+                    for row in read_rows(file, columns):
                         left -= 1
-                        if row["completion_tokens"]:
+                        # What was aborted says nothing of how long it would have been.
+                        if row["completion_tokens"] and row["finish_reason"] != "aborted":
                             yield row["problem_id"], row["completion_tokens"]
                 if left <= 0:
                     return
-        except (StoreError, KeyError):
-            # Its files are missing or damaged, which the audit reports.
+        except UNREADABLE:
             continue

@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import Engine, EngineInfo
 from pacore.core.plan import Plan, Step, default_shard_size, shards
+from pacore.core.policies.stops import SetStop
 from pacore.core.problem import Problem, set_digest
 from pacore.core.prompt import template_of, turns_for
-from pacore.core.quorum import SlotOutcome, attempt_recipe
+from pacore.core.quorum import SlotOutcome, attempt_recipe, mark_answer
 from pacore.core.recipe import Recipe
 from pacore.core.round import (
     OpenSlot,
@@ -41,11 +42,15 @@ from pacore.problems.survey import ProblemSurvey, survey_problems
 from pacore.runs.planning.reuse import Earlier, Planned, nearest
 from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
+from pacore.store.backends.protocol import Backend
 from pacore.store.journal import Entry, Journal
 from pacore.store.layout import run_key
-from pacore.store.run import is_closed
+from pacore.store.run import Run, find_set_stop, is_closed
 
 TokenCounter = Callable[[Request], int | None]
+
+StopFinder = Callable[[Round], SetStop | None]
+"""How the run that is planned has decided the set of a round already; None where it has not."""
 
 _T = TypeVar("_T")
 
@@ -56,8 +61,9 @@ class RoundForecast:
 
     ``trajectories`` counts slots. Each is ``stored``, or ``to_generate``, or ``shared``: it takes a
     draw that another slot has generated already by then, as replicates of a pool do; or its prompt
-    is ``too_long``, so that it is not sent and gives no message. ``sources`` counts the stored ones by
-    the run that generated them, ``stored_tokens`` are those of the ``counted`` ones among them.
+    is ``too_long``, so that it is not sent and gives no message; or it is ``not_needed``, as a stopping
+    rule has decided its set without it. ``sources`` counts the stored ones by the run that generated them,
+    ``stored_tokens`` are those of the ``counted`` ones among them.
     """
 
     step: Step
@@ -69,6 +75,7 @@ class RoundForecast:
     sources: dict[str, int] = field(default_factory=dict)
     stored_tokens: int = 0
     counted: int = 0
+    not_needed: int = 0
 
     @property
     def stored(self) -> int:
@@ -133,6 +140,15 @@ class Forecast:
         known = [round_.expected_tokens for round_ in self.rounds]
         return None if None in known else sum(tokens or 0.0 for tokens in known)
 
+    def tokens_by(self, means: Callable[[], Mapping[str, float]]) -> float | None:
+        """Tokens that are expected to be generated: each as long as those that are stored of its round, or
+        as the ``means`` of the stored ones of its problem set; None where nothing is known.
+        """
+        if (expected := self.expected_tokens) is not None:
+            return expected
+        known = means().values()
+        return sum(known) / len(known) * self.total("to_generate") if known else None
+
     @property
     def sources(self) -> Counter[str]:
         """The stored trajectories of all rounds by the run that generated them."""
@@ -145,10 +161,13 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """``forecast`` is what would be generated; ``earlier`` the run most like it, None without one."""
+    """``forecast`` is what the run ``planned`` would generate; ``earlier`` the run most like it, None
+    without one.
+    """
 
     forecast: Forecast
     earlier: Earlier | None
+    planned: Planned
 
 
 def _ignore(_: object) -> None:
@@ -177,17 +196,48 @@ def preview(
     on_step(f"looking up what {config.store} has")
     store = open_store(config.store)
     size = config.shard_size or default_shard_size(len(problems), config.plan)
+    stop_of: StopFinder = no_stop
     if config.run_id and store.exists(run_key(config.run_id)):
         run = start_run(store, config, recipe, problems)
-        size = run.shard_size
+        size, stop_of = run.shard_size, recorded_stops(store, run)
         if is_closed(store, run.run_id):
             on_notice(f"run {run.run_id} is complete already")
     journal = Journal(store)
     with _described(config, on_notice) as (info, count_tokens):
         forecaster = Forecaster(config.plan, recipe, journal, info, count_tokens)
-        found = forecaster.forecast(problems, len(shards(len(problems), size)))
+        found = forecaster.forecast(problems, len(shards(len(problems), size)), stop_of=stop_of)
     identity = {**config.identity(set_digest(problems)), "recipe": recipe.as_json()}
-    return Preview(found, nearest(store, Planned(identity, problems), forecaster.used))
+    planned = Planned(identity, problems)
+    return Preview(found, nearest(store, planned, forecaster.used), planned)
+
+
+def no_stop(_: Round) -> None:
+    """Nothing was decided yet: a `StopFinder`."""
+
+
+def recorded_stops(store: Backend, run: Run) -> StopFinder:
+    """What a run has decided of its sets. Raises StoreError for a record that is damaged."""
+
+    def find(round_: Round) -> SetStop | None:
+        number, replicate = round_.place
+        return find_set_stop(store, run.run_id, number, round_.problem.problem_id, replicate)
+
+    return find
+
+
+def check_sources(config: RunConfig) -> list[Problem]:
+    """Check that the problem set of a dated configuration can be read, and that what generates answers; its
+    problems.
+
+    Nothing is written or generated. A vLLM server of the run's own is not started for it. Raises BadInput
+    for what is wrong with the problem set or the model's files, EngineUnavailable without an answer.
+    """
+    problems = survey_problems(config.problems, config.limit, config.fields).problems
+    resolve_recipe(config)
+    if config.engine != "vllm":
+        with _WaitedEngine(open_engine(config, state_path(), _ignore)) as engine:
+            engine.describe()
+    return problems
 
 
 @contextmanager
@@ -260,7 +310,8 @@ class Forecaster:
     """Takes problems through the rounds as far as the journal reaches.
 
     ``info`` and ``count_tokens`` come from an engine that answers; without one no request counts
-    as too long. ``on_entry`` is called with each entry of the journal that is met, tombstones too.
+    as too long. ``on_entry`` is called with each entry of the journal that is met, tombstones
+    too, and the id of its problem.
     """
 
     def __init__(
@@ -270,7 +321,7 @@ class Forecaster:
         journal: Journal,
         info: EngineInfo | None = None,
         count_tokens: TokenCounter | None = None,
-        on_entry: Callable[[Entry], None] = _ignore,
+        on_entry: Callable[[Entry, str], None] = lambda *_: None,
     ) -> None:
         self._plan = plan
         self._recipe = recipe
@@ -278,12 +329,27 @@ class Forecaster:
         self._window_tokens = info.window_tokens if info else None
         self._count_tokens = count_tokens
         self._on_entry = on_entry
-        self._pending: set[str] = set()
+        self._pending: set[Hashable] = set()
+        # What the later rounds of a replicate follow from, beside its problem and number.
+        self._strategy = recipe.digest, replace(plan, replicates=1)
         self.used: set[str] = set()
         """Ids of the stored trajectories that the plan takes, once it was forecast."""
 
-    def forecast(self, problems: Sequence[Problem], shard_count: int) -> Forecast:
-        """Forecast a whole problem set; reads the journal and writes nothing."""
+    def forecast(
+        self,
+        problems: Sequence[Problem],
+        shard_count: int,
+        pending: set[Hashable] | None = None,
+        stop_of: StopFinder = no_stop,
+    ) -> Forecast:
+        """Forecast a whole problem set; reads the journal and writes nothing.
+
+        ``pending`` is what runs that are made before are to generate in the same store, and is added to.
+        ``stop_of`` finds what was decided of the sets under a stopping rule. Any trajectories may decide
+        the others, so that the prompts of later rounds are unknown even where all of a set are stored.
+        """
+        if pending is not None:
+            self._pending = pending
         rounds = [RoundForecast(step) for step in self._plan.steps]
         found = Forecast(len(problems), shard_count, rounds)
         found.window_tokens = self._window_tokens
@@ -291,10 +357,12 @@ class Forecaster:
         found.longest_tokens = self._recipe.max_tokens or self._window_tokens
         for problem in problems:
             for replicate in range(self._plan.replicates):
-                self._forecast(problem, replicate, found)
+                self._forecast(problem, replicate, found, stop_of)
         return found
 
-    def _forecast(self, problem: Problem, replicate: int, found: Forecast) -> None:
+    def _forecast(
+        self, problem: Problem, replicate: int, found: Forecast, stop_of: StopFinder
+    ) -> None:
         """Add one (problem, replicate): each round is known while the round before is stored."""
         rounds = rounds_of(self._plan, self._recipe, problem, replicate)
         reached = next(rounds)
@@ -302,9 +370,11 @@ class Forecaster:
             number = reached.place[0]
             prompts = reached.prompts(self._fits)
             refused = self._refused(prompts, found)
-            outcomes = self._outcomes(prompts, refused, found.rounds[number - 1])
-            if outcomes is None:
-                self._count_unknown(problem, number, found)
+            is_ruled = reached.step.stopping is not None
+            stop = stop_of(reached) if is_ruled else None
+            outcomes = self._outcomes(prompts, refused, found.rounds[number - 1], stop)
+            if outcomes is None or (is_ruled and stop is None):
+                self._count_unknown(problem, replicate, number, found)
                 return
             reached = rounds.send(outcomes)
 
@@ -326,9 +396,14 @@ class Forecaster:
         prompts: Sequence[RoundPrompt],
         refused: Mapping[View, str],
         forecast: RoundForecast,
+        stop: SetStop | None,
     ) -> list[SlotOutcome] | None:
-        """What each slot of a set came to; None where some of it is yet to be generated."""
+        """What each slot of a set came to, of one that a rule has decided those that had arrived; None
+        where some of it is yet to be generated.
+        """
         slots = open_slots(prompts)
+        if stop is not None:
+            return self._arrived(slots, stop, forecast)
         for now in passes(self._plan, slots, (), lambda: outcomes_of(slots)):
             forecast.trajectories += len(now.slots)
             sent = []
@@ -342,6 +417,19 @@ class Forecaster:
             if not self._look_up(sent, forecast):
                 return None
         return outcomes_of(slots)
+
+    def _arrived(
+        self, slots: Sequence[OpenSlot], stop: SetStop, forecast: RoundForecast
+    ) -> list[SlotOutcome] | None:
+        """What the slots that had arrived of a decided set came to; None where one is not stored."""
+        numbers = {one.slot for one in stop.arrivals}
+        arrived = [slot for slot in slots if slot.place.slot in numbers]
+        forecast.trajectories += len(slots)
+        forecast.not_needed += len(slots) - len(arrived)
+        sent = [(slot, slot.begin(self._recipe)) for slot in arrived]
+        if not self._look_up(sent, forecast):
+            return None
+        return mark_answer(outcomes_of(arrived), stop.ends_with)
 
     def _look_up(self, sent: Sequence[tuple[OpenSlot, Request]], forecast: RoundForecast) -> bool:
         """Look up what is stored of the requests of some slots; returns whether all of it is."""
@@ -361,13 +449,18 @@ class Forecaster:
         forecast.shared += len(missing) - len(new)
         return not missing
 
-    def _count_unknown(self, problem: Problem, after: int, found: Forecast) -> None:
+    def _count_unknown(self, problem: Problem, replicate: int, after: int, found: Forecast) -> None:
         """Count the rounds after one that is not stored: to be generated, with prompts yet unknown."""
         for round_ in range(after + 1, self._plan.rounds + 1):
             forecast, step = found.rounds[round_ - 1], self._plan.step(round_)
             forecast.trajectories += step.width
-            forecast.to_generate += step.width
             forecast.unknown += step.width
+            place = (*self._strategy, problem.turns, replicate, round_)
+            if place in self._pending:
+                forecast.shared += step.width
+                continue
+            self._pending.add(place)
+            forecast.to_generate += step.width
             if (longest_tokens := found.longest_in(round_ - 1)) is not None:
                 messages = self._plan.most_seen(round_)
                 at = self._plan.observation(problem.turns)
@@ -381,7 +474,7 @@ class Forecaster:
         none: the slot's current attempt is then the one to be made.
         """
         while entry is not None:
-            self._on_entry(entry)
+            self._on_entry(entry, slot.place.problem_id)
             _end(slot, request, entry.generation)
             if entry.generation.is_finished:
                 self.used.add(request.trajectory_id)

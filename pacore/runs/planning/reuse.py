@@ -20,7 +20,6 @@ from pacore.core.trajectory import UNFINISHED
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_commits
-from pacore.store.parquet import read_rows
 from pacore.store.run import Run, list_runs, open_runs, problems_of
 
 _LISTED = 3
@@ -57,6 +56,9 @@ EFFECTS = {
     "plan.refills": _QUORUM,
     "plan.overflow": ": only prompts longer than the window change",
     "plan.subset": ": only prompts over more messages than that change",
+    "plan.select": ": only prompts over more messages than subset has change",
+    "plan.scorer": ": only prompts of other messages change",
+    "plan.stopping": ": no draw changes, but the messages with which a round goes on may",
 }
 """What a change of the other fields of a plan does."""
 
@@ -257,6 +259,8 @@ def _problems(store: Backend, run: Run) -> dict[str, Problem]:
 
 def _counts(store: Backend, run: Run, used: Set[str]) -> tuple[dict[int, int], dict[int, int]]:
     """Finished trajectories of a run by round: all, and those that are not ``used``."""
+    from pacore.store.parquet import read_rows
+
     stored: Counter[int] = Counter()
     stale: Counter[int] = Counter()
     for commit in current_commits(store, run.run_id, "trajectories"):

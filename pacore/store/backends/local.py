@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from pacore.errors import PacoreError, StoreError
+from pacore.errors import PacoreError, StoreError, StoreFull
 from pacore.store.backends.protocol import Stored, checked_key
 from pacore.text import near_names, visible
 
@@ -22,6 +23,8 @@ _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 MOST_NEAR = 3
 """Files that a message names."""
@@ -41,6 +44,20 @@ def near_places(typed: str) -> str:
     alike = [place.stem] if place.stem in stems else near_names(place.stem, stems)
     near = [visible(str(place.parent / name)) for stem in alike for name in stems[stem]][:MOST_NEAR]
     return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def full(path: Path, fault: OSError, size_bytes: int | None = None) -> StoreFull | None:
+    """What to raise where a file, of ``size_bytes`` if known, finds no room; None for another fault."""
+    if fault.errno not in _FULL:
+        return None
+    reason = os.strerror(fault.errno).lower()
+    needs = "" if size_bytes is None else f"{size_bytes:,} bytes are needed, "
+    place = next(folder for folder in path.parents if folder.exists())
+    free_bytes = shutil.disk_usage(place).free
+    return StoreFull(
+        f"{path}: cannot be written: {reason}: {needs}{free_bytes:,} bytes are free; what is finished is "
+        "in the store, and the same command goes on once there is room"
+    )
 
 
 class LocalReader:
@@ -85,12 +102,17 @@ class LocalBackend:
         return folder
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Raise StoreError, in one line, for an OSError; a removed folder is created again later."""
+    def _explained(self, path: Path | None = None, size_bytes: int | None = None) -> Iterator[None]:
+        """Raise StoreError, in one line, for an OSError; a removed folder is created again later.
+
+        Where the file ``path`` finds no room that is StoreFull.
+        """
         try:
             yield
         except OSError as fault:
             self._known_folders.clear()
+            if found := full(path or self.root / TEMPORARY, fault, size_bytes):
+                raise found from fault
             reason = (fault.strerror or type(fault).__name__).lower()
             if fault.errno in _NO_LINKS:
                 reason += "; a store needs a file system with hard links"
@@ -114,14 +136,14 @@ class LocalBackend:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with self._explained():
+        with self._explained(path, len(data)):
             folder = self._folder_of(path)
             os.replace(self._write_temporary(data), path)
             _sync_folder(folder)
 
     def put_file(self, key: str, source: Path) -> None:
         path = self._path(key)
-        with self._explained():
+        with self._explained(path):
             folder = self._folder_of(path)
             descriptor = os.open(source, os.O_RDONLY)
             try:
@@ -135,7 +157,7 @@ class LocalBackend:
 
     def put_new(self, key: str, data: bytes) -> bool:
         path = self._path(key)
-        with self._explained():
+        with self._explained(path, len(data)):
             folder = self._folder_of(path)
             temporary = self._write_temporary(data)
             try:

@@ -18,8 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-import fsspec
-
 from pacore.errors import BadInput
 from pacore.store.backends.faults import Kind, meaning_of
 from pacore.store.backends.local import near_places
@@ -81,6 +79,8 @@ def open_source(url: str) -> Iterator[BinaryIO]:
             # Not through fsspec, which cannot read from a pipe.
             opened: Any = _local_path(url).open("rb")
         else:
+            import fsspec
+
             # An archive is closed with its file system, which has to last as long as the file.
             files, path = fsspec.core.url_to_fs(url, **_options(url))
             opened = files.open(path, "rb")
@@ -179,6 +179,8 @@ def _below(pattern: str, path: str) -> str:
 
 def _remote_files(url: str) -> Listed | None:
     """None for an address of one file, which is what one is that ends as files do."""
+    import fsspec
+
     files, path = fsspec.core.url_to_fs(url)
     first, chained, rest = url.partition("::")
     if _PATTERN.search(first):

@@ -14,15 +14,20 @@ WITH given AS (
         ON own.run_id = had.run_id
         AND own.problem_id = had.problem_id
         AND own.replicate = had.replicate
+    LEFT JOIN agreed
+        ON agreed.run_id = had.run_id
+        AND agreed.problem_id = had.problem_id
+        AND agreed.replicate = had.replicate
     LEFT JOIN trajectories AS final
         ON final.run_id = had.run_id
-        AND final.round = runs.rounds
+        AND final.round = coalesce(agreed.round, runs.rounds)
         AND final.problem_id = had.problem_id
         AND final.replicate = had.replicate
+        AND final.trajectory_id = coalesce(agreed.trajectory_id, final.trajectory_id)
     LEFT JOIN all_verdicts AS later
         ON later.run_id = had.run_id
         AND later.grading = gradings.grading
-        AND later.round = runs.rounds
+        AND later.round = final.round
         AND later.problem_id = had.problem_id
         AND later.replicate = had.replicate
         AND later.trajectory_id = final.trajectory_id

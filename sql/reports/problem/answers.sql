@@ -12,7 +12,7 @@ SELECT
     scores.grader,
     scores.grader_version,
     scores.gold,
-    messages.text AS message
+    coalesce(messages.text, said.conclusion) AS message
 FROM answers
 JOIN runs USING (run_id)
 JOIN outcomes USING (run_id, problem_id, replicate)
@@ -23,6 +23,13 @@ LEFT JOIN messages
     AND messages.problem_id = answers.problem_id
     AND messages.replicate = answers.replicate
     AND messages.trajectory_id = answers.trajectory_id
+LEFT JOIN agreed USING (run_id, problem_id, replicate)
+LEFT JOIN trajectories AS said
+    ON said.run_id = answers.run_id
+    AND said.round = agreed.round
+    AND said.problem_id = answers.problem_id
+    AND said.replicate = answers.replicate
+    AND said.trajectory_id = answers.trajectory_id
 WHERE
     answers.run_id = $run_id
     AND answers.problem_id = $problem_id

@@ -2,7 +2,8 @@
 -- answers the model gave or could have given, as in `mart_frontier`.
 SELECT
     measured.*,
-    cost.*
+    cost.*,
+    (SELECT count(*) FROM agreed WHERE run_id = $run_id) AS agreed
 FROM mart_accuracy AS measured
 CROSS JOIN (
     SELECT

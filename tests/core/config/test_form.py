@@ -7,16 +7,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from prefect.utilities.schema_tools.validation import is_valid_schema, validate
 from pydantic import BaseModel, ValidationError
 
 from pacore.core.config.evaluate import EvaluateConfig
 from pacore.core.config.fields import Declared
+from pacore.core.config.nightly import NightlyConfig
 from pacore.core.config.run import RunConfig, declarations
 from pacore.core.config.sweep import SET_BY_ARMS, SweepConfig
+from pacore.core.config.training import TrainingConfig
+from pacore.core.config.values import ValuesConfig
 from pacore.core.validation import first_fault
+from tests.conftest import ROOT
 
-MODELS: list[type[BaseModel]] = [RunConfig, EvaluateConfig, SweepConfig]
+MODELS: list[type[BaseModel]] = [RunConfig, EvaluateConfig, SweepConfig, ValuesConfig]
 every_model = pytest.mark.parametrize("model", MODELS)
 
 Schema = dict[str, Any]
@@ -66,7 +71,8 @@ SCRIPTED = {"what": {"problems": "p.jsonl"}, "where": {"engine": "scripted"}}
 @every_model
 def test_the_fields_are_in_four_groups_in_the_order_of_the_model(model: type[BaseModel]) -> None:
     assert list(cards(model)) == ["what", "how", "where", "limits"]
-    names = list(EvaluateConfig.model_fields if model is EvaluateConfig else RunConfig.model_fields)
+    is_own = model in (EvaluateConfig, ValuesConfig)
+    names = list(model.model_fields if is_own else RunConfig.model_fields)
     for inputs in cards(model).values():
         known = [name for name in inputs if name in names]
         assert known == sorted(known, key=names.index)
@@ -209,3 +215,40 @@ def test_a_group_that_is_none_and_a_field_that_is_given_twice_are_refused() -> N
     with pytest.raises(ValidationError) as wrong:
         RunConfig.model_validate({"problems": "p", "what": {"problems": "q"}})
     assert str(first_fault(wrong.value)) == "problems: is given twice, and not as the same"
+
+
+def filled(schema: Schema, given: Any, root: Schema) -> Any:
+    """What the form sends where ``given`` is filled in beforehand: every default beside it."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if schema.get("type") == "array" and isinstance(given, list):
+        return [filled(schema.get("items", {}), one, root) for one in given]
+    if given is None and "default" in schema:
+        return schema["default"]
+    if "properties" not in schema:
+        return given
+    found = {
+        name: filled(field, (given or {}).get(name), root)
+        for name, field in schema["properties"].items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+FORMS: dict[str, type[BaseModel]] = {
+    "infer": RunConfig, "evaluate": EvaluateConfig, "sweep": SweepConfig, "nightly": NightlyConfig,
+    "training_data": TrainingConfig, "values": ValuesConfig,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flow", FORMS)
+def test_the_form_of_a_deployment_sent_untouched_gives_what_its_parameters_give(flow: str) -> None:
+    (given,) = (
+        one["parameters"]["config"]
+        for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+        if one["entrypoint"].endswith(f":{flow}")
+    )
+    model = FORMS[flow]
+    schema = model.model_json_schema()
+    sent = filled(schema, given, schema)
+    assert sent != given
+    assert model.model_validate(sent).model_dump() == model.model_validate(given).model_dump()

@@ -221,6 +221,21 @@ def test_a_calculation_without_end_is_stopped_by_the_calls_it_makes() -> None:
         assert is_right(r"\sqrt{12}", r"2\sqrt{3}")
 
 
+class CountsAtItsEnd:
+    def __del__(self) -> None:
+        for _ in range(20_000):
+            abs(-7)
+
+
+# Python reports an exception in a finalizer as unraisable, which pytest makes a warning.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_limit_that_is_exceeded_in_a_finalizer_is_exceeded() -> None:
+    made: list[str] = []
+    with pytest.raises(TooManyCalls), limited_calls(10_000):
+        made.append(str(CountsAtItsEnd()))
+    assert len(made) == 1
+
+
 def test_functions_within_each_other_do_not_double_the_work() -> None:
     nested = r"\sin(\cos(" * 15 + "1" + "))" * 15
     with limited_calls(3_000_000):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tests.fixtures.engine_contract import (
     closing_twice_is_closing_once,
 )
 from tests.fixtures.engine_contract import request_for as contract_request
+from tests.fixtures.leaks import ProcessWatch, files_with, read_if_there, spellings
 from tests.fixtures.processes import descendants, left_after, living
 
 QUICK = ("--enforce-eager", "--dtype=float32")
@@ -229,14 +231,16 @@ def test_the_engine_keeps_the_contract(warm: Warm, clause: Clause) -> None:
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from pacore.core.engine import EngineFault
+from pacore.core.recipe import Recipe
 from pacore.engine.vllm.engine import VllmEngine
 from pacore.engine.vllm.server import Launch
+from tests.fixtures.engine_contract import request_for
 
 async def main():
     launch = Launch(sys.argv[1], tuple(sys.argv[3:]), None, Path(sys.argv[2]))
-    engine = VllmEngine(launch, concurrency=1, timeout_seconds=60, connect_timeout_seconds=5)
+    engine = VllmEngine(launch, concurrency=1, timeout_seconds=600, connect_timeout_seconds=60)
     await engine.describe()
+    await engine.generate(request_for(Recipe(Path(sys.argv[1]).name, max_tokens=8)))
     print("up", flush=True)
     await asyncio.sleep(600)
 
@@ -245,15 +249,41 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-def test_the_server_dies_with_an_owner_that_is_killed(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_server_shows_no_key_in_arguments_or_logs_and_dies_with_an_owner_that_is_killed(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    canary, marker = f"sk-canary-{secrets.token_hex(12)}", b"vllm.entrypoints"
     command = [sys.executable, "-c", OWNER, str(checkpoint), str(tmp_path / "logs"), *QUICK]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+    environment = {**os.environ, "OPENAI_API_KEY": canary}
+    with (
+        ProcessWatch(spellings(canary), (marker,)) as watch,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        ) as owner,
+    ):
         assert owner.stdout is not None
         assert owner.stdout.readline() == "up\n", reason(next((tmp_path / "logs").iterdir()))
         below = descendants(owner.pid)
         assert len(living(below)) >= 4
+        own_key = _key_of_server(below, marker)
         owner.kill()
-    assert not left_after(below, TERMINATION_GRACE_SECONDS + 5)
+    assert not left_after(below, TERMINATION_GRACE_SECONDS + 60)
+    assert watch.met == {marker}
+    assert not watch.exposed
+    assert files_with([tmp_path], [b"Application startup complete"])
+    assert not files_with([tmp_path], [canary.encode(), own_key])
+
+
+def _key_of_server(pids: set[int], marker: bytes) -> bytes:
+    """The key that the server among these processes was given, which no command line shows."""
+    commands = {pid: read_if_there(Path(f"/proc/{pid}/cmdline")) for pid in pids}
+    (server,) = (
+        pid for pid, command in commands.items() if marker in command and b"keeper" not in command
+    )
+    variables = read_if_there(Path(f"/proc/{server}/environ")).split(b"\0")
+    (key,) = [variable[13:] for variable in variables if variable.startswith(b"VLLM_API_KEY=")]
+    assert key not in b"".join(commands.values())
+    return key
 
 
 def _servers() -> set[int]:

@@ -16,6 +16,9 @@ from tests.fixtures.processes import descendants, left_after, living
 
 pytestmark = pytest.mark.slow
 
+ENOUGH_SECONDS = 60.0
+"""For an end on a machine that is busy."""
+
 KEEPER = [sys.executable, "-I", keeper.__file__]
 
 SERVER = """
@@ -69,15 +72,15 @@ def test_the_server_and_what_it_started_end_when_the_owner_closes_the_pipe() -> 
         assert len(below) == 2
         assert kept.stdin is not None
         kept.stdin.close()
-        assert kept.wait(timeout=4) == 0
-        assert not left_after(below, 1)
+        assert kept.wait(timeout=ENOUGH_SECONDS) == 0
+        assert not left_after(below, ENOUGH_SECONDS)
 
 
 def test_they_end_when_the_owner_is_killed() -> None:
     with started([sys.executable, "-c", OWNER, "alone", *server()]) as (owner, below):
         assert len(below) == 3
         owner.kill()
-        assert not left_after(below, 4)
+        assert not left_after(below, ENOUGH_SECONDS)
 
 
 def test_they_end_when_the_owner_is_killed_while_another_process_holds_the_pipe() -> None:
@@ -86,7 +89,7 @@ def test_they_end_when_the_owner_is_killed_while_another_process_holds_the_pipe(
         (kept,) = (pid for pid in below if len(descendants(pid)) == 2)
         ours = {kept, *descendants(kept)}
         owner.kill()
-        assert not left_after(ours, 4)
+        assert not left_after(ours, ENOUGH_SECONDS)
         assert living(below) == below - ours
 
 
@@ -95,14 +98,14 @@ def test_a_server_deaf_to_the_polite_signal_is_killed() -> None:
         assert kept.stdin is not None
         kept.stdin.close()
         assert left_after(below, 1) == below
-        assert not left_after(below, keeper.TERMINATION_GRACE_SECONDS + 3)
+        assert not left_after(below, keeper.TERMINATION_GRACE_SECONDS + ENOUGH_SECONDS)
 
 
 def test_they_end_when_the_keeper_is_told_to_end() -> None:
     with started(server()) as (kept, below):
         kept.terminate()
-        assert kept.wait(timeout=4) == 128 + signal.SIGTERM
-        assert not left_after(below, 1)
+        assert kept.wait(timeout=ENOUGH_SECONDS) == 128 + signal.SIGTERM
+        assert not left_after(below, ENOUGH_SECONDS)
 
 
 def test_what_a_server_leaves_behind_ends_with_it() -> None:
@@ -110,16 +113,16 @@ def test_what_a_server_leaves_behind_ends_with_it() -> None:
         children = {pid for pid in below if descendants(pid)}
         assert len(children) == 1
         os.kill(children.pop(), signal.SIGKILL)
-        assert kept.wait(timeout=4) == 128 + signal.SIGKILL
-        assert not left_after(below, 1)
+        assert kept.wait(timeout=ENOUGH_SECONDS) == 128 + signal.SIGKILL
+        assert not left_after(below, ENOUGH_SECONDS)
 
 
 def test_the_keeper_ends_as_its_command_does() -> None:
     command = [*KEEPER, "--", sys.executable, "-c", "import sys; sys.exit(7)"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as kept:
-        assert kept.wait(timeout=10) == 7
+        assert kept.wait(timeout=ENOUGH_SECONDS) == 7
 
 
 def test_a_keeper_without_a_command_says_so() -> None:
-    done = subprocess.run([*KEEPER, "--"], capture_output=True, text=True, check=False, timeout=10)
+    done = subprocess.run([*KEEPER, "--"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "keeper: no command\n")

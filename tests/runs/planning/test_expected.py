@@ -14,6 +14,7 @@ from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.planning.expected import Expected, stored_tokens
 from pacore.runs.problems import begin
 from pacore.store.backends.opening import open_store
+from pacore.store.commits import current_files
 from tests.fixtures.pipeline import run_stages, scripted_config, table
 
 
@@ -114,6 +115,24 @@ def test_lengths_are_those_of_earlier_runs_on_the_same_problems_and_of_the_same_
     assert stored_tokens(store, begin(config(words=40))) == {}, "another problem set"
 
 
+def test_files_of_another_run_that_are_damaged_or_missing_keep_none_from_being_planned(
+    tmp_path: Path,
+) -> None:
+    problems, place = _problems(tmp_path), str(tmp_path / "store")
+    for name in ("one", "two"):
+        run_stages(scripted_config(Path(place), problems, run_id=name, seed_root=name, widths=(3,)))
+    store = open_store(place)
+    new = begin(scripted_config(Path(place), problems, run_id="new", seed_root="new", widths=(3,)))
+    for key in current_files(store, "two")["trajectories"]:
+        file = Path(place) / key
+        file.unlink()
+        file.write_bytes(b"PAR1 and no more")
+    assert stored_tokens(store, new) == _lengths(place, "one")
+    for key in current_files(store, "two")["trajectories"]:
+        (Path(place) / key).unlink()
+    assert stored_tokens(store, new) == _lengths(place, "one")
+
+
 def test_the_longest_problems_go_first_and_of_equal_ones_those_in_later_rounds(
     tmp_path: Path,
 ) -> None:
@@ -127,7 +146,8 @@ def test_the_longest_problems_go_first_and_of_equal_ones_those_in_later_rounds(
     }
     assert sorted(priorities, key=lambda name: priorities[name]) == ["p2", "p3", "p1"]
     assert all(
-        order.first(shard).priority < priority for shard, priority in enumerate(priorities.values())
+        order.first(shard, "").priority < priority
+        for shard, priority in enumerate(priorities.values())
     )
     assert order.of_shard(0, 2) < order.of_shard(1, 1), "shards that began go on first"
 

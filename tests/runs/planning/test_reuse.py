@@ -82,6 +82,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "summaries": {"compaction": "summary", "summary_tokens": 16},
     "workspace": {"workspace_tokens": 32},
     "subset": {"subset": 2},
+    "select": {"subset": 2, "select": "majority"},
 }
 
 
@@ -102,7 +103,8 @@ def test_a_plan_names_problems_that_changed_their_text_or_gold_and_those_that_ca
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["later-width", "order", "replicates", "pool", "summaries", "workspace", "subset"]
+    "name",
+    ["later-width", "order", "replicates", "pool", "summaries", "workspace", "subset", "select"],
 )
 def test_what_a_plan_says_is_to_generate_is_what_the_run_then_generates(
     place: Path, tmp_path: Path, name: str

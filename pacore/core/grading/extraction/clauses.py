@@ -22,7 +22,7 @@ from pacore.core.grading.extraction.patterns import (
     any_of,
     words_of,
 )
-from pacore.core.grading.extraction.values import FoundValue, ValueReader, tidy
+from pacore.core.grading.extraction.values import FoundValue, ValueReader, tidied
 
 NO_STATEMENT = "no statement of an answer"
 
@@ -252,7 +252,7 @@ def with_list(
             other = _joined_by(ANDS, text, value, reader)
             if other is None or not _is_list(text, value, other):
                 return value
-        value = FoundValue(tidy(text[value.start : other.end]), value.start, other.end)
+        value = FoundValue(tidied(text[value.start : other.end]), value.start, other.end)
 
 
 def _joined_by(

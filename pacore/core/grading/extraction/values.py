@@ -230,7 +230,7 @@ class MathReader:
             return FoundValue("", begin, begin + len(body))
         is_computed = is_computed or (is_right_side and "=" not in body)
         tail = sentence[begin + len(body) : stop]
-        text = tidy(side + tail)
+        text = tidied(side + tail)
         return FoundValue(text, begin, stop, is_computed)
 
 
@@ -377,7 +377,7 @@ def _last_comma(text: str) -> int | None:
 _DOLLARS = re.compile(r"^([-−]?)\s?(?:US|CA|AU|HK)?\\?\$\s?(?=[\d.])|\\?\$$")
 
 
-def tidy(text: str) -> str:
+def tidied(text: str) -> str:
     """A value without delimiters, spacing commands at its ends, dollar sign and final period."""
     text = text.replace(OPEN, "").replace(CLOSE, "")
     text = _SPACING.sub("", text.strip()).rstrip(".,;:，。 ")

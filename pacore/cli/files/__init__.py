@@ -1,0 +1,1 @@
+"""Commands that take their settings from a YAML file."""

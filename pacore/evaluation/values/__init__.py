@@ -1,0 +1,1 @@
+"""The value of a message: what one message is worth to the next trajectory."""

@@ -1,0 +1,1 @@
+"""Pages of what is kept beside runs: the ledger of nights, and training sets."""

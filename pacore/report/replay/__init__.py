@@ -1,0 +1,1 @@
+"""A replay of stopping rules as people read it."""

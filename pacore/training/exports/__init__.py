@@ -1,0 +1,1 @@
+"""Exports for trainers: the rows of each format, the folder they are written to, and what checks it."""
