@@ -92,7 +92,7 @@ _AtPlace = TypeVar("_AtPlace", bound=AtPlace)
 
 
 @dataclass(slots=True)
-class Stream(Generic[_AtPlace]):
+class PlacedRows(Generic[_AtPlace]):
     """The rows of some files by place; ``here`` are those of the place that `aligned` has reached."""
 
     files: Sequence[Iterator[_AtPlace]]
@@ -104,15 +104,15 @@ class Stream(Generic[_AtPlace]):
         return self.here if self.files else None
 
 
-def aligned(*streams: Stream[Any]) -> Iterator[Place]:
+def aligned(*streams: PlacedRows[Any]) -> Iterator[Place]:
     """Every place of several streams in order, each stream with its rows of the place ``here``.
 
     One place is in memory at a time.
     """
 
     def placed(
-        stream: Stream[Any], rows: Iterator[AtPlace]
-    ) -> Iterator[tuple[Place, Stream[Any], AtPlace]]:
+        stream: PlacedRows[Any], rows: Iterator[AtPlace]
+    ) -> Iterator[tuple[Place, PlacedRows[Any], AtPlace]]:
         for row in rows:
             yield row.place, stream, row
 
@@ -159,10 +159,10 @@ class Files:
             self._paths[commit.unit] = self._opened(commit)
         return self._paths[commit.unit]
 
-    def rows(self, kind: type[Stored], commits: Iterable[Commit]) -> Stream[Stored]:
+    def rows(self, kind: type[Stored], commits: Iterable[Commit]) -> PlacedRows[Stored]:
         """The rows of the files of commits of one table, of those that can be trusted."""
         paths = [(self.path(commit), commit.path) for commit in commits]
-        return Stream([table_rows(kind, path, key) for path, key in paths if path is not None])
+        return PlacedRows([table_rows(kind, path, key) for path, key in paths if path is not None])
 
     def _opened(self, commit: Commit) -> str | None:
         where = Where(commit.path, commit.unit.table, commit.unit.round)

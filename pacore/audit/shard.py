@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pacore.audit.derive import Journalled, PlaceRows
-from pacore.audit.files import Files, Stream, Unreadable, aligned
+from pacore.audit.files import Files, PlacedRows, Unreadable, aligned
 from pacore.audit.finding import Finding, Tally, Where, miscounted, quoted
 from pacore.audit.gradings import Judged, check_grades, check_verdicts
 from pacore.audit.ledger import AuditedRun, Ledger
@@ -96,18 +96,18 @@ class ShardAudit:
         current = self.ledger.current(table, round_, self.shard)
         return [commit for commit in current if self.files.path(commit) is not None]
 
-    def _stream(self, kind: type[Stored], round_: int) -> Stream[Stored]:
+    def _stream(self, kind: type[Stored], round_: int) -> PlacedRows[Stored]:
         """The rows of a table and round, from those of its files that are what they say."""
         return self.files.rows(kind, self.ledger.current(kind.table.name, round_, self.shard))
 
-    def _planned(self) -> Stream[PlannedPlace]:
+    def _planned(self) -> PlacedRows[PlannedPlace]:
         """Every place of the plan, in the order of the tables."""
         places = (
             PlannedPlace(problem.problem_id, replicate, problem)
             for problem in self.problems
             for replicate in range(self.run.plan.replicates)
         )
-        return Stream([places])
+        return PlacedRows([places])
 
     def _paths(self, round_: int, tables: Sequence[str]) -> dict[str, str]:
         """The file each table has in a round, whether it can be trusted or not."""
@@ -123,7 +123,7 @@ class ShardAudit:
         trajectories = self._stream(StoredTrajectory, round_)
         texts = self._stream(StoredText, round_)
         messages = self._stream(StoredMessage, round_)
-        before = self._stream(StoredMessage, round_ - 1) if round_ > 1 else Stream([])
+        before = self._stream(StoredMessage, round_ - 1) if round_ > 1 else PlacedRows([])
         stops = self._stream(StoredStop, round_)
         files = self._paths(round_, ("trajectories", "messages", "stops"))
         is_ruled = self.run.plan.step(round_).stopping is not None
@@ -176,7 +176,7 @@ class ShardAudit:
         except DEFECTS as fault:
             return f"{journal_key(trajectory_id)}: is not a journal entry: {quoted(fault)}"
 
-    def _unplanned(self, round_: int, *streams: Stream[Any]) -> Iterator[Finding]:
+    def _unplanned(self, round_: int, *streams: PlacedRows[Any]) -> Iterator[Finding]:
         """Rows of a place that the plan does not have."""
         for stream in streams:
             for row in stream.here:
@@ -263,7 +263,7 @@ class ShardAudit:
         is_own = commit.grading == OWN
         planned = self._planned()
         trajectories = self._stream(StoredTrajectory, round_)
-        answers = self._stream(StoredAnswer, round_) if is_own else Stream[StoredAnswer]([])
+        answers = self._stream(StoredAnswer, round_) if is_own else PlacedRows[StoredAnswer]([])
         verdicts = self.files.rows(StoredVerdict, [commit])
         if not trajectories.files or not verdicts.files:
             return

@@ -14,7 +14,7 @@ from pacore.core.grading.spec import Against, parse_spec
 from pacore.core.plan import Shard
 from pacore.runs.dispatch.budget import NOTHING, Amount
 from pacore.runs.planning.expected import MOST_RUNS, UNREADABLE
-from pacore.runs.planning.together import NO_NEEDS, Needs, PlannedRun, price_of
+from pacore.runs.planning.together import NO_NEEDS, Needs, RunToMake, price_of
 from pacore.runs.unpublished import Published
 from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
@@ -22,7 +22,7 @@ from pacore.store.commits import current_units
 from pacore.store.run import Run, is_closed, list_runs, open_run, open_runs, problems_of
 
 
-def expected_votes(judged: PlannedRun, judge: RunConfig, grader: str, against: Against) -> Needs:
+def expected_votes(judged: RunToMake, judge: RunConfig, grader: str, against: Against) -> Needs:
     """What the votes of a judge on all answers of a run are expected to take; nothing where they are there.
 
     ``judge`` are the settings of the votes, of which only model and prices count. Of votes of whose like

@@ -28,7 +28,7 @@ from pacore.evaluation.strategies.equal_cost import POOL, EqualCost, pool_votes
 from pacore.evaluation.strategies.frontier import Point, frontier
 from pacore.problems.files import read_problem_set
 from pacore.runs.planning.budget import SharedBudget, check_together
-from pacore.runs.planning.together import NO_NEEDS, Needs, PlannedRun
+from pacore.runs.planning.together import NO_NEEDS, Needs, RunToMake
 from pacore.runs.start import start_run
 from pacore.store.backends.opening import open_store
 from pacore.store.layout import run_key
@@ -339,7 +339,7 @@ def check_sweep_fits(
     """
     if shared_budgets:
         problems = read_problem_set(config.run.problems, config.run.limit, config.run.fields)
-        runs = [PlannedRun(one, problems) for one in planned.configs]
+        runs = [RunToMake(one, problems) for one in planned.configs]
         check_together(runs, shared_budgets, expected_opinion(planned, problems))
 
 
@@ -348,7 +348,7 @@ def expected_opinion(planned: PlannedSweep, problems: list[Problem]) -> Needs:
     if not _needs_opinion(planned):
         return NO_NEEDS
     pool = planned.pool
-    return expected_votes(PlannedRun(pool, problems), pool, OPINION, "opinion")
+    return expected_votes(RunToMake(pool, problems), pool, OPINION, "opinion")
 
 
 def _needs_opinion(planned: PlannedSweep) -> bool:

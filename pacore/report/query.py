@@ -116,7 +116,7 @@ class GradingsOfRun(ReportRow):
     is_judged: bool
 
 
-class Need(NamedTuple):
+class NeededGrading(NamedTuple):
     """A grading that a relation is made of: whether a run has it, the words for runs without it, and the
     command that makes it.
     """
@@ -127,15 +127,15 @@ class Need(NamedTuple):
 
 
 NEEDS = {
-    "opinions": Need(
+    "opinions": NeededGrading(
         lambda run: run.has_opinions,
         "have no judge's opinion",
         "grade {} --grader judge --opinion",
     ),
-    "judgings": Need(
+    "judgings": NeededGrading(
         lambda run: run.is_judged, "are graded by no judge", "grade {} --grader judge"
     ),
-    "graded_runs": Need(lambda run: run.is_graded, "have no finished grading", "grade {}"),
+    "graded_runs": NeededGrading(lambda run: run.is_graded, "have no finished grading", "grade {}"),
 }
 """The grading that some relations are made of, by relation."""
 

@@ -34,7 +34,7 @@ from pacore.runs.dispatch.dispatcher import filled
 from pacore.runs.dispatch.in_work import RoundCounts, SetPlace
 from pacore.runs.dispatch.writers import Filled, Follower
 from pacore.runs.filling.decisions import GoOn
-from pacore.runs.filling.slots import RunSlot, Wanted, look_up, run_slots
+from pacore.runs.filling.slots import RunSlot, WantedSlot, look_up, run_slots
 from pacore.runs.inputs import RoundInput, round_inputs
 from pacore.runs.work import ShardWork, StageReport, Work
 from pacore.store.commits import Commit, Draft, find_commit, publish
@@ -231,7 +231,7 @@ _Missing = list[tuple[RunSlot, Request]]
 def _look_up(work: Work, going: Sequence[tuple[_OpenSet, Pass]]) -> list[_Missing]:
     """Add the next attempts that slots have had to their histories; returns what each set still misses."""
     wanted = [
-        Wanted(one.slots[slot], now.retry, partial(_keep, one.follower))
+        WantedSlot(one.slots[slot], now.retry, partial(_keep, one.follower))
         for one, now in going
         for slot in now.slots
     ]

@@ -363,12 +363,12 @@ def conclude_stage2(
         decisions={**record.decisions, "stage2": key},
         recipes={**record.recipes, "synthesis": recipe.as_json()},
         synthesis_run=run_id,
-        checkpoint=checkpoint_of(recipe),
+        checkpoint=synthesis_checkpoint(recipe),
     )
     return put_training(store, concluded)
 
 
-def checkpoint_of(recipe: Recipe) -> str:
+def synthesis_checkpoint(recipe: Recipe) -> str:
     """The model of the synthesis, with the beginning of its revision where that is known."""
     revision = "" if recipe.revision is None else f"@{recipe.revision[:12]}"
     return f"{recipe.model}{revision}"

@@ -61,13 +61,13 @@ class Relation:
 @cache
 def catalog() -> dict[str, Relation]:
     """Every relation by its name: tables, marts and parts, each by name."""
-    found = [relation_of(name) for name in sorted(RELATIONS)]
+    found = [described_relation(name) for name in sorted(RELATIONS)]
     groups: tuple[Group, ...] = ("table", "mart", "part")
     return {one.name: one for group in groups for one in found if one.group == group}
 
 
 @cache
-def relation_of(name: str) -> Relation:
+def described_relation(name: str) -> Relation:
     """What the file of a relation says of it. Raises KeyError for another name."""
     lines = _head(RELATIONS[name])
     end = lines.index("Columns:") if "Columns:" in lines else len(lines)
@@ -108,7 +108,7 @@ def _columns(entries: Iterator[str]) -> Iterator[CatalogColumn]:
             yield CatalogColumn(said["name"], said["type"], said["unit"], said["meaning"])
         elif there := _REFERENCE.fullmatch(entry):
             wanted = there["column"]
-            described = relation_of(there["relation"]).columns
+            described = described_relation(there["relation"]).columns
             yield from (one for one in described if wanted in ("*", one.name))
         else:
             raise ValueError(f"no column is described by {entry!r}")

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from pacore.api.night import night
+from pacore.api.jobs import night
 from pacore.cli.config_options import read_nested_file
 from pacore.cli.options import RunByDefault, with_store
 from pacore.core.config.nightly import NightlyConfig

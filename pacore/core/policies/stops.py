@@ -187,10 +187,10 @@ def voted_answer(
     """The grader of a problem and the answer that it reads in the conclusion of a trajectory; None without
     a vote, and for a rule that depends on none.
     """
-    return read_vote(problem, finish_reason, conclusion) if rule.looks_at_votes else None
+    return answer_vote(problem, finish_reason, conclusion) if rule.looks_at_votes else None
 
 
-def read_vote(
+def answer_vote(
     problem: Problem, finish_reason: FinishReason, conclusion: str | None
 ) -> tuple[str, str] | None:
     """The grader of a problem and the answer that it reads in a conclusion; None without a vote."""
@@ -217,7 +217,7 @@ def votes_of_messages(
     """
     if rule.fewest is None:
         return []
-    return [read_vote(problem, "stop", text) for text in texts]
+    return [answer_vote(problem, "stop", text) for text in texts]
 
 
 def keys_by_place(

@@ -16,7 +16,7 @@ from pacore.evaluation.sweep import expected_opinion, sweep_budget
 from pacore.problems.files import read_problem_set
 from pacore.runs.dispatch.budget import NOTHING, Allowance
 from pacore.runs.planning.budget import SharedBudget, check_together, unfit
-from pacore.runs.planning.together import NO_NEEDS, Needs, PlannedRun, Together
+from pacore.runs.planning.together import NO_NEEDS, Needs, RunToMake, Together
 from pacore.store.backends.opening import open_store
 from pacore.store.run import list_runs
 
@@ -34,13 +34,13 @@ def checked_lines(config: NightlyConfig, jobs: Sequence[DatedJob]) -> list[str]:
         return [*lines, f"what the jobs are expected to take is not known: {fault}"]
 
 
-def planned_runs(job: NightlyJob, run: RunConfig) -> list[PlannedRun]:
+def planned_runs(job: NightlyJob, run: RunConfig) -> list[RunToMake]:
     """The runs of a job in the order in which they are made, those of a judge's votes left out. Raises
     BadInput.
     """
     problems = read_problem_set(run.problems, run.limit, run.fields)
     made = plan_sweep(job.sweep(run), str(run.run_id)).configs if job.arms else [run]
-    return [PlannedRun(one, problems) for one in made]
+    return [RunToMake(one, problems) for one in made]
 
 
 def check_judged_fits(
@@ -61,7 +61,7 @@ def check_judged_fits(
             raise fault
 
 
-def _votes(job: NightlyJob, run: RunConfig, runs: Sequence[PlannedRun]) -> Needs:
+def _votes(job: NightlyJob, run: RunConfig, runs: Sequence[RunToMake]) -> Needs:
     """What the votes about the runs of a job are expected to take: its judge's, or its own model's."""
     first = runs[0]
     if job.arms:
@@ -85,7 +85,7 @@ class _Counted(NamedTuple):
         return (made if self.of_runs else NO_NEEDS) + (votes if self.of_votes else NO_NEEDS)
 
 
-def _own_budgets(job: NightlyJob, run: RunConfig, runs: Sequence[PlannedRun]) -> list[_Counted]:
+def _own_budgets(job: NightlyJob, run: RunConfig, runs: Sequence[RunToMake]) -> list[_Counted]:
     """The budgets of tokens or money that a job has for itself, that of its judge too."""
     found, own = list[_Counted](), None
     if job.arms:

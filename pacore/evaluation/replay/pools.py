@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import ClassVar, NamedTuple, cast
 
-from pacore.core.policies.stops import AnswerKeys, keys_by_place, read_vote
+from pacore.core.policies.stops import AnswerKeys, answer_vote, keys_by_place
 from pacore.core.trajectory import FinishReason
 from pacore.errors import Refused
 from pacore.evaluation.statistics.arrivals import StoredPool
@@ -143,7 +143,9 @@ def _voting(
         for problem in problems_of(warehouse.store, run, shard)
     }
     read = [
-        read_vote(problems[one.problem_id], cast("FinishReason", one.finish_reason), one.conclusion)
+        answer_vote(
+            problems[one.problem_id], cast("FinishReason", one.finish_reason), one.conclusion
+        )
         for one in members
     ]
     keys = keys_by_place(read, keys_of)

@@ -13,8 +13,4 @@ def spaced(policy: str) -> str:
     return policy.replace(",", ", ")
 
 
-def between(low: float | None, high: float | None, form: Format) -> str:
-    return ABSENT if low is None or high is None else f"{form.write(low)} to {form.write(high)}"
-
-
 PER_CENT = Format(lambda value: number(None if value is None else 100 * value))

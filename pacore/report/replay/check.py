@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pacore.evaluation.replay.check import ForecastCheck, SavedTokens
-from pacore.report.rendering.sheet import Facts, Note, Part, Sheet, points, share
-from pacore.report.replay.cells import SIGNED, between
+from pacore.report.rendering.sheet import Facts, Note, Part, Sheet, between, points, share
+from pacore.report.replay.cells import SIGNED
 
 
 def check_sheet(found: ForecastCheck, pools: str) -> Sheet:
@@ -30,5 +30,5 @@ def _saved(found: SavedTokens, of: str, pools: str) -> list[tuple[str, str]]:
     return [
         ("saved", f"{share(found.saved)} of the tokens of the {of}"),
         ("forecast", f"{share(found.forecast)} by {pools}"),
-        ("off by", f"{points(found.off)} ({between(found.low, found.high, SIGNED)}, 95 %)"),
+        ("off by", f"{points(found.off)} ({between(found.low, found.high, SIGNED.write)}, 95 %)"),
     ]

@@ -20,11 +20,12 @@ from pacore.report.rendering.sheet import (
     Sheet,
     SheetColumn,
     Table,
+    between,
     decimals,
     number,
     share,
 )
-from pacore.report.replay.cells import PER_CENT, SIGNED, TIMES, between, spaced
+from pacore.report.replay.cells import PER_CENT, SIGNED, TIMES, spaced
 from pacore.report.replay.votes import (
     VOTE_COLUMNS,
     accuracies,
@@ -32,7 +33,7 @@ from pacore.report.replay.votes import (
     agreement_columns,
     agreements,
     change,
-    reasons,
+    no_gain_notes,
     unobserved,
     vote,
 )
@@ -89,9 +90,9 @@ def _costs(policies: Sequence[PolicyForecast]) -> list[Part]:
             spaced(one.policy),
             one.tokens,
             one.saved,
-            between(one.saved_low, one.saved_high, PER_CENT),
+            between(one.saved_low, one.saved_high, PER_CENT.write),
             one.path_ratio,
-            between(one.path_low, one.path_high, TIMES),
+            between(one.path_low, one.path_high, TIMES.write),
             "●" if one.is_on_frontier else "",
         ]
         for one in policies
@@ -161,7 +162,7 @@ def _spent(
     one: PolicyForecast | RoundsForecast, policy: str, whole: PolicyForecast | RoundsForecast
 ) -> list[object]:
     """The cells of `_spent_columns`."""
-    interval = between(one.money_low, one.money_high, PER_CENT)
+    interval = between(one.money_low, one.money_high, PER_CENT.write)
     return [
         spaced(policy),
         *([one.money, one.money_saved, interval] if whole.money is not None else []),
@@ -196,7 +197,7 @@ def _of_model(found: Replay, model: str) -> list[Part]:
     return [
         Heading(heading),
         Table(columns, rows, caption=f"policies with {model}"),
-        *reasons(others),
+        *no_gain_notes(others),
     ]
 
 
@@ -218,12 +219,12 @@ def _rounds(found: Replay) -> list[Part]:
         [
             spaced(one.policy),
             one.saved,
-            between(one.saved_low, one.saved_high, PER_CENT),
+            between(one.saved_low, one.saved_high, PER_CENT.write),
             one.path_ratio,
             one.ended,
             one.slots,
             one.difference,
-            between(one.difference_low, one.difference_high, SIGNED),
+            between(one.difference_low, one.difference_high, SIGNED.write),
             one.verdict or "unknown",
         ]
         for one in others

@@ -18,11 +18,12 @@ from pacore.report.rendering.sheet import (
     Part,
     SheetColumn,
     Table,
+    between,
     decimals,
     points,
     share,
 )
-from pacore.report.replay.cells import SIGNED, between, spaced
+from pacore.report.replay.cells import SIGNED, spaced
 
 
 def accuracies(policies: Sequence[PolicyForecast]) -> list[Part]:
@@ -57,7 +58,7 @@ def accuracies(policies: Sequence[PolicyForecast]) -> list[Part]:
                 spaced(one.policy),
                 one.coverage,
                 one.coverage_difference,
-                between(one.coverage_low, one.coverage_high, SIGNED),
+                between(one.coverage_low, one.coverage_high, SIGNED.write),
                 one.begun,
                 one.ended,
             ]
@@ -70,7 +71,7 @@ def accuracies(policies: Sequence[PolicyForecast]) -> list[Part]:
             f"accuracy of the vote, {share(whole.accuracy)} for the whole set; changes in points"
         ),
         votes,
-        *reasons(policies),
+        *no_gain_notes(policies),
         Note(""),
         Heading(
             f"sets with a right answer among their messages, {share(whole.coverage)} of the whole ones"
@@ -129,7 +130,7 @@ def agreement_columns() -> list[SheetColumn]:
 
 def agreement(one: PolicyForecast) -> list[object]:
     """The cells of `agreement_columns`."""
-    interval = between(one.agreement_low, one.agreement_high, SIGNED)
+    interval = between(one.agreement_low, one.agreement_high, SIGNED.write)
     return [spaced(one.policy), one.agreement, one.agreement_difference, interval]
 
 
@@ -143,7 +144,7 @@ VOTE_COLUMNS = (
 
 def vote(one: PolicyForecast) -> list[object]:
     """The cells of `VOTE_COLUMNS`."""
-    interval = between(one.difference_low, one.difference_high, SIGNED)
+    interval = between(one.difference_low, one.difference_high, SIGNED.write)
     return [spaced(one.policy), one.accuracy, one.difference, interval]
 
 
@@ -151,7 +152,7 @@ def p_value(p: float | None) -> str:
     return ABSENT if p is None else chance(p).removeprefix("p ").removeprefix("= ")
 
 
-def reasons(policies: Sequence[PolicyForecast]) -> Iterator[Note]:
+def no_gain_notes(policies: Sequence[PolicyForecast]) -> Iterator[Note]:
     """Why a higher accuracy is no gain."""
     for one in policies:
         if one.reason is not None:

@@ -39,7 +39,7 @@ from pacore.runs.dispatch.dispatcher import filled
 from pacore.runs.dispatch.in_work import RoundCounts, SetPlace
 from pacore.runs.dispatch.order import WorkOrder
 from pacore.runs.dispatch.writers import Filled, Follower
-from pacore.runs.filling.slots import Opened, RunSlot, Wanted, look_up
+from pacore.runs.filling.slots import Opened, RunSlot, WantedSlot, look_up
 from pacore.sandbox.grade import answer_keys
 from pacore.store.backends.protocol import Backend
 from pacore.store.journal import Entry
@@ -279,7 +279,7 @@ class _Set:
         looked_up = time.monotonic()
         numbers = range(self.began, self.began + count)
         self.began += count
-        wanted = [Wanted(self.slots[number], None, self._found) for number in numbers]
+        wanted = [WantedSlot(self.slots[number], None, self._found) for number in numbers]
         missing = look_up(self.work, wanted)
         for number in numbers:
             made = self.slots[number].refused.get(len(self.slots[number].history.attempts) - 1)

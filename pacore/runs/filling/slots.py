@@ -36,7 +36,7 @@ def run_slots(prompts: Iterable[RoundPrompt]) -> list[RunSlot]:
     return [RunSlot(place, prompt) for prompt, place in by_slot(prompts)]
 
 
-class Limits(Protocol):
+class AttemptLimits(Protocol):
     """How many attempts a run spends on a trajectory, and how long on an answer."""
 
     @property
@@ -54,7 +54,7 @@ class Opened(Protocol):
     progress: Progress
 
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> AttemptLimits: ...
 
     @property
     def is_generating(self) -> bool: ...
@@ -64,7 +64,7 @@ class Opened(Protocol):
     def refused_ahead(self, trajectory_id: str) -> Generation | None: ...
 
 
-class Wanted(NamedTuple):
+class WantedSlot(NamedTuple):
     """A slot to look up the next attempts of; with a ``retry`` one that replaces what it has.
 
     ``found`` is called with each that the journal has.
@@ -75,7 +75,7 @@ class Wanted(NamedTuple):
     found: Callable[[RunSlot, Request, Entry], None] | None = None
 
 
-def look_up(work: Opened, wanted: Sequence[Wanted]) -> dict[int, Request]:
+def look_up(work: Opened, wanted: Sequence[WantedSlot]) -> dict[int, Request]:
     """Add the next attempts that slots have had to their histories; returns what is still missing, by the
     place of its slot.
 

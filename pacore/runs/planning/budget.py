@@ -17,8 +17,8 @@ from pacore.runs.planning.forecast import Forecast, Forecaster, recorded_stops
 from pacore.runs.planning.together import (
     NO_NEEDS,
     Needs,
-    PlannedRun,
     RuleNeed,
+    RunToMake,
     Together,
     least_need,
     no_need_known,
@@ -83,7 +83,7 @@ class SharedBudget:
             self.limits, found, self.began, self.whose, self.is_partial, self.is_of_runs
         )
 
-    def has_spent_on(self, runs: Sequence[PlannedRun]) -> bool:
+    def has_spent_on(self, runs: Sequence[RunToMake]) -> bool:
         """Whether some runs have spent anything so far. Raises StoreError."""
         own = {(open_store(one.config.store).url, one.config.run_id) for one in runs}
         return any(
@@ -258,7 +258,7 @@ def unfit(allowance: Allowance, needs: Needs) -> BudgetSpent | DoesNotFit | None
 
 
 def check_together(
-    runs: Sequence[PlannedRun], shared_budgets: Sequence[SharedBudget], votes: Needs = NO_NEEDS
+    runs: Sequence[RunToMake], shared_budgets: Sequence[SharedBudget], votes: Needs = NO_NEEDS
 ) -> None:
     """Raise as `budget_of` does where runs that are made one after the other, and a judge's ``votes`` on
     them, are expected not to be complete within what is left in a budget that they share.

@@ -57,7 +57,7 @@ def least_need(plan: Plan, found: Forecast, means: Collection[float]) -> Need | 
     return Need(count * tokens, what)
 
 
-class PlannedRun(NamedTuple):
+class RunToMake(NamedTuple):
     """A run that is to be made, or to go on: its dated settings, and its problem set."""
 
     config: RunConfig
@@ -132,7 +132,7 @@ class Together:
             other._pending[store] = set(pending)
         return other
 
-    def needs(self, runs: Sequence[PlannedRun]) -> Needs:
+    def needs(self, runs: Sequence[RunToMake]) -> Needs:
         """What further runs are to generate. Raises BadInput, and StoreError."""
         found = NO_NEEDS
         for one in runs:
@@ -146,7 +146,7 @@ class Together:
             found += Needs(count, Amount(expected, money), ruled=ruled)
         return found
 
-    def _forecast(self, planned: PlannedRun) -> tuple[int, float | None]:
+    def _forecast(self, planned: RunToMake) -> tuple[int, float | None]:
         """How many trajectories a run is to generate, and the tokens that these are expected to have."""
         config, problems = planned
         store = open_store(config.store)
