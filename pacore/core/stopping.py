@@ -348,9 +348,15 @@ def parse_stopping(text: str) -> Stopping:
     values: dict[str, Any] = {}
     for part in filter(None, (one.strip() for one in text.split(","))):
         name, sign, number = (piece.strip() for piece in part.partition(":"))
-        if name not in known or bool(sign) is (name == "abort_late"):
+        if name not in known:
             raise ValueError(
                 f"{part!r} is no part of a rule: {', '.join(known)}, such as votes:0.9,batch:8"
+            )
+        if bool(sign) is (name == "abort_late"):
+            raise ValueError(
+                f"{name} takes no number"
+                if sign
+                else f"{name} needs a number, as in votes:0.9,batch:8"
             )
         if name in values:
             raise ValueError(f"{name} is given twice")

@@ -1,7 +1,7 @@
 -- A closed run has exactly one answer row for every problem and replicate, and an open one has none
 -- twice.
 WITH expected AS (
-    SELECT problems.run_id, problems.problem_id, numbers.replicate, runs.status <> 'open' AS closed
+    SELECT problems.run_id, problems.problem_id, numbers.replicate, runs.finished_at IS NOT NULL AS closed
     FROM problems
     JOIN runs USING (run_id)
     CROSS JOIN unnest(range(runs.replicates)) AS numbers (replicate)

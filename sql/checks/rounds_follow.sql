@@ -22,7 +22,7 @@ ANTI JOIN handed_on
     AND handed_on.round = sampled.round - 1
     AND handed_on.problem_id = sampled.problem_id
     AND handed_on.replicate = sampled.replicate
-WHERE sampled.round > 1 AND runs.status <> 'open'
+WHERE sampled.round > 1 AND runs.finished_at IS NOT NULL
 UNION ALL
 SELECT handed_on.run_id, handed_on.round, handed_on.problem_id, handed_on.replicate
 FROM handed_on
@@ -32,4 +32,4 @@ ANTI JOIN (SELECT * FROM sampled UNION ALL SELECT * FROM ended) AS following
     AND following.round = handed_on.round + 1
     AND following.problem_id = handed_on.problem_id
     AND following.replicate = handed_on.replicate
-WHERE runs.status <> 'open'
+WHERE runs.finished_at IS NOT NULL

@@ -11,7 +11,7 @@ FROM scores
 JOIN runs USING (run_id)
 LEFT JOIN answers USING (run_id, problem_id, replicate)
 WHERE
-    runs.status <> 'open'
+    runs.finished_at IS NOT NULL
     AND (
         answers.status IS NULL
         OR (scores.grading = 'run' AND scores.answer IS DISTINCT FROM answers.answer)

@@ -8,7 +8,7 @@ WITH ended AS (
     WHERE
         against = 'gold'
         AND gradings.finished_at IS NOT NULL
-        AND (sequence > 0 OR runs.status <> 'open')
+        AND (sequence > 0 OR runs.finished_at IS NOT NULL)
 ),
 
 expected AS (

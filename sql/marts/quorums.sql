@@ -67,7 +67,7 @@ SELECT
     sets.unfilled AS lost,
     CASE
         WHEN agreed.run_id IS NOT NULL THEN 'agreed'
-        WHEN sets.messages IS NULL AND sets.unfilled > 0 AND runs.status = 'open' THEN 'waiting'
+        WHEN sets.messages IS NULL AND sets.unfilled > 0 AND runs.finished_at IS NULL THEN 'waiting'
         WHEN sets.messages IS NULL THEN 'failed'
         WHEN sets.messages < sets.need THEN 'proceeded'
         ELSE 'met'

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pacore.audit.audit import Audit
 from pacore.core.config.run import RunConfig
 from pacore.core.engine import EngineFault, Hint
 from pacore.core.recipe import Recipe
@@ -92,6 +93,7 @@ def test_the_status_of_a_run_that_its_budget_stopped_says_so_until_it_is_complet
             return list(warehouse.query("SELECT status FROM runs").rows)
 
     assert status() == [("incomplete: budget",)]
+    assert list(Audit(open_store(config.store), "run").findings()) == [], "it lacks what is to come"
     finish(config.model_copy(update={"max_tokens_total": None}))
     assert status() == [("complete",)]
 
