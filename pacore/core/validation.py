@@ -59,6 +59,17 @@ _NUMBERED = {
     "too_long": ("max_length", "must have at most {n} values"),
 }
 
+SLUG = r"^[a-z][a-z0-9-]{0,39}$"
+"""The form of a name that is part of the names of runs."""
+
+IDENTIFIER = r"^[^\W\d]\w*$"
+"""The form of a name in a program."""
+
+_FORMS = {
+    SLUG: "must begin with a small letter, and have only small letters, digits and dashes (40 at most)",
+    IDENTIFIER: "must be a name as programs have them: letters, digits and _, no digit first",
+}
+
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -149,8 +160,10 @@ def _words(
         choices = _QUOTED.findall(context["expected"]) or [context["expected"]]
         near = did_you_mean(str(fault["input"]), choices)
         return f"must be {'one of ' * (len(choices) > 1)}{', '.join(choices)}{near}"
-    if kind == "string_pattern_mismatch" and context["pattern"] in (forms or {}):
-        return (forms or {})[context["pattern"]]
+    if kind == "string_pattern_mismatch":
+        known_forms = {**_FORMS, **(forms or {})}
+        if (words := known_forms.get(context["pattern"])) is not None:
+            return words
     if kind in _NUMBERED:
         name, words = _NUMBERED[kind]
         return "must not be empty" if context[name] == 1 else words.format(n=context[name])

@@ -150,7 +150,7 @@ def test_sizes_of_message_sets_are_uniform_and_scale_with_the_pool() -> None:
         ({"synthesis": {"run": {}, "messages": [4, 30]}}, "synthesis: sets of 30 messages need a pool"),
         ({"bands": {"math": "9/0"}}, "bands.math: must be a share such as 9/24 or 0.375"),
         ({"bands": {"policy": "sample", "most_draws": 8}}, "bands: most_draws is less than the pool"),
-        ({"name": "Mine"}, "name: must have the form"),
+        ({"name": "Mine"}, "name: must begin with a small letter"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused_in_a_line(

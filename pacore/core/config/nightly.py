@@ -22,11 +22,9 @@ from pacore.core.config.form import make_inputs, ungrouped
 from pacore.core.config.run import BUDGET, RunConfig, declared_fields
 from pacore.core.config.sweep import SweepConfig, parse_arms
 from pacore.core.grading.choose import is_by_rules
-from pacore.core.validation import PlainModel, first_fault, validated
+from pacore.core.validation import SLUG, PlainModel, first_fault, validated
 from pacore.errors import BadInput
 from pacore.text import did_you_mean
-
-JOB_NAME = r"^[a-z][a-z0-9-]{0,39}$"
 
 SET_BY_JUDGING = {"problems", "limit", "fields", "run_id", "store", "shard_size"}
 """Fields of the run of a judge's votes that follow from what it judges."""
@@ -71,7 +69,7 @@ class NightlyJob(PlainModel):
     )
 
     name: str = Field(
-        description="Name of the job, of small letters, digits and dashes.", pattern=JOB_NAME
+        description="Name of the job, of small letters, digits and dashes.", pattern=SLUG
     )
     run: NightRun = Field(
         description="Settings of each night's run: problem set, model, plan, budget. It is named after the "

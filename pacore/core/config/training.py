@@ -28,9 +28,7 @@ from pacore.core.config.form import Group, make_inputs, ungrouped
 from pacore.core.config.mapping import MAPPING_FORM, check_mapping, typed_mapping
 from pacore.core.config.run import BUDGET, RunConfig
 from pacore.core.grading.judge import VALIDITY_DIGEST, VOTES
-from pacore.core.validation import PlainModel, first_fault, validated
-
-NAME = r"^[a-z][a-z0-9-]{0,39}$"
+from pacore.core.validation import SLUG, PlainModel, first_fault, validated
 
 FROM_SOURCES = "the sources of the training set"
 
@@ -90,7 +88,7 @@ class NamedSource(Plain):
     """Where problems come from."""
 
     name: str = Field(
-        description="Name of the source, of small letters, digits and dashes.", pattern=NAME
+        description="Name of the source, of small letters, digits and dashes.", pattern=SLUG
     )
 
 
@@ -311,7 +309,7 @@ class TrainingConfig(Plain):
     """All settings of a training set."""
 
     name: str = Field(
-        description="Name of the training set, of small letters, digits and dashes.", pattern=NAME
+        description="Name of the training set, of small letters, digits and dashes.", pattern=SLUG
     )
     sources: tuple[AnySource, ...] = Field(
         description="Where the problems come from.", min_length=1

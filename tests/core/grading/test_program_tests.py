@@ -84,7 +84,7 @@ FAULTS: dict[str, str] = {
         "time_limit_seconds: must be greater than 0"
     ),
     '{"kind": "function", "entry_point": "a.b", "tests": [{"arguments": [], "result": 1}]}': (
-        "entry_point: must have the form ^[^\\W\\d]\\w*$"
+        "entry_point: must be a name as programs have them: letters, digits and _, no digit first"
     ),
     '{"kind": "function", "entry_point": "f", "tests": [{"arguments": 1, "result": 1}]}': (
         "tests.0.arguments: must be a list"

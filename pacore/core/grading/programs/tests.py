@@ -29,13 +29,13 @@ from pydantic import (
 from pacore.core.grading.checkers import TESTLIB, checker_named
 from pacore.core.grading.programs.program import Wanted
 from pacore.core.identity import canonical_json
-from pacore.core.validation import first_fault
+from pacore.core.validation import IDENTIFIER, first_fault
 from pacore.errors import BadInput
 
 MOST_READ = 16
 """Number of assertions that are searched for the names they call."""
 
-Identifier = Annotated[str, Field(pattern=r"^[^\W\d]\w*$", max_length=200)]
+Identifier = Annotated[str, Field(pattern=IDENTIFIER, max_length=200)]
 
 
 class CustomChecker(BaseModel):
