@@ -17,7 +17,7 @@ from pacore.core.config.sweep import PlannedSweep
 from pacore.errors import Refused
 from pacore.evaluation.accuracy import Totals
 from pacore.evaluation.comparison import GO, NO_GO, ProblemAccuracy
-from pacore.evaluation.evidence import Evidence, evidence_of
+from pacore.evaluation.evidence import Evidence, detectable_beside, evidence_of
 from pacore.evaluation.measures import Measures as RunMeasures
 from pacore.evaluation.nightly.changes import NightRuns, changes
 from pacore.evaluation.statistics.nightly import (
@@ -35,6 +35,7 @@ from pacore.store.nights import (
     Acceptance,
     Night,
     NightArm,
+    NightEvidence,
     NightMeasure,
     accept,
     add_night,
@@ -87,7 +88,7 @@ def conclude_night(
         with ReportWarehouse(store, runs or [run_id]) as warehouse:
             if measured is None:
                 (totals,) = warehouse.read(Totals, run_id=run_id)
-                evidence = evidence_of(warehouse, [run_id], None)
+                evidence = evidence_of(warehouse, [run_id], detectable_beside(totals))
             else:
                 totals, evidence = measured.totals, measured.evidence
             votes = warehouse.read(Totals, run_id=judge) if judge else ()
@@ -344,6 +345,8 @@ def _flaky(found: _Compared, nights: Sequence[Night]) -> tuple[str, ...]:
 def _with_evidence(night: Night, evidence: Evidence) -> Night:
     """No night is a GO whose evidence is lacking: what is not there may be what was worse."""
     lacking = tuple(f"not {row.part}: {row}" for row in evidence.missing())
+    words = NightEvidence(evidence.complete, evidence.observed, evidence.detectable)
+    night = replace(night, evidence=words)
     if not lacking:
         return night
     decision = NO_GO if night.decision == GO else night.decision

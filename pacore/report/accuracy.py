@@ -116,14 +116,25 @@ def evidence_note(found: Evidence) -> Note:
 def evidence_line(found: Evidence) -> str:
     """``complete · observed · powered: a difference of 14 points``, or in capitals what is not so."""
     several = len({row.run_id for row in found.rules}) > 1
-    complete = "complete" if found.complete else "INCOMPLETE"
-    observed = "observed" if found.observed else "NOT OBSERVED"
-    words = [
-        complete + _listed(list(found.missing("complete")), several),
-        observed + _listed([*found.missing("observed"), *found.stated], several),
-        _powered(found),
-    ]
-    return " · ".join(words)
+    complete, observed, powered = evidence_words(found.complete, found.observed, found.detectable)
+    return " · ".join(
+        [
+            complete + _listed(list(found.missing("complete")), several),
+            observed + _listed([*found.missing("observed"), *found.stated], several),
+            powered,
+        ]
+    )
+
+
+def evidence_words(
+    complete: bool, observed: bool, detectable: float | None
+) -> tuple[str, str, str]:
+    """The three words, in capitals where it is not so; ``detectable`` is as in `Evidence`."""
+    return (
+        "complete" if complete else "INCOMPLETE",
+        "observed" if observed else "NOT OBSERVED",
+        _powered(detectable),
+    )
 
 
 def _listed(rows: Sequence[RuleRow], several: bool) -> str:
@@ -135,9 +146,9 @@ def _listed(rows: Sequence[RuleRow], several: bool) -> str:
     return f" ({'; '.join(shown)})"
 
 
-def _powered(found: Evidence) -> str:
-    if found.detectable is None:
+def _powered(detectable: float | None) -> str:
+    if detectable is None:
         return "NOT POWERED (fewer than two problems have a score)"
-    if not found.powered:
+    if detectable >= 1:
         return "NOT POWERED (so few problems show no difference)"
-    return f"powered: a difference of {100 * found.detectable:.0f} points"
+    return f"powered: a difference of {100 * detectable:.0f} points"

@@ -65,6 +65,18 @@ class NightArm:
 
 
 @dataclass(frozen=True, slots=True)
+class NightEvidence:
+    """What the evidence of a night is worth: whether it is complete, whether it was observed, and the least
+    difference of two such runs that its problems and replicates reveal 4 times in 5, in [0, 1]; None where
+    nothing is known of it.
+    """
+
+    complete: bool
+    observed: bool
+    detectable: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Night:
     """The record of a job's night: its run, the decision with its reasons, and what it rests on.
 
@@ -76,7 +88,7 @@ class Night:
     different from the first of them, and ``flaky`` the problems that turned between right and wrong while
     nothing was. ``detectable`` is the loss of accuracy that three nights find 4 times in 5.
     ``stopped_by`` is whose budget stopped an INCOMPLETE one, or did not suffice for it: that of the
-    ``job``, of its judge too, or of the ``night``.
+    ``job``, of its judge too, or of the ``night``. ``evidence`` is None where nothing was measured.
     """
 
     job: str
@@ -96,6 +108,7 @@ class Night:
     arms: tuple[NightArm, ...] = ()
     runs: tuple[str, ...] = ()
     stopped_by: str | None = None
+    evidence: NightEvidence | None = None
 
     @property
     def did_not_run(self) -> bool:

@@ -128,6 +128,26 @@ def test_a_night_whose_evidence_is_lacking_is_no_go_and_says_what_is(tmp_path: P
     cut = job.night(2, f"{GOOD}&fault=0.2", attempts=1)
     assert cut.decision == "NO-GO"
     assert cut.reasons[0].startswith("not complete: ")
+    assert first_fact(cut).startswith("evidence INCOMPLETE · observed · powered: a difference of ")
+
+
+def test_the_report_of_a_night_begins_with_what_its_evidence_is_worth(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    night = job.night(1)
+    assert first_fact(night).startswith("evidence complete · observed · powered: a difference of ")
+    assert night.evidence is not None
+    said = f"a difference of {100 * (night.evidence.detectable or 0):.0f} points"
+    assert first_fact(night).endswith(said)
+    failed = replace(night, decision="FAILED", evidence=None)
+    assert first_fact(failed) == "evidence INCOMPLETE · NOT OBSERVED · NOT POWERED"
+    before_there_was_any = replace(night, evidence=None)
+    assert first_fact(before_there_was_any).startswith("decision ")
+
+
+def first_fact(night: Night) -> str:
+    """The first line under the heading of a night's job."""
+    lines = to_text(nights_sheet([night])).splitlines()
+    return " ".join(lines[lines.index("job sums") + 1].split())
 
 
 def test_a_drop_that_may_be_chance_is_a_no_go_only_where_the_job_says_so(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pacore.evaluation.night import FAILED, INCOMPLETE
 from pacore.evaluation.nightly.cleaning import KeptNight
 from pacore.evaluation.nightly.progress import RUNNING, NightProgress
 from pacore.evaluation.statistics.nightly import ALARM, WINDOW
+from pacore.report.accuracy import evidence_words
 from pacore.report.comparison import chance
 from pacore.report.rendering.sheet import (
     ABSENT,
@@ -257,6 +258,12 @@ def _tonight(night: Night) -> NightMeasure | None:
 
 
 def _facts(night: Night) -> Iterator[tuple[str, str]]:
+    if night.evidence is not None:
+        found = night.evidence
+        words = evidence_words(found.complete, found.observed, found.detectable)
+        yield "evidence", " · ".join(words)
+    elif night.decision in (FAILED, INCOMPLETE):
+        yield "evidence", "INCOMPLETE · NOT OBSERVED · NOT POWERED"
     yield "decision", night.decision
     for reason in night.reasons:
         yield "", reason
