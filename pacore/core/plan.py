@@ -273,7 +273,10 @@ def parse_rules(text: str) -> list[Stopping]:
     """Rules that stop early: one for all rounds, or one for each width, with semicolons between them, such
     as ``votes:0.95,batch:8;arrivals:3``. Raises ValueError.
     """
-    return [parse_stopping(part) for part in text.split(";")]
+    rules = [parse_stopping(part) for part in text.split(";")]
+    if len(rules) > 1 and not any(rule.text for rule in rules):
+        raise ValueError(f"{text!r} has no rule for any round, such as votes:0.95;arrivals:3")
+    return rules
 
 
 def rules_text(rules: Sequence[Stopping]) -> str:

@@ -364,6 +364,8 @@ def parse_stopping(text: str) -> Stopping:
             values[name] = _value(name, number)
         except ValueError:
             raise ValueError(f"{name}: {number!r} is not a number") from None
+    if text.strip() and not values:
+        raise ValueError(f"{text!r} has no part of a rule, such as votes:0.9,batch:8")
     return replace(Stopping(), **values)
 
 

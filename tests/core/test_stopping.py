@@ -207,6 +207,7 @@ def test_a_rule_has_one_spelling(text: str, rule: Stopping) -> None:
         ("vote:0.9", "'vote:0.9' is no part of a rule"),
         ("votes", "votes needs a number, as in votes:0.9,batch:8"),
         ("abort_late:1", "abort_late takes no number"),
+        (",", "',' has no part of a rule"),
         ("votes:many", "votes: 'many' is not a number"),
         ("batch:2.5", "batch: '2.5' is not a number"),
         ("votes:0.9,votes:0.8", "votes is given twice"),

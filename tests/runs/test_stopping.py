@@ -386,6 +386,8 @@ def test_a_retry_tries_nothing_again_that_was_aborted(tmp_path: Path, command: A
     [
         ({"stopping": "vote:0.9"}, "no part of a rule"),
         ({"stopping": "votes:0.4"}, "no probability above 0.5"),
+        ({"stopping": " , ", "widths": (8,)}, "has no part of a rule"),
+        ({"stopping": ";", "widths": (8, 8)}, "has no rule for any round"),
         ({"stopping": "votes:0.9;votes:0.9", "widths": (4,)}, "2 rules for 1 widths"),
         ({"stopping": "votes:0.9", "preset": "single", "replicates": 16}, "take widths"),
         ({"stopping": "votes:0.9", "widths": (8,), "min_messages": 4}, "than min_messages, 4"),
