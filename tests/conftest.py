@@ -197,6 +197,7 @@ LONGEST = (
     "warehouse/test_prompts.py",
     "evaluation/test_regrading.py",
     "flows/test_nightly_kills.py",
+    "flows/test_night_budget.py",
     "evaluation/test_judging.py",
     "runs/test_fault_waits.py",
     "evaluation/test_comparison.py",
