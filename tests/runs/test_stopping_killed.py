@@ -19,12 +19,14 @@ pytestmark = pytest.mark.slow
 
 PROBLEMS = 5
 
-RULES = {
-    "votes, all at once": "votes:0.9",
-    "votes in batches": "votes:0.9,batch:4",
-    "arrivals": "arrivals:5",
-    "the lead, late ones aborted": "lead:0.8,batch:4,ready:0.5,abort_late",
-    "agreement": "votes:0.9,depth:0.9",
+RULES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "votes, all at once": ("votes:0.9", (12,)),
+    "votes in batches": ("votes:0.9,batch:4", (12,)),
+    "arrivals": ("arrivals:5", (12,)),
+    "the lead, late ones aborted": ("lead:0.8,batch:4,ready:0.5,abort_late", (12,)),
+    "a budget of tokens": ("tokens:400", (12,)),
+    "width by agreement": ("fewest:2", (6, 6)),
+    "depth by agreement": ("votes:0.9,depth:0.9", (12,)),
 }
 
 DEATHS = {
@@ -46,7 +48,9 @@ def journalled(store_url: str) -> set[str]:
 def test_a_run_that_is_killed_again_and_again_keeps_its_decisions_and_generates_nothing_twice(
     tmp_path: Path, name: str
 ) -> None:
-    config = config_of(tmp_path, RULES[name], (12,), problems=PROBLEMS)
+    rule, widths = RULES[name]
+    config = config_of(tmp_path, rule, widths, problems=PROBLEMS)
+    sets = PROBLEMS * len(widths)
     asked = tmp_path / "asked.txt"
     decided, kept = records(config.store), set[str]()
     for why, death in DEATHS.items():
@@ -57,13 +61,13 @@ def test_a_run_that_is_killed_again_and_again_keeps_its_decisions_and_generates_
         assert before.items() <= decided.items(), why
         kept = journalled(config.store)
         assert {one for stop in decided.values() for one in stop.trajectory_ids} <= kept, why
-    assert 0 < len(decided) <= PROBLEMS
+    assert 0 < len(decided) <= sets
     with open_with(config, Asked(config.model, asked)) as work:
         finish_shards(work)
     assert is_closed(open_store(config.store), RUN)
     assert_none_is_asked_for_again(asked, decided, kept)
     after = records(config.store)
-    assert len(after) == len(table(config.store, RUN, "stops", STOPS)) == PROBLEMS
+    assert len(after) == len(table(config.store, RUN, "stops", STOPS)) == sets
     assert decided.items() <= after.items()
     assert findings(config.store) == []
 
