@@ -6,20 +6,16 @@ is taken from the last votes of the same judge in the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from pacore.core.config.run import RunConfig
 from pacore.core.grading.judge import votes_of
 from pacore.core.grading.spec import Against, parse_spec
-from pacore.core.plan import Shard
 from pacore.runs.dispatch.budget import NOTHING, Amount
-from pacore.runs.planning.expected import MOST_RUNS, UNREADABLE
+from pacore.runs.planning.expected import UNREADABLE, runs_of_votes
 from pacore.runs.planning.together import NO_NEEDS, Needs, RunToMake, price_of
 from pacore.runs.unpublished import Published
 from pacore.store.backends.opening import open_store
-from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_units
-from pacore.store.run import Run, is_closed, list_runs, open_run, open_runs, problems_of
+from pacore.store.run import votes_prefix
 
 
 def expected_votes(judged: RunToMake, judge: RunConfig, grader: str, against: Against) -> Needs:
@@ -30,8 +26,8 @@ def expected_votes(judged: RunToMake, judge: RunConfig, grader: str, against: Ag
     """
     config, problems = judged
     store = open_store(config.store)
-    earlier = list(_like(store, judge.model, against))
-    if any(one.run_id.startswith(f"{config.run_id}.judge-") for one, _ in earlier):
+    earlier = list(runs_of_votes(store, judge.model, against))
+    if any(one.run_id.startswith(votes_prefix(str(config.run_id))) for one, _ in earlier):
         return NO_NEEDS
     _, each = votes_of(parse_spec(grader))
     most = len(problems) * config.plan.trajectories_a_problem * each
@@ -47,28 +43,3 @@ def expected_votes(judged: RunToMake, judge: RunConfig, grader: str, against: Ag
         new = scale * (total("slots") - total("reused") - total("unfinished"))
         return Needs(0, Amount(tokens, money), runs=0, votes=new)
     return Needs(0, NOTHING, runs=0, unknown_votes=most)
-
-
-def _like(store: Backend, model: str, against: Against) -> Iterator[tuple[Run, Run]]:
-    """The complete runs of votes of a model, each with the run that it judged, as far as both are there."""
-    names = list_runs(store)
-    known, judges = set(names), [name for name in names if ".judge-" in name]
-    for run in open_runs(store, judges[-MOST_RUNS:]):
-        if run.recipe.model != model or not is_closed(store, run.run_id):
-            continue
-        try:
-            judged = _judged_by(store, run)
-            name = str(judged.get("run_id"))
-            about = open_run(store, name) if name in known else None
-        except UNREADABLE:
-            continue
-        if about is not None and judged.get("against") == against:
-            yield run, about
-
-
-def _judged_by(store: Backend, run: Run) -> dict[str, object]:
-    """What the questions of a run of votes are about, as they say it; empty of a run that is none."""
-    first: Sequence[object] = [
-        problem.metadata.get("judged") for problem in problems_of(store, run, Shard(0, 0, 1))
-    ]
-    return next((one for one in first if isinstance(one, dict)), {})

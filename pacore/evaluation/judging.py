@@ -32,7 +32,7 @@ from pacore.runs.derived import conclusions_of, derived_config, put_problems
 from pacore.runs.verdicts import Decide, Item, OpenGrading, ShardGrading
 from pacore.store.backends.protocol import Backend
 from pacore.store.gradings import Grading, GradingRecord, begin_grading
-from pacore.store.run import Run, problems_of
+from pacore.store.run import Run, problems_of, votes_prefix
 
 Votes = Mapping[str, list[bool | None]]
 
@@ -62,7 +62,7 @@ def begin_judging(
 
     def named(questions: Sequence[str]) -> str:
         # After a retry there are other questions, and so another run; votes in the store are found.
-        return f"{run.run_id}.judge-{digest([grading.grading_id, sorted(questions)])[:8]}"
+        return votes_prefix(run.run_id) + digest([grading.grading_id, sorted(questions)])[:8]
 
     judge_id = put_problems(store, _questions(draft), named)
     if judge_id is None:

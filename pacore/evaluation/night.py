@@ -44,7 +44,7 @@ from pacore.store.nights import (
     read_nights,
     read_scores,
 )
-from pacore.store.run import open_run
+from pacore.store.run import is_of_votes, open_run
 from pacore.store.schema import NightScore
 from pacore.warehouse.views import ReportWarehouse, Warehouse
 
@@ -163,7 +163,7 @@ def accept_runs(store: Backend, job: str, runs: Sequence[str], by: str, why: str
     for run in opened:
         if not is_at_end(store, run):
             raise Refused(f"run {run.run_id} is not at its end, and so no baseline")
-    sets = {run.problem_set for run in opened if ".judge-" not in run.run_id}
+    sets = {run.problem_set for run in opened if not is_of_votes(run.run_id)}
     if len(sets) > 1:
         raise Refused("the runs have different problem sets, and so are no baseline together")
     for name in runs:

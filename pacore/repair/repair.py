@@ -65,6 +65,7 @@ from pacore.store.run import (
     list_runs,
     open_run,
     problems_of,
+    votes_prefix,
 )
 from pacore.store.schema import TRAJECTORY_TEXTS
 
@@ -271,7 +272,7 @@ def _votes(store: Backend, run: Run, record: GradingRecord) -> dict[str, list[bo
     votes: dict[str, list[bool | None]] = {}
     recipe = record.grading.details.get("recipe")
     for run_id in list_runs(store):
-        if run_id.startswith(f"{run.run_id}.judge-"):
+        if run_id.startswith(votes_prefix(run.run_id)):
             judge = open_run(store, run_id)
             if judge.recipe.as_json() == recipe:
                 votes |= votes_in(store, run_id)

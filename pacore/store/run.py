@@ -175,6 +175,16 @@ def list_runs(store: Backend) -> list[str]:
     return sorted(key.parent.name for key in keys if key.name == "run.json")
 
 
+def votes_prefix(run_id: str) -> str:
+    """How the names of the runs of a judge's votes on a run begin."""
+    return f"{run_id}.judge-"
+
+
+def is_of_votes(run_id: str) -> bool:
+    """Whether a run is of a judge's votes, by its name."""
+    return ".judge-" in run_id
+
+
 def is_closed(store: Backend, run_id: str) -> bool:
     """Whether a run has nothing left to do, not even a tombstone to retry."""
     return store.exists(end_key(store, run_id))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.run import list_runs, open_run
 from tests.evaluation.test_nightly_jobs import TODAY, night_of
 from tests.fixtures.pipeline import (
+    finish,
     journal_size,
     journal_tokens,
     run_stages,
@@ -384,3 +385,47 @@ def test_a_job_that_does_not_fit_into_its_own_budget_is_named_before(tmp_path: P
     (line,) = checked_lines(arms, dated_jobs(arms, TODAY))
     assert line.startswith("job job-0: is expected not to fit, and will not be run then: 50 traj")
     assert line.endswith("and 100 of the sweep's max_tokens_total 100 is left")
+
+
+def test_votes_that_do_not_fit_into_their_own_budget_are_refused_before_any_is_generated(
+    tmp_path: Path,
+) -> None:
+    problems = write_problems(tmp_path / "problems.jsonl", PROBLEMS)
+    first = scripted_config(
+        tmp_path / "store", problems, run_id="first", widths=(2,), model="scripted?words=20"
+    )
+    store = open_store(first.store)
+    for name in ("first", "second", "third"):
+        run_stages(first.model_copy(update={"run_id": name, "seed_root": name}))
+
+    def votes_on(run_id: str, limit: int, against: Against = "gold") -> RunConfig:
+        changes = {"max_tokens_total": limit}
+        return begin_judging(
+            store, open_run(store, run_id), "judge:k=1,n=2", against, changes
+        ).config
+
+    # Nothing tells how long they are, so that the budget is spent.
+    with pytest.raises(BudgetSpent):
+        finish(votes_on("third", 9))
+    votes, tokens = judged(first, "judge:k=1,n=2", "gold")
+    few = votes_on("second", 9)
+    before = journal_size(first.store)
+    with pytest.raises(
+        DoesNotFit, match=r"^max_tokens_total 9 does not suffice: \d+ trajectories "
+    ):
+        finish(few)
+    assert journal_size(first.store) == before
+    said = re.search(r"(\d+) trajectories .* about ([\d,]+)", str(refused(few)))
+    assert said is not None
+    assert float(said[2].replace(",", "")) == pytest.approx(int(said[1]) * tokens / votes, rel=0.01)
+    # Opinions are other votes, of whose length nothing tells.
+    with suppress(BudgetSpent):
+        finish(votes_on("second", 9, "opinion"))
+    assert journal_size(first.store) > before
+    finish(few.model_copy(update={"max_tokens_total": 10**6}))
+
+
+def refused(config: RunConfig) -> DoesNotFit:
+    with pytest.raises(DoesNotFit) as fault:
+        finish(config)
+    return fault.value

@@ -29,7 +29,7 @@ from pacore.store.backends.opening import open_store
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
 from pacore.store.journal import Entry, Journal
-from pacore.store.run import Run, is_closed, list_runs, open_run, problems_of
+from pacore.store.run import Run, is_closed, list_runs, open_run, problems_of, votes_prefix
 
 _COLUMNS = (
     "trajectory_id", "reused", "prompt_tokens", "cached_prompt_tokens", "completion_tokens",
@@ -71,7 +71,7 @@ class SharedBudget:
         self._names[config.store].add(str(config.run_id))
         if has_judge:
             # A judge's run is named after its questions, which are not known before.
-            self._judged[config.store].add(f"{config.run_id}.judge-")
+            self._judged[config.store].add(votes_prefix(str(config.run_id)))
 
     def allowance(self, store: Backend | None = None, run_id: str | None = None) -> Allowance:
         """What the runs have spent together, but for one of them where it is given. Raises StoreError."""

@@ -12,10 +12,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pacore.core.plan import Shard
 from pacore.errors import StoreError
 from pacore.store.backends.protocol import Backend
 from pacore.store.commits import current_files
-from pacore.store.run import Run, list_runs, open_runs
+from pacore.store.run import (
+    Run,
+    is_closed,
+    is_of_votes,
+    list_runs,
+    open_run,
+    open_runs,
+    problems_of,
+)
 
 MOST_RUNS = 200
 """Runs whose records are looked at: those with the last names."""
@@ -104,9 +113,16 @@ def stored_tokens(store: Backend, run: Run) -> dict[str, float]:
     """Mean tokens of the stored trajectories of a run's problems in round 1, by problem id.
 
     They are of other runs on the same problem set, those of the same model if there are any, the last
-    first. Raises StoreError for a run whose record cannot be read.
+    first; where there are none for a run of votes, by question of the last votes of the same judge. Raises
+    StoreError for a run whose record cannot be read.
     """
-    return stored_tokens_of(store, run.problem_set, run.recipe.model, run.run_id)
+    found = stored_tokens_of(store, run.problem_set, run.recipe.model, run.run_id)
+    if found or not is_of_votes(run.run_id):
+        return found
+    # Questions about other answers are other problems.
+    against = _judged_by(store, run).get("against")
+    like = [votes for votes, _ in runs_of_votes(store, run.recipe.model, against)]
+    return _means(store, sorted(like, key=lambda one: one.created_at, reverse=True))
 
 
 def stored_tokens_of(
@@ -116,8 +132,13 @@ def stored_tokens_of(
     names = [name for name in list_runs(store) if name != run_id][-MOST_RUNS:]
     same = [one for one in open_runs(store, names) if one.problem_set == problem_set]
     by_model = [one for one in same if one.recipe.model == model]
+    return _means(store, by_model or same)
+
+
+def _means(store: Backend, runs: Sequence[Run]) -> dict[str, float]:
+    """Mean tokens of the trajectories of some runs in round 1, by problem id."""
     sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for problem_id, tokens in _lengths(store, by_model or same):
+    for problem_id, tokens in _lengths(store, runs):
         count, total = sums[problem_id]
         sums[problem_id] = count + 1, total + tokens
     return {problem_id: total / count for problem_id, (count, total) in sums.items()}
@@ -143,3 +164,28 @@ def _lengths(store: Backend, runs: Sequence[Run]) -> Iterator[tuple[str, int]]:
                     return
         except UNREADABLE:
             continue
+
+
+def runs_of_votes(store: Backend, model: str, against: object) -> Iterator[tuple[Run, Run]]:
+    """The complete runs of votes of a model, each with the run that it judged, as far as both are there."""
+    names = list_runs(store)
+    known, judges = set(names), [name for name in names if is_of_votes(name)]
+    for run in open_runs(store, judges[-MOST_RUNS:]):
+        if run.recipe.model != model or not is_closed(store, run.run_id):
+            continue
+        try:
+            judged = _judged_by(store, run)
+            name = str(judged.get("run_id"))
+            about = open_run(store, name) if name in known else None
+        except UNREADABLE:
+            continue
+        if about is not None and judged.get("against") == against:
+            yield run, about
+
+
+def _judged_by(store: Backend, run: Run) -> dict[str, object]:
+    """What the questions of a run of votes are about, as they say it; empty of a run that is none."""
+    first: Sequence[object] = [
+        problem.metadata.get("judged") for problem in problems_of(store, run, Shard(0, 0, 1))
+    ]
+    return next((one for one in first if isinstance(one, dict)), {})
