@@ -121,7 +121,7 @@ def test_a_run_is_suspended_resumed_cancelled_retried_and_copied_as_a_person_cli
     with worker(prefect_api, tmp_path):
         open_form(browser)
         browser.fill("Problems", str(problems))
-        browser.fill("Model", "scripted?words=20&latency_ms=600")
+        browser.fill("Model", "scripted?words=20&latency_ms=1800")
         browser.choose("Preset", "low")
         browser.fill("Store", store)
         browser.fill("Run ID", "clicked")
